@@ -1,0 +1,56 @@
+/** The import rules of the design, one line a folder: what it may import besides itself, npm packages and Node. */
+const may = {
+  domain: [],
+  activity: ['domain'],
+  vault: ['domain'],
+  connectors: ['domain'],
+  commands: ['domain', 'activity'],
+  projections: ['domain', 'activity', 'vault'],
+  processors: ['domain', 'activity', 'commands', 'connectors', 'vault'],
+  api: ['domain', 'activity', 'commands', 'projections', 'vault', 'connectors'],
+};
+const folders = [...Object.keys(may), 'infra', 'test', 'cli', 'scripts', 'bench'];
+
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'not-resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'domain-is-pure',
+      comment: 'domain has no I/O, clock or randomness: no packages, no Node modules',
+      severity: 'error',
+      from: { path: '^domain/' },
+      to: { dependencyTypes: ['npm', 'npm-dev', 'core'] },
+    },
+    {
+      name: 'projections-are-apart',
+      severity: 'error',
+      from: { path: '^projections/(?!index|runner|rebuild)([^/]+)\\.ts$' },
+      to: { path: '^projections/(?!$1\\.ts)(?!projection\\.ts)' },
+    },
+    {
+      name: 'only-infra-knows-the-machine',
+      comment: 'AWS, SQLite and the file system belong to infra; a connector is one exception: it talks to its own kind of source',
+      severity: 'error',
+      from: { path: '^(domain|activity|commands|projections|processors|api|vault)/' },
+      to: { path: '^(node:)?(sqlite|fs|fs/promises|child_process|net|http|https)$|node_modules/@aws-sdk|node_modules/@aws-cdk' },
+    },
+    ...Object.entries(may).map(([folder, others]) => ({
+      name: `${folder}-imports`,
+      severity: 'error',
+      from: { path: `^${folder}/` },
+      to: { path: `^(${folders.filter((f) => f !== folder && !others.includes(f)).join('|')})/` },
+    })),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(cdk\\.out|\\.venv|\\.listbackup|coverage)' },
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.json'],
+    },
+  },
+};

@@ -1,0 +1,58 @@
+/** The one catalogue of errors: code → HTTP status and title. `detail` says what to do next. RFC 9457 is the wire format. */
+
+const catalogue = {
+  'invalid-input': [400, 'The request is not valid'],
+  'invalid-cursor': [400, 'The cursor is not valid'],
+  unauthenticated: [401, 'Sign in first'],
+  'invalid-credentials': [401, 'E-mail or password is wrong'],
+  'invalid-token': [401, 'The token is not valid'],
+  'email-unconfirmed': [403, 'Confirm the e-mail address first'],
+  forbidden: [403, 'Not allowed'],
+  'not-found': [404, 'Not found'],
+  'method-not-allowed': [405, 'Method not allowed'],
+  'email-taken': [409, 'The e-mail address is taken'],
+  'run-open': [409, 'A run of this job is open'],
+  conflict: [409, 'Someone else changed this at the same time'],
+  'in-use': [409, 'The resource is in use'],
+  'idempotency-in-progress': [409, 'The same request is being worked on'],
+  gone: [410, 'No longer there'],
+  'precondition-failed': [412, 'The resource has changed'],
+  'payload-too-large': [413, 'The request is too large'],
+  'unsupported-media-type': [415, 'The media type is not supported'],
+  'range-not-satisfiable': [416, 'The range is outside the file'],
+  'misdirected-request': [421, 'This server does not answer for that host'],
+  'not-available': [422, 'Not available here'],
+  'source-unusable': [422, 'The source cannot be used as configured'],
+  'weak-password': [422, 'The password is too weak'],
+  'idempotency-mismatch': [422, 'The Idempotency-Key was used with another body'],
+  'rate-limited': [429, 'Too many requests'],
+  internal: [500, 'Something went wrong on our side'],
+  unavailable: [503, 'Try again shortly'],
+} as const;
+
+export type ErrorCode = keyof typeof catalogue;
+export type InputError = { path: string; message: string };
+
+/** A refusal the caller can understand and act on. Anything else that is thrown is a bug and shows as `internal`. */
+export class Problem extends Error {
+  readonly code: ErrorCode;
+  readonly errors: InputError[] | undefined;
+  /** Further members of the problem document, like the id of the run that is open; `retryAfter` (seconds) also becomes a header. */
+  readonly extra: { [key: string]: string | number };
+
+  constructor(code: ErrorCode, detail: string, options: { errors?: InputError[]; extra?: { [key: string]: string | number } } = {}) {
+    super(detail);
+    this.name = 'Problem';
+    this.code = code;
+    this.errors = options.errors;
+    this.extra = options.extra ?? {};
+  }
+
+  get status(): number {
+    return catalogue[this.code][0];
+  }
+
+  get title(): string {
+    return catalogue[this.code][1];
+  }
+}
