@@ -1,0 +1,28 @@
+/** What a function of the AWS home is told by its environment. The CDK app sets these names, `openAws` reads them. */
+export type AwsEnvironment = {
+  /** `main`, `test` … */
+  STAGE: string;
+  /** `listbackup-{stage}-`; the tables are this + users … activity, ledger, records, subject-keys */
+  TABLE_PREFIX: string;
+  DATA_BUCKET: string;
+  JOB_QUEUE_URL: string;
+  DATA_QUEUE_URL: string;
+  EVENT_BUS_NAME: string;
+  USER_POOL_ID: string;
+  USER_POOL_CLIENT_ID: string;
+  /** KMS key that wraps data keys (symmetric) */
+  KEY_ID: string;
+  /** KMS key that signs checkpoints (ECC_NIST_P256, SIGN_VERIFY) */
+  SIGNING_KEY_ID: string;
+  /** `true`: a new user confirms the e-mail address before the first sign-in */
+  CONFIRM_EMAIL: string;
+};
+
+type Environment = { [name: string]: string | undefined };
+
+/** That variable; its absence is a fault of the deployment, found at first use so that a function needs only what it uses. */
+export function required(env: Environment, name: keyof AwsEnvironment): string {
+  const value = env[name];
+  if (!value) throw new Error(`environment variable ${name} is not set`);
+  return value;
+}
