@@ -1,0 +1,66 @@
+/** The SDK's clients, each made when first used and then kept, with their connections. */
+import { CognitoIdentityProviderClient } from '@aws-sdk/client-cognito-identity-provider';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { KMSClient } from '@aws-sdk/client-kms';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+
+export type AwsClients = {
+  dynamo(): DynamoDBClient;
+  s3(): S3Client;
+  sqs(): SQSClient;
+  events(): EventBridgeClient;
+  cognito(): CognitoIdentityProviderClient;
+  kms(): KMSClient;
+  ssm(): SSMClient;
+  /** Closes their connections. */
+  close(): void;
+};
+
+type Environment = { [name: string]: string | undefined };
+
+/** Region and credentials come from where the SDK always looks; `AWS_ENDPOINT_URL` points all of them elsewhere. */
+export function awsClients(env: Environment): AwsClients {
+  const endpoint = env.AWS_ENDPOINT_URL;
+  const made: { destroy(): void }[] = [];
+  const lazy = <C extends { destroy(): void }>(make: () => C) => {
+    let client: C | undefined;
+    return () => {
+      if (!client) {
+        client = make();
+        made.push(client);
+      }
+      return client;
+    };
+  };
+  const common = (requestTimeout: number, maxAttempts: number, maxSockets = 64) => ({
+    ...(endpoint ? { endpoint } : {}),
+    retryMode: 'standard' as const,
+    maxAttempts,
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: 2000,
+      requestTimeout,
+      throwOnRequestTimeout: true,
+      httpAgent: { keepAlive: true, maxSockets },
+      httpsAgent: { keepAlive: true, maxSockets },
+    }),
+  });
+  return {
+    // A healthy DynamoDB answers in milliseconds; a stuck connection is better given up early and tried again.
+    dynamo: lazy(() => new DynamoDBClient(common(5000, 6))),
+    // Long enough for a pack of 32 MiB on a slow line.
+    s3: lazy(() => new S3Client({ ...common(120_000, 5), forcePathStyle: endpoint !== undefined })),
+    // A receive may wait 20 s. An emulator names queues by a host of its own: ask its endpoint instead.
+    sqs: lazy(() => new SQSClient({ ...common(30_000, 5), useQueueUrlAsEndpoint: endpoint === undefined })),
+    events: lazy(() => new EventBridgeClient(common(5000, 5))),
+    cognito: lazy(() => new CognitoIdentityProviderClient(common(10_000, 4))),
+    kms: lazy(() => new KMSClient(common(5000, 5))),
+    ssm: lazy(() => new SSMClient(common(5000, 5))),
+    close: () => {
+      for (const client of made) client.destroy();
+    },
+  };
+}

@@ -1,0 +1,129 @@
+/** What the tables' adapters share: many reads and writes at once, transactions among rivals, and keys as cursors. */
+import {
+  type AttributeValue,
+  BatchGetItemCommand,
+  BatchWriteItemCommand,
+  type CancellationReason,
+  type DynamoDBClient,
+  TransactionCanceledException,
+  TransactionConflictException,
+  type TransactWriteItem,
+  TransactWriteItemsCommand,
+} from '@aws-sdk/client-dynamodb';
+import { Problem } from '../../domain/errors.ts';
+import type { Item } from './attributes.ts';
+import { inParallel, pause } from './parallel.ts';
+
+/** Strongly consistent, any number of distinct keys, the existing items in any order. */
+export async function getItems(client: DynamoDBClient, table: string, keys: Item[]): Promise<Item[]> {
+  const found: Item[] = [];
+  await inParallel(8, chunks(keys, 100), async (chunk) => {
+    let rest: Item[] = chunk;
+    for (let attempt = 0; rest.length > 0; attempt++) {
+      if (attempt > 0) await pause(attempt);
+      const answer = await client.send(new BatchGetItemCommand({ RequestItems: { [table]: { Keys: rest, ConsistentRead: true } } }));
+      found.push(...(answer.Responses?.[table] ?? []));
+      rest = answer.UnprocessedKeys?.[table]?.Keys ?? [];
+    }
+  });
+  return found;
+}
+
+/** Unconditional puts of distinct keys, any number, not atomic together. */
+export async function putItems(client: DynamoDBClient, table: string, items: Item[]): Promise<void> {
+  await inParallel(8, chunks(items, 25), async (chunk) => {
+    let rest = chunk.map((Item) => ({ PutRequest: { Item } }));
+    for (let attempt = 0; rest.length > 0; attempt++) {
+      if (attempt > 0) await pause(attempt);
+      const answer = await client.send(new BatchWriteItemCommand({ RequestItems: { [table]: rest } }));
+      rest = (answer.UnprocessedItems?.[table] ?? []) as typeof rest;
+    }
+  });
+}
+
+/**
+ * All or none. `done`, or why each item was refused, when some condition did not hold. Waits and tries again while another
+ * transaction is at work on one of the items; a repeat by the SDK is recognised by its token and not done twice.
+ */
+export async function transact(client: DynamoDBClient, items: TransactWriteItem[]): Promise<'done' | CancellationReason[]> {
+  return amongRivals(async () => {
+    try {
+      await client.send(new TransactWriteItemsCommand({ TransactItems: items }));
+      return 'done';
+    } catch (error) {
+      if (!(error instanceof TransactionCanceledException)) throw error;
+      const reasons = error.CancellationReasons ?? [];
+      if (reasons.some((reason) => reason.Code === 'ConditionalCheckFailed')) return reasons;
+      throw error;
+    }
+  });
+}
+
+/** Repeats what lost against another transaction, a little later each time. */
+export async function amongRivals<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let turn = 1; ; turn++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isRivalry(error) || turn === 40) throw error;
+      await pause(turn);
+    }
+  }
+}
+
+const passing = ['None', 'TransactionConflict', 'ThrottlingError', 'ProvisionedThroughputExceeded'];
+
+function isRivalry(error: unknown): boolean {
+  if (error instanceof TransactionConflictException) return true;
+  if (!(error instanceof TransactionCanceledException)) return false;
+  const codes = (error.CancellationReasons ?? []).map((reason) => reason.Code ?? 'None');
+  return codes.some((code) => code !== 'None') && codes.every((code) => passing.includes(code));
+}
+
+/** Names and values of an expression under placeholders, each written once. */
+export function placeholders() {
+  const names: { [placeholder: string]: string } = {};
+  const values: { [placeholder: string]: AttributeValue } = {};
+  const known = new Map<string, string>();
+  return {
+    name(attribute: string): string {
+      const placeholder = known.get(attribute) ?? `#${known.size}`;
+      known.set(attribute, placeholder);
+      names[placeholder] = attribute;
+      return placeholder;
+    },
+    value(value: AttributeValue): string {
+      const placeholder = `:${Object.keys(values).length}`;
+      values[placeholder] = value;
+      return placeholder;
+    },
+    /** DynamoDB refuses empty maps. */
+    all: () => ({
+      ...(known.size > 0 ? { ExpressionAttributeNames: names } : {}),
+      ...(Object.keys(values).length > 0 ? { ExpressionAttributeValues: values } : {}),
+    }),
+  };
+}
+
+export function chunks<T>(all: T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
+}
+
+/** The last of a key repeated. */
+export function distinct<T>(all: T[], key: (each: T) => string): T[] {
+  return [...new Map(all.map((each) => [key(each), each])).values()];
+}
+
+export function pairName(key: { pk: string; sk: string }): string {
+  return JSON.stringify([key.pk, key.sk]);
+}
+
+export function cursorOf(sk: string): string {
+  return Buffer.from(sk, 'utf8').toString('base64url');
+}
+
+export function skOfCursor(cursor: string): string {
+  const sk = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (sk === '' || cursorOf(sk) !== cursor) throw new Problem('invalid-cursor', 'Start again without a cursor.');
+  return sk;
+}
