@@ -1,0 +1,65 @@
+/** From what a command decided to the commit that rests: named, versioned, sealed, chained. */
+import { createHash } from 'node:crypto';
+import { type Cause, type DomainEvent, isSealed, parseStream, type StreamParts, wireType } from '../domain/event.ts';
+import { makeId } from '../domain/ids.ts';
+import type { Noun } from '../domain/noun.ts';
+import type { Json, JsonObject, Machine, StoredCommit } from '../domain/ports.ts';
+import { type CommitBody, commitHash, type Head, sha256 } from './commit.ts';
+import { seal } from './seal.ts';
+
+/** Commits larger than this rest in a blob named by their hash. */
+const inlineLimit = 64 * 1024;
+
+/** The next commit of the stream. Large bodies are put to blobs first, so that a commit never points at nothing. */
+export async function encodeCommit<S, E extends DomainEvent>(
+  machine: Pick<Machine, 'keys' | 'random' | 'blobs' | 'now'>,
+  noun: Noun<S, E>,
+  stream: string,
+  head: Head,
+  events: E[],
+  cause: Cause,
+): Promise<StoredCommit> {
+  const parts = parseStream(stream);
+  const version = head.version + 1;
+  const at = new Date(machine.now()).toISOString();
+  const body: CommitBody = {
+    at,
+    ...cause,
+    events: await Promise.all(
+      events.map(async (event, index) => ({
+        id: eventId(stream, version, index, cause.commandId),
+        type: wireType(event.type, noun.versions[event.type as E['type']]),
+        data: await sealPersonal(machine, noun, parts, event),
+      })),
+    ),
+  };
+  const bytes = Buffer.from(JSON.stringify(body));
+  const bytesHash = sha256(bytes);
+  const hash = commitHash(stream, version, head.hash, bytesHash);
+  if (bytes.length <= inlineLimit) return { stream, version, at, prevHash: head.hash, hash, body: { bytes } };
+  const blob = `commits/${parts.account}/${bytesHash}`;
+  await machine.blobs.put(blob, bytes, { ifAbsent: true });
+  return { stream, version, at, prevHash: head.hash, hash, body: { blob, bytesHash } };
+}
+
+/** The same command makes the same id at the same place. */
+function eventId(stream: string, version: number, index: number, commandId: string): string {
+  return makeId('event', createHash('sha256').update(`${stream}|${version}|${index}|${commandId}`).digest());
+}
+
+async function sealPersonal<S, E extends DomainEvent>(
+  machine: Pick<Machine, 'keys' | 'random'>,
+  noun: Noun<S, E>,
+  parts: StreamParts,
+  event: E,
+): Promise<JsonObject> {
+  const personal: { [field: string]: ((stream: StreamParts, data: never) => string) | undefined } = noun.personal[event.type as E['type']] ?? {};
+  const fields = await Promise.all(
+    Object.entries(event.data).map(async ([name, value]): Promise<[string, Json]> => {
+      const subject = personal[name];
+      if (!subject || value === null || isSealed(value)) return [name, value];
+      return [name, await seal(machine, parts.account, subject(parts, event.data as never), value)];
+    }),
+  );
+  return Object.fromEntries(fields);
+}

@@ -1,0 +1,117 @@
+/** An account's activity as auditors read it: the ledger's order, each commit's events, opened for their owner. */
+import { type Actor, parseStream, wireType } from '../domain/event.ts';
+import type { JsonObject, LedgerEntry, Machine } from '../domain/ports.ts';
+import { decode } from './decode.ts';
+import { reveal } from './seal.ts';
+
+export type ActivityItem = {
+  seq: number;
+  index: number;
+  id: string;
+  type: string;
+  at: string;
+  actor: Actor;
+  stream: string;
+  version: number;
+  data: JsonObject;
+  hash: string;
+};
+
+export type ActivityFilter = { from?: string; to?: string; actor?: string; type?: string; order: 'asc' | 'desc' };
+
+/** Where a page ended: the ledger's number and how many of that commit's events were given. */
+export type ActivityCursor = { seq: number; index: number };
+
+/** How far a commit's own time may lie before its place in the ledger: clocks differ, and the relay may be late. */
+const skew = 10 * 60_000;
+/** Ledger entries looked at for one page, so that a rare filter cannot hold a request for ever; the cursor goes on from there. */
+const scanLimit = 2000;
+
+/** Cursor index of an entry that is done with, going up and going down. */
+const allOfIt = Number.MAX_SAFE_INTEGER;
+const noneOfIt = -1;
+
+/** One page of events that pass the filter. `type` matches the wire name with or without its version. */
+export async function readActivity(
+  machine: Machine,
+  account: string,
+  filter: ActivityFilter,
+  page: { limit: number; cursor?: ActivityCursor },
+): Promise<{ items: ActivityItem[]; next: ActivityCursor | null }> {
+  const items: ActivityItem[] = [];
+  const ascending = filter.order === 'asc';
+  let cursor = page.cursor;
+  for (let scanned = 0; scanned < scanLimit; ) {
+    const entries = await machine.events.ledger(account, {
+      ...position(filter, cursor, ascending),
+      order: filter.order,
+      limit: Math.min(200, Math.max(20, page.limit)),
+    });
+    if (entries.length === 0) return { items, next: null };
+    scanned += entries.length;
+    const events = await openEntries(machine, account, entries);
+    for (const entry of entries) {
+      if (beyond(entry, filter, ascending)) return { items, next: null };
+      const all = events.get(entry.seq) ?? [];
+      const inOrder = ascending ? all : all.toReversed();
+      for (const item of inOrder) {
+        if (cursor && item.seq === cursor.seq && (ascending ? item.index <= cursor.index : item.index >= cursor.index)) continue;
+        if (!passes(item, filter)) continue;
+        items.push({ ...item, data: await reveal(machine, account, item.data) });
+        if (items.length === page.limit) return { items, next: { seq: item.seq, index: item.index } };
+      }
+      cursor = { seq: entry.seq, index: ascending ? allOfIt : noneOfIt };
+    }
+  }
+  return { items, next: cursor ?? null };
+}
+
+/** An entry that was only given in part is read again. */
+function position(filter: ActivityFilter, cursor: ActivityCursor | undefined, ascending: boolean) {
+  if (cursor && ascending) return { afterSeq: cursor.index === allOfIt ? cursor.seq : cursor.seq - 1 };
+  if (cursor) return { beforeSeq: cursor.index === noneOfIt ? cursor.seq : cursor.seq + 1 };
+  return ascending && filter.from ? { fromTime: filter.from } : {};
+}
+
+function beyond(entry: LedgerEntry, filter: ActivityFilter, ascending: boolean): boolean {
+  if (ascending) return filter.to !== undefined && Date.parse(entry.at) >= Date.parse(filter.to) + skew;
+  return filter.from !== undefined && Date.parse(entry.at) < Date.parse(filter.from);
+}
+
+function passes(item: ActivityItem, filter: ActivityFilter): boolean {
+  const at = Date.parse(item.at);
+  if (filter.from !== undefined && at < Date.parse(filter.from)) return false;
+  if (filter.to !== undefined && at >= Date.parse(filter.to)) return false;
+  if (filter.actor !== undefined && item.actor.id !== filter.actor) return false;
+  return filter.type === undefined || item.type === filter.type || item.type.replace(/\.v\d+$/, '') === filter.type;
+}
+
+async function openEntries(machine: Machine, account: string, entries: LedgerEntry[]): Promise<Map<number, ActivityItem[]>> {
+  const commits = await machine.events.getMany(entries.map(({ stream, version }) => ({ stream, version })));
+  const byPlace = new Map(commits.map((commit) => [`${commit.stream}@${commit.version}`, commit]));
+  const opened = await Promise.all(
+    entries.map(async (entry): Promise<[number, ActivityItem[]]> => {
+      const commit = byPlace.get(`${entry.stream}@${entry.version}`);
+      if (!commit || commit.hash !== entry.hash || parseStream(entry.stream).account !== account) {
+        throw new Error(`ledger entry ${entry.seq} and its commit do not agree`);
+      }
+      const events = await decode(machine, commit);
+      return [
+        entry.seq,
+        events.map(({ index, id, type, schemaVersion, at, actor, stream, version, data }) => ({
+          seq: entry.seq,
+          index,
+          id,
+          type: wireType(type, schemaVersion),
+          at,
+          actor,
+          stream,
+          version,
+          data,
+          hash: commit.hash,
+        })),
+      ];
+    }),
+  );
+  return new Map(opened);
+}

@@ -1,0 +1,53 @@
+/** Load a stream, decide, append: the loop every command runs in. */
+import type { Cause, DomainEvent } from '../domain/event.ts';
+import { Problem } from '../domain/errors.ts';
+import type { Decide, Noun } from '../domain/noun.ts';
+import type { Machine } from '../domain/ports.ts';
+import { type Head, start } from './commit.ts';
+import { decode } from './decode.ts';
+import { encodeCommit } from './encode.ts';
+
+type Loaded<S> = { state: S; head: Head };
+export type Appended<S> = { state: S; stream: string; version: number; appended: boolean };
+
+/** A stream's state now, strongly consistent; the noun's initial state when there is no such stream. */
+export async function load<S, E extends DomainEvent>(
+  machine: Pick<Machine, 'events' | 'blobs'>,
+  noun: Noun<S, E>,
+  stream: string,
+): Promise<Loaded<S>> {
+  const last = noun.load === 'last' ? await machine.events.last(stream) : undefined;
+  const commits = noun.load === 'last' ? (last ? [last] : []) : await machine.events.load(stream);
+  let state = noun.initial;
+  for (const commit of commits) {
+    for (const event of await decode<E>(machine, commit)) state = noun.evolve(state, event as unknown as E);
+  }
+  const newest = commits.at(-1);
+  return { state, head: newest ? { version: newest.version, hash: newest.hash } : start };
+}
+
+/** How often a decision is taken anew when others were faster. */
+const attempts = 8;
+
+/**
+ * Appends what `decide` decides on the stream's state; nothing when it decides nothing. Decides anew when someone else appended
+ * meanwhile. Throws what `decide` throws, and Problem `conflict` when others were faster every time.
+ */
+export async function transact<S, E extends DomainEvent>(
+  machine: Machine,
+  noun: Noun<S, E>,
+  stream: string,
+  decide: Decide<S, E>,
+  cause: Cause,
+): Promise<Appended<S>> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const { state, head } = await load(machine, noun, stream);
+    const events = decide(state);
+    if (events.length === 0) return { state, stream, version: head.version, appended: false };
+    const commit = await encodeCommit(machine, noun, stream, head, events, cause);
+    if ((await machine.events.append(commit)) === 'appended') {
+      return { state: events.reduce(noun.evolve, state), stream, version: commit.version, appended: true };
+    }
+  }
+  throw new Problem('conflict', 'Others changed the same thing at the same time. Try again.', { extra: { retryAfter: 1 } });
+}

@@ -1,0 +1,20 @@
+/** For whom and because of what a command runs, and the ids that follow from it. */
+import { createHash } from 'node:crypto';
+import type { Cause } from '../domain/event.ts';
+import { makeId, type Noun } from '../domain/ids.ts';
+
+export type CommandContext = Cause & { account: string };
+
+/** Where a write went, for the Consistency-Token. */
+export type Written = { stream: string; version: number };
+
+/** A created thing's id follows from the command, so that a repeated command creates nothing new. */
+export function newId(context: Pick<Cause, 'commandId'>, noun: Noun): string {
+  return makeId(noun, createHash('sha256').update(`${context.commandId}|${noun}`).digest());
+}
+
+/** What the system does of itself, because of an event; the same for each repeat. */
+export function systemContext(account: string, processor: string, correlationId: string, what: string): CommandContext {
+  const commandId = createHash('sha256').update(`${account}|${processor}|${what}`).digest('hex');
+  return { account, actor: { type: 'system', id: processor }, commandId, correlationId };
+}

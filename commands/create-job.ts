@@ -1,0 +1,21 @@
+/** A job says what is to be backed up. */
+import { load, transact } from '../activity/store.ts';
+import { streamName } from '../domain/event.ts';
+import { createJob as create, job } from '../domain/job.ts';
+import type { Machine } from '../domain/ports.ts';
+import { mustBeConnected, source } from '../domain/source.ts';
+import { type CommandContext, newId, type Written } from './context.ts';
+
+/** Throws Problem `not-found` when the account has no such source. */
+export async function createJob(
+  machine: Machine,
+  context: CommandContext,
+  input: { name: string; sourceId: string },
+): Promise<{ id: string; written: Written }> {
+  const { state } = await load(machine, source, streamName(context.account, 'source', input.sourceId));
+  mustBeConnected(state, input.sourceId);
+  const id = newId(context, 'job');
+  const decide = create({ jobId: id, sourceId: input.sourceId, name: input.name });
+  const { stream, version } = await transact(machine, job, streamName(context.account, 'job', id), decide, context);
+  return { id, written: { stream, version } };
+}

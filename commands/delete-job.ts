@@ -1,0 +1,12 @@
+/** A job is deleted: it runs no more. Its backups stay browsable under their source. */
+import { transact } from '../activity/store.ts';
+import { streamName } from '../domain/event.ts';
+import { deleteJob as remove, job } from '../domain/job.ts';
+import type { Machine } from '../domain/ports.ts';
+import type { CommandContext, Written } from './context.ts';
+
+/** Throws Problem `not-found`. */
+export async function deleteJob(machine: Machine, context: CommandContext, id: string): Promise<{ written: Written }> {
+  const { stream, version } = await transact(machine, job, streamName(context.account, 'job', id), remove(id), context);
+  return { written: { stream, version } };
+}

@@ -1,0 +1,14 @@
+/** A source is disconnected: nothing more is fetched from it. What was backed up stays, and its credentials are destroyed. */
+import { transact } from '../activity/store.ts';
+import { streamName } from '../domain/event.ts';
+import type { Machine } from '../domain/ports.ts';
+import { disconnectSource as disconnect, source } from '../domain/source.ts';
+import type { CommandContext, Written } from './context.ts';
+import { dropCredentials } from './credentials.ts';
+
+/** Throws Problem `not-found`. */
+export async function disconnectSource(machine: Machine, context: CommandContext, id: string): Promise<{ written: Written }> {
+  const { stream, version } = await transact(machine, source, streamName(context.account, 'source', id), disconnect(id), context);
+  await dropCredentials(machine, context.account, id);
+  return { written: { stream, version } };
+}

@@ -1,0 +1,52 @@
+/** A person signs up: the identity holds the password, the log gets the user and their account. */
+import { transact } from '../activity/store.ts';
+import { account, openAccount } from '../domain/account.ts';
+import { Problem } from '../domain/errors.ts';
+import { streamName } from '../domain/event.ts';
+import type { Machine } from '../domain/ports.ts';
+import { registerUser as register, user } from '../domain/user.ts';
+import { type CommandContext, newId, type Written } from './context.ts';
+
+type Person = { userId: string; accountId: string; email: string; name: string };
+export type Registered =
+  | { outcome: 'registered'; user: { id: string; email: string; name: string }; account: { id: string; name: string; role: 'owner' }; written: Written }
+  | { outcome: 'confirm' };
+
+/** The account comes into being with its first user. Throws Problem `email-taken` or `weak-password`. */
+export async function registerUser(
+  machine: Machine,
+  context: Omit<CommandContext, 'account' | 'actor'>,
+  input: { email: string; password: string; name: string },
+): Promise<Registered> {
+  const userId = newId(context, 'user');
+  const accountId = newId(context, 'account');
+  const result = await machine.identity.register({ ...input, userId, accountId });
+  switch (result.outcome) {
+    case 'taken':
+      throw new Problem('email-taken', 'There is an account with this e-mail address. Sign in, or reset the password.');
+    case 'weak-password':
+      throw new Problem('weak-password', result.detail, { errors: [{ path: 'password', message: result.detail }] });
+    case 'confirm':
+      return { outcome: 'confirm' };
+    case 'registered': {
+      const person = { userId, accountId, email: input.email, name: input.name };
+      const written = await recordPerson(machine, context, person);
+      return {
+        outcome: 'registered',
+        user: { id: userId, email: input.email, name: input.name },
+        account: { id: accountId, name: input.name, role: 'owner' },
+        written,
+      };
+    }
+  }
+}
+
+/** Writes the user and the account unless they are there: what sign-up does, and what sign-in heals when sign-up died half-way. */
+export async function recordPerson(machine: Machine, context: Omit<CommandContext, 'account' | 'actor'>, person: Person): Promise<Written> {
+  const { userId, accountId, email, name } = person;
+  const cause = { ...context, actor: { type: 'user', id: userId } } as const;
+  await transact(machine, user, streamName(accountId, 'user', userId), register({ userId, accountId, email, name }), cause);
+  const opened = openAccount({ accountId, ownerId: userId, name });
+  const { stream, version } = await transact(machine, account, streamName(accountId, 'account', accountId), opened, cause);
+  return { stream, version };
+}

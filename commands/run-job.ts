@@ -1,0 +1,25 @@
+/** A run of a job is asked for; everything else follows from the event. */
+import { load, transact } from '../activity/store.ts';
+import { streamName } from '../domain/event.ts';
+import { job, mustBeActive } from '../domain/job.ts';
+import { line, lineId, requestRun } from '../domain/line.ts';
+import type { Machine } from '../domain/ports.ts';
+import { Problem } from '../domain/errors.ts';
+import { source } from '../domain/source.ts';
+import { type CommandContext, newId, type Written } from './context.ts';
+
+/** Throws Problem `not-found`, `run-open` (with the open run's id) or `source-unusable` when the source was disconnected. */
+export async function runJob(machine: Machine, context: CommandContext, jobId: string): Promise<{ id: string; written: Written }> {
+  const { state } = await load(machine, job, streamName(context.account, 'job', jobId));
+  mustBeActive(state, jobId);
+  const { sourceId } = state;
+  const connected = await load(machine, source, streamName(context.account, 'source', sourceId));
+  if (connected.state.status !== 'connected') {
+    throw new Problem('source-unusable', 'The source of this job was disconnected. Create a job for another source.');
+  }
+  const runId = newId(context, 'run');
+  const decide = requestRun({ runId, jobId, sourceId }, new Date(machine.now()).toISOString());
+  const name = streamName(context.account, 'line', lineId(jobId, sourceId));
+  const { stream, version } = await transact(machine, line, name, decide, context);
+  return { id: runId, written: { stream, version } };
+}

@@ -1,0 +1,27 @@
+/** The tenant: whoever owns sources, jobs and backups, and the ledger of what was done. */
+import type { Personal } from './event.ts';
+import type { Decide, Noun } from './noun.ts';
+
+// ── Events ──
+export type AccountEvent = { type: 'AccountOpened'; data: { accountId: string; ownerId: string; name: Personal<string> } };
+
+// ── State ──
+export type AccountState = { status: 'none' } | { status: 'open'; ownerId: string };
+
+export const account: Noun<AccountState, AccountEvent> = {
+  stream: 'account',
+  versions: { AccountOpened: 1 },
+  personal: { AccountOpened: { name: (_, data) => data.ownerId } },
+  initial: { status: 'none' },
+  evolve(_state, event) {
+    switch (event.type) {
+      case 'AccountOpened':
+        return { status: 'open', ownerId: event.data.ownerId };
+    }
+  },
+};
+
+// ── Decide ──
+export function openAccount(data: Extract<AccountEvent, { type: 'AccountOpened' }>['data']): Decide<AccountState, AccountEvent> {
+  return (state) => (state.status === 'none' ? [{ type: 'AccountOpened', data }] : []);
+}

@@ -1,0 +1,53 @@
+/** A piece of a run: at most a thousand files or 64 MiB, stored by whoever gets to it first. */
+import type { Decide, Noun } from './noun.ts';
+import type { Cost } from './run.ts';
+
+export type BatchCounts = {
+  filesDone: number;
+  filesDeleted: number;
+  filesFailed: number;
+  filesSkipped: number;
+  bytesRead: number;
+  bytesStored: number;
+};
+
+// ── Events ──
+export type BatchEvent = {
+  type: 'BatchStored';
+  data: {
+    runId: string;
+    jobId: string;
+    sourceId: string;
+    batch: number;
+    /** SHA-256 (hex) of the sealed manifest part: the list of what was stored, by claim check. */
+    partHash: string;
+    packs: string[];
+    counts: BatchCounts;
+    cost: Cost;
+  };
+};
+
+// ── State ──
+export type BatchState = { status: 'none' } | { status: 'stored'; partHash: string };
+
+export const batch: Noun<BatchState, BatchEvent> = {
+  stream: 'batch',
+  versions: { BatchStored: 1 },
+  personal: {},
+  initial: { status: 'none' },
+  evolve(_state, event) {
+    switch (event.type) {
+      case 'BatchStored':
+        return { status: 'stored', partHash: event.data.partHash };
+    }
+  },
+};
+
+export function batchId(runId: string, number: number): string {
+  return `${runId}.${number}`;
+}
+
+// ── Decide ──
+export function storeBatch(data: BatchEvent['data']): Decide<BatchState, BatchEvent> {
+  return (state) => (state.status === 'none' ? [{ type: 'BatchStored', data }] : []);
+}

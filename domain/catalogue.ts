@@ -1,0 +1,13 @@
+/** Every noun there is: the list from which events are named, versioned and sealed. */
+import { type AccountEvent, account } from './account.ts';
+import { type BatchEvent, batch } from './batch.ts';
+import { type JobEvent, job } from './job.ts';
+import { type LineEvent, line } from './line.ts';
+import { type RunEvent, run } from './run.ts';
+import { type SessionEvent, session } from './session.ts';
+import { type SourceEvent, source } from './source.ts';
+import { type UserEvent, user } from './user.ts';
+
+export type AnyEvent = AccountEvent | BatchEvent | JobEvent | LineEvent | RunEvent | SessionEvent | SourceEvent | UserEvent;
+
+export const nouns = [account, batch, job, line, run, session, source, user];

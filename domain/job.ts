@@ -1,0 +1,56 @@
+/** What to back up, and (later) when and for how long to keep it. */
+import { Problem } from './errors.ts';
+import type { Personal } from './event.ts';
+import type { Decide, Noun } from './noun.ts';
+
+// ── Events ──
+export type JobEvent =
+  | { type: 'JobCreated'; data: { jobId: string; sourceId: string; name: Personal<string> } }
+  | { type: 'JobRenamed'; data: { jobId: string; name: Personal<string> } }
+  | { type: 'JobDeleted'; data: { jobId: string } };
+
+// ── State ──
+export type JobState = { status: 'none' } | { status: 'active'; sourceId: string } | { status: 'deleted' };
+
+export const job: Noun<JobState, JobEvent> = {
+  stream: 'job',
+  versions: { JobCreated: 1, JobRenamed: 1, JobDeleted: 1 },
+  personal: {
+    JobCreated: { name: (stream) => stream.account },
+    JobRenamed: { name: (stream) => stream.account },
+  },
+  initial: { status: 'none' },
+  evolve(state, event) {
+    switch (event.type) {
+      case 'JobCreated':
+        return { status: 'active', sourceId: event.data.sourceId };
+      case 'JobRenamed':
+        return state;
+      case 'JobDeleted':
+        return { status: 'deleted' };
+    }
+  },
+};
+
+// ── Decide ──
+export function createJob(data: Extract<JobEvent, { type: 'JobCreated' }>['data']): Decide<JobState, JobEvent> {
+  return (state) => (state.status === 'none' ? [{ type: 'JobCreated', data }] : []);
+}
+
+export function renameJob(jobId: string, name: string): Decide<JobState, JobEvent> {
+  return (state) => {
+    mustBeActive(state, jobId);
+    return [{ type: 'JobRenamed', data: { jobId, name } }];
+  };
+}
+
+export function deleteJob(jobId: string): Decide<JobState, JobEvent> {
+  return (state) => {
+    mustBeActive(state, jobId);
+    return [{ type: 'JobDeleted', data: { jobId } }];
+  };
+}
+
+export function mustBeActive(state: JobState, jobId: string): asserts state is Extract<JobState, { status: 'active' }> {
+  if (state.status !== 'active') throw new Problem('not-found', `There is no job ${jobId}. GET /jobs lists yours.`);
+}

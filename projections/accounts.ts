@@ -1,0 +1,24 @@
+/** The account itself. */
+import { reveal } from '../activity/seal.ts';
+import type { Machine } from '../domain/ports.ts';
+import { accountOf, getItem, itemKey, type Projection } from './projection.ts';
+
+export const accounts: Projection = {
+  name: 'accounts',
+  version: 1,
+  streams: ['account'],
+  on: {
+    AccountOpened: (event) => [
+      {
+        op: 'put',
+        ...itemKey('accounts', accountOf(event), event.data.accountId),
+        data: { id: event.data.accountId, name: event.data.name, ownerId: event.data.ownerId, createdAt: event.at },
+      },
+    ],
+  },
+};
+
+export async function getAccount(machine: Machine, account: string) {
+  const row = await getItem(machine, 'accounts', account, account);
+  return row && reveal(machine, account, row);
+}

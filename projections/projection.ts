@@ -1,0 +1,67 @@
+/** What a read model is: a fold of events into changes of rows. It decides nothing, opens no sealed field and has no effects. */
+import type { AnyEvent } from '../domain/catalogue.ts';
+import { parseStream, type Recorded } from '../domain/event.ts';
+import type { JsonObject, Machine, Page, Row, RowChange, Table } from '../domain/ports.ts';
+
+type EventOf<T extends AnyEvent['type']> = Recorded<Extract<AnyEvent, { type: T }>>;
+type Handlers = { [T in AnyEvent['type']]?: (event: EventOf<T>) => RowChange[] };
+
+export type Projection = {
+  /** Also the name of its cursors: stays for ever. */
+  name: string;
+  /** Raised when the rows it writes change; a rebuild is due then. */
+  version: number;
+  /** The stream types it follows. */
+  streams: string[];
+  on: Handlers;
+};
+
+export function accountOf(event: { stream: string }): string {
+  return parseStream(event.stream).account;
+}
+
+/** A thing of an account by its id. */
+export function itemKey<T extends Table>(table: T, account: string, id: string) {
+  return { table, pk: account, sk: `id#${id}` };
+}
+
+/** Its place in a list by time: only the id, so that a list is one query and one bulk get. `list` narrows it (`job#…`). */
+export function listed(table: Table, account: string, at: string, id: string, list = 'all'): RowChange {
+  return { op: 'put', table, pk: `${account}#${list}`, sk: `${at}#${id}`, data: { id } };
+}
+
+export async function getItem(machine: Machine, table: Table, account: string, id: string): Promise<JsonObject | undefined> {
+  return (await machine.rows.get(itemKey(table, account, id)))?.data;
+}
+
+/** A page of an account's things by time, full as long as there are any. An id whose row is gone is left out. */
+export async function listItems(
+  machine: Machine,
+  table: Table,
+  account: string,
+  page: { limit: number; cursor?: string | undefined; order: 'asc' | 'desc'; list?: string },
+): Promise<Page<JsonObject>> {
+  const items: JsonObject[] = [];
+  let next: string | null = page.cursor ?? null;
+  do {
+    const ids = await machine.rows.query({
+      table,
+      pk: `${account}#${page.list ?? 'all'}`,
+      order: page.order,
+      limit: page.limit - items.length,
+      ...(next ? { cursor: next } : {}),
+    });
+    items.push(...(await getItems(machine, table, account, ids.items)));
+    next = ids.next;
+  } while (next && items.length < page.limit);
+  return { items, next };
+}
+
+async function getItems(machine: Machine, table: Table, account: string, ids: Row[]): Promise<JsonObject[]> {
+  const keys = ids.map((row) => ({ pk: account, sk: `id#${row.data.id}` }));
+  const rows = new Map((await machine.rows.getMany(table, keys)).map((row) => [row.sk, row.data]));
+  return keys.flatMap(({ sk }) => {
+    const data = rows.get(sk);
+    return data ? [data] : [];
+  });
+}

@@ -1,0 +1,89 @@
+/**
+ * Applies events to read models by the cursor rule: at (projection, stream), a version at or below the cursor is skipped, the next
+ * one applied, a later one makes the gap be loaded. Order, duplicates, retries and catching up are this one mechanism.
+ */
+import { decode } from '../activity/decode.ts';
+import { parseStream, type Recorded } from '../domain/event.ts';
+import type { JsonObject, Machine, RowChange, RowKey, StoredCommit, Wakeup } from '../domain/ports.ts';
+import type { Projection } from './projection.ts';
+
+/** How often a failing commit is tried in one go before its (projection, stream) is parked and the rest goes on. */
+const patience = 3;
+
+/** Brings every projection up to the versions named. Resolves when all are applied or parked; throws when the machine fails. */
+export async function handleWakeups(machine: Machine, projections: Projection[], wakeups: Wakeup[]): Promise<void> {
+  const newest = new Map<string, number>();
+  for (const { stream, version } of wakeups) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
+  await Promise.all(
+    [...newest].flatMap(([stream, version]) => {
+      const { type } = parseStream(stream);
+      return projections.filter((projection) => projection.streams.includes(type)).map((projection) => catchUp(machine, projection, stream, version));
+    }),
+  );
+}
+
+async function catchUp(machine: Machine, projection: Projection, stream: string, version: number): Promise<void> {
+  const parked = await machine.records.get(parkedKey(projection, stream));
+  if (parked) return;
+  for (let attempt = 1; ; ) {
+    const cursor = await machine.rows.cursor(projection.name, stream);
+    if (cursor >= version) return;
+    const commits = await machine.events.load(stream, { from: cursor + 1 });
+    if (commits.length === 0) return;
+    for (const commit of commits) {
+      const changes = await changesOf(machine, projection, commit).catch((error: unknown) => new Unprojectable(error));
+      if (changes instanceof Unprojectable) {
+        if (attempt++ < patience) break;
+        return park(machine, projection, commit, changes.cause);
+      }
+      if ((await machine.rows.apply(projection.name, stream, commit.version, changes)) === 'gap') break;
+    }
+  }
+}
+
+/** The commit itself is at fault, not the machine. */
+class Unprojectable extends Error {
+  constructor(cause: unknown) {
+    super('a commit could not be projected', { cause });
+  }
+}
+
+const parkedKey = (projection: Projection, stream: string) => ({ pk: `parked#${projection.name}`, sk: stream });
+
+async function park(machine: Machine, projection: Projection, commit: StoredCommit, error: unknown): Promise<void> {
+  await machine.records.write([{ op: 'put', ...parkedKey(projection, commit.stream), data: { version: commit.version } }]);
+  machine.log.error('projection parked', { projection: projection.name, stream: commit.stream, version: commit.version }, error);
+}
+
+async function changesOf(machine: Machine, projection: Projection, commit: StoredCommit): Promise<RowChange[]> {
+  const events = await decode(machine, commit);
+  const handlers: { [type: string]: ((event: Recorded<never>) => RowChange[]) | undefined } = projection.on;
+  return mergeChanges(events.flatMap((event) => handlers[event.type]?.(event as Recorded<never>) ?? []));
+}
+
+/** One change a row: what several events of a commit do to one row, in their order. */
+export function mergeChanges(changes: RowChange[]): RowChange[] {
+  const merged = new Map<string, RowChange>();
+  for (const change of changes) {
+    const key = `${change.table}\0${change.pk}\0${change.sk}`;
+    const before = merged.get(key);
+    merged.set(key, before && change.op === 'update' ? onto(before, change) : change);
+  }
+  return [...merged.values()];
+}
+
+function onto(before: RowChange, change: Extract<RowChange, { op: 'update' }>): RowChange {
+  const key: RowKey = { table: change.table, pk: change.pk, sk: change.sk };
+  if (before.op === 'update') {
+    const set = { ...before.set, ...change.set };
+    const add: { [field: string]: number } = {};
+    for (const [field, amount] of [...Object.entries(before.add ?? {}), ...Object.entries(change.add ?? {})]) {
+      if (field in (change.set ?? {}) && !(field in (change.add ?? {}))) continue;
+      add[field] = (add[field] ?? 0) + amount;
+    }
+    return { op: 'update', ...key, set, add };
+  }
+  const data: JsonObject = { ...(before.op === 'put' ? before.data : {}), ...change.set };
+  for (const [field, amount] of Object.entries(change.add ?? {})) data[field] = Number(data[field] ?? 0) + amount;
+  return { op: 'put', ...key, data };
+}

@@ -1,0 +1,102 @@
+/** Runs with their progress, newest first. One row is fed by three kinds of stream in any order, so each event touches its own fields. */
+import { reveal } from '../activity/seal.ts';
+import type { JsonObject, Machine, Page } from '../domain/ports.ts';
+import type { Cost, Counts, RunError } from '../domain/run.ts';
+import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './projection.ts';
+
+export type RunView = {
+  id: string;
+  jobId: string;
+  sourceId: string;
+  status: 'requested' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
+  requestedAt: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+  progress: Counts & { percent: number | null };
+  errors: RunError[];
+  cost: Cost;
+};
+
+export const runs: Projection = {
+  name: 'runs',
+  version: 1,
+  streams: ['line', 'run', 'batch'],
+  on: {
+    RunRequested: (event) => {
+      const { runId: id, jobId, sourceId } = event.data;
+      const account = accountOf(event);
+      return [
+        { op: 'update', ...itemKey('runs', account, id), set: { id, jobId, sourceId, requestedAt: event.at } },
+        listed('runs', account, event.at, id),
+        listed('runs', account, event.at, id, `job#${jobId}`),
+      ];
+    },
+    RunStarted: (event) => [{ op: 'update', ...itemKey('runs', accountOf(event), event.data.runId), set: { startedAt: event.at } }],
+    RunPlanned: (event) => {
+      const { runId, filesTotal, filesUnchanged } = event.data;
+      return [{ op: 'update', ...itemKey('runs', accountOf(event), runId), set: { filesTotal, filesUnchanged } }];
+    },
+    BatchStored: (event) => {
+      const { runId, counts, cost } = event.data;
+      return [{ op: 'update', ...itemKey('runs', accountOf(event), runId), add: { ...counts, ...cost } }];
+    },
+    RunFinished: (event) => {
+      const { runId, outcome, counts, cost, errors, reason } = event.data;
+      const final = { finishedAt: event.at, outcome, final: { ...counts, ...cost }, errors, reason };
+      return [{ op: 'update', ...itemKey('runs', accountOf(event), runId), set: final }];
+    },
+  },
+};
+
+export async function getRun(machine: Machine, account: string, id: string): Promise<RunView | undefined> {
+  const row = await getItem(machine, 'runs', account, id);
+  return row?.requestedAt ? view(machine, account, row) : undefined;
+}
+
+export async function listRuns(
+  machine: Machine,
+  account: string,
+  page: { limit: number; cursor?: string; jobId?: string | undefined },
+): Promise<Page<RunView>> {
+  const { jobId, ...rest } = page;
+  const { items, next } = await listItems(machine, 'runs', account, { ...rest, order: 'desc', ...(jobId ? { list: `job#${jobId}` } : {}) });
+  return { items: await Promise.all(items.map((row) => view(machine, account, row))), next };
+}
+
+async function view(machine: Machine, account: string, row: JsonObject): Promise<RunView> {
+  const { id, jobId, sourceId, requestedAt, startedAt, finishedAt, outcome, errors, reason, ...live } = await reveal(machine, account, row);
+  const numbers = (row.final ?? live) as { [field: string]: number | undefined };
+  const count = (field: string) => numbers[field] ?? 0;
+  const handled = count('filesDone') + count('filesUnchanged') + count('filesFailed') + count('filesSkipped');
+  const total = numbers.filesTotal;
+  const why = reason as { code: string; message: string } | null | undefined;
+  return {
+    id,
+    jobId,
+    sourceId,
+    status: outcome ?? (startedAt ? 'running' : 'requested'),
+    requestedAt,
+    startedAt: startedAt ?? null,
+    finishedAt: finishedAt ?? null,
+    progress: {
+      filesTotal: count('filesTotal'),
+      filesDone: count('filesDone'),
+      filesUnchanged: count('filesUnchanged'),
+      filesDeleted: count('filesDeleted'),
+      filesFailed: count('filesFailed'),
+      filesSkipped: count('filesSkipped'),
+      bytesRead: count('bytesRead'),
+      bytesStored: count('bytesStored'),
+      percent: percent(outcome, handled, total),
+    },
+    errors: [...(why ? [{ path: '', ...why }] : []), ...((errors as RunError[] | null | undefined) ?? [])].slice(0, 100),
+    cost: { requests: count('requests'), usd: count('usd') },
+  } as RunView;
+}
+
+/** null until planned; 100 only once a backup is really there. */
+function percent(outcome: unknown, handled: number, total: number | undefined): number | null {
+  if (outcome === 'succeeded' || outcome === 'partial') return 100;
+  if (total === undefined) return null;
+  return total === 0 ? 99 : Math.min(99, Math.floor((100 * handled) / total));
+}

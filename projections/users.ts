@@ -1,0 +1,24 @@
+/** People of an account. */
+import { reveal } from '../activity/seal.ts';
+import type { Machine } from '../domain/ports.ts';
+import { accountOf, getItem, itemKey, type Projection } from './projection.ts';
+
+export const users: Projection = {
+  name: 'users',
+  version: 1,
+  streams: ['user'],
+  on: {
+    UserRegistered: (event) => [
+      {
+        op: 'put',
+        ...itemKey('users', accountOf(event), event.data.userId),
+        data: { id: event.data.userId, email: event.data.email, name: event.data.name, createdAt: event.at },
+      },
+    ],
+  },
+};
+
+export async function getUser(machine: Machine, account: string, id: string) {
+  const row = await getItem(machine, 'users', account, id);
+  return row && reveal(machine, account, row);
+}
