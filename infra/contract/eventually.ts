@@ -1,0 +1,15 @@
+/** How long a check waits for what a port may deliver late. The suite's own tests, which expect it to fail, set it lower. */
+export const patience = { ms: 30_000 };
+
+/** Repeats the check until it no longer throws; its last error once patience is over. */
+export async function eventually<T>(check: () => Promise<T>): Promise<T> {
+  const end = Date.now() + patience.ms;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() >= end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
