@@ -1,0 +1,70 @@
+/**
+ * Which chunks the account already has, and where: one record a chunk. It only saves work: manifests carry locations themselves, and
+ * every record can be made again from the footers of the packs.
+ */
+import { createHmac } from 'node:crypto';
+import { base32 } from '../domain/ids.ts';
+import type { Blobs, RecordKey, Records, StoredRecord } from '../domain/ports.ts';
+import { VaultDamage } from './damage.ts';
+import type { VaultKeys } from './keys.ts';
+import { type ChunkRef, footerLength, openFooter, packBlobKey, trailerLength } from './pack.ts';
+
+/**
+ * HMAC-SHA-256 over the chunk's SHA-256, cut to 160 bits (32 characters of base32). Nobody without the key can test whether a known
+ * chunk is here. An exabyte in 1 MiB chunks (2^40) holds two equal ids by chance with p ≈ 2^−81, and even a leaked key leaves 2^80
+ * work to make a pair; 128 bits would save 6 characters and leave 2^64. Over the hash and not the content, so that a file of one chunk
+ * is hashed once for both.
+ */
+export function chunkId(keys: VaultKeys, sha256: Uint8Array): string {
+  return base32(createHmac('sha256', keys.chunkId).update(sha256).digest().subarray(0, 20));
+}
+
+/** 1,024 partitions an account: no DynamoDB partition grows hot or past its size. */
+function recordKey(account: string, id: string): RecordKey {
+  return { pk: `chunk/${account}/${id.slice(0, 2)}`, sk: id };
+}
+
+/** Those of the chunks that are stored, and where. Strongly consistent. */
+export async function findChunks(records: Records, account: string, ids: string[]): Promise<Map<string, ChunkRef>> {
+  const found = await records.getMany(ids.map((id) => recordKey(account, id)));
+  return new Map(found.map((record) => [record.sk, readRecord(record)]));
+}
+
+/** Only for chunks of packs that are durable already. Repeating it changes nothing. */
+export async function indexChunks(records: Records, account: string, chunks: Map<string, ChunkRef>): Promise<void> {
+  await records.putMany([...chunks].map(([id, ref]) => writeRecord(account, id, ref)));
+}
+
+/** Makes the index records of a pack from its footer; how many chunks it has. VaultDamage when the pack is gone or damaged. */
+export async function indexFromPack(
+  vault: { account: string; keys: VaultKeys; blobs: Blobs; records: Records },
+  pack: string,
+): Promise<number> {
+  const chunks = await readPackIndex(vault, pack);
+  await indexChunks(vault.records, vault.account, chunks);
+  return chunks.size;
+}
+
+/** What a stored pack says it holds. */
+export async function readPackIndex(
+  vault: { account: string; keys: VaultKeys; blobs: Blobs },
+  pack: string,
+): Promise<Map<string, ChunkRef>> {
+  const key = packBlobKey(vault.account, pack);
+  const size = await vault.blobs.size(key);
+  if (size === undefined || size < trailerLength) throw new VaultDamage('pack', `${pack} is ${size === undefined ? 'gone' : 'cut short'}`);
+  const tail = async (length: number) => (await vault.blobs.get(key, { offset: size - length, length })) ?? new Uint8Array();
+  const length = footerLength(pack, await tail(trailerLength));
+  if (length > size) throw new VaultDamage('pack', `${pack} is cut short`);
+  return openFooter(vault.keys, vault.account, pack, await tail(length), size);
+}
+
+function writeRecord(account: string, id: string, ref: ChunkRef): StoredRecord {
+  const { pack, slot, slotOffset, slotLength, offset, length } = ref;
+  return { ...recordKey(account, id), data: { p: pack, s: slot, a: slotOffset, n: slotLength, o: offset, l: length } };
+}
+
+function readRecord(record: StoredRecord): ChunkRef {
+  const { p, s, a, n, o, l } = record.data;
+  return { pack: String(p), slot: Number(s), slotOffset: Number(a), slotLength: Number(n), offset: Number(o), length: Number(l) };
+}

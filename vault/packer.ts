@@ -1,0 +1,262 @@
+/**
+ * Turns chunks into durable packs: dedup → group → slot → pack → blob → index, in that order. One packer can serve many writers at
+ * once, so that small batches share packs. Memory is bounded: whoever places chunks waits while packs go up.
+ */
+import { makeId } from '../domain/ids.ts';
+import type { Blobs, Records } from '../domain/ports.ts';
+import { findChunks, indexChunks } from './chunk-index.ts';
+import type { VaultKeys } from './keys.ts';
+import { type ChunkRef, lockPack, type PackLock, packBlobKey, sealFooter, sealSlot } from './pack.ts';
+
+export type PackerOptions = {
+  account: string;
+  keys: VaultKeys;
+  blobs: Blobs;
+  records: Records;
+  /** Cryptographically strong: pack ids, and with them pack keys, come from it. */
+  random(bytes: number): Uint8Array;
+  /** Bytes at which a pack is closed. */
+  packSize?: number;
+  /** Compresses and encrypts one slot; elsewhere, like on a worker thread, if it likes. */
+  seal?: (lock: PackLock, slot: number, chunks: Uint8Array[]) => Promise<Uint8Array>;
+};
+
+/** A chunk's place: in a slot of this packer, or where the index has it. */
+export type Placement = { slot: Slot; offset: number; length: number; fresh: boolean } | { known: ChunkRef };
+
+/** Chunks compressed together. `pack` is known once the group is full, its place in the pack once that is durable. */
+export type Slot = { chunks: { id: string; length: number }[]; raw: number; pack?: Pack; number: number; stored: number; offset: number };
+
+export type Pack = {
+  id: string;
+  raw: number;
+  /** Bytes of the blob, once it is durable. */
+  stored: number;
+  /** Settles when blob and index are durable, or cannot be. */
+  durable: Promise<void>;
+  state: 'open' | 'durable' | 'failed';
+};
+
+export type Packer = {
+  /** Finds the chunk or takes it in; resolves when it may be forgotten by the caller, long before it is durable. */
+  place(id: string, chunk: Uint8Array): Promise<Placement>;
+  /** Closes what is open and waits until all that was placed is durable or has failed; each pack tells which. */
+  flush(): Promise<void>;
+};
+
+/** A group is closed at this many bytes: more would compress little better and cost more to read one small file from. */
+export const groupSize = 1024 * 1024;
+/** A chunk from this size on gets a slot of its own. */
+export const loneChunk = 512 * 1024;
+const maxChunksInPack = 16_384;
+const maxUploads = 2;
+/** Bytes of content given to `seal` that have not come back yet. */
+const maxSealing = 16 * 1024 * 1024;
+
+type OpenPack = Pack & { lock: PackLock; slots: Slot[]; sealing: Promise<Uint8Array>[]; estimate: number; chunks: number; close(): void };
+type OpenGroup = { slot: Slot; chunks: Uint8Array[] };
+
+export function openPacker(options: PackerOptions): Packer {
+  const { account, keys, blobs, records, packSize = 24 * 1024 * 1024 } = options;
+  const seal = options.seal ?? (async (lock, slot, chunks) => sealSlot(lock, slot, chunks));
+  const lookUp = coalesced((ids) => findChunks(records, account, ids));
+  /** Chunks on their way into the index. */
+  const pending = new Map<string, Promise<Placement>>();
+  const uploads = new Set<Promise<void>>();
+  const sealings = new Set<Promise<void>>();
+  let sealingBytes = 0;
+  let group: OpenGroup | undefined;
+  let pack: OpenPack | undefined;
+
+  async function place(id: string, chunk: Uint8Array): Promise<Placement> {
+    const earlier = pending.get(id);
+    if (earlier) {
+      const placement = await earlier;
+      return 'known' in placement ? placement : { ...placement, fresh: false };
+    }
+    const placing = decide(id, chunk);
+    pending.set(id, placing);
+    const forget = () => void pending.delete(id);
+    placing.then((placement) => 'known' in placement && forget(), forget);
+    return placing;
+  }
+
+  async function decide(id: string, chunk: Uint8Array): Promise<Placement> {
+    const known = await lookUp(id);
+    if (known) return { known };
+    while (uploads.size >= maxUploads) await Promise.race(uploads);
+    while (sealingBytes >= maxSealing) await Promise.race(sealings);
+    return chunk.length >= loneChunk ? alone(id, chunk) : grouped(id, chunk);
+  }
+
+  function alone(id: string, chunk: Uint8Array): Placement {
+    const slot = newSlot();
+    const placement = join(slot, id, chunk);
+    toPack(slot, [chunk]);
+    return placement;
+  }
+
+  function grouped(id: string, chunk: Uint8Array): Placement {
+    group ??= { slot: newSlot(), chunks: [] };
+    const placement = join(group.slot, id, chunk);
+    group.chunks.push(chunk);
+    if (group.slot.raw >= groupSize) closeGroup();
+    return placement;
+  }
+
+  function closeGroup(): void {
+    if (!group) return;
+    const { slot, chunks } = group;
+    group = undefined;
+    toPack(slot, chunks);
+  }
+
+  function toPack(slot: Slot, chunks: Uint8Array[]): void {
+    pack ??= newPack();
+    const into = pack;
+    slot.pack = into;
+    slot.number = into.slots.length;
+    into.slots.push(slot);
+    into.raw += slot.raw;
+    into.chunks += slot.chunks.length;
+    into.estimate += slot.raw;
+    const sealing = seal(into.lock, slot.number, chunks);
+    into.sealing.push(sealing);
+    sealingBytes += slot.raw;
+    const settled = sealing
+      .then((bytes) => {
+        into.estimate += bytes.length - slot.raw;
+        if (pack === into && full(into)) closePack();
+      })
+      // The pack's own promise tells of a failure.
+      .catch(() => {})
+      .finally(() => {
+        sealingBytes -= slot.raw;
+        sealings.delete(settled);
+      });
+    sealings.add(settled);
+  }
+
+  function full(candidate: OpenPack): boolean {
+    return candidate.estimate >= packSize || candidate.chunks >= maxChunksInPack;
+  }
+
+  function newPack(): OpenPack {
+    const id = makeId('pack', options.random(16));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const opened: OpenPack = {
+      id,
+      raw: 0,
+      stored: 0,
+      state: 'open',
+      lock: lockPack(keys, account, id),
+      slots: [],
+      sealing: [],
+      estimate: 0,
+      chunks: 0,
+      durable: promise.then(() => store(opened)),
+      close: resolve,
+    };
+    // Whoever needs the pack awaits `durable`; nobody else has to hear of its failure.
+    opened.durable.catch(() => {});
+    return opened;
+  }
+
+  function closePack(): void {
+    if (!pack) return;
+    const closing = pack;
+    pack = undefined;
+    const upload = closing.durable.then(
+      () => void uploads.delete(upload),
+      () => void uploads.delete(upload),
+    );
+    uploads.add(upload);
+    closing.close();
+  }
+
+  async function store(closed: OpenPack): Promise<void> {
+    try {
+      const sealed = await Promise.all(closed.sealing);
+      closed.sealing = [];
+      const refs = layOut(closed, sealed);
+      const footer = sealFooter(closed.lock, closed.slots);
+      const bytes = Buffer.concat([...sealed, footer]);
+      // The id is ours alone, so a blob of that name is this one, from an attempt whose answer was lost.
+      await blobs.put(packBlobKey(account, closed.id), bytes, { ifAbsent: true });
+      await indexChunks(records, account, refs);
+      closed.stored = bytes.length;
+      closed.state = 'durable';
+    } catch (error) {
+      closed.state = 'failed';
+      throw error;
+    } finally {
+      for (const slot of closed.slots) for (const { id } of slot.chunks) pending.delete(id);
+    }
+  }
+
+  async function flush(): Promise<void> {
+    await Promise.allSettled(pending.values());
+    closeGroup();
+    closePack();
+    await Promise.all(uploads);
+  }
+
+  return { place, flush };
+}
+
+function newSlot(): Slot {
+  return { chunks: [], raw: 0, number: 0, stored: 0, offset: 0 };
+}
+
+function join(slot: Slot, id: string, chunk: Uint8Array): Placement {
+  const placement = { slot, offset: slot.raw, length: chunk.length, fresh: true };
+  slot.chunks.push({ id, length: chunk.length });
+  slot.raw += chunk.length;
+  return placement;
+}
+
+/** Gives every slot its place in the blob; the chunks' locations. */
+function layOut(pack: OpenPack, sealed: Uint8Array[]): Map<string, ChunkRef> {
+  const refs = new Map<string, ChunkRef>();
+  let at = 0;
+  for (const [i, slot] of pack.slots.entries()) {
+    slot.offset = at;
+    slot.stored = sealed[i]?.length ?? 0;
+    at += slot.stored;
+    let offset = 0;
+    for (const { id, length } of slot.chunks) {
+      refs.set(id, { pack: pack.id, slot: slot.number, slotOffset: slot.offset, slotLength: slot.stored, offset, length });
+      offset += length;
+    }
+  }
+  return refs;
+}
+
+/** One look-up at a time; those that come meanwhile go together in the next: few requests, whatever the concurrency. */
+function coalesced(lookUp: (ids: string[]) => Promise<Map<string, ChunkRef>>): (id: string) => Promise<ChunkRef | undefined> {
+  let waiting: { id: string; resolve: (ref: ChunkRef | undefined) => void; reject: (error: unknown) => void }[] = [];
+  let busy = false;
+
+  async function drain(): Promise<void> {
+    busy = true;
+    while (waiting.length > 0) {
+      // One turn of the event loop's microtasks lets callers of the same moment in.
+      await Promise.resolve();
+      const batch = waiting;
+      waiting = [];
+      try {
+        const found = await lookUp(batch.map((one) => one.id));
+        for (const one of batch) one.resolve(found.get(one.id));
+      } catch (error) {
+        for (const one of batch) one.reject(error);
+      }
+    }
+    busy = false;
+  }
+
+  return (id) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ id, resolve, reject });
+      if (!busy) void drain();
+    });
+}
