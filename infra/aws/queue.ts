@@ -6,6 +6,7 @@ import {
   DeleteMessageCommand,
   GetQueueAttributesCommand,
   GetQueueUrlCommand,
+  ReceiptHandleIsInvalid,
   ReceiveMessageCommand,
   SendMessageBatchCommand,
   type SendMessageBatchRequestEntry,
@@ -40,7 +41,12 @@ export function awsQueue(sqs: () => SQSClient, url: (queue: QueueName) => string
     },
 
     async ack(queue, receipt) {
-      await sqs().send(new DeleteMessageCommand({ QueueUrl: url(queue), ReceiptHandle: receipt }));
+      await sqs()
+        .send(new DeleteMessageCommand({ QueueUrl: url(queue), ReceiptHandle: receipt }))
+        .catch((error: unknown) => {
+          // SQS takes a second ack silently; the emulator no longer knows the receipt.
+          if (!(error instanceof ReceiptHandleIsInvalid)) throw error;
+        });
     },
 
     async extend(queue, receipt, seconds) {

@@ -1,0 +1,222 @@
+/** The relay: every commit once in the ledger and at least once on the bus, whatever becomes of wake-ups, rivals and the bus. */
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { streamName } from '../../../domain/event.ts';
+import type { Bus, BusEvent, EventStore, LedgerEntry, StoredCommit } from '../../../domain/ports.ts';
+import type { AwsClients } from '../../../infra/aws/clients.ts';
+import type { AwsEnvironment } from '../../../infra/aws/environment.ts';
+import { awsEventStore } from '../../../infra/aws/event-store.ts';
+import { awsRelay, type Relay } from '../../../infra/aws/relay.ts';
+import { fresh, upTo } from '../../../infra/contract/fresh.ts';
+import { makeStage, ministackClients } from '../../support/aws-resources.ts';
+
+let clients: AwsClients;
+let env: AwsEnvironment;
+let events: EventStore;
+beforeAll(async () => {
+  clients = ministackClients();
+  env = await makeStage(clients);
+  events = awsEventStore(clients.dynamo, env.TABLE_PREFIX);
+});
+afterAll(() => clients.close());
+
+/** A bus that keeps what it is told, and can be out of order. */
+function fakeBus() {
+  const told: BusEvent[] = [];
+  const state = { down: false };
+  const bus: Bus = {
+    async publish(all) {
+      if (state.down) throw new Error('the bus is down');
+      told.push(...all);
+    },
+  };
+  return { bus, told, state };
+}
+
+function makeRelay({ bus }: { bus: Bus } = fakeBus(), store = events): Relay {
+  return awsRelay(clients.dynamo, env.TABLE_PREFIX, store, bus);
+}
+
+const toEvents = (commit: StoredCommit): BusEvent[] =>
+  upTo(2).map((index) => ({
+    id: `${commit.stream}:${commit.version}:${index}`,
+    type: 'contract.tested.v1',
+    account: commit.stream.split('/')[0] ?? '',
+    stream: commit.stream,
+    version: commit.version,
+    index,
+    at: commit.at,
+  }));
+
+async function fill(stream: string, versions: number[]): Promise<StoredCommit[]> {
+  const commits = versions.map((version): StoredCommit => {
+    const hash = createHash('sha256').update(`${stream} ${version}`).digest('hex');
+    const at = new Date(Date.UTC(2026, 0, 1) + version * 1000).toISOString();
+    return { stream, version, at, prevHash: '0'.repeat(64), hash, body: { bytes: new Uint8Array([version % 256]) } };
+  });
+  for (const commit of commits) expect(await events.append(commit)).toBe('appended');
+  return commits;
+}
+
+async function streamsOf(account: string, streams: number, versions: number): Promise<StoredCommit[]> {
+  const filled = upTo(streams).map((n) => fill(streamName(account, 'job', `job_${n}`), upTo(versions)));
+  return (await Promise.all(filled)).flat();
+}
+
+const ledgerOf = (account: string) => events.ledger(account, { order: 'asc', limit: 10_000 });
+
+/** Gapless from 1, each commit once, each stream in its order. */
+function expectWhole(ledger: LedgerEntry[], commits: StoredCommit[]): void {
+  expect(ledger.map((entry) => entry.seq)).toEqual(upTo(commits.length));
+  const seen = new Map<string, number>();
+  for (const entry of ledger) {
+    expect(entry.version, entry.stream).toBe((seen.get(entry.stream) ?? 0) + 1);
+    seen.set(entry.stream, entry.version);
+  }
+  expect(new Set(ledger.map((entry) => entry.hash))).toEqual(new Set(commits.map((commit) => commit.hash)));
+}
+
+function shuffled<T>(all: T[]): T[] {
+  return all
+    .map((each) => ({ each, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ each }) => each);
+}
+
+describe('sequence', () => {
+  it('takes shuffled and repeated wake-ups, in batches as they come', async () => {
+    const account = fresh('acc');
+    const commits = await streamsOf(account, 6, 9);
+    const wakeups = shuffled([...commits, ...commits, ...commits.slice(0, 20)]);
+    const relay = makeRelay();
+    for (let i = 0; i < wakeups.length; i += 7) {
+      for (const result of await relay.sequence(wakeups.slice(i, i + 7))) expect(result.error).toBeUndefined();
+    }
+    expectWhole(await ledgerOf(account), commits);
+  });
+
+  it('lets any number of relays race', async () => {
+    const account = fresh('acc');
+    const commits = await streamsOf(account, 12, 10);
+    const relays = upTo(5).map(() => makeRelay());
+    const results = await Promise.all(
+      relays.flatMap((relay) => {
+        const wakeups = shuffled(commits);
+        return [wakeups.slice(0, 40), wakeups.slice(40, 90), wakeups.slice(90)].map((batch) => relay.sequence(batch));
+      }),
+    );
+    for (const result of results.flat()) expect(result.error).toBeUndefined();
+    expectWhole(await ledgerOf(account), commits);
+    const sequenced = results.flat().flatMap((result) => result.commits);
+    expect(sequenced).toHaveLength(commits.length);
+    expect(new Set(sequenced.map((commit) => commit.hash)).size).toBe(commits.length);
+  });
+
+  it('fills what lies before a wake-up, also more than one transaction takes', async () => {
+    const account = fresh('acc');
+    const stream = streamName(account, 'job', 'job_long');
+    const commits = await fill(stream, upTo(250));
+    const others = await streamsOf(account, 120, 1);
+    const [, ...rest] = others;
+    const [result] = await makeRelay().sequence([{ stream, version: 250 }, ...rest]);
+    expect(result?.error).toBeUndefined();
+    expect(result?.commits).toHaveLength(250 + 119);
+    const ledger = await ledgerOf(account);
+    expectWhole(ledger, [...commits, ...rest]);
+  });
+
+  it('keeps each account apart in one batch', async () => {
+    const accounts = upTo(10).map(() => fresh('acc'));
+    const all = await Promise.all(accounts.map((account) => streamsOf(account, 2, 3)));
+    await makeRelay().sequence(shuffled(all.flat()));
+    for (const [i, account] of accounts.entries()) expectWhole(await ledgerOf(account), all[i] ?? []);
+  });
+
+  it('does nothing on a wake-up for what is not there', async () => {
+    const account = fresh('acc');
+    const [result] = await makeRelay().sequence([{ stream: streamName(account, 'job', 'job_1'), version: 3 }]);
+    expect(result).toEqual({ account, commits: [] });
+    expect(await ledgerOf(account)).toEqual([]);
+  });
+
+  it('reports the account that failed, leaves the others alone and goes on later', async () => {
+    const [bad, good] = [fresh('acc'), fresh('acc')];
+    const [badCommits, goodCommits] = await Promise.all([streamsOf(bad, 2, 2), streamsOf(good, 2, 2)]);
+    const failing: EventStore = {
+      ...events,
+      load: (stream, options) => (stream.startsWith(bad) ? Promise.reject(new Error('no answer')) : events.load(stream, options)),
+    };
+    const results = await makeRelay(fakeBus(), failing).sequence([...badCommits, ...goodCommits]);
+    expect(results.find((result) => result.account === bad)?.error).toMatchObject({ message: 'no answer' });
+    expect(results.find((result) => result.account === good)?.error).toBeUndefined();
+    expectWhole(await ledgerOf(good), goodCommits);
+    await makeRelay().sequence(badCommits);
+    expectWhole(await ledgerOf(bad), badCommits);
+  });
+
+  it('stops at a hole in a stream instead of numbering around it', async () => {
+    const account = fresh('acc');
+    const stream = streamName(account, 'job', 'job_1');
+    await fill(stream, [1, 3]);
+    const [result] = await makeRelay().sequence([{ stream, version: 3 }]);
+    expect(result?.error).toMatchObject({ message: expect.stringContaining('no version 2') });
+    expect(await ledgerOf(account)).toEqual([]);
+  });
+});
+
+describe('publish', () => {
+  const idsOf = (commits: StoredCommit[]) => new Set(commits.flatMap(toEvents).map((event) => event.id));
+
+  it('tells the bus each event of the ledger, in its order, once when nothing goes wrong', async () => {
+    const account = fresh('acc');
+    const commits = await streamsOf(account, 3, 50);
+    const bus = fakeBus();
+    const relay = makeRelay(bus);
+    const [result] = await relay.sequence(commits);
+    expect(await relay.publish(account, toEvents, result?.commits)).toBe(150);
+    expect(bus.told).toHaveLength(300);
+    const byId = new Map(commits.map((commit) => [`${commit.stream} ${commit.version}`, commit]));
+    const expected = (await ledgerOf(account)).flatMap((entry) => toEvents(byId.get(`${entry.stream} ${entry.version}`) as StoredCommit));
+    expect(bus.told).toEqual(expected);
+    expect(await relay.publish(account, toEvents)).toBe(0);
+  });
+
+  it('loses nothing while the bus is down, and the ledger goes on meanwhile', async () => {
+    const account = fresh('acc');
+    const bus = fakeBus();
+    const relay = makeRelay(bus);
+    const first = await streamsOf(account, 2, 2);
+    bus.state.down = true;
+    const [result] = await relay.sequence(first);
+    await expect(relay.publish(account, toEvents, result?.commits)).rejects.toThrow('the bus is down');
+    const second = await fill(streamName(account, 'job', 'job_1'), [3, 4]);
+    await relay.sequence(second);
+    expectWhole(await ledgerOf(account), [...first, ...second]);
+    bus.state.down = false;
+    // Another process, which holds none of the commits.
+    const healed = makeRelay(bus);
+    await healed.publish(account, toEvents);
+    expect(new Set(bus.told.map((event) => event.id))).toEqual(idsOf([...first, ...second]));
+  });
+
+  it('tells what a relay sequenced and then died, whoever comes next', async () => {
+    const account = fresh('acc');
+    const bus = fakeBus();
+    const commits = await streamsOf(account, 2, 3);
+    await makeRelay(bus).sequence(commits);
+    const relay = makeRelay(bus);
+    await relay.sequence(commits.slice(0, 1));
+    await relay.publish(account, toEvents);
+    expect(new Set(bus.told.map((event) => event.id))).toEqual(idsOf(commits));
+  });
+
+  it('may be raced: each event is told, and the mark does not go back', async () => {
+    const account = fresh('acc');
+    const bus = fakeBus();
+    const commits = await streamsOf(account, 4, 60);
+    await makeRelay(bus).sequence(commits);
+    await Promise.all(upTo(4).map(() => makeRelay(bus).publish(account, toEvents)));
+    expect(new Set(bus.told.map((event) => event.id))).toEqual(idsOf(commits));
+    expect(await makeRelay(bus).publish(account, toEvents)).toBe(0);
+  });
+});
