@@ -1,0 +1,59 @@
+/** Who people are: Cognito checks passwords and second factors, and nothing else; the tokens are ours. */
+import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { AccountRecovery, Mfa, StringAttribute, UserPool, type UserPoolClient } from 'aws-cdk-lib/aws-cognito';
+import { StringParameter } from 'aws-cdk-lib/aws-ssm';
+import type { Construct } from 'constructs';
+import { keepData, parameterName, resourceName, type Stage } from './stage.ts';
+
+export class AuthStack extends Stack {
+  readonly pool: UserPool;
+  readonly client: UserPoolClient;
+
+  constructor(scope: Construct, id: string, stage: Stage, props: StackProps) {
+    super(scope, id, props);
+    this.pool = new UserPool(this, 'Users', {
+      userPoolName: resourceName(stage, 'users'),
+      selfSignUpEnabled: true,
+      // The user name is a hash of the e-mail address (infra/aws/identity.ts), so that neither logs nor listings of the pool name a person.
+      signInAliases: { username: true },
+      signInCaseSensitive: false,
+      standardAttributes: { email: { required: true, mutable: true }, fullname: { required: false, mutable: true } },
+      autoVerify: { email: true },
+      customAttributes: {
+        userId: new StringAttribute({ mutable: false, minLen: 1, maxLen: 64 }),
+        accountId: new StringAttribute({ mutable: false, minLen: 1, maxLen: 64 }),
+      },
+      // NIST 800-63B-4: length instead of composition.
+      passwordPolicy: {
+        minLength: 12,
+        requireDigits: false,
+        requireLowercase: false,
+        requireSymbols: false,
+        requireUppercase: false,
+        tempPasswordValidity: Duration.days(1),
+      },
+      mfa: Mfa.OPTIONAL,
+      mfaSecondFactor: { sms: false, otp: true },
+      accountRecovery: AccountRecovery.EMAIL_ONLY,
+      deletionProtection: !stage.disposable,
+      removalPolicy: keepData(stage),
+    });
+    this.client = this.pool.addClient('Api', {
+      userPoolClientName: resourceName(stage, 'api'),
+      // Signing in takes AWS credentials and signing up the client's secret: nobody talks to the pool but our API.
+      authFlows: { adminUserPassword: true },
+      generateSecret: true,
+      preventUserExistenceErrors: true,
+      disableOAuth: true,
+      // Cognito's own tokens are dropped at once; these are its shortest lives.
+      accessTokenValidity: Duration.minutes(5),
+      idTokenValidity: Duration.minutes(5),
+      refreshTokenValidity: Duration.minutes(60),
+    });
+    new StringParameter(this, 'PoolId', { parameterName: parameterName(stage, 'cognito-user-pool-id'), stringValue: this.pool.userPoolId });
+    new StringParameter(this, 'ClientId', {
+      parameterName: parameterName(stage, 'cognito-client-id'),
+      stringValue: this.client.userPoolClientId,
+    });
+  }
+}

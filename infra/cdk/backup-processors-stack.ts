@@ -1,0 +1,126 @@
+/** The backup work: the relay (second reader of the activity stream), the routes from the bus, the queues' workers, the sweeper. */
+import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction as LambdaTarget, SqsQueue } from 'aws-cdk-lib/aws-events-targets';
+import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import type { QueueName } from '../../domain/ports.ts';
+import { busSource } from '../aws/bus.ts';
+import { readActivity } from './activity-mapping.ts';
+import { type CoreStack, workTimeout } from './core-stack.ts';
+import { coreEnvironment } from './environment.ts';
+import { lambdaFunction } from './function.ts';
+import {
+  appendEvents,
+  consume,
+  deleteBlobs,
+  loadEvents,
+  publish,
+  readRows,
+  readStream,
+  send,
+  useKeys,
+  useRecords,
+  writeLedger,
+} from './grants.ts';
+import { resourceName, type Stage } from './stage.ts';
+
+/** Which events, by their wire names, start work, and on which queue it waits. */
+export type Route = { types: string[]; queue: QueueName };
+
+export class BackupProcessorsStack extends Stack {
+  constructor(scope: Construct, id: string, stage: Stage, core: CoreStack, routes: Route[], props: StackProps) {
+    super(scope, id, props);
+    const environment = coreEnvironment(stage, core);
+
+    const relay = lambdaFunction(this, stage, {
+      entry: 'relay',
+      description: 'Enters commits in the ledger and puts their events on the bus',
+      memory: 512,
+      timeout: Duration.minutes(5),
+      environment,
+      grants: [
+        ...readStream(core),
+        ...loadEvents(core),
+        ...writeLedger(core),
+        ...useRecords(core),
+        ...publish(core),
+        ...send(core.jobQueue),
+      ],
+    });
+    readActivity(this, core, relay, 10);
+
+    makeRoutes(this, stage, core, routes);
+
+    const work = [
+      ...appendEvents(core),
+      ...readRows(core),
+      ...useRecords(core),
+      ...deleteBlobs(core),
+      ...useKeys(core),
+      ...send(core.jobQueue, core.dataQueue),
+    ];
+    const orchestrator = lambdaFunction(this, stage, {
+      entry: 'job-queue',
+      description: 'Plans runs and seals them',
+      memory: 1769,
+      timeout: workTimeout,
+      environment,
+      grants: [...consume(core.jobQueue), ...work],
+    });
+    mapQueue(this, 'JobMapping', core.jobQueue, orchestrator, 20);
+    const worker = lambdaFunction(this, stage, {
+      entry: 'data-queue',
+      description: 'Fetches, chunks, encrypts and stores batches of files',
+      memory: 3538, // two whole cores: one fetches while the other compresses
+      timeout: workTimeout,
+      environment,
+      grants: [...consume(core.dataQueue), ...work],
+    });
+    mapQueue(this, 'DataMapping', core.dataQueue, worker, 50);
+
+    const sweeper = lambdaFunction(this, stage, {
+      entry: 'sweeper',
+      description: 'Repeats what may have been missed',
+      memory: 512,
+      timeout: Duration.minutes(5),
+      environment,
+      grants: work,
+    });
+    new Rule(this, 'EveryMinute', {
+      ruleName: resourceName(stage, 'sweep'),
+      schedule: Schedule.rate(Duration.minutes(1)),
+      targets: [new LambdaTarget(sweeper, { retryAttempts: 0 })],
+    });
+  }
+}
+
+/** The message on the queue is the bus event as it was published. */
+function makeRoutes(scope: Construct, stage: Stage, core: CoreStack, routes: Route[]): void {
+  // By their ARNs, because the queues' policies (in the core stack) already admit every rule of the bus.
+  const queues = {
+    job: Queue.fromQueueArn(scope, 'JobQueue', core.jobQueue.queueArn),
+    data: Queue.fromQueueArn(scope, 'DataQueue', core.dataQueue.queueArn),
+  };
+  for (const { types, queue } of routes) {
+    for (const type of types) {
+      new Rule(scope, `Route-${type}-${queue}`, {
+        eventBus: core.bus,
+        eventPattern: { source: [busSource], detailType: [type] },
+        targets: [new SqsQueue(queues[queue], { message: RuleTargetInput.fromEventPath('$.detail') })],
+      });
+    }
+  }
+}
+
+/** One message at a time: each is minutes of work, and a failure of one should not repeat another. */
+function mapQueue(scope: Construct, id: string, queue: Queue, target: LambdaFunction, maxConcurrency: number): void {
+  new EventSourceMapping(scope, id, {
+    target,
+    eventSourceArn: queue.queueArn,
+    batchSize: 1,
+    reportBatchItemFailures: true,
+    maxConcurrency,
+  });
+}

@@ -1,0 +1,25 @@
+/** What functions are told of the machine, under the names `openAws` reads. */
+import type { AwsEnvironment } from '../aws/environment.ts';
+import type { AuthStack } from './auth-stack.ts';
+import type { CoreStack } from './core-stack.ts';
+import { type Stage, tablePrefix } from './stage.ts';
+
+export type CoreEnvironment = Omit<AwsEnvironment, 'USER_POOL_ID' | 'USER_POOL_CLIENT_ID'>;
+
+export function coreEnvironment(stage: Stage, core: CoreStack): CoreEnvironment {
+  return {
+    STAGE: stage.name,
+    TABLE_PREFIX: tablePrefix(stage),
+    DATA_BUCKET: core.bucket.bucketName,
+    JOB_QUEUE_URL: core.jobQueue.queueUrl,
+    DATA_QUEUE_URL: core.dataQueue.queueUrl,
+    EVENT_BUS_NAME: core.bus.eventBusName,
+    KEY_ID: core.key.keyArn,
+    SIGNING_KEY_ID: core.signingKey.keyArn,
+    CONFIRM_EMAIL: String(!stage.disposable),
+  };
+}
+
+export function environment(stage: Stage, core: CoreStack, auth: AuthStack): AwsEnvironment {
+  return { ...coreEnvironment(stage, core), USER_POOL_ID: auth.pool.userPoolId, USER_POOL_CLIENT_ID: auth.client.userPoolClientId };
+}

@@ -1,0 +1,58 @@
+/** One way to make a function: its code, its own role with nothing but its own log, and what it is told. */
+import { fileURLToPath } from 'node:url';
+import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { type PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Architecture, type Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import { functionName, type Stage } from './stage.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export type FunctionProps = {
+  /** File in infra/lambda without its ending; also the name. */
+  entry: string;
+  description: string;
+  memory: number;
+  timeout: Duration;
+  environment: { [name: string]: string };
+  grants: PolicyStatement[];
+};
+
+export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionProps): LambdaFunction {
+  const name = functionName(stage, props.entry);
+  const logGroup = new LogGroup(scope, `${props.entry}-log`, {
+    logGroupName: `/aws/lambda/${name}`,
+    retention: stage.disposable ? RetentionDays.ONE_DAY : RetentionDays.THREE_MONTHS,
+    removalPolicy: RemovalPolicy.DESTROY,
+  });
+  const role = new Role(scope, `${props.entry}-role`, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+  logGroup.grantWrite(role);
+  for (const statement of props.grants) role.addToPrincipalPolicy(statement);
+  return new NodejsFunction(scope, props.entry, {
+    functionName: name,
+    description: props.description,
+    entry: `${root}infra/lambda/${props.entry}.ts`,
+    projectRoot: root,
+    depsLockFilePath: `${root}package-lock.json`,
+    runtime: Runtime.NODEJS_24_X,
+    architecture: Architecture.ARM_64,
+    memorySize: props.memory,
+    timeout: props.timeout,
+    environment: props.environment,
+    logGroup,
+    role,
+    bundling: {
+      format: OutputFormat.ESM,
+      target: 'node24',
+      minify: true,
+      mainFields: ['module', 'main'],
+      // The SDK goes in too: the version that was tested, and one file loads faster than the runtime's tree of modules.
+      externalModules: [],
+      bundleAwsSDK: true,
+      // Some packages are CommonJS inside and call require.
+      banner: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
+    },
+  });
+}

@@ -1,0 +1,125 @@
+/** What each port needs of AWS, as statements for the role of a function that uses it. No statement changes or deletes in `activity`. */
+import { Stack } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { SecretName, Table } from '../../domain/ports.ts';
+import type { AuthStack } from './auth-stack.ts';
+import type { CoreStack, TableName } from './core-stack.ts';
+import { parameterName, type Stage } from './stage.ts';
+
+const readItems = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'];
+const writeItems = ['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'];
+
+const readModels = ['users', 'accounts', 'sources', 'jobs', 'runs', 'files', 'analytics-aggregates'] satisfies Table[];
+
+function allow(actions: string[], resources: string[]): PolicyStatement {
+  return new PolicyStatement({ actions, resources });
+}
+
+function tableArns(core: CoreStack, ...names: TableName[]): string[] {
+  return names.map((name) => core.tables[name].tableArn);
+}
+
+/** Loads streams; large commits rest in the bucket. */
+export function loadEvents(core: CoreStack): PolicyStatement[] {
+  return [allow(readItems, tableArns(core, 'activity')), ...readBlobs(core)];
+}
+
+export function appendEvents(core: CoreStack): PolicyStatement[] {
+  return [allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'activity')), ...readBlobs(core), ...writeBlobs(core)];
+}
+
+export function readLedger(core: CoreStack): PolicyStatement[] {
+  return [allow(readItems, tableArns(core, 'ledger'))];
+}
+
+/** The relay's: entries are added, never changed. */
+export function writeLedger(core: CoreStack): PolicyStatement[] {
+  return [allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'ledger'))];
+}
+
+/** The cursors too: a reader who waits for its own write looks there. */
+export function readRows(core: CoreStack): PolicyStatement[] {
+  return [allow(readItems, tableArns(core, ...readModels, 'cursors'))];
+}
+
+export function writeRows(core: CoreStack): PolicyStatement[] {
+  return [
+    allow([...readItems, ...writeItems], tableArns(core, ...readModels)),
+    allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'cursors')),
+  ];
+}
+
+export function useRecords(core: CoreStack): PolicyStatement[] {
+  return [allow([...readItems, ...writeItems, 'dynamodb:BatchWriteItem', 'dynamodb:ConditionCheckItem'], tableArns(core, 'records'))];
+}
+
+export function readBlobs(core: CoreStack): PolicyStatement[] {
+  return [allow(['s3:GetObject'], [core.bucket.arnForObjects('*')]), allow(['s3:ListBucket'], [core.bucket.bucketArn])];
+}
+
+export function writeBlobs(core: CoreStack): PolicyStatement[] {
+  return [allow(['s3:PutObject', 's3:AbortMultipartUpload'], [core.bucket.arnForObjects('*')])];
+}
+
+export function deleteBlobs(core: CoreStack): PolicyStatement[] {
+  return [
+    allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], [core.bucket.arnForObjects('*')]),
+    allow(['s3:ListBucketVersions'], [core.bucket.bucketArn]),
+  ];
+}
+
+export function send(...queues: Queue[]): PolicyStatement[] {
+  return [
+    allow(
+      ['sqs:SendMessage'],
+      queues.map((queue) => queue.queueArn),
+    ),
+  ];
+}
+
+export function consume(queue: Queue): PolicyStatement[] {
+  return [allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:GetQueueAttributes'], [queue.queueArn])];
+}
+
+export function publish(core: CoreStack): PolicyStatement[] {
+  return [allow(['events:PutEvents'], [core.bus.eventBusArn])];
+}
+
+/** Wraps and unwraps the keys of accounts and subjects. */
+export function useKeys(core: CoreStack): PolicyStatement[] {
+  return [
+    allow(['kms:Encrypt', 'kms:Decrypt', 'kms:GenerateDataKey'], [core.key.keyArn]),
+    allow([...readItems, ...writeItems], tableArns(core, 'subject-keys')),
+  ];
+}
+
+export function sign(core: CoreStack): PolicyStatement[] {
+  return [allow(['kms:Sign', 'kms:GetPublicKey'], [core.signingKey.keyArn])];
+}
+
+export function readSecrets(stack: Stack, stage: Stage, ...names: SecretName[]): PolicyStatement[] {
+  const arns = names.map((name) => Stack.of(stack).formatArn({ service: 'ssm', resource: `parameter${parameterName(stage, name)}` }));
+  return [allow(['ssm:GetParameter', 'ssm:GetParameters'], arns)];
+}
+
+/** Signing up needs no grant: Cognito takes it from anyone who knows the client's secret. */
+export function identify(auth: AuthStack): PolicyStatement[] {
+  const actions = ['DescribeUserPoolClient', 'AdminConfirmSignUp', 'AdminUpdateUserAttributes', 'AdminInitiateAuth'];
+  return [
+    allow(
+      actions.map((action) => `cognito-idp:${action}`),
+      [auth.pool.userPoolArn],
+    ),
+  ];
+}
+
+/** A mapping reads the stream as the function's role. ListStreams knows no resources. */
+export function readStream(core: CoreStack): PolicyStatement[] {
+  const stream = core.tables.activity.tableStreamArn;
+  if (!stream) throw new Error('the table activity has no stream');
+  return [
+    allow(['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator'], [stream]),
+    allow(['dynamodb:ListStreams'], ['*']),
+  ];
+}

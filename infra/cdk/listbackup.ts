@@ -1,0 +1,33 @@
+/** The whole system of one stage, one stack a deploy group. */
+import { type App, CliCredentialsStackSynthesizer, Tags } from 'aws-cdk-lib';
+import { AnalyticsStack } from './analytics-stack.ts';
+import { ApiStack } from './api-stack.ts';
+import { AuthStack } from './auth-stack.ts';
+import { BackupProcessorsStack, type Route } from './backup-processors-stack.ts';
+import { CoreStack } from './core-stack.ts';
+import { type Stage, stackName } from './stage.ts';
+
+export type Stacks = {
+  core: CoreStack;
+  auth: AuthStack;
+  api: ApiStack;
+  analytics: AnalyticsStack;
+  backupProcessors: BackupProcessorsStack;
+};
+
+export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
+  const group = (name: string) => ({
+    stackName: stackName(stage, name),
+    // Deploys with the caller's own rights: of the bootstrap only the asset bucket is used, no roles that could do more than the caller.
+    synthesizer: new CliCredentialsStackSynthesizer(),
+    terminationProtection: !stage.disposable,
+  });
+  const core = new CoreStack(app, 'core', stage, group('core'));
+  const auth = new AuthStack(app, 'auth', stage, group('auth'));
+  const api = new ApiStack(app, 'api', stage, core, auth, group('api'));
+  const analytics = new AnalyticsStack(app, 'analytics', stage, core, group('analytics'));
+  const backupProcessors = new BackupProcessorsStack(app, 'backup-processors', stage, core, routes, group('backup-processors'));
+  Tags.of(app).add('product', 'listbackup');
+  Tags.of(app).add('stage', stage.name);
+  return { core, auth, api, analytics, backupProcessors };
+}

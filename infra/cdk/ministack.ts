@@ -1,0 +1,112 @@
+/**
+ * Deploys a stage on ministack the way it is deployed on AWS: the same app, the CDK CLI, CloudFormation. By hand:
+ * `node scripts/ministack.ts` in one terminal, its exports and `node infra/cdk/ministack.ts` in another.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import { forEmulator } from './emulated.ts';
+import { makeSecrets } from './secrets.ts';
+import { stackName, stage } from './stage.ts';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const account = '000000000000';
+const region = 'us-east-1';
+
+export type Deployed = {
+  /** Where the API answers, without a trailing slash; paths are appended to it. */
+  url: string;
+  /** What the templates lost on the way, one line each. */
+  dropped: string[];
+};
+
+/**
+ * Deploys (or updates) the whole stage on the ministack at that loopback endpoint. `settings` are the `LISTBACKUP_…` variables the
+ * functions get. Throws with the CLI's words when a step fails.
+ */
+export async function deployToMinistack(
+  endpoint: string,
+  options: { stage?: string; settings?: { [name: `LISTBACKUP_${string}`]: string } } = {},
+): Promise<Deployed> {
+  const host = new URL(endpoint).hostname;
+  if (host !== '127.0.0.1') throw new Error(`${endpoint} is not a ministack on this machine; give its address as http://127.0.0.1:<port>`);
+  const target = stage(options.stage ?? 'test');
+  const out = await mkdtemp(join(tmpdir(), 'listbackup-cdk-'));
+  const environment = {
+    // Nothing of the caller's own AWS environment: a slip must not reach a real account.
+    PATH: [join(root, 'node_modules', '.bin'), process.env.PATH ?? ''].join(delimiter),
+    HOME: out,
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    CDK_DISABLE_CLI_TELEMETRY: 'true',
+    STAGE: target.name,
+    CDK_OUTDIR: join(out, 'cdk.out'),
+    ...options.settings,
+  };
+  const step = (command: string, args: string[]) => run(command, args, { cwd: root, env: environment, maxBuffer: 64 << 20 });
+  try {
+    await Promise.all([step('node', ['infra/cdk/app.ts']), prepare(endpoint, target.name)]);
+    const dropped = await rewriteTemplates(environment.CDK_OUTDIR);
+    const outputs = join(out, 'outputs.json');
+    const quiet = ['--require-approval', 'never', '--no-notices', '--no-color', '--ci'];
+    await step('cdk', [
+      'deploy',
+      '--app',
+      environment.CDK_OUTDIR,
+      '--all',
+      '--method=direct',
+      '--concurrency=4',
+      '--outputs-file',
+      outputs,
+      ...quiet,
+    ]);
+    const { ApiId } = JSON.parse(await readFile(outputs, 'utf8'))[stackName(target, 'api')];
+    return { url: `${endpoint}/_aws/execute-api/${ApiId}/$default`, dropped };
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
+
+/** What on AWS comes from `cdk bootstrap` and `deploy.sh`: the bucket for assets, the secrets. */
+async function prepare(endpoint: string, stageName: string): Promise<void> {
+  const config = { endpoint, region, credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
+  const s3 = new S3Client(config);
+  const ssm = new SSMClient(config);
+  try {
+    // In us-east-1, making a bucket that is already ours succeeds.
+    await s3.send(new CreateBucketCommand({ Bucket: `cdk-hnb659fds-assets-${account}-${region}` }));
+    await makeSecrets(ssm, stage(stageName));
+  } finally {
+    s3.destroy();
+    ssm.destroy();
+  }
+}
+
+async function rewriteTemplates(folder: string): Promise<string[]> {
+  const dropped: string[] = [];
+  for (const name of (await readdir(folder)).filter((each) => each.endsWith('.template.json')).sort()) {
+    const path = join(folder, name);
+    const result = forEmulator(JSON.parse(await readFile(path, 'utf8')));
+    dropped.push(...result.dropped);
+    await writeFile(path, JSON.stringify(result.template));
+  }
+  return dropped;
+}
+
+if (import.meta.main) {
+  const endpoint = process.env.AWS_ENDPOINT_URL;
+  if (!endpoint) throw new Error('set AWS_ENDPOINT_URL to the ministack, as node scripts/ministack.ts prints it');
+  const deployed = await deployToMinistack(endpoint, { ...(process.env.STAGE ? { stage: process.env.STAGE } : {}) });
+  for (const line of deployed.dropped) console.error(`not on the emulator: ${line}`);
+  console.log(deployed.url);
+}

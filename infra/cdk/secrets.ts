@@ -1,0 +1,24 @@
+/** The secrets a stage needs before its first request, made where they are missing and never replaced. */
+import { randomBytes } from 'node:crypto';
+import { ParameterAlreadyExists, PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
+import type { SecretName } from '../../domain/ports.ts';
+import { parameterName, type Stage } from './stage.ts';
+
+const made: SecretName[] = ['jwt-secret', 'jwt-refresh-secret'];
+
+/** 384 random bits each, as SecureString. Answers the names it made. */
+export async function makeSecrets(ssm: SSMClient, stage: Stage): Promise<string[]> {
+  const names: string[] = [];
+  for (const secret of made) {
+    const Name = parameterName(stage, secret);
+    try {
+      await ssm.send(
+        new PutParameterCommand({ Name, Type: 'SecureString', Value: randomBytes(48).toString('base64url'), Overwrite: false }),
+      );
+      names.push(Name);
+    } catch (error) {
+      if (!(error instanceof ParameterAlreadyExists)) throw error;
+    }
+  }
+  return names;
+}

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { forEmulator, type Template } from '../../../infra/cdk/emulated.ts';
+
+const deny = { Effect: 'Deny', Action: 's3:*', Condition: { Bool: { 'aws:SecureTransport': 'false' } } };
+const allow = { Effect: 'Allow', Action: 's3:GetObject' };
+const policy = (...Statement: object[]) => ({ Type: 'AWS::S3::BucketPolicy', Properties: { PolicyDocument: { Statement } } });
+
+test('what the emulator knows stays as it is', () => {
+  const template: Template = { Resources: { Queue: { Type: 'AWS::SQS::Queue' }, Policy: policy(allow) } };
+  expect(forEmulator(template)).toEqual({ template, dropped: [] });
+});
+
+test('an unknown type goes, and with it that others wait for it', () => {
+  const { template, dropped } = forEmulator({
+    Resources: { Past: { Type: 'AWS::Events::Archive' }, Bus: { Type: 'AWS::Events::EventBus', DependsOn: 'Past' } },
+  });
+  expect(template.Resources).toEqual({ Bus: { Type: 'AWS::Events::EventBus', DependsOn: [] } });
+  expect(dropped).toEqual([expect.stringContaining('AWS::Events::Archive Past')]);
+});
+
+test.for([{ Ref: 'Past' }, { 'Fn::GetAtt': ['Past', 'Arn'] }, { 'Fn::GetAtt': 'Past.Arn' }, { 'Fn::Sub': 'x-$'.concat('{Past}') }])(
+  'a reference %j to what is gone is an error and no broken deployment',
+  (reference) => {
+    const Resources = {
+      Past: { Type: 'AWS::Events::Archive' },
+      Rule: { Type: 'AWS::Events::Rule', Properties: { deep: [{ reference }] } },
+    };
+    expect(() => forEmulator({ Resources })).toThrow('Rule refers to Past');
+  },
+);
+
+test('only the demand for TLS leaves a policy; an empty policy goes', () => {
+  const { template } = forEmulator({ Resources: { Mixed: policy(deny, allow), Only: policy(deny) } });
+  expect(template.Resources).toEqual({ Mixed: policy(allow) });
+});

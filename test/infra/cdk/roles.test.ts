@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest';
+import { type Statement, synthesize } from './synth.ts';
+
+const main = synthesize('main');
+const policies = main.ofType('AWS::IAM::Policy').map(([id, { Properties }]) => ({
+  id,
+  statements: Properties.PolicyDocument?.Statement.filter(({ Effect }) => Effect === 'Allow') ?? [],
+}));
+
+const list = <T>(value: T | T[] | undefined): T[] => (value === undefined ? [] : ([value].flat() as T[]));
+const named = (statement: Statement, part: string) => list(statement.Resource).some((resource) => JSON.stringify(resource).includes(part));
+const isTable = (statement: Statement, name: string) => named(statement, `Table${name}`) && !named(statement, 'StreamArn');
+
+test('each function has a role and a policy of its own', () => {
+  expect(policies).toHaveLength(main.ofType('AWS::Lambda::Function').length);
+  for (const [, { Properties }] of main.ofType('AWS::IAM::Role')) expect(Properties.ManagedPolicyArns ?? []).toEqual([]);
+});
+
+test('no role can change or delete what is in the activity', () => {
+  const touching = policies.flatMap(({ id, statements }) =>
+    statements.filter((each) => isTable(each, 'activity')).map((each) => ({ id, each })),
+  );
+  expect(touching.length).toBeGreaterThan(3);
+  const reading = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query', 'dynamodb:PutItem'];
+  for (const { id, each } of touching) {
+    expect({ id, others: list(each.Action).filter((action) => !reading.includes(action)) }).toEqual({ id, others: [] });
+  }
+});
+
+test('only those who run commands append: not the projections, not the relay', () => {
+  const appending = policies.filter(({ statements }) =>
+    statements.some((each) => isTable(each, 'activity') && list(each.Action).includes('dynamodb:PutItem')),
+  );
+  expect(appending.map(({ id }) => id).filter((id) => /relay|projections/.test(id))).toEqual([]);
+});
+
+test('only the relay writes the ledger, and it only adds', () => {
+  for (const { id, statements } of policies) {
+    for (const each of statements.filter((statement) => isTable(statement, 'ledger'))) {
+      const writes = list(each.Action).filter((action) => !/:(GetItem|BatchGetItem|Query)$/.test(action));
+      expect({ id, writes }).toEqual({ id, writes: id.startsWith('relay') ? ['dynamodb:PutItem'] : [] });
+    }
+  }
+});
+
+test('only the projections write read models', () => {
+  for (const { id, statements } of policies.filter((each) => !each.id.startsWith('projections'))) {
+    for (const name of ['users', 'accounts', 'sources', 'jobs', 'runs', 'files', 'analyticsaggregates', 'cursors']) {
+      const writes = statements
+        .filter((each) => isTable(each, name))
+        .flatMap((each) => list(each.Action).filter((action) => /Put|Update|Delete|Write/.test(action)));
+      expect({ id, name, writes }).toEqual({ id, name, writes: [] });
+    }
+  }
+});
+
+test('no statement allows everything of a service, and none is about every resource where it could name one', () => {
+  for (const { id, statements } of policies) {
+    for (const each of statements) {
+      expect([id, list(each.Action).filter((action) => action.includes('*'))]).toEqual([id, []]);
+      // The one action here that IAM does not let be narrowed.
+      if (list(each.Resource).includes('*')) expect([id, list(each.Action)]).toEqual([id, ['dynamodb:ListStreams']]);
+    }
+  }
+});
+
+test('secrets are read one by one, never the whole folder', () => {
+  const read = policies.flatMap(({ statements }) =>
+    statements.filter((each) => list(each.Action).some((action) => action.startsWith('ssm:'))),
+  );
+  expect(read).not.toHaveLength(0);
+  for (const each of read)
+    for (const resource of list(each.Resource)) expect(JSON.stringify(resource)).toMatch(/parameter\/listbackup\/[a-z-]+"/);
+});

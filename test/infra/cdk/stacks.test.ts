@@ -1,0 +1,144 @@
+import { Match } from 'aws-cdk-lib/assertions';
+import { expect, test } from 'vitest';
+import { parameterName as readName } from '../../../infra/aws/secrets.ts';
+import { forEmulator } from '../../../infra/cdk/emulated.ts';
+import { parameterName, stage } from '../../../infra/cdk/stage.ts';
+import { routes, synthesize } from './synth.ts';
+
+const main = synthesize('main');
+const { auth, api, analytics, backupProcessors } = main.templates;
+
+test('exactly two readers of the activity stream, from its beginning, halving a batch that fails, giving up some day', () => {
+  const readers = main
+    .ofType('AWS::Lambda::EventSourceMapping')
+    .filter(([, each]) => JSON.stringify(each.Properties.EventSourceArn).includes('StreamArn'));
+  expect(readers).toHaveLength(2);
+  const promise = { StartingPosition: 'TRIM_HORIZON', BisectBatchOnFunctionError: true };
+  for (const [, { Properties }] of readers) {
+    expect(Properties).toMatchObject(promise);
+    expect(Properties).toMatchObject({ MaximumRetryAttempts: expect.any(Number), MaximumRecordAgeInSeconds: expect.any(Number) });
+  }
+  analytics.resourceCountIs('AWS::Lambda::EventSourceMapping', 1);
+});
+
+test.for(['job', 'data'])('messages of the %s queue fail one by one, and not too many work at once', (kind) => {
+  backupProcessors.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+    EventSourceArn: { 'Fn::ImportValue': Match.stringLikeRegexp(`${kind}queue.*Arn`) },
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+    ScalingConfig: { MaximumConcurrency: Match.anyValue() },
+  });
+});
+
+test('a message stays hidden longer than its function may work', () => {
+  const longest = Math.max(
+    ...Object.values(backupProcessors.findResources('AWS::Lambda::Function')).map((each) => each.Properties.Timeout),
+  );
+  for (const kind of ['job', 'data']) {
+    const [queue] = Object.values(
+      main.templates.core.findResources('AWS::SQS::Queue', { Properties: { QueueName: `listbackup-${kind}-queue-main` } }),
+    );
+    expect(queue?.Properties.VisibilityTimeout).toBeGreaterThan(longest);
+  }
+});
+
+test.for(routes.flatMap(({ types, queue }) => types.map((type) => [type, queue] as const)))(
+  '%s goes from the bus to the %s queue, as it was published',
+  ([type, queue]) => {
+    backupProcessors.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: { source: ['listbackup'], 'detail-type': [type] },
+      Targets: [Match.objectLike({ Arn: { 'Fn::ImportValue': Match.stringLikeRegexp(`${queue}queue.*Arn`) }, InputPath: '$.detail' })],
+    });
+  },
+);
+
+test('the queues let rules of our bus in, and nobody else', () => {
+  const policies = Object.values(main.templates.core.findResources('AWS::SQS::QueuePolicy'));
+  const allowing = policies.flatMap((each) => each.Properties.PolicyDocument.Statement).filter((each) => each.Effect === 'Allow');
+  expect(allowing).toHaveLength(2);
+  for (const each of allowing) {
+    expect(each).toMatchObject({
+      Principal: { Service: 'events.amazonaws.com' },
+      Action: 'sqs:SendMessage',
+      Condition: { ArnLike: { 'aws:SourceArn': expect.anything() } },
+    });
+  }
+});
+
+test('nobody but our API signs up or in: a secret is needed for the one, AWS credentials for the other', () => {
+  auth.hasResourceProperties('AWS::Cognito::UserPoolClient', {
+    GenerateSecret: true,
+    ExplicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
+  });
+});
+
+test('the sweeper comes every minute', () => {
+  backupProcessors.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)', State: 'ENABLED' });
+});
+
+test('every function runs Node 24 on ARM and keeps its log for a limited time', () => {
+  for (const [id, { Properties }] of main.ofType('AWS::Lambda::Function')) {
+    expect({ id, ...Properties }).toMatchObject({ id, Runtime: 'nodejs24.x', Architectures: ['arm64'] });
+  }
+  for (const [id, { Properties }] of main.ofType('AWS::Logs::LogGroup')) {
+    expect({ id, ...Properties }).toMatchObject({ id, RetentionInDays: expect.any(Number) });
+  }
+});
+
+test('passwords are long rather than odd; a second factor is an authenticator app, never a text message', () => {
+  auth.hasResourceProperties('AWS::Cognito::UserPool', {
+    Policies: {
+      PasswordPolicy: { MinimumLength: 12, RequireLowercase: false, RequireNumbers: false, RequireSymbols: false, RequireUppercase: false },
+    },
+    EnabledMfas: ['SOFTWARE_TOKEN_MFA'],
+    DeletionProtection: 'ACTIVE',
+  });
+});
+
+test('whose a user is can never be changed', () => {
+  auth.hasResourceProperties('AWS::Cognito::UserPool', {
+    Schema: Match.arrayWith([
+      Match.objectLike({ Name: 'userId', Mutable: false }),
+      Match.objectLike({ Name: 'accountId', Mutable: false }),
+    ]),
+  });
+});
+
+test.for([
+  ['main', '/listbackup/cognito-user-pool-id', '/listbackup/cognito-client-id'],
+  ['test', '/listbackup/test/cognito-user-pool-id', '/listbackup/test/cognito-client-id'],
+] as const)('stage %s writes its Cognito ids to the parameter store', ([name, ...parameters]) => {
+  const template = name === 'main' ? auth : synthesize(name).templates.auth;
+  for (const Name of parameters) template.hasResourceProperties('AWS::SSM::Parameter', { Name });
+});
+
+test('secrets are granted under the names they are read by', () => {
+  for (const name of ['main', 'test']) expect(parameterName(stage(name), 'jwt-secret')).toBe(readName(name, 'jwt-secret'));
+});
+
+test('the API is throttled and everything goes to its function', () => {
+  api.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
+    StageName: '$default',
+    DefaultRouteSettings: { ThrottlingRateLimit: Match.anyValue(), ThrottlingBurstLimit: Match.anyValue() },
+  });
+  api.hasResourceProperties('AWS::ApiGatewayV2::Route', { RouteKey: '$default' });
+});
+
+test('users confirm their e-mail address everywhere but on stage test', () => {
+  const confirm = (name: string) =>
+    new Set(
+      synthesize(name)
+        .ofType('AWS::Lambda::Function')
+        .map(([, each]) => each.Properties.Environment?.Variables.CONFIRM_EMAIL),
+    );
+  expect(confirm('main')).toEqual(new Set(['true']));
+  expect(confirm('test')).toEqual(new Set(['false']));
+});
+
+test.for(['', 'Main', 'a_b', '-a', 'a-', 'x'.repeat(21)])('"%s" is no stage', (name) => {
+  expect(() => stage(name)).toThrow('cannot be used');
+});
+
+test('the emulator gets all of it but the demand for TLS', () => {
+  const dropped = Object.values(main.templates).flatMap((template) => forEmulator(template.toJSON()).dropped);
+  expect(dropped.filter((line) => !line.includes('its demand for TLS'))).toEqual([]);
+});

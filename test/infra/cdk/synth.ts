@@ -1,0 +1,43 @@
+/** The templates of a stage, without bundling any code. */
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import type { Route } from '../../../infra/cdk/backup-processors-stack.ts';
+import { listbackup } from '../../../infra/cdk/listbackup.ts';
+import { stage } from '../../../infra/cdk/stage.ts';
+
+export const routes: Route[] = [
+  { types: ['run.requested.v1', 'run.cancelled.v1'], queue: 'job' },
+  { types: ['file.restored.v1'], queue: 'data' },
+];
+
+export type Resource = {
+  Type: string;
+  DeletionPolicy?: string;
+  Properties: {
+    TableName?: string;
+    StreamSpecification?: object;
+    LifecycleConfiguration?: { Rules: object[] };
+    PolicyDocument?: { Statement: Statement[] };
+    ManagedPolicyArns?: unknown[];
+    EventSourceArn?: unknown;
+    FunctionName?: unknown;
+    Environment?: { Variables: { [name: string]: unknown } };
+  };
+};
+export type Statement = {
+  Effect: 'Allow' | 'Deny';
+  Action: string | string[];
+  Resource?: unknown;
+  Principal?: unknown;
+  Condition?: { [operator: string]: { [key: string]: unknown } };
+};
+
+export function synthesize(name: string) {
+  const app = new App({ context: { 'aws:cdk:bundling-stacks': [] } });
+  const stacks = listbackup(app, stage(name), routes);
+  const templates = Object.fromEntries(Object.entries(stacks).map(([group, stack]) => [group, Template.fromStack(stack)])) as {
+    [group in keyof typeof stacks]: Template;
+  };
+  const resources = Object.values(templates).flatMap((template) => Object.entries<Resource>(template.toJSON().Resources));
+  return { templates, ofType: (type: string) => resources.filter(([, resource]) => resource.Type === type) };
+}
