@@ -1,0 +1,95 @@
+/** The content of one object, all of it from one revision, whatever happens to the connection. */
+import { Readable } from 'node:stream';
+import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import type { SourceEntry } from '../domain/entry.ts';
+import type { ByteRange } from '../domain/ports.ts';
+import { SourceProblem } from './connector.ts';
+import { changed, type Patience, persist, problemOf } from './s3-client.ts';
+
+export type ObjectToRead = { client: S3Client; bucket: string; key: string; entry: SourceEntry; patience: Patience };
+
+/** Broken connections in a row, with less than this between two of them, before we give up. */
+const breaksAllowed = 4;
+const progressBytes = 1024 * 1024;
+
+/** Asks for the range at once and streams it, going on by range where a connection breaks. @throws SourceProblem, also while streaming */
+export async function readObject(object: ObjectToRead, range: ByteRange): Promise<AsyncIterable<Uint8Array>> {
+  const end = Math.min(range.offset + range.length, object.entry.size);
+  // Nothing to fetch: of an empty revision nothing can have changed.
+  if (range.offset >= end) return Readable.from([]);
+  return streamFrom(object, range.offset, end, await bodyOf(object, range.offset, end));
+}
+
+async function* streamFrom(object: ObjectToRead, start: number, end: number, first: Readable): AsyncGenerator<Uint8Array, void> {
+  let body = first;
+  let at = start;
+  let breaks = 0;
+  let brokeAt = start;
+  try {
+    while (true) {
+      let failure: unknown;
+      try {
+        for await (const chunk of body as AsyncIterable<Uint8Array>) {
+          at += chunk.length;
+          if (at > end) throw new SourceProblem('unusable', 'The server sent more than was asked for.');
+          yield chunk;
+        }
+      } catch (error) {
+        failure = error;
+      }
+      if (failure instanceof SourceProblem) throw failure;
+      if (at === end) return;
+      breaks = at - brokeAt >= progressBytes ? 1 : breaks + 1;
+      brokeAt = at;
+      if (breaks > breaksAllowed) throw brokenOff(failure);
+      body = await bodyOf(object, at, end);
+    }
+  } finally {
+    body.destroy();
+  }
+}
+
+async function bodyOf({ client, bucket, key, entry, patience }: ObjectToRead, at: number, end: number): Promise<Readable> {
+  const etag = etagOf(entry.revision);
+  const whole = at === 0 && end === entry.size;
+  const answer = await persist(
+    () =>
+      client.send(
+        new GetObjectCommand({
+          Bucket: bucket,
+          Key: key,
+          ...(etag === '' ? {} : { IfMatch: etag }),
+          ...(whole ? {} : { Range: `bytes=${at}-${end - 1}` }),
+        }),
+      ),
+    'object',
+    patience,
+  );
+  const body = answer.Body;
+  if (!(body instanceof Readable)) throw new SourceProblem('unreachable', 'The server sent no content.', { retryable: true });
+  const total = whole ? answer.ContentLength : Number(answer.ContentRange?.match(/^bytes \d+-\d+\/(\d+)$/)?.[1]);
+  const problem =
+    total !== entry.size || (etag !== '' && answer.ETag !== undefined && answer.ETag !== etag)
+      ? changed()
+      : !whole && !answer.ContentRange?.startsWith(`bytes ${at}-${end - 1}/`)
+        ? new SourceProblem('unusable', 'The server does not send parts of objects as asked.')
+        : undefined;
+  if (problem === undefined) return body;
+  // Not read on: it may be large.
+  body.on('error', () => {}).destroy();
+  throw problem;
+}
+
+function brokenOff(failure: unknown): SourceProblem {
+  if (failure !== undefined) return problemOf(failure, 'object');
+  return new SourceProblem('unreachable', 'The server keeps breaking off in the middle of this object.', { retryable: true });
+}
+
+/** What pins an object: `{size}-{last modified, ms}-{etag}`. */
+export function revisionOf(size: number, modified: Date | undefined, etag: string | undefined): string {
+  return `${size}-${modified?.getTime() ?? ''}-${etag ?? ''}`;
+}
+
+function etagOf(revision: string): string {
+  return revision.split('-').slice(2).join('-');
+}
