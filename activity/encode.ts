@@ -22,9 +22,13 @@ export async function encodeCommit<S, E extends DomainEvent>(
   const parts = parseStream(stream);
   const version = head.version + 1;
   const at = new Date(machine.now()).toISOString();
+  const { actor, commandId, correlationId, causationId } = cause;
   const body: CommitBody = {
     at,
-    ...cause,
+    actor,
+    commandId,
+    correlationId,
+    ...(causationId ? { causationId } : {}),
     events: await Promise.all(
       events.map(async (event, index) => ({
         id: eventId(stream, version, index, cause.commandId),
@@ -53,7 +57,8 @@ async function sealPersonal<S, E extends DomainEvent>(
   parts: StreamParts,
   event: E,
 ): Promise<JsonObject> {
-  const personal: { [field: string]: ((stream: StreamParts, data: never) => string) | undefined } = noun.personal[event.type as E['type']] ?? {};
+  const personal: { [field: string]: ((stream: StreamParts, data: never) => string) | undefined } =
+    noun.personal[event.type as E['type']] ?? {};
   const fields = await Promise.all(
     Object.entries(event.data).map(async ([name, value]): Promise<[string, Json]> => {
       const subject = personal[name];

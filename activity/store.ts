@@ -1,6 +1,7 @@
 /** Load a stream, decide, append: the loop every command runs in. */
-import type { Cause, DomainEvent } from '../domain/event.ts';
+
 import { Problem } from '../domain/errors.ts';
+import type { Cause, DomainEvent } from '../domain/event.ts';
 import type { Decide, Noun } from '../domain/noun.ts';
 import type { Machine } from '../domain/ports.ts';
 import { type Head, start } from './commit.ts';
@@ -31,17 +32,20 @@ const attempts = 8;
 
 /**
  * Appends what `decide` decides on the stream's state; nothing when it decides nothing. Decides anew when someone else appended
- * meanwhile. Throws what `decide` throws, and Problem `conflict` when others were faster every time.
+ * meanwhile. Throws what `decide` throws, Problem `precondition-failed` when the stream is not at one of `ifVersion`, and Problem `conflict` when others were faster every time.
  */
 export async function transact<S, E extends DomainEvent>(
   machine: Machine,
   noun: Noun<S, E>,
   stream: string,
   decide: Decide<S, E>,
-  cause: Cause,
+  cause: Cause & { ifVersion?: readonly number[] | undefined },
 ): Promise<Appended<S>> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const { state, head } = await load(machine, noun, stream);
+    if (cause.ifVersion && head.version > 0 && !cause.ifVersion.includes(head.version)) {
+      throw new Problem('precondition-failed', 'It was changed since you read it. Read it again and repeat your change.');
+    }
     const events = decide(state);
     if (events.length === 0) return { state, stream, version: head.version, appended: false };
     const commit = await encodeCommit(machine, noun, stream, head, events, cause);

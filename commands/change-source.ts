@@ -9,7 +9,12 @@ import { putCredentials } from './credentials.ts';
 export type ChangeSource = { name: string; config: JsonObject; credentials?: JsonObject | undefined };
 
 /** Throws Problem `not-found`. Without `credentials` the stored ones stay. */
-export async function changeSource(machine: Machine, context: CommandContext, id: string, input: ChangeSource): Promise<{ written: Written }> {
+export async function changeSource(
+  machine: Machine,
+  context: CommandContext,
+  id: string,
+  input: ChangeSource,
+): Promise<{ written: Written }> {
   const name = streamName(context.account, 'source', id);
   mustBeConnected((await load(machine, source, name)).state, id);
   if (input.credentials) await putCredentials(machine, context.account, id, input.credentials);

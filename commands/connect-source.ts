@@ -9,7 +9,11 @@ import { putCredentials } from './credentials.ts';
 export type ConnectSource = { type: string; name: string; config: JsonObject; credentials: JsonObject | null };
 
 /** The config and credentials have been checked against the connector's schema by the caller. */
-export async function connectSource(machine: Machine, context: CommandContext, input: ConnectSource): Promise<{ id: string; written: Written }> {
+export async function connectSource(
+  machine: Machine,
+  context: CommandContext,
+  input: ConnectSource,
+): Promise<{ id: string; written: Written }> {
   const id = newId(context, 'source');
   if (input.credentials) await putCredentials(machine, context.account, id, input.credentials);
   const decide = connect(id, input.type, { name: input.name, config: input.config });

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import type { Cause } from '../domain/event.ts';
 import { makeId, type Noun } from '../domain/ids.ts';
 
-export type CommandContext = Cause & { account: string };
+/** `ifVersion`: the versions of the stream that the caller knows (`If-Match`); any other is refused. */
+export type CommandContext = Cause & { account: string; ifVersion?: readonly number[] | undefined };
 
 /** Where a write went, for the Consistency-Token. */
 export type Written = { stream: string; version: number };

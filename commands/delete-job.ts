@@ -1,7 +1,7 @@
 /** A job is deleted: it runs no more. Its backups stay browsable under their source. */
 import { transact } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
-import { deleteJob as remove, job } from '../domain/job.ts';
+import { job, deleteJob as remove } from '../domain/job.ts';
 import type { Machine } from '../domain/ports.ts';
 import type { CommandContext, Written } from './context.ts';
 

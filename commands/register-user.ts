@@ -9,7 +9,12 @@ import { type CommandContext, newId, type Written } from './context.ts';
 
 type Person = { userId: string; accountId: string; email: string; name: string };
 export type Registered =
-  | { outcome: 'registered'; user: { id: string; email: string; name: string }; account: { id: string; name: string; role: 'owner' }; written: Written }
+  | {
+      outcome: 'registered';
+      user: { id: string; email: string; name: string };
+      account: { id: string; name: string; role: 'owner' };
+      written: Written;
+    }
   | { outcome: 'confirm' };
 
 /** The account comes into being with its first user. Throws Problem `email-taken` or `weak-password`. */

@@ -1,10 +1,10 @@
 /** A run of a job is asked for; everything else follows from the event. */
 import { load, transact } from '../activity/store.ts';
+import { Problem } from '../domain/errors.ts';
 import { streamName } from '../domain/event.ts';
 import { job, mustBeActive } from '../domain/job.ts';
 import { line, lineId, requestRun } from '../domain/line.ts';
 import type { Machine } from '../domain/ports.ts';
-import { Problem } from '../domain/errors.ts';
 import { source } from '../domain/source.ts';
 import { type CommandContext, newId, type Written } from './context.ts';
 

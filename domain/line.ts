@@ -50,7 +50,9 @@ export function requestRun(about: About, at: string): Decide<LineState, LineEven
         extra: { runId: state.open.runId },
       });
     }
-    return [{ type: 'RunRequested', data: { ...about, line: { ...state, open: { runId: about.runId, requestedAt: at }, runs: state.runs + 1 } } }];
+    return [
+      { type: 'RunRequested', data: { ...about, line: { ...state, open: { runId: about.runId, requestedAt: at }, runs: state.runs + 1 } } },
+    ];
   };
 }
 

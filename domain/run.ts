@@ -28,7 +28,10 @@ type About = { runId: string; jobId: string; sourceId: string };
 export type RunEvent =
   | { type: 'RunStarted'; data: About }
   /** `since`: the source cursor the next run may start from, once this one is sealed. */
-  | { type: 'RunPlanned'; data: About & { batches: number; filesTotal: number; filesUnchanged: number; bytesTotal: number; since: string | null } }
+  | {
+      type: 'RunPlanned';
+      data: About & { batches: number; filesTotal: number; filesUnchanged: number; bytesTotal: number; since: string | null };
+    }
   | {
       type: 'RunFinished';
       data: About & {

@@ -3,8 +3,10 @@ import type { Personal } from './event.ts';
 import type { Decide, Noun } from './noun.ts';
 
 // ── Events ──
-export type UserEvent =
-  { type: 'UserRegistered'; data: { userId: string; accountId: string; email: Personal<string>; name: Personal<string> } };
+export type UserEvent = {
+  type: 'UserRegistered';
+  data: { userId: string; accountId: string; email: Personal<string>; name: Personal<string> };
+};
 
 // ── State ──
 export type UserState = { status: 'none' } | { status: 'registered' };

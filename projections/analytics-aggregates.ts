@@ -20,7 +20,10 @@ function count(event: { stream: string }, add: { [field: string]: number }): Row
   return [{ op: 'update', ...key(accountOf(event)), add }];
 }
 
-const growth = (before: Totals, after: Totals) => ({ files: after.files + after.links - before.files - before.links, bytesProtected: after.bytes - before.bytes });
+const growth = (before: Totals, after: Totals) => ({
+  files: after.files + after.links - before.files - before.links,
+  bytesProtected: after.bytes - before.bytes,
+});
 
 export const analyticsAggregates: Projection = {
   name: 'analytics-aggregates',

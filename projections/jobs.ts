@@ -3,7 +3,16 @@ import { reveal } from '../activity/seal.ts';
 import type { JsonObject, Machine, Page } from '../domain/ports.ts';
 import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './projection.ts';
 
-export type JobView = { id: string; name: string; sourceId: string; schedule: null; retention: null; status: string; createdAt: string };
+export type JobView = {
+  id: string;
+  name: string;
+  sourceId: string;
+  schedule: null;
+  retention: null;
+  status: string;
+  createdAt: string;
+  version: number;
+};
 
 export const jobs: Projection = {
   name: 'jobs',
@@ -13,11 +22,17 @@ export const jobs: Projection = {
     JobCreated: (event) => {
       const { jobId: id, sourceId, name } = event.data;
       return [
-        { op: 'put', ...itemKey('jobs', accountOf(event), id), data: { id, sourceId, name, status: 'active', createdAt: event.at } },
+        {
+          op: 'put',
+          ...itemKey('jobs', accountOf(event), id),
+          data: { id, sourceId, name, status: 'active', createdAt: event.at, version: event.version },
+        },
         listed('jobs', accountOf(event), event.at, id),
       ];
     },
-    JobRenamed: (event) => [{ op: 'update', ...itemKey('jobs', accountOf(event), event.data.jobId), set: { name: event.data.name } }],
+    JobRenamed: (event) => [
+      { op: 'update', ...itemKey('jobs', accountOf(event), event.data.jobId), set: { name: event.data.name, version: event.version } },
+    ],
     JobDeleted: (event) => [{ op: 'delete', ...itemKey('jobs', accountOf(event), event.data.jobId) }],
   },
 };
@@ -33,6 +48,6 @@ export async function listJobs(machine: Machine, account: string, page: { limit:
 }
 
 async function view(machine: Machine, account: string, row: JsonObject): Promise<JobView> {
-  const { id, name, sourceId, status, createdAt } = await reveal(machine, account, row);
-  return { id, name: name ?? '', sourceId, schedule: null, retention: null, status, createdAt } as JobView;
+  const { id, name, sourceId, status, createdAt, version } = await reveal(machine, account, row);
+  return { id, name: name ?? '', sourceId, schedule: null, retention: null, status, createdAt, version } as JobView;
 }

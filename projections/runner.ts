@@ -17,7 +17,9 @@ export async function handleWakeups(machine: Machine, projections: Projection[],
   await Promise.all(
     [...newest].flatMap(([stream, version]) => {
       const { type } = parseStream(stream);
-      return projections.filter((projection) => projection.streams.includes(type)).map((projection) => catchUp(machine, projection, stream, version));
+      return projections
+        .filter((projection) => projection.streams.includes(type))
+        .map((projection) => catchUp(machine, projection, stream, version));
     }),
   );
 }

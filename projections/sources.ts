@@ -3,7 +3,7 @@ import { reveal } from '../activity/seal.ts';
 import type { JsonObject, Machine, Page } from '../domain/ports.ts';
 import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './projection.ts';
 
-export type SourceView = { id: string; type: string; name: string; status: string; config: JsonObject; createdAt: string };
+export type SourceView = { id: string; type: string; name: string; status: string; config: JsonObject; createdAt: string; version: number };
 
 export const sources: Projection = {
   name: 'sources',
@@ -13,13 +13,17 @@ export const sources: Projection = {
     SourceConnected: (event) => {
       const { sourceId: id, kind, name, config } = event.data;
       return [
-        { op: 'put', ...itemKey('sources', accountOf(event), id), data: { id, type: kind, name, config, status: 'connected', createdAt: event.at } },
+        {
+          op: 'put',
+          ...itemKey('sources', accountOf(event), id),
+          data: { id, type: kind, name, config, status: 'connected', createdAt: event.at, version: event.version },
+        },
         listed('sources', accountOf(event), event.at, id),
       ];
     },
     SourceChanged: (event) => {
       const { sourceId: id, name, config } = event.data;
-      return [{ op: 'update', ...itemKey('sources', accountOf(event), id), set: { name, config } }];
+      return [{ op: 'update', ...itemKey('sources', accountOf(event), id), set: { name, config, version: event.version } }];
     },
     SourceDisconnected: (event) => [{ op: 'delete', ...itemKey('sources', accountOf(event), event.data.sourceId) }],
   },
@@ -36,6 +40,6 @@ export async function listSources(machine: Machine, account: string, page: { lim
 }
 
 async function view(machine: Machine, account: string, row: JsonObject): Promise<SourceView> {
-  const { id, type, name, status, config, createdAt } = await reveal(machine, account, row);
-  return { id, type, name: name ?? '', status, config: config ?? {}, createdAt } as SourceView;
+  const { id, type, name, status, config, createdAt, version } = await reveal(machine, account, row);
+  return { id, type, name: name ?? '', status, config: config ?? {}, createdAt, version } as SourceView;
 }

@@ -1,0 +1,106 @@
+/** What a piece of work costs: its requests counted by kind and priced, its bytes put to blobs. */
+import type { Blobs, Machine, Queue, Records } from '../domain/ports.ts';
+import type { Cost } from '../domain/run.ts';
+
+/** US dollars a request of each kind. */
+export type Prices = { blobWrite: number; blobRead: number; recordWrite: number; recordRead: number; message: number };
+
+/** Own disks cost nothing a request. */
+export const free: Prices = { blobWrite: 0, blobRead: 0, recordWrite: 0, recordRead: 0, message: 0 };
+
+/** us-east-1 list prices, 2026: S3 Standard requests, DynamoDB on demand (a unit a request), SQS standard. */
+export const awsList: Prices = { blobWrite: 5e-6, blobRead: 4e-7, recordWrite: 6.25e-7, recordRead: 1.25e-7, message: 4e-7 };
+
+export type Meter = { machine: Machine; cost(): Cost; bytesStored(): number };
+
+/** The same machine, counting what goes through it. */
+export function metered(machine: Machine, prices: Prices): Meter {
+  const counts: { [kind in keyof Prices]: number } = { blobWrite: 0, blobRead: 0, recordWrite: 0, recordRead: 0, message: 0 };
+  let bytes = 0;
+
+  const blobs: Blobs = {
+    async put(key, body, options) {
+      counts.blobWrite++;
+      if (body instanceof Uint8Array) {
+        const result = await machine.blobs.put(key, body, options);
+        if (result === 'stored') bytes += body.length;
+        return result;
+      }
+      return machine.blobs.put(key, tally(body), options);
+    },
+    get(key, range) {
+      counts.blobRead++;
+      return machine.blobs.get(key, range);
+    },
+    size(key) {
+      counts.blobRead++;
+      return machine.blobs.size(key);
+    },
+    list(prefix, options) {
+      counts.blobWrite++;
+      return machine.blobs.list(prefix, options);
+    },
+    delete: (keys) => machine.blobs.delete(keys),
+  };
+  async function* tally(body: AsyncIterable<Uint8Array>) {
+    for await (const piece of body) {
+      bytes += piece.length;
+      yield piece;
+    }
+  }
+
+  const records: Records = {
+    get: (key) => {
+      counts.recordRead++;
+      return machine.records.get(key);
+    },
+    getMany: (keys) => {
+      counts.recordRead += keys.length;
+      return machine.records.getMany(keys);
+    },
+    query: (pk, options) => {
+      counts.recordRead++;
+      return machine.records.query(pk, options);
+    },
+    write: (writes) => {
+      counts.recordWrite += writes.length === 1 ? 1 : 2 * writes.length;
+      return machine.records.write(writes);
+    },
+    add: (key, add, expiresAt) => {
+      counts.recordWrite++;
+      return machine.records.add(key, add, expiresAt);
+    },
+    putMany: (all) => {
+      counts.recordWrite += all.length;
+      return machine.records.putMany(all);
+    },
+  };
+
+  const queue: Queue = {
+    send: (name, messages) => {
+      counts.message += messages.length;
+      return machine.queue.send(name, messages);
+    },
+    receive: (name, options) => machine.queue.receive(name, options),
+    ack: (name, receipt) => machine.queue.ack(name, receipt),
+    extend: (name, receipt, seconds) => machine.queue.extend(name, receipt, seconds),
+    deadLetters: (name) => machine.queue.deadLetters(name),
+    redrive: (name) => machine.queue.redrive(name),
+  };
+
+  return {
+    machine: { ...machine, blobs, records, queue },
+    bytesStored: () => bytes,
+    cost() {
+      const kinds = Object.keys(prices) as (keyof Prices)[];
+      return {
+        requests: kinds.reduce((sum, kind) => sum + counts[kind], 0),
+        usd: kinds.reduce((sum, kind) => sum + counts[kind] * prices[kind], 0),
+      };
+    },
+  };
+}
+
+export function addCosts(costs: Cost[]): Cost {
+  return costs.reduce((sum, cost) => ({ requests: sum.requests + cost.requests, usd: sum.usd + cost.usd }), { requests: 0, usd: 0 });
+}

@@ -1,0 +1,55 @@
+/** The parts of a run: what each batch stored, sealed, with the numbers its event repeats. The first one put is the one that counts. */
+import { sha256 } from '../activity/commit.ts';
+import type { BatchCounts } from '../domain/batch.ts';
+import type { Machine } from '../domain/ports.ts';
+import type { Cost } from '../domain/run.ts';
+import type { VaultKeys } from '../vault/keys.ts';
+import { decodePart, type Part } from '../vault/part.ts';
+import { type About, expiry, runRecord } from './run.ts';
+
+export type PartRecord = { partHash: string; packs: string[]; counts: BatchCounts; cost: Cost };
+type Stored = PartRecord & ({ sealed: string } | { blob: string });
+
+/** A part larger than this rests in a blob named by its hash. */
+const recordLimit = 256 * 1024;
+
+const place = (about: About, number: number) => runRecord(about, `part-${String(number).padStart(9, '0')}`);
+
+export async function readPart(machine: Machine, about: About, number: number): Promise<PartRecord | undefined> {
+  return (await machine.records.get(place(about, number)))?.data as PartRecord | undefined;
+}
+
+/** Puts the part unless there is one, and gives back the one that counts. */
+export async function putPart(
+  machine: Machine,
+  about: About,
+  number: number,
+  bytes: Uint8Array,
+  numbers: Omit<PartRecord, 'partHash'>,
+): Promise<PartRecord> {
+  const partHash = sha256(bytes);
+  const record: PartRecord = { partHash, ...numbers };
+  const blob = `work/${about.account}/${about.runId}/part-${number}-${partHash}`;
+  const inline = bytes.length <= recordLimit;
+  if (!inline) await machine.blobs.put(blob, bytes);
+  const data: Stored = inline ? { ...record, sealed: Buffer.from(bytes).toString('base64') } : { ...record, blob };
+  const won = await machine.records.write([{ op: 'put', ...place(about, number), data, expiresAt: expiry(machine), if: 'absent' }]);
+  if (won) return record;
+  return (await readPart(machine, about, number)) ?? record;
+}
+
+/** Every part of the run in order, one at a time in memory. Throws when one is not what its hash says. */
+export async function* readParts(
+  machine: Machine,
+  keys: VaultKeys,
+  about: About,
+  total: number,
+): AsyncGenerator<PartRecord & { part: Part }> {
+  for (let number = 1; number <= total; number++) {
+    const stored = (await machine.records.get(place(about, number)))?.data as Stored | undefined;
+    if (!stored) throw new Error(`part ${number} of run ${about.runId} is missing`);
+    const bytes = 'sealed' in stored ? Buffer.from(stored.sealed, 'base64') : await machine.blobs.get(stored.blob);
+    if (!bytes || sha256(bytes) !== stored.partHash) throw new Error(`part ${number} of run ${about.runId} is not what its hash says`);
+    yield { ...stored, part: decodePart(keys, about.account, about.runId, number, bytes) };
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * Reaction to `run.requested`: lists the source page by page, compares with the last manifest and hands out batches of work.
+ * Where it stands is in one record, moved only by whoever stands at its present step: a crash resumes there, a twin falls behind.
+ */
+import { transact } from '../activity/store.ts';
+import { systemContext } from '../commands/context.ts';
+import type { ManifestRef } from '../domain/line.ts';
+import type { JsonObject, Machine } from '../domain/ports.ts';
+import { planRun as planned, run, startRun } from '../domain/run.ts';
+import type { VaultKeys } from '../vault/keys.ts';
+import { entries, openManifest } from '../vault/reader.ts';
+import { makeComparer } from './compare.ts';
+import { openSource } from './open-source.ts';
+import { type About, expiry, type Home, idsOf, loadRun, runRecord, runStream, send, type Task, vaultKeys } from './run.ts';
+import { closeTally } from './tally.ts';
+import { watchRun } from './watch.ts';
+import { emptyWork, getSealed, makeCutter, putSealed, things, type Work } from './work.ts';
+
+/** `place` names the sealed record with the cursor, the last key and the work not yet cut into a batch: all of them names. */
+type Step = {
+  step: number;
+  batches: number;
+  filesTotal: number;
+  filesUnchanged: number;
+  bytesTotal: number;
+  done: boolean;
+  place: string | null;
+  /** Batches decided in this step and perhaps not yet sent. */
+  pending: { batch: number; work: string }[];
+};
+type Place = { page: string | null; since: string | null; lastKey: string | null; blind: string | null; rest: Work };
+
+const pageSize = 1000;
+/** Pages between two records of where it stands, when no batch is full before. */
+const pagesPerStep = 20;
+
+/** `deadline` (ms since the epoch): when to stop and leave the rest to another message. */
+export async function planRun(home: Home, about: About, deadline: number): Promise<void> {
+  const { machine } = home;
+  const state = await loadRun(machine, about);
+  if (state.line.open?.runId !== about.runId || state.run.status === 'finished') return;
+  const cause = systemContext(about.account, 'plan-run', about.runId, about.runId);
+  await watchRun(machine, about);
+  await transact(machine, run, runStream(about), startRun(idsOf(about)), cause);
+  home.reached?.('plan:started');
+
+  const keys = await vaultKeys(machine, about.account);
+  let step = await readStep(machine, about);
+  await sendPending(machine, about, step);
+  if (!step.done) {
+    const outcome = await walk(home, keys, about, step, state.line.sealed, deadline);
+    if (outcome === 'overtaken') return;
+    if (!outcome.done) return send(machine, [{ type: 'plan', ...about }]);
+    step = outcome;
+  }
+  const place = await readPlace(machine, keys, about, step);
+  const { batches, filesTotal, filesUnchanged, bytesTotal } = step;
+  const plan = { ...idsOf(about), batches, filesTotal, filesUnchanged, bytesTotal, since: place.since };
+  await transact(machine, run, runStream(about), planned(plan), cause);
+  home.reached?.('plan:planned');
+  await closeTally(machine, about, batches);
+  home.reached?.('plan:closed');
+}
+
+async function walk(
+  home: Home,
+  keys: VaultKeys,
+  about: About,
+  from: Step,
+  sealed: { manifest: ManifestRef; since: string | null } | null,
+  deadline: number,
+): Promise<Step | 'overtaken'> {
+  const { machine } = home;
+  const place = await readPlace(machine, keys, about, from);
+  const session = await openSource(home, about);
+  try {
+    const ctx = { account: about.account, keys, blobs: machine.blobs };
+    const root = sealed ? await openManifest(ctx, sealed.manifest) : null;
+    const before = root ? entries(ctx, root, place.lastKey === null ? {} : { after: place.lastKey }) : nothing();
+    const cutter = makeCutter(place.rest);
+    const comparer = makeComparer(before[Symbol.asyncIterator](), cutter.add, { blind: place.blind });
+    let { page, lastKey } = place;
+    let since: string | null = null;
+    let step = from;
+    for (let pages = 1; ; pages++) {
+      const listed = await session.changes({ since: sealed?.since ?? null, page }, { limit: pageSize });
+      await comparer.page(listed.items, listed.page === null);
+      const final = listed.items.at(-1);
+      if (final) lastKey = final.type === 'entry' ? final.entry.key : final.refusal.key;
+      ({ page, since } = listed);
+      const done = page === null;
+      const full = cutter.cut();
+      if (done && things(cutter.rest) > 0) full.push(cutter.rest);
+      const late = machine.now() > deadline;
+      if (full.length === 0 && !done && !late && pages % pagesPerStep !== 0) continue;
+
+      const rest = done ? emptyWork() : cutter.rest;
+      const moved = await moveStep(machine, keys, about, step, full, { page, since, lastKey, blind: comparer.blind(), rest }, done, {
+        filesTotal: from.filesTotal + comparer.count.filesTotal,
+        filesUnchanged: from.filesUnchanged + comparer.count.filesUnchanged,
+        bytesTotal: from.bytesTotal + comparer.count.bytesTotal,
+      });
+      if (!moved) return 'overtaken';
+      step = moved;
+      home.reached?.('plan:step');
+      await sendPending(machine, about, step);
+      home.reached?.('plan:sent');
+      if (done || late) return step;
+    }
+  } finally {
+    await session.close();
+  }
+}
+
+async function* nothing(): AsyncGenerator<never> {}
+
+/** First the work where nobody looks yet, then the step that names it, then the messages: a crash in between repeats or forgets, never half. */
+async function moveStep(
+  machine: Machine,
+  keys: VaultKeys,
+  about: About,
+  from: Step,
+  full: Work[],
+  place: Place,
+  done: boolean,
+  counts: { filesTotal: number; filesUnchanged: number; bytesTotal: number },
+): Promise<Step | undefined> {
+  const attempt = Buffer.from(machine.random(8)).toString('hex');
+  const pending = full.map((_, index) => ({ batch: from.batches + index + 1, work: `work-${from.batches + index + 1}-${attempt}` }));
+  const placeName = `place-${from.step + 1}-${attempt}`;
+  await Promise.all([
+    putSealed(machine, keys, about, placeName, place),
+    ...full.map((work, index) => putSealed(machine, keys, about, pending[index]?.work ?? '', work)),
+  ]);
+  const step: Step = { step: from.step + 1, batches: from.batches + full.length, ...counts, done, place: placeName, pending };
+  const moved = await machine.records.write([
+    {
+      op: 'put',
+      ...runRecord(about, 'plan'),
+      data: step as JsonObject,
+      expiresAt: expiry(machine),
+      if: from.step === 0 ? 'absent' : { equals: { step: from.step } },
+    },
+  ]);
+  return moved ? step : undefined;
+}
+
+export async function readStep(machine: Machine, about: About): Promise<Step> {
+  const record = await machine.records.get(runRecord(about, 'plan'));
+  if (record) return record.data as Step;
+  return { step: 0, batches: 0, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, done: false, place: null, pending: [] };
+}
+
+async function readPlace(machine: Machine, keys: VaultKeys, about: About, step: Step): Promise<Place> {
+  if (step.place === null) return { page: null, since: null, lastKey: null, blind: null, rest: emptyWork() };
+  return getSealed(machine, keys, about, step.place);
+}
+
+/** Noted for the sweeper, then sent; again after a crash: whoever comes second to a batch finds it stored. */
+async function sendPending(machine: Machine, about: About, step: Step): Promise<void> {
+  await machine.records.putMany(
+    step.pending.map((pending) => ({ ...runRecord(about, `batch-${pending.batch}`), data: pending, expiresAt: expiry(machine) })),
+  );
+  await send(
+    machine,
+    step.pending.map(({ batch, work }): Task => ({ type: 'store', ...about, batch, work })),
+  );
+}

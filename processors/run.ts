@@ -1,0 +1,62 @@
+/** What every step of a run knows and needs. */
+import { load } from '../activity/store.ts';
+import type { ConnectorContext } from '../connectors/connector.ts';
+import { streamName } from '../domain/event.ts';
+import { type LineState, line, lineId } from '../domain/line.ts';
+import type { JsonObject, Machine } from '../domain/ports.ts';
+import { type RunState, run } from '../domain/run.ts';
+import { deriveVaultKeys, type VaultKeys } from '../vault/keys.ts';
+import type { Prices } from './meter.ts';
+
+export type Home = {
+  machine: Machine;
+  connectors: ConnectorContext;
+  prices: Prices;
+  /** Called at each step boundary by name, so that tests can end the process there. */
+  reached?: (step: string) => void;
+};
+
+export type About = { account: string; runId: string; jobId: string; sourceId: string };
+
+/** What goes over the queues: ids, never personal data. */
+export type Task = ({ type: 'plan' } & About) | ({ type: 'store'; batch: number; work: string } & About) | ({ type: 'seal' } & About);
+
+export function lineStream({ account, jobId, sourceId }: About): string {
+  return streamName(account, 'line', lineId(jobId, sourceId));
+}
+
+export function runStream({ account, runId }: About): string {
+  return streamName(account, 'run', runId);
+}
+
+export async function loadRun(machine: Machine, about: About): Promise<{ line: LineState; run: RunState }> {
+  const [lines, runs] = await Promise.all([load(machine, line, lineStream(about)), load(machine, run, runStream(about))]);
+  return { line: lines.state, run: runs.state };
+}
+
+/** The ids alone, as events and messages carry them. */
+export function idsOf({ runId, jobId, sourceId }: About) {
+  return { runId, jobId, sourceId };
+}
+
+export async function vaultKeys(machine: Machine, account: string): Promise<VaultKeys> {
+  const key = await machine.keys.accountKey(account);
+  if (!key) throw new Error(`the key of account ${account} has been destroyed`);
+  return deriveVaultKeys(key);
+}
+
+/** Working state of a run, in Records: gone by itself once nobody can need it. */
+export function runRecord({ account, runId }: About, sk: string) {
+  return { pk: `run#${account}#${runId}`, sk };
+}
+
+const keepSeconds = 7 * 24 * 3600;
+
+export function expiry(machine: Machine): number {
+  return Math.floor(machine.now() / 1000) + keepSeconds;
+}
+
+export async function send(machine: Machine, tasks: Task[]): Promise<void> {
+  const bodies = tasks.map((task) => ({ body: task as JsonObject }));
+  if (bodies.length > 0) await machine.queue.send(tasks[0]?.type === 'store' ? 'data' : 'job', bodies);
+}

@@ -1,0 +1,63 @@
+/** What happens to each message of a queue, in either home. A message is done when its handler resolves; else it comes again. */
+import { decode } from '../activity/decode.ts';
+import { SourceProblem } from '../connectors/connector.ts';
+import { Problem } from '../domain/errors.ts';
+import { parseStream } from '../domain/event.ts';
+import type { LineEvent } from '../domain/line.ts';
+import type { JsonObject } from '../domain/ports.ts';
+import { failRun } from './fail-run.ts';
+import { planRun } from './plan-run.ts';
+import type { About, Home, Task } from './run.ts';
+import { sealRun } from './seal-run.ts';
+import { storeBatch } from './store-batch.ts';
+
+/** The last time a message comes before it would be a dead letter: then the run fails with the reason instead of hanging. */
+const lastReceive = 5;
+
+export type Delivery = { receives: number; deadline: number };
+
+export async function handleMessage(home: Home, body: JsonObject, delivery: Delivery): Promise<void> {
+  const task = await asTask(home, body);
+  if (!task) return;
+  try {
+    await perform(home, task, delivery.deadline);
+  } catch (error) {
+    const reason = reasonOf(error, delivery.receives);
+    if (!reason) throw error;
+    home.machine.log.warn('run failed', { runId: task.runId, task: task.type, code: reason.code });
+    await failRun(home, task, reason);
+  }
+}
+
+function perform(home: Home, task: Task, deadline: number): Promise<void> {
+  switch (task.type) {
+    case 'plan':
+      return planRun(home, task, deadline);
+    case 'store':
+      return storeBatch(home, task, task.batch, task.work);
+    case 'seal':
+      return sealRun(home, task);
+  }
+}
+
+/** A task as we sent it, or the bus event that starts a run. */
+async function asTask({ machine }: Home, body: JsonObject): Promise<Task | undefined> {
+  if (body.type !== 'run.requested.v1') return body as Task;
+  const { stream, version, index } = body as { stream: string; version: number; index: number };
+  const [commit] = await machine.events.getMany([{ stream, version }]);
+  const event = commit && ((await decode<LineEvent>(machine, commit))[index] as LineEvent | undefined);
+  if (event?.type !== 'RunRequested') return undefined;
+  const { runId, jobId, sourceId } = event.data;
+  const about: About = { account: parseStream(stream).account, runId, jobId, sourceId };
+  return { type: 'plan', ...about };
+}
+
+/** Why the run ends here; undefined when the message shall come again. */
+function reasonOf(error: unknown, receives: number): { code: string; message: string } | undefined {
+  const last = receives >= lastReceive;
+  if (error instanceof SourceProblem)
+    return error.retryable && !last ? undefined : { code: `source-${error.code}`, message: error.message };
+  if (error instanceof Problem && error.code !== 'conflict' && error.code !== 'unavailable')
+    return { code: error.code, message: error.message };
+  return last ? { code: 'internal', message: 'Something went wrong on our side, several times. Run the job again.' } : undefined;
+}

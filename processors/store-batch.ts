@@ -1,0 +1,76 @@
+/**
+ * Stores one batch: fetch → chunk → dedup → compress → encrypt → pack, then one part of the manifest and one event.
+ * The part is put if absent: whoever is second takes the first one's, so a repeat or a slow twin changes nothing.
+ */
+import { load, transact } from '../activity/store.ts';
+import { systemContext } from '../commands/context.ts';
+import { type BatchCounts, batch, batchId, storeBatch as stored } from '../domain/batch.ts';
+import { compareKeys } from '../domain/entry.ts';
+import { streamName } from '../domain/event.ts';
+import { encodePart } from '../vault/part.ts';
+import { openWriter } from '../vault/writer.ts';
+import { fetchEntries } from './fetch-entries.ts';
+import { metered } from './meter.ts';
+import { openSource } from './open-source.ts';
+import { type PartRecord, putPart, readPart } from './parts.ts';
+import { type About, type Home, idsOf, loadRun, vaultKeys } from './run.ts';
+import { countStored } from './tally.ts';
+import { getSealed, type Work } from './work.ts';
+
+export async function storeBatch(home: Home, about: About, number: number, work: string): Promise<void> {
+  const { machine } = home;
+  const { line } = await loadRun(machine, about);
+  if (line.open?.runId !== about.runId) return;
+  const stream = streamName(about.account, 'batch', batchId(about.runId, number));
+  const { state } = await load(machine, batch, stream);
+  if (state.status === 'none') {
+    const part = (await readPart(machine, about, number)) ?? (await makePart(home, about, number, work));
+    home.reached?.('store:part');
+    const { partHash, packs, counts, cost } = part;
+    const cause = systemContext(about.account, 'store-batch', about.runId, `${about.runId}.${number}`);
+    await transact(machine, batch, stream, stored({ ...idsOf(about), batch: number, partHash, packs, counts, cost }), cause);
+    home.reached?.('store:stored');
+  }
+  await countStored(machine, about, number);
+  home.reached?.('store:counted');
+}
+
+async function makePart(home: Home, about: About, number: number, workName: string): Promise<PartRecord> {
+  const meter = metered(home.machine, home.prices);
+  const { machine } = meter;
+  const keys = await vaultKeys(machine, about.account);
+  const work = await getSealed<Work>(machine, keys, about, workName);
+  const { account, runId } = about;
+  const writer = openWriter({ account, keys, blobs: machine.blobs, records: machine.records, random: machine.random });
+  const session = await openSource({ ...home, machine }, about);
+  try {
+    const fetched = await fetchEntries(session, writer, work.entries);
+    home.reached?.('store:fetched');
+    const { packs } = await writer.finish();
+    home.reached?.('store:packed');
+    const at = new Date(machine.now()).toISOString();
+    const failed = [...work.failed, ...fetched.failed];
+    const skipped = [...work.skipped, ...fetched.skipped];
+    const files = fetched.stored.filter(({ entry }) => entry.kind !== 'folder');
+    const counts: BatchCounts = {
+      filesDone: files.length,
+      filesDeleted: work.deleted.filter((key) => !key.endsWith('/')).length,
+      filesFailed: failed.length,
+      filesSkipped: skipped.length,
+      bytesRead: files.reduce((sum, { file }) => sum + (file?.size ?? 0), 0),
+      bytesStored: meter.bytesStored(),
+    };
+    const entries = fetched.stored.map(({ entry, file }) => ({
+      ...entry,
+      ...(file ? { size: file.size, sha256: file.sha256, chunks: file.chunks } : {}),
+      version: 0,
+      runId,
+      at,
+    }));
+    const deleted = [...work.deleted, ...fetched.vanished].sort(compareKeys);
+    const part = encodePart(keys, account, runId, number, { entries, deleted, failed, skipped, counts });
+    return await putPart(machine, about, number, part, { packs, counts, cost: meter.cost() });
+  } finally {
+    await session.close();
+  }
+}

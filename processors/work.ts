@@ -1,0 +1,68 @@
+/** The work of a batch: what to fetch and what is gone, decided by the plan, and sealed since it is full of names. */
+import type { Refusal, SourceEntry } from '../domain/entry.ts';
+import type { Machine } from '../domain/ports.ts';
+import type { VaultKeys } from '../vault/keys.ts';
+import { openBytes, sealBytes } from '../vault/sealed.ts';
+import { type About, expiry, runRecord } from './run.ts';
+
+/** In key order each, and between batches too. */
+export type Work = { entries: SourceEntry[]; deleted: string[]; failed: Refusal[]; skipped: Refusal[] };
+
+/** A sealed thing larger than this rests in a blob: an item of DynamoDB has 400 KB, of which base64 takes a quarter. */
+const recordLimit = 256 * 1024;
+
+/** Seals and puts anything of a run that is too large for a message; `where` names it, once for ever. */
+export async function putSealed(machine: Machine, keys: VaultKeys, about: About, where: string, value: unknown): Promise<void> {
+  const bytes = sealBytes(keys, aad(about, where), Buffer.from(JSON.stringify(value)));
+  const record = runRecord(about, where);
+  if (bytes.length <= recordLimit) {
+    await machine.records.write([
+      { op: 'put', ...record, data: { sealed: Buffer.from(bytes).toString('base64') }, expiresAt: expiry(machine) },
+    ]);
+    return;
+  }
+  const blob = `work/${about.account}/${about.runId}/${where}`;
+  await machine.blobs.put(blob, bytes);
+  await machine.records.write([{ op: 'put', ...record, data: { blob }, expiresAt: expiry(machine) }]);
+}
+
+export async function getSealed<T>(machine: Machine, keys: VaultKeys, about: About, where: string): Promise<T> {
+  const record = await machine.records.get(runRecord(about, where));
+  const sealed = record?.data.sealed;
+  const bytes = typeof sealed === 'string' ? Buffer.from(sealed, 'base64') : await machine.blobs.get(String(record?.data.blob));
+  if (!bytes) throw new Error(`${where} of run ${about.runId} is missing`);
+  return JSON.parse(Buffer.from(openBytes(keys, aad(about, where), bytes)).toString('utf8'));
+}
+
+function aad(about: About, where: string): string {
+  return `${about.account}|${about.runId}|${where}`;
+}
+
+/** Cuts what the plan finds into batches of at most a thousand things or 64 MiB, whichever comes first. */
+export function makeCutter(open: Work = emptyWork()): { add(what: Partial<Work>): void; cut(): Work[]; rest: Work } {
+  const full: Work[] = [];
+  const cutter = {
+    rest: open,
+    add(what: Partial<Work>) {
+      const { rest } = cutter;
+      rest.entries.push(...(what.entries ?? []));
+      rest.deleted.push(...(what.deleted ?? []));
+      rest.failed.push(...(what.failed ?? []));
+      rest.skipped.push(...(what.skipped ?? []));
+      if (things(rest) >= 1000 || rest.entries.reduce((sum, entry) => sum + entry.size, 0) >= 64 * 1024 * 1024) {
+        full.push(rest);
+        cutter.rest = emptyWork();
+      }
+    },
+    cut: () => full.splice(0),
+  };
+  return cutter;
+}
+
+export function things(work: Work): number {
+  return work.entries.length + work.deleted.length + work.failed.length + work.skipped.length;
+}
+
+export function emptyWork(): Work {
+  return { entries: [], deleted: [], failed: [], skipped: [] };
+}

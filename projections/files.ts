@@ -1,0 +1,167 @@
+/**
+ * Files as they were backed up. Not a row a file: the manifests are the model, sorted and shared between runs; rows only say which
+ * manifest holds which moment of a source. Listing is a range read of segments.
+ */
+import mime from 'mime';
+import { displayPath } from '../domain/entry.ts';
+import { Problem } from '../domain/errors.ts';
+import type { ManifestRef } from '../domain/line.ts';
+import type { JsonObject, Machine, RowChange } from '../domain/ports.ts';
+import type { ManifestEntry } from '../vault/entry.ts';
+import { fileId, parseFileId } from '../vault/file-id.ts';
+import { deriveVaultKeys } from '../vault/keys.ts';
+import { findEntry, listFolder, openManifest, type ReaderContext } from '../vault/reader.ts';
+import { accountOf, type Projection } from './projection.ts';
+
+export type FileView = {
+  id: string;
+  sourceId: string;
+  jobId: string;
+  path: string;
+  pathBytes?: string;
+  name: string;
+  kind: 'file' | 'folder' | 'link';
+  size: number;
+  modifiedAt: string | null;
+  sha256: string | null;
+  mimeType: string | null;
+  versions: number;
+  runId: string;
+};
+
+/** A good backup of a source: the manifest it is in. */
+type Moment = { sourceId: string; jobId: string; runId: string; at: string; manifest: ManifestRef };
+
+/** In the order of time below each prefix. `held`: which sources have a backup at all. */
+const prefixes = { source: 'source#', job: 'job#', held: 'held#' };
+
+export const files: Projection = {
+  name: 'files',
+  version: 1,
+  streams: ['line'],
+  on: {
+    LineSealed: (event) => {
+      const { sourceId, jobId, runId, manifest, line } = event.data;
+      const at = line.sealed?.at ?? event.at;
+      const moment: Moment = { sourceId, jobId, runId, at, manifest };
+      const put = (sk: string, data: JsonObject): RowChange => ({ op: 'put', table: 'files', pk: accountOf(event), sk, data });
+      return [
+        put(`${prefixes.source}${sourceId}#${at}#${runId}`, moment),
+        put(`${prefixes.job}${jobId}#${at}#${runId}`, moment),
+        put(`${prefixes.held}${sourceId}`, { sourceId }),
+      ];
+    },
+  },
+};
+
+export type FilesQuery = {
+  sourceId?: string | undefined;
+  jobId?: string | undefined;
+  /** Of a folder, or of one file. */
+  path?: string | undefined;
+  recursive: boolean;
+  /** UTC ISO-8601: the newest good backup not after it. */
+  asOf?: string | undefined;
+};
+
+/** Where a page ended. */
+export type FilesPosition = { sourceId: string; after: string | null };
+
+/** A page of files in key order, source after source when none is named. */
+export async function listFiles(
+  machine: Machine,
+  account: string,
+  query: FilesQuery,
+  page: { limit: number; position?: FilesPosition },
+): Promise<{ items: FileView[]; next: FilesPosition | null }> {
+  const ctx = await readerContext(machine, account);
+  const sourceIds = query.sourceId || query.jobId ? [query.sourceId ?? ''] : await heldSources(machine, account, page.position?.sourceId);
+  const items: FileView[] = [];
+  for (const sourceId of sourceIds) {
+    const moment = await momentOf(machine, account, { ...query, sourceId });
+    if (!moment) continue;
+    let after = page.position?.sourceId === sourceId ? page.position.after : null;
+    for await (const entry of entriesOf(ctx, moment, query, after)) {
+      if (items.length === page.limit) return { items, next: { sourceId, after } };
+      items.push(view(ctx, moment, entry));
+      after = entry.key;
+    }
+  }
+  return { items, next: null };
+}
+
+async function* entriesOf(ctx: ReaderContext, moment: Moment, query: FilesQuery, after: string | null): AsyncGenerator<ManifestEntry> {
+  const root = await openManifest(ctx, moment.manifest);
+  const path = (query.path ?? '').replace(/\/+$/, '');
+  if (path !== '' && after === null) {
+    const file = await findEntry(ctx, root, path);
+    if (file && !file.deleted) return yield file;
+  }
+  const folder = path === '' ? '' : `${path}/`;
+  yield* listFolder(ctx, root, folder, { recursive: query.recursive, ...(after === null ? {} : { after }) });
+}
+
+export type FoundFile = { ctx: ReaderContext; entry: ManifestEntry };
+
+/** The newest version of a file by its id. Throws Problem `not-found`, also for another account's. */
+export async function findFile(machine: Machine, account: string, id: string): Promise<FoundFile> {
+  const ctx = await readerContext(machine, account);
+  const parts = parseFileId(ctx.keys, id);
+  const moment = parts && (await momentOf(machine, account, { jobId: parts.jobId, sourceId: parts.sourceId, recursive: false }));
+  const entry = moment && (await findEntry(ctx, await openManifest(ctx, moment.manifest), parts.key));
+  if (!entry || entry.deleted) throw new Problem('not-found', 'There is no such file. GET /data/files lists yours.');
+  return { ctx, entry };
+}
+
+async function momentOf(machine: Machine, account: string, query: FilesQuery): Promise<Moment | undefined> {
+  const prefix = query.jobId ? `${prefixes.job}${query.jobId}#` : `${prefixes.source}${query.sourceId}#`;
+  const { items } = await machine.rows.query({
+    table: 'files',
+    pk: account,
+    from: prefix,
+    // '$' follows '#': whatever was at that very moment is still in.
+    to: query.asOf ? `${prefix}${query.asOf}$` : `${prefix}~`,
+    order: 'desc',
+    limit: 1,
+  });
+  const moment = items[0]?.data as Moment | undefined;
+  return moment && query.sourceId && moment.sourceId !== query.sourceId ? undefined : moment;
+}
+
+async function heldSources(machine: Machine, account: string, from: string | undefined): Promise<string[]> {
+  const { items } = await machine.rows.query({
+    table: 'files',
+    pk: account,
+    from: `${prefixes.held}${from ?? ''}`,
+    to: `${prefixes.held}~`,
+    limit: 1000,
+  });
+  return items.map((row) => String(row.data.sourceId));
+}
+
+async function readerContext(machine: Machine, account: string): Promise<ReaderContext> {
+  const key = await machine.keys.accountKey(account);
+  if (!key) throw new Problem('not-found', 'This account has been erased.');
+  return { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
+}
+
+function view(ctx: ReaderContext, moment: Moment, entry: ManifestEntry): FileView {
+  const { path, bytes } = displayPath(entry.key);
+  const { sourceId, jobId } = moment;
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return {
+    id: fileId(ctx.keys, { jobId, sourceId, key: entry.key }),
+    sourceId,
+    jobId,
+    path,
+    ...(bytes ? { pathBytes: Buffer.from(bytes).toString('base64') } : {}),
+    name,
+    kind: entry.kind,
+    size: entry.size,
+    modifiedAt: entry.modifiedAt,
+    sha256: entry.sha256 ?? null,
+    mimeType: entry.kind === 'file' ? (entry.mimeType ?? mime.getType(name)) : null,
+    versions: entry.version,
+    runId: entry.runId,
+  };
+}

@@ -1,0 +1,23 @@
+/** Holds the import rules, and fails when there was nothing to look at: a missing parser must not pass for a clean tree. */
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+
+type Report = { summary: { totalCruised: number; violations: { from: string; to: string; rule: { name: string } }[] }; modules: { source: string }[] };
+
+const folders = ['domain', 'activity', 'commands', 'projections', 'processors', 'connectors', 'vault', 'api', 'infra', 'cli', 'scripts'];
+const present = folders.filter((folder) => globSync(`${folder}/**/*.ts`).length > 0);
+const files = globSync(present.map((folder) => `${folder}/**/*.ts`));
+const { stdout, stderr } = spawnSync('depcruise', ['--config', '.dependency-cruiser.cjs', '-T', 'json', ...present], {
+  encoding: 'utf8',
+  maxBuffer: 1 << 28,
+});
+if (!stdout) throw new Error(`dependency-cruiser said nothing: ${stderr}`);
+const { summary, modules }: Report = JSON.parse(stdout);
+const seen = new Set(modules.map(({ source }) => source));
+const unseen = files.filter((file) => !seen.has(file));
+
+for (const { from, to, rule } of summary.violations) console.error(`${rule.name}: ${from} → ${to}`);
+for (const file of unseen) console.error(`not looked at: ${file}`);
+if (files.length === 0) console.error('there was no module to look at');
+console.log(`import rules: ${files.length} modules, ${summary.totalCruised} with their packages, ${summary.violations.length} violations`);
+process.exitCode = files.length === 0 || unseen.length > 0 || summary.violations.length > 0 ? 1 : 0;

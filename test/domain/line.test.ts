@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { type LineEvent, line, releaseLine, requestRun, sealLine } from '../../domain/line.ts';
+import { given } from '../support/given.ts';
+
+const ids = (runId: string) => ({ runId, jobId: 'job_1', sourceId: 'src_1' });
+const totals = { files: 2, folders: 1, links: 0, bytes: 30 };
+const result = { outcome: 'succeeded', manifest: { id: 'm1', hash: 'h1' }, totals, since: null, at: '2026-01-02T00:00:00.000Z' } as const;
+const requested = given(line).when(requestRun(ids('run_1'), '2026-01-01T00:00:00.000Z'));
+const sealed = given(line, ...requested).when(sealLine(ids('run_1'), result));
+
+describe('a line', () => {
+  it('opens for one run at a time and names the open one to the second', () => {
+    const decide = () => given(line, ...requested).when(requestRun(ids('run_2'), '2026-01-01T00:00:01.000Z'));
+    expect(decide).toThrow(expect.objectContaining({ code: 'run-open', extra: { runId: 'run_1' } }));
+  });
+
+  it('answers a repeated request with nothing new, also after that run has sealed', () => {
+    const again = requestRun(ids('run_1'), '2026-01-01T00:00:09.000Z');
+    expect(given(line, ...requested).when(again)).toEqual([]);
+    expect(given(line, ...requested, ...sealed).when(again)).toEqual([]);
+  });
+
+  it('carries its whole state in each event, so that the last one is enough', () => {
+    const last = sealed.at(-1) as LineEvent;
+    expect(given(line, last).state).toEqual(given(line, ...requested, ...sealed).state);
+    expect(last.data.line).toEqual({
+      open: null,
+      sealed: { runId: 'run_1', at: result.at, manifest: result.manifest, totals, since: null },
+      runs: 1,
+    });
+  });
+
+  it('seals only for the open run: a twin, a late one and a released one change nothing', () => {
+    expect(given(line, ...requested, ...sealed).when(sealLine(ids('run_1'), result))).toEqual([]);
+    expect(given(line, ...requested).when(sealLine(ids('run_0'), result))).toEqual([]);
+    const released = given(line, ...requested).when(releaseLine(ids('run_1'), 'failed'));
+    expect(given(line, ...requested, ...released).when(sealLine(ids('run_1'), result))).toEqual([]);
+  });
+
+  it('keeps the last good backup when a later run fails, and says what it was before when one succeeds', () => {
+    const next = given(line, ...requested, ...sealed).when(requestRun(ids('run_2'), '2026-01-03T00:00:00.000Z'));
+    const failed = given(line, ...next).when(releaseLine(ids('run_2'), 'failed'));
+    expect(given(line, ...failed).state.sealed?.runId).toBe('run_1');
+    const [event] = given(line, ...next).when(sealLine(ids('run_2'), { ...result, totals: { ...totals, files: 5 } }));
+    expect(event).toMatchObject({ type: 'LineSealed', data: { before: { files: 2 }, totals: { files: 5 } } });
+  });
+});

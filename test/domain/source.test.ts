@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { changeSource, connectSource, disconnectSource, source } from '../../domain/source.ts';
+import { given } from '../support/given.ts';
+
+const settings = { name: 'Photos', config: { path: '/photos' } };
+const connected = given(source).when(connectSource('src_1', 'folder', settings));
+
+describe('a source', () => {
+  it('is connected once, however often the command is repeated', () => {
+    expect(connected).toHaveLength(1);
+    expect(given(source, ...connected).when(connectSource('src_1', 'folder', settings))).toEqual([]);
+  });
+
+  it('takes new settings and says whether credentials were rotated, never which', () => {
+    const [event] = given(source, ...connected).when(changeSource('src_1', { name: 'Pictures', config: { path: '/p' } }, true));
+    expect(event).toEqual({
+      type: 'SourceChanged',
+      data: { sourceId: 'src_1', name: 'Pictures', config: { path: '/p' }, credentialsRotated: true },
+    });
+  });
+
+  it('is not found once disconnected, like one that never was', () => {
+    const gone = given(source, ...connected).when(disconnectSource('src_1'));
+    for (const state of [given(source), given(source, ...connected, ...gone)]) {
+      expect(() => state.when(disconnectSource('src_1'))).toThrow(expect.objectContaining({ code: 'not-found' }));
+      expect(() => state.when(changeSource('src_1', settings, false))).toThrow(expect.objectContaining({ code: 'not-found' }));
+    }
+  });
+});
