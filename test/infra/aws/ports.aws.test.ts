@@ -1,20 +1,11 @@
 /** The ports' promises, kept by the AWS home on ministack with IAM on. */
 import { afterAll, beforeAll, describe } from 'vitest';
-import { awsBlobs } from '../../../infra/aws/blobs.ts';
-import { awsBus } from '../../../infra/aws/bus.ts';
-import type { AwsClients } from '../../../infra/aws/clients.ts';
-import type { AwsEnvironment } from '../../../infra/aws/environment.ts';
-import { awsEventStore } from '../../../infra/aws/event-store.ts';
-import { awsIdentity } from '../../../infra/aws/identity.ts';
-import { awsQueue } from '../../../infra/aws/queue.ts';
-import { awsRecords } from '../../../infra/aws/records.ts';
-import { awsRelay } from '../../../infra/aws/relay.ts';
-import { awsRows } from '../../../infra/aws/rows.ts';
-import { awsSecrets } from '../../../infra/aws/secrets.ts';
+import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
 import { blobPromises } from '../../../infra/contract/blobs.ts';
 import { busPromises } from '../../../infra/contract/bus.ts';
 import { eventPromises } from '../../../infra/contract/events.ts';
 import { identityPromises } from '../../../infra/contract/identity.ts';
+import { keyRingPromises } from '../../../infra/contract/key-ring.ts';
 import { queuePromises } from '../../../infra/contract/queue.ts';
 import { recordPromises } from '../../../infra/contract/records.ts';
 import { rowPromises } from '../../../infra/contract/rows.ts';
@@ -23,21 +14,16 @@ import { makeStage, ministackClients } from '../../support/aws-resources.ts';
 import { describeContract } from '../../support/contract.ts';
 
 describe('the AWS home', () => {
-  let clients: AwsClients;
-  let env: AwsEnvironment;
+  let machine: AwsMachine;
   beforeAll(async () => {
-    clients = ministackClients();
-    env = await makeStage(clients);
+    const clients = ministackClients();
+    machine = openAws(await makeStage(clients));
+    clients.close();
   });
-  afterAll(() => clients.close());
-
-  const queueUrl = (name: 'job' | 'data') => (name === 'job' ? env.JOB_QUEUE_URL : env.DATA_QUEUE_URL);
-  const queue = () => awsQueue(clients.sqs, queueUrl);
-  const bus = () => awsBus(clients.events, () => env.EVENT_BUS_NAME);
+  afterAll(() => machine.close());
 
   describeContract('events', eventPromises, () => {
-    const events = awsEventStore(clients.dynamo, env.TABLE_PREFIX);
-    const relay = awsRelay(clients.dynamo, env.TABLE_PREFIX, events, bus());
+    const { events, relay } = machine;
     return {
       ...events,
       async append(commit) {
@@ -48,13 +34,12 @@ describe('the AWS home', () => {
       },
     };
   });
-  describeContract('rows', rowPromises, () => awsRows(clients.dynamo, env.TABLE_PREFIX));
-  describeContract('records', recordPromises, () => awsRecords(clients.dynamo, env.TABLE_PREFIX, Date.now));
-  describeContract('blobs', blobPromises, () => awsBlobs(clients.s3, () => env.DATA_BUCKET));
-  describeContract('queue', queuePromises, queue);
-  describeContract('bus', busPromises, () => ({ bus: bus(), queue: queue() }));
-  describeContract('identity', identityPromises, () =>
-    awsIdentity(clients.cognito, () => ({ poolId: env.USER_POOL_ID, clientId: env.USER_POOL_CLIENT_ID, confirm: false })),
-  );
-  describeContract('secrets', secretPromises, () => awsSecrets(clients.ssm, () => env.STAGE, Date.now));
+  describeContract('rows', rowPromises, () => machine.rows);
+  describeContract('records', recordPromises, () => machine.records);
+  describeContract('blobs', blobPromises, () => machine.blobs);
+  describeContract('queue', queuePromises, () => machine.queue);
+  describeContract('bus', busPromises, () => machine);
+  describeContract('identity', identityPromises, () => machine.identity);
+  describeContract('key ring', keyRingPromises, () => machine.keys);
+  describeContract('secrets', secretPromises, () => machine.secrets);
 });

@@ -1,0 +1,64 @@
+/** The AWS home as one machine. Nothing is asked of AWS, and no client made, before it is needed. */
+import { randomBytes } from 'node:crypto';
+import { Logger } from '@aws-lambda-powertools/logger';
+import type { Log, Machine } from '../../domain/ports.ts';
+import { awsBlobs } from './blobs.ts';
+import { awsBus } from './bus.ts';
+import { awsClients } from './clients.ts';
+import { required } from './environment.ts';
+import { awsEventStore } from './event-store.ts';
+import { awsIdentity } from './identity.ts';
+import { awsKeyRing } from './key-ring.ts';
+import { awsQueue } from './queue.ts';
+import { awsRecords } from './records.ts';
+import { awsRelay, type Relay } from './relay.ts';
+import { awsRows } from './rows.ts';
+import { awsSecrets } from './secrets.ts';
+
+export type AwsMachine = Machine & {
+  relay: Relay;
+  /** Closes all connections. */
+  close(): void;
+};
+
+/** The machine of a stage, told about in the variables of `AwsEnvironment`; region, credentials and endpoint are the SDK's own. */
+export function openAws(env: { [name: string]: string | undefined } = process.env): AwsMachine {
+  const told = (name: Parameters<typeof required>[1]) => () => required(env, name);
+  const clients = awsClients(env);
+  const { dynamo } = clients;
+  const prefix = required(env, 'TABLE_PREFIX');
+  const events = awsEventStore(dynamo, prefix);
+  const bus = awsBus(clients.events, told('EVENT_BUS_NAME'));
+  const now = Date.now;
+  return {
+    events,
+    rows: awsRows(dynamo, prefix),
+    records: awsRecords(dynamo, prefix, now),
+    blobs: awsBlobs(clients.s3, told('DATA_BUCKET')),
+    queue: awsQueue(clients.sqs, (queue) => required(env, queue === 'job' ? 'JOB_QUEUE_URL' : 'DATA_QUEUE_URL')),
+    bus,
+    identity: awsIdentity(clients.cognito, () => ({
+      poolId: required(env, 'USER_POOL_ID'),
+      clientId: required(env, 'USER_POOL_CLIENT_ID'),
+      // Only the word false turns it off: a slip here would let anyone register with somebody else's address.
+      confirm: env.CONFIRM_EMAIL !== 'false',
+    })),
+    keys: awsKeyRing(clients.kms, dynamo, prefix, { keyId: told('KEY_ID'), signingKeyId: told('SIGNING_KEY_ID') }),
+    secrets: awsSecrets(clients.ssm, told('STAGE'), now),
+    now,
+    random: (bytes) => new Uint8Array(randomBytes(bytes)),
+    log: lines(),
+    relay: awsRelay(dynamo, prefix, events, bus),
+    close: clients.close,
+  };
+}
+
+/** One line of JSON each, which CloudWatch and its queries understand. */
+function lines(): Log {
+  const logger = new Logger({ serviceName: 'listbackup' });
+  return {
+    info: (message, fields = {}) => logger.info(message, fields),
+    warn: (message, fields = {}) => logger.warn(message, fields),
+    error: (message, fields = {}, error) => logger.error(message, error instanceof Error ? { ...fields, error } : fields),
+  };
+}
