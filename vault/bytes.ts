@@ -94,7 +94,8 @@ export class ByteReader {
     return this.bytes().toString();
   }
 
-  get atEnd(): boolean {
-    return this.#at === this.#buffer.length;
+  /** All that is left. */
+  rest(): Buffer {
+    return this.raw(this.#buffer.length - this.#at);
   }
 }

@@ -1,0 +1,52 @@
+/** What one batch adds to a manifest, as it rests between the batch and the end of the run. */
+import { compareKeys, type Refusal } from '../domain/entry.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
+import { VaultDamage } from './damage.ts';
+import { decodeEntries, encodeEntries, type ManifestEntry } from './entry.ts';
+import type { VaultKeys } from './keys.ts';
+import type { Change } from './manifest.ts';
+import { openBytes, sealBytes } from './sealed.ts';
+
+export type Part = {
+  /** In key order. Their `version` and `previous` mean nothing yet. */
+  entries: ManifestEntry[];
+  /** Keys that are gone from the source, in key order. */
+  deleted: string[];
+  failed: Refusal[];
+  skipped: Refusal[];
+  counts: { [name: string]: number };
+};
+
+const format = 1;
+
+/** The same part seals to the same bytes. It opens only as that batch of that run. */
+export function encodePart(keys: VaultKeys, account: string, runId: string, batch: number, part: Part): Uint8Array {
+  const { entries, ...rest } = part;
+  // JSON.stringify writes lone surrogates as escapes, so keys survive it.
+  const plain = new ByteWriter().varint(format).text(JSON.stringify(rest)).bytes(encodeEntries(entries));
+  return sealBytes(keys, aad(account, runId, batch), plain.done());
+}
+
+/** VaultDamage when the bytes are not that part. */
+export function decodePart(keys: VaultKeys, account: string, runId: string, batch: number, bytes: Uint8Array): Part {
+  const reader = new ByteReader(openBytes(keys, aad(account, runId, batch), bytes));
+  if (reader.varint() !== format) throw new VaultDamage('sealed', `the part is not of format ${format}`);
+  const rest: Omit<Part, 'entries'> = JSON.parse(reader.text());
+  return { ...rest, entries: decodeEntries(reader.bytes()) };
+}
+
+function aad(account: string, runId: string, batch: number): string {
+  return `part/${account}/${runId}/${batch}`;
+}
+
+/** The part as changes in key order, for `writeManifest`; a key that is both found and deleted was found. */
+export function* changesOfPart(part: Part): Generator<Change> {
+  let at = 0;
+  for (const put of part.entries) {
+    for (let key = part.deleted[at]; key !== undefined && compareKeys(key, put.key) <= 0; key = part.deleted[++at]) {
+      if (key !== put.key) yield { delete: key };
+    }
+    yield { put };
+  }
+  for (const key of part.deleted.slice(at)) yield { delete: key };
+}

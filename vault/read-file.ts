@@ -1,0 +1,131 @@
+/** A file's content back from its packs, all of it or a range. */
+import { createHash } from 'node:crypto';
+import type { ByteRange } from '../domain/ports.ts';
+import { remembered } from './cache.ts';
+import { VaultDamage } from './damage.ts';
+import type { FoundEntry } from './entry.ts';
+import { type ChunkRef, openSlot, packBlobKey } from './pack.ts';
+import type { ReaderContext } from './segment.ts';
+
+/** Adjacent slots come with one request, up to so many bytes. */
+const maxRead = 8 * 1024 * 1024;
+/** Opened slots are kept, since the small files of a folder share them. */
+const slots = remembered<Uint8Array>(32 * 1024 * 1024, (content) => content.length);
+
+type Piece = { ref: ChunkRef; from: number; to: number };
+
+/**
+ * The bytes of the range, clipped to the content; without a range all of it, and then its SHA-256 is compared before the last piece is
+ * given out. VaultDamage when anything is gone or not as it was stored: never wrong bytes.
+ */
+export async function* readFile(
+  context: ReaderContext,
+  entry: Pick<FoundEntry, 'key' | 'sha256' | 'chunks'>,
+  range?: ByteRange,
+): AsyncGenerator<Uint8Array> {
+  const chunks = entry.chunks ?? [];
+  if (range) {
+    yield* contents(context, piecesOf(chunks, range));
+    return;
+  }
+  const digest = createHash('sha256');
+  let held: Uint8Array | undefined;
+  for await (const piece of contents(context, piecesOf(chunks, { offset: 0, length: Number.POSITIVE_INFINITY }))) {
+    if (held) yield held;
+    digest.update(piece);
+    held = piece;
+  }
+  if (entry.sha256 !== undefined && digest.digest('hex') !== entry.sha256) {
+    throw new VaultDamage('file', 'the content put together from its chunks is not what was backed up');
+  }
+  if (held) yield held;
+}
+
+/** Reads all of a file and compares; how many bytes it has. VaultDamage when it could not be restored as it was. */
+export async function verifyFile(context: ReaderContext, entry: Pick<FoundEntry, 'key' | 'sha256' | 'chunks'>): Promise<number> {
+  let size = 0;
+  for await (const piece of readFile(context, entry)) size += piece.length;
+  return size;
+}
+
+function piecesOf(chunks: ChunkRef[], range: ByteRange): Piece[] {
+  const pieces: Piece[] = [];
+  const end = range.offset + range.length;
+  let start = 0;
+  for (const ref of chunks) {
+    const from = Math.max(0, range.offset - start);
+    const to = Math.min(ref.length, end - start);
+    if (from < to) pieces.push({ ref, from, to });
+    start += ref.length;
+  }
+  return pieces;
+}
+
+async function* contents(context: ReaderContext, pieces: Piece[]): AsyncGenerator<Uint8Array> {
+  const reads = coalesce(pieces);
+  // The next read is under way while this one is being used.
+  let ahead = reads[0] && open(context, reads[0]);
+  for (const [i, read] of reads.entries()) {
+    const contentOf = await ahead;
+    const following = reads[i + 1];
+    ahead = following && open(context, following);
+    // If the consumer stops now, nobody hears of its failure.
+    ahead?.catch(() => {});
+    for (const { ref, from, to } of read) {
+      const content = contentOf?.get(slotName(ref));
+      if (!content || ref.offset + ref.length > content.length)
+        throw new VaultDamage('pack', `slot ${ref.slot} of ${ref.pack} is too short`);
+      yield content.subarray(ref.offset + from, ref.offset + to);
+    }
+  }
+}
+
+/** Groups of pieces whose slots lie side by side in one pack. */
+function coalesce(pieces: Piece[]): Piece[][] {
+  const reads: Piece[][] = [];
+  for (const piece of pieces) {
+    const read = reads.at(-1);
+    const [first, last] = [read?.[0]?.ref, read?.at(-1)?.ref];
+    const { pack, slot, slotOffset, slotLength } = piece.ref;
+    const joins =
+      first &&
+      last?.pack === pack &&
+      (last.slot === slot || (last.slotOffset + last.slotLength === slotOffset && slotOffset + slotLength - first.slotOffset <= maxRead));
+    if (joins) read?.push(piece);
+    else reads.push([piece]);
+  }
+  return reads;
+}
+
+/** The slots of one read, opened. */
+async function open(context: ReaderContext, read: Piece[]): Promise<Map<string, Uint8Array>> {
+  const refs = new Map(read.map(({ ref }) => [slotName(ref), ref]));
+  const opened = new Map<string, Uint8Array>();
+  let bytes: Promise<{ start: number; bytes: Uint8Array }> | undefined;
+  for (const [name, ref] of refs) {
+    const content = slots(context).get(name, async () => {
+      bytes ??= fetchSlots(context, [...refs.values()]);
+      const { start, bytes: all } = await bytes;
+      const at = ref.slotOffset - start;
+      return openSlot(context.keys, context.account, ref.pack, ref.slot, all.subarray(at, at + ref.slotLength));
+    });
+    opened.set(name, await content);
+  }
+  return opened;
+}
+
+async function fetchSlots(context: ReaderContext, refs: ChunkRef[]): Promise<{ start: number; bytes: Uint8Array }> {
+  const [first, last] = [refs[0], refs.at(-1)];
+  if (!first || !last) throw new Error('nothing to read');
+  const start = first.slotOffset;
+  const bytes = await context.blobs.get(packBlobKey(context.account, first.pack), {
+    offset: start,
+    length: last.slotOffset + last.slotLength - start,
+  });
+  if (!bytes) throw new VaultDamage('pack', `${first.pack} is gone`);
+  return { start, bytes };
+}
+
+function slotName(ref: ChunkRef): string {
+  return `${ref.pack} ${ref.slot} ${ref.slotOffset} ${ref.slotLength}`;
+}

@@ -1,0 +1,113 @@
+/** A manifest in pieces: sorted runs of entries with borders that depend on keys alone, so that an edit touches one piece. */
+import { hash } from 'node:crypto';
+import type { Totals } from '../domain/line.ts';
+import type { Blobs } from '../domain/ports.ts';
+import { VaultDamage } from './damage.ts';
+import { decodeEntries, encodeEntries, type ManifestEntry } from './entry.ts';
+import type { VaultKeys } from './keys.ts';
+import { openBytes, sealBytes } from './sealed.ts';
+
+/** What it takes to read an account's vault. Keep one for a while: readers remember with it what they read last. */
+export type ReaderContext = { account: string; keys: VaultKeys; blobs: Blobs };
+
+export type SegmentRef = {
+  first: string;
+  last: string;
+  /** The manifest whose blob holds the segment, and where. */
+  manifest: string;
+  offset: number;
+  length: number;
+  /** Of the sealed bytes, hex. */
+  sha256: string;
+  /** Entries, those of deleted keys included. */
+  count: number;
+  /** Of what is not deleted. */
+  totals: Totals;
+};
+
+/** One key in 1,024 ends a segment. */
+const borderMask = 1023;
+/** A stretch without borders is halved here, as in a B-tree, so that the halves can grow again. */
+const maxEntries = 4096;
+
+export function manifestBlobKey(account: string, manifest: string): string {
+  return `manifests/${account}/${manifest}`;
+}
+
+/** Whether a segment ends after that key. Keyed, so that names cannot be chosen to make a million segments. */
+export function borderTest(keys: VaultKeys): (key: string) => boolean {
+  const seed = Buffer.from(keys.border).readInt32LE(0);
+  const stir = Buffer.from(keys.border).readInt32LE(4) | 1;
+  return (key) => {
+    let h = seed;
+    for (let i = 0; i < key.length; i++) {
+      h = Math.imul(h ^ key.charCodeAt(i), 0xcc9e2d51);
+      h = (Math.imul((h << 15) | (h >>> 17), 0x1b873593) + stir) | 0;
+    }
+    // The finaliser of MurmurHash3 (Appleby), so that the low bits depend on all.
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+    return ((h ^ (h >>> 16)) & borderMask) === 0;
+  };
+}
+
+/** Entries in key order into segments; holds no more than one of them. */
+export async function* cutSegments(
+  entries: AsyncIterable<ManifestEntry>,
+  isBorder: (key: string) => boolean,
+): AsyncGenerator<ManifestEntry[]> {
+  let open: ManifestEntry[] = [];
+  for await (const entry of entries) {
+    open.push(entry);
+    if (isBorder(entry.key)) {
+      yield open;
+      open = [];
+    } else if (open.length >= maxEntries) yield open.splice(0, maxEntries / 2);
+  }
+  if (open.length > 0) yield open;
+}
+
+/** The segment's bytes for that place of that manifest's blob, and what refers to it. `entries` is not empty. */
+export function sealSegment(
+  context: { account: string; keys: VaultKeys },
+  manifest: string,
+  offset: number,
+  entries: ManifestEntry[],
+): { bytes: Uint8Array; ref: SegmentRef } {
+  const [first, last] = [entries[0], entries.at(-1)];
+  if (!first || !last) throw new Error('a segment has entries');
+  const bytes = sealBytes(context.keys, aad(context.account, manifest, offset), encodeEntries(entries));
+  const place = { manifest, offset, length: bytes.length, sha256: hash('sha256', bytes) };
+  return { bytes, ref: { first: first.key, last: last.key, ...place, count: entries.length, totals: sumEntries(entries) } };
+}
+
+/** The segment's entries, in key order. VaultDamage when its bytes are gone or not those that were written. */
+export async function readSegment(context: ReaderContext, ref: SegmentRef): Promise<ManifestEntry[]> {
+  const { manifest, offset, length } = ref;
+  const bytes = await context.blobs.get(manifestBlobKey(context.account, manifest), { offset, length });
+  if (!bytes) throw new VaultDamage('manifest', `${manifest}, which holds a segment, is gone`);
+  if (hash('sha256', bytes) !== ref.sha256) throw new VaultDamage('manifest', `the segment at ${offset} of ${manifest} was changed`);
+  return decodeEntries(openBytes(context.keys, aad(context.account, manifest, offset), bytes));
+}
+
+function aad(account: string, manifest: string, offset: number): string {
+  return `segment/${account}/${manifest}/${offset}`;
+}
+
+const fieldOf = { file: 'files', folder: 'folders', link: 'links' } as const;
+
+function sumEntries(entries: ManifestEntry[]): Totals {
+  const totals = { files: 0, folders: 0, links: 0, bytes: 0 };
+  for (const entry of entries) {
+    if (entry.deleted) continue;
+    totals[fieldOf[entry.kind]]++;
+    totals.bytes += entry.size;
+  }
+  return totals;
+}
+
+export function addTotals(all: Totals[]): Totals {
+  const sum = { files: 0, folders: 0, links: 0, bytes: 0 };
+  for (const totals of all) for (const field of ['files', 'folders', 'links', 'bytes'] as const) sum[field] += totals[field];
+  return sum;
+}
