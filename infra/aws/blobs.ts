@@ -127,6 +127,6 @@ function isMissing(error: unknown): boolean {
 
 function keyOfCursor(cursor: string, prefix: string): string {
   const key = Buffer.from(cursor, 'base64url').toString('utf8');
-  if (!key.startsWith(prefix)) throw new Problem('invalid-cursor', 'Start again without a cursor.');
+  if (!key.startsWith(prefix)) throw new Problem('invalid-cursor', 'Start the list again without a cursor.');
   return key;
 }

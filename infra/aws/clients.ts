@@ -44,6 +44,8 @@ export function awsClients(env: Environment): AwsClients {
       connectionTimeout: 2000,
       requestTimeout,
       throwOnRequestTimeout: true,
+      // An answer that stops half-way is given up too.
+      socketTimeout: requestTimeout,
       httpAgent: { keepAlive: true, maxSockets },
       httpsAgent: { keepAlive: true, maxSockets },
     }),

@@ -11,6 +11,7 @@ import {
   TransactWriteItemsCommand,
 } from '@aws-sdk/client-dynamodb';
 import { Problem } from '../../domain/errors.ts';
+import { LimitExceeded, maxQueryLimit } from '../limits.ts';
 import type { Item } from './attributes.ts';
 import { inParallel, pause } from './parallel.ts';
 
@@ -118,12 +119,18 @@ export function pairName(key: { pk: string; sk: string }): string {
   return JSON.stringify([key.pk, key.sk]);
 }
 
+export function checkQueryLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > maxQueryLimit) {
+    throw new LimitExceeded(`a query limit of ${limit}: not 1 to ${maxQueryLimit}`);
+  }
+}
+
 export function cursorOf(sk: string): string {
   return Buffer.from(sk, 'utf8').toString('base64url');
 }
 
 export function skOfCursor(cursor: string): string {
   const sk = Buffer.from(cursor, 'base64url').toString('utf8');
-  if (sk === '' || cursorOf(sk) !== cursor) throw new Problem('invalid-cursor', 'Start again without a cursor.');
+  if (sk === '' || cursorOf(sk) !== cursor) throw new Problem('invalid-cursor', 'Start the list again without a cursor.');
   return sk;
 }

@@ -14,7 +14,18 @@ import {
 import type { JsonObject, Records, RecordWrite, StoredRecord } from '../../domain/ports.ts';
 import { checkChanges, checkItem, checkTransaction } from '../limits.ts';
 import { dataOf, type Item } from './attributes.ts';
-import { amongRivals, cursorOf, distinct, getItems, pairName, placeholders, putItems, skOfCursor, transact } from './dynamo.ts';
+import {
+  amongRivals,
+  checkQueryLimit,
+  cursorOf,
+  distinct,
+  getItems,
+  pairName,
+  placeholders,
+  putItems,
+  skOfCursor,
+  transact,
+} from './dynamo.ts';
 import { type DeadRecords, keyOf, mayGoOn, toItem, toReplacement, toUpdate, toWrite } from './record-writes.ts';
 
 /** `now`: milliseconds since the epoch. */
@@ -35,6 +46,7 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
     },
 
     async query(pk, { prefix: begin, limit, cursor }) {
+      checkQueryLimit(limit);
       const found: StoredRecord[] = [];
       let start: Item | undefined = cursor === undefined ? undefined : keyOf({ pk, sk: skOfCursor(cursor) });
       const at = placeholders();

@@ -2,9 +2,9 @@
 import { type AttributeValue, type DynamoDBClient, GetItemCommand, QueryCommand, type TransactWriteItem } from '@aws-sdk/client-dynamodb';
 import { compareKeys } from '../../domain/entry.ts';
 import type { Page, Row, RowChange, RowQuery, Rows } from '../../domain/ports.ts';
-import { checkChanges, checkItem, checkTransaction } from '../limits.ts';
+import { checkChanges, checkItem, checkTransaction, LimitExceeded, maxGetMany } from '../limits.ts';
 import { dataOf, fieldName, fieldsOf, type Item, toAttribute } from './attributes.ts';
-import { cursorOf, distinct, getItems, pairName, placeholders, skOfCursor, transact } from './dynamo.ts';
+import { checkQueryLimit, cursorOf, distinct, getItems, pairName, placeholders, skOfCursor, transact } from './dynamo.ts';
 
 export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
   const cursors = `${prefix}cursors`;
@@ -27,6 +27,7 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
     },
 
     async getMany(table, keys) {
+      if (keys.length > maxGetMany) throw new LimitExceeded(`${keys.length} keys asked for at once: over the limit of ${maxGetMany}`);
       const wanted = distinct(keys, pairName).map(({ pk, sk }) => ({ pk: { S: pk }, sk: { S: sk } }));
       return (await getItems(dynamo(), `${prefix}${table}`, wanted)).map(toRow);
     },
@@ -101,6 +102,7 @@ export function updateOf(
 }
 
 async function queryRows(dynamo: DynamoDBClient, prefix: string, query: RowQuery): Promise<Page<Row>> {
+  checkQueryLimit(query.limit);
   const range = rangeOf(query);
   if (!range) return { items: [], next: null };
   // One more than asked for tells whether there is a next page; another, because BETWEEN includes its end and `to` does not.
@@ -124,6 +126,8 @@ async function queryRows(dynamo: DynamoDBClient, prefix: string, query: RowQuery
 
 /** undefined when no sk can be in the range. */
 function rangeOf({ pk, prefix, from, to }: RowQuery) {
+  if (prefix && (from !== undefined || to !== undefined))
+    throw new LimitExceeded('a query by prefix and bounds: DynamoDB takes one of them');
   const at = placeholders();
   const parts = [`${at.name('pk')} = ${at.value({ S: pk })}`];
   if (prefix) parts.push(`begins_with(${at.name('sk')}, ${at.value({ S: prefix })})`);

@@ -1,0 +1,295 @@
+/** What the AWS home's adapters owe beyond the ports' promises: lost answers, rivals, what is left behind, who may do what. */
+import { SignUpCommand } from '@aws-sdk/client-cognito-identity-provider';
+import { type DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { ListMultipartUploadsCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import { PutParameterCommand } from '@aws-sdk/client-ssm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { streamName } from '../../../domain/event.ts';
+import type { BusEvent, JsonObject, StoredCommit } from '../../../domain/ports.ts';
+import { awsBus } from '../../../infra/aws/bus.ts';
+import { type AwsClients, awsClients } from '../../../infra/aws/clients.ts';
+import type { AwsEnvironment } from '../../../infra/aws/environment.ts';
+import { awsEventStore } from '../../../infra/aws/event-store.ts';
+import { awsIdentity } from '../../../infra/aws/identity.ts';
+import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
+import { awsRecords } from '../../../infra/aws/records.ts';
+import { awsSecrets, parameterName } from '../../../infra/aws/secrets.ts';
+import { fresh, upTo } from '../../../infra/contract/fresh.ts';
+import { makeStage, ministackClients } from '../../support/aws-resources.ts';
+
+let clients: AwsClients;
+let env: AwsEnvironment & { [name: string]: string };
+let machine: AwsMachine;
+beforeAll(async () => {
+  clients = ministackClients();
+  env = await makeStage(clients);
+  machine = openAws(env);
+});
+afterAll(() => {
+  machine.close();
+  clients.close();
+});
+
+/** Clients whose first answer to that call is lost on the way back: AWS has done it, and the SDK asks again. */
+function losingAnswer(to: string): AwsClients {
+  const own = awsClients(env);
+  let lost = false;
+  own.dynamo().middlewareStack.add(
+    (next, context) => async (call) => {
+      const answer = await next(call);
+      if (context.commandName !== to || lost) return answer;
+      lost = true;
+      throw Object.assign(new Error('the line went dead'), { name: 'TimeoutError', $metadata: {} });
+    },
+    { step: 'finalizeRequest', name: 'losing', priority: 'low' },
+  );
+  return own;
+}
+
+describe('an answer lost on its way back', () => {
+  it('does not make a conflict of an append that happened', async () => {
+    const stream = streamName(fresh('acc'), 'job', fresh('job'));
+    const commit = (hash: string): StoredCommit => ({
+      stream,
+      version: 1,
+      at: '2026-01-01T00:00:00.000Z',
+      prevHash: '0'.repeat(64),
+      hash: hash.repeat(64),
+      body: { bytes: new Uint8Array([1]) },
+    });
+    const own = losingAnswer('PutItemCommand');
+    const events = awsEventStore(own.dynamo, env.TABLE_PREFIX);
+    expect(await events.append(commit('a'))).toBe('appended');
+    expect(await events.append(commit('a'))).toBe('conflict');
+    expect(await events.append(commit('b'))).toBe('conflict');
+    own.close();
+    const rival = losingAnswer('PutItemCommand');
+    expect(await awsEventStore(rival.dynamo, env.TABLE_PREFIX).append(commit('b'))).toBe('conflict');
+    rival.close();
+  });
+
+  it('does not count a write twice', async () => {
+    const own = losingAnswer('TransactWriteItemsCommand');
+    const records = awsRecords(own.dynamo, env.TABLE_PREFIX, Date.now);
+    const key = { pk: fresh('rec'), sk: 'tally' };
+    expect(await records.write([{ op: 'add', ...key, add: { n: 1 } }])).toBe(true);
+    expect((await records.get(key))?.data).toEqual({ n: 1 });
+    own.close();
+  });
+});
+
+describe('rows and records', () => {
+  it('hold what DynamoDB has no type for', async () => {
+    let deep: JsonObject = { bottom: true };
+    for (const _ of upTo(60)) deep = { deep };
+    const data: JsonObject = {
+      huge: Number.MAX_VALUE,
+      tiny: Number.MIN_VALUE,
+      name: 'caf\udcc3\udca9',
+      '': { '': '' },
+      deep,
+      many: [[[]], null],
+    };
+    const key = { pk: fresh('rec'), sk: 'odd' };
+    await machine.records.write([{ op: 'put', ...key, data }]);
+    expect((await machine.records.get(key))?.data).toEqual(data);
+    expect(await machine.records.write([{ op: 'check', ...key, if: { equals: { name: 'caf\udcc3\udca9', deep } } }])).toBe(true);
+    await machine.rows.apply(fresh('projection'), fresh('stream'), 1, [{ op: 'update', table: 'jobs', ...key, set: data }]);
+    expect((await machine.rows.get({ table: 'jobs', ...key }))?.data).toEqual(data);
+  });
+
+  it('replace an expired record once, when many add to it at once', async () => {
+    const key = { pk: fresh('rec'), sk: 'tally' };
+    await machine.records.write([{ op: 'put', ...key, data: { n: 100, old: true }, expiresAt: Math.floor(Date.now() / 1000) - 10 }]);
+    await Promise.all([
+      ...upTo(10).map(() => machine.records.add(key, { n: 1 })),
+      ...upTo(10).map((n) =>
+        machine.records.write([
+          { op: 'add', ...key, add: { n: 1 } },
+          { op: 'put', ...key, sk: `part ${n}`, data: {} },
+        ]),
+      ),
+    ]);
+    expect(await machine.records.get(key)).toEqual({ ...key, data: { n: 20 } });
+  });
+
+  it('refuse a cursor that is none', async () => {
+    await expect(machine.rows.query({ table: 'jobs', pk: 'a', limit: 1, cursor: '???' })).rejects.toMatchObject({ code: 'invalid-cursor' });
+  });
+});
+
+describe('blobs', () => {
+  const versionsOf = async (Prefix: string) => {
+    const all = await clients.s3().send(new ListObjectVersionsCommand({ Bucket: env.DATA_BUCKET, Prefix }));
+    return [...(all.Versions ?? []), ...(all.DeleteMarkers ?? [])].map((each) => each.Key);
+  };
+
+  it('are gone with every version when deleted, and neighbours stay', async () => {
+    const key = fresh('blob');
+    for (const n of upTo(3)) await machine.blobs.put(key, new Uint8Array([n]));
+    await machine.blobs.put(`${key}0`, new Uint8Array([1]));
+    expect(await versionsOf(key)).toHaveLength(4);
+    await machine.blobs.delete([key]);
+    expect(await versionsOf(key)).toEqual([`${key}0`]);
+  });
+
+  it('leave no parts behind, whether the source fails or the key was taken meanwhile', async () => {
+    const key = fresh('blob');
+    async function* parts(then: () => Promise<void>) {
+      for (const n of upTo(3)) yield new Uint8Array(12 << 20).fill(n);
+      await then();
+    }
+    const failing = machine.blobs.put(
+      key,
+      parts(async () => {
+        throw new Error('the source went away');
+      }),
+    );
+    await expect(failing).rejects.toThrow('the source went away');
+    const late = machine.blobs.put(
+      key,
+      parts(async () => {
+        await machine.blobs.put(key, new Uint8Array([7]));
+      }),
+      { ifAbsent: true },
+    );
+    expect(await late).toBe('exists');
+    expect(await machine.blobs.get(key)).toEqual(new Uint8Array([7]));
+    const uploads = await clients.s3().send(new ListMultipartUploadsCommand({ Bucket: env.DATA_BUCKET }));
+    expect(uploads.Uploads ?? []).toEqual([]);
+  });
+});
+
+describe('bus', () => {
+  const event = (version: number): BusEvent => ({
+    id: `evt_${version}`,
+    type: 'contract.tested.v1',
+    account: 'acc_1',
+    stream: 'acc_1/job/job_1',
+    version,
+    index: 0,
+    at: '2026-01-01T00:00:00.000Z',
+  });
+
+  /** A client whose first so many calls take only every second event. */
+  function halfDeaf(calls: number): { client: EventBridgeClient; taken: string[]; own: AwsClients } {
+    const own = awsClients(env);
+    const client = own.events();
+    const taken: string[] = [];
+    let left = calls;
+    client.middlewareStack.add(
+      () => async (call) => {
+        const { Entries = [] } = call.input as { Entries?: { Detail?: string }[] };
+        const refused = left-- > 0 ? Entries.map((_, i) => i % 2 === 0) : [];
+        taken.push(...Entries.filter((_, i) => !refused[i]).map((entry) => JSON.parse(entry.Detail ?? '{}').id));
+        const answer = Entries.map((_, i) => (refused[i] ? { ErrorCode: 'ThrottlingException' } : { EventId: String(i) }));
+        return { output: { $metadata: {}, Entries: answer, FailedEntryCount: refused.filter(Boolean).length }, response: {} };
+      },
+      { step: 'initialize', name: 'half-deaf' },
+    );
+    return { client, taken, own };
+  }
+
+  it('repeats just the events that EventBridge refused', async () => {
+    const { client, taken, own } = halfDeaf(3);
+    await awsBus(
+      () => client,
+      () => 'any',
+    ).publish(upTo(10).map(event));
+    expect(taken.sort()).toEqual(
+      upTo(10)
+        .map((n) => `evt_${n}`)
+        .sort(),
+    );
+    own.close();
+  });
+
+  it('throws when they stay refused', async () => {
+    const { client, own } = halfDeaf(1000);
+    const publishing = awsBus(
+      () => client,
+      () => 'any',
+    ).publish(upTo(3).map(event));
+    await expect(publishing).rejects.toThrow('ThrottlingException');
+    own.close();
+  });
+});
+
+describe('identity', () => {
+  const pool = (confirm: boolean) => () => ({ poolId: env.USER_POOL_ID, clientId: env.USER_POOL_CLIENT_ID, confirm });
+  const someone = () => ({
+    email: `${fresh('mail')}@example.com`,
+    password: 'correct horse battery staple',
+    name: 'Zoë',
+    userId: fresh('usr'),
+    accountId: fresh('acc'),
+  });
+
+  it('where confirmation is on, lets nobody in before it', async () => {
+    const identity = awsIdentity(clients.cognito, pool(true));
+    const { email, password, ...rest } = someone();
+    expect(await identity.register({ email, password, ...rest })).toEqual({ outcome: 'confirm' });
+    expect(await identity.signIn(email, password)).toEqual({ outcome: 'unconfirmed' });
+    expect(await identity.register({ email, password, ...rest })).toEqual({ outcome: 'taken' });
+  });
+
+  it('signs in who registered where the registration died before its end', async () => {
+    const { email, password, ...rest } = someone();
+    await awsIdentity(clients.cognito, pool(true)).register({ email, password, ...rest });
+    const identity = awsIdentity(clients.cognito, pool(false));
+    expect(await identity.signIn(email, 'some other long password')).toEqual({ outcome: 'refused' });
+    expect(await identity.signIn(email, password)).toEqual({ outcome: 'signed-in', email, ...rest });
+  });
+
+  it('cannot be signed up at behind our back, with an account of choice', async () => {
+    const direct = clients.cognito().send(
+      new SignUpCommand({
+        ClientId: env.USER_POOL_CLIENT_ID,
+        Username: fresh('intruder'),
+        Password: 'correct horse battery staple',
+        UserAttributes: [
+          { Name: 'email', Value: 'intruder@example.com' },
+          { Name: 'custom:accountId', Value: 'acc_of_somebody_else' },
+        ],
+      }),
+    );
+    await expect(direct).rejects.toMatchObject({ name: 'NotAuthorizedException' });
+  });
+});
+
+describe('key ring', () => {
+  it("does not open one account's wrapped key as another's", async () => {
+    const [one, other] = [fresh('acc'), fresh('acc')];
+    const table = `${env.TABLE_PREFIX}subject-keys`;
+    await machine.keys.accountKey(one);
+    const dynamo: DynamoDBClient = clients.dynamo();
+    const { Item } = await dynamo.send(new GetItemCommand({ TableName: table, Key: { pk: { S: one }, sk: { S: 'account' } } }));
+    expect(Item?.wrapped).toBeDefined();
+    await dynamo.send(new PutItemCommand({ TableName: table, Item: { ...Item, pk: { S: other } } }));
+    await expect(machine.keys.accountKey(other)).rejects.toMatchObject({ name: 'InvalidCiphertextException' });
+  });
+});
+
+describe('secrets', () => {
+  it('are asked for once in five minutes, and then anew', async () => {
+    const clock = { now: 0 };
+    const secrets = awsSecrets(
+      clients.ssm,
+      () => env.STAGE,
+      () => clock.now,
+    );
+    const before = await secrets.get('jwt-secret');
+    const Name = parameterName(env.STAGE, 'jwt-secret');
+    await clients.ssm().send(new PutParameterCommand({ Name, Type: 'SecureString', Value: 'rotated', Overwrite: true }));
+    clock.now = 299_999;
+    expect(await secrets.get('jwt-secret')).toBe(before);
+    clock.now = 300_000;
+    expect(await secrets.get('jwt-secret')).toBe('rotated');
+  });
+
+  it('of stage main have the plain names', () => {
+    expect(parameterName('main', 'jwt-secret')).toBe('/listbackup/jwt-secret');
+    expect(parameterName('test', 'jwt-secret')).toBe('/listbackup/test/jwt-secret');
+  });
+});
