@@ -1,0 +1,220 @@
+/** The API: conventions as hooks, routes from their list. It knows of where it runs only what its options say. */
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import * as z from 'zod';
+import type { ConnectorContext } from '../connectors/connector.ts';
+import { Problem } from '../domain/errors.ts';
+import { base32 } from '../domain/ids.ts';
+import type { Machine } from '../domain/ports.ts';
+import pkg from '../package.json' with { type: 'json' };
+import { authenticate } from './authentication.ts';
+import { consistencyHeader, type Follower, readConsistencyTokens, type Sleep, waitForWrites } from './consistency.ts';
+import { serveDocs } from './docs.ts';
+import { parseJsonBodies, validatorCompiler } from './input.ts';
+import { describeApi } from './openapi.ts';
+import { problemDocument, problemType, sendProblem, toProblem } from './problem.ts';
+import { rateLimits } from './rate-limit.ts';
+import { type ApiContext, type RouteDefinition, type RouteModule, serve } from './route.ts';
+import { routes as allRoutes } from './routes/index.ts';
+import { secretKey } from './secret-keys.ts';
+import type { Principal } from './sessions.ts';
+
+export type AppOptions = {
+  machine: Machine;
+  home: 'embedded' | 'aws';
+  connectorContext: ConnectorContext;
+  /** The read models that routes can name in `reads`. */
+  followers: readonly Follower[];
+  /** `LISTBACKUP_RATE_LIMIT`: multiplies the rate limits, 0 turns them off. */
+  rateScale: number;
+  /** The names the `Host` header may have, without a port; absent where something in front checks it. */
+  trustedHosts?: readonly string[] | undefined;
+  /** Whose `X-Forwarded-For` to believe, as Fastify's `trustProxy`; absent: nobody's. */
+  trustProxy?: boolean | string | string[] | undefined;
+  routes?: readonly RouteModule[];
+  sleep?: Sleep;
+};
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who is calling; absent on public routes. */
+    principal: Principal | undefined;
+  }
+  interface FastifyContextConfig {
+    public?: boolean;
+    definition?: RouteDefinition;
+  }
+}
+
+const bodyLimit = 1024 * 1024;
+const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** The app, ready to `listen` or `inject`. Throws when a secret it needs is missing. */
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { machine, home, connectorContext, trustedHosts } = options;
+  await Promise.all([secretKey(machine, 'jwt-secret'), secretKey(machine, 'jwt-refresh-secret')]);
+  const context: ApiContext = { machine, home, connectorContext, version: pkg.version };
+  const app = newServer(options);
+
+  app.decorateRequest('principal', undefined);
+  app.setValidatorCompiler(validatorCompiler);
+  app.setErrorHandler((error, request, reply) => sendProblem(reply, toProblem(error, request, machine.log)));
+  app.setNotFoundHandler(() => {
+    throw new Problem('not-found', 'There is nothing at this address.');
+  });
+  parseJsonBodies(app);
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    checkHost(request, trustedHosts);
+  });
+  await secureHeaders(app);
+  await allowOrigins(app, machine);
+  const admit = await rateLimits(app, machine, options.rateScale);
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.is404) return;
+    const { config, url } = request.routeOptions;
+    if (url?.startsWith('/auth/')) await admit(request, reply, 'auth');
+    if (config.public) return;
+    request.principal = await authenticate(machine, request.headers);
+    await admit(request, reply, 'default');
+  });
+  app.addHook('preHandler', (request) => awaitOwnWrites(request, options));
+
+  const definitions = (options.routes ?? allRoutes).flat();
+  await describeApi(app, definitions, context.version);
+  for (const definition of definitions) register(app, context, definition);
+  serveDocs(app);
+  refuseOtherMethods(app, definitions);
+  await app.ready();
+  return app;
+}
+
+function newServer(options: AppOptions): FastifyInstance {
+  const { machine, trustProxy } = options;
+  const headers = { 'content-security-policy': contentSecurityPolicy, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
+  return Fastify({
+    logger: false,
+    bodyLimit,
+    trustProxy: trustProxy ?? false,
+    // slow senders do not hold a connection for ever
+    requestTimeout: 120_000,
+    return503OnClosing: false,
+    genReqId: () => `req_${base32(machine.random(10))}`,
+    routerOptions: { maxParamLength: 512 },
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(reply.headers(headers) as FastifyReply, toProblem(error, request as FastifyRequest, machine.log));
+    },
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || !socket.writable) return;
+      const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+      const detail =
+        error.code === 'HPE_HEADER_OVERFLOW' ? 'Send at most 16 KiB of address and headers.' : 'Send a well-formed HTTP/1.1 request.';
+      const body = JSON.stringify({ ...problemDocument(new Problem('invalid-input', detail)), status: Number(status.slice(0, 3)) });
+      const head = [
+        `HTTP/1.1 ${status}`,
+        'Connection: close',
+        `Content-Type: ${problemType}`,
+        `Content-Length: ${Buffer.byteLength(body)}`,
+      ];
+      socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+    },
+  });
+}
+
+/** Keeps web pages elsewhere from reaching a box at home by a name of theirs (DNS rebinding). */
+function checkHost(request: FastifyRequest, trustedHosts: readonly string[] | undefined): void {
+  if (!trustedHosts) return;
+  const name = (request.headers.host ?? '').replace(/:\d*$/, '').toLowerCase();
+  if (!trustedHosts.includes(name)) {
+    throw new Problem('misdirected-request', 'Use one of the names this server was set up with.');
+  }
+}
+
+async function secureHeaders(app: FastifyInstance): Promise<void> {
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"], baseUri: ["'none'"], formAction: ["'none'"] },
+    },
+    referrerPolicy: { policy: 'no-referrer' },
+    xFrameOptions: { action: 'deny' },
+    // the names beside ours are not ours to decide about
+    strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: false },
+  });
+}
+
+/** Pages of the origins in the secret `cors-origin` (comma-separated, or `*`) may call; none when it is not set. */
+async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<void> {
+  const origins =
+    (await machine.secrets.get('cors-origin'))
+      ?.split(',')
+      .map((origin) => origin.trim())
+      .filter(Boolean) ?? [];
+  if (origins.length === 0) return;
+  await app.register(cors, {
+    origin: origins.includes('*') ? '*' : origins,
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['Authorization', 'X-Api-Key', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'Consistency-Token'],
+    exposedHeaders: [
+      'ETag',
+      'Location',
+      'Consistency-Token',
+      'RateLimit',
+      'RateLimit-Policy',
+      'Retry-After',
+      'X-Request-Id',
+      'Idempotent-Replayed',
+    ],
+    maxAge: 600,
+  });
+}
+
+async function awaitOwnWrites(request: FastifyRequest, { machine, followers, sleep }: AppOptions): Promise<void> {
+  const reads = request.routeOptions.config.definition?.reads;
+  const header = request.headers[consistencyHeader];
+  if (!reads || !request.principal || typeof header !== 'string' || !['GET', 'HEAD'].includes(request.method)) return;
+  const written = await readConsistencyTokens(machine, request.principal.account, header);
+  const readers = followers.filter(({ name }) => reads.includes(name));
+  await waitForWrites(machine, readers, written, sleep ?? sleepFor);
+}
+
+function register(app: FastifyInstance, context: ApiContext, definition: RouteDefinition): void {
+  const { method, url, params, query, body } = definition;
+  app.route({
+    method,
+    url,
+    config: { public: definition.public === true, definition },
+    schema: {
+      querystring: query ?? z.strictObject({}),
+      ...(params ? { params } : {}),
+      ...(method === 'GET' ? {} : { body: body ?? z.strictObject({}).optional() }),
+    },
+    handler: (request, reply) => serve(context, definition, request, reply),
+  });
+}
+
+/** 405 with `Allow` at every address that has a route for another method; `OPTIONS` is told the same without an error. */
+function refuseOtherMethods(app: FastifyInstance, definitions: readonly RouteDefinition[]): void {
+  for (const url of new Set(definitions.map((definition) => definition.url))) {
+    const known = definitions.filter((definition) => definition.url === url).map(({ method }) => method as string);
+    const allow = [...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
+    const others = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE'].filter((method) => !allow.split(', ').includes(method));
+    const config = { public: true };
+    const schema = { hide: true };
+    app.route({
+      method: others,
+      url,
+      config,
+      schema,
+      exposeHeadRoute: false,
+      handler: (_request, reply) => {
+        reply.header('allow', allow);
+        throw new Problem('method-not-allowed', `Use one of ${allow}.`);
+      },
+    });
+    app.route({ method: 'OPTIONS', url, config, schema, handler: (_request, reply) => reply.code(204).header('allow', allow).send() });
+  }
+}

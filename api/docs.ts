@@ -1,0 +1,68 @@
+/** `GET /docs`: the OpenAPI document as a page, with everything it needs from here. */
+import { createHash } from 'node:crypto';
+import Fastify, { type FastifyInstance } from 'fastify';
+
+/** The page's own policy, the one exception to the API's. Its styles are set by script, so they cannot be named by hash. */
+function pagePolicy(html: string): string {
+  const inline = [...html.matchAll(/<script[^>]*>([\s\S]+?)<\/script>/g)].map(([, code]) =>
+    createHash('sha256')
+      .update(code ?? '')
+      .digest('base64'),
+  );
+  const scripts = ["'self'", ...inline.map((hash) => `'sha256-${hash}'`)].join(' ');
+  return [
+    "default-src 'none'",
+    `script-src ${scripts}`,
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src 'self' data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+}
+
+type Page = { html: string; script: string };
+
+/** The page and its script (5 MB) as the plugin makes them: on the first visit, since most starts of the API have none. */
+async function makePage(): Promise<Page> {
+  const { default: scalar } = await import('@scalar/fastify-api-reference');
+  const plugin = Fastify({ logger: false });
+  await plugin.register(scalar, {
+    routePrefix: '/docs',
+    configuration: {
+      url: '/openapi.json',
+      pageTitle: 'ListBackup API',
+      withDefaultFonts: false,
+      telemetry: false,
+      agent: { disabled: true },
+      mcp: { disabled: true },
+      showDeveloperTools: 'never',
+      hideClientButton: true,
+      persistAuth: false,
+    },
+  });
+  const [page, script] = await Promise.all([plugin.inject('/docs/'), plugin.inject('/docs/js/scalar.js')]);
+  await plugin.close();
+  return { html: page.body, script: script.body };
+}
+
+export function serveDocs(app: FastifyInstance): void {
+  let made: Promise<Page> | undefined;
+  const page = () => {
+    made ??= makePage();
+    return made;
+  };
+  const open = { config: { public: true }, schema: { hide: true } };
+  // the page names its script relative to itself
+  app.get('/docs', open, (_request, reply) => reply.redirect('/docs/', 302));
+  app.get('/docs/', open, async (_request, reply) => {
+    const { html } = await page();
+    return reply.type('text/html; charset=utf-8').header('content-security-policy', pagePolicy(html)).send(html);
+  });
+  app.get('/docs/js/scalar.js', open, async (_request, reply) => {
+    const { script } = await page();
+    return reply.type('text/javascript; charset=utf-8').header('cache-control', 'public, max-age=3600').send(script);
+  });
+}

@@ -1,0 +1,187 @@
+/**
+ * `Idempotency-Key`: a repeat of a POST gets the answer of the first. Powertools runs the protocol; this file keeps its records in
+ * `Records` and the answers in them sealed.
+ */
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import {
+  IdempotencyConfig,
+  IdempotencyInconsistentStateError,
+  IdempotencyItemAlreadyExistsError,
+  IdempotencyRecordStatus,
+  makeIdempotent,
+} from '@aws-lambda-powertools/idempotency';
+import { BasePersistenceLayer, IdempotencyRecord } from '@aws-lambda-powertools/idempotency/persistence';
+import * as z from 'zod';
+import { Problem } from '../domain/errors.ts';
+import type { Machine, RecordKey, StoredRecord } from '../domain/ports.ts';
+import { anonymous, type Intent } from './command-context.ts';
+import { derivedKey, hkdf, keyedHash } from './secret-keys.ts';
+
+/** An answer ready to be sent, and to be stored. */
+export type StoredAnswer = { status: number; headers: { [name: string]: string }; body: string | null };
+
+const keepSeconds = 25 * 60 * 60;
+/** Longer than any request may take. If one dies, a repeat is let in after this, and its command finds what was already done. */
+const inProgressMilliseconds = 60_000;
+/** Base64 of a part has to fit an item of 400 KB. */
+const partBytes = 256 * 1024;
+
+/**
+ * Runs `work` once for the intent's key and gives its answer to every repeat within a day. Throws Problem `idempotency-mismatch` when
+ * the key came with other input, `idempotency-in-progress` while the first is at work. What `work` throws is not stored.
+ */
+export async function answerOnce(
+  machine: Machine,
+  intent: Intent & { key: string },
+  work: () => Promise<StoredAnswer>,
+): Promise<StoredAnswer> {
+  const { caller, route, key } = intent;
+  const [place, input] = await Promise.all([
+    keyedHash(machine, 'idempotency-place', { caller, route, key }),
+    keyedHash(machine, 'idempotency-input', intent.input),
+  ]);
+  const recordKey = { pk: `idempotency#${caller.account}#${place.toString('base64url')}`, sk: 'answer' };
+  const persistenceStore = new RecordsPersistence(machine, caller.account, recordKey);
+  const config = new IdempotencyConfig({ eventKeyJmesPath: 'place', payloadValidationJmesPath: 'input', hashFunction: 'sha256' });
+  const once = makeIdempotent((_intent: { place: string; input: string }, _context: typeof timeLeft) => work(), {
+    persistenceStore,
+    config,
+  });
+  try {
+    return await once({ place: recordKey.pk, input: input.toString('base64url') }, timeLeft);
+  } catch (error) {
+    throw asProblem(error);
+  }
+}
+
+/** What Powertools asks of a Lambda context. Only its own adapter for DynamoDB uses the answer, but without one it warns. */
+const timeLeft = { getRemainingTimeInMillis: () => inProgressMilliseconds };
+
+function asProblem(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  if (error.cause instanceof Problem) return error.cause;
+  if (error.name === 'IdempotencyValidationError') {
+    return new Problem('idempotency-mismatch', 'Repeat the request with the same input, or send a new Idempotency-Key.');
+  }
+  if (['IdempotencyAlreadyInProgressError', 'IdempotencyInconsistentStateError'].includes(error.name)) {
+    return new Problem('idempotency-in-progress', 'Wait for the first request, then repeat this one to get its answer.', {
+      extra: { retryAfter: 1 },
+    });
+  }
+  return error;
+}
+
+const stored = z.object({
+  status: z.enum([IdempotencyRecordStatus.INPROGRESS, IdempotencyRecordStatus.COMPLETED]),
+  input: z.string(),
+  /** Whose turn it is: a request that lost its turn to another no longer writes. */
+  turn: z.string(),
+  inProgressUntil: z.number(),
+  /** How many records hold the sealed answer. */
+  parts: z.number(),
+});
+type Stored = z.output<typeof stored>;
+
+/** One request's view of its record: made anew for each, so that it can hold whose turn it is. */
+class RecordsPersistence extends BasePersistenceLayer {
+  readonly #machine: Machine;
+  readonly #account: string;
+  readonly #key: RecordKey;
+  readonly #turn: string;
+
+  constructor(machine: Machine, account: string, key: RecordKey) {
+    super();
+    this.#machine = machine;
+    this.#account = account;
+    this.#key = key;
+    this.#turn = Buffer.from(machine.random(16)).toString('base64url');
+  }
+
+  /** Takes the turn, also over from a request that has been at it for too long. */
+  protected override async _putRecord(record: IdempotencyRecord): Promise<void> {
+    const { records } = this.#machine;
+    const now = this.#machine.now();
+    const data = {
+      status: 'INPROGRESS',
+      input: record.payloadHash ?? '',
+      turn: this.#turn,
+      inProgressUntil: now + inProgressMilliseconds,
+      parts: 0,
+    };
+    const put = { op: 'put', ...this.#key, data, expiresAt: this.#expiry() } as const;
+    if (await records.write([{ ...put, if: 'absent' }])) return;
+    const existing = await this.#load();
+    if (existing?.status === 'INPROGRESS' && existing.inProgressUntil < now && existing.input === data.input) {
+      if (await records.write([{ ...put, if: { equals: { turn: existing.turn, status: 'INPROGRESS' } } }])) return;
+    }
+    throw new IdempotencyItemAlreadyExistsError();
+  }
+
+  protected override async _getRecord(idempotencyKey: string): Promise<IdempotencyRecord> {
+    const existing = await this.#load();
+    // gone between two looks, since the first request failed: this makes Powertools begin again
+    if (!existing) throw new IdempotencyInconsistentStateError();
+    const { status, input } = existing;
+    if (status === 'INPROGRESS') return new IdempotencyRecord({ idempotencyKey, status, payloadHash: input });
+    return new IdempotencyRecord({ idempotencyKey, status, payloadHash: input, responseData: await this.#open(existing) });
+  }
+
+  /** Puts the answer beside the record, then says so in it, if it is still this request's turn. */
+  protected override async _updateRecord(record: IdempotencyRecord): Promise<void> {
+    const { records } = this.#machine;
+    const sealed = await this.#seal(JSON.stringify(record.responseData));
+    const parts: StoredRecord[] = [];
+    for (let at = 0; at < sealed.length; at += partBytes) {
+      const data = { bytes: sealed.subarray(at, at + partBytes).toString('base64') };
+      parts.push({ ...this.#partKey(this.#turn, parts.length), data, expiresAt: this.#expiry() + 60 });
+    }
+    await records.putMany(parts);
+    const data = { status: 'COMPLETED', input: record.payloadHash ?? '', turn: this.#turn, inProgressUntil: 0, parts: parts.length };
+    const mine = { equals: { turn: this.#turn } };
+    const done = await records.write([{ op: 'put', ...this.#key, data, expiresAt: this.#expiry(), if: mine }]);
+    if (!done) this.#machine.log.warn('an answer came after its turn and was not stored', { account: this.#account });
+  }
+
+  /** The work failed: the next repeat may try. */
+  protected override async _deleteRecord(): Promise<void> {
+    await this.#machine.records.write([{ op: 'delete', ...this.#key, if: { equals: { turn: this.#turn } } }]);
+  }
+
+  async #load(): Promise<Stored | undefined> {
+    const found = await this.#machine.records.get(this.#key);
+    return found && stored.parse(found.data);
+  }
+
+  #expiry(): number {
+    return Math.floor(this.#machine.now() / 1000) + keepSeconds;
+  }
+
+  #partKey(turn: string, index: number): RecordKey {
+    return { pk: this.#key.pk, sk: `${turn}#${index}` };
+  }
+
+  async #seal(text: string): Promise<Buffer> {
+    const nonce = this.#machine.random(12);
+    const cipher = createCipheriv('aes-256-gcm', await this.#sealingKey(), nonce).setAAD(Buffer.from(this.#key.pk));
+    return Buffer.concat([nonce, cipher.update(gzipSync(text)), cipher.final(), cipher.getAuthTag()]);
+  }
+
+  async #open({ turn, parts }: Stored): Promise<StoredAnswer> {
+    const keys = Array.from({ length: parts }, (_, index) => this.#partKey(turn, index));
+    const found = new Map((await this.#machine.records.getMany(keys)).map(({ sk, data }) => [sk, String(data.bytes)]));
+    const sealed = Buffer.concat(keys.map(({ sk }) => Buffer.from(found.get(sk) ?? '', 'base64')));
+    const decipher = createDecipheriv('aes-256-gcm', await this.#sealingKey(), sealed.subarray(0, 12), { authTagLength: 16 });
+    decipher.setAAD(Buffer.from(this.#key.pk)).setAuthTag(sealed.subarray(-16));
+    const text = gunzipSync(Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()])).toString('utf8');
+    return JSON.parse(text) as StoredAnswer;
+  }
+
+  /** The account's own key, so that erasing the account erases its answers; before anyone is known, one of the API's. */
+  async #sealingKey(): Promise<Buffer> {
+    if (this.#account === anonymous) return derivedKey(this.#machine, 'idempotency-answer');
+    const key = await this.#machine.keys.accountKey(this.#account);
+    if (!key) throw new Problem('gone', 'The account was erased.');
+    return hkdf(key, 'idempotency-answer');
+  }
+}

@@ -1,0 +1,68 @@
+/** Lists: `limit` and `cursor` in, `items` and `next` out. A cursor only works for the account and the list that it was made for. */
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import * as z from 'zod';
+import { Problem } from '../domain/errors.ts';
+import type { Machine } from '../domain/ports.ts';
+import { canonicalJson, derivedKey } from './secret-keys.ts';
+
+/** What the list is: a cursor of one is no good for another. */
+export type ListScope = { account: string; route: string; filters: { [name: string]: unknown } };
+
+const limit = z
+  .string()
+  .regex(/^[1-9][0-9]{0,2}$/, 'Give a whole number from 1 to 200.')
+  .transform(Number)
+  .refine((count) => count <= 200, 'Give a whole number from 1 to 200.')
+  .optional()
+  .transform((count) => count ?? 50)
+  .meta({ description: 'How many items at most.', type: 'integer', minimum: 1, maximum: 200, default: 50 });
+
+/** The query of a list with its own filters besides `limit` and `cursor`. */
+export function listQuery<Filters extends z.ZodRawShape>(filters: Filters) {
+  const cursor = z.string().optional().meta({ description: 'The `next` of the page before.' });
+  return z.strictObject({ ...filters, limit, cursor });
+}
+
+export function listOf<Item extends z.ZodType>(item: Item) {
+  return z.object({
+    items: z.array(item),
+    next: z.string().nullable().meta({ description: 'The cursor of the next page, null on the last.' }),
+  });
+}
+
+const nonceBytes = 12;
+const tagBytes = 16;
+
+/**
+ * Sealed rather than only signed (AES-256-GCM, the scope as associated data): where a list stands can be a path, and addresses end up
+ * in logs. A key an account, so that random nonces are safe for 2³² pages of each.
+ */
+export async function sealCursor(machine: Machine, scope: ListScope, position: string): Promise<string> {
+  const nonce = machine.random(nonceBytes);
+  const cipher = createCipheriv('aes-256-gcm', await keyOf(machine, scope), nonce).setAAD(Buffer.from(canonicalJson(scope)));
+  return Buffer.concat([nonce, cipher.update(position, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url');
+}
+
+/** The position in a cursor. Throws Problem `invalid-cursor` if it was changed, or made for another account, list or filter. */
+export async function openCursor(machine: Machine, scope: ListScope, cursor: string): Promise<string> {
+  const bytes = Buffer.from(cursor, 'base64url');
+  if (bytes.length < nonceBytes + tagBytes || bytes.toString('base64url') !== cursor) throw invalidCursor();
+  const decipher = createDecipheriv('aes-256-gcm', await keyOf(machine, scope), bytes.subarray(0, nonceBytes), { authTagLength: tagBytes });
+  decipher.setAAD(Buffer.from(canonicalJson(scope))).setAuthTag(bytes.subarray(-tagBytes));
+  try {
+    return Buffer.concat([decipher.update(bytes.subarray(nonceBytes, -tagBytes)), decipher.final()]).toString('utf8');
+  } catch {
+    throw invalidCursor();
+  }
+}
+
+function invalidCursor(): Problem {
+  return new Problem(
+    'invalid-cursor',
+    'Use the `next` of a page of this same list with the same filters, or start again without a cursor.',
+  );
+}
+
+function keyOf(machine: Machine, scope: ListScope): Promise<Buffer> {
+  return derivedKey(machine, `cursor/${scope.account}`);
+}

@@ -1,0 +1,149 @@
+/** `GET /openapi.json`: OpenAPI 3.1, made from the schemas the routes run on, so that it cannot tell of something else. */
+import swagger from '@fastify/swagger';
+import type { FastifyInstance } from 'fastify';
+import { createJsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import * as z from 'zod';
+import { type ErrorCode, Problem } from '../domain/errors.ts';
+import { problemSchema } from './problem.ts';
+import type { RouteDefinition } from './route.ts';
+
+type Operation = {
+  operationId?: string;
+  security?: { [scheme: string]: string[] }[];
+  parameters?: unknown[];
+  responses?: { [status: string]: unknown };
+};
+
+const toJsonSchema = createJsonSchemaTransform({});
+
+/** Describes the routes that are registered after this, and serves the description. */
+export async function describeApi(app: FastifyInstance, definitions: readonly RouteDefinition[], version: string): Promise<void> {
+  const byOperation = new Map(definitions.map((definition) => [`${definition.method} ${openApiPath(definition.url)}`, definition]));
+  if (!z.globalRegistry.has(problemSchema)) z.globalRegistry.add(problemSchema, { id: 'Problem' });
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'ListBackup',
+        version,
+        description:
+          'Errors are problem documents (RFC 9457); decide by `code`. Times are UTC ISO 8601, sizes bytes. Unknown fields are errors.',
+      },
+      servers: [{ url: '/' }],
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'The access token of POST /auth/login, good for 15 minutes.',
+          },
+        },
+      },
+    },
+    transform: (document) => {
+      const definition = document.route.config?.definition;
+      if (!definition || document.route.method === 'HEAD') return { schema: { hide: true }, url: document.url };
+      const { summary, description, tags, params, query, body, answers } = definition;
+      const schema = {
+        summary,
+        tags,
+        ...(description ? { description } : {}),
+        ...(params ? { params } : {}),
+        ...(query ? { querystring: query } : {}),
+        ...(body ? { body } : {}),
+        response: answers,
+      };
+      return toJsonSchema({ ...document, schema } as Parameters<typeof toJsonSchema>[0]);
+    },
+    transformObject: (document) => {
+      const described = jsonSchemaTransformObject(document) as { paths?: { [path: string]: { [method: string]: Operation } } };
+      for (const [path, operations] of Object.entries(described.paths ?? {})) {
+        for (const [method, operation] of Object.entries(operations)) {
+          const definition = byOperation.get(`${method.toUpperCase()} ${path}`);
+          if (definition) addConventions(operation, definition);
+        }
+      }
+      return described as ReturnType<typeof jsonSchemaTransformObject>;
+    },
+  });
+
+  let text: string | undefined;
+  app.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, (_request, reply) => {
+    text ??= JSON.stringify(app.swagger());
+    return reply.type('application/json; charset=utf-8').send(text);
+  });
+}
+
+function openApiPath(url: string): string {
+  return url.replaceAll(/:(\w+)/g, '{$1}');
+}
+
+/** What holds for every route of its kind and is not in the schemas. */
+function addConventions(operation: Operation, definition: RouteDefinition): void {
+  const { method, url } = definition;
+  operation.operationId = [
+    method.toLowerCase(),
+    ...url
+      .split(/[/:-]+/)
+      .filter(Boolean)
+      .map(capitalized),
+  ].join('');
+  operation.security = definition.public ? [] : [{ bearer: [] }];
+  operation.parameters = [...(operation.parameters ?? []), ...headersOf(definition)];
+  operation.responses = { ...operation.responses, ...refusals(definition) };
+}
+
+function capitalized(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
+function headersOf({ method, reads, list }: RouteDefinition): unknown[] {
+  const header = (name: string, description: string, more = {}) => ({
+    in: 'header',
+    name,
+    required: false,
+    description,
+    schema: { type: 'string', ...more },
+  });
+  const headers: unknown[] = [];
+  if (method === 'POST') {
+    headers.push(header('Idempotency-Key', 'Repeats with the same key and input get the first answer, for a day.', { maxLength: 255 }));
+  }
+  if (method === 'PUT' || method === 'DELETE') headers.push(header('If-Match', 'The ETag of what you read: 412 if it was changed since.'));
+  if (method === 'GET' && reads)
+    headers.push(header('Consistency-Token', 'Of an earlier answer to a write: the answer includes that write.'));
+  if (method === 'GET' && !list) headers.push(header('If-None-Match', 'The ETag of what you have: 304 if it is still that.'));
+  return headers;
+}
+
+/** The problems a route may answer with, grouped by status. */
+function refusals(definition: RouteDefinition): { [status: string]: unknown } {
+  const { method, query, params, body, reads, problems } = definition;
+  const codes = new Set<ErrorCode>(problems ?? []);
+  const add = (when: unknown, ...more: ErrorCode[]) => {
+    if (when) for (const code of more) codes.add(code);
+  };
+  add(query || body || method === 'POST', 'invalid-input');
+  add(method !== 'GET', 'payload-too-large', 'unsupported-media-type');
+  add(!definition.public, 'unauthenticated', 'invalid-token', 'rate-limited');
+  add(definition.url.startsWith('/auth/'), 'rate-limited');
+  add(params, 'not-found');
+  add(method === 'POST' && !definition.credentials, 'idempotency-in-progress', 'idempotency-mismatch');
+  add(method === 'PUT' || method === 'DELETE', 'precondition-failed', 'conflict');
+  add(method === 'GET' && reads, 'unavailable');
+  add(true, 'internal');
+  const byStatus = Map.groupBy(
+    [...codes].map((code) => new Problem(code, '')),
+    ({ status }) => status,
+  );
+  return Object.fromEntries(
+    [...byStatus].map(([status, some]) => [
+      String(status),
+      {
+        description: some.map(({ code, title }) => `\`${code}\` ${title}.`).join(' '),
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    ]),
+  );
+}

@@ -1,0 +1,238 @@
+/** How a route file declares its routes: schema in, a command or query, schema out. Everything else about HTTP happens here. */
+import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type * as z from 'zod';
+import type { ConnectorContext } from '../connectors/connector.ts';
+import { type ErrorCode, Problem } from '../domain/errors.ts';
+import type { Machine, Page } from '../domain/ports.ts';
+import { type CommandContext, type Intent, intentOf, type RequestCause, requestCause } from './command-context.ts';
+import { consistencyHeader, consistencyToken, type Written } from './consistency.ts';
+import { etagOf, matchedVersions, noneMatch } from './etag.ts';
+import { answerOnce, type StoredAnswer } from './idempotency.ts';
+import { listOf, listQuery, openCursor, sealCursor } from './lists.ts';
+import { problemDocument, problemHeaders } from './problem.ts';
+import type { Principal } from './sessions.ts';
+
+/** What every handler is given of the place it runs in. */
+export type ApiContext = {
+  machine: Machine;
+  home: 'embedded' | 'aws';
+  connectorContext: ConnectorContext;
+  version: string;
+};
+
+type AnswerExtras = {
+  /** Where the command wrote: becomes the `Consistency-Token`. */
+  written?: Written | readonly Written[];
+  /** The version of the resource's stream: becomes part of the `ETag`, and what `If-Match` is about. */
+  version?: number;
+  headers?: { [name: string]: string };
+};
+/** A body that is a stream or bytes is sent as it is; the route gives its headers. */
+export type Answer<Status extends number = number, Body = unknown> = AnswerExtras & { status: Status; body: Body | Readable | Uint8Array };
+type AnswerOf<Answers> = {
+  [S in keyof Answers & number]: Answer<S, Answers[S] extends z.ZodType ? z.output<Answers[S]> : never>;
+}[keyof Answers & number];
+
+type Incoming<Params, Query, Body, Public> = {
+  context: ApiContext;
+  machine: Machine;
+  principal: Public extends true ? undefined : Principal;
+  params: Params;
+  query: Query;
+  body: Body;
+  /** What to run a command with. On a public route, account and actor are still to be found out. */
+  command: Public extends true ? RequestCause : CommandContext;
+  /** The versions that `If-Match` allows, for the command to hold (`requireVersion`); undefined: any. */
+  ifMatch: readonly number[] | undefined;
+  headers: FastifyRequest['headers'];
+};
+
+type Described = {
+  url: `/${string}`;
+  summary: string;
+  description?: string;
+  tags: [string, ...string[]];
+  /** The read models the route reads: a GET that brings a `Consistency-Token` waits for them. */
+  reads?: readonly string[];
+  /** Problems of its own to document, besides those every route has. */
+  problems?: readonly ErrorCode[];
+};
+
+type None = z.ZodUndefined;
+type Spec<Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType, Answers, Public> = Described & {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Open to callers without a credential; else there is a principal. */
+  public?: Public;
+  /** Its answers carry tokens, keys or signed URLs: they are never stored, a repeat is made anew. */
+  credentials?: boolean;
+  params?: Params;
+  query?: Query;
+  body?: Body;
+  /** The schema of each status it answers with; `z.undefined()` where there is no body. */
+  answers: Answers;
+  handler(incoming: Incoming<z.output<Params>, z.output<Query>, z.output<Body>, Public>): Promise<AnswerOf<Answers>>;
+};
+
+/** A route as the app registers it, its types checked and forgotten. */
+export type RouteDefinition = Described & {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  public?: boolean;
+  credentials?: boolean;
+  list?: boolean;
+  params?: z.ZodType;
+  query?: z.ZodType;
+  body?: z.ZodType;
+  answers: { [status: number]: z.ZodType };
+  handler(incoming: Incoming<unknown, unknown, unknown, boolean>): Promise<Answer>;
+};
+/** What a file in `routes/` exports. */
+export type RouteModule = readonly RouteDefinition[];
+
+export function route<
+  Answers extends { [status: number]: z.ZodType },
+  Params extends z.ZodType = None,
+  Query extends z.ZodType = None,
+  Body extends z.ZodType = None,
+  Public extends boolean = false,
+>(spec: Spec<Params, Query, Body, Answers, Public>): RouteDefinition {
+  return spec as unknown as RouteDefinition;
+}
+
+/** A GET that lists: the handler gets a page to fetch and gives a port's page; limits and cursors are dealt with here. */
+export function listRoute<Item extends z.ZodType, Filters extends z.ZodRawShape = Record<never, never>, Params extends z.ZodType = None>(
+  spec: Described & {
+    item: Item;
+    params?: Params;
+    filters?: Filters;
+    handler(
+      incoming: Incoming<z.output<Params>, z.output<z.ZodObject<Filters>>, undefined, false> & { page: { limit: number; cursor?: string } },
+    ): Promise<Page<z.output<Item>>>;
+  },
+): RouteDefinition {
+  const { item, filters, handler, ...described } = spec;
+  return {
+    ...described,
+    method: 'GET',
+    list: true,
+    query: listQuery(filters ?? {}),
+    answers: { 200: listOf(item) },
+    problems: [...(spec.problems ?? []), 'invalid-cursor'],
+    async handler(incoming) {
+      const { limit, cursor, ...chosen } = incoming.query as { limit: number; cursor?: string };
+      const { machine } = incoming;
+      const account = (incoming.principal as Principal).account;
+      const scope = { account, route: `GET ${spec.url}`, filters: { ...chosen, ...(incoming.params as object) } };
+      const page = { limit, ...(cursor === undefined ? {} : { cursor: await openCursor(machine, scope, cursor) }) };
+      const { items, next } = await handler({ ...incoming, query: chosen, page } as unknown as Parameters<typeof handler>[0]);
+      return ok({ items, next: next === null ? null : await sealCursor(machine, scope, next) });
+    },
+  };
+}
+
+export function ok<Body>(body: Body, extras: AnswerExtras = {}) {
+  return { status: 200 as const, body, ...extras };
+}
+
+export function created<Body>(location: string, body: Body, extras: AnswerExtras = {}) {
+  return { status: 201 as const, body, ...extras, headers: { location, ...extras.headers } };
+}
+
+export function accepted<Body>(body: Body, extras: AnswerExtras & { location?: string } = {}) {
+  const { location, ...rest } = extras;
+  return { status: 202 as const, body, ...rest, headers: { ...(location === undefined ? {} : { location }), ...extras.headers } };
+}
+
+export function noContent(extras: AnswerExtras = {}) {
+  return { status: 204 as const, body: undefined, ...extras };
+}
+
+/** Answers a validated request: once per `Idempotency-Key` on a POST, else by running the handler. */
+export async function serve(
+  context: ApiContext,
+  definition: RouteDefinition,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { machine } = context;
+  const intent = intentOf(request);
+  const { key } = intent;
+  if (key === undefined || definition.credentials) return send(await run(context, definition, request, intent), request, reply);
+  let ran = false;
+  const answer = await answerOnce(machine, { ...intent, key }, async () => {
+    ran = true;
+    return run(context, definition, request, intent).then(storable, storableRefusal);
+  });
+  if (!ran) reply.header('idempotent-replayed', 'true');
+  return send(answer, request, reply);
+}
+
+type ReadyAnswer = Omit<StoredAnswer, 'body'> & { body: string | null | Readable | Uint8Array };
+
+async function run(context: ApiContext, definition: RouteDefinition, request: FastifyRequest, intent: Intent): Promise<ReadyAnswer> {
+  const { machine } = context;
+  const { principal } = request;
+  const cause = await requestCause(machine, request, intent);
+  const command = principal ? { ...cause, account: principal.account, actor: { type: 'user' as const, id: principal.user } } : cause;
+  const answer = await definition.handler({
+    context,
+    machine,
+    principal,
+    command,
+    params: request.params,
+    query: request.query,
+    body: request.body,
+    headers: request.headers,
+    ifMatch: matchedVersions(request.headers['if-match']),
+  });
+  return ready(machine, definition, answer);
+}
+
+/** The answer as it goes out: checked against its schema, as JSON text, with the headers its extras stand for. */
+async function ready(machine: Machine, definition: RouteDefinition, answer: Answer): Promise<ReadyAnswer> {
+  const { status, body, written, version } = answer;
+  const headers = { ...answer.headers };
+  if (written) headers[consistencyHeader] = await consistencyToken(machine, written);
+  if (body instanceof Readable || body instanceof Uint8Array) return { status, headers, body };
+  const schema = definition.answers[status];
+  if (!schema) throw new TypeError(`${definition.method} ${definition.url} declares no answer ${status}`);
+  const encoded = schema.encode(body);
+  if (encoded === undefined) return { status, headers, body: null };
+  const text = JSON.stringify(encoded);
+  headers['content-type'] = 'application/json; charset=utf-8';
+  const single = definition.method === 'GET' && !definition.list && !definition.public;
+  if (single || version !== undefined) headers.etag = etagOf(text, version);
+  return { status, headers, body: text };
+}
+
+function storable(answer: ReadyAnswer): StoredAnswer {
+  const { body } = answer;
+  if (body !== null && typeof body !== 'string') throw new TypeError('an answer to a POST is not a stream');
+  return { ...answer, body };
+}
+
+/** Refusals that are about the moment, not about the request: the next try may go better, so they are not stored. */
+const momentary: readonly ErrorCode[] = [
+  'conflict',
+  'idempotency-in-progress',
+  'rate-limited',
+  'unauthenticated',
+  'invalid-token',
+  'invalid-credentials',
+];
+
+/** A refusal is an answer too, unless trying again is what it asks for. */
+function storableRefusal(error: unknown): StoredAnswer {
+  if (!(error instanceof Problem) || error.status >= 500 || momentary.includes(error.code)) throw error;
+  return { status: error.status, headers: problemHeaders(error), body: JSON.stringify(problemDocument(error)) };
+}
+
+function send(answer: ReadyAnswer, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { etag } = answer.headers;
+  const reading = request.method === 'GET' || request.method === 'HEAD';
+  if (reading && answer.status === 200 && etag !== undefined && !noneMatch(request.headers['if-none-match'], etag)) {
+    return reply.code(304).header('etag', etag).send();
+  }
+  reply.code(answer.status).headers(answer.headers);
+  return answer.body === null ? reply.send() : reply.send(answer.body);
+}

@@ -1,0 +1,34 @@
+/** Keys the API makes from its secrets, one a purpose, so that no two uses share a key. */
+import { createHmac, hkdfSync } from 'node:crypto';
+import type { Machine } from '../domain/ports.ts';
+
+/** A secret as key material. Throws when it is missing or shorter than HS256 allows (RFC 7518 §3.2: 32 bytes). */
+export async function secretKey(machine: Machine, name: 'jwt-secret' | 'jwt-refresh-secret'): Promise<Uint8Array> {
+  const secret = await machine.secrets.get(name);
+  if (secret === undefined || Buffer.byteLength(secret) < 32) throw new Error(`the secret ${name} is missing or shorter than 32 bytes`);
+  return new TextEncoder().encode(secret);
+}
+
+/** 32 bytes derived from `jwt-secret` by HKDF-SHA-256 (RFC 5869); the purpose is its info. */
+export async function derivedKey(machine: Machine, purpose: string): Promise<Buffer> {
+  return hkdf(await secretKey(machine, 'jwt-secret'), purpose);
+}
+
+export function hkdf(key: Uint8Array, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, new Uint8Array(), `listbackup/${purpose}`, 32));
+}
+
+/** HMAC-SHA-256, so that what is hashed (a body with a password, an address) cannot be guessed from the hash. */
+export async function keyedHash(machine: Machine, purpose: string, value: unknown): Promise<Buffer> {
+  return createHmac('sha256', await derivedKey(machine, purpose))
+    .update(canonicalJson(value))
+    .digest();
+}
+
+/** JSON with the keys of objects sorted: the same text for the same value, however it was written. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
