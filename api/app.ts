@@ -23,15 +23,20 @@ import type { Principal } from './sessions.ts';
 export type AppOptions = {
   machine: Machine;
   home: 'embedded' | 'aws';
-  connectorContext: ConnectorContext;
+  /** What the home lets an account connect to. */
+  connectorContext: (account: string) => ConnectorContext;
   /** The read models that routes can name in `reads`. */
   followers: readonly Follower[];
   /** `LISTBACKUP_RATE_LIMIT`: multiplies the rate limits, 0 turns them off. */
   rateScale: number;
   /** The names the `Host` header may have, without a port; absent where something in front checks it. */
   trustedHosts?: readonly string[] | undefined;
+  /** Where callers reach this API (`https://…`, no slash at the end), for addresses in answers; absent: http and the `Host` header. */
+  origin?: string | undefined;
   /** Whose `X-Forwarded-For` to believe, as Fastify's `trustProxy`; absent: nobody's. */
   trustProxy?: boolean | string | string[] | undefined;
+  /** Where an answer may be no larger than so many bytes, and how larger downloads are given out instead. */
+  exports?: ApiContext['exports'];
   routes?: readonly RouteModule[];
   sleep?: Sleep;
 };
@@ -55,7 +60,8 @@ const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(re
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { machine, home, connectorContext, trustedHosts } = options;
   await Promise.all([secretKey(machine, 'jwt-secret'), secretKey(machine, 'jwt-refresh-secret')]);
-  const context: ApiContext = { machine, home, connectorContext, version: pkg.version };
+  const origin: ApiContext['origin'] = (headers) => options.origin ?? `http://${headers.host}`;
+  const context: ApiContext = { machine, home, connectorContext, origin, exports: options.exports, version: pkg.version };
   const app = newServer(options);
 
   app.decorateRequest('principal', undefined);
@@ -103,7 +109,7 @@ function newServer(options: AppOptions): FastifyInstance {
     requestTimeout: 120_000,
     return503OnClosing: false,
     genReqId: () => `req_${base32(machine.random(10))}`,
-    routerOptions: { maxParamLength: 512 },
+    routerOptions: { maxParamLength: 16_000 },
     frameworkErrors: (error, request, reply) => {
       sendProblem(reply.headers(headers) as FastifyReply, toProblem(error, request as FastifyRequest, machine.log));
     },
@@ -175,17 +181,22 @@ async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<voi
 async function awaitOwnWrites(request: FastifyRequest, { machine, followers, sleep }: AppOptions): Promise<void> {
   const reads = request.routeOptions.config.definition?.reads;
   const header = request.headers[consistencyHeader];
-  if (!reads || !request.principal || typeof header !== 'string' || !['GET', 'HEAD'].includes(request.method)) return;
+  if (!reads || !request.principal || typeof header !== 'string') return;
   const written = await readConsistencyTokens(machine, request.principal.account, header);
   const readers = followers.filter(({ name }) => reads.includes(name));
   await waitForWrites(machine, readers, written, sleep ?? sleepFor);
 }
 
+/** Route files write paths as the contract does (`/runs/{id}`). */
+function fastifyPath(url: string): string {
+  return url.replaceAll(/\{(\w+)\}/g, ':$1');
+}
+
 function register(app: FastifyInstance, context: ApiContext, definition: RouteDefinition): void {
-  const { method, url, params, query, body } = definition;
+  const { method, params, query, body } = definition;
   app.route({
     method,
-    url,
+    url: fastifyPath(definition.url),
     config: { public: definition.public === true, definition },
     schema: {
       querystring: query ?? z.strictObject({}),
@@ -206,7 +217,7 @@ function refuseOtherMethods(app: FastifyInstance, definitions: readonly RouteDef
     const schema = { hide: true };
     app.route({
       method: others,
-      url,
+      url: fastifyPath(url),
       config,
       schema,
       exposeHeadRoute: false,
@@ -215,6 +226,12 @@ function refuseOtherMethods(app: FastifyInstance, definitions: readonly RouteDef
         throw new Problem('method-not-allowed', `Use one of ${allow}.`);
       },
     });
-    app.route({ method: 'OPTIONS', url, config, schema, handler: (_request, reply) => reply.code(204).header('allow', allow).send() });
+    app.route({
+      method: 'OPTIONS',
+      url: fastifyPath(url),
+      config,
+      schema,
+      handler: (_request, reply) => reply.code(204).header('allow', allow).send(),
+    });
   }
 }

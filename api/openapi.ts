@@ -7,18 +7,20 @@ import { type ErrorCode, Problem } from '../domain/errors.ts';
 import { problemSchema } from './problem.ts';
 import type { RouteDefinition } from './route.ts';
 
+type Response = { description: string; headers?: { [name: string]: unknown } };
 type Operation = {
   operationId?: string;
   security?: { [scheme: string]: string[] }[];
   parameters?: unknown[];
-  responses?: { [status: string]: unknown };
+  responses?: { [status: string]: Response };
 };
+type Document = { paths?: { [path: string]: { [method: string]: Operation } }; components?: { schemas?: { [name: string]: unknown } } };
 
 const toJsonSchema = createJsonSchemaTransform({});
 
 /** Describes the routes that are registered after this, and serves the description. */
 export async function describeApi(app: FastifyInstance, definitions: readonly RouteDefinition[], version: string): Promise<void> {
-  const byOperation = new Map(definitions.map((definition) => [`${definition.method} ${openApiPath(definition.url)}`, definition]));
+  const byOperation = new Map(definitions.map((definition) => [`${definition.method} ${definition.url}`, definition]));
   if (!z.globalRegistry.has(problemSchema)) z.globalRegistry.add(problemSchema, { id: 'Problem' });
   await app.register(swagger, {
     openapi: {
@@ -57,13 +59,14 @@ export async function describeApi(app: FastifyInstance, definitions: readonly Ro
       return toJsonSchema({ ...document, schema } as Parameters<typeof toJsonSchema>[0]);
     },
     transformObject: (document) => {
-      const described = jsonSchemaTransformObject(document) as { paths?: { [path: string]: { [method: string]: Operation } } };
+      const described = jsonSchemaTransformObject(document) as Document;
       for (const [path, operations] of Object.entries(described.paths ?? {})) {
         for (const [method, operation] of Object.entries(operations)) {
           const definition = byOperation.get(`${method.toUpperCase()} ${path}`);
           if (definition) addConventions(operation, definition);
         }
       }
+      dropUnused(described);
       return described as ReturnType<typeof jsonSchemaTransformObject>;
     },
   });
@@ -75,30 +78,58 @@ export async function describeApi(app: FastifyInstance, definitions: readonly Ro
   });
 }
 
-function openApiPath(url: string): string {
-  return url.replaceAll(/:(\w+)/g, '{$1}');
-}
-
 /** What holds for every route of its kind and is not in the schemas. */
 function addConventions(operation: Operation, definition: RouteDefinition): void {
   const { method, url } = definition;
   operation.operationId = [
     method.toLowerCase(),
     ...url
-      .split(/[/:-]+/)
+      .split(/[/{}-]+/)
       .filter(Boolean)
       .map(capitalized),
   ].join('');
   operation.security = definition.public ? [] : [{ bearer: [] }];
   operation.parameters = [...(operation.parameters ?? []), ...headersOf(definition)];
+  for (const [status, response] of Object.entries(operation.responses ?? {})) {
+    response.description = meanings[status] ?? 'Done.';
+    response.headers = { ...response.headers, ...answerHeaders(definition, status) };
+  }
   operation.responses = { ...operation.responses, ...refusals(definition) };
+}
+
+const meanings: { [status: string]: string } = {
+  200: 'OK.',
+  201: 'Created.',
+  202: 'Accepted: it is being worked on.',
+  204: 'Done; no body.',
+};
+
+function answerHeaders({ method, list, public: open }: RouteDefinition, status: string): { [name: string]: unknown } {
+  const header = (description: string) => ({ description, schema: { type: 'string' } });
+  return {
+    ...(method === 'GET' && !list && !open ? { ETag: header('Changes whenever the resource does.') } : {}),
+    ...(method !== 'GET'
+      ? { 'Consistency-Token': header('Where this was written, if it was: send it with a read that has to see it.') }
+      : {}),
+    ...(status === '201' ? { Location: header('The address of what was created.') } : {}),
+  };
+}
+
+/** Each schema with a name is put in for input and for output; most are used for one of them. */
+function dropUnused(document: Document): void {
+  const { schemas = {} } = document.components ?? {};
+  const used = new Set([...JSON.stringify(document.paths).matchAll(/#\/components\/schemas\/([^"]+)/g)].map(([, name]) => name ?? ''));
+  for (const name of used) {
+    for (const [, inner] of JSON.stringify(schemas[name] ?? {}).matchAll(/#\/components\/schemas\/([^"]+)/g)) used.add(inner ?? '');
+  }
+  for (const name of Object.keys(schemas)) if (!used.has(name)) delete schemas[name];
 }
 
 function capitalized(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1);
 }
 
-function headersOf({ method, reads, list }: RouteDefinition): unknown[] {
+function headersOf({ method, reads, list, credentials, public: open }: RouteDefinition): unknown[] {
   const header = (name: string, description: string, more = {}) => ({
     in: 'header',
     name,
@@ -108,17 +139,19 @@ function headersOf({ method, reads, list }: RouteDefinition): unknown[] {
   });
   const headers: unknown[] = [];
   if (method === 'POST') {
-    headers.push(header('Idempotency-Key', 'Repeats with the same key and input get the first answer, for a day.', { maxLength: 255 }));
+    const stored = 'Repeats with the same key and input get the first answer, for a day.';
+    const anew = 'Repeats do nothing twice. The answer carries credentials, so it is made anew.';
+    headers.push(header('Idempotency-Key', credentials ? anew : stored, { maxLength: 255 }));
   }
   if (method === 'PUT' || method === 'DELETE') headers.push(header('If-Match', 'The ETag of what you read: 412 if it was changed since.'));
   if (method === 'GET' && reads)
     headers.push(header('Consistency-Token', 'Of an earlier answer to a write: the answer includes that write.'));
-  if (method === 'GET' && !list) headers.push(header('If-None-Match', 'The ETag of what you have: 304 if it is still that.'));
+  if (method === 'GET' && !list && !open) headers.push(header('If-None-Match', 'The ETag of what you have: 304 if it is still that.'));
   return headers;
 }
 
 /** The problems a route may answer with, grouped by status. */
-function refusals(definition: RouteDefinition): { [status: string]: unknown } {
+function refusals(definition: RouteDefinition): { [status: string]: Response } {
   const { method, query, params, body, reads, problems } = definition;
   const codes = new Set<ErrorCode>(problems ?? []);
   const add = (when: unknown, ...more: ErrorCode[]) => {
@@ -131,7 +164,7 @@ function refusals(definition: RouteDefinition): { [status: string]: unknown } {
   add(params, 'not-found');
   add(method === 'POST' && !definition.credentials, 'idempotency-in-progress', 'idempotency-mismatch');
   add(method === 'PUT' || method === 'DELETE', 'precondition-failed', 'conflict');
-  add(method === 'GET' && reads, 'unavailable');
+  add(reads, 'unavailable');
   add(true, 'internal');
   const byStatus = Map.groupBy(
     [...codes].map((code) => new Problem(code, '')),

@@ -13,12 +13,18 @@ import { listOf, listQuery, openCursor, sealCursor } from './lists.ts';
 import { problemDocument, problemHeaders } from './problem.ts';
 import type { Principal } from './sessions.ts';
 
+/** For homes whose answers are bounded: a download over `over` bytes becomes an export blob, and a link to it is given. */
+export type ExportLinks = { over: number; link(key: string, as: { fileName: string; type: string }): Promise<string> };
+
 /** What every handler is given of the place it runs in. */
 export type ApiContext = {
   machine: Machine;
   home: 'embedded' | 'aws';
-  connectorContext: ConnectorContext;
+  connectorContext(account: string): ConnectorContext;
+  /** Where this API is reached, for addresses in answers: `https://host`, no slash at the end. */
+  origin(headers: FastifyRequest['headers']): string;
   version: string;
+  exports: ExportLinks | undefined;
 };
 
 type AnswerExtras = {
@@ -49,11 +55,12 @@ type Incoming<Params, Query, Body, Public> = {
 };
 
 type Described = {
+  /** As in the contract: `/runs/{id}`. */
   url: `/${string}`;
   summary: string;
   description?: string;
   tags: [string, ...string[]];
-  /** The read models the route reads: a GET that brings a `Consistency-Token` waits for them. */
+  /** The read models the route reads: a request that brings a `Consistency-Token` waits for them. */
   reads?: readonly string[];
   /** Problems of its own to document, besides those every route has. */
   problems?: readonly ErrorCode[];
