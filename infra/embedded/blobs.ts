@@ -1,0 +1,108 @@
+/** Blobs as files under a root. */
+import { open, readdir, rm, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Blobs } from '../../domain/ports.ts';
+import { checkBlobKey, LimitExceeded, maxQueryLimit } from '../limits.ts';
+import { blobPath, keyPiece } from './blob-path.ts';
+import { codeOf, makeDirectory, syncDirectory, writeDurably } from './durable-file.ts';
+
+/** Opens the root, making it where it is missing and clearing what a sudden end left half-written. One process at a time. */
+export async function openBlobs(root: string): Promise<Blobs> {
+  const temporary = join(root, '.unfinished');
+  await rm(temporary, { recursive: true, force: true });
+  await makeDirectory(temporary);
+  const pathOf = (key: string) => {
+    checkBlobKey(key);
+    return join(root, blobPath(key));
+  };
+
+  return {
+    async put(key, body, { ifAbsent = false } = {}) {
+      return (await writeDurably(pathOf(key), body, { temporary, ifAbsent })) ? 'stored' : 'exists';
+    },
+
+    async get(key, range) {
+      const handle = await absentIs(undefined, () => open(pathOf(key), 'r'));
+      if (!handle) return undefined;
+      try {
+        const { size } = await handle.stat();
+        const offset = Math.min(range?.offset ?? 0, size);
+        const bytes = new Uint8Array(Math.min(range?.length ?? size, size - offset));
+        let read = 0;
+        while (read < bytes.length) {
+          const { bytesRead } = await handle.read(bytes, read, bytes.length - read, offset + read);
+          if (bytesRead === 0) throw new Error('a blob shrank while it was read');
+          read += bytesRead;
+        }
+        return bytes;
+      } finally {
+        await handle.close();
+      }
+    },
+
+    async size(key) {
+      return absentIs(undefined, async () => (await stat(pathOf(key))).size);
+    },
+
+    async list(prefix, { limit, cursor }) {
+      if (!Number.isInteger(limit) || limit < 1 || limit > maxQueryLimit)
+        throw new LimitExceeded(`a list limit of ${limit}: not 1 to ${maxQueryLimit}`);
+      const after = cursor === undefined ? undefined : Buffer.from(cursor, 'base64url');
+      const items: { key: string; size: number }[] = [];
+      for await (const { key, path } of walk(root, new Uint8Array(), { prefix: Buffer.from(prefix), after })) {
+        const last = items.at(-1);
+        if (last && items.length === limit) return { items, next: Buffer.from(last.key).toString('base64url') };
+        const size = await absentIs(undefined, async () => (await stat(path)).size);
+        if (size !== undefined) items.push({ key: Buffer.from(key).toString(), size });
+      }
+      return { items, next: null };
+    },
+
+    async delete(keys) {
+      const directories = new Set<string>();
+      for (const key of keys) {
+        const path = pathOf(key);
+        if (await absentIs(false, () => unlink(path).then(() => true))) directories.add(dirname(path));
+      }
+      for (const directory of directories) await syncDirectory(directory);
+    },
+  };
+}
+
+type Sought = { prefix: Uint8Array; after: Uint8Array | undefined };
+
+/** The files below a directory in byte order of their keys, leaving out directories that cannot hold one that is sought. */
+async function* walk(directory: string, above: Uint8Array, sought: Sought): AsyncGenerator<{ key: Uint8Array; path: string }> {
+  const entries = await absentIs([], () => readdir(directory, { withFileTypes: true }));
+  const known = entries.flatMap((entry) => {
+    const kind = entry.isDirectory() ? 'directory' : 'file';
+    const piece = keyPiece(entry.name, kind);
+    return piece ? [{ kind, key: Buffer.concat([above, piece]), path: join(directory, entry.name) }] : [];
+  });
+  for (const { kind, key, path } of known.sort((a, b) => Buffer.compare(a.key, b.key))) {
+    if (kind === 'directory') {
+      if (mayHold(key, sought)) yield* walk(path, key, sought);
+    } else if (startsWith(key, sought.prefix) && (!sought.after || Buffer.compare(key, sought.after) > 0)) {
+      yield { key, path };
+    }
+  }
+}
+
+/** Whether a key that begins with `start` can have the prefix and come after `after`. */
+function mayHold(start: Uint8Array, { prefix, after }: Sought): boolean {
+  if (!startsWith(start, prefix) && !startsWith(prefix, start)) return false;
+  return !after || startsWith(after, start) || Buffer.compare(start, after) > 0;
+}
+
+function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  return bytes.length >= start.length && Buffer.compare(bytes.subarray(0, start.length), start) === 0;
+}
+
+async function absentIs<T, A>(absent: A, work: () => Promise<T>): Promise<T | A> {
+  try {
+    return await work();
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return absent;
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+/** New commits as they come, for what follows the event store in this process. */
+import type { Log, Wakeup } from '../../domain/ports.ts';
+import type { Database } from './database.ts';
+import type { Signal } from './signal.ts';
+import type { Trouble } from './trouble.ts';
+
+export type FeedWakeup = Wakeup & {
+  /** Grows with every commit of this machine. */
+  position: number;
+};
+
+export type FeedOptions = {
+  db: Database;
+  appended: Signal;
+  log: Log;
+  /** Whose place in the feed it is. */
+  consumer: string;
+  /** Gets commits at least once, in order of position. When it fails it gets the same ones again, a while later. */
+  handle(wakeups: FeedWakeup[]): Promise<void>;
+  /** At most so many at once (default 100, as DynamoDB Streams). */
+  batch?: number;
+  trouble?: Trouble | undefined;
+};
+
+export type Feed = {
+  /** Resolves once everything appended so far has been handled. */
+  caughtUp(): Promise<void>;
+  /** Finishes the batch in hand. */
+  stop(): Promise<void>;
+};
+
+const longestPause = 10_000;
+
+/** Starts where the consumer was; a new one starts at the first commit ever. */
+export function startFeed({ db, appended, log, consumer, handle, batch = 100, trouble }: FeedOptions): Feed {
+  let place = Number(db.sql('SELECT position FROM feeds WHERE consumer = ?').get(consumer)?.position ?? 0);
+  let stopped = false;
+  let late: FeedWakeup[] = [];
+  const stopping = Promise.withResolvers<void>();
+  const waiting: { position: number; resolve(): void }[] = [];
+
+  const read = () =>
+    db
+      .sql('SELECT position, stream, version FROM commits WHERE position > ? ORDER BY position LIMIT ?')
+      .all(place, batch)
+      .map((row): FeedWakeup => ({ position: Number(row.position), stream: String(row.stream), version: Number(row.version) }));
+
+  /** With trouble some come again, some late and all shuffled. */
+  function disturbed(wakeups: FeedWakeup[]): FeedWakeup[] {
+    if (!trouble) return wakeups;
+    const due = [...late, ...wakeups];
+    late = wakeups.length === 0 ? [] : due.filter(() => trouble.chance(0.1));
+    const now = due.filter((each) => !late.includes(each));
+    return trouble.shuffled([...now, ...now.filter(() => trouble.chance(0.2))]);
+  }
+
+  async function work(): Promise<void> {
+    let pause = 0;
+    while (!stopped) {
+      const more = appended.next();
+      const wakeups = read();
+      if (wakeups.length === 0 && late.length === 0) {
+        await Promise.race([more.within(), stopping.promise]);
+        continue;
+      }
+      try {
+        const chosen = disturbed(wakeups);
+        if (chosen.length > 0) await handle(chosen);
+        pause = 0;
+      } catch (error) {
+        pause = Math.min(Math.max(pause * 2, 50), longestPause);
+        log.error('a follower of the feed failed; it gets the same commits again', { consumer, pause }, error);
+        await Promise.race([new Promise((resolve) => setTimeout(resolve, pause).unref()), stopping.promise]);
+        continue;
+      }
+      place = wakeups.at(-1)?.position ?? place;
+      await keep(Math.min(place, ...late.map((each) => each.position - 1)));
+    }
+  }
+
+  async function keep(handled: number): Promise<void> {
+    await db.write(() =>
+      db
+        .sql('INSERT INTO feeds (consumer, position) VALUES (?, ?) ON CONFLICT DO UPDATE SET position = excluded.position')
+        .run(consumer, handled),
+    );
+    for (const each of waiting.splice(0)) {
+      if (each.position <= handled) each.resolve();
+      else waiting.push(each);
+    }
+  }
+
+  const working = work().catch((error) => log.error('a feed stopped', { consumer }, error));
+  return {
+    caughtUp() {
+      const newest = Number(db.sql('SELECT max(position) AS position FROM commits').get()?.position ?? 0);
+      if (newest <= place && late.length === 0) return Promise.resolve();
+      return new Promise((resolve) => waiting.push({ position: newest, resolve }));
+    },
+    async stop() {
+      stopped = true;
+      stopping.resolve();
+      await working;
+    },
+  };
+}

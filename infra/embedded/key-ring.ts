@@ -1,0 +1,40 @@
+/** The key ring on a key file and SQLite. */
+import { sign } from 'node:crypto';
+import type { KeyRing } from '../../domain/ports.ts';
+import { makeKeyRing, openBytes, sealBytes } from '../key-ring.ts';
+import type { Database } from './database.ts';
+import type { MachineKeys } from './key-file.ts';
+
+export function makeEmbeddedKeyRing(db: Database, keys: MachineKeys, now: () => number): KeyRing {
+  const wrapping = keys.derive('account keys');
+  return makeKeyRing({
+    wrap: async (key, context) => sealBytes(wrapping, key, context),
+    unwrap: async (wrapped, context) => openBytes(wrapping, wrapped, context),
+    store: {
+      async get({ account, subject = '' }) {
+        const row = db.sql('SELECT wrapped FROM keys WHERE account = ? AND subject = ?').get(account, subject);
+        if (!row) return undefined;
+        return row.wrapped instanceof Uint8Array ? { wrapped: row.wrapped } : { destroyed: true };
+      },
+      putIfAbsent: ({ account, subject = '' }, key) =>
+        db.write(
+          () =>
+            db
+              .sql('INSERT INTO keys (account, subject, wrapped) VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
+              .run(account, subject, 'wrapped' in key ? key.wrapped : null).changes === 1,
+        ),
+      async replace({ account, subject = '' }, key) {
+        await db.write(() =>
+          db
+            .sql('INSERT INTO keys (account, subject, wrapped) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET wrapped = excluded.wrapped')
+            .run(account, subject, 'wrapped' in key ? key.wrapped : null),
+        );
+        // Or the destroyed key would rest on in the write-ahead log
+        db.checkpoint();
+      },
+    },
+    sign: async (bytes) => new Uint8Array(sign('sha256', bytes, keys.signing)),
+    publicKey: async () => keys.publicKey,
+    now,
+  });
+}

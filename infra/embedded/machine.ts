@@ -1,0 +1,105 @@
+/** The embedded home: one process, one data folder. */
+import { randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import type { Blobs, Log, Machine } from '../../domain/ports.ts';
+import { openBlobs } from './blobs.ts';
+import { makeBus, type Route } from './bus.ts';
+import { type Database, openDatabase } from './database.ts';
+import { makeDirectory } from './durable-file.ts';
+import { makeEventStore } from './event-store.ts';
+import { type Feed, type FeedOptions, startFeed } from './feed.ts';
+import { makeIdentity } from './identity.ts';
+import { openKeyFile } from './key-file.ts';
+import { makeEmbeddedKeyRing } from './key-ring.ts';
+import { makeQueue } from './queue.ts';
+import { makeRecords, removeExpired } from './records.ts';
+import { makeRows } from './rows.ts';
+import { openSecrets } from './secrets.ts';
+import { makeSignal } from './signal.ts';
+import type { Trouble } from './trouble.ts';
+
+export type EmbeddedOptions = {
+  /** The data folder; made when missing. One process at a time. */
+  data: string;
+  log: Log;
+  /** Which events of the bus go to which queue. */
+  routes: Route[];
+  /** Instead of files in the data folder: a bucket, say. */
+  blobs?: Blobs;
+  now?: () => number;
+  random?: (bytes: number) => Uint8Array;
+  /** Where `LISTBACKUP_SECRET_…` are looked for; default `process.env`. */
+  environment?: { [name: string]: string | undefined };
+  /** Makes feed and queue as unreliable as AWS's. */
+  trouble?: Trouble;
+};
+
+export type Embedded = {
+  machine: Machine;
+  /** Follows new commits under a name, from where that name was; stopped by `close`. */
+  feed(consumer: string, handle: FeedOptions['handle'], options?: { batch?: number }): Feed;
+  /** Stops feeds and waits, finishes writes, frees the folder. */
+  close(): Promise<void>;
+};
+
+const sweepMilliseconds = 60_000;
+
+/** Opens a data folder. Errors say what to do: another process has it, a newer version made it, its key file is lost. */
+export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const { log, routes, trouble, now = Date.now } = options;
+  const data = resolve(options.data);
+  await makeDirectory(data);
+  const db = openDatabase(join(data, 'listbackup.db'));
+  try {
+    const keys = await openKeyFile(data, () => isEmpty(db));
+    const blobs = options.blobs ?? (await openBlobs(join(data, 'blobs')));
+    const secrets = await openSecrets(data, options.environment ?? process.env, now);
+    const appended = makeSignal();
+    const queue = makeQueue(db, now, trouble);
+    const feeds = new Set<Feed>();
+    const stopSweeping = sweep(db, now, log);
+    return {
+      machine: {
+        events: makeEventStore(db, appended),
+        rows: makeRows(db),
+        records: makeRecords(db, now),
+        blobs,
+        queue,
+        bus: makeBus(queue, routes),
+        identity: makeIdentity(db, keys),
+        keys: makeEmbeddedKeyRing(db, keys, now),
+        secrets,
+        now,
+        random: options.random ?? ((bytes) => new Uint8Array(randomBytes(bytes))),
+        log,
+      },
+      feed(consumer, handle, more = {}) {
+        const feed = startFeed({ db, appended, log, trouble, consumer, handle, ...more });
+        feeds.add(feed);
+        return feed;
+      },
+      async close() {
+        stopSweeping();
+        queue.stop();
+        await Promise.all([...feeds].map((feed) => feed.stop()));
+        await db.close();
+      },
+    };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+/** Nothing in it yet that a lost key file would be needed for. */
+function isEmpty(db: Database): boolean {
+  const row = db.sql('SELECT EXISTS (SELECT 1 FROM keys) OR EXISTS (SELECT 1 FROM people) OR EXISTS (SELECT 1 FROM commits) AS used').get();
+  return row?.used === 0;
+}
+
+function sweep(db: Database, now: () => number, log: Log): () => void {
+  const timer = setInterval(() => {
+    removeExpired(db, now()).catch((error) => log.error('expired records could not be removed', {}, error));
+  }, sweepMilliseconds).unref();
+  return () => clearInterval(timer);
+}

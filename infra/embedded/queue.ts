@@ -1,0 +1,116 @@
+/** Queues in SQLite. A send wakes those who wait; nothing polls. */
+import type { JsonObject, Queue, QueueName, Received } from '../../domain/ports.ts';
+import { LimitExceeded, maxReceive, maxReceives, messageText } from '../limits.ts';
+import type { Database } from './database.ts';
+import { makeSignal } from './signal.ts';
+import type { Trouble } from './trouble.ts';
+
+export type EmbeddedQueue = Queue & {
+  /** Ends every wait; receives give nothing from now on. */
+  stop(): void;
+};
+
+export function makeQueue(db: Database, now: () => number, trouble?: Trouble): EmbeddedQueue {
+  const changed = { job: makeSignal(), data: makeSignal() };
+  let stopped = false;
+
+  /** When the next message that can be received is visible. */
+  const nextAt = (queue: QueueName): number | undefined => {
+    const row = db.sql('SELECT min(visible_at) AS at FROM messages WHERE queue = ? AND dead = 0').get(queue);
+    return row?.at == null ? undefined : Number(row.at);
+  };
+
+  function take(queue: QueueName, max: number, visibilitySeconds: number): Received[] {
+    const time = now();
+    db.sql('UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_at <= ? AND receives >= ?').run(queue, time, maxReceives);
+    const rows = db
+      .sql('SELECT id, receives, body FROM messages WHERE queue = ? AND dead = 0 AND visible_at <= ? ORDER BY visible_at, id LIMIT ?')
+      .all(queue, time, max);
+    return rows.map(({ id, receives, body }) => {
+      // A message that comes twice stays visible though it was handed out
+      const hidden = trouble?.chance(0.05) ? 0 : visibilitySeconds * 1000;
+      db.sql('UPDATE messages SET receives = receives + 1, visible_at = ? WHERE id = ?').run(time + hidden, id ?? null);
+      return { body: JSON.parse(String(body)), receipt: `${id}.${Number(receives) + 1}`, receives: Number(receives) + 1 };
+    });
+  }
+
+  return {
+    async send(queue, messages) {
+      const texts = messages.map((message) => ({ text: messageText(message), delay: message.delaySeconds ?? 0 }));
+      if (texts.length === 0) return;
+      await db.write(() => {
+        const insert = db.sql('INSERT INTO messages (queue, visible_at, body) VALUES (?, ?, ?)');
+        for (const { text, delay } of trouble?.shuffled(texts) ?? texts) insert.run(queue, now() + delay * 1000, text);
+      });
+      changed[queue].notify();
+    },
+
+    async receive(queue, { max, visibilitySeconds, waitSeconds = 0 }) {
+      if (!Number.isInteger(max) || max < 1 || max > maxReceive)
+        throw new LimitExceeded(`${max} messages asked for at once: not 1 to ${maxReceive}`);
+      const until = now() + waitSeconds * 1000;
+      while (!stopped) {
+        const change = changed[queue].next();
+        const at = nextAt(queue);
+        if (at !== undefined && at <= now()) {
+          const received = await db.write(() => take(queue, max, visibilitySeconds));
+          if (received.length > 0) return received;
+        }
+        const left = until - now();
+        if (left <= 0) break;
+        const then = nextAt(queue);
+        await change.within(Math.min(left, then === undefined ? left : then - now()));
+      }
+      return [];
+    },
+
+    async ack(queue, receipt) {
+      const { id, receives } = parseReceipt(receipt);
+      await db.write(() =>
+        db.sql('DELETE FROM messages WHERE id = ? AND queue = ? AND receives = ? AND dead = 0').run(id, queue, receives),
+      );
+    },
+
+    async extend(queue, receipt, seconds) {
+      const { id, receives } = parseReceipt(receipt);
+      await db.write(() =>
+        db
+          .sql('UPDATE messages SET visible_at = ? WHERE id = ? AND queue = ? AND receives = ? AND dead = 0')
+          .run(now() + seconds * 1000, id, queue, receives),
+      );
+      changed[queue].notify();
+    },
+
+    async deadLetters(queue) {
+      return db
+        .sql('SELECT body FROM messages WHERE queue = ? AND (dead = 1 OR (visible_at <= ? AND receives >= ?)) ORDER BY id LIMIT 1000')
+        .all(queue, now(), maxReceives)
+        .map(({ body }): JsonObject => JSON.parse(String(body)));
+    },
+
+    async redrive(queue) {
+      const count = await db.write(() =>
+        Number(
+          db
+            .sql(
+              'UPDATE messages SET dead = 0, receives = 0, visible_at = ?1 WHERE queue = ?2 AND (dead = 1 OR (visible_at <= ?1 AND receives >= ?3))',
+            )
+            .run(now(), queue, maxReceives).changes,
+        ),
+      );
+      changed[queue].notify();
+      return count;
+    },
+
+    stop() {
+      stopped = true;
+      for (const each of Object.values(changed)) each.notify();
+    },
+  };
+}
+
+/** A receipt is good for one receive: who was too slow cannot end what another works on. */
+function parseReceipt(receipt: string): { id: number; receives: number } {
+  const [id, receives] = receipt.split('.').map(Number);
+  return { id: id ?? 0, receives: receives ?? 0 };
+}

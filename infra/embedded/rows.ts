@@ -1,0 +1,82 @@
+/** Read models in SQLite. */
+import type { JsonObject, Row, RowChange, RowKey, Rows } from '../../domain/ports.ts';
+import { checkChanges, checkItem, checkKey, checkTransaction, LimitExceeded, maxGetMany } from '../limits.ts';
+import type { Database } from './database.ts';
+import { added } from './fields.ts';
+import { boundsOf, pageOf } from './key-range.ts';
+
+export function makeRows(db: Database): Rows {
+  const dataOf = ({ table, pk, sk }: RowKey): JsonObject | undefined => {
+    const row = db.sql('SELECT data FROM rows WHERE model = ? AND pk = ? AND sk = ?').get(table, pk, sk);
+    return row && JSON.parse(String(row.data));
+  };
+  const cursorOf = (projection: string, stream: string) =>
+    Number(db.sql('SELECT version FROM cursors WHERE projection = ? AND stream = ?').get(projection, stream)?.version ?? 0);
+
+  /** Makes one change; the size of the item it wrote. */
+  function make(change: RowChange): number {
+    const { table, pk, sk } = change;
+    if (change.op === 'delete') {
+      checkKey(change);
+      db.sql('DELETE FROM rows WHERE model = ? AND pk = ? AND sk = ?').run(table, pk, sk);
+      return 0;
+    }
+    const data = change.op === 'put' ? change.data : added(dataOf(change) ?? {}, change);
+    const size = checkItem({ pk, sk, data });
+    db.sql('INSERT INTO rows (model, pk, sk, data) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data').run(
+      ...[table, pk, sk, JSON.stringify(data)],
+    );
+    return size;
+  }
+
+  return {
+    async get(key) {
+      const data = dataOf(key);
+      return data && { pk: key.pk, sk: key.sk, data };
+    },
+
+    async getMany(table, keys) {
+      if (keys.length > maxGetMany) throw new LimitExceeded(`${keys.length} keys asked for at once: over the limit of ${maxGetMany}`);
+      const distinct = new Map(keys.map(({ pk, sk }) => [JSON.stringify([pk, sk]), { pk, sk }]));
+      return [...distinct.values()].flatMap(({ pk, sk }): Row[] => {
+        const data = dataOf({ table, pk, sk });
+        return data ? [{ pk, sk, data }] : [];
+      });
+    },
+
+    async query({ table, pk, limit, ...range }) {
+      const { where, values, order } = boundsOf({ ...range, limit });
+      const rows = db
+        .sql(
+          `SELECT sk, data, octet_length(pk) + octet_length(sk) + octet_length(data) AS size FROM rows WHERE model = ? AND pk = ?${where} ORDER BY sk ${order} LIMIT ?`,
+        )
+        .iterate(table, pk, ...values, limit + 1);
+      return pageOf(
+        rows as Iterable<{ sk: string; data: string; size: number }>,
+        limit,
+        ({ sk, data }): Row => ({ pk, sk, data: JSON.parse(data) }),
+      );
+    },
+
+    apply(projection, stream, version, changes) {
+      return db.write(() => {
+        checkChanges(
+          changes.map(({ table, pk, sk }) => JSON.stringify([table, pk, sk])),
+          true,
+        );
+        const cursor = cursorOf(projection, stream);
+        if (version <= cursor) return 'stale';
+        if (version > cursor + 1) return 'gap';
+        checkTransaction(changes.map(make));
+        db.sql(
+          'INSERT INTO cursors (projection, stream, version) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version',
+        ).run(...[projection, stream, version]);
+        return 'applied';
+      });
+    },
+
+    async cursor(projection, stream) {
+      return cursorOf(projection, stream);
+    },
+  };
+}
