@@ -33,9 +33,10 @@ export type Ministack = {
  * when whoever started it is killed.
  */
 const launcher = `
-import os, signal, sys, threading
+import os, shutil, signal, sys, threading
 def wait_for_parent():
     while os.read(0, 1024): pass
+    shutil.rmtree(os.environ['TMPDIR'], ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 threading.Thread(target=wait_for_parent, daemon=True).start()
 from ministack.app import main
@@ -104,6 +105,8 @@ async function launch(python: string, port: number, work: string): Promise<Minis
       PATH: [join(root, 'node_modules', '.bin'), process.env.PATH ?? ''].join(delimiter),
       HOME: work,
       TMPDIR: work,
+      STATE_DIR: work,
+      S3_DATA_DIR: work,
       LANG: 'C.UTF-8',
       BIND_HOST: '127.0.0.1',
       GATEWAY_PORT: String(port),

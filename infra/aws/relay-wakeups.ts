@@ -18,13 +18,17 @@ export async function relayWakeups(machine: Parts, wakeups: Wakeup[]): Promise<v
   await machine.records.putMany(failed.map((wakeup) => ({ ...place(wakeup), data: wakeup satisfies JsonObject })));
 }
 
-/** Tries again what was put aside, at most a thousand wake-ups; what fails again stays. */
+/** Tries again all that was put aside; what fails again stays. */
 export async function relayAgain(machine: Parts): Promise<void> {
-  const { items } = await machine.records.query(aside, { limit: 1000 });
-  const wakeups = items.map(({ data }) => data as Wakeup);
-  const failed = new Set((await attempt(machine, wakeups)).map((wakeup) => place(wakeup).sk));
-  const done = wakeups.map(place).filter(({ sk }) => !failed.has(sk));
-  for (const key of done) await machine.records.write([{ op: 'delete', ...key }]);
+  for (let cursor: string | undefined; ; ) {
+    const { items, next } = await machine.records.query(aside, { limit: 99, ...(cursor ? { cursor } : {}) });
+    const wakeups = items.map(({ data }) => data as Wakeup);
+    const failed = new Set(await attempt(machine, wakeups));
+    const done = wakeups.filter((wakeup) => !failed.has(wakeup));
+    if (done.length > 0) await machine.records.write(done.map((wakeup) => ({ op: 'delete', ...place(wakeup) })));
+    if (!next) return;
+    cursor = next;
+  }
 }
 
 function place({ stream, version }: Wakeup) {

@@ -32,7 +32,7 @@ afterAll(() => {
 });
 
 /** Clients whose first answer to that call is lost on the way back: AWS has done it, and the SDK asks again. */
-function losingAnswer(to: string): AwsClients {
+function losingAnswer(to: string): AwsClients & { lost(): boolean } {
   const own = awsClients(env);
   let lost = false;
   own.dynamo().middlewareStack.add(
@@ -44,7 +44,7 @@ function losingAnswer(to: string): AwsClients {
     },
     { step: 'finalizeRequest', name: 'losing', priority: 'low' },
   );
-  return own;
+  return { ...own, lost: () => lost };
 }
 
 describe('an answer lost on its way back', () => {
@@ -75,6 +75,7 @@ describe('an answer lost on its way back', () => {
     const key = { pk: fresh('rec'), sk: 'tally' };
     expect(await records.write([{ op: 'add', ...key, add: { n: 1 } }])).toBe(true);
     expect((await records.get(key))?.data).toEqual({ n: 1 });
+    expect(own.lost()).toBe(true);
     own.close();
   });
 });
