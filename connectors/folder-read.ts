@@ -25,18 +25,16 @@ export function parentsBelow(root: Directory, never: ReadonlySet<string>) {
     if (held !== undefined) await letGo(held);
   }
   async function within<T>(key: string, use: (parent: Directory) => Promise<T>): Promise<T> {
-    if (current?.key !== key) {
-      const opening = forget();
-      current = { key, directory: openBelow(root, key, never), users: 0 };
-      await opening;
-    }
-    const held = current;
+    const before = current;
+    const held = before?.key === key ? before : { key, directory: openBelow(root, key, never), users: 0 };
+    current = held;
     held.users++;
     try {
       return await use(await held.directory);
     } finally {
       held.users--;
       await letGo(held);
+      if (before !== undefined) await letGo(before);
     }
   }
   return { within, forget };

@@ -73,7 +73,7 @@ export function identityOf(stat: BigIntStats): string {
 
 /** The code of a system error, `''` for anything else. */
 export function systemCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
 /** Errors that are about this machine and not about the file: they must not pass for an unreadable file. */

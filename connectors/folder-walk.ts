@@ -24,7 +24,7 @@ const lookedUpTogether = 128;
 const heldOpen = 64;
 
 /**
- * Yields items in strictly ascending key order. What is gone when its turn comes is left out; what cannot be had is a failed item.
+ * Yields items in strictly ascending key order. What is gone when it is looked at (some items ahead) is left out; what cannot be had is a failed item.
  * @throws SourceProblem; system errors for the root
  */
 export async function* walk(root: Directory, options: WalkOptions): AsyncGenerator<ListItem, void> {

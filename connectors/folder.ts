@@ -62,7 +62,10 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
   let walker: { at: string | null; items: AsyncGenerator<ListItem, void>; ahead: ListItem | undefined } | undefined;
   const open = new Set<FileHandle>();
   const tree = () => {
-    opened ??= openTree(settings.path, allowed);
+    opened ??= openTree(settings.path, allowed).catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
     return opened;
   };
   const excluded = matcher(settings.exclude ?? []);

@@ -1,5 +1,5 @@
 /** A client for somebody else's bucket: nothing of our own environment in it, and its errors as the user should read them. */
-import { setTimeout as wait } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { SourceProblem } from './connector.ts';
@@ -14,9 +14,12 @@ export type S3Target = {
 };
 
 /** `idleMs`: silence after which a connection is given up. `pauseMs`: the first pause before another try, doubled from there. */
-export type Patience = { idleMs: number; pauseMs: number };
+export type Patience = { idleMs: number; pauseMs: number; wait(ms: number): Promise<unknown> };
 
-export const usualPatience: Patience = { idleMs: 30_000, pauseMs: 200 };
+export const usualPatience: Patience = { idleMs: 30_000, pauseMs: 200, wait: (ms) => setTimeout(ms) };
+
+/** A client as a session holds it. */
+export type Link = { client: S3Client; patience: Patience; closed: AbortSignal };
 
 /**
  * Every setting that the SDK would look up in the environment, a profile or the machine's metadata is given here, so that a user's
@@ -59,16 +62,22 @@ const tries = 4;
 const longestWaitSeconds = 5;
 
 /** The answer, asking up to four times where that may help and waiting as long as the server asks for. @throws SourceProblem */
-export async function persist<T>(ask: () => Promise<T>, about: 'bucket' | 'object', patience: Patience): Promise<T> {
+export async function persist<T>(
+  { client, patience, closed }: Link,
+  about: 'bucket' | 'object',
+  ask: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
+): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
-      return await ask();
+      closed.throwIfAborted();
+      return await ask(client, { abortSignal: closed });
     } catch (error) {
+      if (closed.aborted) throw new SourceProblem('unreachable', 'The session with the source was closed.', { retryable: true });
       const problem = problemOf(error, about);
       const worthAnother = problem.code === 'throttled' || (problem.code === 'unreachable' && problem.retryable);
       if (!worthAnother || tried >= tries || (problem.retryAfterSeconds ?? 0) > longestWaitSeconds) throw problem;
       const pause = patience.pauseMs * 2 ** (tried - 1) * (0.5 + Math.random());
-      await wait(Math.max(pause, (problem.retryAfterSeconds ?? 0) * 1_000));
+      await patience.wait(Math.max(pause, (problem.retryAfterSeconds ?? 0) * 1_000));
     }
   }
 }

@@ -1,12 +1,12 @@
 /** The content of one object, all of it from one revision, whatever happens to the connection. */
 import { Readable } from 'node:stream';
-import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand } from '@aws-sdk/client-s3';
 import type { SourceEntry } from '../domain/entry.ts';
 import type { ByteRange } from '../domain/ports.ts';
 import { SourceProblem } from './connector.ts';
-import { changed, type Patience, persist, problemOf } from './s3-client.ts';
+import { changed, type Link, persist, problemOf } from './s3-client.ts';
 
-export type ObjectToRead = { client: S3Client; bucket: string; key: string; entry: SourceEntry; patience: Patience };
+export type ObjectToRead = { link: Link; bucket: string; key: string; entry: SourceEntry };
 
 /** Broken connections in a row, with less than this between two of them, before we give up. */
 const breaksAllowed = 4;
@@ -49,22 +49,16 @@ async function* streamFrom(object: ObjectToRead, start: number, end: number, fir
   }
 }
 
-async function bodyOf({ client, bucket, key, entry, patience }: ObjectToRead, at: number, end: number): Promise<Readable> {
+async function bodyOf({ link, bucket, key, entry }: ObjectToRead, at: number, end: number): Promise<Readable> {
   const etag = etagOf(entry.revision);
   const whole = at === 0 && end === entry.size;
-  const answer = await persist(
-    () =>
-      client.send(
-        new GetObjectCommand({
-          Bucket: bucket,
-          Key: key,
-          ...(etag === '' ? {} : { IfMatch: etag }),
-          ...(whole ? {} : { Range: `bytes=${at}-${end - 1}` }),
-        }),
-      ),
-    'object',
-    patience,
-  );
+  const command = new GetObjectCommand({
+    Bucket: bucket,
+    Key: key,
+    ...(etag === '' ? {} : { IfMatch: etag }),
+    ...(whole ? {} : { Range: `bytes=${at}-${end - 1}` }),
+  });
+  const answer = await persist(link, 'object', (client, options) => client.send(command, options));
   const body = answer.Body;
   if (!(body instanceof Readable)) throw new SourceProblem('unreachable', 'The server sent no content.', { retryable: true });
   const total = whole ? answer.ContentLength : Number(answer.ContentRange?.match(/^bytes \d+-\d+\/(\d+)$/)?.[1]);

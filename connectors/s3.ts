@@ -14,7 +14,7 @@ import {
   SourceProblem,
   type SourceSession,
 } from './connector.ts';
-import { archivedMessage, clientFor, type Patience, persist, usualPatience } from './s3-client.ts';
+import { archivedMessage, clientFor, type Link, type Patience, persist, usualPatience } from './s3-client.ts';
 import { readObject, revisionOf } from './s3-read.ts';
 import { checkAddress } from './safe-agent.ts';
 
@@ -69,27 +69,23 @@ export async function openS3(given: unknown, secret: unknown, context: Connector
     }
   }
   const client = clientFor({ region, endpoint, credentials: access, allowHosts: context.allowHosts }, patience);
+  const closing = new AbortController();
+  const link: Link = { client, patience, closed: closing.signal };
 
   async function list(after: string | null, limit: number): Promise<ListObjectsV2CommandOutput> {
     let token: string | undefined;
     while (true) {
-      const answer = await persist(
-        () =>
-          client.send(
-            new ListObjectsV2Command({
-              Bucket: bucket,
-              MaxKeys: Math.min(limit, 1_000),
-              // XML cannot hold every character that a key can.
-              EncodingType: 'url',
-              OptionalObjectAttributes: ['RestoreStatus'],
-              ...(prefix === '' ? {} : { Prefix: prefix }),
-              ...(after === null ? {} : { StartAfter: prefix + after }),
-              ...(token === undefined ? {} : { ContinuationToken: token }),
-            }),
-          ),
-        'bucket',
-        patience,
-      );
+      const command = new ListObjectsV2Command({
+        Bucket: bucket,
+        MaxKeys: Math.min(limit, 1_000),
+        // XML cannot hold every character that a key can.
+        EncodingType: 'url',
+        OptionalObjectAttributes: ['RestoreStatus'],
+        ...(prefix === '' ? {} : { Prefix: prefix }),
+        ...(after === null ? {} : { StartAfter: prefix + after }),
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      });
+      const answer = await persist(link, 'bucket', (client, options) => client.send(command, options));
       // Whatever else answers 200 must not pass for an empty bucket, or every file would count as deleted.
       if (answer.IsTruncated === undefined)
         throw new SourceProblem('unusable', 'What answers at this endpoint is not an S3 server. Correct `endpoint`.');
@@ -122,12 +118,13 @@ export async function openS3(given: unknown, secret: unknown, context: Connector
 
     async read(entry: SourceEntry, range?: ByteRange) {
       if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'Only files have content.');
-      return readObject({ client, bucket, key: prefix + entry.key, entry, patience }, range ?? { offset: 0, length: entry.size });
+      return readObject({ link, bucket, key: prefix + entry.key, entry }, range ?? { offset: 0, length: entry.size });
     },
 
     describe: () => ({ identity: `s3://${bucket}/${prefix}${endpoint === undefined ? '' : ` at ${new URL(endpoint).host}`}` }),
 
     async close() {
+      closing.abort();
       client.destroy();
     },
   };

@@ -1,0 +1,261 @@
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { SourceSession } from '../../connectors/connector.ts';
+import { openS3, s3 } from '../../connectors/s3.ts';
+import { clientFor, usualPatience } from '../../connectors/s3-client.ts';
+import type { SourceEntry } from '../../domain/entry.ts';
+import { type S3Server, startS3Server } from '../support/s3-server.ts';
+import { awkwardKeys, wrongS3Settings } from './s3-cases.ts';
+import { connectorSuite, contentOf, filesOf, problemOf } from './suite.ts';
+
+connectorSuite('s3', async () => {
+  const server = await startS3Server();
+  return {
+    connector: s3,
+    config: { bucket: server.bucket, endpoint: server.endpoint, prefix: 'below/' },
+    credentials: server.credentials,
+    context: { allowHosts: [server.host] },
+    put: async (key, content) => server.put(`below/${key}`, content),
+    remove: async (key) => void server.objects.delete(`below/${key}`),
+    missing: { bucket: 'no-such-bucket', endpoint: server.endpoint },
+    wrong: wrongS3Settings(server),
+    awkward: awkwardKeys,
+    dispose: () => server.close(),
+  };
+});
+
+describe('a bucket as a source', () => {
+  let server: S3Server;
+  let sessions: SourceSession[];
+  let waits: number[];
+  beforeEach(async () => {
+    sessions = [];
+    waits = [];
+    server = await startS3Server();
+  });
+  afterEach(async () => {
+    for (const session of sessions) await session.close();
+    await server.close();
+  });
+
+  async function open(config: { [field: string]: unknown } = {}, credentials = server.credentials, idleMs = 5_000): Promise<SourceSession> {
+    const settings = { bucket: server.bucket, endpoint: server.endpoint, ...config };
+    const session = await openS3(
+      settings,
+      credentials,
+      { allowHosts: [server.host] },
+      { idleMs, pauseMs: 1, wait: async (ms) => waits.push(ms) },
+    );
+    sessions.push(session);
+    return session;
+  }
+  async function onlyFile(session: SourceSession): Promise<SourceEntry> {
+    const [entry] = filesOf((await session.changes({ since: null, page: null }, { limit: 1_000 })).items);
+    if (entry === undefined) throw new Error('nothing is listed');
+    return entry;
+  }
+  const firstPage = { since: null, page: null };
+  const gets = () => server.requests.filter((request) => request.method === 'GET' && request.key !== '');
+
+  test('a key that ends in a slash is a folder when empty, a file when not', async () => {
+    server.put('folder/', '');
+    server.put('file/', 'content');
+    const session = await open();
+    const { items } = await session.changes(firstPage, { limit: 10 });
+    expect(items).toMatchObject([
+      { type: 'entry', entry: { key: 'file/', kind: 'file', size: 7 } },
+      { type: 'entry', entry: { key: 'folder/', kind: 'folder', size: 0 } },
+    ]);
+    expect((await contentOf(session, await onlyFile(session))).toString()).toBe('content');
+  });
+
+  test('the marker of the prefix itself is left out, an object of its name is skipped', async () => {
+    server.put('p/', '');
+    server.put('p/a', 'a');
+    server.put('q', 'content');
+    server.put('q/a', 'a');
+    expect((await (await open({ prefix: 'p/' })).changes(firstPage, { limit: 10 })).items).toMatchObject([{ entry: { key: 'a' } }]);
+    const { items } = await (await open({ prefix: 'q' })).changes(firstPage, { limit: 10 });
+    expect(items).toMatchObject([{ type: 'skipped', refusal: { key: '' } }, { entry: { key: '/a' } }]);
+    const session = await open({ prefix: 'p/' });
+    const first = await session.changes(firstPage, { limit: 1 });
+    expect(first.items).toEqual([]);
+    expect((await session.changes({ since: null, page: first.page }, { limit: 1 })).items).toMatchObject([{ entry: { key: 'a' } }]);
+  });
+
+  test('what is in an archive is failed with what to do, unless it was restored', async () => {
+    server.put('cold', 'x', { storageClass: 'DEEP_ARCHIVE' });
+    server.put('thawed', 'x', { storageClass: 'GLACIER', restored: true });
+    server.put('warm', 'x', { storageClass: 'GLACIER_IR' });
+    const { items } = await (await open()).changes(firstPage, { limit: 10 });
+    expect(items).toMatchObject([
+      { type: 'failed', refusal: { key: 'cold', code: 'archived' } },
+      { type: 'entry', entry: { key: 'thawed' } },
+      { type: 'entry', entry: { key: 'warm' } },
+    ]);
+  });
+
+  test('an object archived after it was listed is archived, not forbidden', async () => {
+    server.put('file', 'x');
+    const session = await open();
+    const entry = await onlyFile(session);
+    server.put('file', 'x', { storageClass: 'GLACIER' });
+    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'archived', retryable: false });
+  });
+
+  test('a pause that the server asks for is kept to, then it goes on', async () => {
+    server.put('file', 'content');
+    const session = await open();
+    let refusals = 2;
+    server.misbehave = () =>
+      refusals-- > 0 ? { answer: { status: 503, code: 'SlowDown', headers: { 'retry-after': String(refusals + 2) } } } : undefined;
+    expect((await contentOf(session, await onlyFile(session))).toString()).toBe('content');
+    expect(waits).toEqual([3_000, 2_000]);
+  });
+
+  test('a long pause is left to the caller, with its length', async () => {
+    server.misbehave = () => ({ answer: { status: 429, code: 'TooManyRequests', headers: { 'retry-after': '120' } } });
+    const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));
+    expect(problem).toMatchObject({ code: 'throttled', retryable: true, retryAfterSeconds: 120 });
+    expect(server.requests.length).toBe(1);
+  });
+
+  test('a server that fails and fails is unreachable, after some tries', async () => {
+    server.misbehave = () => ({ answer: { status: 500, code: 'InternalError' } });
+    expect(await problemOf((await open()).check())).toMatchObject({ code: 'unreachable', retryable: true });
+    expect(server.requests.length).toBe(4);
+  });
+
+  test.each([{ cutAfter: 400_000 }, { stallAfter: 400_000 }])('a body that breaks off goes on where it stopped: %o', async (fault) => {
+    const content = Buffer.alloc(1_500_000, 'pinned content');
+    server.put('big', content);
+    const session = await open({}, server.credentials, 300);
+    const entry = await onlyFile(session);
+    server.misbehave = () => (gets().length < 4 ? fault : undefined);
+    expect((await contentOf(session, entry)).equals(content)).toBe(true);
+    const asked = gets().map((request) => [request.headers.range, request.headers['if-match'] === server.objects.get('big')?.etag]);
+    expect(asked[0]).toEqual([undefined, true]);
+    expect(asked.length).toBe(4);
+    for (const [range, pinned] of asked.slice(1))
+      expect([String(range), pinned]).toEqual([expect.stringMatching(/^bytes=\d+-1499999$/), true]);
+  });
+
+  test('an object replaced while its body is broken off is changed, never stitched together', async () => {
+    server.put('big', Buffer.alloc(1_000_000, 'before'));
+    const session = await open();
+    const entry = await onlyFile(session);
+    server.misbehave = () => {
+      if (gets().length > 1) return undefined;
+      queueMicrotask(() => server.put('big', Buffer.alloc(1_000_000, 'after!')));
+      return { cutAfter: 300_000 };
+    };
+    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'changed', retryable: true });
+  });
+
+  test('a server that ignores If-Match does not slip another revision in', async () => {
+    server.put('file', 'one!');
+    const session = await open();
+    const entry = await onlyFile(session);
+    server.misbehave = () => ({ unconditional: true });
+    for (const other of ['two!', 'longer']) {
+      server.put('file', other);
+      expect((await problemOf(contentOf(session, entry))).code).toBe('changed');
+      expect((await problemOf(contentOf(session, entry, { offset: 1, length: 2 }))).code).toBe('changed');
+    }
+  });
+
+  test('a body that always breaks off is given up', async () => {
+    server.put('big', Buffer.alloc(1_000_000, 'x'));
+    const session = await open();
+    const entry = await onlyFile(session);
+    server.misbehave = () => ({ cutAfter: 10 });
+    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'unreachable', retryable: true });
+    expect(gets().length).toBe(5);
+  });
+
+  test('what answers but is no S3 server is not an empty bucket', async () => {
+    server.misbehave = () => ({ raw: { status: 200, body: '<!doctype html><html><body>Welcome</body></html>' } });
+    const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));
+    expect(['unusable', 'unreachable']).toContain(problem.code);
+  });
+
+  test('a server that lists in another order is refused, within a page and between two', async () => {
+    for (const key of ['a', 'B', 'c', 'D']) server.put(key, key);
+    server.order = (a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : a.toLowerCase() > b.toLowerCase() ? 1 : 0);
+    for (const limit of [1, 10]) {
+      const session = await open();
+      const listing = (async () => {
+        let page: string | null = null;
+        do page = (await session.changes({ since: null, page }, { limit })).page;
+        while (page !== null);
+      })();
+      expect(await problemOf(listing)).toMatchObject({ code: 'unusable', retryable: false });
+    }
+  });
+
+  test('wrong credentials are told apart from missing permission, and neither shows', async () => {
+    const wrongId = { accessKeyId: 'AKIDNOBODY', secretAccessKey: 'nobody-knows-this' };
+    const wrongSecret = { ...server.credentials, secretAccessKey: 'nobody-knows-this' };
+    for (const credentials of [wrongId, wrongSecret]) {
+      const problem = await problemOf((await open({}, credentials)).check());
+      expect(problem).toMatchObject({
+        code: 'forbidden',
+        retryable: false,
+        message: expect.stringContaining('does not accept the access key'),
+      });
+      expect(JSON.stringify([problem, problem.message, problem.stack, problem.cause])).not.toContain('nobody-knows-this');
+    }
+    server.misbehave = () => ({ answer: { status: 403, code: 'AccessDenied' } });
+    expect(await problemOf((await open()).check())).toMatchObject({ code: 'forbidden', message: expect.stringContaining('s3:ListBucket') });
+  });
+
+  test('a bucket elsewhere says where', async () => {
+    server.misbehave = () => ({ answer: { status: 301, code: 'PermanentRedirect', headers: { 'x-amz-bucket-region': 'eu-west-3' } } });
+    expect(await problemOf((await open()).check())).toMatchObject({ code: 'unusable', message: expect.stringContaining('eu-west-3') });
+  });
+
+  test('nothing of our own environment reaches a source of a user', async () => {
+    const trap = await startS3Server();
+    const environment = {
+      AWS_ENDPOINT_URL: trap.endpoint,
+      AWS_ENDPOINT_URL_S3: trap.endpoint,
+      AWS_REGION: 'trap-region-1',
+      AWS_ACCESS_KEY_ID: 'TRAPKEY',
+      AWS_SECRET_ACCESS_KEY: 'trap',
+      AWS_SESSION_TOKEN: 'trap-token',
+      AWS_USE_FIPS_ENDPOINT: 'true',
+      AWS_USE_DUALSTACK_ENDPOINT: 'true',
+    };
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+    try {
+      server.put('file', 'content');
+      const session = await open({ region: 'eu-central-1' });
+      await contentOf(session, await onlyFile(session));
+      for (const { headers } of server.requests) {
+        expect(headers.authorization).toContain(`Credential=${server.credentials.accessKeyId}/`);
+        expect(headers.authorization).toContain('/eu-central-1/s3/');
+        expect(headers['x-amz-security-token']).toBeUndefined();
+      }
+      const client = clientFor(
+        { region: 'eu-central-1', endpoint: undefined, credentials: server.credentials, allowHosts: [] },
+        usualPatience,
+      );
+      const reached = new Promise<string>((resolve) => {
+        client.middlewareStack.add(
+          () => async (args) => {
+            resolve((args.request as { hostname: string }).hostname);
+            throw new Error('far enough');
+          },
+          { step: 'finalizeRequest', priority: 'low' },
+        );
+      });
+      await client.send(new ListObjectsV2Command({ Bucket: 'some-bucket' })).catch(() => {});
+      expect(await reached).toBe('some-bucket.s3.eu-central-1.amazonaws.com');
+      client.destroy();
+      expect(trap.requests).toEqual([]);
+    } finally {
+      vi.unstubAllEnvs();
+      await trap.close();
+    }
+  });
+});
