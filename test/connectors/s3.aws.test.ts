@@ -9,7 +9,7 @@ import { connectorSuite } from './suite.ts';
 connectorSuite('s3 on ministack', async () => {
   const { endpoint, region, environment } = inject('ministack');
   const credentials = { accessKeyId: environment.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: environment.AWS_SECRET_ACCESS_KEY ?? '' };
-  const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
+  const client = new S3Client({ endpoint, region, credentials: { ...credentials }, forcePathStyle: true });
   const bucket = `source-${randomBytes(6).toString('hex')}`;
   await client.send(new CreateBucketCommand({ Bucket: bucket }));
   return {
