@@ -81,7 +81,9 @@ export const blobPromises: PortPromise<Blobs>[] = [
       const bodies = upTo(20).map((n) => new Uint8Array(70_000).fill(n));
       const outcomes = await Promise.all(bodies.map((body, i) => port.put(key, i % 2 ? streamed(body) : body, { ifAbsent: true })));
       assert.equal(outcomes.filter((outcome) => outcome === 'stored').length, 1);
-      assert.deepEqual(await got(port, key), bodies[outcomes.indexOf('stored')]);
+      const [kept, sent] = [await port.get(key), bodies[outcomes.indexOf('stored')]];
+      assert.ok(kept && sent);
+      assert.equal(sha256(kept), sha256(sent));
     },
     broken: (port) => ({
       ...port,
@@ -213,8 +215,9 @@ export const blobPromises: PortPromise<Blobs>[] = [
       await assert.rejects(port.put(`${prefix}/new`, failing()), /the source went away/);
       await port.put(`${prefix}/old`, bytesOf(1));
       await assert.rejects(port.put(`${prefix}/old`, failing()), /the source went away/);
-      assert.equal(await got(port, `${prefix}/new`), undefined);
-      assert.deepEqual(await got(port, `${prefix}/old`), bytesOf(1));
+      assert.equal(await port.size(`${prefix}/new`), undefined);
+      assert.equal((await port.get(`${prefix}/new`))?.length, undefined);
+      assert.equal(await port.size(`${prefix}/old`), 1);
       assert.deepEqual(
         (await keysUnder(port, `${prefix}/`)).map((each) => each.key),
         [`${prefix}/old`],

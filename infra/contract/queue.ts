@@ -221,14 +221,7 @@ export const queuePromises: PortPromise<Queue>[] = [
       );
       await assert.rejects(port.send(queue, [{ body: { tag } }, { body: { tag, text: 'é'.repeat(132_000) } }]), /256 KB/);
     },
-    broken: (port) => ({
-      ...port,
-      send: (to, messages) =>
-        port.send(
-          to,
-          messages.map(({ body }) => ({ body: { ...body, text: String(body.text).slice(0, 200_000) } })),
-        ),
-    }),
+    broken: (port) => ({ ...port, send: (...to) => port.send(...to).catch(() => {}) }),
   },
   {
     promise: 'a delay over 900 seconds is refused',

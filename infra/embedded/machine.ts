@@ -38,6 +38,10 @@ export type Embedded = {
   machine: Machine;
   /** Follows new commits under a name, from where that name was; stopped by `close`. */
   feed(consumer: string, handle: FeedOptions['handle'], options?: { batch?: number }): Feed;
+  /** Whose commit is the first in the log: who set the box up. */
+  firstAccount(): string | undefined;
+  /** Ends every wait for messages, so that workers can stop. */
+  stopReceiving(): void;
   /** Stops feeds and waits, finishes writes, frees the folder. */
   close(): Promise<void>;
 };
@@ -56,6 +60,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     const secrets = await openSecrets(data, options.environment ?? process.env, now);
     const appended = makeSignal();
     const queue = makeQueue(db, now, trouble);
+    await queue.giveBack();
     const feeds = new Set<Feed>();
     const stopSweeping = sweep(db, now, log);
     return {
@@ -78,6 +83,11 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
         feeds.add(feed);
         return feed;
       },
+      firstAccount() {
+        const account = db.sql('SELECT account FROM commits ORDER BY position LIMIT 1').get()?.account;
+        return account === undefined ? undefined : String(account);
+      },
+      stopReceiving: () => queue.stop(),
       async close() {
         stopSweeping();
         queue.stop();

@@ -6,6 +6,8 @@ import { makeSignal } from './signal.ts';
 import type { Trouble } from './trouble.ts';
 
 export type EmbeddedQueue = Queue & {
+  /** Makes visible what a process that is no more had in hand. To be called before anyone receives. */
+  giveBack(): Promise<void>;
   /** Ends every wait; receives give nothing from now on. */
   stop(): void;
 };
@@ -100,6 +102,12 @@ export function makeQueue(db: Database, now: () => number, trouble?: Trouble): E
       );
       changed[queue].notify();
       return count;
+    },
+
+    async giveBack() {
+      await db.write(() =>
+        db.sql('UPDATE messages SET visible_at = ? WHERE receives > 0 AND dead = 0 AND visible_at > ?').run(now(), now()),
+      );
     },
 
     stop() {

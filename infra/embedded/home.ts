@@ -1,0 +1,82 @@
+/** The whole product in one process: API, projections, bus, workers, over one data folder. */
+import type { AddressInfo } from 'node:net';
+import { announcements } from '../../activity/announce.ts';
+import { buildApp } from '../../api/app.ts';
+import type { ConnectorContext } from '../../connectors/connector.ts';
+import type { Log } from '../../domain/ports.ts';
+import { routes } from '../../processors/index.ts';
+import { free } from '../../processors/meter.ts';
+import type { Home } from '../../processors/run.ts';
+import { handleMessage } from '../../processors/runner.ts';
+import { sweep } from '../../processors/sweep.ts';
+import { projections } from '../../projections/index.ts';
+import { handleWakeups } from '../../projections/runner.ts';
+import { type Embedded, openEmbedded } from './machine.ts';
+import type { Settings } from './settings.ts';
+import type { Trouble } from './trouble.ts';
+import { startWorkers } from './workers.ts';
+
+export type RunningHome = { url: string; embedded: Embedded; close(): Promise<void> };
+
+const sweepMilliseconds = 60_000;
+const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
+
+/** `trouble` and `reached` are for tests: unreliable delivery, and a word at every step boundary. Throws when the port is taken. */
+export async function startHome(
+  settings: Settings,
+  log: Log,
+  testing: { trouble?: Trouble; reached?: (step: string) => void } = {},
+): Promise<RunningHome> {
+  const { trouble, reached } = testing;
+  const embedded = await openEmbedded({ data: settings.data, log, routes, ...(trouble ? { trouble } : {}) });
+  const { machine } = embedded;
+  const connectorContext = contextFor(embedded, settings);
+  const home: Home = { machine, connectors: connectorContext, prices: free, ...(reached ? { reached } : {}) };
+  try {
+    const app = await buildApp({
+      machine,
+      home: 'embedded',
+      connectorContext,
+      followers: projections,
+      rateScale: settings.rateScale,
+      trustedHosts: [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames],
+    });
+    await app.listen({ host: settings.host, port: settings.port });
+
+    embedded.feed('projections', (wakeups) => handleWakeups(machine, projections, wakeups));
+    embedded.feed('bus', async (wakeups) => {
+      const commits = await machine.events.getMany(wakeups);
+      await machine.bus.publish((await Promise.all(commits.map((commit) => announcements(machine, commit)))).flat());
+    });
+    const work = (body: Parameters<typeof handleMessage>[1], delivery: Parameters<typeof handleMessage>[2]) =>
+      handleMessage(home, body, delivery);
+    const stopWorkers = [startWorkers(machine.queue, 'job', 2, work, log), startWorkers(machine.queue, 'data', 2, work, log)];
+    const sweeping = setInterval(() => sweep(home).catch((error) => log.error('sweep failed', {}, error)), sweepMilliseconds);
+
+    const { port } = app.server.address() as AddressInfo;
+    const name = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
+    return {
+      url: `http://${name}:${port}`,
+      embedded,
+      async close() {
+        clearInterval(sweeping);
+        await app.close();
+        embedded.stopReceiving();
+        await Promise.all(stopWorkers.map((stop) => stop()));
+        await embedded.close();
+      },
+    };
+  } catch (error) {
+    await embedded.close();
+    throw error;
+  }
+}
+
+/** Folders are for whoever set the box up, the first account; others get the roots that were named for all. Never our own data. */
+function contextFor(embedded: Embedded, settings: Settings): (account: string) => ConnectorContext {
+  const { allowHosts, folders, data } = settings;
+  return (account) => {
+    const roots = embedded.firstAccount() === account ? 'any' : folders;
+    return { allowHosts, folders: { roots, never: [data] } };
+  };
+}
