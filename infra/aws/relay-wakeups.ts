@@ -3,9 +3,9 @@
  * outage of the bus holds up the records behind it on the stream.
  */
 
+import { announcements } from '../../activity/announce.ts';
 import { parseStream } from '../../domain/event.ts';
 import type { JsonObject, Machine, Wakeup } from '../../domain/ports.ts';
-import { toBusEvents } from '../bus-events.ts';
 import type { Relay } from './relay.ts';
 
 type Parts = Pick<Machine, 'blobs' | 'records' | 'log'> & { relay: Relay };
@@ -41,7 +41,7 @@ async function attempt(machine: Parts, wakeups: Wakeup[]): Promise<Wakeup[]> {
   for (const { account, commits, error } of await machine.relay.sequence(wakeups)) {
     try {
       // What did come into the ledger is told even when the rest failed.
-      await machine.relay.publish(account, (commit) => toBusEvents(machine, commit), commits);
+      await machine.relay.publish(account, (commit) => announcements(machine, commit), commits);
       if (error !== undefined) throw error;
     } catch (cause) {
       failed.add(account);

@@ -5,7 +5,7 @@ import { readActivity } from './activity-mapping.ts';
 import type { CoreStack } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
-import { loadEvents, readStream, useKeys, useRecords, writeBlobs, writeRows } from './grants.ts';
+import { loadEvents, readStream, useRecords, writeRows } from './grants.ts';
 import type { Stage } from './stage.ts';
 
 export class AnalyticsStack extends Stack {
@@ -17,7 +17,7 @@ export class AnalyticsStack extends Stack {
       memory: 1024,
       timeout: Duration.minutes(5),
       environment: coreEnvironment(stage, core),
-      grants: [...readStream(core), ...loadEvents(core), ...writeRows(core), ...useRecords(core), ...writeBlobs(core), ...useKeys(core)],
+      grants: [...readStream(core), ...loadEvents(core), ...writeRows(core), ...useRecords(core)],
     });
     readActivity(this, core, handler, 10);
   }

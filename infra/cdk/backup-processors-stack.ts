@@ -11,19 +11,7 @@ import { readActivity } from './activity-mapping.ts';
 import { type CoreStack, workTimeout } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
-import {
-  appendEvents,
-  consume,
-  deleteBlobs,
-  loadEvents,
-  publish,
-  readRows,
-  readStream,
-  send,
-  useKeys,
-  useRecords,
-  writeLedger,
-} from './grants.ts';
+import { appendEvents, consume, loadEvents, publish, readStream, send, useKeys, useRecords, writeLedger } from './grants.ts';
 import { resourceName, type Stage } from './stage.ts';
 
 /** Which events, by their wire names, start work, and on which queue it waits. */
@@ -51,16 +39,9 @@ export class BackupProcessorsStack extends Stack {
     });
     readActivity(this, core, relay, 10);
 
-    makeRoutes(this, stage, core, routes);
+    makeRoutes(this, core, routes);
 
-    const work = [
-      ...appendEvents(core),
-      ...readRows(core),
-      ...useRecords(core),
-      ...deleteBlobs(core),
-      ...useKeys(core),
-      ...send(core.jobQueue, core.dataQueue),
-    ];
+    const work = [...appendEvents(core), ...useRecords(core), ...useKeys(core), ...send(core.jobQueue, core.dataQueue)];
     const orchestrator = lambdaFunction(this, stage, {
       entry: 'job-queue',
       description: 'Plans runs and seals them',
@@ -82,22 +63,23 @@ export class BackupProcessorsStack extends Stack {
 
     const sweeper = lambdaFunction(this, stage, {
       entry: 'sweeper',
-      description: 'Repeats what may have been missed',
+      description: 'Looks after runs that stand still',
       memory: 512,
       timeout: Duration.minutes(5),
       environment,
       grants: work,
     });
+    // Both repeat what may have been missed; a visit that is lost is made up by the next.
     new Rule(this, 'EveryMinute', {
-      ruleName: resourceName(stage, 'sweep'),
+      ruleName: resourceName(stage, 'every-minute'),
       schedule: Schedule.rate(Duration.minutes(1)),
-      targets: [new LambdaTarget(sweeper, { retryAttempts: 0 })],
+      targets: [relay, sweeper].map((target) => new LambdaTarget(target, { retryAttempts: 0 })),
     });
   }
 }
 
 /** The message on the queue is the bus event as it was published. */
-function makeRoutes(scope: Construct, stage: Stage, core: CoreStack, routes: Route[]): void {
+function makeRoutes(scope: Construct, core: CoreStack, routes: Route[]): void {
   // By their ARNs, because the queues' policies (in the core stack) already admit every rule of the bus.
   const queues = {
     job: Queue.fromQueueArn(scope, 'JobQueue', core.jobQueue.queueArn),

@@ -8,6 +8,7 @@ import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership, StorageCl
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { type TableShape, tables } from '../aws/tables.ts';
+import { maxReceives } from '../limits.ts';
 import { keepData, resourceName, type Stage, tablePrefix } from './stage.ts';
 
 /** The tables of the public contract that no adapter reads yet. */
@@ -93,6 +94,7 @@ function dataBucket(scope: Construct, stage: Stage): Bucket {
     lifecycleRules: [
       { id: 'tier', transitions: [{ storageClass: StorageClass.INTELLIGENT_TIERING, transitionAfter: Duration.days(0) }] },
       { id: 'abandoned-uploads', abortIncompleteMultipartUploadAfter: Duration.days(2) },
+      { id: 'exports', prefix: 'exports/', expiration: Duration.days(1), noncurrentVersionExpiration: Duration.days(1) },
       // The product deletes by version id; this is for what was deleted or overwritten by any other hand, which can be undone so long.
       { id: 'old-versions', noncurrentVersionExpiration: Duration.days(30), expiredObjectDeleteMarker: true },
     ],
@@ -105,7 +107,7 @@ function queueWithDeadLetters(scope: Construct, stage: Stage, kind: 'job' | 'dat
   return new Queue(scope, `${kind}-queue`, {
     queueName: resourceName(stage, `${kind}-queue`),
     visibilityTimeout: workVisibility,
-    deadLetterQueue: { queue: deadLetters, maxReceiveCount: 5 },
+    deadLetterQueue: { queue: deadLetters, maxReceiveCount: maxReceives },
     ...shared,
   });
 }

@@ -22,14 +22,16 @@ const unknownTypes = [
 
 /**
  * The template without unknown types, and without the statements that demand TLS, which a plain HTTP endpoint never meets.
- * `dropped` says what went, one line each. Throws when something that stays refers to something that goes.
+ * The HTTP API gets that id, so that its address is known before it is there. `dropped` says what went, one line each. Throws when something that stays refers to something that goes.
  */
-export function forEmulator(template: Template): { template: Template; dropped: string[] } {
+export function forEmulator(template: Template, apiId: string): { template: Template; dropped: string[] } {
   const copy = structuredClone(template);
   const resources = copy.Resources ?? {};
   const dropped: string[] = [];
   for (const [id, resource] of Object.entries(resources)) {
-    if (unknownTypes.includes(resource.Type)) {
+    if (resource.Type === 'AWS::ApiGatewayV2::Api') {
+      resource.Properties = { ...resource.Properties, Tags: { ...(resource.Properties?.Tags ?? {}), 'ms-custom-id': apiId } };
+    } else if (unknownTypes.includes(resource.Type)) {
       delete resources[id];
       dropped.push(`${resource.Type} ${id}: not known to the emulator`);
     } else if (resource.Type === 'AWS::S3::BucketPolicy' || resource.Type === 'AWS::SQS::QueuePolicy') {

@@ -4,7 +4,11 @@ import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack } from './core-stack.ts';
 import { type Stage, tablePrefix } from './stage.ts';
 
-export type CoreEnvironment = Omit<AwsEnvironment, 'USER_POOL_ID' | 'USER_POOL_CLIENT_ID'>;
+type CoreEnvironment = Omit<AwsEnvironment, 'USER_POOL_ID' | 'USER_POOL_CLIENT_ID'> & Settings;
+type Settings = { [name in (typeof settings)[number]]?: string };
+
+/** Given to the functions as they are when the templates are made. `ORIGIN`: where the API is reached, if not under AWS's name for it. */
+const settings = ['LISTBACKUP_RATE_LIMIT', 'LISTBACKUP_ALLOW_HOSTS', 'LISTBACKUP_ORIGIN'] as const;
 
 export function coreEnvironment(stage: Stage, core: CoreStack): CoreEnvironment {
   return {
@@ -17,9 +21,14 @@ export function coreEnvironment(stage: Stage, core: CoreStack): CoreEnvironment 
     KEY_ID: core.key.keyArn,
     SIGNING_KEY_ID: core.signingKey.keyArn,
     CONFIRM_EMAIL: String(!stage.disposable),
+    ...given(process.env),
   };
 }
 
-export function environment(stage: Stage, core: CoreStack, auth: AuthStack): AwsEnvironment {
+export function environment(stage: Stage, core: CoreStack, auth: AuthStack): CoreEnvironment & AwsEnvironment {
   return { ...coreEnvironment(stage, core), USER_POOL_ID: auth.pool.userPoolId, USER_POOL_CLIENT_ID: auth.client.userPoolClientId };
+}
+
+function given(env: { [name: string]: string | undefined }): Settings {
+  return Object.fromEntries(settings.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { type PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, type Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
-import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { type BundlingOptions, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { functionName, type Stage } from './stage.ts';
@@ -18,6 +18,7 @@ export type FunctionProps = {
   timeout: Duration;
   environment: { [name: string]: string };
   grants: PolicyStatement[];
+  bundling?: Pick<BundlingOptions, 'externalModules' | 'commandHooks'>;
 };
 
 export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionProps): LambdaFunction {
@@ -51,6 +52,7 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
       // The SDK goes in too: the version that was tested, and one file loads faster than the runtime's tree of modules.
       externalModules: [],
       bundleAwsSDK: true,
+      ...props.bundling,
       // Some packages are CommonJS inside and call require.
       banner: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
     },

@@ -62,13 +62,6 @@ export function writeBlobs(core: CoreStack): PolicyStatement[] {
   return [allow(['s3:PutObject', 's3:AbortMultipartUpload'], [core.bucket.arnForObjects('*')])];
 }
 
-export function deleteBlobs(core: CoreStack): PolicyStatement[] {
-  return [
-    allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], [core.bucket.arnForObjects('*')]),
-    allow(['s3:ListBucketVersions'], [core.bucket.bucketArn]),
-  ];
-}
-
 export function send(...queues: Queue[]): PolicyStatement[] {
   return [
     allow(
@@ -86,16 +79,12 @@ export function publish(core: CoreStack): PolicyStatement[] {
   return [allow(['events:PutEvents'], [core.bus.eventBusArn])];
 }
 
-/** Wraps and unwraps the keys of accounts and subjects. */
+/** Wraps and unwraps the keys of accounts and subjects; a destroyed one is replaced by a tombstone, not deleted. */
 export function useKeys(core: CoreStack): PolicyStatement[] {
   return [
-    allow(['kms:Encrypt', 'kms:Decrypt', 'kms:GenerateDataKey'], [core.key.keyArn]),
-    allow([...readItems, ...writeItems], tableArns(core, 'subject-keys')),
+    allow(['kms:Encrypt', 'kms:Decrypt'], [core.key.keyArn]),
+    allow(['dynamodb:GetItem', 'dynamodb:PutItem'], tableArns(core, 'subject-keys')),
   ];
-}
-
-export function sign(core: CoreStack): PolicyStatement[] {
-  return [allow(['kms:Sign', 'kms:GetPublicKey'], [core.signingKey.keyArn])];
 }
 
 export function readSecrets(stack: Stack, stage: Stage, ...names: SecretName[]): PolicyStatement[] {

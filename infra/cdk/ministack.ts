@@ -3,6 +3,7 @@
  * `node scripts/ministack.ts` in one terminal, its exports and `node infra/cdk/ministack.ts` in another.
  */
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -12,7 +13,7 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { forEmulator } from './emulated.ts';
 import { makeSecrets } from './secrets.ts';
-import { stackName, stage } from './stage.ts';
+import { stage } from './stage.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -37,6 +38,8 @@ export async function deployToMinistack(
   const host = new URL(endpoint).hostname;
   if (host !== '127.0.0.1') throw new Error(`${endpoint} is not a ministack on this machine; give its address as http://127.0.0.1:<port>`);
   const target = stage(options.stage ?? 'test');
+  const apiId = createHash('sha256').update(target.name).digest('hex').slice(0, 8);
+  const url = `${endpoint}/_aws/execute-api/${apiId}/$default`;
   const out = await mkdtemp(join(tmpdir(), 'listbackup-cdk-'));
   const environment = {
     // Nothing of the caller's own AWS environment: a slip must not reach a real account.
@@ -51,27 +54,16 @@ export async function deployToMinistack(
     CDK_DISABLE_CLI_TELEMETRY: 'true',
     STAGE: target.name,
     CDK_OUTDIR: join(out, 'cdk.out'),
+    LISTBACKUP_ORIGIN: url,
     ...options.settings,
   };
   const step = (command: string, args: string[]) => run(command, args, { cwd: root, env: environment, maxBuffer: 64 << 20 });
   try {
     await Promise.all([step('node', ['infra/cdk/app.ts']), prepare(endpoint, target.name)]);
-    const dropped = await rewriteTemplates(environment.CDK_OUTDIR);
-    const outputs = join(out, 'outputs.json');
+    const dropped = await rewriteTemplates(environment.CDK_OUTDIR, apiId);
     const quiet = ['--require-approval', 'never', '--no-notices', '--no-color', '--ci'];
-    await step('cdk', [
-      'deploy',
-      '--app',
-      environment.CDK_OUTDIR,
-      '--all',
-      '--method=direct',
-      '--concurrency=4',
-      '--outputs-file',
-      outputs,
-      ...quiet,
-    ]);
-    const { ApiId } = JSON.parse(await readFile(outputs, 'utf8'))[stackName(target, 'api')];
-    return { url: `${endpoint}/_aws/execute-api/${ApiId}/$default`, dropped };
+    await step('cdk', ['deploy', '--app', environment.CDK_OUTDIR, '--all', '--method=direct', '--concurrency=4', ...quiet]);
+    return { url, dropped };
   } finally {
     await rm(out, { recursive: true, force: true });
   }
@@ -92,11 +84,11 @@ async function prepare(endpoint: string, stageName: string): Promise<void> {
   }
 }
 
-async function rewriteTemplates(folder: string): Promise<string[]> {
+async function rewriteTemplates(folder: string, apiId: string): Promise<string[]> {
   const dropped: string[] = [];
   for (const name of (await readdir(folder)).filter((each) => each.endsWith('.template.json')).sort()) {
     const path = join(folder, name);
-    const result = forEmulator(JSON.parse(await readFile(path, 'utf8')));
+    const result = forEmulator(JSON.parse(await readFile(path, 'utf8')), apiId);
     dropped.push(...result.dropped);
     await writeFile(path, JSON.stringify(result.template));
   }

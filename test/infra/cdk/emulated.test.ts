@@ -7,13 +7,16 @@ const policy = (...Statement: object[]) => ({ Type: 'AWS::S3::BucketPolicy', Pro
 
 test('what the emulator knows stays as it is', () => {
   const template: Template = { Resources: { Queue: { Type: 'AWS::SQS::Queue' }, Policy: policy(allow) } };
-  expect(forEmulator(template)).toEqual({ template, dropped: [] });
+  expect(forEmulator(template, 'abcd1234')).toEqual({ template, dropped: [] });
 });
 
 test('an unknown type goes, and with it that others wait for it', () => {
-  const { template, dropped } = forEmulator({
-    Resources: { Past: { Type: 'AWS::Events::Archive' }, Bus: { Type: 'AWS::Events::EventBus', DependsOn: 'Past' } },
-  });
+  const { template, dropped } = forEmulator(
+    {
+      Resources: { Past: { Type: 'AWS::Events::Archive' }, Bus: { Type: 'AWS::Events::EventBus', DependsOn: 'Past' } },
+    },
+    'abcd1234',
+  );
   expect(template.Resources).toEqual({ Bus: { Type: 'AWS::Events::EventBus', DependsOn: [] } });
   expect(dropped).toEqual([expect.stringContaining('AWS::Events::Archive Past')]);
 });
@@ -25,11 +28,20 @@ test.for([{ Ref: 'Past' }, { 'Fn::GetAtt': ['Past', 'Arn'] }, { 'Fn::GetAtt': 'P
       Past: { Type: 'AWS::Events::Archive' },
       Rule: { Type: 'AWS::Events::Rule', Properties: { deep: [{ reference }] } },
     };
-    expect(() => forEmulator({ Resources })).toThrow('Rule refers to Past');
+    expect(() => forEmulator({ Resources }, 'abcd1234')).toThrow('Rule refers to Past');
   },
 );
 
 test('only the demand for TLS leaves a policy; an empty policy goes', () => {
-  const { template } = forEmulator({ Resources: { Mixed: policy(deny, allow), Only: policy(deny) } });
+  const { template } = forEmulator({ Resources: { Mixed: policy(deny, allow), Only: policy(deny) } }, 'abcd1234');
   expect(template.Resources).toEqual({ Mixed: policy(allow) });
+});
+
+test('the API has the id it was given', () => {
+  const { template, dropped } = forEmulator(
+    { Resources: { Api: { Type: 'AWS::ApiGatewayV2::Api', Properties: { Tags: { stage: 'test' } } } } },
+    'abcd1234',
+  );
+  expect(template.Resources?.Api?.Properties).toEqual({ Tags: { stage: 'test', 'ms-custom-id': 'abcd1234' } });
+  expect(dropped).toEqual([]);
 });

@@ -139,6 +139,6 @@ test.for(['', 'Main', 'a_b', '-a', 'a-', 'x'.repeat(21)])('"%s" is no stage', (n
 });
 
 test('the emulator gets all of it but the demand for TLS', () => {
-  const dropped = Object.values(main.templates).flatMap((template) => forEmulator(template.toJSON()).dropped);
+  const dropped = Object.values(main.templates).flatMap((template) => forEmulator(template.toJSON(), 'abcd1234').dropped);
   expect(dropped.filter((line) => !line.includes('its demand for TLS'))).toEqual([]);
 });

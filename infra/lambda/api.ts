@@ -1,0 +1,28 @@
+/** The REST API behind API Gateway's HTTP API. */
+import awsLambdaFastify, { type LambdaResponse } from '@fastify/aws-lambda';
+import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
+import { type AppOptions, buildApp } from '../../api/app.ts';
+import { projections } from '../../projections/index.ts';
+import { awsClients } from '../aws/clients.ts';
+import { required } from '../aws/environment.ts';
+import { exportLinks, largestAnswer } from '../aws/export-links.ts';
+import { openAws } from '../aws/machine.ts';
+import { asSent } from './as-sent.ts';
+import { connectorContext } from './home.ts';
+
+const clients = awsClients(process.env);
+const options: AppOptions = {
+  machine: openAws(),
+  home: 'aws',
+  connectorContext: connectorContext(process.env),
+  followers: projections,
+  rateScale: Number(process.env.LISTBACKUP_RATE_LIMIT ?? 1),
+  exports: { over: largestAnswer, link: exportLinks(clients.s3, () => required(process.env, 'DATA_BUCKET')) },
+};
+const proxy = awsLambdaFastify(await buildApp(options), { decorateRequest: false });
+
+export async function handler(event: APIGatewayProxyEventV2, context: Context): Promise<LambdaResponse> {
+  // Only requests tell what the API is called: its function is there before it has a name.
+  options.origin = process.env.LISTBACKUP_ORIGIN ?? `https://${event.requestContext.domainName}`;
+  return proxy(asSent(event), context);
+}

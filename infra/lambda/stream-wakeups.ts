@@ -1,0 +1,14 @@
+/** Records of the activity stream as the wake-ups they are. */
+import type { DynamoDBStreamEvent } from 'aws-lambda';
+import type { Log, Wakeup } from '../../domain/ports.ts';
+
+export function wakeupsOf(event: DynamoDBStreamEvent, log: Log): Wakeup[] {
+  return event.Records.map(({ eventName, dynamodb }) => {
+    const stream = dynamodb?.Keys?.stream?.S;
+    const version = Number(dynamodb?.Keys?.version?.N);
+    if (stream === undefined || !Number.isSafeInteger(version)) throw new Error('a record of the activity stream lacks its keys');
+    // No role may do this, but IAM cannot demand the condition of a put: it would show here.
+    if (eventName !== 'INSERT') log.error('activity was changed', { eventName: eventName ?? 'unknown', stream, version });
+    return { stream, version };
+  });
+}

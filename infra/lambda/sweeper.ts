@@ -1,0 +1,9 @@
+/** Once a minute: runs that stand still. */
+import { sweep } from '../../processors/sweep.ts';
+import { awsHome } from './home.ts';
+
+const home = awsHome();
+
+export async function handler(): Promise<void> {
+  await sweep(home);
+}
