@@ -8,8 +8,9 @@ import { type Head, start } from './commit.ts';
 import { decode } from './decode.ts';
 import { encodeCommit } from './encode.ts';
 
-type Loaded<S> = { state: S; head: Head };
-export type Appended<S> = { state: S; stream: string; version: number; appended: boolean };
+/** `at`: the time of the newest commit, empty before the first. */
+type Loaded<S> = { state: S; head: Head; at: string };
+export type Appended<S> = { state: S; stream: string; version: number; at: string; appended: boolean };
 
 /** A stream's state now, strongly consistent; the noun's initial state when there is no such stream. */
 export async function load<S, E extends DomainEvent>(
@@ -24,7 +25,7 @@ export async function load<S, E extends DomainEvent>(
     for (const event of await decode<E>(machine, commit)) state = noun.evolve(state, event as unknown as E);
   }
   const newest = commits.at(-1);
-  return { state, head: newest ? { version: newest.version, hash: newest.hash } : start };
+  return { state, head: newest ? { version: newest.version, hash: newest.hash } : start, at: newest?.at ?? '' };
 }
 
 /** How often a decision is taken anew when others were faster. */
@@ -42,15 +43,15 @@ export async function transact<S, E extends DomainEvent>(
   cause: Cause & { ifVersion?: readonly number[] | undefined },
 ): Promise<Appended<S>> {
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const { state, head } = await load(machine, noun, stream);
+    const { state, head, at } = await load(machine, noun, stream);
     if (cause.ifVersion && head.version > 0 && !cause.ifVersion.includes(head.version)) {
       throw new Problem('precondition-failed', 'It was changed since you read it. Read it again and repeat your change.');
     }
     const events = decide(state);
-    if (events.length === 0) return { state, stream, version: head.version, appended: false };
+    if (events.length === 0) return { state, stream, version: head.version, at, appended: false };
     const commit = await encodeCommit(machine, noun, stream, head, events, cause);
     if ((await machine.events.append(commit)) === 'appended') {
-      return { state: events.reduce(noun.evolve, state), stream, version: commit.version, appended: true };
+      return { state: events.reduce(noun.evolve, state), stream, version: commit.version, at: commit.at, appended: true };
     }
   }
   throw new Problem('conflict', 'Others changed the same thing at the same time. Try again.', { extra: { retryAfter: 1 } });

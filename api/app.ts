@@ -72,11 +72,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   parseJsonBodies(app);
 
+  await secureHeaders(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
     checkHost(request, trustedHosts);
   });
-  await secureHeaders(app);
   await allowOrigins(app, machine);
   const admit = await rateLimits(app, machine, options.rateScale);
   app.addHook('onRequest', async (request, reply) => {

@@ -32,7 +32,7 @@ type AnswerExtras = {
   written?: Written | readonly Written[];
   /** The version of the resource's stream: becomes part of the `ETag`, and what `If-Match` is about. */
   version?: number;
-  headers?: { [name: string]: string };
+  headers?: { [name: string]: string | undefined };
 };
 /** A body that is a stream or bytes is sent as it is; the route gives its headers. */
 export type Answer<Status extends number = number, Body = unknown> = AnswerExtras & { status: Status; body: Body | Readable | Uint8Array };
@@ -147,7 +147,7 @@ export function created<Body>(location: string, body: Body, extras: AnswerExtras
 
 export function accepted<Body>(body: Body, extras: AnswerExtras & { location?: string } = {}) {
   const { location, ...rest } = extras;
-  return { status: 202 as const, body, ...rest, headers: { ...(location === undefined ? {} : { location }), ...extras.headers } };
+  return { status: 202 as const, body, ...rest, headers: { location, ...extras.headers } };
 }
 
 export function noContent(extras: AnswerExtras = {}) {
@@ -198,7 +198,8 @@ async function run(context: ApiContext, definition: RouteDefinition, request: Fa
 /** The answer as it goes out: checked against its schema, as JSON text, with the headers its extras stand for. */
 async function ready(machine: Machine, definition: RouteDefinition, answer: Answer): Promise<ReadyAnswer> {
   const { status, body, written, version } = answer;
-  const headers = { ...answer.headers };
+  const headers: StoredAnswer['headers'] = {};
+  for (const [name, value] of Object.entries(answer.headers ?? {})) if (value !== undefined) headers[name] = value;
   if (written) headers[consistencyHeader] = await consistencyToken(machine, written);
   if (body instanceof Readable || body instanceof Uint8Array) return { status, headers, body };
   const schema = definition.answers[status];

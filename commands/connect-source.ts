@@ -13,10 +13,10 @@ export async function connectSource(
   machine: Machine,
   context: CommandContext,
   input: ConnectSource,
-): Promise<{ id: string; written: Written }> {
+): Promise<{ id: string; at: string; written: Written }> {
   const id = newId(context, 'source');
   if (input.credentials) await putCredentials(machine, context.account, id, input.credentials);
   const decide = connect(id, input.type, { name: input.name, config: input.config });
-  const { stream, version } = await transact(machine, source, streamName(context.account, 'source', id), decide, context);
-  return { id, written: { stream, version } };
+  const { stream, version, at } = await transact(machine, source, streamName(context.account, 'source', id), decide, context);
+  return { id, at, written: { stream, version } };
 }

@@ -11,11 +11,11 @@ export async function createJob(
   machine: Machine,
   context: CommandContext,
   input: { name: string; sourceId: string },
-): Promise<{ id: string; written: Written }> {
+): Promise<{ id: string; at: string; written: Written }> {
   const { state } = await load(machine, source, streamName(context.account, 'source', input.sourceId));
   mustBeConnected(state, input.sourceId);
   const id = newId(context, 'job');
   const decide = create({ jobId: id, sourceId: input.sourceId, name: input.name });
-  const { stream, version } = await transact(machine, job, streamName(context.account, 'job', id), decide, context);
-  return { id, written: { stream, version } };
+  const { stream, version, at } = await transact(machine, job, streamName(context.account, 'job', id), decide, context);
+  return { id, at, written: { stream, version } };
 }

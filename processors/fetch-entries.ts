@@ -28,8 +28,7 @@ export async function fetchEntries(session: SourceSession, writer: VaultWriter, 
   return result;
 }
 
-async function fetchOne(session: SourceSession, writer: VaultWriter, listed: SourceEntry, result: Fetched): Promise<void> {
-  let entry = listed;
+async function fetchOne(session: SourceSession, writer: VaultWriter, entry: SourceEntry, result: Fetched): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       const file = entry.kind === 'file' ? await writer.store(await session.read(entry)) : undefined;
@@ -37,9 +36,8 @@ async function fetchOne(session: SourceSession, writer: VaultWriter, listed: Sou
       return;
     } catch (error) {
       if (!(error instanceof SourceProblem) || concernsAll(error)) throw error;
-      const again = attempt < tries && (error.retryable || error.code === 'changed');
-      const now = again && error.code === 'changed' ? await session.look(entry.key) : entry;
-      if (error.code === 'vanished' || !now) {
+      const again = attempt < tries && error.retryable;
+      if (error.code === 'vanished') {
         result.vanished.push(entry.key);
         result.skipped.push({ key: entry.key, code: 'vanished', message: 'It was deleted while the backup ran.' });
         return;
@@ -48,7 +46,6 @@ async function fetchOne(session: SourceSession, writer: VaultWriter, listed: Sou
         result.failed.push({ key: entry.key, code: error.code, message: error.message });
         return;
       }
-      entry = now;
     }
   }
 }

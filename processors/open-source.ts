@@ -18,5 +18,5 @@ export async function openSource(home: Home, about: About): Promise<SourceSessio
   const credentials = await getCredentials(machine, about.account, about.sourceId);
   const connector = connectorFor(state.kind);
   if (!connector) throw new SourceProblem('unusable', `This version cannot back up sources of type ${state.kind}.`);
-  return connector.open(config, credentials ?? undefined, home.connectors);
+  return connector.open(config, credentials ?? undefined, home.connectors(about.account));
 }

@@ -10,7 +10,8 @@ import type { Prices } from './meter.ts';
 
 export type Home = {
   machine: Machine;
-  connectors: ConnectorContext;
+  /** What the home lets that account back up. */
+  connectors(account: string): ConnectorContext;
   prices: Prices;
   /** Called at each step boundary by name, so that tests can end the process there. */
   reached?: (step: string) => void;

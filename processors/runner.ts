@@ -25,19 +25,25 @@ export async function handleMessage(home: Home, body: JsonObject, delivery: Deli
     const reason = reasonOf(error, delivery.receives);
     if (!reason) throw error;
     home.machine.log.warn('run failed', { runId: task.runId, task: task.type, code: reason.code });
-    await failRun(home, task, reason);
+    await failRun(home, aboutOf(task), reason);
   }
 }
 
 function perform(home: Home, task: Task, deadline: number): Promise<void> {
+  const about = aboutOf(task);
   switch (task.type) {
     case 'plan':
-      return planRun(home, task, deadline);
+      return planRun(home, about, deadline);
     case 'store':
-      return storeBatch(home, task, task.batch, task.work);
+      return storeBatch(home, about, task.batch, task.work);
     case 'seal':
-      return sealRun(home, task);
+      return sealRun(home, about);
   }
+}
+
+/** Nothing but the ids: what a step sends on must not inherit the task it came from. */
+function aboutOf({ account, runId, jobId, sourceId }: Task): About {
+  return { account, runId, jobId, sourceId };
 }
 
 /** A task as we sent it, or the bus event that starts a run. */

@@ -30,7 +30,7 @@ export type FileView = {
 };
 
 /** A good backup of a source: the manifest it is in. */
-type Moment = { sourceId: string; jobId: string; runId: string; at: string; manifest: ManifestRef };
+export type Moment = { sourceId: string; jobId: string; runId: string; at: string; manifest: ManifestRef };
 
 /** In the order of time below each prefix. `held`: which sources have a backup at all. */
 const prefixes = { source: 'source#', job: 'job#', held: 'held#' };
@@ -101,7 +101,7 @@ async function* entriesOf(ctx: ReaderContext, moment: Moment, query: FilesQuery,
   yield* listFolder(ctx, root, folder, { recursive: query.recursive, ...(after === null ? {} : { after }) });
 }
 
-export type FoundFile = { ctx: ReaderContext; entry: ManifestEntry };
+export type FoundFile = { entry: ManifestEntry; moment: Moment };
 
 /** The newest version of a file by its id. Throws Problem `not-found`, also for another account's. */
 export async function findFile(machine: Machine, account: string, id: string): Promise<FoundFile> {
@@ -110,7 +110,7 @@ export async function findFile(machine: Machine, account: string, id: string): P
   const moment = parts && (await momentOf(machine, account, { jobId: parts.jobId, sourceId: parts.sourceId, recursive: false }));
   const entry = moment && (await findEntry(ctx, await openManifest(ctx, moment.manifest), parts.key));
   if (!entry || entry.deleted) throw new Problem('not-found', 'There is no such file. GET /data/files lists yours.');
-  return { ctx, entry };
+  return { entry, moment };
 }
 
 async function momentOf(machine: Machine, account: string, query: FilesQuery): Promise<Moment | undefined> {
@@ -139,7 +139,8 @@ async function heldSources(machine: Machine, account: string, from: string | und
   return items.map((row) => String(row.data.sourceId));
 }
 
-async function readerContext(machine: Machine, account: string): Promise<ReaderContext> {
+/** What it takes to read an account's vault. Throws Problem `not-found` once the account is erased. */
+export async function readerContext(machine: Machine, account: string): Promise<ReaderContext> {
   const key = await machine.keys.accountKey(account);
   if (!key) throw new Problem('not-found', 'This account has been erased.');
   return { account, keys: deriveVaultKeys(key), blobs: machine.blobs };

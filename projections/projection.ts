@@ -14,6 +14,8 @@ export type Projection = {
   /** The stream types it follows. */
   streams: string[];
   on: Handlers;
+  /** Applied after the others: who sees here that something is done sees it done everywhere. */
+  last?: true;
 };
 
 export function accountOf(event: { stream: string }): string {

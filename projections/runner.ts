@@ -14,14 +14,14 @@ const patience = 3;
 export async function handleWakeups(machine: Machine, projections: Projection[], wakeups: Wakeup[]): Promise<void> {
   const newest = new Map<string, number>();
   for (const { stream, version } of wakeups) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
-  await Promise.all(
-    [...newest].flatMap(([stream, version]) => {
-      const { type } = parseStream(stream);
-      return projections
-        .filter((projection) => projection.streams.includes(type))
-        .map((projection) => catchUp(machine, projection, stream, version));
-    }),
-  );
+  for (const group of [projections.filter(({ last }) => !last), projections.filter(({ last }) => last)]) {
+    await Promise.all(
+      [...newest].flatMap(([stream, version]) => {
+        const { type } = parseStream(stream);
+        return group.filter(({ streams }) => streams.includes(type)).map((projection) => catchUp(machine, projection, stream, version));
+      }),
+    );
+  }
 }
 
 async function catchUp(machine: Machine, projection: Projection, stream: string, version: number): Promise<void> {

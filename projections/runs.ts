@@ -21,6 +21,7 @@ export const runs: Projection = {
   name: 'runs',
   version: 1,
   streams: ['line', 'run', 'batch'],
+  last: true,
   on: {
     RunRequested: (event) => {
       const { runId: id, jobId, sourceId } = event.data;

@@ -1,11 +1,15 @@
 /** Signing in and out. The identity checks passwords; both tokens are ours. */
 import * as z from 'zod';
+import { endSession as recordSessionEnd } from '../../commands/end-session.ts';
+import { registerUser } from '../../commands/register-user.ts';
+import { signIn } from '../../commands/sign-in.ts';
 import { Problem } from '../../domain/errors.ts';
 import { makeId } from '../../domain/ids.ts';
-import type { Machine, SignedIn } from '../../domain/ports.ts';
-import type { CommandContext } from '../command-context.ts';
-import { noContent, ok, type RouteModule, route } from '../route.ts';
-import { endSession, openSession, rotateSession } from '../sessions.ts';
+import type { Machine } from '../../domain/ports.ts';
+import type { RequestCause } from '../command-context.ts';
+import { accepted, noContent, ok, type RouteModule, route } from '../route.ts';
+import { endSession, openSession, rotateSession, type SessionEnded } from '../sessions.ts';
+import { name } from '../shapes.ts';
 
 const tokens = z
   .object({
@@ -18,14 +22,37 @@ const tokens = z
 
 const refreshToken = z.strictObject({ refreshToken: z.string().min(1).max(4096) });
 
-type Person = Extract<SignedIn, { outcome: 'signed-in' }>;
+const person = z.object({ id: z.string(), email: z.string(), name: z.string() });
+const account = z.object({ id: z.string(), name: z.string(), role: z.string() });
 
-/** What has to be recorded of a sign-in before tokens go out; the role in the account. */
-async function signedIn(_machine: Machine, _context: CommandContext, _identity: Person, _sessionId: string): Promise<{ role: string }> {
-  return { role: 'owner' };
+/** Writes the end of a session to the log, whatever ended it. */
+function recordEnd(machine: Machine, cause: RequestCause): SessionEnded {
+  return ({ account, user, session, reason }) =>
+    recordSessionEnd(machine, { ...cause, account, actor: { type: 'user', id: user } }, session, reason);
 }
 
 export const auth: RouteModule = [
+  route({
+    method: 'POST',
+    url: '/auth/register',
+    summary: 'Sign up',
+    description: 'Opens an account with its first user. 202 where an e-mail must be confirmed first.',
+    tags: ['auth'],
+    public: true,
+    body: z.strictObject({
+      email: z.email('Give an e-mail address.').max(254),
+      password: z.string().min(1).max(1024),
+      name,
+    }),
+    answers: { 201: z.object({ user: person, account }).meta({ id: 'Registration' }), 202: z.object({}) },
+    problems: ['email-taken', 'weak-password'],
+    handler: async ({ machine, body, command }) => {
+      const result = await registerUser(machine, command, body);
+      if (result.outcome === 'confirm') return accepted({});
+      const { user, account, written } = result;
+      return { status: 201 as const, body: { user, account }, written };
+    },
+  }),
   route({
     method: 'POST',
     url: '/auth/login',
@@ -43,7 +70,7 @@ export const auth: RouteModule = [
       const { userId, accountId } = result;
       const sessionId = makeId('session', machine.random(16));
       const context = { ...command, account: accountId, actor: { type: 'user' as const, id: userId } };
-      const { role } = await signedIn(machine, context, result, sessionId);
+      const { role } = await signIn(machine, context, result, sessionId);
       return ok(await openSession(machine, { userId, accountId, role, sessionId }));
     },
   }),
@@ -58,7 +85,7 @@ export const auth: RouteModule = [
     body: refreshToken,
     answers: { 200: tokens },
     problems: ['invalid-token'],
-    handler: async ({ machine, body }) => ok(await rotateSession(machine, body.refreshToken)),
+    handler: async ({ machine, body, command }) => ok(await rotateSession(machine, body.refreshToken, recordEnd(machine, command))),
   }),
   route({
     method: 'POST',
@@ -70,8 +97,8 @@ export const auth: RouteModule = [
     body: refreshToken,
     answers: { 204: z.undefined() },
     problems: ['invalid-token'],
-    handler: async ({ machine, body }) => {
-      await endSession(machine, body.refreshToken);
+    handler: async ({ machine, body, command }) => {
+      await endSession(machine, body.refreshToken, recordEnd(machine, command));
       return noContent();
     },
   }),

@@ -1,6 +1,13 @@
 /** All routes: the one list. */
 import type { RouteModule } from '../route.ts';
+import { activity } from './activity.ts';
+import { analytics } from './analytics.ts';
 import { auth } from './auth.ts';
+import { data } from './data.ts';
+import { downloads } from './downloads.ts';
 import { health } from './health.ts';
+import { jobs } from './jobs.ts';
+import { runs } from './runs.ts';
+import { sources } from './sources.ts';
 
-export const routes: readonly RouteModule[] = [health, auth];
+export const routes: readonly RouteModule[] = [health, auth, sources, jobs, runs, data, downloads, analytics, activity];

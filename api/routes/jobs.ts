@@ -1,0 +1,138 @@
+/** Jobs: what is backed up, and the word to do it now. */
+import * as z from 'zod';
+import { createJob } from '../../commands/create-job.ts';
+import { deleteJob } from '../../commands/delete-job.ts';
+import { renameJob } from '../../commands/rename-job.ts';
+import { runJob } from '../../commands/run-job.ts';
+import { Problem } from '../../domain/errors.ts';
+import { getJob, listJobs, jobs as model } from '../../projections/jobs.ts';
+import { accepted, created, listRoute, noContent, ok, type RouteModule, route } from '../route.ts';
+import { found, idField, idParams, name } from '../shapes.ts';
+
+const job = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    sourceId: z.string(),
+    schedule: z.null(),
+    retention: z.null(),
+    status: z.string().meta({ description: '`active`.' }),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Job' });
+
+const schedule = z.strictObject({ cron: z.string(), timeZone: z.string() }).nullable().optional();
+const count = z.int().min(1).optional();
+const retention = z
+  .strictObject({
+    keepLast: count,
+    hourly: count,
+    daily: count,
+    weekly: count,
+    monthly: count,
+    yearly: count,
+    keepWithin: z.string().optional(),
+  })
+  .nullable()
+  .optional();
+
+const params = idParams('job');
+const missing = (id: string) => `There is no job ${id}. GET /jobs lists yours.`;
+
+export const jobs: RouteModule = [
+  listRoute({
+    url: '/jobs',
+    summary: 'List jobs',
+    tags: ['jobs'],
+    reads: [model.name],
+    item: job,
+    handler: ({ machine, principal, page }) => listJobs(machine, principal.account, page),
+  }),
+  route({
+    method: 'POST',
+    url: '/jobs',
+    summary: 'Create a job',
+    tags: ['jobs'],
+    body: z.strictObject({ name, sourceId: idField('source'), schedule, retention }),
+    answers: { 201: job },
+    problems: ['not-found', 'not-available'],
+    handler: async ({ machine, command, body }) => {
+      refuseWhatNothingActsOn(body);
+      const { id, written, at } = await createJob(machine, command, body);
+      const view = { id, name: body.name, sourceId: body.sourceId, schedule: null, retention: null, status: 'active', createdAt: at };
+      return created(`/jobs/${id}`, view, { written, version: written.version });
+    },
+  }),
+  route({
+    method: 'GET',
+    url: '/jobs/{id}',
+    summary: 'Look at a job',
+    tags: ['jobs'],
+    reads: [model.name],
+    params,
+    answers: { 200: job },
+    problems: ['not-found'],
+    handler: async ({ machine, principal, params: { id } }) => {
+      const view = found(await getJob(machine, principal.account, id), missing(id));
+      return ok(view, { version: view.version });
+    },
+  }),
+  route({
+    method: 'PUT',
+    url: '/jobs/{id}',
+    summary: 'Change a job',
+    description: 'The source stays: create another job for another source.',
+    tags: ['jobs'],
+    params,
+    body: z.strictObject({ name, sourceId: idField('source').optional(), schedule, retention }),
+    answers: { 200: job },
+    problems: ['not-found', 'not-available', 'precondition-failed'],
+    handler: async ({ machine, command, params: { id }, body, ifMatch }) => {
+      refuseWhatNothingActsOn(body);
+      const before = found(await getJob(machine, command.account, id), missing(id));
+      if (body.sourceId !== undefined && body.sourceId !== before.sourceId) {
+        const message = 'A job keeps its source. Create another job for another source.';
+        throw new Problem('invalid-input', message, { errors: [{ path: 'sourceId', message }] });
+      }
+      const { written } = await renameJob(machine, { ...command, ifVersion: ifMatch }, id, body.name);
+      return ok({ ...before, name: body.name }, { written, version: written.version });
+    },
+  }),
+  route({
+    method: 'DELETE',
+    url: '/jobs/{id}',
+    summary: 'Delete a job',
+    description: 'It runs no more. Its backups stay, under their source.',
+    tags: ['jobs'],
+    params,
+    answers: { 204: z.undefined() },
+    problems: ['not-found', 'precondition-failed'],
+    handler: async ({ machine, command, params: { id }, ifMatch }) => {
+      const { written } = await deleteJob(machine, { ...command, ifVersion: ifMatch }, id);
+      return noContent({ written });
+    },
+  }),
+  route({
+    method: 'POST',
+    url: '/jobs/{id}/run',
+    summary: 'Run a job now',
+    tags: ['jobs'],
+    params,
+    answers: { 202: z.object({ id: z.string(), jobId: z.string(), status: z.literal('requested') }).meta({ id: 'RequestedRun' }) },
+    problems: ['not-found', 'run-open', 'source-unusable'],
+    handler: async ({ machine, command, params: { id } }) => {
+      const run = await runJob(machine, command, id);
+      const body = { id: run.id, jobId: id, status: 'requested' as const };
+      return accepted(body, { location: `/runs/${run.id}`, written: run.written });
+    },
+  }),
+];
+
+/** Better said than silently not done. */
+function refuseWhatNothingActsOn(body: { schedule?: unknown; retention?: unknown }): void {
+  for (const field of ['schedule', 'retention'] as const) {
+    if (body[field] == null) continue;
+    const message = `Leave out ${field}: this version does not act on it yet.`;
+    throw new Problem('not-available', message, { errors: [{ path: field, message }] });
+  }
+}

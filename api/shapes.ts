@@ -1,0 +1,39 @@
+/** Small schemas that routes share, and the 404 of a thing that is not there. */
+import * as z from 'zod';
+import { Problem } from '../domain/errors.ts';
+import { isId, type Noun } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/ports.ts';
+
+/** A name people give: shown as it is, so no control characters. */
+export const name = z
+  .string()
+  .min(1, 'Give a name.')
+  .max(200, 'Give a name of at most 200 characters.')
+  .regex(/^[^\p{Cc}]*$/u, 'Leave out control characters.')
+  .refine((text) => text.trim() !== '', 'Give a name.');
+
+export const jsonObject = z.record(z.string(), z.json()) as z.ZodType<JsonObject>;
+
+/** The `{id}` of a noun in a path. One that has not even the form of an id is answered like one that never was. */
+export function idParams(noun: Noun) {
+  return z.strictObject({ id: z.string().meta({ description: `The id of a ${noun}.`, example: `${noun.slice(0, 3)}_…` }) });
+}
+
+export function idField(noun: Noun) {
+  return z.string().refine((id) => isId(noun, id), `Give the id of a ${noun}, as its list shows it.`);
+}
+
+/** The thing, or Problem `not-found`. */
+export function found<T>(thing: T | undefined, detail: string): T {
+  if (thing === undefined) throw new Problem('not-found', detail);
+  return thing;
+}
+
+/** A time as ISO-8601 with an offset, given back in UTC with milliseconds, so that times compare as text. */
+export const time = z.iso
+  .datetime({ offset: true, error: 'Give a time like 2026-01-31T12:00:00Z.' })
+  .refine((text) => !Number.isNaN(Date.parse(text)), 'Give a time like 2026-01-31T12:00:00Z.');
+
+export function utc(text: string): string {
+  return new Date(text).toISOString();
+}

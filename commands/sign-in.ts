@@ -1,0 +1,21 @@
+/** Somebody signed in: their session is in the log before any token goes out, and a sign-up that died half-way is healed. */
+import { load, transact } from '../activity/store.ts';
+import { account } from '../domain/account.ts';
+import { streamName } from '../domain/event.ts';
+import type { Machine, SignedIn } from '../domain/ports.ts';
+import { openSession, session } from '../domain/session.ts';
+import type { CommandContext } from './context.ts';
+import { recordPerson } from './register-user.ts';
+
+/** The role that the person has in the account. */
+export async function signIn(
+  machine: Machine,
+  context: CommandContext,
+  person: Extract<SignedIn, { outcome: 'signed-in' }>,
+  sessionId: string,
+): Promise<{ role: 'owner' }> {
+  const { state } = await load(machine, account, streamName(context.account, 'account', context.account));
+  if (state.status === 'none') await recordPerson(machine, context, person);
+  await transact(machine, session, streamName(context.account, 'session', sessionId), openSession(sessionId, person.userId), context);
+  return { role: 'owner' };
+}
