@@ -5,7 +5,9 @@ export class ByteWriter {
   #buffer = Buffer.allocUnsafe(256);
   #length = 0;
 
+  /** Throws for what would not come back: negative, broken or beyond 2^53. */
   varint(value: number): this {
+    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`cannot be written as a number: ${value}`);
     this.#reserve(8);
     let rest = value;
     while (rest >= 0x80) {

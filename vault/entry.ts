@@ -128,11 +128,14 @@ function flagsOf(entry: FoundEntry & Partial<ManifestEntry>, time: number | unde
   return flags;
 }
 
+/** Years past 70,000 go as text, so that differences of times stay exact. */
+const farTime = 2 ** 51;
+
 /** Undefined for a time that milliseconds would not give back to the letter. */
 function milliseconds(time: string | null): number | undefined {
   if (time === null) return undefined;
   const at = Date.parse(time);
-  return Number.isNaN(at) || new Date(at).toISOString() !== time ? undefined : at;
+  return Number.isNaN(at) || Math.abs(at) > farTime || new Date(at).toISOString() !== time ? undefined : at;
 }
 
 function sharedLength(a: Uint8Array, b: Uint8Array): number {

@@ -1,0 +1,146 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { compareKeys, keyFromBytes } from '../../domain/entry.ts';
+import { makeId } from '../../domain/ids.ts';
+import { VaultDamage } from '../../vault/damage.ts';
+import { decodeEntries, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';
+import { changesOfPart, decodePart, encodePart, type Part } from '../../vault/part.ts';
+import { openBytes, sealBytes } from '../../vault/sealed.ts';
+import { account, flipped, found, keys, noise, otherKeys } from './vault-fixture.ts';
+
+/** Any bytes, as a file system may have them: also such that are no UTF-8. */
+const key = fc.uint8Array({ minLength: 1, maxLength: 12 }).map(keyFromBytes);
+const nat = fc.nat(2 ** 40);
+const pack = fc.nat(3).map((n) => makeId('pack', noise(16, n)));
+const ref = fc.record({ pack, slot: fc.nat(20), slotOffset: nat, slotLength: nat, offset: nat, length: nat });
+const entry: fc.Arbitrary<ManifestEntry> = fc.record(
+  {
+    key,
+    kind: fc.constantFrom('file', 'folder', 'link'),
+    size: fc.nat(2 ** 51),
+    modifiedAt: fc.oneof(
+      fc.constant(null),
+      fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+      fc.constantFrom('2026-01-01T00:00:00Z', '2026-01-01T00:00:00.123456789Z', 'yesterday'),
+    ),
+    revision: fc.string({ unit: 'grapheme' }),
+    mode: fc.nat(0o7777),
+    target: key,
+    mimeType: fc.constantFrom('text/plain', 'image/png'),
+    sha256: fc.nat().map((n) => Buffer.from(noise(32, n)).toString('hex')),
+    chunks: fc.array(ref, { maxLength: 4 }),
+    runId: fc.constantFrom('run_1', 'run_2'),
+    at: fc.constantFrom('2026-02-01T00:00:00.000Z', '2026-03-01T00:00:00.000Z'),
+    version: fc.nat(),
+    previous: fc.constantFrom('man_1', 'man_2'),
+    deleted: fc.constant(true),
+  },
+  { requiredKeys: ['key', 'kind', 'size', 'modifiedAt', 'revision', 'runId', 'at', 'version'] },
+);
+const sorted = fc
+  .uniqueArray(entry, { maxLength: 30, selector: (one) => one.key })
+  .map((all) => all.sort((a, b) => compareKeys(a.key, b.key)));
+
+describe('entries', () => {
+  it('come back as they were, whatever bytes their names are made of', () => {
+    fc.assert(fc.property(sorted, (entries) => void expect(decodeEntries(encodeEntries(entries))).toEqual(entries)));
+    const lone = [found('a\udc80\udcff/'), found('b💀\udcfe')].map((one) => ({ ...one, version: 1 }));
+    expect(decodeEntries(encodeEntries(lone))).toEqual(lone);
+  });
+
+  it('refuse numbers that would not come back', () => {
+    for (const size of [-1, 0.5, Number.NaN, 2 ** 53]) expect(() => encodeEntries([found('a', { size })])).toThrow(/cannot be written/);
+  });
+
+  it('take some 60 bytes each, sealed, for small files', () => {
+    const entries = Array.from({ length: 1000 }, (_, n) => {
+      const size = 100 + ((n * 7919) % 30_000);
+      const chunk = {
+        pack: makeId('pack', noise(16)),
+        slot: n >> 5,
+        slotOffset: (n >> 5) * 400_000,
+        slotLength: 400_000,
+        offset: (n & 31) * 15_000,
+        length: size,
+      };
+      const inode = Buffer.from(noise(4, `inode ${n}`)).readUInt32BE();
+      return {
+        ...found(`src/components/module-${n % 40}/file-${String(n).padStart(4, '0')}.tsx`),
+        size,
+        modifiedAt: new Date(1.76e12 + inode).toISOString(),
+        revision: `${size}-${1.76e12 + inode}-${inode}`,
+        mode: 0o644,
+        sha256: Buffer.from(noise(32, n)).toString('hex'),
+        chunks: [chunk],
+        version: 1,
+      };
+    });
+    expect(sealBytes(keys, 'test', encodeEntries(entries)).length).toBeLessThan(64_000);
+  });
+
+  it('are damage when the bytes are no entries', () => {
+    const bytes = encodeEntries([{ ...found('a'), version: 1 }]);
+    for (let length = 0; length < bytes.length; length++) expect(() => decodeEntries(bytes.subarray(0, length))).toThrow(VaultDamage);
+  });
+});
+
+describe('sealed bytes', () => {
+  const aad = 'work/acc_1/run_1';
+
+  it('open again under the same aad, and are the same each time', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 2000 }), fc.string(), (bytes, about) => {
+        const sealed = sealBytes(keys, about, bytes);
+        expect(Buffer.from(openBytes(keys, about, sealed)).equals(bytes)).toBe(true);
+        expect(sealBytes(keys, about, bytes)).toEqual(sealed);
+      }),
+    );
+  });
+
+  it('never share a key between different contents', () => {
+    const salt = (bytes: Uint8Array, about: string) => Buffer.from(sealBytes(keys, about, bytes).subarray(4, 20)).toString('hex');
+    expect(new Set([salt(noise(50, 1), 'a'), salt(noise(50, 2), 'a'), salt(noise(50, 1), 'b')]).size).toBe(3);
+  });
+
+  it('open neither changed, nor cut short, nor elsewhere', () => {
+    const sealed = sealBytes(keys, aad, new TextEncoder().encode('names and paths '.repeat(20)));
+    for (let at = 0; at < sealed.length; at++) {
+      expect(() => openBytes(keys, aad, flipped(sealed, at)), `byte ${at}`).toThrow(VaultDamage);
+      expect(() => openBytes(keys, aad, sealed.subarray(0, at)), `${at} bytes`).toThrow(VaultDamage);
+    }
+    expect(() => openBytes(keys, `${aad}2`, sealed)).toThrow(VaultDamage);
+    expect(() => openBytes(otherKeys, aad, sealed)).toThrow(VaultDamage);
+  });
+
+  it('show nothing of what they hold', () => {
+    expect(Buffer.from(sealBytes(keys, aad, Buffer.from('secret-name'))).includes('secret-name')).toBe(false);
+  });
+});
+
+describe('part', () => {
+  const refusal = { key: 'x\udc80', code: 'denied', message: 'no permission' };
+  const part: Part = {
+    entries: [
+      { ...found('a'), version: 0 },
+      { ...found('b\udcff'), version: 0 },
+    ],
+    deleted: ['A', 'a', 'aa\udc81', 'z'],
+    failed: [refusal],
+    skipped: [{ ...refusal, key: 'socket' }],
+    counts: { filesDone: 2 },
+  };
+  const bytes = encodePart(keys, account, 'run_1', 1, part);
+
+  it('comes back as it was, only as that batch of that run of that account', () => {
+    expect(decodePart(keys, account, 'run_1', 1, bytes)).toEqual(part);
+    expect(() => decodePart(keys, account, 'run_1', 2, bytes)).toThrow(VaultDamage);
+    expect(() => decodePart(keys, account, 'run_2', 1, bytes)).toThrow(VaultDamage);
+    expect(() => decodePart(keys, 'acc_2', 'run_1', 1, bytes)).toThrow(VaultDamage);
+    for (let at = 0; at < bytes.length; at++) expect(() => decodePart(keys, account, 'run_1', 1, flipped(bytes, at))).toThrow(VaultDamage);
+  });
+
+  it('gives its changes in key order; what was both found and deleted was found', () => {
+    const changes = [...changesOfPart(part)].map((change) => ('put' in change ? `+${change.put.key}` : `-${change.delete}`));
+    expect(changes).toEqual(['-A', '+a', '-aa\udc81', '+b\udcff', '-z']);
+  });
+});

@@ -1,0 +1,231 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { compareKeys } from '../../domain/entry.ts';
+import { VaultDamage } from '../../vault/damage.ts';
+import { type Change, writeManifest } from '../../vault/manifest.ts';
+import { entries, findEntry, openManifest, versions } from '../../vault/reader.ts';
+import type { ManifestRoot } from '../../vault/root.ts';
+import { borderTest, cutSegments, manifestBlobKey } from '../../vault/segment.ts';
+import { changesOf, collect, flipped, found, keys, memoryVault, noise } from './vault-fixture.ts';
+
+type Vault = ReturnType<typeof memoryVault>;
+let runs = 0;
+function write(vault: Vault, base: ManifestRoot | undefined, changes: Change[]) {
+  const run = { runId: `run_${++runs}`, at: new Date(1.77e12 + runs).toISOString() };
+  return writeManifest({ ...vault, ...run, ...(base ? { base } : {}), changes: changesOf(changes) });
+}
+const all = (vault: Vault, root: ManifestRoot, includeDeleted = true) => collect(entries({ ...vault }, root, { includeDeleted }));
+const many = (count: number) =>
+  Array.from({ length: count }, (_, n): Change => ({ put: found(`folder-${n % 97}/file-${n}`, { size: n }) }));
+const isBorder = borderTest(keys);
+
+describe('manifest', () => {
+  it('keeps what was put, in segments of about a thousand, in one blob', async () => {
+    const vault = memoryVault();
+    const written = await write(vault, undefined, many(10_000));
+    expect(vault.blobs.puts).toEqual([written.key]);
+    expect(written.bytesStored).toBe(vault.blobs.stored.get(written.key)?.length);
+    expect(written.root.segments.length).toBeGreaterThan(4);
+    expect(written.root.segments.length).toBeLessThan(30);
+    const root = await openManifest(vault, written.manifest);
+    expect(root).toEqual(written.root);
+    expect(written.totals).toEqual({ files: 10_000, folders: 0, links: 0, bytes: 49_995_000 });
+    const keysRead = (await all(vault, root)).map((entry) => entry.key);
+    expect(keysRead).toEqual(
+      many(10_000)
+        .map((change) => ('put' in change ? change.put.key : ''))
+        .sort(compareKeys),
+    );
+  });
+
+  it('makes an empty one of nothing', async () => {
+    const vault = memoryVault();
+    const { manifest, totals } = await write(vault, undefined, []);
+    expect(totals).toEqual({ files: 0, folders: 0, links: 0, bytes: 0 });
+    const root = await openManifest(vault, manifest);
+    expect(await all(vault, root)).toEqual([]);
+    expect(await findEntry(vault, root, 'a')).toBeUndefined();
+  });
+
+  it('rewrites and reads only what an edit touches', async () => {
+    const vault = memoryVault();
+    const { root } = await write(vault, undefined, many(10_000));
+    vault.blobs.gets.length = 0;
+    const edited = await write(vault, root, [{ put: found('folder-5/file-102', { size: 1, revision: 'r2' }) }]);
+    const changed = edited.root.segments.filter((segment) => segment.manifest === edited.manifest.id);
+    expect(changed.length).toBe(1);
+    expect(edited.root.segments.length).toBe(root.segments.length);
+    expect(vault.blobs.gets.length).toBe(1);
+    expect(await findEntry(vault, edited.root, 'folder-5/file-102')).toMatchObject({ version: 2, previous: root.ref.id, size: 1 });
+    expect(await findEntry(vault, edited.root, 'folder-5/file-5')).toMatchObject({ version: 1 });
+  });
+
+  it('writes nothing when nothing changed, in words or in effect', async () => {
+    const vault = memoryVault();
+    const { root } = await write(vault, undefined, many(3000));
+    const [first] = many(1);
+    for (const changes of [[], many(3000), [{ delete: 'not there' }], first ? [first] : []]) {
+      const same = await write(vault, root, changes);
+      expect([same.changed, same.manifest, same.bytesStored]).toEqual([false, root.ref, 0]);
+    }
+    expect(vault.blobs.puts.length).toBe(1);
+  });
+
+  it('refuses changes out of order, since merging them would lose some', async () => {
+    const changes = async function* (): AsyncGenerator<Change> {
+      yield { put: found('b') };
+      yield { put: found('a') };
+    };
+    await expect(writeManifest({ ...memoryVault(), runId: 'r', at: 'now', changes: changes() })).rejects.toThrow(/in key order/);
+  });
+
+  it('keeps the history of a key through edits and deletions', async () => {
+    const vault = memoryVault();
+    const sha256 = 'ab'.repeat(32);
+    const steps: Change[] = [
+      { put: found('a\udc80', { size: 1, revision: 'r1', sha256 }) },
+      { put: found('a\udc80', { size: 2, revision: 'r2', sha256 }) },
+      { delete: 'a\udc80' },
+      { put: found('a\udc80', { size: 4, revision: 'r4', sha256 }) },
+    ];
+    const roots: ManifestRoot[] = [];
+    for (const step of steps) {
+      roots.push((await write(vault, roots.at(-1), [step])).root);
+      roots.push((await write(vault, roots.at(-1), [{ put: found('other', { revision: String(roots.length) }) }])).root);
+    }
+    const last = roots.at(-1);
+    if (!last) throw new Error('no root');
+    const locate = async (id: string) => roots.find((root) => root.ref.id === id)?.ref;
+    const history = await collect(versions(vault, last, 'a\udc80', locate));
+    expect(history.map(({ version, size, deleted, sha256: hash }) => [version, size, deleted ?? false, hash !== undefined])).toEqual([
+      [4, 4, false, true],
+      [3, 2, true, false],
+      [2, 2, false, true],
+      [1, 1, false, true],
+    ]);
+    expect(history[1]?.runId).toBe(roots[4]?.runId);
+    expect(last.totals).toEqual({ files: 2, folders: 0, links: 0, bytes: 4 });
+    expect(roots[5]?.totals).toEqual({ files: 1, folders: 0, links: 0, bytes: 0 });
+  });
+
+  it('equals a naive model under any sequence of changes', async () => {
+    const key = fc.oneof(
+      fc.nat(6000).map((n) => `folder-${n % 97}/file-${n}`),
+      fc.constantFrom('!first', '~last', 'zz\udcff', '~~/'),
+    );
+    const change = fc.record({ key, size: fc.nat(3), remove: fc.boolean() });
+    const step = fc.uniqueArray(change, { maxLength: 40, selector: (one) => one.key });
+    const start = { vault: memoryVault('model'), base: many(6000) };
+    const first = await write(start.vault, undefined, start.base);
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 4 }), async (steps) => {
+        const { vault } = start;
+        const model = new Map((await all(vault, first.root)).map((entry) => [entry.key, entry]));
+        let { root } = first;
+        for (const changes of steps) {
+          const { manifest, root: next } = await write(
+            vault,
+            root,
+            changes.map(({ key: k, size, remove }) => (remove ? { delete: k } : { put: found(k, { size, revision: `r${size}` }) })),
+          );
+          for (const { key: k, size, remove } of changes) {
+            const old = model.get(k);
+            const history = { version: (old?.version ?? 0) + 1, ...(old ? { previous: root.ref.id } : {}) };
+            if (remove && old && !old.deleted) model.set(k, { ...old, ...history, runId: next.runId, at: next.at, deleted: true });
+            const same = old && !old.deleted && old.size === size && old.revision === `r${size}`;
+            if (!remove && !same) model.set(k, { ...found(k, { size, revision: `r${size}` }), ...history });
+          }
+          const expected = [...model.values()].sort((a, b) => compareKeys(a.key, b.key));
+          root = await openManifest(vault, manifest);
+          expect(await all(vault, root)).toEqual(expected);
+          const alive = expected.filter((entry) => !entry.deleted);
+          expect(root.totals.files + root.totals.folders).toBe(alive.length);
+          expect(root.totals.bytes).toBe(alive.reduce((sum, entry) => sum + entry.size, 0));
+        }
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  it('goes up as a stream when it is large, a few segments in memory', async () => {
+    const vault = memoryVault();
+    let given = 0;
+    let seenAtFirstPiece = 0;
+    const count = 160_000;
+    const hashes = Buffer.from(noise(64 * count));
+    const hash = (at: number) => hashes.toString('hex', 32 * at, 32 * at + 32);
+    const changes = async function* (): AsyncGenerator<Change> {
+      for (; given < count; given++) {
+        yield {
+          put: found(`file-${String(given).padStart(7, '0')}`, {
+            size: 1,
+            sha256: hash(given),
+            revision: `${given}-${hash(count + given)}`,
+          }),
+        };
+      }
+    };
+    const blobs = {
+      ...vault.blobs,
+      put: async (...[key, body, options]: Parameters<typeof vault.blobs.put>) => {
+        expect(body).not.toBeInstanceOf(Uint8Array);
+        seenAtFirstPiece = given;
+        return vault.blobs.put(key, body, options);
+      },
+    };
+    const written = await writeManifest({ ...vault, blobs, runId: 'run_big', at: '2026-01-01T00:00:00.000Z', changes: changes() });
+    expect(seenAtFirstPiece).toBeLessThan(count);
+    expect(written.totals.files).toBe(count);
+    const root = await openManifest({ ...vault }, written.manifest);
+    expect(await findEntry(vault, root, 'file-0123456')).toMatchObject({ revision: expect.stringMatching(/^123456-/) });
+  });
+
+  it('notices each flipped byte, a cut, another manifest and one that is gone', async () => {
+    const vault = memoryVault();
+    const { root, key } = await write(vault, undefined, many(5));
+    const bytes = vault.blobs.stored.get(key) ?? new Uint8Array();
+    const readAll = async () => all(vault, await openManifest({ ...vault }, root.ref));
+    for (let at = 0; at < bytes.length; at++) {
+      vault.blobs.stored.set(key, flipped(bytes, at));
+      await expect(readAll().then((read) => `byte ${at}: ${read.length}`)).rejects.toThrow(VaultDamage);
+      vault.blobs.stored.set(key, bytes.subarray(0, at));
+      await expect(readAll().then((read) => `cut ${at}: ${read.length}`)).rejects.toThrow(VaultDamage);
+    }
+    const other = await write(vault, undefined, many(6));
+    vault.blobs.stored.set(key, vault.blobs.stored.get(other.key) ?? new Uint8Array());
+    await expect(readAll()).rejects.toThrow(VaultDamage);
+    vault.blobs.stored.delete(manifestBlobKey(vault.account, root.ref.id));
+    await expect(readAll()).rejects.toThrow(VaultDamage);
+  });
+});
+
+describe('segments', () => {
+  const entry = (n: number) => ({ ...found(`k${String(n).padStart(6, '0')}`), version: 1 });
+  async function* numbered(count: number) {
+    for (let n = 0; n < count; n++) yield entry(n);
+  }
+
+  it('end where the key says so, and are halved where none does', async () => {
+    const lengths = async (count: number, border: (key: string) => boolean) =>
+      (await collect(cutSegments(numbered(count), border))).map((part) => part.length);
+    expect(await lengths(25, (key) => key.endsWith('9'))).toEqual([10, 10, 5]);
+    expect(await lengths(9000, () => false)).toEqual([2048, 2048, 2048, 2856]);
+    expect(await lengths(0, () => false)).toEqual([]);
+  });
+
+  it('have a border at one key in a thousand, wherever the account says', () => {
+    const borders = Array.from({ length: 200_000 }, (_, n) => `some/path/${n}`).filter(isBorder).length;
+    expect(borders).toBeGreaterThan(140);
+    expect(borders).toBeLessThan(260);
+  });
+
+  it('stay apart where a stretch without borders grows', async () => {
+    const vault = memoryVault();
+    const names = Array.from({ length: 7000 }, (_, n) => `n${String(n).padStart(6, '0')}`).filter((name) => !isBorder(name));
+    const put = (name: string): Change => ({ put: found(name) });
+    const { root } = await write(vault, undefined, names.map(put));
+    const grown = await write(vault, root, [put(`${names.find((name) => !isBorder(`${name}x`))}x`)]);
+    expect(grown.root.segments.filter((segment) => segment.manifest === grown.manifest.id).length).toBe(1);
+    expect((await all(vault, grown.root)).length).toBe(names.length + 1);
+  });
+});

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { base32, makeId } from '../../domain/ids.ts';
+import { VaultDamage } from '../../vault/damage.ts';
+import { deriveVaultKeys } from '../../vault/keys.ts';
+import {
+  type ChunkRef,
+  footerLength,
+  lockPack,
+  openFooter,
+  openSlot,
+  sealFooter,
+  sealSlot,
+  slotOverhead,
+  trailerLength,
+} from '../../vault/pack.ts';
+import { account, flipped, keys, noise, otherKeys } from './vault-fixture.ts';
+
+const pack = makeId('pack', noise(16, 'pack'));
+const id = (n: number) => base32(noise(20, `id ${n}`));
+const text = new TextEncoder().encode('All work and no play makes Jack a dull boy. '.repeat(20));
+const groups = [[text, noise(40, 1)], [noise(300, 2)], [text, text.slice(0, 99), noise(7, 3)]];
+
+function build(lock = lockPack(keys, account, pack)) {
+  const slots = groups.map((group, number) => sealSlot(lock, number, group));
+  const index = groups.map((group, slot) => ({
+    stored: slots[slot]?.length ?? 0,
+    chunks: group.map((chunk, n) => ({ id: id(10 * slot + n), length: chunk.length })),
+  }));
+  return Buffer.concat([...slots, sealFooter(lock, index)]);
+}
+
+function readIndex(bytes: Uint8Array, as = { keys, account, pack }): Map<string, ChunkRef> {
+  const footer = bytes.subarray(-footerLength(as.pack, bytes.subarray(-trailerLength)));
+  return openFooter(as.keys, as.account, as.pack, footer, bytes.length);
+}
+
+function readChunk(bytes: Uint8Array, ref: ChunkRef | undefined, as = { keys, account, pack }): Buffer {
+  if (!ref) throw new Error('not in the index');
+  const slot = openSlot(as.keys, as.account, as.pack, ref.slot, bytes.subarray(ref.slotOffset, ref.slotOffset + ref.slotLength));
+  return Buffer.from(slot.subarray(ref.offset, ref.offset + ref.length));
+}
+
+describe('pack', () => {
+  const bytes = build();
+  const index = readIndex(bytes);
+  const chunks = groups.flatMap((group, slot) => group.map((chunk, n) => [id(10 * slot + n), chunk] as const));
+
+  it('gives back every chunk by what its own index says', () => {
+    expect([...index.keys()]).toEqual(chunks.map(([name]) => name));
+    for (const [name, chunk] of chunks) expect(readChunk(bytes, index.get(name)).equals(chunk)).toBe(true);
+  });
+
+  it('compresses chunks of a group together and leaves alone what does not compress', () => {
+    const lock = lockPack(keys, account, pack);
+    const alone = sealSlot(lock, 0, [text]).length;
+    expect(sealSlot(lock, 0, [text, text]).length).toBeLessThan(alone * 1.2);
+    expect(sealSlot(lock, 0, [noise(300_000)]).length).toBe(300_000 + slotOverhead);
+    expect(sealSlot(lock, 0, [new Uint8Array(300_000)]).length).toBeLessThan(500);
+  });
+
+  it('detects each flipped byte, and gives no wrong bytes', () => {
+    for (let at = 0; at < bytes.length; at++) {
+      const bad = flipped(bytes, at);
+      let damaged = 0;
+      for (const [name, chunk] of chunks) {
+        try {
+          expect(readChunk(bad, index.get(name)).equals(chunk)).toBe(true);
+        } catch (error) {
+          expect(error).toBeInstanceOf(VaultDamage);
+          damaged++;
+        }
+      }
+      try {
+        expect(readIndex(bad)).toEqual(index);
+      } catch (error) {
+        expect(error).toBeInstanceOf(VaultDamage);
+        damaged++;
+      }
+      expect(damaged, `byte ${at}`).toBeGreaterThan(0);
+    }
+  });
+
+  it('detects each truncation', () => {
+    const last = index.get(id(22));
+    for (let length = 0; length < bytes.length; length++) {
+      const short = bytes.subarray(0, length);
+      expect(() => readIndex(short), `index of ${length} bytes`).toThrow(VaultDamage);
+      if (length < (last?.slotOffset ?? 0) + (last?.slotLength ?? 0)) expect(() => readChunk(short, last)).toThrow(VaultDamage);
+    }
+  });
+
+  it('opens no slot in the place of another, of another pack, account or key', () => {
+    const ref = index.get(id(10));
+    const other = makeId('pack', noise(16, 'other'));
+    expect(() => readChunk(bytes, ref && { ...ref, slot: 0 })).toThrow(VaultDamage);
+    expect(() => readChunk(bytes, ref, { keys, account, pack: other })).toThrow(VaultDamage);
+    expect(() => readChunk(bytes, ref, { keys, account: 'acc_other', pack })).toThrow(VaultDamage);
+    expect(() => readChunk(bytes, ref, { keys: otherKeys, account, pack })).toThrow(VaultDamage);
+    expect(() => readIndex(bytes, { keys, account, pack: other })).toThrow(VaultDamage);
+  });
+
+  it('opens what an earlier key epoch sealed, and names an unknown epoch', () => {
+    const rotated = deriveVaultKeys(new Uint8Array(32).fill(7), 2);
+    expect(readIndex(bytes, { keys: rotated, account, pack })).toEqual(index);
+    const newer = build(lockPack(rotated, account, pack));
+    expect(readIndex(newer, { keys: rotated, account, pack }).size).toBe(index.size);
+    expect(() => readIndex(newer)).toThrow(/unknown key epoch 2/);
+    expect(newer.subarray(4, 40).equals(bytes.subarray(4, 40))).toBe(false);
+  });
+});

@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { VaultDamage } from '../../vault/damage.ts';
+import { packBlobKey } from '../../vault/pack.ts';
+import { readFile, verifyFile } from '../../vault/read-file.ts';
+import { openWriter } from '../../vault/writer.ts';
+import { flipped, gather, memoryVault, noise, sliced } from './vault-fixture.ts';
+
+const MiB = 1024 * 1024;
+
+async function stored(content: Uint8Array, packSize?: number) {
+  const vault = memoryVault();
+  const writer = openWriter({ ...vault, ...(packSize ? { packSize } : {}) });
+  const file = await writer.store(sliced(content));
+  await writer.finish();
+  return { vault, entry: { key: 'k', sha256: file.sha256, chunks: file.chunks } };
+}
+
+describe('reading a file', () => {
+  const content = noise(9 * MiB + 123);
+
+  it('gives of any range exactly that slice, clipped at the end', async () => {
+    const { vault, entry } = await stored(content, 2 * MiB);
+    const range = fc.record({ offset: fc.nat(content.length + 1000), length: fc.oneof(fc.nat(100), fc.nat(content.length)) });
+    await fc.assert(
+      fc.asyncProperty(range, async ({ offset, length }) => {
+        const read = await gather(readFile(vault, entry, { offset, length }));
+        expect(read.equals(content.subarray(offset, offset + length))).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('reads slots that lie side by side with one request, and only those of the range', async () => {
+    const { vault, entry } = await stored(content);
+    expect(entry.chunks.length).toBeGreaterThan(5);
+    await gather(readFile({ ...vault }, entry));
+    expect(vault.blobs.gets.length).toBeLessThanOrEqual(3);
+    vault.blobs.gets.length = 0;
+    await gather(readFile({ ...vault }, entry, { offset: 10, length: 10 }));
+    expect(vault.blobs.gets.map((get) => get.range?.length)).toEqual([entry.chunks[0]?.slotLength]);
+  });
+
+  it('has read little ahead when its consumer stops', async () => {
+    const { vault, entry } = await stored(noise(40 * MiB, 'long'), 4 * MiB);
+    for await (const piece of readFile({ ...vault }, entry)) {
+      expect(piece.length).toBeGreaterThan(0);
+      break;
+    }
+    expect(vault.blobs.gets.length).toBeLessThanOrEqual(3);
+  });
+
+  it('compares the whole with its SHA-256 before the last piece goes out', async () => {
+    const { vault, entry } = await stored(content);
+    expect(await verifyFile({ ...vault }, entry)).toBe(content.length);
+    const [first, ...rest] = entry.chunks;
+    if (!first) throw new Error('no chunks');
+    for (const chunks of [rest, [...rest, first], entry.chunks.slice(0, -1)]) {
+      let given = 0;
+      const reading = async () => {
+        for await (const piece of readFile({ ...vault }, { ...entry, chunks })) given += piece.length;
+      };
+      await expect(reading()).rejects.toThrow(VaultDamage);
+      expect(given).toBeLessThan(chunks.reduce((sum, { length }) => sum + length, 0));
+    }
+    await expect(verifyFile({ ...vault }, { ...entry, chunks: [] })).rejects.toThrow(VaultDamage);
+  });
+
+  it('is damage when a pack is gone, cut or changed, or a reference leads past its slot', async () => {
+    const { vault, entry } = await stored(noise(5000, 'small'));
+    const key = packBlobKey(vault.account, entry.chunks[0]?.pack ?? '');
+    const bytes = vault.blobs.stored.get(key) ?? new Uint8Array();
+    const long = entry.chunks.map((ref) => ({ ...ref, length: ref.length + 1 }));
+    await expect(gather(readFile({ ...vault }, { key: 'k', chunks: long }))).rejects.toThrow(VaultDamage);
+    for (const bad of [flipped(bytes, 2000), bytes.subarray(0, 3000), undefined]) {
+      if (bad) vault.blobs.stored.set(key, bad);
+      else vault.blobs.stored.delete(key);
+      await expect(gather(readFile({ ...vault }, entry, { offset: 0, length: 1 }))).rejects.toThrow(VaultDamage);
+    }
+  });
+});

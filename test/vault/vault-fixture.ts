@@ -1,0 +1,66 @@
+/** An account's vault in memory, and content that looks random but is the same each time. */
+import { createCipheriv, createHash } from 'node:crypto';
+import { compareKeys } from '../../domain/entry.ts';
+import type { FoundEntry } from '../../vault/entry.ts';
+import { deriveVaultKeys } from '../../vault/keys.ts';
+import type { Change } from '../../vault/manifest.ts';
+import { memoryBlobs, memoryRecords } from '../support/memory-ports.ts';
+
+export const account = 'acc_00000000000000000000000001';
+export const keys = deriveVaultKeys(new Uint8Array(32).fill(7));
+export const otherKeys = deriveVaultKeys(new Uint8Array(32).fill(8));
+
+/** Incompressible bytes that depend on the seed alone. */
+export function noise(length: number, seed: number | string = 0): Uint8Array {
+  const key = createHash('sha256').update(`noise ${seed}`).digest();
+  return new Uint8Array(createCipheriv('aes-256-ctr', key, new Uint8Array(16)).update(new Uint8Array(length)));
+}
+
+/** A source of ids that never repeats within a test and is the same in the next. */
+export function countingRandom(seed = 'ids'): (bytes: number) => Uint8Array {
+  let calls = 0;
+  return (bytes) => noise(bytes, `${seed} ${calls++}`);
+}
+
+export function memoryVault(seed = 'ids') {
+  return { account, keys, blobs: memoryBlobs(), records: memoryRecords(), random: countingRandom(seed) };
+}
+
+export async function* sliced(bytes: Uint8Array, size = 64 * 1024): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+export async function gather(parts: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await collect(parts));
+}
+
+export function found(key: string, more: Partial<FoundEntry> = {}): FoundEntry {
+  const kind = key.endsWith('/') ? 'folder' : 'file';
+  return {
+    key,
+    kind,
+    size: 0,
+    modifiedAt: '2026-01-02T03:04:05.678Z',
+    revision: 'r1',
+    runId: 'run_1',
+    at: '2026-02-01T00:00:00.000Z',
+    ...more,
+  };
+}
+
+/** In key order. */
+export async function* changesOf(changes: Change[]): AsyncGenerator<Change> {
+  yield* changes.toSorted((a, b) => compareKeys('put' in a ? a.put.key : a.delete, 'put' in b ? b.put.key : b.delete));
+}
+
+export function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  copy[at] = (copy[at] ?? 0) ^ 1;
+  return copy;
+}
