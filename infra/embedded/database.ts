@@ -141,7 +141,8 @@ function connect(file: string): DatabaseSync {
   try {
     // Exclusive: two processes on one data folder would each miss the other's commits. The system frees the lock on any exit.
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;');
-    db.exec('PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;');
+    // Without recursive triggers a REPLACE would delete past the trigger that forbids it
+    db.exec('PRAGMA recursive_triggers = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;');
     migrate(db);
     return db;
   } catch (error) {

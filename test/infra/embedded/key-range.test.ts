@@ -1,0 +1,41 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { Problem } from '../../../domain/errors.ts';
+import { afterPrefix, boundsOf } from '../../../infra/embedded/key-range.ts';
+
+const text = fc.string({ unit: 'binary', maxLength: 4 });
+const bytesOf = (string: string) => Buffer.from(string);
+
+it('what begins with a prefix lies between it and the end of its range, and nothing else does', () => {
+  fc.assert(
+    fc.property(
+      text.filter((prefix) => prefix !== ''),
+      text,
+      fc.boolean(),
+      (prefix, rest, joined) => {
+        const candidate = joined ? prefix + rest : rest;
+        const end = afterPrefix(prefix);
+        const within =
+          Buffer.compare(bytesOf(candidate), bytesOf(prefix)) >= 0 &&
+          (end === undefined || Buffer.compare(bytesOf(candidate), bytesOf(end)) < 0);
+        expect(within).toBe(candidate.startsWith(prefix));
+      },
+    ),
+    {
+      examples: [
+        ['\ud7ff', '\ue000', false],
+        ['a\u{10ffff}', 'b', false],
+        ['\u{10ffff}', '\u{10ffff}', false],
+      ],
+      numRuns: 2000,
+    },
+  );
+});
+
+it.each([0, 1001, 1.5])('a limit of %d is refused', (limit) => {
+  expect(() => boundsOf({ limit })).toThrow('limit');
+});
+
+it('a made-up cursor is refused as the caller’s error', () => {
+  expect(() => boundsOf({ limit: 1, cursor: '%%%' })).toThrow(Problem);
+});

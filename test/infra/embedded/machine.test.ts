@@ -1,0 +1,203 @@
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openDatabase } from '../../../infra/embedded/database.ts';
+import { makeTrouble } from '../../../infra/embedded/trouble.ts';
+import { openTestHome, testFolder } from '../../support/embedded.ts';
+
+const registration = {
+  email: 'Zoe.Quill@example.com',
+  password: 'correct horse battery staple',
+  name: 'Zoe Quill-Marlowe',
+  userId: 'usr_1',
+  accountId: 'acc_1',
+};
+const commit = {
+  stream: 'acc_1/job/1',
+  version: 1,
+  at: '2026-01-01T00:00:00.000Z',
+  prevHash: '0'.repeat(64),
+  hash: 'f'.repeat(64),
+  body: { bytes: Uint8Array.from([0xff, 0x00]) },
+};
+
+/** Everything the data folder holds, as one run of bytes. */
+async function everythingIn(folder: string): Promise<Buffer> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return Buffer.concat(
+    await Promise.all(entries.filter((entry) => entry.isFile()).map((entry) => readFile(join(entry.parentPath, entry.name)))),
+  );
+}
+
+describe('a data folder', () => {
+  it('opened again has everything it had', async () => {
+    const data = await testFolder();
+    const first = await openTestHome({ data });
+    const { machine } = first;
+    await machine.events.append(commit);
+    await machine.rows.apply('jobs', commit.stream, 1, [{ op: 'put', table: 'jobs', pk: 'acc_1', sk: '1', data: { n: 1 } }]);
+    await machine.records.write([{ op: 'put', pk: 'a', sk: 'b', data: { n: 2 } }]);
+    await machine.blobs.put('k/1', Uint8Array.from([1, 2]));
+    await machine.queue.send('job', [{ body: { n: 3 } }]);
+    await machine.identity.register(registration);
+    const before = [await machine.keys.accountKey('acc_1'), await machine.keys.publicKey(), await machine.secrets.get('jwt-secret')];
+    await machine.keys.destroySubject('acc_1', 'gone');
+    await first.close();
+
+    const { machine: again } = await openTestHome({ data });
+    expect(await again.events.load(commit.stream)).toEqual([commit]);
+    expect((await again.rows.get({ table: 'jobs', pk: 'acc_1', sk: '1' }))?.data).toEqual({ n: 1 });
+    expect(await again.rows.cursor('jobs', commit.stream)).toBe(1);
+    expect((await again.records.get({ pk: 'a', sk: 'b' }))?.data).toEqual({ n: 2 });
+    expect(await again.blobs.get('k/1')).toEqual(Uint8Array.from([1, 2]));
+    expect((await again.queue.receive('job', { max: 10, visibilitySeconds: 1 })).map(({ body }) => body)).toEqual([{ n: 3 }]);
+    expect((await again.identity.signIn(registration.email, registration.password)).outcome).toBe('signed-in');
+    expect([await again.keys.accountKey('acc_1'), await again.keys.publicKey(), await again.secrets.get('jwt-secret')]).toEqual(before);
+    expect(await again.keys.subjectKey('acc_1', 'gone')).toBeUndefined();
+  });
+
+  it('is the owner’s alone', async () => {
+    const data = join(await testFolder(), 'made', 'here');
+    await openTestHome({ data });
+    expect((await stat(data)).mode & 0o777).toBe(0o700);
+    for (const secret of ['keys.json', 'secrets.json']) expect((await stat(join(data, secret))).mode & 0o777).toBe(0o600);
+  });
+
+  it('shows neither e-mail nor name nor password to who reads its files', async () => {
+    const data = await testFolder();
+    const { machine } = await openTestHome({ data });
+    await machine.identity.register(registration);
+    const bytes = await everythingIn(data);
+    expect(bytes.includes('usr_1')).toBe(true);
+    for (const text of [registration.email, registration.email.toLowerCase(), 'Zoe', 'zoe.quill', 'Marlowe', 'correct horse']) {
+      expect(bytes.includes(text), text).toBe(false);
+    }
+  });
+
+  it('holds no byte of a destroyed key any more', async () => {
+    const data = await testFolder();
+    const { machine, close } = await openTestHome({ data });
+    const subjects = Array.from({ length: 40 }, (_, i) => `usr_${i}`);
+    for (const subject of subjects) await machine.keys.subjectKey('acc_1', subject);
+    const wrapped = await wrappedKeys(data, close);
+    expect(wrapped.length).toBe(41);
+    const again = await openTestHome({ data });
+    await again.machine.keys.destroySubject('acc_1', 'usr_7');
+    await again.machine.keys.destroyAccount('acc_1');
+    const bytes = await everythingIn(data);
+    const left = wrapped.filter(({ key }) => bytes.includes(Buffer.from(key))).map(({ subject }) => subject);
+    expect(left).toHaveLength(39);
+    expect(left).not.toContain('usr_7');
+    expect(left).not.toContain('');
+  });
+
+  it('that lost its key file is not given a new one', async () => {
+    const data = await testFolder();
+    const home = await openTestHome({ data });
+    await home.machine.keys.accountKey('acc_1');
+    await home.close();
+    await rm(join(data, 'keys.json'));
+    await expect(openTestHome({ data })).rejects.toThrow(/lost its keys.json.*put it back/);
+    expect(await readdir(data)).not.toContain('keys.json');
+  });
+
+  it.each(['keys.json', 'secrets.json'])('whose %s is damaged says so without quoting it', async (file) => {
+    const data = await testFolder();
+    await (await openTestHome({ data })).close();
+    await writeFile(join(data, file), '{"master": "hush-hush');
+    const failure = await openTestHome({ data }).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(String(failure)).toContain(file);
+    expect(String(failure)).not.toContain('hush');
+  });
+
+  it('is free for the next once closed, also after it could not be opened', async () => {
+    const data = await testFolder();
+    await (await openTestHome({ data })).close();
+    await writeFile(join(data, 'secrets.json'), 'no JSON');
+    await expect(openTestHome({ data })).rejects.toThrow('secrets.json');
+    await rm(join(data, 'secrets.json'));
+    await openTestHome({ data });
+  });
+});
+
+describe('a machine', () => {
+  it('ends waits when it closes', async () => {
+    const home = await openTestHome();
+    const waiting = home.machine.queue.receive('job', { max: 1, visibilitySeconds: 1, waitSeconds: 3600 });
+    await home.close();
+    expect(await waiting).toEqual([]);
+  });
+
+  it('takes secrets from the environment first', async () => {
+    const { machine } = await openTestHome({
+      environment: { LISTBACKUP_SECRET_JWT_SECRET: 'given', LISTBACKUP_SECRET_OPENAI_API_KEY: '' },
+    });
+    expect(await machine.secrets.get('jwt-secret')).toBe('given');
+    expect(await machine.secrets.get('openai-api-key')).toBeUndefined();
+    expect(await machine.secrets.get('jwt-refresh-secret')).not.toBe('given');
+  });
+
+  it('sees a secret added to the file within minutes', async () => {
+    const data = await testFolder();
+    let now = Date.now();
+    const { machine } = await openTestHome({ data, now: () => now });
+    const path = join(data, 'secrets.json');
+    await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), 'openai-api-key': 'sk' }));
+    now += 10 * 60_000;
+    expect(await machine.secrets.get('openai-api-key')).toBe('sk');
+  });
+
+  it('makes signing secrets of its own in each folder', async () => {
+    const [one, other] = [await openTestHome(), await openTestHome()];
+    expect(await one.machine.secrets.get('jwt-secret')).not.toBe(await other.machine.secrets.get('jwt-secret'));
+    expect(await one.machine.keys.publicKey()).not.toBe(await other.machine.keys.publicKey());
+  });
+});
+
+describe('the queue', () => {
+  it('takes no ack and no extend from who held a message before the one that has it now', async () => {
+    let now = Date.now();
+    const { machine } = await openTestHome({ now: () => now });
+    await machine.queue.send('job', [{ body: { n: 1 } }]);
+    const [slow] = await machine.queue.receive('job', { max: 1, visibilitySeconds: 10 });
+    now += 11_000;
+    const [quick] = await machine.queue.receive('job', { max: 1, visibilitySeconds: 10 });
+    await machine.queue.ack('job', slow?.receipt ?? '');
+    await machine.queue.extend('job', slow?.receipt ?? '', 600);
+    now += 11_000;
+    const [third] = await machine.queue.receive('job', { max: 1, visibilitySeconds: 10 });
+    expect([slow?.receives, quick?.receives, third?.receives]).toEqual([1, 2, 3]);
+  });
+
+  it('with trouble hands messages out again and again until they are ended, and loses none', async () => {
+    const { machine } = await openTestHome({ trouble: makeTrouble(7) });
+    await machine.queue.send(
+      'job',
+      Array.from({ length: 100 }, (_, n) => ({ body: { n } })),
+    );
+    const seen: number[] = [];
+    let receipts: string[] = [];
+    for (;;) {
+      const received = await machine.queue.receive('job', { max: 10, visibilitySeconds: 600 });
+      if (received.length === 0) break;
+      seen.push(...received.map(({ body }) => Number(body.n)));
+      receipts = received.map(({ receipt }) => receipt);
+    }
+    for (const receipt of receipts) await machine.queue.ack('job', receipt);
+    expect(new Set(seen).size).toBe(100);
+    expect(seen.length).toBeGreaterThan(100);
+    expect([...new Set(seen)]).not.toEqual([...new Set(seen)].toSorted((a, b) => a - b));
+  });
+});
+
+/** Closes the home and reads the wrapped keys out of its file. */
+async function wrappedKeys(data: string, close: () => Promise<void>): Promise<{ subject: string; key: Uint8Array }[]> {
+  await close();
+  const db = openDatabase(join(data, 'listbackup.db'));
+  const rows = db.sql('SELECT subject, wrapped FROM keys').all();
+  await db.close();
+  return rows.flatMap(({ subject, wrapped }) => (wrapped instanceof Uint8Array ? [{ subject: String(subject), key: wrapped }] : []));
+}

@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import { type KeyId, type KeyRingParts, makeKeyRing, openBytes, type StoredKey, sealBytes } from '../../infra/key-ring.ts';
+
+const master = new Uint8Array(32).fill(7);
+
+/** A store that two processes share, and how often it was read. */
+function sharedStore() {
+  const keys = new Map<string, StoredKey>();
+  const name = ({ account, subject = '' }: KeyId) => `${account}/${subject}`;
+  let reads = 0;
+  return {
+    keys,
+    reads: () => reads,
+    store: {
+      async get(id: KeyId) {
+        reads++;
+        return keys.get(name(id));
+      },
+      async putIfAbsent(id: KeyId, key: StoredKey) {
+        if (keys.has(name(id))) return false;
+        keys.set(name(id), key);
+        return true;
+      },
+      async replace(id: KeyId, key: StoredKey) {
+        keys.set(name(id), key);
+      },
+    },
+  };
+}
+
+const ring = (store: KeyRingParts['store'], now?: () => number) =>
+  makeKeyRing({
+    wrap: async (key, context) => sealBytes(master, key, context),
+    unwrap: async (wrapped, context) => openBytes(master, wrapped, context),
+    store,
+    sign: async () => new Uint8Array(),
+    publicKey: async () => '',
+    ...(now ? { now } : {}),
+  });
+
+describe('the key ring', () => {
+  it('gives two processes the same keys, also when both come first', async () => {
+    const { store } = sharedStore();
+    const [one, other] = [ring(store), ring(store)];
+    const [a, b] = await Promise.all([one.subjectKey('acc', 'usr'), other.subjectKey('acc', 'usr')]);
+    expect(a).toEqual(b);
+    expect(await one.accountKey('acc')).toEqual(await other.accountKey('acc'));
+  });
+
+  it('keeps no key in clear', async () => {
+    const { store, keys } = sharedStore();
+    const one = ring(store);
+    const clear = [await one.accountKey('acc'), await one.subjectKey('acc', 'usr')];
+    const stored = Buffer.concat([...keys.values()].map((key) => ('wrapped' in key ? key.wrapped : new Uint8Array())));
+    expect(stored.length).toBeGreaterThan(64);
+    for (const key of clear) expect(stored.includes(Buffer.from(key ?? stored))).toBe(false);
+  });
+
+  it('reads the store once for many uses', async () => {
+    const { store, reads } = sharedStore();
+    await ring(store).subjectKey('acc', 'usr');
+    const before = reads();
+    const one = ring(store);
+    for (let i = 0; i < 50; i++) await one.subjectKey('acc', 'usr');
+    expect(reads() - before).toBe(2);
+  });
+
+  it('learns within a minute that another process destroyed a key', async () => {
+    const { store } = sharedStore();
+    let now = 0;
+    const [one, other] = [ring(store, () => now), ring(store)];
+    await one.subjectKey('acc', 'usr');
+    await one.subjectKey('acc', 'kept');
+    await other.destroySubject('acc', 'usr');
+    now = 60_000;
+    expect(await one.subjectKey('acc', 'usr')).toBeUndefined();
+    expect(await one.subjectKey('acc', 'kept')).toBeDefined();
+    await other.destroyAccount('acc');
+    now = 120_000;
+    expect(await one.subjectKey('acc', 'kept')).toBeUndefined();
+    expect(await one.accountKey('acc')).toBeUndefined();
+  });
+
+  it('does not keep a key whose load began before it was destroyed and ended after', async () => {
+    const { store } = sharedStore();
+    await ring(store).subjectKey('acc', 'usr');
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const slow = {
+      ...store,
+      async get(id: KeyId) {
+        const found = await store.get(id);
+        if (id.subject !== undefined) {
+          asked.resolve();
+          await answer.promise;
+        }
+        return found;
+      },
+    };
+    const one = ring(slow);
+    const loading = one.subjectKey('acc', 'usr');
+    await asked.promise;
+    await one.destroySubject('acc', 'usr');
+    answer.resolve();
+    await loading;
+    expect(await one.subjectKey('acc', 'usr')).toBeUndefined();
+  });
+
+  it('asks again after a failure instead of remembering it', async () => {
+    const { store } = sharedStore();
+    let fail = true;
+    const one = ring({
+      ...store,
+      get: async (id) => {
+        if (fail) throw new Error('unreachable');
+        return store.get(id);
+      },
+    });
+    await expect(one.accountKey('acc')).rejects.toThrow('unreachable');
+    fail = false;
+    expect(await one.accountKey('acc')).toHaveLength(32);
+  });
+
+  it('refuses a wrapped key put in the place of another', async () => {
+    const { store, keys } = sharedStore();
+    await ring(store).subjectKey('acc', 'usr_1');
+    await ring(store).accountKey('other');
+    keys.set('acc/usr_2', keys.get('acc/usr_1') ?? { destroyed: true });
+    keys.set('third/', keys.get('other/') ?? { destroyed: true });
+    await expect(ring(store).subjectKey('acc', 'usr_2')).rejects.toThrow();
+    await expect(ring(store).accountKey('third')).rejects.toThrow();
+  });
+});
+
+describe('sealed bytes', () => {
+  it('open only unchanged, under their key and in their context', () => {
+    const bytes = Uint8Array.from([1, 2, 3]);
+    const sealed = sealBytes(master, bytes, 'here');
+    expect(openBytes(master, sealed, 'here')).toEqual(bytes);
+    expect(() => openBytes(master, sealed, 'there')).toThrow();
+    expect(() => openBytes(new Uint8Array(32), sealed, 'here')).toThrow();
+    for (let i = 0; i < sealed.length; i++) {
+      expect(() =>
+        openBytes(
+          master,
+          sealed.map((byte, at) => (at === i ? byte ^ 1 : byte)),
+          'here',
+        ),
+      ).toThrow();
+    }
+    expect(() => openBytes(master, sealed.subarray(0, 20), 'here')).toThrow();
+    expect(sealBytes(master, bytes, 'here')).not.toEqual(sealed);
+  });
+});
