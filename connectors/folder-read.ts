@@ -56,7 +56,8 @@ export async function openPinned(parents: Parents, entry: SourceEntry): Promise<
   try {
     const stat = await file.stat({ bigint: true });
     if (!stat.isFile() || revisionOf(stat) !== entry.revision) throw changed();
-    await untilTick(stat.ctimeNs);
+    const rest = restOfTick(stat.ctimeNs, Date.now());
+    if (rest > 0) await wait(rest);
     return file;
   } catch (error) {
     await file.close();
@@ -96,13 +97,14 @@ async function mustBe(file: FileHandle, entry: SourceEntry): Promise<void> {
 }
 
 /**
- * File systems stamp changes with a clock that ticks every few milliseconds (some: every two seconds, with no fraction). Two writes
- * in one tick look like one, so reading starts once the tick of the last change is over: any later write is then seen.
+ * Milliseconds until a change would get another time than the last one got. File systems stamp changes with a clock that ticks every
+ * few milliseconds (some: every two seconds, with no fraction). Two writes in one tick look like one, so reading starts once the tick
+ * of the last change is over: any later write is then seen.
  */
-async function untilTick(ctimeNs: bigint): Promise<void> {
-  const tickMs = ctimeNs % 1_000_000_000n === 0n ? 2_000 : 20;
-  const age = Date.now() - Number(ctimeNs / 1_000_000n);
-  if (age >= 0 && age < tickMs) await wait(tickMs - age);
+export function restOfTick(ctimeNs: bigint, now: number): number {
+  const tick = ctimeNs % 1_000_000_000n === 0n ? 2_000 : 20;
+  const age = now - Number(ctimeNs / 1_000_000n);
+  return age >= 0 && age < tick ? tick - age : 0;
 }
 
 function changed(): SourceProblem {

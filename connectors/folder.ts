@@ -188,7 +188,7 @@ const answersKept = 10_000;
 
 function matcher(patterns: string[]): (key: string) => boolean {
   if (patterns.length === 0) return () => false;
-  const fresh = () => ignore({ ignoreCase: false, allowRelativePaths: true }).add(patterns);
+  const fresh = () => ignore({ ignoreCase: false }).add(patterns);
   let rules = fresh();
   let asked = 0;
   return (key) => {

@@ -1,6 +1,6 @@
 /** The content of one object, all of it from one revision, whatever happens to the connection. */
 import { Readable } from 'node:stream';
-import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { SourceEntry } from '../domain/entry.ts';
 import type { ByteRange } from '../domain/ports.ts';
 import { SourceProblem } from './connector.ts';
@@ -63,7 +63,7 @@ async function bodyOf({ link, bucket, key, entry }: ObjectToRead, at: number, en
   if (!(body instanceof Readable)) throw new SourceProblem('unreachable', 'The server sent no content.', { retryable: true });
   const total = whole ? answer.ContentLength : Number(answer.ContentRange?.match(/^bytes \d+-\d+\/(\d+)$/)?.[1]);
   const problem =
-    total !== entry.size || (etag !== '' && answer.ETag !== undefined && answer.ETag !== etag)
+    total !== entry.size || !isRevision(answer, entry.revision)
       ? changed()
       : !whole && !answer.ContentRange?.startsWith(`bytes ${at}-${end - 1}/`)
         ? new SourceProblem('unusable', 'The server does not send parts of objects as asked.')
@@ -86,4 +86,14 @@ export function revisionOf(size: number, modified: Date | undefined, etag: strin
 
 function etagOf(revision: string): string {
   return revision.split('-').slice(2).join('-');
+}
+
+/** Asked again of the answer: not every server heeds If-Match, and not every one has etags. */
+function isRevision(answer: GetObjectCommandOutput, revision: string): boolean {
+  const etag = etagOf(revision);
+  if (etag !== '' && answer.ETag !== undefined) return answer.ETag === etag;
+  // The header tells whole seconds, the listing more.
+  const listed = revision.split('-')[1] ?? '';
+  if (listed === '' || answer.LastModified === undefined) return true;
+  return Math.floor(answer.LastModified.getTime() / 1_000) === Math.floor(Number(listed) / 1_000);
 }

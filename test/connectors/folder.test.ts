@@ -23,6 +23,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ConnectorContext, SourceSession } from '../../connectors/connector.ts';
 import { folder } from '../../connectors/folder.ts';
+import { restOfTick } from '../../connectors/folder-read.ts';
 import { compareKeys, keyFromBytes, type ListItem, type SourceEntry } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import { connectorSuite, contentOf, filesOf, keyOf, problemOf } from './suite.ts';
@@ -322,15 +323,13 @@ describe('a folder as a source', () => {
     expect(read).toBeLessThan(4_000_000);
   });
 
-  test('two writes in one tick of the file system’s clock do not look like one', async () => {
-    const session = await open();
-    for (let round = 0; round < 20; round++) {
-      await writeFile(at('file'), 'one!');
-      const entry = await file(session, 'file');
-      const content = await contentOf(session, entry).catch(() => undefined);
-      await writeFile(at('file'), 'two!');
-      if (content !== undefined) expect((await file(session, 'file')).revision).not.toBe(entry.revision);
-    }
+  test('reading waits for the tick of the last change to be over, and no longer', () => {
+    const second = 1_800_000_000_000;
+    const fine = BigInt(second) * 1_000_000n + 123_456_789n;
+    expect([0, 15, 19, 20, 9_000].map((age) => restOfTick(fine, second + 123 + age))).toEqual([20, 5, 1, 0, 0]);
+    const coarse = BigInt(second) * 1_000_000n;
+    expect([0, 1_500, 2_000].map((age) => restOfTick(coarse, second + age))).toEqual([2_000, 500, 0]);
+    expect(restOfTick(fine, second - 60_000)).toBe(0);
   });
 
   test('a tree deeper than a path may be long is listed and read, holding few handles', async () => {

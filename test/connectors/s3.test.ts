@@ -1,3 +1,5 @@
+import dns from 'node:dns';
+import { syncBuiltinESMExports } from 'node:module';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { SourceSession } from '../../connectors/connector.ts';
@@ -164,6 +166,46 @@ describe('a bucket as a source', () => {
     }
   });
 
+  test('without etags, size and time tell revisions apart', async () => {
+    server.put('file', 'one!');
+    const stored = server.objects.get('file');
+    const session = await open();
+    for (const [other, age] of [
+      ['longer', 0],
+      ['two!', 5_000],
+    ] as const) {
+      if (stored) server.objects.set('file', { ...stored, etag: '' });
+      const entry = await onlyFile(session);
+      expect((await contentOf(session, entry)).toString()).toBe('one!');
+      if (stored)
+        server.objects.set('file', { ...stored, etag: '', body: Buffer.from(other), modified: new Date(stored.modified.getTime() + age) });
+      expect((await problemOf(contentOf(session, entry))).code).toBe('changed');
+    }
+  });
+
+  test('an endpoint whose name comes to mean a private address is not reached', async () => {
+    const session = async (allowHosts: string[]) => {
+      const endpoint = `http://rebound.example:${server.host.split(':')[1]}`;
+      const opened = await openS3({ bucket: server.bucket, endpoint }, server.credentials, { allowHosts }, usualPatience);
+      sessions.push(opened);
+      return opened;
+    };
+    vi.spyOn(dns, 'lookup').mockImplementation(((_name: string, options: { all?: boolean }, done: (...found: unknown[]) => void) =>
+      options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)) as never);
+    syncBuiltinESMExports();
+    try {
+      expect(await problemOf((await session([])).check())).toMatchObject({
+        code: 'forbidden',
+        message: expect.stringContaining('LISTBACKUP_ALLOW_HOSTS'),
+      });
+      expect(server.requests).toEqual([]);
+      await (await session(['rebound.example'])).check();
+    } finally {
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+    }
+  });
+
   test('a body that always breaks off is given up', async () => {
     server.put('big', Buffer.alloc(1_000_000, 'x'));
     const session = await open();
@@ -173,11 +215,14 @@ describe('a bucket as a source', () => {
     expect(gets().length).toBe(5);
   });
 
-  test('what answers but is no S3 server is not an empty bucket', async () => {
-    server.misbehave = () => ({ raw: { status: 200, body: '<!doctype html><html><body>Welcome</body></html>' } });
-    const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));
-    expect(['unusable', 'unreachable']).toContain(problem.code);
-  });
+  test.each(['<!doctype html><html><body>Welcome</body></html>', '<rss version="2.0"><channel/></rss>', ''])(
+    'what answers but is no S3 server is not an empty bucket: %s',
+    async (body) => {
+      server.misbehave = () => ({ raw: { status: 200, body } });
+      const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));
+      expect(['unusable', 'unreachable']).toContain(problem.code);
+    },
+  );
 
   test('a server that lists in another order is refused, within a page and between two', async () => {
     for (const key of ['a', 'B', 'c', 'D']) server.put(key, key);

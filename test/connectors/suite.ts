@@ -189,7 +189,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       await source.put('changes', 'two!');
       await source.remove('vanishes');
       await source.remove('in/vanishes');
-      expect(await problemOf(contentOf(session, changes))).toMatchObject({ code: 'changed', retryable: true });
+      expect(await problemOf(session.read(changes))).toMatchObject({ code: 'changed', retryable: true });
       expect(await problemOf(contentOf(session, changes, { offset: 1, length: 2 }))).toMatchObject({ code: 'changed', retryable: true });
       expect(await problemOf(contentOf(session, vanishes))).toMatchObject({ code: 'vanished', retryable: false });
       expect(await problemOf(contentOf(session, inVanishes))).toMatchObject({ code: 'vanished', retryable: false });
