@@ -1,0 +1,90 @@
+/**
+ * Bytes that an earlier version wrote must open for ever, and today's must be the same. A new format gets new vectors beside these
+ * (golden.json: made once, by the values of `made` below, and then never touched). Lengths of compressed slots are zstd's, which
+ * comes with the pinned Node; should a newer one compress otherwise, what counts is that the old bytes open.
+ */
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { makeId } from '../../domain/ids.ts';
+import { readPackIndex } from '../../vault/chunk-index.ts';
+import { chunk, gearTable } from '../../vault/chunker.ts';
+import { decodeEntries, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';
+import { fileId, parseFileId } from '../../vault/file-id.ts';
+import { writeManifest } from '../../vault/manifest.ts';
+import { packBlobKey } from '../../vault/pack.ts';
+import { decodePart } from '../../vault/part.ts';
+import { readFile } from '../../vault/read-file.ts';
+import { entries, openManifest } from '../../vault/reader.ts';
+import { openBytes, sealBytes } from '../../vault/sealed.ts';
+import { manifestBlobKey } from '../../vault/segment.ts';
+import { openWriter } from '../../vault/writer.ts';
+import golden from './golden.json' with { type: 'json' };
+import { account, changesOf, collect, found, gather, keys, memoryVault, noise, sliced } from './vault-fixture.ts';
+
+const text = new TextEncoder().encode('a line that compresses well\n'.repeat(40));
+const locator = { jobId: makeId('job', noise(16, 'job')), sourceId: makeId('source', noise(16, 'source')), key: 'é/\udcff' };
+
+async function made() {
+  const vault = memoryVault('golden');
+  const writer = openWriter(vault);
+  const raw = await writer.store(sliced(noise(600_000, 'golden')));
+  const small = [await writer.store(sliced(text)), await writer.store(sliced(noise(50, 'small')))];
+  const { packs } = await writer.finish();
+  const listed: ManifestEntry[] = [raw, ...small].map(({ size, sha256, chunks }, n) => ({
+    ...found(`file-${n}\udc80`),
+    size,
+    sha256,
+    chunks,
+    version: 1,
+  }));
+  const changes = changesOf(listed.map((put) => ({ put })));
+  const { manifest } = await writeManifest({ ...vault, runId: 'run_1', at: '2026-02-01T00:00:00.000Z', changes });
+  return { vault, pack: packs[0] ?? '', raw, small, listed, manifest };
+}
+
+const base64 = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('base64');
+const bytesOf = (text64: string) => new Uint8Array(Buffer.from(text64, 'base64'));
+
+describe('the formats', () => {
+  it('cut, name and encode as they always did', async () => {
+    const { vault, raw, listed, pack } = await made();
+    const pieces = await collect(chunk(sliced(noise(12 * 1024 * 1024, 'golden')), gearTable(keys.gear)));
+    expect(pieces.map((piece) => piece.length)).toEqual(golden.borders);
+    expect(pack).toBe(golden.pack);
+    expect(raw.chunks).toEqual(golden.rawChunks);
+    const slot = vault.blobs.stored.get(packBlobKey(account, pack))?.subarray(0, raw.chunks[0]?.slotLength);
+    expect(
+      createHash('sha256')
+        .update(slot ?? '')
+        .digest('hex'),
+    ).toBe(golden.rawSlotHash);
+    expect(base64(encodeEntries(listed))).toBe(golden.entries);
+    expect(base64(sealBytes(keys, 'golden', noise(40, 'sealed')))).toBe(golden.sealed);
+    expect(fileId(keys, locator)).toBe(golden.fileId);
+  });
+
+  it('put the index of a pack where it always was', async () => {
+    const { vault } = await made();
+    expect([...vault.records.stored.values()].sort((a, b) => (a.sk < b.sk ? -1 : 1))).toEqual(golden.records);
+  });
+
+  it('open what was written before', async () => {
+    const { vault, listed } = await made();
+    // The raw slot is 600 kB of noise: only what follows it is kept in the vectors.
+    const [first] = golden.rawChunks;
+    const whole = vault.blobs.stored.get(packBlobKey(account, golden.pack));
+    const old = Buffer.concat([whole?.subarray(0, first?.slotLength) ?? new Uint8Array(), bytesOf(golden.packTail)]);
+    const before = memoryVault('other');
+    before.blobs.stored.set(packBlobKey(account, golden.pack), old);
+    before.blobs.stored.set(manifestBlobKey(account, golden.manifest.id), bytesOf(golden.manifestBlob));
+    const opened = await collect(entries(before, await openManifest(before, golden.manifest)));
+    expect(opened).toEqual(listed);
+    const contents = [noise(600_000, 'golden'), text, noise(50, 'small')];
+    for (const [n, entry] of opened.entries()) expect((await gather(readFile(before, entry))).equals(contents[n] ?? text)).toBe(true);
+    expect([...(await readPackIndex(before, golden.pack)).keys()].sort()).toEqual(golden.records.map((record) => record.sk));
+    expect(decodeEntries(bytesOf(golden.entries))).toEqual(listed);
+    expect(base64(openBytes(keys, 'golden', bytesOf(golden.sealed)))).toBe(base64(noise(40, 'sealed')));
+    expect(decodePart(keys, account, 'run_1', 3, bytesOf(golden.part)).entries).toEqual(listed);
+    expect(parseFileId(keys, golden.fileId)).toEqual(locator);
+  });
+});
