@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 
 /** The page's own policy, the one exception to the API's. Its styles are set by script, so they cannot be named by hash. */
 function pagePolicy(html: string): string {
-  const inline = [...html.matchAll(/<script[^>]*>([\s\S]+?)<\/script>/g)].map(([, code]) =>
+  const inline = [...html.matchAll(/<script(?![^>]*\ssrc=)[^>]*>([\s\S]*?)<\/script>/g)].map(([, code]) =>
     createHash('sha256')
       .update(code ?? '')
       .digest('base64'),

@@ -15,7 +15,7 @@ const limit = z
   .refine((count) => count <= 200, 'Give a whole number from 1 to 200.')
   .optional()
   .transform((count) => count ?? 50)
-  .meta({ description: 'How many items at most.', type: 'integer', minimum: 1, maximum: 200, default: 50 });
+  .meta({ description: 'How many items at most; 50 unless told.', type: 'integer', minimum: 1, maximum: 200 });
 
 /** The query of a list with its own filters besides `limit` and `cursor`. */
 export function listQuery<Filters extends z.ZodRawShape>(filters: Filters) {

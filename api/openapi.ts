@@ -66,8 +66,9 @@ export async function describeApi(app: FastifyInstance, definitions: readonly Ro
           if (definition) addConventions(operation, definition);
         }
       }
-      dropUnused(described);
-      return described as ReturnType<typeof jsonSchemaTransformObject>;
+      const plain = withoutCycles(described);
+      dropUnused(plain);
+      return plain as ReturnType<typeof jsonSchemaTransformObject>;
     },
   });
 
@@ -115,6 +116,15 @@ function answerHeaders({ method, list, public: open }: RouteDefinition, status: 
   };
 }
 
+/** The schema of any JSON (`z.json()`) refers to itself under names that are not in the document: any JSON is the schema `{}`. */
+function withoutCycles(document: Document): Document {
+  const named = Object.keys(document.components?.schemas ?? {}).filter((name) => !name.startsWith('__'));
+  const known = new Set(named.map((name) => `#/components/schemas/${name}`));
+  return JSON.parse(JSON.stringify(document), (_key, value: { $ref?: unknown } | null) =>
+    typeof value?.$ref === 'string' && !known.has(value.$ref) ? {} : value,
+  );
+}
+
 /** Each schema with a name is put in for input and for output; most are used for one of them. */
 function dropUnused(document: Document): void {
   const { schemas = {} } = document.components ?? {};
@@ -144,8 +154,7 @@ function headersOf({ method, reads, list, credentials, public: open }: RouteDefi
     headers.push(header('Idempotency-Key', credentials ? anew : stored, { maxLength: 255 }));
   }
   if (method === 'PUT' || method === 'DELETE') headers.push(header('If-Match', 'The ETag of what you read: 412 if it was changed since.'));
-  if (method === 'GET' && reads)
-    headers.push(header('Consistency-Token', 'Of an earlier answer to a write: the answer includes that write.'));
+  if (reads) headers.push(header('Consistency-Token', 'Of an earlier answer to a write: the answer includes that write.'));
   if (method === 'GET' && !list && !open) headers.push(header('If-None-Match', 'The ETag of what you have: 304 if it is still that.'));
   return headers;
 }

@@ -1,0 +1,119 @@
+import { expect, test } from 'vitest';
+import * as z from 'zod';
+import { consistencyToken, type Written } from '../../api/consistency.ts';
+import { created, listRoute, ok, type RouteModule, route } from '../../api/route.ts';
+import { ada, as, bob, testApi } from '../support/api.ts';
+
+const described = { summary: 'For tests', tags: ['test'] as [string] };
+const answers = { 200: z.object({ ok: z.boolean() }) };
+const stream = 'acc_ada/source/src_1';
+const tools: RouteModule = [
+  route({
+    ...described,
+    method: 'POST',
+    url: '/sources',
+    answers: { 201: z.object({}) },
+    handler: async () => created('/sources/1', {}, { written: { stream, version: 3 } }),
+  }),
+  route({
+    ...described,
+    method: 'GET',
+    url: '/sources/{id}',
+    params: z.strictObject({ id: z.string() }),
+    reads: ['sources'],
+    answers,
+    handler: async () => ok({ ok: true }),
+  }),
+  listRoute({
+    ...described,
+    url: '/sources',
+    reads: ['sources', 'overview'],
+    item: z.object({}),
+    handler: async () => ({ items: [], next: null }),
+  }),
+  route({ ...described, method: 'GET', url: '/clock', answers, handler: async () => ok({ ok: true }) }),
+];
+const followers = [
+  { name: 'sources', streams: ['source'] },
+  { name: 'overview', streams: ['source', 'job'] },
+];
+
+async function caller(person = ada) {
+  const slept: number[] = [];
+  const asleep = { meanwhile: async () => {} };
+  const sleep = async (milliseconds: number) => {
+    slept.push(milliseconds);
+    api.machine.clock.now += milliseconds;
+    await asleep.meanwhile();
+  };
+  const api = await testApi({ routes: [tools], followers, sleep });
+  const call = await as(api, person);
+  const get = (url: string, token: string) => call({ url, headers: { 'consistency-token': token } });
+  /** Brings a read model up to that version. */
+  const project = async (projection: string, version: number, of = stream) => {
+    for (let v = (await api.machine.rows.cursor(projection, of)) + 1; v <= version; v++)
+      await api.machine.rows.apply(projection, of, v, []);
+  };
+  const token = (...written: Written[]) => consistencyToken(api.machine, written);
+  return { ...api, call, get, slept, asleep, project, token };
+}
+
+test('a read that brings the token of a write sees it: it waits until the read model is there', async () => {
+  const { call, get, slept, asleep, project } = await caller();
+  const token = String((await call({ method: 'POST', url: '/sources' })).headers['consistency-token']);
+  expect(Buffer.from(token, 'base64url').toString('latin1')).toContain(stream);
+  await project('sources', 2);
+  asleep.meanwhile = async () => {
+    if (slept.length === 4) await project('sources', 3);
+  };
+  const answer = await get('/sources/1', token);
+  expect(answer.statusCode).toBe(200);
+  expect(slept).toEqual([10, 20, 40, 80]);
+  expect((await get('/sources/1', token)).statusCode).toBe(200);
+  expect(slept).toHaveLength(4);
+});
+
+test('a read model that does not come is 503 after two seconds, and asks to come back', async () => {
+  const { get, slept, project, token } = await caller();
+  await project('sources', 3);
+  const answer = await get('/sources', await token({ stream, version: 3 }));
+  expect([answer.statusCode, answer.json().code, answer.headers['retry-after']]).toEqual([503, 'unavailable', '1']);
+  const waited = slept.reduce((sum, pause) => sum + pause, 0);
+  expect(waited).toBeGreaterThanOrEqual(2000);
+  expect(waited).toBeLessThan(2300);
+});
+
+test('it waits only for writes that a read model of the route follows', async () => {
+  const { get, slept, project, token } = await caller();
+  await project('sources', 1);
+  const job = { stream: 'acc_ada/job/job_1', version: 9 };
+  expect((await get('/sources/1', await token(job))).statusCode).toBe(200);
+  expect((await get('/clock', await token({ stream, version: 9 }))).statusCode).toBe(200);
+  expect((await get('/sources/1', `${await token({ stream, version: 1 })}, ${await token(job)}`)).statusCode).toBe(200);
+  expect(slept).toEqual([]);
+  expect((await get('/sources', await token({ stream, version: 1 }, job))).statusCode).toBe(503);
+});
+
+test('a token of another account, of nobody, or changed in any place is refused', async () => {
+  const { call, get, token } = await caller();
+  const good = await token({ stream, version: 1 });
+  const bad = [
+    '',
+    'x',
+    `${good}A`,
+    good.slice(1),
+    `${good},`,
+    `${good},${good.slice(0, -1)}`,
+    Array(21).fill(good).join(','),
+    'A'.repeat(4000),
+  ];
+  for (let at = 0; at < good.length; at++) bad.push(good.slice(0, at) + (good[at] === 'A' ? 'B' : 'A') + good.slice(at + 1));
+  bad.push(Buffer.from(JSON.stringify([[stream, 1]])).toString('base64url'), await token({ stream: 'acc_bob/source/src_1', version: 1 }));
+  for (const one of bad) {
+    const answer = await get('/sources/1', one);
+    expect([one, answer.statusCode, answer.json().errors?.[0]?.path]).toEqual([one, 400, 'Consistency-Token']);
+  }
+  expect((await call({ url: '/sources/1' })).statusCode).toBe(200);
+  const asBob = await caller(bob);
+  expect((await asBob.get('/sources/1', await asBob.token({ stream, version: 1 }))).statusCode).toBe(400);
+});

@@ -1,0 +1,243 @@
+import { expect, test } from 'vitest';
+import * as z from 'zod';
+import { created, type RouteModule, route } from '../../api/route.ts';
+import { Problem } from '../../domain/errors.ts';
+import type { JsonObject } from '../../domain/ports.ts';
+import { ada, appOver, as, bob, testApi } from '../support/api.ts';
+
+const body = z.strictObject({ name: z.string(), size: z.int().optional(), refuse: z.string().optional() });
+
+/** A thing that is made at each run of the handler, and what the handler was told. */
+function workshop() {
+  const made: { name: string; commandId: string }[] = [];
+  /** Resolved by the test to let the handler go on. */
+  const gate = { hold: undefined as Promise<void> | undefined, entered: () => {} };
+  const make = (url: `/${string}`, more: { public?: boolean; credentials?: boolean } = {}) =>
+    route({
+      ...more,
+      method: 'POST',
+      url,
+      summary: 'Makes a thing',
+      tags: ['test'],
+      body,
+      query: z.strictObject({ q: z.string().optional() }),
+      answers: { 201: z.object({ n: z.int(), name: z.string(), filler: z.string() }) },
+      handler: async ({ body: { name, size = 0, refuse }, command }) => {
+        made.push({ name, commandId: command.commandId });
+        gate.entered();
+        await gate.hold;
+        if (refuse === 'bug') throw new Error('a bug');
+        if (refuse) throw new Problem(refuse as 'conflict', 'No.', { extra: { made: made.length } });
+        const filler = Array.from({ length: size }, () => Math.random().toString(36).slice(2)).join('');
+        return created(
+          `/things/${made.length}`,
+          { n: made.length, name, filler },
+          { written: { stream: `acc_ada/thing/${made.length}`, version: 1 } },
+        );
+      },
+    });
+  const routes: RouteModule = [
+    make('/things'),
+    make('/things/{id}/parts'),
+    make('/open', { public: true }),
+    make('/tokens', { credentials: true }),
+  ];
+  return { routes: [routes], made, gate };
+}
+
+async function caller() {
+  const { routes, made, gate } = workshop();
+  const api = await testApi({ routes });
+  const call = await as(api);
+  const post = (payload: JsonObject, key?: string, url = '/things') =>
+    call({ method: 'POST', url, payload, headers: key === undefined ? {} : { 'idempotency-key': key } });
+  return { ...api, routes, made, gate, call, post };
+}
+
+test('a replay gets the very answer of the first request, and nothing is done twice', async () => {
+  const { post, made } = await caller();
+  const first = await post({ name: 'é 🎉' }, 'k');
+  const again = await post({ name: 'é 🎉' }, 'k');
+  expect(first.statusCode).toBe(201);
+  expect([again.statusCode, again.body]).toEqual([201, first.body]);
+  for (const header of ['location', 'consistency-token', 'content-type'])
+    expect([header, again.headers[header]]).toEqual([header, first.headers[header]]);
+  expect([first.headers['idempotent-replayed'], again.headers['idempotent-replayed']]).toEqual([undefined, 'true']);
+  expect(made).toHaveLength(1);
+  await post({ name: 'é 🎉' });
+  await post({ name: 'é 🎉' }, 'k2');
+  expect(made).toHaveLength(3);
+});
+
+test('the same input written otherwise is a replay, other input is refused', async () => {
+  const { call, post, made } = await caller();
+  await post({ name: 'a', size: 0 }, 'k');
+  const raw = (payload: string) =>
+    call({ method: 'POST', url: '/things', headers: { 'idempotency-key': 'k', 'content-type': 'application/json' }, payload });
+  expect((await raw('{ "size": 0,\n "name": "\\u0061" }')).statusCode).toBe(201);
+  expect(made).toHaveLength(1);
+  for (const answer of [
+    await post({ name: 'b' }, 'k'),
+    await post({ name: 'a' }, 'k'),
+    await post({ name: 'a', size: 0 }, 'k', '/things?q=1'),
+  ]) {
+    expect([answer.statusCode, answer.json().code]).toEqual([422, 'idempotency-mismatch']);
+  }
+  expect(made).toHaveLength(1);
+});
+
+test('keys belong to a caller and an address', async () => {
+  const { app, machine, post, made } = await caller();
+  await post({ name: 'a' }, 'k');
+  const asBob = await as({ app, machine }, bob);
+  const asAdasColleague = await as({ app, machine }, { ...ada, userId: 'usr_colleague' });
+  const request = { method: 'POST', url: '/things', payload: { name: 'a' }, headers: { 'idempotency-key': 'k' } } as const;
+  for (const call of [asBob, asAdasColleague]) expect((await call(request)).headers['idempotent-replayed']).toBeUndefined();
+  await post({ name: 'a' }, 'k', '/things/1/parts');
+  await post({ name: 'a' }, 'k', '/things/2/parts');
+  expect(made).toHaveLength(5);
+  expect(new Set(made.map(({ commandId }) => commandId)).size).toBe(5);
+});
+
+test('of twins at the same time one works and the others are told to wait, in other processes too', async () => {
+  const { app, machine, made, gate, routes, post } = await caller();
+  const second = await as({ app: await appOver(machine, { routes }), machine });
+  const entered = new Promise<void>((resolve) => {
+    gate.entered = resolve;
+  });
+  let open = () => {};
+  gate.hold = new Promise((resolve) => {
+    open = resolve;
+  });
+  const first = post({ name: 'a' }, 'k');
+  await entered;
+  const request = { method: 'POST', url: '/things', payload: { name: 'a' }, headers: { 'idempotency-key': 'k' } } as const;
+  const twins = await Promise.all([...Array.from({ length: 10 }, () => post({ name: 'a' }, 'k')), second({ ...request })]);
+  // another person's credential, the same caller: the key is theirs whichever token they use
+  twins.push(await (await as({ app, machine }))({ ...request }));
+  for (const twin of twins)
+    expect([twin.statusCode, twin.json().code, twin.headers['retry-after']]).toEqual([409, 'idempotency-in-progress', '1']);
+  expect((await post({ name: 'b' }, 'k')).json().code).toBe('idempotency-mismatch');
+  open();
+  expect((await first).statusCode).toBe(201);
+  expect((await post({ name: 'a' }, 'k')).body).toBe((await first).body);
+  expect(made).toHaveLength(1);
+});
+
+test('of 50 at once exactly one works', async () => {
+  const { post, made } = await caller();
+  const answers = await Promise.all(Array.from({ length: 50 }, () => post({ name: 'a' }, 'k')));
+  expect(made).toHaveLength(1);
+  expect(answers.filter(({ statusCode }) => statusCode === 201).length).toBeGreaterThan(0);
+  expect(answers.every(({ statusCode }) => statusCode === 201 || statusCode === 409)).toBe(true);
+});
+
+test('a request that died is taken up by a repeat, under the same command id', async () => {
+  const { machine, post, made, gate } = await caller();
+  const entered = new Promise<void>((resolve) => {
+    gate.entered = resolve;
+  });
+  let open = () => {};
+  gate.hold = new Promise((resolve) => {
+    open = resolve;
+  });
+  const dead = post({ name: 'a' }, 'k');
+  await entered;
+  gate.hold = undefined;
+  machine.clock.now += 60_000;
+  expect((await post({ name: 'a' }, 'k')).statusCode).toBe(409);
+  machine.clock.now += 1;
+  const healed = await post({ name: 'a' }, 'k');
+  expect([healed.statusCode, healed.json().n]).toEqual([201, 2]);
+  expect(new Set(made.map(({ commandId }) => commandId)).size).toBe(1);
+  // it was only slow after all: its own caller gets its answer, everybody else the one that was stored
+  open();
+  expect((await dead).statusCode).toBe(201);
+  expect((await post({ name: 'a' }, 'k')).body).toBe(healed.body);
+});
+
+test('a refusal is an answer too; a failure, or a refusal of the moment, is not', async () => {
+  const { post } = await caller();
+  for (const [refuse, status, stored] of [
+    ['not-found', 404, true],
+    ['run-open', 409, true],
+    ['not-available', 422, true],
+    ['conflict', 409, false],
+    ['rate-limited', 429, false],
+    ['unavailable', 503, false],
+    ['bug', 500, false],
+  ] as const) {
+    const [first, again] = [await post({ name: 'a', refuse }, `k ${refuse}`), await post({ name: 'a', refuse }, `k ${refuse}`)];
+    expect([refuse, first.statusCode, again.statusCode]).toEqual([refuse, status, status]);
+    expect(again.headers['content-type']).toBe('application/problem+json; charset=utf-8');
+    expect([refuse, again.headers['idempotent-replayed'] === 'true', again.body === first.body]).toEqual([refuse, stored, stored]);
+  }
+  expect((await post({ nobody: 1 }, 'k')).statusCode).toBe(400);
+  expect((await post({ name: 'a' }, 'k')).statusCode).toBe(201);
+});
+
+test('answers are kept for a day, sealed, however large', async () => {
+  const { machine, post } = await caller();
+  const written: string[] = [];
+  const { putMany } = machine.records;
+  machine.records.putMany = (records) => {
+    written.push(JSON.stringify(records));
+    return putMany(records);
+  };
+  const large = await post({ name: 'secret name', size: 80_000 }, 'k');
+  expect(large.body.length).toBeGreaterThan(800_000);
+  expect(JSON.parse(written[0] ?? '[]').length).toBeGreaterThan(1);
+  expect(written.join()).not.toContain('secret name');
+  machine.clock.now += 24 * 60 * 60 * 1000;
+  // a day later the token has expired, the key has not
+  const call = await as({ app: (await testApiOf(machine)).app, machine });
+  const again = await call({
+    method: 'POST',
+    url: '/things',
+    payload: { name: 'secret name', size: 80_000 },
+    headers: { 'idempotency-key': 'k' },
+  });
+  expect(again.body === large.body).toBe(true);
+  machine.clock.now += 60 * 60 * 1000;
+  const later = await as({ app: (await testApiOf(machine)).app, machine });
+  const anew = await later({
+    method: 'POST',
+    url: '/things',
+    payload: { name: 'secret name', size: 80_000 },
+    headers: { 'idempotency-key': 'k' },
+  });
+  expect(anew.headers['idempotent-replayed']).toBeUndefined();
+});
+
+async function testApiOf(machine: Parameters<typeof appOver>[0]) {
+  return { app: await appOver(machine, { routes: workshop().routes }) };
+}
+
+test('where answers carry credentials each is made anew, under the same command id', async () => {
+  const { post, made } = await caller();
+  const [first, again] = [await post({ name: 'a' }, 'k', '/tokens'), await post({ name: 'a' }, 'k', '/tokens')];
+  expect([first.json().n, again.json().n]).toEqual([1, 2]);
+  expect(made[0]?.commandId).toBe(made[1]?.commandId);
+  expect(made[0]?.commandId).toMatch(/^[0-9a-f]{64}$/);
+});
+
+test('before anybody is known a key belongs to the route, whatever address it comes from', async () => {
+  const { app } = await caller();
+  const post = (name: string, remoteAddress: string) =>
+    app.inject({ method: 'POST', url: '/open', payload: { name }, headers: { 'idempotency-key': 'k' }, remoteAddress });
+  const first = await post('a', '192.0.2.1');
+  expect((await post('a', '198.51.100.1')).body).toBe(first.body);
+  expect((await post('b', '192.0.2.1')).json().code).toBe('idempotency-mismatch');
+});
+
+test('a key is 1 to 255 printable characters; elsewhere than on a POST it means nothing', async () => {
+  const { post, call, app } = await caller();
+  for (const key of ['', 'k'.repeat(256), 'tab\there', 'é', '\u007f']) {
+    expect([key, (await post({ name: 'a' }, key)).json().errors?.[0]?.path]).toEqual([key, 'Idempotency-Key']);
+  }
+  for (const key of ['k'.repeat(255), ' ~!"#,;', '0']) expect((await post({ name: 'a' }, key)).statusCode).toBe(201);
+  expect((await call({ url: '/things', headers: { 'idempotency-key': '' } })).statusCode).toBe(405);
+  expect(
+    (await app.inject({ method: 'POST', url: '/things', payload: { name: 'a' }, headers: { 'idempotency-key': '' } })).statusCode,
+  ).toBe(401);
+});

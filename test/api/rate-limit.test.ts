@@ -1,0 +1,115 @@
+import { expect, test } from 'vitest';
+import * as z from 'zod';
+import { ok, route } from '../../api/route.ts';
+import { auth } from '../../api/routes/auth.ts';
+import { health } from '../../api/routes/health.ts';
+import { ada, appOver, as, bob, testApi } from '../support/api.ts';
+
+const mine = route({
+  method: 'GET',
+  url: '/mine',
+  summary: 'Mine',
+  tags: ['test'],
+  answers: { 200: z.object({}) },
+  handler: async () => ok({}),
+});
+const routes = [health, auth, [mine]];
+const minute = 60_000;
+
+async function statuses(times: number, call: () => Promise<{ statusCode: number }>) {
+  const answers = await Promise.all(Array.from({ length: times }, call));
+  return {
+    passed: answers.filter(({ statusCode }) => statusCode !== 429).length,
+    limited: answers.filter(({ statusCode }) => statusCode === 429).length,
+  };
+}
+
+test('an address gets 60 tries a minute on /auth, then 429 until the minute is over', async () => {
+  const { app, machine } = await testApi({ routes, rateScale: 1 });
+  machine.clock.now += 15_000;
+  const refresh = (remoteAddress = '192.0.2.1') =>
+    app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' }, remoteAddress });
+  const first = await refresh();
+  expect(first.headers).toMatchObject({ 'ratelimit-policy': '"auth";q=60;w=60', ratelimit: '"auth";r=59;t=45' });
+  expect(await statuses(99, refresh)).toEqual({ passed: 59, limited: 40 });
+  machine.clock.now += 5_000;
+  const limited = await refresh();
+  expect(limited.json()).toMatchObject({ status: 429, code: 'rate-limited', retryAfter: 40 });
+  expect(limited.headers).toMatchObject({ 'retry-after': '40', ratelimit: '"auth";r=0;t=40' });
+  // a login counts with it, another address does not, nor what is not under /auth
+  expect((await app.inject({ method: 'POST', url: '/auth/login', payload: {}, remoteAddress: '192.0.2.1' })).statusCode).toBe(429);
+  expect((await refresh('192.0.2.2')).statusCode).toBe(401);
+  expect((await app.inject({ url: '/health', remoteAddress: '192.0.2.1' })).statusCode).toBe(200);
+  machine.clock.now += 40_000;
+  expect((await refresh()).headers.ratelimit).toBe('"auth";r=59;t=60');
+});
+
+test('an IPv6 network counts as one address, and a header does not make another', async () => {
+  const { app } = await testApi({ routes, rateScale: 1 });
+  let host = 0;
+  const refresh = () =>
+    app.inject({
+      method: 'POST',
+      url: '/auth/refresh',
+      payload: { refreshToken: 'x' },
+      remoteAddress: `2001:db8:1:2::${(++host).toString(16)}`,
+      headers: { 'x-forwarded-for': `192.0.2.${host}` },
+    });
+  expect(await statuses(100, refresh)).toEqual({ passed: 60, limited: 40 });
+});
+
+test('a credential gets its share of requests a minute, whatever others do', async () => {
+  const api = await testApi({ routes, rateScale: 0.01 });
+  const [asAda, asBob] = [await as(api, ada), await as(api, bob)];
+  const first = await asAda({ url: '/mine' });
+  expect(first.headers).toMatchObject({ 'ratelimit-policy': '"default";q=60;w=60', ratelimit: '"default";r=59;t=60' });
+  expect(await statuses(100, () => asAda({ url: '/mine' }))).toEqual({ passed: 59, limited: 41 });
+  expect((await asBob({ url: '/mine' })).headers.ratelimit).toBe('"default";r=59;t=60');
+  api.machine.clock.now += minute;
+  expect((await asAda({ url: '/mine' })).statusCode).toBe(200);
+});
+
+test('6,000 requests cost at most 100 writes, and several processes never let more through', async () => {
+  const { machine } = await testApi();
+  let writes = 0;
+  const { add } = machine.records;
+  machine.records.add = (...given) => {
+    writes += 1;
+    return add(...given);
+  };
+  const apps = [await appOver(machine, { routes, rateScale: 1 }), await appOver(machine, { routes, rateScale: 1 })];
+  const [app] = apps;
+  if (!app) throw new Error('no app');
+  const call = await as({ app, machine });
+  for (let round = 0; round < 6; round++) await statuses(100, () => call({ url: '/mine' }));
+  expect(writes).toBe(10);
+
+  writes = 0;
+  machine.clock.now += minute;
+  const { openSession } = await import('../../api/sessions.ts');
+  const { accessToken } = await openSession(machine, ada);
+  const small = [await appOver(machine, { routes, rateScale: 0.05 }), await appOver(machine, { routes, rateScale: 0.05 })];
+  let turn = 0;
+  const both = () => {
+    turn += 1;
+    return (small[turn % 2] ?? app).inject({ url: '/mine', headers: { authorization: `Bearer ${accessToken}` } });
+  };
+  expect(await statuses(400, both)).toEqual({ passed: 300, limited: 100 });
+});
+
+test('a scale of 0 turns limits and headers off; addresses do not rest in the clear', async () => {
+  const off = await testApi({ routes, rateScale: 0 });
+  const answer = await off.app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' } });
+  expect([answer.headers.ratelimit, answer.headers['ratelimit-policy']]).toEqual([undefined, undefined]);
+
+  const on = await testApi({ routes, rateScale: 1 });
+  const places: string[] = [];
+  const { add } = on.machine.records;
+  on.machine.records.add = (key, ...given) => {
+    places.push(JSON.stringify(key));
+    return add(key, ...given);
+  };
+  await on.app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' }, remoteAddress: '192.0.2.77' });
+  expect(places).toHaveLength(1);
+  expect(places.join()).not.toContain('192.0.2.77');
+});

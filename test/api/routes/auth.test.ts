@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { principalOf } from '../../../api/sessions.ts';
+import { testApi } from '../../support/api.ts';
+
+const person = { email: 'ada@example.org', password: 'correct horse battery', name: 'Ada' };
+const day = 24 * 60 * 60 * 1000;
+
+async function caller() {
+  const api = await testApi();
+  const post = (url: string, payload: object, key?: string) =>
+    api.app.inject({ method: 'POST', url, payload, headers: key === undefined ? {} : { 'idempotency-key': key } });
+  return { ...api, post };
+}
+
+test('somebody signs up, in, on and out', async () => {
+  const { machine, post } = await caller();
+  const registered = await post('/auth/register', person);
+  expect(registered.statusCode).toBe(201);
+  const login = await post('/auth/login', { email: 'Ada@Example.org', password: person.password });
+  expect(login.statusCode).toBe(200);
+  expect(login.json()).toEqual({ accessToken: expect.any(String), refreshToken: expect.any(String), expiresIn: 900, tokenType: 'Bearer' });
+  const refreshed = (await post('/auth/refresh', { refreshToken: login.json().refreshToken })).json();
+  const { account, user } = registered.json();
+  expect(await principalOf(machine, refreshed.accessToken)).toMatchObject({ account: account.id, user: user.id, role: 'owner' });
+
+  const out = await post('/auth/logout', { refreshToken: refreshed.refreshToken });
+  expect([out.statusCode, out.body]).toEqual([204, '']);
+  for (const accessToken of [login.json().accessToken, refreshed.accessToken]) {
+    await expect(principalOf(machine, accessToken)).rejects.toMatchObject({ code: 'invalid-token' });
+  }
+  expect((await post('/auth/refresh', { refreshToken: refreshed.refreshToken })).json().code).toBe('invalid-token');
+});
+
+test('signing out twice, or long after, is fine; with a token of another make it is 401', async () => {
+  const { machine, post } = await caller();
+  await post('/auth/register', person);
+  const { refreshToken, accessToken } = (await post('/auth/login', { email: person.email, password: person.password })).json();
+  expect((await post('/auth/logout', { refreshToken: accessToken })).statusCode).toBe(401);
+  expect((await post('/auth/logout', { refreshToken: 'garbage' })).statusCode).toBe(401);
+  for (let times = 0; times < 2; times++) expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(204);
+  machine.clock.now += 100 * day;
+  expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(204);
+});
+
+test('a wrong password and an unknown e-mail get the very same answer', async () => {
+  const { post } = await caller();
+  await post('/auth/register', person);
+  const wrong = await post('/auth/login', { email: person.email, password: 'wrong' });
+  const unknown = await post('/auth/login', { email: 'eve@example.org', password: 'wrong' });
+  expect([wrong.statusCode, wrong.body]).toEqual([401, unknown.body]);
+  expect(wrong.json().code).toBe('invalid-credentials');
+});
+
+test('an Idempotency-Key never brings tokens back: each sign-in and refresh is made anew', async () => {
+  const { machine, post } = await caller();
+  const written: string[] = [];
+  for (const method of ['write', 'putMany'] as const) {
+    const real = machine.records[method] as (given: unknown) => Promise<never>;
+    machine.records[method] = (given: unknown) => {
+      written.push(JSON.stringify(given));
+      return real(given);
+    };
+  }
+  await post('/auth/register', person, 'register');
+  const credentials = { email: person.email, password: person.password };
+  const [first, second] = [await post('/auth/login', credentials, 'k'), await post('/auth/login', credentials, 'k')];
+  expect(second.statusCode).toBe(200);
+  expect(second.json().refreshToken).not.toBe(first.json().refreshToken);
+  const { refreshToken } = first.json();
+  const pairs = [await post('/auth/refresh', { refreshToken }, 'r'), await post('/auth/refresh', { refreshToken }, 'r')];
+  expect(new Set(pairs.map((answer) => answer.json().refreshToken)).size).toBe(2);
+  expect(written.filter((text) => text.includes('idempotency#') && !text.includes('answer'))).not.toEqual([]);
+  for (const secret of [refreshToken, person.password, person.email, first.json().accessToken])
+    expect(written.join()).not.toContain(secret);
+});
+
+test('signing up again with the same key and body is answered as the first time', async () => {
+  const { post } = await caller();
+  const first = await post('/auth/register', person, 'sign-up');
+  const again = await post('/auth/register', person, 'sign-up');
+  expect([again.statusCode, again.json(), again.headers['idempotent-replayed']]).toEqual([201, first.json(), 'true']);
+  expect((await post('/auth/register', { ...person, name: 'Eve' }, 'sign-up')).json().code).toBe('idempotency-mismatch');
+  expect((await post('/auth/register', person)).json().code).toBe('email-taken');
+});
