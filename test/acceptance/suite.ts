@@ -1,0 +1,346 @@
+/** The main job as users live it, against nothing but the public contract. The same suite for `npm start` and for the deployed CDK app. */
+import { createHash, randomBytes } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { client, download, listFiles, newPerson, type Person, type Run, runJob, until } from './client.ts';
+import type { Target, TestBucket } from './target.ts';
+
+const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
+
+export function acceptanceSuite(name: string, open: () => Target): void {
+  describe(name, () => {
+    let target: Target;
+    let ada: Person;
+    beforeAll(async () => {
+      target = open();
+      ada = await newPerson(target.url);
+    });
+
+    describe('signing in', () => {
+      it('registers once, whatever the case of the address', async () => {
+        const body = { email: ada.email.toUpperCase(), password: 'another fine password', name: 'Eve' };
+        expect(await client(target.url).expect(409, 'POST', '/auth/register', { body })).toMatchObject({ code: 'email-taken' });
+      });
+
+      it('refuses a wrong password and an unknown address alike', async () => {
+        const wrong = { email: ada.email, password: 'not the password at all' };
+        const unknown = { email: `x${ada.email}`, password: ada.password };
+        const answers = await Promise.all([wrong, unknown].map((body) => client(target.url).call('POST', '/auth/login', { body })));
+        for (const answer of answers) expect(answer).toMatchObject({ status: 401, body: { code: 'invalid-credentials' } });
+        expect(answers[0]?.body.detail).toBe(answers[1]?.body.detail);
+      });
+
+      it('gives a new pair for a refresh token, and ends the session on logout', async () => {
+        const nobody = client(target.url);
+        const { email, password } = ada;
+        const first = await nobody.expect(200, 'POST', '/auth/login', { body: { email, password } });
+        const second = await nobody.expect(200, 'POST', '/auth/refresh', { body: { refreshToken: first.refreshToken } });
+        expect(second).toMatchObject({ tokenType: 'Bearer', expiresIn: expect.any(Number) });
+        const api = client(target.url, second.accessToken as string);
+        await api.expect(200, 'GET', '/sources');
+        await nobody.expect(204, 'POST', '/auth/logout', { body: { refreshToken: second.refreshToken } });
+        await api.expect(401, 'GET', '/sources');
+        await nobody.expect(401, 'POST', '/auth/refresh', { body: { refreshToken: second.refreshToken } });
+      });
+
+      it('answers 401 without a credential', async () => {
+        for (const path of ['/sources', '/jobs', '/runs', '/data/files', '/analytics/overview', '/activity']) {
+          await client(target.url).expect(401, 'GET', path);
+        }
+      });
+    });
+
+    describe('the main job on a bucket', () => {
+      let bucket: TestBucket;
+      let sourceId: string;
+      let jobId: string;
+      const big = randomBytes(6 * 1024 * 1024);
+      const files = new Map<string, Uint8Array | string>([
+        ['a.txt', 'first'],
+        ['docs/empty', ''],
+        ['docs/zahlen-äöü.csv', '1,2,3\n'.repeat(5000)],
+        ['docs/deep/er/still.json', '{"a":1}'],
+        ['docs/deep/er/big.bin', big],
+        ['z', 'last'],
+      ]);
+
+      it('backs up every object, with progress that never goes back', async () => {
+        bucket = await target.bucket();
+        for (const [key, body] of files) await bucket.put(key, body);
+        const { config, credentials } = bucket;
+        const source = await ada.api.expect(201, 'POST', '/sources', { body: { type: 's3', name: 'Bucket', config, credentials } });
+        expect(source).toMatchObject({ type: 's3', name: 'Bucket', status: 'connected', config });
+        expect(JSON.stringify(source)).not.toContain(credentials.secretAccessKey);
+        sourceId = source.id as string;
+        const job = await ada.api.expect(201, 'POST', '/jobs', { body: { name: 'Nightly', sourceId } });
+        expect(job).toMatchObject({ name: 'Nightly', sourceId, schedule: null, retention: null });
+        jobId = job.id as string;
+
+        const run = await runJob(ada.api, jobId);
+        expect(run).toMatchObject({ status: 'succeeded', jobId, sourceId, errors: [] });
+        const bytes = [...files.values()].reduce((sum, body) => sum + Buffer.byteLength(body), 0);
+        expect(run.progress).toMatchObject({
+          filesTotal: files.size,
+          filesDone: files.size,
+          filesFailed: 0,
+          bytesRead: bytes,
+          percent: 100,
+        });
+        expect(run.progress.bytesStored).toBeGreaterThan(big.length);
+        expect(run.cost.requests).toBeGreaterThan(0);
+        const done = run.seen.map(({ progress }) => progress.filesDone ?? 0);
+        expect(done).toEqual(done.toSorted((a, b) => a - b));
+        expect(run.seen.every(({ status }) => ['requested', 'running', 'succeeded'].includes(status))).toBe(true);
+      });
+
+      it('lists them all with size and hash, and folder by folder', async () => {
+        const all = (await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).filter(({ kind }) => kind === 'file');
+        expect(all.map(({ path, size, sha256: hash }) => [path, size, hash])).toEqual(
+          [...files]
+            .map(([path, body]) => [path, Buffer.byteLength(body), sha256(body)])
+            .sort(([a], [b]) => ((a as string) < (b as string) ? -1 : 1)),
+        );
+        const root = await listFiles(ada.api, `sourceId=${sourceId}`);
+        expect(root.map(({ path, kind }) => [path, kind])).toEqual([
+          ['a.txt', 'file'],
+          ['docs', 'folder'],
+          ['z', 'file'],
+        ]);
+        const docs = await listFiles(ada.api, `sourceId=${sourceId}&path=docs`);
+        expect(docs.map(({ name, kind }) => [name, kind])).toEqual([
+          ['deep', 'folder'],
+          ['empty', 'file'],
+          ['zahlen-äöü.csv', 'file'],
+        ]);
+        expect(await ada.api.all(`/data/files?sourceId=${sourceId}&recursive=true`, 2)).toHaveLength(all.length);
+      });
+
+      it('gives every file back byte for byte', async () => {
+        for (const file of await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)) {
+          if (file.kind !== 'file') continue;
+          const { response, bytes } = await download(ada.api, file.id);
+          expect(response.status).toBe(200);
+          expect(sha256(bytes), file.path).toBe(sha256(files.get(file.path) ?? 'not there'));
+          expect(response.headers.get('content-disposition')).toMatch(/^attachment/);
+        }
+      });
+
+      it('answers a range of a download', async () => {
+        const [file] = await listFiles(ada.api, `sourceId=${sourceId}&path=docs/deep/er/big.bin`);
+        const { response, bytes } = await download(ada.api, file?.id ?? '', { range: 'bytes=1000000-1000099' });
+        expect(response.status).toBe(206);
+        expect(response.headers.get('content-range')).toBe(`bytes 1000000-1000099/${big.length}`);
+        expect(bytes.equals(big.subarray(1_000_000, 1_000_100))).toBe(true);
+      });
+
+      it('finds nothing to do when nothing has changed', async () => {
+        const run = await runJob(ada.api, jobId);
+        expect(run).toMatchObject({
+          status: 'succeeded',
+          progress: { filesTotal: files.size, filesUnchanged: files.size, filesDone: 0, bytesRead: 0 },
+        });
+      });
+
+      it('takes what changed, came and went, and can still show how it was', async () => {
+        const before = new Date().toISOString();
+        await bucket.put('a.txt', 'second');
+        await bucket.put('docs/new', 'fresh');
+        await bucket.remove('z');
+        const run = await runJob(ada.api, jobId);
+        expect(run).toMatchObject({
+          status: 'succeeded',
+          progress: { filesDone: 2, filesDeleted: 1, filesUnchanged: files.size - 2, percent: 100 },
+        });
+
+        const now = await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`);
+        const paths = now.filter(({ kind }) => kind === 'file').map(({ path }) => path);
+        expect(paths).toContain('docs/new');
+        expect(paths).not.toContain('z');
+        const changed = now.find(({ path }) => path === 'a.txt');
+        expect(changed).toMatchObject({ sha256: sha256('second'), versions: 2 });
+        expect((await download(ada.api, changed?.id ?? '')).bytes.toString()).toBe('second');
+
+        const then = await listFiles(ada.api, `sourceId=${sourceId}&recursive=true&asOf=${before}`);
+        expect(then.map(({ path }) => path)).toContain('z');
+        expect(then.find(({ path }) => path === 'a.txt')).toMatchObject({ sha256: sha256('first') });
+      });
+
+      it('is partial when a file fails, names it with the reason, and saves the rest', async () => {
+        await bucket.put('docs/frozen', 'cannot be read', { archived: true });
+        await bucket.put('docs/other', 'can be read');
+        const run = await runJob(ada.api, jobId);
+        expect(run).toMatchObject({ status: 'partial', progress: { filesFailed: 1, filesDone: 1, percent: 100 } });
+        expect(run.errors).toEqual([{ path: 'docs/frozen', code: 'archived', message: expect.stringMatching(/\w/) }]);
+        const paths = (await listFiles(ada.api, `sourceId=${sourceId}&path=docs`)).map(({ path }) => path);
+        expect(paths).toContain('docs/other');
+        expect(paths).not.toContain('docs/frozen');
+        await bucket.remove('docs/frozen');
+        expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded' });
+      });
+
+      it('fails with what to do when the source cannot be reached as configured, and keeps the last good backup', async () => {
+        const config = { ...bucket.config, bucket: `${bucket.config.bucket}-not-there` };
+        await ada.api.expect(200, 'PUT', `/sources/${sourceId}`, { body: { name: 'Bucket', config } });
+        const run = await runJob(ada.api, jobId);
+        expect(run.status).toBe('failed');
+        expect(run.errors[0]).toMatchObject({ path: '', code: 'source-not-found', message: expect.stringMatching(/\w/) });
+        expect(await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).not.toHaveLength(0);
+        await ada.api.expect(200, 'PUT', `/sources/${sourceId}`, { body: { name: 'Bucket', config: bucket.config } });
+        expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded' });
+      });
+
+      it('lists runs newest first, of all jobs or one', async () => {
+        const runs = (await ada.api.all('/runs')) as Run[];
+        expect(runs.map(({ status }) => status)).toEqual([
+          'succeeded',
+          'failed',
+          'succeeded',
+          'partial',
+          'succeeded',
+          'succeeded',
+          'succeeded',
+        ]);
+        expect((await ada.api.all(`/runs?jobId=${jobId}`, 3)).map(({ id }) => id)).toEqual(runs.map(({ id }) => id));
+      });
+
+      it('adds it all up', async () => {
+        const overview = await until('the numbers are there', async () => {
+          const body = await ada.api.expect(200, 'GET', '/analytics/overview');
+          return (body.runs as { total: number; failed: number }).failed === 1 ? body : undefined;
+        });
+        const live = (await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).filter(({ kind }) => kind === 'file');
+        expect(overview).toMatchObject({
+          sources: 1,
+          jobs: 1,
+          runs: { total: 7, succeeded: 5, partial: 1, failed: 1 },
+          files: live.length,
+          bytesProtected: live.reduce((sum, { size }) => sum + size, 0),
+          bytesStored: expect.any(Number),
+          lastRunAt: expect.any(String),
+        });
+      });
+
+      it('tells the whole story in the activity log, gapless, without secrets', async () => {
+        const items = await until('the ledger has the last run', async () => {
+          const all = await ada.api.all('/activity');
+          return all.filter(({ type }) => type === 'run.finished.v1').length === 7 ? all : undefined;
+        });
+        const seqs = [...new Set(items.map(({ seq }) => seq as number))];
+        expect(seqs).toEqual(seqs.map((_, index) => index + 1));
+        const types = new Set(items.map(({ type }) => type));
+        for (const type of ['user.registered.v1', 'account.opened.v1', 'session.opened.v1', 'source.connected.v1', 'job.created.v1']) {
+          expect(types).toContain(type);
+        }
+        for (const type of ['run.requested.v1', 'run.started.v1', 'run.planned.v1', 'batch.stored.v1', 'line.sealed.v1'])
+          expect(types).toContain(type);
+        const text = JSON.stringify(items);
+        expect(text).not.toContain(bucket.credentials.secretAccessKey);
+        expect(text).not.toContain(ada.password);
+        const newest = await ada.api.expect(200, 'GET', '/activity?order=desc&limit=3');
+        expect((newest.items as { id: string }[]).map(({ id }) => id)).toEqual(
+          items
+            .slice(-3)
+            .reverse()
+            .map(({ id }) => id),
+        );
+      });
+    });
+
+    describe('what the contract says of every call', () => {
+      it('shows nobody what is not theirs: it is as if it never was', async () => {
+        const eve = await newPerson(target.url);
+        const of = async (path: string) => ((await ada.api.all(path))[0] as { id: string }).id;
+        const [source, job, run] = await Promise.all([of('/sources'), of('/jobs'), of('/runs')]);
+        for (const path of [`/sources/${source}`, `/jobs/${job}`, `/runs/${run}`]) await eve.api.expect(404, 'GET', path);
+        await eve.api.expect(404, 'POST', `/jobs/${job}/run`);
+        await eve.api.expect(404, 'DELETE', `/sources/${source}`);
+        await eve.api.expect(404, 'POST', '/jobs', { body: { name: 'Mine now', sourceId: source } });
+        const [file] = await listFiles(ada.api, `sourceId=${source}&path=a.txt`);
+        await eve.api.expect(404, 'POST', '/data/download', { body: { fileId: file?.id } });
+        for (const path of ['/sources', '/jobs', '/runs', '/data/files', `/data/files?sourceId=${source}`]) {
+          expect(await eve.api.all(path), path).toEqual([]);
+        }
+        const log = await until('her own log is there', async () => {
+          const all = await eve.api.all('/activity');
+          return all.length >= 3 ? all : undefined;
+        });
+        expect(log.every(({ stream }) => (stream as string).startsWith(`${eve.account}/`))).toBe(true);
+      });
+
+      it("lets a read see one's own write", async () => {
+        const { config, credentials } = await target.bucket();
+        const written = await ada.api.call('POST', '/sources', { body: { type: 's3', name: 'Seen at once', config, credentials } });
+        expect(written.status).toBe(201);
+        const headers = { 'consistency-token': written.headers.get('consistency-token') ?? '' };
+        const list = await ada.api.expect(200, 'GET', '/sources', { headers });
+        expect((list.items as { id: string }[]).map(({ id }) => id)).toContain(written.body.id);
+        const gone = await ada.api.call('DELETE', `/sources/${written.body.id}`);
+        expect(gone.status).toBe(204);
+        const after = { 'consistency-token': gone.headers.get('consistency-token') ?? '' };
+        await ada.api.expect(404, 'GET', `/sources/${written.body.id}`, { headers: after });
+      });
+
+      it('does a repeated request once', async () => {
+        const [source] = await ada.api.all('/sources');
+        const headers = { 'idempotency-key': `once-${Date.now()}` };
+        const body = { name: 'Once', sourceId: source?.id };
+        const first = await ada.api.expect(201, 'POST', '/jobs', { body, headers });
+        expect(await ada.api.expect(201, 'POST', '/jobs', { body, headers })).toEqual(first);
+        const other = await ada.api.expect(422, 'POST', '/jobs', { body: { ...body, name: 'Twice' }, headers });
+        expect(other).toMatchObject({ code: 'idempotency-mismatch' });
+      });
+
+      it('opens one run of a job at a time', async () => {
+        const [job] = await ada.api.all('/jobs');
+        const answers = await Promise.all(Array.from({ length: 5 }, () => ada.api.call('POST', `/jobs/${job?.id}/run`)));
+        const started = answers.filter(({ status }) => status === 202);
+        expect(started).toHaveLength(1);
+        for (const answer of answers.filter(({ status }) => status !== 202)) {
+          expect(answer).toMatchObject({ status: 409, body: { code: 'run-open', runId: started[0]?.body.id } });
+        }
+        expect(started[0]?.headers.get('location')).toBe(`/runs/${started[0]?.body.id}`);
+        await until('it ends', async () => {
+          const run = await ada.api.call('GET', `/runs/${started[0]?.body.id}`);
+          return run.body.finishedAt ? run : undefined;
+        });
+      });
+
+      it('names the field that is wrong', async () => {
+        const bad = await ada.api.call('POST', '/jobs', { body: { name: 'x', sourceId: 'src_x', colour: 'red' } });
+        expect(bad.status).toBe(400);
+        expect(bad.headers.get('content-type')).toMatch('application/problem+json');
+        expect((bad.body.errors as { path: string }[]).map(({ path }) => path).sort()).toEqual(['colour', 'sourceId']);
+        await ada.api.expect(400, 'POST', '/sources', { body: { type: 's3', name: 'x', config: {}, credentials: {} } });
+        await ada.api.expect(400, 'GET', '/sources?limit=0');
+        await ada.api.expect(400, 'GET', '/sources?cursor=abc');
+        await ada.api.expect(404, 'GET', '/nowhere');
+      });
+
+      it('says what is not to be had yet', async () => {
+        const [source] = await ada.api.all('/sources');
+        const body = { name: 'x', sourceId: source?.id, schedule: { cron: '0 3 * * *', timeZone: 'UTC' } };
+        expect(await ada.api.expect(422, 'POST', '/jobs', { body })).toMatchObject({ code: 'not-available' });
+      });
+
+      it('keeps a write from undoing one it did not know of', async () => {
+        const [job] = await ada.api.all('/jobs');
+        const { headers } = await ada.api.call('GET', `/jobs/${job?.id}`);
+        const ifMatch = { 'if-match': headers.get('etag') ?? '' };
+        await ada.api.expect(200, 'PUT', `/jobs/${job?.id}`, { body: { name: 'Renamed' }, headers: ifMatch });
+        expect(await ada.api.expect(412, 'PUT', `/jobs/${job?.id}`, { body: { name: 'Lost' }, headers: ifMatch })).toMatchObject({
+          code: 'precondition-failed',
+        });
+      });
+
+      it('describes itself', async () => {
+        const nobody = client(target.url);
+        await nobody.expect(200, 'GET', '/health');
+        const document = await nobody.expect(200, 'GET', '/openapi.json');
+        expect(document).toMatchObject({ openapi: expect.stringMatching(/^3\.1/) });
+        expect(Object.keys(document.paths as object)).toEqual(expect.arrayContaining(['/jobs/{id}/run', '/data/files', '/auth/register']));
+        const docs = await fetch(`${target.url}/docs`);
+        expect(docs.status).toBe(200);
+        expect(docs.headers.get('content-security-policy')).toMatch(/default-src/);
+      });
+    });
+  });
+}
