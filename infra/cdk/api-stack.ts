@@ -6,7 +6,7 @@ import type { Construct } from 'constructs';
 import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack } from './core-stack.ts';
 import { environment } from './environment.ts';
-import { lambdaFunction } from './function.ts';
+import { lambdaFunction, requireBanner } from './function.ts';
 import { appendEvents, identify, readLedger, readRows, readSecrets, useKeys, useRecords } from './grants.ts';
 import { resourceName, type Stage } from './stage.ts';
 
@@ -16,7 +16,7 @@ const docsPage = '@scalar/fastify-api-reference';
 function bundleDocsPage(_input: string, output: string): string[] {
   const folder = `${output}/node_modules/${docsPage}`;
   return [
-    `npx --no-install esbuild ${docsPage} --bundle --minify --platform=node --format=esm --log-level=warning --outfile=${folder}/index.mjs`,
+    `npx --no-install esbuild ${docsPage} --bundle --minify --platform=node --format=esm --log-level=warning --banner:js="${requireBanner}" --outfile=${folder}/index.mjs`,
     `echo '{"main":"index.mjs"}' > ${folder}/package.json`,
   ];
 }

@@ -21,7 +21,8 @@ const unknownTypes = [
 ];
 
 /**
- * The template without unknown types, and without the statements that demand TLS, which a plain HTTP endpoint never meets.
+ * The template without unknown types, and without the statements that demand TLS, which a plain HTTP endpoint never meets; grants of
+ * single messages get the emulator's batches.
  * The HTTP API gets that id, so that its address is known before it is there. `dropped` says what went, one line each. Throws when something that stays refers to something that goes.
  */
 export function forEmulator(template: Template, apiId: string): { template: Template; dropped: string[] } {
@@ -41,6 +42,9 @@ export function forEmulator(template: Template, apiId: string): { template: Temp
       policy.Statement = kept;
       if (kept.length === 0) delete resources[id];
       dropped.push(`${resource.Type} ${id}: its demand for TLS, since the emulator speaks plain HTTP`);
+    } else if (resource.Type === 'AWS::IAM::Policy') {
+      const policy = resource.Properties?.PolicyDocument as { Statement: Statement[] };
+      for (const statement of policy.Statement) statement.Action = [statement.Action].flat().flatMap(withBatches);
     }
   }
   const gone = Object.keys(template.Resources ?? {}).filter((id) => !(id in resources));
@@ -51,7 +55,12 @@ export function forEmulator(template: Template, apiId: string): { template: Temp
   return { template: copy, dropped };
 }
 
-type Statement = { Effect: string; Condition?: { [operator: string]: { [key: string]: unknown } } };
+type Statement = { Effect: string; Action: string | string[]; Condition?: { [operator: string]: { [key: string]: unknown } } };
+
+/** The emulator asks for these, while on AWS batches of messages need the right to one and no such actions exist. */
+function withBatches(action: string): string[] {
+  return /^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$/.test(action) ? [action, `${action}Batch`] : [action];
+}
 
 function demandsTls(statement: Statement): boolean {
   return (

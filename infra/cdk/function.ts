@@ -10,6 +10,9 @@ import { functionName, type Stage } from './stage.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/** Some packages are CommonJS inside and call require, which modules do not have. */
+export const requireBanner = "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);";
+
 export type FunctionProps = {
   /** File in infra/lambda without its ending; also the name. */
   entry: string;
@@ -53,8 +56,7 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
       externalModules: [],
       bundleAwsSDK: true,
       ...props.bundling,
-      // Some packages are CommonJS inside and call require.
-      banner: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
+      banner: requireBanner,
     },
   });
 }

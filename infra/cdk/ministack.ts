@@ -13,7 +13,7 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { forEmulator } from './emulated.ts';
 import { makeSecrets } from './secrets.ts';
-import { stage } from './stage.ts';
+import { type Stage, stage } from './stage.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -38,8 +38,8 @@ export async function deployToMinistack(
   const host = new URL(endpoint).hostname;
   if (host !== '127.0.0.1') throw new Error(`${endpoint} is not a ministack on this machine; give its address as http://127.0.0.1:<port>`);
   const target = stage(options.stage ?? 'test');
-  const apiId = createHash('sha256').update(target.name).digest('hex').slice(0, 8);
-  const url = `${endpoint}/_aws/execute-api/${apiId}/$default`;
+  const apiId = apiIdOf(target);
+  const url = urlOnMinistack(endpoint, target.name);
   const out = await mkdtemp(join(tmpdir(), 'listbackup-cdk-'));
   const environment = {
     // Nothing of the caller's own AWS environment: a slip must not reach a real account.
@@ -67,6 +67,16 @@ export async function deployToMinistack(
   } finally {
     await rm(out, { recursive: true, force: true });
   }
+}
+
+/** Where the API of that stage answers once it is deployed. */
+export function urlOnMinistack(endpoint: string, stageName: string): string {
+  return `${endpoint}/_aws/execute-api/${apiIdOf(stage(stageName))}/$default`;
+}
+
+/** Eight hex digits, as AWS's ids are letters and digits. */
+function apiIdOf(target: Stage): string {
+  return createHash('sha256').update(target.name).digest('hex').slice(0, 8);
 }
 
 /** What on AWS comes from `cdk bootstrap` and `deploy.sh`: the bucket for assets, the secrets. */

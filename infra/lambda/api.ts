@@ -1,6 +1,7 @@
 /** The REST API behind API Gateway's HTTP API. */
 import awsLambdaFastify, { type LambdaResponse } from '@fastify/aws-lambda';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
+import type { LightMyRequestResponse } from 'fastify';
 import { type AppOptions, buildApp } from '../../api/app.ts';
 import { projections } from '../../projections/index.ts';
 import { awsClients } from '../aws/clients.ts';
@@ -10,6 +11,7 @@ import { openAws } from '../aws/machine.ts';
 import { asSent } from './as-sent.ts';
 import { connectorContext } from './home.ts';
 
+const ownText = /^(application\/(problem\+)?json|text\/(html|javascript))\b/;
 const clients = awsClients(process.env);
 const options: AppOptions = {
   machine: openAws(),
@@ -19,10 +21,15 @@ const options: AppOptions = {
   rateScale: Number(process.env.LISTBACKUP_RATE_LIMIT ?? 1),
   exports: { over: largestAnswer, link: exportLinks(clients.s3, () => required(process.env, 'DATA_BUCKET')) },
 };
-const proxy = awsLambdaFastify(await buildApp(options), { decorateRequest: false });
+const proxy = awsLambdaFastify(await buildApp(options), { decorateRequest: false, enforceBase64: isBytes });
 
 export async function handler(event: APIGatewayProxyEventV2, context: Context): Promise<LambdaResponse> {
   // Only requests tell what the API is called: its function is there before it has a name.
   options.origin = process.env.LISTBACKUP_ORIGIN ?? `https://${event.requestContext.domainName}`;
   return proxy(asSent(event), context);
+}
+
+/** Lambda carries text as it is and bytes as base64; what people have backed up is bytes, whatever it calls itself. */
+function isBytes({ headers }: LightMyRequestResponse): boolean {
+  return headers['content-disposition'] !== undefined || !ownText.test(String(headers['content-type'] ?? 'application/json'));
 }

@@ -45,3 +45,12 @@ test('the API has the id it was given', () => {
   expect(template.Resources?.Api?.Properties).toEqual({ Tags: { stage: 'test', 'ms-custom-id': 'abcd1234' } });
   expect(dropped).toEqual([]);
 });
+
+test('who may send a message may send a batch of them, and no more', () => {
+  const statements = (Action: string | string[]) => ({
+    Policy: { Type: 'AWS::IAM::Policy', Properties: { PolicyDocument: { Statement: [{ Effect: 'Allow', Action }] } } },
+  });
+  const granted = (Action: string | string[]) => forEmulator({ Resources: statements(Action) }, 'abcd1234').template.Resources;
+  expect(granted('sqs:SendMessage')).toEqual(statements(['sqs:SendMessage', 'sqs:SendMessageBatch']));
+  expect(granted(['sqs:ReceiveMessage', 's3:GetObject'])).toEqual(statements(['sqs:ReceiveMessage', 's3:GetObject']));
+});

@@ -1,0 +1,73 @@
+import type { Context, SQSEvent } from 'aws-lambda';
+import { beforeEach, expect, test } from 'vitest';
+import type { JsonObject, Machine } from '../../../domain/ports.ts';
+import { pauseSeconds, queueWorker } from '../../../infra/lambda/queue-worker.ts';
+
+type Home = Parameters<typeof queueWorker>[0];
+
+let extended: { receipt: string; seconds: number }[];
+let home: Home;
+
+/** Just enough of a home for a message that is none of ours (done) and one that the machine fails on. */
+beforeEach(() => {
+  extended = [];
+  const machine: Pick<Machine, 'now' | 'log' | 'queue' | 'events'> = {
+    now: () => 0,
+    log: { info() {}, warn() {}, error() {} },
+    queue: {
+      extend: async (_queue: string, receipt: string, seconds: number) => void extended.push({ receipt, seconds }),
+    } as Machine['queue'],
+    events: {
+      async getMany(keys: { stream: string }[]) {
+        if (keys[0]?.stream === 'broken') throw new Error('no table');
+        return [];
+      },
+    } as unknown as Machine['events'],
+  };
+  home = { machine } as unknown as Home;
+});
+
+function event(messages: { id: string; body: JsonObject; receives: number }[]): SQSEvent {
+  const Records = messages.map(({ id, body, receives }) => ({
+    messageId: id,
+    receiptHandle: `receipt-${id}`,
+    body: JSON.stringify(body),
+    attributes: { ApproximateReceiveCount: String(receives) },
+    eventSource: 'aws:sqs',
+  }));
+  return { Records } as unknown as SQSEvent;
+}
+
+const context = { getRemainingTimeInMillis: () => 900_000 } as unknown as Context;
+const fine = { type: 'run.requested.v1', stream: 'fine', version: 1, index: 0 };
+const broken = { ...fine, stream: 'broken' };
+
+test('only the message that failed comes again, after a pause', async () => {
+  const answer = await queueWorker(home, 'job')(
+    event([
+      { id: 'a', body: fine, receives: 1 },
+      { id: 'b', body: broken, receives: 2 },
+    ]),
+    context,
+  );
+  expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: 'b' }] });
+  expect(extended).toEqual([{ receipt: 'receipt-b', seconds: pauseSeconds(2) }]);
+});
+
+test('a batch of nothing but failures is no failed invocation', async () => {
+  const answer = await queueWorker(home, 'job')(event([{ id: 'b', body: broken, receives: 1 }]), context);
+  expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: 'b' }] });
+});
+
+test('a failure of one batch is not told again with the next', async () => {
+  const work = queueWorker(home, 'job');
+  await work(event([{ id: 'b', body: broken, receives: 1 }]), context);
+  expect(await work(event([{ id: 'a', body: fine, receives: 1 }]), context)).toEqual({ batchItemFailures: [] });
+});
+
+test('pauses grow, and stay below how long SQS can hide a message', () => {
+  const pauses = [1, 2, 3, 4, 5, 50].map(pauseSeconds);
+  expect(pauses).toEqual([...pauses].sort((a, b) => a - b));
+  expect(pauses[0]).toBeGreaterThan(0);
+  expect(pauses.at(-1)).toBeLessThanOrEqual(43_200);
+});

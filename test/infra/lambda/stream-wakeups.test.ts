@@ -1,0 +1,26 @@
+import type { DynamoDBRecord } from 'aws-lambda';
+import { expect, test } from 'vitest';
+import { wakeupsOf } from '../../../infra/lambda/stream-wakeups.ts';
+
+const keys = { stream: { S: 'acc_1/job/job_1' }, version: { N: '3' } };
+const record = (eventName: DynamoDBRecord['eventName']): DynamoDBRecord => ({ eventName, dynamodb: { Keys: keys } });
+
+function read(records: DynamoDBRecord[]) {
+  const errors: string[] = [];
+  const log = { info() {}, warn() {}, error: (message: string) => void errors.push(message) };
+  return { wakeups: wakeupsOf({ Records: records }, log), errors };
+}
+
+test('a record is the stream and version of its keys', () => {
+  expect(read([record('INSERT')])).toEqual({ wakeups: [{ stream: 'acc_1/job/job_1', version: 3 }], errors: [] });
+});
+
+test.for(['MODIFY', 'REMOVE'] as const)('a %s of the activity raises an error, and is a wake-up like any other', (eventName) => {
+  const { wakeups, errors } = read([record(eventName)]);
+  expect(errors).toEqual(['activity was changed']);
+  expect(wakeups).toHaveLength(1);
+});
+
+test('a record without keys is no record of this table', () => {
+  expect(() => read([{ eventName: 'INSERT', dynamodb: {} }])).toThrow('lacks its keys');
+});
