@@ -1,0 +1,39 @@
+/** The acceptance suite on the CDK app as deployed on ministack, or on whatever LISTBACKUP_URL names. */
+import { randomBytes } from 'node:crypto';
+import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { beforeAll, describe, inject, it } from 'vitest';
+import { ministackClients } from '../support/aws-resources.ts';
+import { deployedUrl } from '../support/deployed.ts';
+import { folderCases } from './folder.ts';
+import { acceptanceSuite } from './suite.ts';
+import type { Target, TestBucket } from './target.ts';
+
+let url: string;
+beforeAll(async () => {
+  url = process.env.LISTBACKUP_URL ?? (await deployedUrl());
+});
+
+async function bucket(): Promise<TestBucket> {
+  const { endpoint, region } = inject('ministack');
+  const s3 = ministackClients().s3();
+  const Bucket = `source-${randomBytes(6).toString('hex')}`;
+  await s3.send(new CreateBucketCommand({ Bucket }));
+  return {
+    config: { bucket: Bucket, endpoint, region },
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    async put(Key, Body, { archived = false } = {}) {
+      await s3.send(new PutObjectCommand({ Bucket, Key, Body, StorageClass: archived ? 'GLACIER' : 'STANDARD' }));
+    },
+    async remove(Key) {
+      await s3.send(new DeleteObjectCommand({ Bucket, Key }));
+    },
+  };
+}
+
+const target = (): Target => ({ home: 'aws', url, bucket });
+
+acceptanceSuite('on the deployed CDK app', target);
+
+describe('a folder, on the deployed CDK app: this home has none', () => {
+  for (const name of folderCases) it.skip(name);
+});
