@@ -32,7 +32,7 @@ async function makePage(): Promise<Page> {
   await plugin.register(scalar, {
     routePrefix: '/docs',
     configuration: {
-      url: '/openapi.json',
+      url: '../openapi.json',
       pageTitle: 'ListBackup API',
       withDefaultFonts: false,
       telemetry: false,
@@ -56,7 +56,7 @@ export function serveDocs(app: FastifyInstance): void {
   };
   const open = { config: { public: true }, schema: { hide: true } };
   // the page names its script relative to itself
-  app.get('/docs', open, (_request, reply) => reply.redirect('/docs/', 302));
+  app.get('/docs', open, (_request, reply) => reply.redirect('docs/', 302));
   app.get('/docs/', open, async (_request, reply) => {
     const { html } = await page();
     return reply.type('text/html; charset=utf-8').header('content-security-policy', pagePolicy(html)).send(html);

@@ -18,7 +18,9 @@ export const accounts: Projection = {
   },
 };
 
-export async function getAccount(machine: Machine, account: string) {
+export async function getAccount(machine: Machine, account: string): Promise<{ id: string; name: string } | undefined> {
   const row = await getItem(machine, 'accounts', account, account);
-  return row && reveal(machine, account, row);
+  if (!row) return undefined;
+  const { id, name } = await reveal(machine, account, row);
+  return { id: String(id), name: String(name ?? '') };
 }

@@ -18,7 +18,13 @@ export const users: Projection = {
   },
 };
 
-export async function getUser(machine: Machine, account: string, id: string) {
-  const row = await getItem(machine, 'users', account, id);
-  return row && reveal(machine, account, row);
+export async function getUser(
+  machine: Machine,
+  account: string,
+  user: string,
+): Promise<{ id: string; email: string; name: string } | undefined> {
+  const row = await getItem(machine, 'users', account, user);
+  if (!row) return undefined;
+  const { id, email, name } = await reveal(machine, account, row);
+  return { id: String(id), email: String(email ?? ''), name: String(name ?? '') };
 }

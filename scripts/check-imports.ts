@@ -2,7 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 
-type Report = { summary: { totalCruised: number; violations: { from: string; to: string; rule: { name: string } }[] }; modules: { source: string }[] };
+type Report = {
+  summary: { totalCruised: number; violations: { from: string; to: string; rule: { name: string } }[] };
+  modules: { source: string }[];
+};
 
 const folders = ['domain', 'activity', 'commands', 'projections', 'processors', 'connectors', 'vault', 'api', 'infra', 'cli', 'scripts'];
 const present = folders.filter((folder) => globSync(`${folder}/**/*.ts`).length > 0);

@@ -7,7 +7,8 @@ import { data } from './data.ts';
 import { downloads } from './downloads.ts';
 import { health } from './health.ts';
 import { jobs } from './jobs.ts';
+import { me } from './me.ts';
 import { runs } from './runs.ts';
 import { sources } from './sources.ts';
 
-export const routes: readonly RouteModule[] = [health, auth, sources, jobs, runs, data, downloads, analytics, activity];
+export const routes: readonly RouteModule[] = [health, auth, me, sources, jobs, runs, data, downloads, analytics, activity];
