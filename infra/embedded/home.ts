@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { announcements } from '../../activity/announce.ts';
 import { buildApp } from '../../api/app.ts';
 import type { ConnectorContext } from '../../connectors/connector.ts';
-import type { Log } from '../../domain/ports.ts';
+import type { Log, Machine } from '../../domain/ports.ts';
 import { routes } from '../../processors/index.ts';
 import { free } from '../../processors/meter.ts';
-import type { Home } from '../../processors/run.ts';
+import type { Home, Limits } from '../../processors/run.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { sweep } from '../../processors/sweep.ts';
 import { projections } from '../../projections/index.ts';
@@ -14,24 +14,32 @@ import { handleWakeups } from '../../projections/runner.ts';
 import { type Embedded, openEmbedded } from './machine.ts';
 import type { Settings } from './settings.ts';
 import type { Trouble } from './trouble.ts';
-import { startWorkers } from './workers.ts';
+import { type Handle, startWorkers } from './workers.ts';
 
 export type RunningHome = { url: string; embedded: Embedded; close(): Promise<void> };
 
 const sweepMilliseconds = 60_000;
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
-/** `trouble` and `reached` are for tests: unreliable delivery, and a word at every step boundary. Throws when the port is taken. */
+/** For tests: unreliable delivery, a word at every step boundary, little steps, and a machine that is watched. */
+export type Testing = {
+  trouble?: Trouble;
+  reached?: NonNullable<Home['reached']>;
+  limits?: Limits;
+  watch?: (machine: Machine) => Machine;
+};
+
+/** Throws when the port is taken. */
 export async function startHome(
   settings: Settings,
   log: Log,
-  testing: { trouble?: Trouble; reached?: (step: string) => void } = {},
+  testing: Testing = {},
 ): Promise<RunningHome> {
-  const { trouble, reached } = testing;
+  const { trouble, reached, limits, watch = (machine) => machine } = testing;
   const embedded = await openEmbedded({ data: settings.data, log, routes, ...(trouble ? { trouble } : {}) });
-  const { machine } = embedded;
+  const machine = watch(embedded.machine);
   const connectorContext = contextFor(embedded, settings);
-  const home: Home = { machine, connectors: connectorContext, prices: free, ...(reached ? { reached } : {}) };
+  const home: Home = { machine, connectors: connectorContext, prices: free, ...(reached && { reached }), ...(limits && { limits }) };
   try {
     const app = await buildApp({
       machine,
@@ -43,13 +51,19 @@ export async function startHome(
     });
     await app.listen({ host: settings.host, port: settings.port });
 
-    embedded.feed('projections', (wakeups) => handleWakeups(machine, projections, wakeups));
+    embedded.feed('projections', async (wakeups) => {
+      await handleWakeups(machine, projections, wakeups);
+      await reached?.('feed:projected');
+    });
     embedded.feed('bus', async (wakeups) => {
       const commits = await machine.events.getMany(wakeups);
       await machine.bus.publish((await Promise.all(commits.map((commit) => announcements(machine, commit)))).flat());
+      await reached?.('feed:published');
     });
-    const work = (body: Parameters<typeof handleMessage>[1], delivery: Parameters<typeof handleMessage>[2]) =>
-      handleMessage(home, body, delivery);
+    const work: Handle = async (body, delivery) => {
+      await handleMessage(home, body, delivery);
+      await reached?.('work:done');
+    };
     const stopWorkers = [startWorkers(machine.queue, 'job', 2, work, log), startWorkers(machine.queue, 'data', 2, work, log)];
     const sweeping = setInterval(() => sweep(home).catch((error) => log.error('sweep failed', {}, error)), sweepMilliseconds);
 

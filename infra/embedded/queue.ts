@@ -6,7 +6,10 @@ import { makeSignal } from './signal.ts';
 import type { Trouble } from './trouble.ts';
 
 export type EmbeddedQueue = Queue & {
-  /** Makes visible what a process that is no more had in hand. To be called before anyone receives. */
+  /**
+   * Makes visible what a process that is no more had in hand, without counting that receive: it was not the message that failed. To be
+   * called before anyone receives.
+   */
   giveBack(): Promise<void>;
   /** Ends every wait; receives give nothing from now on. */
   stop(): void;
@@ -106,7 +109,7 @@ export function makeQueue(db: Database, now: () => number, trouble?: Trouble): E
 
     async giveBack() {
       await db.write(() =>
-        db.sql('UPDATE messages SET visible_at = ? WHERE receives > 0 AND dead = 0 AND visible_at > ?').run(now(), now()),
+        db.sql('UPDATE messages SET visible_at = ?1, receives = receives - 1 WHERE receives > 0 AND dead = 0 AND visible_at > ?1').run(now()),
       );
     },
 

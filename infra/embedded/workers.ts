@@ -1,7 +1,8 @@
 /** The loops that take messages from the queues and do what they ask, as Lambda's mappings do on AWS. */
 import type { Log, Queue, QueueName, Received } from '../../domain/ports.ts';
 
-export type Handle = (body: Received['body'], delivery: { receives: number; deadline: number }) => Promise<void>;
+/** `deadline`: now, once the loops are to end; until then never. */
+export type Handle = (body: Received['body'], delivery: { receives: number; readonly deadline: number }) => Promise<void>;
 
 const visibilitySeconds = 60;
 /** A long work extends its message in time; a dead process's message comes back by itself. */
@@ -10,11 +11,20 @@ const extendMilliseconds = 20_000;
 /** Starts so many loops; the function ends them, once each has finished what it has in hand. */
 export function startWorkers(queue: Queue, name: QueueName, loops: number, handle: Handle, log: Log): () => Promise<void> {
   let stopped = false;
+  const stopping = Promise.withResolvers<void>();
 
   async function loop(): Promise<void> {
-    while (!stopped) {
-      const [message] = await queue.receive(name, { max: 1, visibilitySeconds, waitSeconds: 60 });
-      if (message) await work(message);
+    for (let failures = 0; !stopped; ) {
+      try {
+        const [message] = await queue.receive(name, { max: 1, visibilitySeconds, waitSeconds: 60 });
+        failures = 0;
+        if (message) await work(message);
+      } catch (error) {
+        // A full disk may have room again: a loop that ended would leave its queue standing.
+        const pause = Math.min(100 * 2 ** failures++, 10_000);
+        log.error('nothing could be received; trying again', { queue: name, pause }, error);
+        await Promise.race([new Promise((resolve) => setTimeout(resolve, pause).unref()), stopping.promise]);
+      }
     }
   }
 
@@ -23,7 +33,12 @@ export function startWorkers(queue: Queue, name: QueueName, loops: number, handl
       queue.extend(name, message.receipt, visibilitySeconds).catch((error) => log.error('extend failed', { name }, error));
     const timer = setInterval(extend, extendMilliseconds);
     try {
-      await handle(message.body, { receives: message.receives, deadline: Number.POSITIVE_INFINITY });
+      await handle(message.body, {
+        receives: message.receives,
+        get deadline() {
+          return stopped ? 0 : Number.POSITIVE_INFINITY;
+        },
+      });
       await queue.ack(name, message.receipt);
     } catch (error) {
       log.error('a message failed; it comes again', { queue: name, receives: message.receives }, error);
@@ -33,9 +48,10 @@ export function startWorkers(queue: Queue, name: QueueName, loops: number, handl
     }
   }
 
-  const running = Array.from({ length: loops }, () => loop().catch((error) => log.error('a worker ended', { queue: name }, error)));
+  const running = Array.from({ length: loops }, loop);
   return async () => {
     stopped = true;
+    stopping.resolve();
     await Promise.all(running);
   };
 }

@@ -106,6 +106,22 @@ describe('the key ring', () => {
     expect(await one.subjectKey('acc', 'usr')).toBeUndefined();
   });
 
+  it('does not keep a key that was loaded while its tombstone was being written', async () => {
+    const { store } = sharedStore();
+    const one = ring({
+      ...store,
+      async replace(id, key) {
+        await one.subjectKey('acc', 'usr');
+        await one.accountKey('acc');
+        await store.replace(id, key);
+      },
+    });
+    await one.destroySubject('acc', 'usr');
+    expect(await one.subjectKey('acc', 'usr')).toBeUndefined();
+    await one.destroyAccount('acc');
+    expect(await one.accountKey('acc')).toBeUndefined();
+  });
+
   it('asks again after a failure instead of remembering it', async () => {
     const { store } = sharedStore();
     let fail = true;

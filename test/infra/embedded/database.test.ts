@@ -53,6 +53,22 @@ describe('writes', () => {
     expect(consumers(db)).toEqual(['a', 'b']);
   });
 
+  it('all fail when their transaction cannot be committed, and the next ones go on', async () => {
+    const { db } = await open();
+    await db.write(() => {
+      db.sql('CREATE TABLE parent (id INTEGER PRIMARY KEY)').run();
+      db.sql('CREATE TABLE child (parent INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)').run();
+    });
+    const outcomes = await Promise.allSettled([
+      db.write(put(db, 'a')),
+      db.write(() => db.sql('INSERT INTO child (parent) VALUES (1)').run()),
+      db.write(put(db, 'b')),
+    ]);
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(['rejected', 'rejected', 'rejected']);
+    await db.write(put(db, 'c'));
+    expect(consumers(db)).toEqual(['c']);
+  });
+
   it('go through when they are more than fit in one transaction, each with its own answer', async () => {
     const { db } = await open();
     const answers = await Promise.all(

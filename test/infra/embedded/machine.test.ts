@@ -158,6 +158,24 @@ describe('a machine', () => {
 });
 
 describe('the queue', () => {
+  it('wakes who waits as soon as something is sent, given back or redriven', async () => {
+    const { machine } = await openTestHome();
+    const next = () => machine.queue.receive('job', { max: 1, visibilitySeconds: 3600, waitSeconds: 3600 });
+    const sent = next();
+    await machine.queue.send('job', [{ body: { n: 1 } }]);
+    let [message] = await sent;
+    for (let receives = 2; receives <= 5; receives++) {
+      const again = next();
+      await machine.queue.extend('job', message?.receipt ?? '', 0);
+      [message] = await again;
+      expect(message?.receives).toBe(receives);
+    }
+    const redriven = next();
+    await machine.queue.extend('job', message?.receipt ?? '', 0);
+    expect(await machine.queue.redrive('job')).toBe(1);
+    expect((await redriven).map(({ body }) => body)).toEqual([{ n: 1 }]);
+  });
+
   it('takes no ack and no extend from who held a message before the one that has it now', async () => {
     let now = Date.now();
     const { machine } = await openTestHome({ now: () => now });
