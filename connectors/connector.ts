@@ -55,6 +55,11 @@ export type SourceSession = {
    * if every byte is of that revision. Stop early by returning from the loop. @throws SourceProblem, at once or while streaming.
    */
   read(entry: SourceEntry, range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;
+  /**
+   * The entry of exactly that key as a listing would give it now; undefined when a listing would not: it is gone, left out, or has
+   * become something that is skipped. @throws SourceProblem when it cannot be told, or cannot be had
+   */
+  look(key: string): Promise<SourceEntry | undefined>;
   /** A stable name of what is backed up, for people; never a secret. */
   describe(): { identity: string };
   /** Lets go of everything held; streams still open fail. */

@@ -60,10 +60,13 @@ export function openFile(parent: Directory, name: Uint8Array): Promise<FileHandl
 
 /** The bytes of one part of a key. @throws SourceProblem for a part that is no name */
 export function nameOf(part: string): Uint8Array {
-  if (part === '' || part === '.' || part === '..' || /[/\0]/.test(part)) {
-    throw new SourceProblem('vanished', 'There can be no such name in a folder.');
-  }
+  if (!isName(part)) throw new SourceProblem('vanished', 'There can be no such name in a folder.');
   return keyBytes(part);
+}
+
+/** Whether it could be the name of something in a folder. */
+export function isName(part: string): boolean {
+  return part !== '' && part !== '.' && part !== '..' && !/[/\0]/.test(part);
 }
 
 /** The same for the same folder under whatever path, also through a bind mount. */

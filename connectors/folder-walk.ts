@@ -10,7 +10,7 @@ export type WalkOptions = {
   after: string | null;
   /** Folders never entered, as `identityOf` has them. */
   never: ReadonlySet<string>;
-  /** Whether the user left out that key (and all below it). */
+  /** Whether the user left out that key, or a folder that it is in. */
   excluded(key: string): boolean;
 };
 
@@ -140,7 +140,8 @@ async function lookUp(level: Level, directory: Directory, options: WalkOptions):
   return level.seen.get(level.next);
 }
 
-async function itemOf(directory: Directory, name: Buffer, key: string): Promise<ListItem | undefined> {
+/** What is listed of that name in the folder; undefined when it is gone. */
+export async function itemOf(directory: Directory, name: Buffer, key: string): Promise<ListItem | undefined> {
   try {
     const path = directory.at(name);
     const stat = await lstat(path, { bigint: true });
@@ -159,7 +160,7 @@ async function itemOf(directory: Directory, name: Buffer, key: string): Promise<
   }
 }
 
-function entryOf(key: string, kind: SourceEntry['kind'], stat: BigIntStats): SourceEntry {
+export function entryOf(key: string, kind: SourceEntry['kind'], stat: BigIntStats): SourceEntry {
   return { key, kind, size: 0, modifiedAt: timeOf(stat), revision: revisionOf(stat), mode: Number(stat.mode & 0o7777n) };
 }
 
@@ -178,7 +179,8 @@ function refused(type: 'skipped' | 'failed', key: string, code: string, message:
   return { type, refusal: { key, code, message } };
 }
 
-function refusedFor(key: string, error: unknown): ListItem {
+/** The item for what a system error kept from being listed. */
+export function refusedFor(key: string, error: unknown): ListItem {
   const code = systemCode(error);
   if (['ENOTDIR', 'ELOOP', 'EINVAL'].includes(code)) {
     return refused('failed', key, 'changed', 'It became something else while it was being listed.');

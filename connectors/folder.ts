@@ -17,6 +17,7 @@ import {
   SourceProblem,
   type SourceSession,
 } from './connector.ts';
+import { lookBelow, mustBeAt } from './folder-look.ts';
 import { contentOf, openPinned, parentsBelow } from './folder-read.ts';
 import { identityOf, openRoot, systemCode, throwIfExhausted } from './folder-tree.ts';
 import { walk } from './folder-walk.ts';
@@ -114,6 +115,19 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
       const file = await openPinned(parents, entry);
       open.add(file);
       return contentOf(file, entry, range ?? { offset: 0, length: entry.size }, () => open.delete(file));
+    },
+
+    async look(key) {
+      try {
+        const { root, never, parents } = await tree();
+        // Reads after this must meet the folder that was looked into, not one that was moved away meanwhile.
+        await parents.forget();
+        const entry = await lookBelow(root, key, { never, excluded });
+        if (entry === undefined) await mustBeAt(settings.path, root);
+        return entry;
+      } catch (error) {
+        throw rootProblem(error);
+      }
     },
 
     describe: () => ({ identity: settings.path }),

@@ -72,7 +72,7 @@ export async function openS3(given: unknown, secret: unknown, context: Connector
   const closing = new AbortController();
   const link: Link = { client, patience, closed: closing.signal };
 
-  async function list(after: string | null, limit: number): Promise<ListObjectsV2CommandOutput> {
+  async function list(start: string, after: string | null, limit: number): Promise<ListObjectsV2CommandOutput> {
     let token: string | undefined;
     while (true) {
       const command = new ListObjectsV2Command({
@@ -81,8 +81,8 @@ export async function openS3(given: unknown, secret: unknown, context: Connector
         // XML cannot hold every character that a key can.
         EncodingType: 'url',
         OptionalObjectAttributes: ['RestoreStatus'],
-        ...(prefix === '' ? {} : { Prefix: prefix }),
-        ...(after === null ? {} : { StartAfter: prefix + after }),
+        ...(start === '' ? {} : { Prefix: start }),
+        ...(after === null ? {} : { StartAfter: after }),
         ...(token === undefined ? {} : { ContinuationToken: token }),
       });
       const answer = await persist(link, 'bucket', (client, options) => client.send(command, options));
@@ -97,13 +97,13 @@ export async function openS3(given: unknown, secret: unknown, context: Connector
 
   return {
     async check() {
-      await list(null, 1);
+      await list(prefix, null, 1);
     },
 
     /** A page token holds the last key, not the server's token, so it outlives both of us and the objects. */
     async changes(cursor, { limit }): Promise<ListPage> {
       const after = cursor.page === null ? null : afterOf(cursor.page);
-      const answer = await list(after, limit);
+      const answer = await list(prefix, after === null ? null : prefix + after, limit);
       const items: ListItem[] = [];
       let last = after;
       for (const object of answer.Contents ?? []) {
@@ -119,6 +119,18 @@ export async function openS3(given: unknown, secret: unknown, context: Connector
     async read(entry: SourceEntry, range?: ByteRange) {
       if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'Only files have content.');
       return readObject({ link, bucket, key: prefix + entry.key, entry }, range ?? { offset: 0, length: entry.size });
+    },
+
+    /** A listing, since HeadObject cuts the time of the last change to seconds and the revision would be another. */
+    async look(key) {
+      const name = prefix + key;
+      const answer = await list(name, null, 1);
+      // Of all keys that start with it, it is the first.
+      const first = answer.Contents?.[0];
+      if (first === undefined || keyOf(first, name, answer.EncodingType === 'url') !== '') return undefined;
+      const item = itemOf(first, key);
+      if (item?.type === 'failed') throw new SourceProblem('archived', item.refusal.message);
+      return item?.type === 'entry' ? item.entry : undefined;
     },
 
     describe: () => ({ identity: `s3://${bucket}/${prefix}${endpoint === undefined ? '' : ` at ${new URL(endpoint).host}`}` }),

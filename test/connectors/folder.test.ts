@@ -323,6 +323,68 @@ describe('a folder as a source', () => {
     expect(read).toBeLessThan(4_000_000);
   });
 
+  test('a look tells what a listing would of links, folders, what changed its kind and what is left out', async () => {
+    await mkdir(at('data'));
+    await mkdir(at('d/cache/e'), { recursive: true });
+    for (const name of ['data/x', 'd/cache/e/f', 'd/x', 'z.tmp', 'to-pipe', 'to-folder', 'to-link', 'way/x']) {
+      await mkdir(dirname(at(name)), { recursive: true });
+      await writeFile(at(name), name);
+    }
+    await symlink('nowhere', at('link'));
+    const session = await open(['*.tmp', 'cache/'], { roots: 'any', never: [at('data')] });
+    for (const name of ['to-pipe', 'to-folder', 'to-link']) await rm(at(name));
+    await rm(at('way'), { recursive: true });
+    execFileSync('mkfifo', [at('to-pipe')]);
+    await mkdir(at('to-folder'));
+    await symlink('d/x', at('to-link'));
+    await writeFile(at('way'), 'a file now');
+    const listed = await list(session);
+    expect(keys(listed)).toEqual([
+      'folder d/',
+      'file d/x',
+      'skipped data/',
+      'link link',
+      'folder to-folder/',
+      'link to-link',
+      'skipped to-pipe',
+      'file way',
+    ]);
+    for (const item of listed) expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
+    const others = ['data/x', 'd', 'd/cache/', 'd/cache/e/', 'd/cache/e/f', 'z.tmp', 'to-folder', 'to-link/', 'way/', 'way/x'];
+    for (const key of [...others, '/', '.', '..', '../', './d/x', 'd/../way', 'd//x', 'nul\0'])
+      expect(await session.look(key)).toBeUndefined();
+  });
+
+  test('a look is not led out of the source, nor misled by a folder that was moved away', async () => {
+    for (const path of [at('d'), outside]) await mkdir(path, { recursive: true });
+    for (const path of [at('d/f'), join(outside, 'f')]) await writeFile(path, 'first');
+    const session = await open();
+    await contentOf(session, await file(session, 'd/f'));
+    await rename(at('d'), at('moved'));
+    await symlink(outside, at('d'));
+    expect(await session.look('d/f')).toBeUndefined();
+    await rm(at('d'));
+    await mkdir(at('d'));
+    await writeFile(at('d/f'), 'second');
+    const now = await session.look('d/f');
+    expect(now && (await contentOf(session, now)).toString()).toBe('second');
+  });
+
+  test('a look where nothing can be told is a problem, never taken for gone', async () => {
+    await mkdir(at('shut'));
+    await writeFile(at('shut/x'), 'x');
+    await chmod(root, 0o755);
+    await chmod(at('shut'), 0);
+    const session = await open();
+    await asNobody(async () => expect((await problemOf(session.look('shut/x'))).code).toBe('unreadable'));
+    await chmod(at('shut'), 0o755);
+    expect(await session.look('gone')).toBeUndefined();
+    await rm(root, { recursive: true });
+    expect((await problemOf(session.look('shut/x'))).code).toBe('not-found');
+    await mkdir(root);
+    expect(await problemOf(session.look('shut/x'))).toMatchObject({ code: 'not-found', retryable: true });
+  });
+
   test('reading waits for the tick of the last change to be over, and no longer', () => {
     const second = 1_800_000_000_000;
     const fine = BigInt(second) * 1_000_000n + 123_456_789n;

@@ -79,6 +79,8 @@ describe('a bucket as a source', () => {
     expect((await (await open({ prefix: 'p/' })).changes(firstPage, { limit: 10 })).items).toMatchObject([{ entry: { key: 'a' } }]);
     const { items } = await (await open({ prefix: 'q' })).changes(firstPage, { limit: 10 });
     expect(items).toMatchObject([{ type: 'skipped', refusal: { key: '' } }, { entry: { key: '/a' } }]);
+    expect(await (await open({ prefix: 'p/' })).look('')).toBeUndefined();
+    expect(await (await open({ prefix: 'q' })).look('')).toBeUndefined();
     const session = await open({ prefix: 'p/' });
     const first = await session.changes(firstPage, { limit: 1 });
     expect(first.items).toEqual([]);
@@ -103,6 +105,7 @@ describe('a bucket as a source', () => {
     const entry = await onlyFile(session);
     server.put('file', 'x', { storageClass: 'GLACIER' });
     expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'archived', retryable: false });
+    expect(await problemOf(session.look('file'))).toMatchObject({ code: 'archived', retryable: false });
   });
 
   test('a pause that the server asks for is kept to, then it goes on', async () => {
@@ -221,6 +224,7 @@ describe('a bucket as a source', () => {
       server.misbehave = () => ({ raw: { status: 200, body } });
       const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));
       expect(['unusable', 'unreachable']).toContain(problem.code);
+      expect(['unusable', 'unreachable']).toContain((await problemOf((await open()).look('file'))).code);
     },
   );
 

@@ -136,6 +136,42 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
         expect((await contentOf(session, entry)).toString()).toBe(`content of ${entry.key}`);
     });
 
+    test('a look gives the entry that a listing would, whatever the name and whatever is named alike', async () => {
+      await fill();
+      for (const name of source.awkward) await source.put(name, `content of ${name}`);
+      const items = await listAll(await open());
+      const session = await open();
+      expect(items.length).toBeGreaterThan(source.awkward.length);
+      for (const item of items) expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
+    });
+
+    test('a look at what is not there is undefined, also between names that start alike', async () => {
+      await fill();
+      const session = await open();
+      for (const key of ['b', 'b/', 'b/1', 'b/10', 'c', 'b/deep', 'b/deep/e', 'a.tx', 'a/b', 'a/', '/a', '']) {
+        const listed = (await listAll(session)).find((item) => keyOf(item) === key);
+        expect(await session.look(key)).toEqual(listed?.type === 'entry' ? listed.entry : undefined);
+      }
+      await session.look('b/1');
+      await source.remove('b/1');
+      await source.remove('a');
+      for (const key of ['b/1', 'a']) expect(await session.look(key)).toBeUndefined();
+      for (const key of ['b/10', 'a.txt']) expect(await session.look(key)).toMatchObject({ key });
+    });
+
+    test('a look sees a change, and what it saw can be read', async () => {
+      await source.put('in/file', 'one!');
+      const session = await open();
+      const before = await fileOf(session, 'in/file');
+      await contentOf(session, before);
+      await source.put('in/file', 'other');
+      expect((await problemOf(contentOf(session, before))).code).toBe('changed');
+      const now = await session.look('in/file');
+      expect(now?.revision).not.toBe(before.revision);
+      expect(now).toEqual(await fileOf(await open(), 'in/file'));
+      expect(now && (await contentOf(session, now)).toString()).toBe('other');
+    });
+
     test('content is read whole or by range', async () => {
       const content = Buffer.alloc(2_500_000, 'twelve bytes');
       content.writeUInt32BE(0xdeadbeef, 1_048_574);
@@ -243,6 +279,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       const problem = await problemOf(session.check());
       expect(problem.code).toBe('not-found');
       expect((await problemOf(session.changes({ since: null, page: null }, { limit: 10 }))).code).toBe('not-found');
+      expect((await problemOf(session.look('file'))).code).toBe('not-found');
       expect(problem.message).not.toMatch(/undefined|\[object/);
     });
 
