@@ -33,8 +33,7 @@ export function commitHash(stream: string, version: number, prevHash: string, by
     .digest('hex');
 }
 
-/** Throws when the commit is not what its hash says; `bytes` are those of its blob when it rests in one. */
-export function verifyCommit(commit: StoredCommit, bytes: Uint8Array): void {
-  const hash = commitHash(commit.stream, commit.version, commit.prevHash, sha256(bytes));
-  if (hash !== commit.hash) throw new Error(`commit ${commit.version} of ${commit.stream} is not what its hash says`);
+/** Whether the commit is what its hash says; `bytes` are those of its blob when it rests in one. */
+export function isIntact(commit: StoredCommit, bytes: Uint8Array): boolean {
+  return commit.hash === commitHash(commit.stream, commit.version, commit.prevHash, sha256(bytes));
 }

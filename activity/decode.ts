@@ -2,7 +2,7 @@
 import { nouns } from '../domain/catalogue.ts';
 import { type DomainEvent, type Recorded, wireType } from '../domain/event.ts';
 import type { Machine, StoredCommit } from '../domain/ports.ts';
-import { type CommitBody, verifyCommit } from './commit.ts';
+import { type CommitBody, isIntact } from './commit.ts';
 
 /** Wire name → what the code calls it. An upcaster for an older version of an event belongs in this table. */
 const names = new Map(
@@ -11,15 +11,26 @@ const names = new Map(
   ),
 );
 
-/** The commit's bytes, from the commit or from its blob, checked against its hash. */
+/** The commit itself is at fault, not the machine: its bytes are gone or altered (`damaged`), or newer code wrote it (`unknown`). */
+export class UnreadableCommit extends Error {
+  readonly why: 'damaged' | 'unknown';
+
+  constructor(why: UnreadableCommit['why'], { stream, version }: StoredCommit, detail: string) {
+    super(`commit ${version} of ${stream} cannot be read: ${detail}`);
+    this.name = 'UnreadableCommit';
+    this.why = why;
+  }
+}
+
+/** The commit's bytes, from the commit or from its blob, checked against its hash. Throws UnreadableCommit. */
 export async function commitBytes(machine: Pick<Machine, 'blobs'>, commit: StoredCommit): Promise<Uint8Array> {
   const bytes = 'bytes' in commit.body ? commit.body.bytes : await machine.blobs.get(commit.body.blob);
-  if (!bytes) throw new Error(`the body of commit ${commit.version} of ${commit.stream} is missing`);
-  verifyCommit(commit, bytes);
+  if (!bytes) throw new UnreadableCommit('damaged', commit, 'its body is missing');
+  if (!isIntact(commit, bytes)) throw new UnreadableCommit('damaged', commit, 'it is not what its hash says');
   return bytes;
 }
 
-/** The events of a commit. Throws when the bytes were altered or an event is of a kind this code does not know. */
+/** The events of a commit. Throws UnreadableCommit, and what the machine throws. */
 export async function decode<E extends DomainEvent = DomainEvent>(
   machine: Pick<Machine, 'blobs'>,
   commit: StoredCommit,
@@ -27,7 +38,7 @@ export async function decode<E extends DomainEvent = DomainEvent>(
   const { events, ...common }: CommitBody = JSON.parse(Buffer.from(await commitBytes(machine, commit)).toString('utf8'));
   return events.map((event, index) => {
     const name = names.get(event.type);
-    if (!name) throw new Error(`event ${event.type} is unknown to this version: it was written by a newer one`);
+    if (!name) throw new UnreadableCommit('unknown', commit, `a newer version wrote its event ${event.type}`);
     return { ...common, ...name, id: event.id, data: event.data, stream: commit.stream, version: commit.version, index } as Recorded<E>;
   });
 }

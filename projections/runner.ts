@@ -2,15 +2,15 @@
  * Applies events to read models by the cursor rule: at (projection, stream), a version at or below the cursor is skipped, the next
  * one applied, a later one makes the gap be loaded. Order, duplicates, retries and catching up are this one mechanism.
  */
-import { decode } from '../activity/decode.ts';
+import { decode, UnreadableCommit } from '../activity/decode.ts';
 import { parseStream, type Recorded } from '../domain/event.ts';
 import type { JsonObject, Machine, RowChange, RowKey, StoredCommit, Wakeup } from '../domain/ports.ts';
 import type { Projection } from './projection.ts';
 
-/** How often a failing commit is tried in one go before its (projection, stream) is parked and the rest goes on. */
-const patience = 3;
-
-/** Brings every projection up to the versions named. Resolves when all are applied or parked; throws when the machine fails. */
+/**
+ * Brings every projection up to the versions named. Resolves when all are applied or, where the commit itself is at fault, parked:
+ * that (projection, stream) stands still and the rest goes on. Throws when the machine fails; then nothing is parked for it.
+ */
 export async function handleWakeups(machine: Machine, projections: Projection[], wakeups: Wakeup[]): Promise<void> {
   const newest = new Map<string, number>();
   for (const { stream, version } of wakeups) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
@@ -25,29 +25,33 @@ export async function handleWakeups(machine: Machine, projections: Projection[],
 }
 
 async function catchUp(machine: Machine, projection: Projection, stream: string, version: number): Promise<void> {
-  const parked = await machine.records.get(parkedKey(projection, stream));
-  if (parked) return;
-  for (let attempt = 1; ; ) {
-    const cursor = await machine.rows.cursor(projection.name, stream);
-    if (cursor >= version) return;
-    const commits = await machine.events.load(stream, { from: cursor + 1 });
-    if (commits.length === 0) return;
-    for (const commit of commits) {
-      const changes = await changesOf(machine, projection, commit).catch((error: unknown) => new Unprojectable(error));
-      if (changes instanceof Unprojectable) {
-        if (attempt++ < patience) break;
-        return park(machine, projection, commit, changes.cause);
-      }
-      if ((await machine.rows.apply(projection.name, stream, commit.version, changes)) === 'gap') break;
+  if (await machine.records.get(parkedKey(projection, stream))) return;
+  const cursor = await machine.rows.cursor(projection.name, stream);
+  if (cursor >= version) return;
+  for (const commit of await machine.events.load(stream, { from: cursor + 1 })) {
+    try {
+      const changes = await changesOf(machine, projection, commit);
+      // Someone else may be quicker (stale); nobody goes back, so that a gap cannot be.
+      const outcome = await machine.rows.apply(projection.name, stream, commit.version, changes);
+      if (outcome === 'gap') throw new Error(`the cursor of ${projection.name} went back at ${stream}`);
+    } catch (error) {
+      if (!isAtFault(error)) throw error;
+      return park(machine, projection, commit, error);
     }
   }
 }
 
-/** The commit itself is at fault, not the machine. */
+/** A handler that throws on an event. */
 class Unprojectable extends Error {
   constructor(cause: unknown) {
-    super('a commit could not be projected', { cause });
+    super('an event could not be projected', { cause });
+    this.name = 'Unprojectable';
   }
+}
+
+/** Whether it is the commit that fails and would for ever, and not the machine: also when its changes are more than any machine takes. */
+function isAtFault(error: unknown): boolean {
+  return error instanceof UnreadableCommit || error instanceof Unprojectable || (error instanceof Error && error.name === 'LimitExceeded');
 }
 
 const parkedKey = (projection: Projection, stream: string) => ({ pk: `parked#${projection.name}`, sk: stream });
@@ -60,7 +64,11 @@ async function park(machine: Machine, projection: Projection, commit: StoredComm
 async function changesOf(machine: Machine, projection: Projection, commit: StoredCommit): Promise<RowChange[]> {
   const events = await decode(machine, commit);
   const handlers: { [type: string]: ((event: Recorded<never>) => RowChange[]) | undefined } = projection.on;
-  return mergeChanges(events.flatMap((event) => handlers[event.type]?.(event as Recorded<never>) ?? []));
+  try {
+    return mergeChanges(events.flatMap((event) => handlers[event.type]?.(event as Recorded<never>) ?? []));
+  } catch (error) {
+    throw new Unprojectable(error);
+  }
 }
 
 /** One change a row: what several events of a commit do to one row, in their order. */
