@@ -46,6 +46,8 @@ export function makeComparer(before: AsyncIterator<ManifestEntry>, add: (what: P
     if (item.type !== 'entry') {
       count.filesTotal++;
       if (item.type === 'failed' && key.endsWith('/')) blind = key;
+      // What failed may be there still, what is skipped has become something else.
+      if (item.type === 'skipped' && same && !same.deleted) add({ deleted: [key] });
       add({ [item.type]: [item.refusal] });
       return;
     }

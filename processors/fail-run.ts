@@ -1,18 +1,37 @@
-/** A run that cannot go on ends `failed` with its reason, and frees its line; the last good backup stays what it was. */
+/**
+ * A run that cannot go on ends `failed` with its reason, and frees its line; the last good backup stays what it was. The line decides:
+ * a run that was sealed meanwhile has not failed, and one whose line was released has, also when a crash came before it could say so.
+ */
 import { transact } from '../activity/store.ts';
 import { systemContext } from '../commands/context.ts';
 import { line, releaseLine } from '../domain/line.ts';
-import { finishRun, run } from '../domain/run.ts';
-import { type About, type Home, idsOf, lineStream, loadRun, runStream } from './run.ts';
+import { type Counts, finishRun, run } from '../domain/run.ts';
+import { endOnLine } from './line-end.ts';
+import { type About, type Home, idsOf, lineStream, loadRun, runRecord, runStream, vaultKeys } from './run.ts';
 import { unwatchRun } from './watch.ts';
+import { getSealed, putSealed } from './work.ts';
 
-export async function failRun(home: Home, about: About, reason: { code: string; message: string }): Promise<void> {
+export type Reason = { code: string; message: string };
+
+export async function failRun(home: Home, about: About, reason: Reason): Promise<void> {
   const { machine } = home;
   const state = await loadRun(machine, about);
-  if (state.line.sealed?.runId === about.runId) return;
-  const planned = state.run.status === 'running' ? state.run.planned : null;
-  const cause = systemContext(about.account, 'fail-run', about.runId, about.runId);
-  const counts = {
+  if (state.run.status !== 'finished' && state.line.open?.runId === about.runId) {
+    await putSealed(machine, await vaultKeys(machine, about.account), about, 'failure', reason);
+    await home.reached?.('fail:noted');
+    await transact(machine, line, lineStream(about), releaseLine(idsOf(about), 'failed'), cause(about));
+    await home.reached?.('fail:released');
+  }
+  await finishReleased(home, about);
+}
+
+/** What is left to do for a run whose line was released; nothing when it was sealed instead. Harmless to repeat. */
+export async function finishReleased(home: Home, about: About): Promise<void> {
+  const { machine } = home;
+  const [{ run: state }, end] = await Promise.all([loadRun(machine, about), endOnLine(machine, about)]);
+  if (end?.type !== 'LineReleased') return;
+  const planned = state.status === 'running' ? state.planned : null;
+  const counts: Counts = {
     filesTotal: planned?.filesTotal ?? 0,
     filesDone: 0,
     filesUnchanged: planned?.filesUnchanged ?? 0,
@@ -22,18 +41,20 @@ export async function failRun(home: Home, about: About, reason: { code: string; 
     bytesRead: 0,
     bytesStored: 0,
   };
-  const data = {
-    ...idsOf(about),
-    outcome: 'failed',
-    counts,
-    cost: { requests: 0, usd: 0 },
-    manifest: null,
-    totals: null,
-    reason,
-    errors: [],
-  } as const;
-  await transact(machine, run, runStream(about), finishRun({ ...data, errors: [] }), cause);
-  home.reached?.('fail:finished');
-  await transact(machine, line, lineStream(about), releaseLine(idsOf(about), 'failed'), cause);
+  const { outcome } = end.data;
+  const reason = outcome === 'failed' ? await readReason(home, about) : null;
+  const cost = { requests: 0, usd: 0 };
+  const data = { ...idsOf(about), outcome, counts, cost, manifest: null, totals: null, reason, errors: [] };
+  await transact(machine, run, runStream(about), finishRun(data), cause(about));
+  await home.reached?.('fail:finished');
   await unwatchRun(machine, about);
+}
+
+const cause = (about: About) => systemContext(about.account, 'fail-run', about.runId, about.runId);
+
+async function readReason({ machine }: Home, about: About): Promise<Reason> {
+  if (await machine.records.get(runRecord(about, 'failure'))) {
+    return getSealed<Reason>(machine, await vaultKeys(machine, about.account), about, 'failure');
+  }
+  return { code: 'internal', message: 'Something went wrong on our side. Run the job again.' };
 }

@@ -10,8 +10,9 @@ import { planRun as planned, run, startRun } from '../domain/run.ts';
 import type { VaultKeys } from '../vault/keys.ts';
 import { entries, openManifest } from '../vault/reader.ts';
 import { makeComparer } from './compare.ts';
+import { finishReleased } from './fail-run.ts';
 import { openSource } from './open-source.ts';
-import { type About, expiry, type Home, idsOf, loadRun, runRecord, runStream, send, type Task, vaultKeys } from './run.ts';
+import { type About, expiry, type Home, idsOf, loadRun, runRecord, runStream, send, type Task, usualLimits, vaultKeys } from './run.ts';
 import { closeTally } from './tally.ts';
 import { watchRun } from './watch.ts';
 import { emptyWork, getSealed, makeCutter, putSealed, things, type Work } from './work.ts';
@@ -30,25 +31,24 @@ type Step = {
 };
 type Place = { page: string | null; since: string | null; lastKey: string | null; blind: string | null; rest: Work };
 
-const pageSize = 1000;
-/** Pages between two records of where it stands, when no batch is full before. */
-const pagesPerStep = 20;
+/** When to stop (ms since the epoch) and leave the rest to another message; may come nearer while it works. */
+type Until = { readonly deadline: number };
 
-/** `deadline` (ms since the epoch): when to stop and leave the rest to another message. */
-export async function planRun(home: Home, about: About, deadline: number): Promise<void> {
+export async function planRun(home: Home, about: About, until: Until): Promise<void> {
   const { machine } = home;
   const state = await loadRun(machine, about);
-  if (state.line.open?.runId !== about.runId || state.run.status === 'finished') return;
+  if (state.run.status === 'finished') return;
+  if (state.line.open?.runId !== about.runId) return finishReleased(home, about);
   const cause = systemContext(about.account, 'plan-run', about.runId, about.runId);
   await watchRun(machine, about);
   await transact(machine, run, runStream(about), startRun(idsOf(about)), cause);
-  home.reached?.('plan:started');
+  await home.reached?.('plan:started');
 
   const keys = await vaultKeys(machine, about.account);
   let step = await readStep(machine, about);
   await sendPending(machine, about, step);
   if (!step.done) {
-    const outcome = await walk(home, keys, about, step, state.line.sealed, deadline);
+    const outcome = await walk(home, keys, about, step, state.line.sealed, until);
     if (outcome === 'overtaken') return;
     if (!outcome.done) return send(machine, [{ type: 'plan', ...about }]);
     step = outcome;
@@ -57,9 +57,9 @@ export async function planRun(home: Home, about: About, deadline: number): Promi
   const { batches, filesTotal, filesUnchanged, bytesTotal } = step;
   const plan = { ...idsOf(about), batches, filesTotal, filesUnchanged, bytesTotal, since: place.since };
   await transact(machine, run, runStream(about), planned(plan), cause);
-  home.reached?.('plan:planned');
+  await home.reached?.('plan:planned');
   await closeTally(machine, about, batches);
-  home.reached?.('plan:closed');
+  await home.reached?.('plan:closed');
 }
 
 async function walk(
@@ -68,22 +68,22 @@ async function walk(
   about: About,
   from: Step,
   sealed: { manifest: ManifestRef; since: string | null } | null,
-  deadline: number,
+  until: Until,
 ): Promise<Step | 'overtaken'> {
-  const { machine } = home;
+  const { machine, limits = usualLimits } = home;
   const place = await readPlace(machine, keys, about, from);
   const session = await openSource(home, about);
   try {
     const ctx = { account: about.account, keys, blobs: machine.blobs };
     const root = sealed ? await openManifest(ctx, sealed.manifest) : null;
     const before = root ? entries(ctx, root, place.lastKey === null ? {} : { after: place.lastKey }) : nothing();
-    const cutter = makeCutter(place.rest);
+    const cutter = makeCutter(limits, place.rest);
     const comparer = makeComparer(before[Symbol.asyncIterator](), cutter.add, { blind: place.blind });
     let { page, lastKey } = place;
     let since: string | null = null;
     let step = from;
     for (let pages = 1; ; pages++) {
-      const listed = await session.changes({ since: sealed?.since ?? null, page }, { limit: pageSize });
+      const listed = await session.changes({ since: sealed?.since ?? null, page }, { limit: limits.page });
       await comparer.page(listed.items, listed.page === null);
       const final = listed.items.at(-1);
       if (final) lastKey = final.type === 'entry' ? final.entry.key : final.refusal.key;
@@ -91,20 +91,21 @@ async function walk(
       const done = page === null;
       const full = cutter.cut();
       if (done && things(cutter.rest) > 0) full.push(cutter.rest);
-      const late = machine.now() > deadline;
-      if (full.length === 0 && !done && !late && pages % pagesPerStep !== 0) continue;
+      const late = machine.now() > until.deadline;
+      if (full.length === 0 && !done && !late && pages % limits.pagesPerStep !== 0) continue;
+      await home.reached?.('plan:listed');
 
       const rest = done ? emptyWork() : cutter.rest;
-      const moved = await moveStep(machine, keys, about, step, full, { page, since, lastKey, blind: comparer.blind(), rest }, done, {
+      const moved = await moveStep(home, keys, about, step, full, { page, since, lastKey, blind: comparer.blind(), rest }, done, {
         filesTotal: from.filesTotal + comparer.count.filesTotal,
         filesUnchanged: from.filesUnchanged + comparer.count.filesUnchanged,
         bytesTotal: from.bytesTotal + comparer.count.bytesTotal,
       });
       if (!moved) return 'overtaken';
       step = moved;
-      home.reached?.('plan:step');
+      await home.reached?.('plan:step');
       await sendPending(machine, about, step);
-      home.reached?.('plan:sent');
+      await home.reached?.('plan:sent');
       if (done || late) return step;
     }
   } finally {
@@ -116,7 +117,7 @@ async function* nothing(): AsyncGenerator<never> {}
 
 /** First the work where nobody looks yet, then the step that names it, then the messages: a crash in between repeats or forgets, never half. */
 async function moveStep(
-  machine: Machine,
+  home: Home,
   keys: VaultKeys,
   about: About,
   from: Step,
@@ -125,6 +126,7 @@ async function moveStep(
   done: boolean,
   counts: { filesTotal: number; filesUnchanged: number; bytesTotal: number },
 ): Promise<Step | undefined> {
+  const { machine } = home;
   const attempt = Buffer.from(machine.random(8)).toString('hex');
   const pending = full.map((_, index) => ({ batch: from.batches + index + 1, work: `work-${from.batches + index + 1}-${attempt}` }));
   const placeName = `place-${from.step + 1}-${attempt}`;
@@ -132,6 +134,7 @@ async function moveStep(
     putSealed(machine, keys, about, placeName, place),
     ...full.map((work, index) => putSealed(machine, keys, about, pending[index]?.work ?? '', work)),
   ]);
+  await home.reached?.('plan:noted');
   const step: Step = { step: from.step + 1, batches: from.batches + full.length, ...counts, done, place: placeName, pending };
   const moved = await machine.records.write([
     {

@@ -13,9 +13,23 @@ export type Home = {
   /** What the home lets that account back up. */
   connectors(account: string): ConnectorContext;
   prices: Prices;
-  /** Called at each step boundary by name, so that tests can end the process there. */
-  reached?: (step: string) => void;
+  /** How much is done at a time; tests make it little. */
+  limits?: Limits;
+  /** Awaited at each step boundary by name, so that tests can end the process there, or hold it up. */
+  reached?: (step: string) => void | Promise<void>;
 };
+
+export type Limits = {
+  /** Items asked of the source at once. */
+  page: number;
+  /** Pages between two records of where a plan stands, when no batch is full before. */
+  pagesPerStep: number;
+  /** A batch is full at so many things or bytes. */
+  batchThings: number;
+  batchBytes: number;
+};
+
+export const usualLimits: Limits = { page: 1000, pagesPerStep: 20, batchThings: 1000, batchBytes: 64 * 1024 * 1024 };
 
 export type About = { account: string; runId: string; jobId: string; sourceId: string };
 

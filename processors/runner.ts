@@ -14,13 +14,14 @@ import { storeBatch } from './store-batch.ts';
 /** The last time a message comes before it would be a dead letter: then the run fails with the reason instead of hanging. */
 const lastReceive = 5;
 
-export type Delivery = { receives: number; deadline: number };
+/** `deadline` (ms since the epoch): when to stop and leave the rest to another message. It may come nearer while the work goes on. */
+export type Delivery = { receives: number; readonly deadline: number };
 
 export async function handleMessage(home: Home, body: JsonObject, delivery: Delivery): Promise<void> {
   const task = await asTask(home, body);
   if (!task) return;
   try {
-    await perform(home, task, delivery.deadline);
+    await perform(home, task, delivery);
   } catch (error) {
     const reason = reasonOf(error, delivery.receives);
     if (!reason) throw error;
@@ -29,11 +30,11 @@ export async function handleMessage(home: Home, body: JsonObject, delivery: Deli
   }
 }
 
-function perform(home: Home, task: Task, deadline: number): Promise<void> {
+function perform(home: Home, task: Task, delivery: Delivery): Promise<void> {
   const about = aboutOf(task);
   switch (task.type) {
     case 'plan':
-      return planRun(home, about, deadline);
+      return planRun(home, about, delivery);
     case 'store':
       return storeBatch(home, about, task.batch, task.work);
     case 'seal':

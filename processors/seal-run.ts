@@ -2,17 +2,18 @@
  * Merges a run's parts into the new manifest and appends it to the line: the commit point. What follows (the run's own end) is
  * repeated until it is there, from what the line says.
  */
-import { decode } from '../activity/decode.ts';
 import { transact } from '../activity/store.ts';
 import { systemContext } from '../commands/context.ts';
 import { displayPath, type Refusal } from '../domain/entry.ts';
 import { type LineEvent, line, sealLine } from '../domain/line.ts';
-import type { Machine, StoredCommit } from '../domain/ports.ts';
+import type { Machine } from '../domain/ports.ts';
 import { type Cost, type Counts, finishRun, type RunError, run } from '../domain/run.ts';
 import type { VaultKeys } from '../vault/keys.ts';
 import { type Change, writeManifest } from '../vault/manifest.ts';
 import { changesOfPart, type Part } from '../vault/part.ts';
 import { openManifest } from '../vault/reader.ts';
+import { finishReleased } from './fail-run.ts';
+import { endOnLine } from './line-end.ts';
 import { addCosts, metered } from './meter.ts';
 import { readParts } from './parts.ts';
 import { type About, type Home, idsOf, lineStream, loadRun, runStream, vaultKeys } from './run.ts';
@@ -30,7 +31,7 @@ export async function sealRun(home: Home, about: About): Promise<void> {
   const plan = state.run.planned;
   const keys = await vaultKeys(machine, about.account);
   const sums = await addUp(machine, keys, about, plan);
-  home.reached?.('seal:summed');
+  await home.reached?.('seal:summed');
 
   if (state.line.open?.runId === about.runId) {
     const ctx = { account: about.account, keys, blobs: machine.blobs };
@@ -44,17 +45,17 @@ export async function sealRun(home: Home, about: About): Promise<void> {
       ...(base ? { base } : {}),
       changes: changes(readParts(machine, keys, about, plan.batches)),
     });
-    home.reached?.('seal:manifest');
+    await home.reached?.('seal:manifest');
     const outcome = sums.counts.filesFailed > 0 ? 'partial' : 'succeeded';
     const result = { outcome, manifest: written.manifest, totals: written.totals, since: plan.since, at } as const;
     await transact(machine, line, lineStream(about), sealLine(idsOf(about), result), cause(about));
-    home.reached?.('seal:line');
+    await home.reached?.('seal:line');
   }
-  const sealed = await findSealed(machine, about);
-  if (!sealed) return;
-  await finish(machine, keys, about, sealed, sums, meter);
+  const end = await endOnLine(machine, about);
+  if (end?.type !== 'LineSealed') return finishReleased(home, about);
+  await finish(machine, keys, about, end.data, sums, meter);
+  await home.reached?.('seal:finished');
   await unwatchRun(machine, about);
-  home.reached?.('seal:finished');
 }
 
 const cause = (about: About) => systemContext(about.account, 'seal-run', about.runId, about.runId);
@@ -90,23 +91,6 @@ async function* changes(parts: AsyncIterable<{ part: Part }>): AsyncGenerator<Ch
   for await (const { part } of parts) yield* changesOfPart(part);
 }
 
-/** What the line says of this run's backup; undefined when it has none (it was cancelled, or overtaken). */
-async function findSealed(machine: Machine, about: About): Promise<Sealed | undefined> {
-  const last = await machine.events.last(lineStream(about));
-  const found = last && (await sealedIn(machine, about, last));
-  if (found) return found;
-  for (const commit of (await machine.events.load(lineStream(about))).reverse()) {
-    const earlier = await sealedIn(machine, about, commit);
-    if (earlier) return earlier;
-  }
-  return undefined;
-}
-
-async function sealedIn(machine: Machine, about: About, commit: StoredCommit): Promise<Sealed | undefined> {
-  const events = (await decode<LineEvent>(machine, commit)) as LineEvent[];
-  return events.find((event) => event.type === 'LineSealed' && event.data.runId === about.runId)?.data as Sealed | undefined;
-}
-
 async function finish(
   machine: Machine,
   keys: VaultKeys,
@@ -124,7 +108,19 @@ async function finish(
     manifest: sealed.manifest,
     totals: sealed.totals,
     reason: null,
-    errors: sums.errors.slice(0, 100),
+    errors: firstOf(sums.errors),
   };
   await transact(machine, run, runStream(about), finishRun(data), cause(about));
+}
+
+/** The run's row holds them sealed (4/3 of this), and an item of DynamoDB has 400 KB. */
+const errorBytes = 200 * 1024;
+
+/** The first hundred, or fewer when their paths are that long. */
+function firstOf(errors: RunError[]): RunError[] {
+  let bytes = 0;
+  return errors.slice(0, 100).filter((error) => {
+    bytes += Buffer.byteLength(JSON.stringify(error));
+    return bytes <= errorBytes;
+  });
 }

@@ -9,6 +9,7 @@ import { compareKeys } from '../domain/entry.ts';
 import { streamName } from '../domain/event.ts';
 import { encodePart } from '../vault/part.ts';
 import { openWriter } from '../vault/writer.ts';
+import { finishReleased } from './fail-run.ts';
 import { fetchEntries } from './fetch-entries.ts';
 import { metered } from './meter.ts';
 import { openSource } from './open-source.ts';
@@ -19,20 +20,21 @@ import { getSealed, type Work } from './work.ts';
 
 export async function storeBatch(home: Home, about: About, number: number, work: string): Promise<void> {
   const { machine } = home;
-  const { line } = await loadRun(machine, about);
-  if (line.open?.runId !== about.runId) return;
+  const { line, run } = await loadRun(machine, about);
+  if (run.status === 'finished') return;
+  if (line.open?.runId !== about.runId) return finishReleased(home, about);
   const stream = streamName(about.account, 'batch', batchId(about.runId, number));
   const { state } = await load(machine, batch, stream);
   if (state.status === 'none') {
     const part = (await readPart(machine, about, number)) ?? (await makePart(home, about, number, work));
-    home.reached?.('store:part');
+    await home.reached?.('store:part');
     const { partHash, packs, counts, cost } = part;
     const cause = systemContext(about.account, 'store-batch', about.runId, `${about.runId}.${number}`);
     await transact(machine, batch, stream, stored({ ...idsOf(about), batch: number, partHash, packs, counts, cost }), cause);
-    home.reached?.('store:stored');
+    await home.reached?.('store:stored');
   }
   await countStored(machine, about, number);
-  home.reached?.('store:counted');
+  await home.reached?.('store:counted');
 }
 
 async function makePart(home: Home, about: About, number: number, workName: string): Promise<PartRecord> {
@@ -45,9 +47,9 @@ async function makePart(home: Home, about: About, number: number, workName: stri
   const session = await openSource({ ...home, machine }, about);
   try {
     const fetched = await fetchEntries(session, writer, work.entries);
-    home.reached?.('store:fetched');
+    await home.reached?.('store:fetched');
     const { packs } = await writer.finish();
-    home.reached?.('store:packed');
+    await home.reached?.('store:packed');
     const at = new Date(machine.now()).toISOString();
     const failed = [...work.failed, ...fetched.failed];
     const skipped = [...work.skipped, ...fetched.skipped];

@@ -1,6 +1,6 @@
 /** Looks after runs that stand still: sends again what a lost message should have done. Harmless at any time, for every step repeats. */
 import type { Machine } from '../domain/ports.ts';
-import { failRun } from './fail-run.ts';
+import { failRun, finishReleased } from './fail-run.ts';
 import { readStep } from './plan-run.ts';
 import { type About, type Home, loadRun, runRecord, send, type Task } from './run.ts';
 import { sealIfComplete } from './tally.ts';
@@ -26,8 +26,9 @@ export async function sweep(home: Home): Promise<void> {
 async function look(home: Home, watched: Watched): Promise<void> {
   const { machine } = home;
   const { quietSince: _, looks: before, seen, ...about } = watched;
-  const { run } = await loadRun(machine, about);
+  const { run, line } = await loadRun(machine, about);
   if (run.status === 'finished') return unwatchRun(machine, about);
+  if (line.open?.runId !== about.runId) await finishReleased(home, about);
   const now = await standing(machine, about);
   const looks = now === seen ? before + 1 : 1;
   if (looks > patience) {

@@ -3,7 +3,7 @@ import type { Refusal, SourceEntry } from '../domain/entry.ts';
 import type { Machine } from '../domain/ports.ts';
 import type { VaultKeys } from '../vault/keys.ts';
 import { openBytes, sealBytes } from '../vault/sealed.ts';
-import { type About, expiry, runRecord } from './run.ts';
+import { type About, expiry, type Limits, runRecord } from './run.ts';
 
 /** In key order each, and between batches too. */
 export type Work = { entries: SourceEntry[]; deleted: string[]; failed: Refusal[]; skipped: Refusal[] };
@@ -38,9 +38,13 @@ function aad(about: About, where: string): string {
   return `${about.account}|${about.runId}|${where}`;
 }
 
-/** Cuts what the plan finds into batches of at most a thousand things or 64 MiB, whichever comes first. */
-export function makeCutter(open: Work = emptyWork()): { add(what: Partial<Work>): void; cut(): Work[]; rest: Work } {
+/** Cuts what the plan finds into batches; `rest` is the one that is not full yet. */
+export function makeCutter(
+  limits: Pick<Limits, 'batchThings' | 'batchBytes'>,
+  open: Work = emptyWork(),
+): { add(what: Partial<Work>): void; cut(): Work[]; rest: Work } {
   const full: Work[] = [];
+  let bytes = sizeOf(open.entries);
   const cutter = {
     rest: open,
     add(what: Partial<Work>) {
@@ -49,14 +53,20 @@ export function makeCutter(open: Work = emptyWork()): { add(what: Partial<Work>)
       rest.deleted.push(...(what.deleted ?? []));
       rest.failed.push(...(what.failed ?? []));
       rest.skipped.push(...(what.skipped ?? []));
-      if (things(rest) >= 1000 || rest.entries.reduce((sum, entry) => sum + entry.size, 0) >= 64 * 1024 * 1024) {
+      bytes += sizeOf(what.entries ?? []);
+      if (things(rest) >= limits.batchThings || bytes >= limits.batchBytes) {
         full.push(rest);
         cutter.rest = emptyWork();
+        bytes = 0;
       }
     },
     cut: () => full.splice(0),
   };
   return cutter;
+}
+
+function sizeOf(entries: SourceEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.size, 0);
 }
 
 export function things(work: Work): number {

@@ -30,11 +30,7 @@ export type Testing = {
 };
 
 /** Throws when the port is taken. */
-export async function startHome(
-  settings: Settings,
-  log: Log,
-  testing: Testing = {},
-): Promise<RunningHome> {
+export async function startHome(settings: Settings, log: Log, testing: Testing = {}): Promise<RunningHome> {
   const { trouble, reached, limits, watch = (machine) => machine } = testing;
   const embedded = await openEmbedded({ data: settings.data, log, routes, ...(trouble ? { trouble } : {}) });
   const machine = watch(embedded.machine);
