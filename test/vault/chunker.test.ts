@@ -37,6 +37,10 @@ describe('chunker', () => {
       }),
       { numRuns: 15 },
     );
+    // Such short slices that the window of the hash always lies across several.
+    const [first = 0, second = 0] = whole;
+    const start = big.subarray(0, first + second);
+    expect((await collect(chunk(sliced(start, 5), gear))).map((piece) => piece.length)).toEqual([first, second]);
     const tiny = noise(minChunk + 5000);
     expect((await collect(chunk(sliced(tiny, 1), gear))).map((piece) => piece.length)).toEqual(await lengths(tiny));
   });

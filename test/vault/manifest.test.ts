@@ -4,7 +4,7 @@ import { compareKeys } from '../../domain/entry.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { type Change, writeManifest } from '../../vault/manifest.ts';
 import { entries, findEntry, openManifest, versions } from '../../vault/reader.ts';
-import type { ManifestRoot } from '../../vault/root.ts';
+import { type ManifestRoot, sealRoot } from '../../vault/root.ts';
 import { borderTest, cutSegments, manifestBlobKey } from '../../vault/segment.ts';
 import { changesOf, collect, flipped, found, keys, memoryVault, noise } from './vault-fixture.ts';
 
@@ -69,6 +69,31 @@ describe('manifest', () => {
       expect([same.changed, same.manifest, same.bytesStored]).toEqual([false, root.ref, 0]);
     }
     expect(vault.blobs.puts.length).toBe(1);
+  });
+
+  it('brings back what was deleted, also when it looks the same', async () => {
+    const vault = memoryVault();
+    const put = { put: found('empty/') };
+    const { root } = await write(vault, undefined, [put]);
+    const gone = await write(vault, root, [{ delete: 'empty/' }]);
+    expect(gone.totals.folders).toBe(0);
+    const back = await write(vault, gone.root, [put]);
+    expect(back.totals.folders).toBe(1);
+    expect(await findEntry(vault, back.root, 'empty/')).toEqual({ ...put.put, version: 3, previous: gone.root.ref.id });
+  });
+
+  it('takes changes at the borders of segments and beyond both ends', async () => {
+    const vault = memoryVault();
+    const { root } = await write(vault, undefined, many(5000));
+    const ends = root.segments.flatMap(({ first, last }) => (first === last ? [first] : [first, last]));
+    const fresh = ends.map((key) => `${key}+`);
+    const changes = ['!', '~', ...ends, ...fresh].map((key): Change => ({ put: found(key, { revision: 'edge' }) }));
+    const { root: next } = await write(vault, root, changes);
+    const read = await all(vault, next);
+    expect(read.map((entry) => entry.key)).toEqual([...new Set(read.map((entry) => entry.key))].sort(compareKeys));
+    expect(read.length).toBe(5000 + 2 + fresh.length);
+    expect(read.filter((entry) => entry.revision === 'edge').length).toBe(changes.length);
+    expect(read.filter((entry) => entry.version === 2).map((entry) => entry.key)).toEqual(ends);
   });
 
   it('refuses changes out of order, since merging them would lose some', async () => {
@@ -191,11 +216,32 @@ describe('manifest', () => {
       vault.blobs.stored.set(key, bytes.subarray(0, at));
       await expect(readAll().then((read) => `cut ${at}: ${read.length}`)).rejects.toThrow(VaultDamage);
     }
+    vault.blobs.stored.set(key, bytes);
+    await expect(
+      openManifest({ ...vault }, { ...root.ref, hash: root.ref.hash.replace(/^./, (c) => (c === '0' ? '1' : '0')) }),
+    ).rejects.toThrow(/not the one that was recorded/);
     const other = await write(vault, undefined, many(6));
     vault.blobs.stored.set(key, vault.blobs.stored.get(other.key) ?? new Uint8Array());
     await expect(readAll()).rejects.toThrow(VaultDamage);
     vault.blobs.stored.delete(manifestBlobKey(vault.account, root.ref.id));
     await expect(readAll()).rejects.toThrow(VaultDamage);
+  });
+});
+
+describe('root', () => {
+  it('may be larger than the first read', async () => {
+    const vault = memoryVault();
+    const totals = { files: 1, folders: 2, links: 3, bytes: 4 };
+    const hex = Buffer.from(noise(32 * 3000)).toString('hex');
+    const segments = Array.from({ length: 3000 }, (_, n) => {
+      const place = { manifest: `man_${n % 9}`, offset: n, length: n + 1, sha256: hex.slice(64 * n, 64 * n + 64) };
+      return { first: `a${n}\udc80`, last: `b${n}`, ...place, count: 7, totals };
+    });
+    const { bytes, root } = sealRoot(vault, 'man_big', { runId: 'run_1', at: 'now', base: 'man_0', segments });
+    expect(bytes.length).toBeGreaterThan(64 * 1024);
+    await vault.blobs.put(manifestBlobKey(vault.account, 'man_big'), Buffer.concat([noise(1000), bytes]));
+    expect(await openManifest(vault, root.ref)).toEqual(root);
+    expect(root.totals).toEqual({ files: 3000, folders: 6000, links: 9000, bytes: 12_000 });
   });
 });
 
@@ -217,6 +263,23 @@ describe('segments', () => {
     const borders = Array.from({ length: 200_000 }, (_, n) => `some/path/${n}`).filter(isBorder).length;
     expect(borders).toBeGreaterThan(140);
     expect(borders).toBeLessThan(260);
+  });
+
+  it('stay as they are when things are added after a last border, and only the last one goes without', async () => {
+    const names = Array.from({ length: 9000 }, (_, n) => `n${String(n).padStart(6, '0')}`);
+    const put = (name: string): Change => ({ put: found(name) });
+    const border = names.findLastIndex(isBorder);
+    for (const [count, rewritten] of [
+      [border + 1, 0],
+      [border, 1],
+    ] as const) {
+      const vault = memoryVault();
+      const { root } = await write(vault, undefined, names.slice(0, count).map(put));
+      const grown = await write(vault, root, [put('z')]);
+      const kept = grown.root.segments.filter((segment) => segment.manifest === root.ref.id);
+      expect(kept.length).toBe(root.segments.length - rewritten);
+      expect((await all(vault, grown.root)).length).toBe(count + 1);
+    }
   });
 
   it('stay apart where a stretch without borders grows', async () => {

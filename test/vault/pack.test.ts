@@ -89,6 +89,12 @@ describe('pack', () => {
     }
   });
 
+  it('detects bytes put in or taken out between slots and footer', () => {
+    const footer = bytes.subarray(-footerLength(pack, bytes.subarray(-trailerLength)));
+    for (const size of [bytes.length - 1, bytes.length + 1])
+      expect(() => openFooter(keys, account, pack, footer, size)).toThrow(/instead of/);
+  });
+
   it('opens no slot in the place of another, of another pack, account or key', () => {
     const ref = index.get(id(10));
     const other = makeId('pack', noise(16, 'other'));

@@ -36,6 +36,7 @@ describe('reading a file', () => {
     expect(entry.chunks.length).toBeGreaterThan(5);
     await gather(readFile({ ...vault }, entry));
     expect(vault.blobs.gets.length).toBeLessThanOrEqual(3);
+    for (const { range } of vault.blobs.gets) expect(range?.length).toBeLessThanOrEqual(8 * MiB);
     vault.blobs.gets.length = 0;
     await gather(readFile({ ...vault }, entry, { offset: 10, length: 10 }));
     expect(vault.blobs.gets.map((get) => get.range?.length)).toEqual([entry.chunks[0]?.slotLength]);

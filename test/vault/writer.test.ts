@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { indexFromPack, readPackIndex } from '../../vault/chunk-index.ts';
+import { chunkId, indexFromPack, readPackIndex } from '../../vault/chunk-index.ts';
 import { VaultDamage } from '../../vault/damage.ts';
-import { packBlobKey } from '../../vault/pack.ts';
+import { packBlobKey, sealSlot } from '../../vault/pack.ts';
 import { openPacker } from '../../vault/packer.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { openWriter } from '../../vault/writer.ts';
-import { gather, memoryVault, noise, sliced } from './vault-fixture.ts';
+import { gather, keys, memoryVault, noise, sliced } from './vault-fixture.ts';
 
 const MiB = 1024 * 1024;
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -98,6 +98,43 @@ describe('writer', () => {
     await storing;
     await writer.finish();
     expect(read).toBe(40);
+  });
+
+  it('waits while slots are being sealed elsewhere', async () => {
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    let sealing = 0;
+    const seal: typeof sealSlot = (lock, slot, chunks) => sealSlot(lock, slot, chunks);
+    const vault = memoryVault();
+    const writer = openWriter({
+      ...vault,
+      seal: async (...job) => {
+        sealing += job[2].reduce((sum, piece) => sum + piece.length, 0);
+        await opened;
+        return seal(...job);
+      },
+    });
+    const content = noise(48 * MiB);
+    const storing = writer.store(sliced(content));
+    await expect.poll(() => sealing).toBeGreaterThan(16 * MiB);
+    // Let everything run that can.
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(sealing).toBeLessThan(32 * MiB);
+    open();
+    const file = await storing;
+    await writer.finish();
+    expect((await restore(vault, file)).equals(content)).toBe(true);
+  });
+
+  it('closes a pack of tiny files before its index grows large', async () => {
+    const vault = memoryVault();
+    const packer = openPacker(vault);
+    const placing: Promise<unknown>[] = [];
+    // Groups of 1 MiB: 20,000 × 60 bytes are one, so the second pack begins with the second group.
+    for (let n = 0; n < 40_000; n++) placing.push(packer.place(chunkId(keys, noise(32, n)), new Uint8Array(60)));
+    await Promise.all(placing);
+    await packer.flush();
+    expect(vault.blobs.puts.length).toBeGreaterThan(1);
+    expect(vault.records.stored.size).toBe(40_000);
   });
 
   it('survives a source that fails midway; what was read before is found by the retry', async () => {
