@@ -94,6 +94,10 @@ describe('manifest', () => {
     expect(read.length).toBe(5000 + 2 + fresh.length);
     expect(read.filter((entry) => entry.revision === 'edge').length).toBe(changes.length);
     expect(read.filter((entry) => entry.version === 2).map((entry) => entry.key)).toEqual(ends);
+    const last = root.segments[1]?.last ?? '';
+    const { root: one } = await write(vault, root, [{ put: found(last, { revision: 'edge' }) }]);
+    expect(one.segments.map((segment) => segment.manifest === one.ref.id)).toEqual(root.segments.map((_, i) => i === 1));
+    expect((await findEntry(vault, one, last))?.version).toBe(2);
   });
 
   it('refuses changes out of order, since merging them would lose some', async () => {
