@@ -19,6 +19,6 @@ export class AnalyticsStack extends Stack {
       environment: coreEnvironment(stage, core),
       grants: [...readStream(core), ...loadEvents(core), ...writeRows(core), ...useRecords(core)],
     });
-    readActivity(this, core, handler, 10);
+    readActivity(this, stage, core, handler, 'projections');
   }
 }

@@ -37,7 +37,7 @@ export class BackupProcessorsStack extends Stack {
         ...send(core.jobQueue),
       ],
     });
-    readActivity(this, core, relay, 10);
+    readActivity(this, stage, core, relay, 'relay');
 
     makeRoutes(this, core, routes);
 
@@ -54,7 +54,7 @@ export class BackupProcessorsStack extends Stack {
     const worker = lambdaFunction(this, stage, {
       entry: 'data-queue',
       description: 'Fetches, chunks, encrypts and stores batches of files',
-      memory: 3538, // two whole cores: one fetches while the other compresses
+      memory: 3008, // 1.7 cores, and the most a new AWS account may have
       timeout: workTimeout,
       environment,
       grants: [...consume(core.dataQueue), ...work],

@@ -1,11 +1,15 @@
 /** The whole system of one stage, one stack a deploy group. */
 import { type App, CliCredentialsStackSynthesizer, Tags } from 'aws-cdk-lib';
+import flags from 'aws-cdk-lib/recommended-feature-flags.json' with { type: 'json' };
 import { AnalyticsStack } from './analytics-stack.ts';
 import { ApiStack } from './api-stack.ts';
 import { AuthStack } from './auth-stack.ts';
 import { BackupProcessorsStack, type Route } from './backup-processors-stack.ts';
 import { CoreStack } from './core-stack.ts';
 import { type Stage, stackName } from './stage.ts';
+
+/** CDK's behaviour as of the pinned version, without the exceptions it makes for apps older than that. */
+export const context = { ...flags };
 
 export type Stacks = {
   core: CoreStack;

@@ -6,9 +6,10 @@ import { parameterName, stage } from '../../../infra/cdk/stage.ts';
 import { routes, synthesize } from './synth.ts';
 
 const main = synthesize('main');
+const fromCore = (output: string) => ({ 'Fn::GetStackOutput': Match.objectLike({ OutputName: Match.stringLikeRegexp(output) }) });
 const { auth, api, analytics, backupProcessors } = main.templates;
 
-test('exactly two readers of the activity stream, from its beginning, halving a batch that fails, giving up some day', () => {
+test('exactly two readers of the activity stream, from its beginning, halving a batch that fails, giving up some day and saying so', () => {
   const readers = main
     .ofType('AWS::Lambda::EventSourceMapping')
     .filter(([, each]) => JSON.stringify(each.Properties.EventSourceArn).includes('StreamArn'));
@@ -17,13 +18,14 @@ test('exactly two readers of the activity stream, from its beginning, halving a 
   for (const [, { Properties }] of readers) {
     expect(Properties).toMatchObject(promise);
     expect(Properties).toMatchObject({ MaximumRetryAttempts: expect.any(Number), MaximumRecordAgeInSeconds: expect.any(Number) });
+    expect(Properties).toMatchObject({ DestinationConfig: { OnFailure: { Destination: expect.anything() } } });
   }
   analytics.resourceCountIs('AWS::Lambda::EventSourceMapping', 1);
 });
 
 test.for(['job', 'data'])('messages of the %s queue fail one by one, and not too many work at once', (kind) => {
   backupProcessors.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
-    EventSourceArn: { 'Fn::ImportValue': Match.stringLikeRegexp(`${kind}queue.*Arn`) },
+    EventSourceArn: fromCore(`${kind}queue.*Arn`),
     FunctionResponseTypes: ['ReportBatchItemFailures'],
     ScalingConfig: { MaximumConcurrency: Match.anyValue() },
   });
@@ -46,7 +48,7 @@ test.for(routes.flatMap(({ types, queue }) => types.map((type) => [type, queue] 
   ([type, queue]) => {
     backupProcessors.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: { source: ['listbackup'], 'detail-type': [type] },
-      Targets: [Match.objectLike({ Arn: { 'Fn::ImportValue': Match.stringLikeRegexp(`${queue}queue.*Arn`) }, InputPath: '$.detail' })],
+      Targets: [Match.objectLike({ Arn: fromCore(`${queue}queue.*Arn`), InputPath: '$.detail' })],
     });
   },
 );

@@ -1,8 +1,8 @@
 /** The templates of a stage, without bundling any code. */
-import { App } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { Route } from '../../../infra/cdk/backup-processors-stack.ts';
-import { listbackup } from '../../../infra/cdk/listbackup.ts';
+import { context, listbackup } from '../../../infra/cdk/listbackup.ts';
 import { stage } from '../../../infra/cdk/stage.ts';
 
 export const routes: Route[] = [
@@ -33,11 +33,13 @@ export type Statement = {
 };
 
 export function synthesize(name: string) {
-  const app = new App({ context: { 'aws:cdk:bundling-stacks': [] } });
+  const app = new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] } });
   const stacks = listbackup(app, stage(name), routes);
   const templates = Object.fromEntries(Object.entries(stacks).map(([group, stack]) => [group, Template.fromStack(stack)])) as {
     [group in keyof typeof stacks]: Template;
   };
-  const resources = Object.values(templates).flatMap((template) => Object.entries<Resource>(template.toJSON().Resources));
+  // All stacks there are, also ones that nobody lists.
+  const all = app.node.findAll().filter((each) => Stack.isStack(each));
+  const resources = all.flatMap((stack) => Object.entries<Resource>(Template.fromStack(stack).toJSON().Resources));
   return { templates, ofType: (type: string) => resources.filter(([, resource]) => resource.Type === type) };
 }
