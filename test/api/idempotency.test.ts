@@ -5,7 +5,12 @@ import { Problem } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/ports.ts';
 import { ada, appOver, as, bob, testApi } from '../support/api.ts';
 
-const body = z.strictObject({ name: z.string(), size: z.int().optional(), refuse: z.string().optional() });
+const body = z.strictObject({
+  name: z.string(),
+  size: z.int().optional(),
+  refuse: z.string().optional(),
+  free: z.record(z.string(), z.unknown()).optional(),
+});
 
 /** A thing that is made at each run of the handler, and what the handler was told. */
 function workshop() {
@@ -23,17 +28,13 @@ function workshop() {
       query: z.strictObject({ q: z.string().optional() }),
       answers: { 201: z.object({ n: z.int(), name: z.string(), filler: z.string() }) },
       handler: async ({ body: { name, size = 0, refuse }, command }) => {
-        made.push({ name, commandId: command.commandId });
+        const n = made.push({ name, commandId: command.commandId });
         gate.entered();
         await gate.hold;
         if (refuse === 'bug') throw new Error('a bug');
-        if (refuse) throw new Problem(refuse as 'conflict', 'No.', { extra: { made: made.length } });
+        if (refuse) throw new Problem(refuse as 'conflict', 'No.', { extra: { made: n } });
         const filler = Array.from({ length: size }, () => Math.random().toString(36).slice(2)).join('');
-        return created(
-          `/things/${made.length}`,
-          { n: made.length, name, filler },
-          { written: { stream: `acc_ada/thing/${made.length}`, version: 1 } },
-        );
+        return created(`/things/${n}`, { n, name, filler }, { written: { stream: `acc_ada/thing/${n}`, version: 1 } });
       },
     });
   const routes: RouteModule = [
@@ -76,6 +77,10 @@ test('the same input written otherwise is a replay, other input is refused', asy
     call({ method: 'POST', url: '/things', headers: { 'idempotency-key': 'k', 'content-type': 'application/json' }, payload });
   expect((await raw('{ "size": 0,\n "name": "\\u0061" }')).statusCode).toBe(201);
   expect(made).toHaveLength(1);
+  await post({ name: 'a', free: { x: 1, y: { z: 1, a: 2 } } }, 'free');
+  expect((await post({ name: 'a', free: { y: { a: 2, z: 1 }, x: 1 } }, 'free')).headers['idempotent-replayed']).toBe('true');
+  expect((await post({ name: 'a', free: { y: { a: 2, z: 2 }, x: 1 } }, 'free')).statusCode).toBe(422);
+  expect(made).toHaveLength(2);
   for (const answer of [
     await post({ name: 'b' }, 'k'),
     await post({ name: 'a' }, 'k'),
@@ -83,7 +88,7 @@ test('the same input written otherwise is a replay, other input is refused', asy
   ]) {
     expect([answer.statusCode, answer.json().code]).toEqual([422, 'idempotency-mismatch']);
   }
-  expect(made).toHaveLength(1);
+  expect(made).toHaveLength(2);
 });
 
 test('keys belong to a caller and an address', async () => {
@@ -91,12 +96,13 @@ test('keys belong to a caller and an address', async () => {
   await post({ name: 'a' }, 'k');
   const asBob = await as({ app, machine }, bob);
   const asAdasColleague = await as({ app, machine }, { ...ada, userId: 'usr_colleague' });
+  const asAdaElsewhere = await as({ app, machine }, { ...ada, accountId: 'acc_elsewhere' });
   const request = { method: 'POST', url: '/things', payload: { name: 'a' }, headers: { 'idempotency-key': 'k' } } as const;
-  for (const call of [asBob, asAdasColleague]) expect((await call(request)).headers['idempotent-replayed']).toBeUndefined();
+  for (const call of [asBob, asAdasColleague, asAdaElsewhere]) expect((await call(request)).headers['idempotent-replayed']).toBeUndefined();
   await post({ name: 'a' }, 'k', '/things/1/parts');
   await post({ name: 'a' }, 'k', '/things/2/parts');
-  expect(made).toHaveLength(5);
-  expect(new Set(made.map(({ commandId }) => commandId)).size).toBe(5);
+  expect(made).toHaveLength(6);
+  expect(new Set(made.map(({ commandId }) => commandId)).size).toBe(6);
 });
 
 test('of twins at the same time one works and the others are told to wait, in other processes too', async () => {
@@ -149,11 +155,41 @@ test('a request that died is taken up by a repeat, under the same command id', a
   machine.clock.now += 1;
   const healed = await post({ name: 'a' }, 'k');
   expect([healed.statusCode, healed.json().n]).toEqual([201, 2]);
+  expect(machine.lines).toEqual([]);
   expect(new Set(made.map(({ commandId }) => commandId)).size).toBe(1);
   // it was only slow after all: its own caller gets its answer, everybody else the one that was stored
   open();
-  expect((await dead).statusCode).toBe(201);
+  expect((await dead).json().n).toBe(1);
   expect((await post({ name: 'a' }, 'k')).body).toBe(healed.body);
+});
+
+test('a request that lost its turn and then fails takes nothing from the one that has it', async () => {
+  const { machine, post, made, gate } = await caller();
+  const entered = new Promise<void>((resolve) => {
+    gate.entered = resolve;
+  });
+  let open = () => {};
+  gate.hold = new Promise((resolve) => {
+    open = resolve;
+  });
+  const slow = post({ name: 'a', refuse: 'bug' }, 'k');
+  await entered;
+  machine.clock.now += 60_001;
+  const reentered = new Promise<void>((resolve) => {
+    gate.entered = resolve;
+  });
+  let openSecond = () => {};
+  gate.hold = new Promise((resolve) => {
+    openSecond = resolve;
+  });
+  const second = post({ name: 'a', refuse: 'bug' }, 'k');
+  await reentered;
+  open();
+  expect((await slow).statusCode).toBe(500);
+  expect((await post({ name: 'a', refuse: 'bug' }, 'k')).json().code).toBe('idempotency-in-progress');
+  openSecond();
+  expect((await second).statusCode).toBe(500);
+  expect(made).toHaveLength(2);
 });
 
 test('a refusal is an answer too; a failure, or a refusal of the moment, is not', async () => {

@@ -107,6 +107,7 @@ test('a body that is no JSON object is refused, whatever is wrong with it', asyn
     '{"text":"a"}}',
     "{'text':1}",
     '{"text":"a","__proto__":{"x":1}}',
+    '{"text":"a","free":[{"__proto__":{"x":1}}]}',
     '{"text":"a","constructor":{"prototype":1}}',
     '[]',
     '"x"',

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { ok, route } from '../../api/route.ts';
 import { auth } from '../../api/routes/auth.ts';
 import { health } from '../../api/routes/health.ts';
+import { openSession } from '../../api/sessions.ts';
 import { ada, appOver, as, bob, testApi } from '../support/api.ts';
 
 const mine = route({
@@ -86,15 +87,14 @@ test('6,000 requests cost at most 100 writes, and several processes never let mo
 
   writes = 0;
   machine.clock.now += minute;
-  const { openSession } = await import('../../api/sessions.ts');
   const { accessToken } = await openSession(machine, ada);
-  const small = [await appOver(machine, { routes, rateScale: 0.05 }), await appOver(machine, { routes, rateScale: 0.05 })];
+  const small = [await appOver(machine, { routes, rateScale: 0.0251 }), await appOver(machine, { routes, rateScale: 0.0251 })];
   let turn = 0;
   const both = () => {
     turn += 1;
     return (small[turn % 2] ?? app).inject({ url: '/mine', headers: { authorization: `Bearer ${accessToken}` } });
   };
-  expect(await statuses(400, both)).toEqual({ passed: 300, limited: 100 });
+  expect(await statuses(400, both)).toEqual({ passed: 151, limited: 249 });
 });
 
 test('a scale of 0 turns limits and headers off; addresses do not rest in the clear', async () => {
