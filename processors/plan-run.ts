@@ -14,7 +14,7 @@ import { finishReleased } from './fail-run.ts';
 import { openSource } from './open-source.ts';
 import { type About, expiry, type Home, idsOf, loadRun, runRecord, runStream, send, type Task, usualLimits, vaultKeys } from './run.ts';
 import { closeTally } from './tally.ts';
-import { watchRun } from './watch.ts';
+import { unwatchRun, watchRun } from './watch.ts';
 import { emptyWork, getSealed, makeCutter, putSealed, things, type Work } from './work.ts';
 
 /** `place` names the sealed record with the cursor, the last key and the work not yet cut into a batch: all of them names. */
@@ -37,7 +37,7 @@ type Until = { readonly deadline: number };
 export async function planRun(home: Home, about: About, until: Until): Promise<void> {
   const { machine } = home;
   const state = await loadRun(machine, about);
-  if (state.run.status === 'finished') return;
+  if (state.run.status === 'finished') return unwatchRun(machine, about);
   if (state.line.open?.runId !== about.runId) return finishReleased(home, about);
   const cause = systemContext(about.account, 'plan-run', about.runId, about.runId);
   await watchRun(machine, about);

@@ -27,6 +27,7 @@ export async function sealRun(home: Home, about: About): Promise<void> {
   const meter = metered(home.machine, home.prices);
   const { machine } = meter;
   const state = await loadRun(machine, about);
+  if (state.run.status === 'finished') return unwatchRun(machine, about);
   if (state.run.status !== 'running' || !state.run.planned) return;
   const plan = state.run.planned;
   const keys = await vaultKeys(machine, about.account);

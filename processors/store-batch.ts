@@ -16,12 +16,13 @@ import { openSource } from './open-source.ts';
 import { type PartRecord, putPart, readPart } from './parts.ts';
 import { type About, type Home, idsOf, loadRun, vaultKeys } from './run.ts';
 import { countStored } from './tally.ts';
+import { unwatchRun } from './watch.ts';
 import { getSealed, type Work } from './work.ts';
 
 export async function storeBatch(home: Home, about: About, number: number, work: string): Promise<void> {
   const { machine } = home;
   const { line, run } = await loadRun(machine, about);
-  if (run.status === 'finished') return;
+  if (run.status === 'finished') return unwatchRun(machine, about);
   if (line.open?.runId !== about.runId) return finishReleased(home, about);
   const stream = streamName(about.account, 'batch', batchId(about.runId, number));
   const { state } = await load(machine, batch, stream);

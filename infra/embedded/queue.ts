@@ -109,7 +109,9 @@ export function makeQueue(db: Database, now: () => number, trouble?: Trouble): E
 
     async giveBack() {
       await db.write(() =>
-        db.sql('UPDATE messages SET visible_at = ?1, receives = receives - 1 WHERE receives > 0 AND dead = 0 AND visible_at > ?1').run(now()),
+        db
+          .sql('UPDATE messages SET visible_at = ?1, receives = receives - 1 WHERE receives > 0 AND dead = 0 AND visible_at > ?1')
+          .run(now()),
       );
     },
 
