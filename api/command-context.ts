@@ -1,7 +1,6 @@
 /** For whom and because of what a command runs, as the request tells it. */
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../domain/errors.ts';
-import type { Actor } from '../domain/event.ts';
 import type { Machine } from '../domain/ports.ts';
 import { canonicalJson, keyedHash } from './secret-keys.ts';
 
@@ -10,7 +9,6 @@ export const anonymous = 'anonymous';
 
 /** What a command is told about its cause; on a public route the account and the actor are for the route to find out. */
 export type RequestCause = { commandId: string; correlationId: string };
-export type CommandContext = RequestCause & { account: string; actor: Actor };
 
 /** The part of a request that decides whether another is a repeat of it. `caller` keeps tenants apart, and people within one. */
 export type Intent = { caller: { account: string; user: string }; route: string; key: string | undefined; input: string };

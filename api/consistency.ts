@@ -1,6 +1,7 @@
 /** Reading one's own writes: a write answers where it went, a read that sends this back waits for the read model to get there. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import * as z from 'zod';
+import type { Written } from '../commands/context.ts';
 import { Problem } from '../domain/errors.ts';
 import { parseStream } from '../domain/event.ts';
 import type { Machine } from '../domain/ports.ts';
@@ -8,8 +9,6 @@ import { derivedKey } from './secret-keys.ts';
 
 export const consistencyHeader = 'consistency-token';
 
-/** Where a command wrote. */
-export type Written = { stream: string; version: number };
 /** A read model as far as waiting needs it: its name, and the stream types it follows. */
 export type Follower = { name: string; streams: readonly string[] };
 /** Milliseconds; tests make it quick. */

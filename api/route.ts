@@ -2,11 +2,12 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type * as z from 'zod';
+import type { CommandContext, Written } from '../commands/context.ts';
 import type { ConnectorContext } from '../connectors/connector.ts';
 import { type ErrorCode, Problem } from '../domain/errors.ts';
 import type { Machine, Page } from '../domain/ports.ts';
-import { type CommandContext, type Intent, intentOf, type RequestCause, requestCause } from './command-context.ts';
-import { consistencyHeader, consistencyToken, type Written } from './consistency.ts';
+import { type Intent, intentOf, type RequestCause, requestCause } from './command-context.ts';
+import { consistencyHeader, consistencyToken } from './consistency.ts';
 import { etagOf, matchedVersions, noneMatch } from './etag.ts';
 import { answerOnce, type StoredAnswer } from './idempotency.ts';
 import { listOf, listQuery, openCursor, sealCursor } from './lists.ts';

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { consistencyToken, type Written } from '../../api/consistency.ts';
+import { consistencyToken } from '../../api/consistency.ts';
 import { created, listRoute, ok, type RouteModule, route } from '../../api/route.ts';
+import type { Written } from '../../commands/context.ts';
 import { ada, as, bob, testApi } from '../support/api.ts';
 
 const described = { summary: 'For tests', tags: ['test'] as [string] };
