@@ -12,6 +12,7 @@ const catalogue = {
   'method-not-allowed': [405, 'Method not allowed'],
   'email-taken': [409, 'The e-mail address is taken'],
   'run-open': [409, 'A run of this job is open'],
+  'run-over': [409, 'The run has ended'],
   conflict: [409, 'Someone else changed this at the same time'],
   'in-use': [409, 'The resource is in use'],
   'idempotency-in-progress': [409, 'The same request is being worked on'],

@@ -42,8 +42,9 @@ export type RunEvent =
         totals: Totals | null;
         /** Why the whole run failed. */
         reason: Personal<{ code: string; message: string }>;
-        /** The first hundred; all of them are in the run's errors blob. */
+        /** The first hundred, or fewer; all of them are in so many pages of blobs, none when these are all. */
         errors: Personal<RunError[]>;
+        errorPages: number;
       };
     };
 

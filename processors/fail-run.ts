@@ -8,6 +8,8 @@ import { line, releaseLine } from '../domain/line.ts';
 import { type Counts, finishRun, run } from '../domain/run.ts';
 import { endOnLine } from './line-end.ts';
 import { type About, type Home, idsOf, lineStream, loadRun, runRecord, runStream, vaultKeys } from './run.ts';
+import { readStep } from './step.ts';
+import { readTally } from './tally.ts';
 import { unwatchRun } from './watch.ts';
 import { getSealed, putSealed } from './work.ts';
 
@@ -25,26 +27,20 @@ export async function failRun(home: Home, about: About, reason: Reason): Promise
   await finishReleased(home, about);
 }
 
-/** What is left to do for a run whose line was released; nothing when it was sealed instead. Harmless to repeat. */
+/** What is left to do for a run whose line was released, because it failed or was cancelled; nothing when it was sealed instead. Harmless to repeat. */
 export async function finishReleased(home: Home, about: About): Promise<void> {
   const { machine } = home;
-  const [{ run: state }, end] = await Promise.all([loadRun(machine, about), endOnLine(machine, about)]);
+  const end = await endOnLine(machine, about);
   if (end?.type !== 'LineReleased') return;
-  const planned = state.status === 'running' ? state.planned : null;
-  const counts: Counts = {
-    filesTotal: planned?.filesTotal ?? 0,
-    filesDone: 0,
-    filesUnchanged: planned?.filesUnchanged ?? 0,
-    filesDeleted: 0,
-    filesFailed: 0,
-    filesSkipped: 0,
-    bytesRead: 0,
-    bytesStored: 0,
-  };
+  const [{ requests, usd, ...stored }, { filesTotal, filesUnchanged }] = await Promise.all([
+    readTally(machine, about),
+    readStep(machine, about),
+  ]);
+  const counts: Counts = { filesTotal, filesUnchanged, ...stored };
   const { outcome } = end.data;
   const reason = outcome === 'failed' ? await readReason(home, about) : null;
-  const cost = { requests: 0, usd: 0 };
-  const data = { ...idsOf(about), outcome, counts, cost, manifest: null, totals: null, reason, errors: [] };
+  const cost = { requests, usd };
+  const data = { ...idsOf(about), outcome, counts, cost, manifest: null, totals: null, reason, errors: [], errorPages: 0 };
   await transact(machine, run, runStream(about), finishRun(data), cause(about));
   await home.reached?.('fail:finished');
   await unwatchRun(machine, about);

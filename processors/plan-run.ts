@@ -2,9 +2,9 @@
  * Reaction to `run.requested`: lists the source page by page, compares with the last manifest and hands out batches of work.
  * Where it stands is in one record, moved only by whoever stands at its present step: a crash resumes there, a twin falls behind.
  */
-import { transact } from '../activity/store.ts';
+import { load, transact } from '../activity/store.ts';
 import { systemContext } from '../commands/context.ts';
-import type { ManifestRef } from '../domain/line.ts';
+import { line, type ManifestRef } from '../domain/line.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
 import { planRun as planned, run, startRun } from '../domain/run.ts';
 import type { VaultKeys } from '../vault/keys.ts';
@@ -12,23 +12,25 @@ import { entries, openManifest } from '../vault/reader.ts';
 import { makeComparer } from './compare.ts';
 import { finishReleased } from './fail-run.ts';
 import { openSource } from './open-source.ts';
-import { type About, expiry, type Home, idsOf, loadRun, runRecord, runStream, send, type Task, usualLimits, vaultKeys } from './run.ts';
+import {
+  type About,
+  expiry,
+  type Home,
+  idsOf,
+  lineStream,
+  loadRun,
+  runRecord,
+  runStream,
+  send,
+  type Task,
+  usualLimits,
+  vaultKeys,
+} from './run.ts';
+import { readStep, type Step } from './step.ts';
 import { closeTally } from './tally.ts';
 import { unwatchRun, watchRun } from './watch.ts';
 import { emptyWork, getSealed, makeCutter, putSealed, things, type Work } from './work.ts';
 
-/** `place` names the sealed record with the cursor, the last key and the work not yet cut into a batch: all of them names. */
-type Step = {
-  step: number;
-  batches: number;
-  filesTotal: number;
-  filesUnchanged: number;
-  bytesTotal: number;
-  done: boolean;
-  place: string | null;
-  /** Batches decided in this step and perhaps not yet sent. */
-  pending: { batch: number; work: string }[];
-};
 type Place = { page: string | null; since: string | null; lastKey: string | null; blind: string | null; rest: Work };
 
 /** When to stop (ms since the epoch) and leave the rest to another message; may come nearer while it works. */
@@ -94,6 +96,7 @@ async function walk(
       const late = machine.now() > until.deadline;
       if (full.length === 0 && !done && !late && pages % limits.pagesPerStep !== 0) continue;
       await home.reached?.('plan:listed');
+      if (!(await isOpen(machine, about))) return 'overtaken';
 
       const rest = done ? emptyWork() : cutter.rest;
       const moved = await moveStep(home, keys, about, step, full, { page, since, lastKey, blind: comparer.blind(), rest }, done, {
@@ -111,6 +114,11 @@ async function walk(
   } finally {
     await session.close();
   }
+}
+
+/** Whether the run was not cancelled (or overtaken) meanwhile. */
+async function isOpen(machine: Machine, about: About): Promise<boolean> {
+  return (await load(machine, line, lineStream(about))).state.open?.runId === about.runId;
 }
 
 async function* nothing(): AsyncGenerator<never> {}
@@ -146,12 +154,6 @@ async function moveStep(
     },
   ]);
   return moved ? step : undefined;
-}
-
-export async function readStep(machine: Machine, about: About): Promise<Step> {
-  const record = await machine.records.get(runRecord(about, 'plan'));
-  if (record) return record.data as Step;
-  return { step: 0, batches: 0, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, done: false, place: null, pending: [] };
 }
 
 async function readPlace(machine: Machine, keys: VaultKeys, about: About, step: Step): Promise<Place> {

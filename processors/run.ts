@@ -34,7 +34,10 @@ export const usualLimits: Limits = { page: 1000, pagesPerStep: 20, batchThings: 
 export type About = { account: string; runId: string; jobId: string; sourceId: string };
 
 /** What goes over the queues: ids, never personal data. */
-export type Task = ({ type: 'plan' } & About) | ({ type: 'store'; batch: number; work: string } & About) | ({ type: 'seal' } & About);
+export type Task =
+  | ({ type: 'plan' | 'close' } & About)
+  | ({ type: 'store'; batch: number; work: string } & About)
+  | ({ type: 'seal' } & About);
 
 export function lineStream({ account, jobId, sourceId }: About): string {
   return streamName(account, 'line', lineId(jobId, sourceId));

@@ -5,7 +5,7 @@ import { Problem } from '../domain/errors.ts';
 import { parseStream } from '../domain/event.ts';
 import type { LineEvent } from '../domain/line.ts';
 import type { JsonObject } from '../domain/ports.ts';
-import { failRun } from './fail-run.ts';
+import { failRun, finishReleased } from './fail-run.ts';
 import { planRun } from './plan-run.ts';
 import type { About, Home, Task } from './run.ts';
 import { sealRun } from './seal-run.ts';
@@ -39,6 +39,8 @@ function perform(home: Home, task: Task, delivery: Delivery): Promise<void> {
       return storeBatch(home, about, task.batch, task.work);
     case 'seal':
       return sealRun(home, about);
+    case 'close':
+      return finishReleased(home, about);
   }
 }
 
@@ -47,16 +49,19 @@ function aboutOf({ account, runId, jobId, sourceId }: Task): About {
   return { account, runId, jobId, sourceId };
 }
 
-/** A task as we sent it, or the bus event that starts a run. */
+/** Which task an event on the bus stands for. */
+const tasksOf: { [event: string]: 'plan' | 'close' } = { 'run.requested.v1': 'plan', 'line.released.v1': 'close' };
+
+/** A task as we sent it, or the one that a bus event stands for. */
 async function asTask({ machine }: Home, body: JsonObject): Promise<Task | undefined> {
-  if (body.type !== 'run.requested.v1') return body as Task;
+  const type = tasksOf[String(body.type)];
+  if (!type) return body as Task;
   const { stream, version, index } = body as { stream: string; version: number; index: number };
   const [commit] = await machine.events.getMany([{ stream, version }]);
   const event = commit && ((await decode<LineEvent>(machine, commit))[index] as LineEvent | undefined);
-  if (event?.type !== 'RunRequested') return undefined;
+  if (!event) throw new Error(`the event that the bus named is not there: ${stream} ${version}`);
   const { runId, jobId, sourceId } = event.data;
-  const about: About = { account: parseStream(stream).account, runId, jobId, sourceId };
-  return { type: 'plan', ...about };
+  return { type, account: parseStream(stream).account, runId, jobId, sourceId };
 }
 
 /** Why the run ends here; undefined when the message shall come again. */

@@ -12,13 +12,13 @@ import type { VaultKeys } from '../vault/keys.ts';
 import { type Change, writeManifest } from '../vault/manifest.ts';
 import { changesOfPart, type Part } from '../vault/part.ts';
 import { openManifest } from '../vault/reader.ts';
+import { errorsPerPage, putErrors } from '../vault/run-errors.ts';
 import { finishReleased } from './fail-run.ts';
 import { endOnLine } from './line-end.ts';
 import { addCosts, metered } from './meter.ts';
 import { readParts } from './parts.ts';
 import { type About, type Home, idsOf, lineStream, loadRun, runStream, vaultKeys } from './run.ts';
 import { unwatchRun } from './watch.ts';
-import { putSealed } from './work.ts';
 
 type Plan = { batches: number; filesTotal: number; filesUnchanged: number; since: string | null };
 type Sealed = Extract<LineEvent, { type: 'LineSealed' }>['data'];
@@ -54,14 +54,15 @@ export async function sealRun(home: Home, about: About): Promise<void> {
   }
   const end = await endOnLine(machine, about);
   if (end?.type !== 'LineSealed') return finishReleased(home, about);
-  await finish(machine, keys, about, end.data, sums, meter);
+  await finish(machine, about, end.data, sums, meter);
   await home.reached?.('seal:finished');
   await unwatchRun(machine, about);
 }
 
 const cause = (about: About) => systemContext(about.account, 'seal-run', about.runId, about.runId);
 
-type Sums = { counts: Counts; cost: Cost; errors: RunError[] };
+/** `errors`: the first of them; all are in so many pages of blobs when they are too many for the event. */
+type Sums = { counts: Counts; cost: Cost; errors: RunError[]; errorPages: number };
 
 /** What the parts say together. */
 async function addUp(machine: Machine, keys: VaultKeys, about: About, plan: Plan): Promise<Sums> {
@@ -75,11 +76,20 @@ async function addUp(machine: Machine, keys: VaultKeys, about: About, plan: Plan
     bytesRead: 0,
     bytesStored: 0,
   };
-  const sums: Sums = { counts, cost: { requests: 0, usd: 0 }, errors: [] };
+  const sums: Sums = { counts, cost: { requests: 0, usd: 0 }, errors: [], errorPages: 0 };
+  const vault = { account: about.account, keys, blobs: machine.blobs };
+  let page: RunError[] = [];
   for await (const { part, counts: own, cost } of readParts(machine, keys, about, plan.batches)) {
     for (const field of Object.keys(own) as (keyof typeof own)[]) counts[field] += own[field];
     sums.cost = addCosts([sums.cost, cost]);
-    sums.errors.push(...[...part.failed, ...part.skipped].map(asError));
+    page.push(...[...part.failed, ...part.skipped].map(asError));
+    if (sums.errorPages === 0) sums.errors = firstOf(page);
+    for (; page.length >= errorsPerPage; page = page.slice(errorsPerPage)) {
+      await putErrors(vault, about.runId, sums.errorPages++, page.slice(0, errorsPerPage));
+    }
+  }
+  if (page.length > 0 && (sums.errorPages > 0 || page.length > sums.errors.length)) {
+    await putErrors(vault, about.runId, sums.errorPages++, page);
   }
   return sums;
 }
@@ -94,13 +104,11 @@ async function* changes(parts: AsyncIterable<{ part: Part }>): AsyncGenerator<Ch
 
 async function finish(
   machine: Machine,
-  keys: VaultKeys,
   about: About,
   sealed: Sealed,
   sums: Sums,
   meter: { cost(): Cost; bytesStored(): number },
 ): Promise<void> {
-  if (sums.errors.length > 0) await putSealed(machine, keys, about, 'errors', sums.errors);
   const data = {
     ...idsOf(about),
     outcome: sealed.outcome,
@@ -109,7 +117,8 @@ async function finish(
     manifest: sealed.manifest,
     totals: sealed.totals,
     reason: null,
-    errors: firstOf(sums.errors),
+    errors: sums.errors,
+    errorPages: sums.errorPages,
   };
   await transact(machine, run, runStream(about), finishRun(data), cause(about));
 }

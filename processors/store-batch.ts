@@ -26,15 +26,15 @@ export async function storeBatch(home: Home, about: About, number: number, work:
   if (line.open?.runId !== about.runId) return finishReleased(home, about);
   const stream = streamName(about.account, 'batch', batchId(about.runId, number));
   const { state } = await load(machine, batch, stream);
+  const part = (await readPart(machine, about, number)) ?? (await makePart(home, about, number, work));
   if (state.status === 'none') {
-    const part = (await readPart(machine, about, number)) ?? (await makePart(home, about, number, work));
     await home.reached?.('store:part');
     const { partHash, packs, counts, cost } = part;
     const cause = systemContext(about.account, 'store-batch', about.runId, `${about.runId}.${number}`);
     await transact(machine, batch, stream, stored({ ...idsOf(about), batch: number, partHash, packs, counts, cost }), cause);
     await home.reached?.('store:stored');
   }
-  await countStored(machine, about, number);
+  await countStored(machine, about, number, part);
   await home.reached?.('store:counted');
 }
 

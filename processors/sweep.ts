@@ -1,8 +1,8 @@
 /** Looks after runs that stand still: sends again what a lost message should have done. Harmless at any time, for every step repeats. */
 import type { Machine } from '../domain/ports.ts';
 import { failRun, finishReleased } from './fail-run.ts';
-import { readStep } from './plan-run.ts';
 import { type About, type Home, loadRun, runRecord, send, type Task } from './run.ts';
+import { readStep } from './step.ts';
 import { sealIfComplete } from './tally.ts';
 import { openRuns, unwatchRun, type Watched } from './watch.ts';
 

@@ -2,6 +2,8 @@
 import { reveal } from '../activity/seal.ts';
 import type { JsonObject, Machine, Page } from '../domain/ports.ts';
 import type { Cost, Counts, RunError } from '../domain/run.ts';
+import { deriveVaultKeys } from '../vault/keys.ts';
+import { errorsPerPage, getErrors } from '../vault/run-errors.ts';
 import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './projection.ts';
 
 export type RunView = {
@@ -42,8 +44,8 @@ export const runs: Projection = {
       return [{ op: 'update', ...itemKey('runs', accountOf(event), runId), add: { ...counts, ...cost } }];
     },
     RunFinished: (event) => {
-      const { runId, outcome, counts, cost, errors, reason } = event.data;
-      const final = { finishedAt: event.at, outcome, final: { ...counts, ...cost }, errors, reason };
+      const { runId, outcome, counts, cost, errors, errorPages, reason } = event.data;
+      const final = { finishedAt: event.at, outcome, final: { ...counts, ...cost }, errors, errorPages, reason };
       return [{ op: 'update', ...itemKey('runs', accountOf(event), runId), set: final }];
     },
   },
@@ -64,8 +66,47 @@ export async function listRuns(
   return { items: await Promise.all(items.map((row) => view(machine, account, row))), next };
 }
 
+/** Every failed or skipped file of a run, page by page; undefined when there is no such run. */
+export async function listRunErrors(
+  machine: Machine,
+  account: string,
+  id: string,
+  page: { limit: number; cursor?: string },
+): Promise<Page<RunError> | undefined> {
+  const row = await getItem(machine, 'runs', account, id);
+  if (!row?.requestedAt) return undefined;
+  const from = Number(page.cursor ?? 0);
+  const errors = row.errorPages
+    ? await storedErrors(machine, account, id, from, page.limit)
+    : (await view(machine, account, row)).errors.slice(from);
+  const items = errors.slice(0, page.limit);
+  return { items, next: errors.length > page.limit ? String(from + items.length) : null };
+}
+
+/** One more than asked for where there is one, so that the end shows. */
+async function storedErrors(machine: Machine, account: string, id: string, from: number, limit: number): Promise<RunError[]> {
+  const key = await machine.keys.accountKey(account);
+  if (!key) return [];
+  const vault = { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
+  const first = Math.floor(from / errorsPerPage);
+  const pages = await Promise.all([first, first + 1].map((number) => getErrors(vault, id, number)));
+  return pages.flat().slice(from - first * errorsPerPage, from - first * errorsPerPage + limit + 1);
+}
+
 async function view(machine: Machine, account: string, row: JsonObject): Promise<RunView> {
-  const { id, jobId, sourceId, requestedAt, startedAt, finishedAt, outcome, errors, reason, ...live } = await reveal(machine, account, row);
+  const {
+    id,
+    jobId,
+    sourceId,
+    requestedAt,
+    startedAt,
+    finishedAt,
+    outcome,
+    errors,
+    errorPages: _,
+    reason,
+    ...live
+  } = await reveal(machine, account, row);
   const numbers = (row.final ?? live) as { [field: string]: number | undefined };
   const count = (field: string) => numbers[field] ?? 0;
   const handled = count('filesDone') + count('filesUnchanged') + count('filesFailed') + count('filesSkipped');

@@ -1,10 +1,13 @@
 /** Runs: what became of a job, while it happens and after. */
 import * as z from 'zod';
-import { getRun, listRuns, runs as model } from '../../projections/runs.ts';
-import { listRoute, ok, type RouteModule, route } from '../route.ts';
+import { cancelRun } from '../../commands/cancel-run.ts';
+import { getRun, listRunErrors, listRuns, runs as model } from '../../projections/runs.ts';
+import { accepted, listRoute, ok, type RouteModule, route } from '../route.ts';
 import { found, idField, idParams } from '../shapes.ts';
 
 const count = z.int().min(0);
+
+const runError = z.object({ path: z.string(), code: z.string(), message: z.string() }).meta({ id: 'RunError' });
 
 const run = z
   .object({
@@ -27,11 +30,13 @@ const run = z
       percent: z.number().min(0).max(100).nullable().meta({ description: 'null until the run is planned.' }),
     }),
     errors: z
-      .array(z.object({ path: z.string(), code: z.string(), message: z.string() }))
+      .array(runError)
       .meta({ description: 'The first 100 files that failed or were skipped; an empty path is about the whole run.' }),
     cost: z.object({ requests: count, usd: z.number().min(0) }),
   })
   .meta({ id: 'Run' });
+
+const missing = (id: string) => `There is no run ${id}. GET /runs lists yours.`;
 
 export const runs: RouteModule = [
   listRoute({
@@ -52,7 +57,32 @@ export const runs: RouteModule = [
     params: idParams('run'),
     answers: { 200: run },
     problems: ['not-found'],
-    handler: async ({ machine, principal, params: { id } }) =>
-      ok(found(await getRun(machine, principal.account, id), `There is no run ${id}. GET /runs lists yours.`)),
+    handler: async ({ machine, principal, params: { id } }) => ok(found(await getRun(machine, principal.account, id), missing(id))),
+  }),
+  listRoute({
+    url: '/runs/{id}/errors',
+    summary: 'Every failed or skipped file of a run',
+    tags: ['runs'],
+    reads: [model.name],
+    params: idParams('run'),
+    item: runError,
+    problems: ['not-found'],
+    handler: async ({ machine, principal, params: { id }, page }) =>
+      found(await listRunErrors(machine, principal.account, id, page), missing(id)),
+  }),
+  route({
+    method: 'POST',
+    url: '/runs/{id}/cancel',
+    summary: 'Call a run off',
+    description: 'It ends within one step. What the job backed up before stays as it is.',
+    tags: ['runs'],
+    params: idParams('run'),
+    answers: { 202: z.object({ id: z.string(), status: z.literal('cancelling') }) },
+    problems: ['not-found', 'run-over'],
+    handler: async ({ machine, command, params: { id } }) => {
+      const run = found(await getRun(machine, command.account, id), missing(id));
+      const { written } = await cancelRun(machine, command, { runId: id, jobId: run.jobId, sourceId: run.sourceId });
+      return accepted({ id, status: 'cancelling' as const }, { location: `/runs/${id}`, written });
+    },
   }),
 ];

@@ -173,6 +173,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const paths = (await listFiles(ada.api, `sourceId=${sourceId}&path=docs`)).map(({ path }) => path);
         expect(paths).toContain('docs/other');
         expect(paths).not.toContain('docs/frozen');
+        expect(await ada.api.all(`/runs/${run.id}/errors`)).toEqual(run.errors);
         await bucket.remove('docs/frozen');
         expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded' });
       });
@@ -242,6 +243,34 @@ export function acceptanceSuite(name: string, open: () => Target): void {
             .reverse()
             .map(({ id }) => id),
         );
+      });
+    });
+
+    describe('calling a run off', () => {
+      it('ends it, keeps nothing of it, and the next run is right', async () => {
+        const bucket = await target.bucket();
+        const names = Array.from({ length: 200 }, (_, i) => `many/${String(i).padStart(3, '0')}`);
+        for (let i = 0; i < names.length; i += 50) await Promise.all(names.slice(i, i + 50).map((key) => bucket.put(key, key.repeat(100))));
+        const body = { type: 's3', name: 'Many', config: bucket.config, credentials: bucket.credentials };
+        const eve = await newPerson(target.url);
+        const source = await eve.api.expect(201, 'POST', '/sources', { body });
+        const job = await eve.api.expect(201, 'POST', '/jobs', { body: { name: 'Many', sourceId: source.id } });
+        const requested = await eve.api.call('POST', `/jobs/${job.id}/run`);
+        const token = requested.headers.get('consistency-token') ?? '';
+        await eve.api.expect(200, 'GET', `/runs/${requested.body.id}`, { headers: { 'consistency-token': token } });
+        await eve.api.expect(202, 'POST', `/runs/${requested.body.id}/cancel`);
+        const run = await until('it ends', async () => {
+          const body = (await eve.api.expect(200, 'GET', `/runs/${requested.body.id}`)) as Run;
+          return body.finishedAt ? body : undefined;
+        });
+        expect(run.status).toBe('cancelled');
+        expect(await listFiles(eve.api, `sourceId=${source.id}&recursive=true`)).toEqual([]);
+        await eve.api.expect(202, 'POST', `/runs/${run.id}/cancel`);
+
+        expect(await runJob(eve.api, job.id as string)).toMatchObject({ status: 'succeeded', progress: { filesDone: 200, percent: 100 } });
+        expect((await listFiles(eve.api, `sourceId=${source.id}&path=many`)).map(({ path }) => path)).toEqual(names);
+        const [last] = await eve.api.all('/runs');
+        expect(await eve.api.expect(409, 'POST', `/runs/${last?.id}/cancel`)).toMatchObject({ code: 'run-over' });
       });
     });
 

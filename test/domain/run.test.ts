@@ -14,7 +14,16 @@ const counts = {
   bytesRead: 100,
   bytesStored: 50,
 };
-const end = { ...ids, outcome: 'succeeded', counts, cost: { requests: 1, usd: 0 }, manifest: null, totals: null, reason: null } as const;
+const end = {
+  ...ids,
+  outcome: 'succeeded',
+  counts,
+  cost: { requests: 1, usd: 0 },
+  manifest: null,
+  totals: null,
+  reason: null,
+  errorPages: 0,
+} as const;
 const started = given(run).when(startRun(ids));
 const planned = given(run, ...started).when(planRun(plan));
 const finished = given(run, ...started, ...planned).when(finishRun({ ...end, errors: [] }));
