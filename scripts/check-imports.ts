@@ -9,7 +9,10 @@ type Report = {
 
 const folders = ['domain', 'activity', 'commands', 'projections', 'processors', 'connectors', 'vault', 'api', 'infra', 'cli', 'scripts'];
 const present = folders.filter((folder) => globSync(`${folder}/**/*.ts`).length > 0);
-const files = globSync(present.map((folder) => `${folder}/**/*.ts`));
+const files = globSync(
+  present.map((folder) => `${folder}/**/*.ts`),
+  { exclude: ['**/node_modules/**'] },
+);
 const { stdout, stderr } = spawnSync('depcruise', ['--config', '.dependency-cruiser.cjs', '-T', 'json', ...present], {
   encoding: 'utf8',
   maxBuffer: 1 << 28,
