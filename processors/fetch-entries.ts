@@ -56,8 +56,8 @@ async function fetchOne(
       return;
     } catch (error) {
       if (!(error instanceof SourceProblem) || concernsAll(error)) throw error;
-      if (error.code === 'vanished') return vanish(key, result);
-      const changed = error.code === 'changed';
+      // Gone may mean replaced, or that the whole source is gone: only a look tells.
+      const changed = error.code === 'changed' || error.code === 'vanished';
       outdated ||= changed;
       if (attempt === tries || !(changed || error.retryable)) {
         result.failed.push({ key, code: error.code, message: error.message });

@@ -13,7 +13,7 @@ type Script = { reads?: Read[]; looks?: Look[] };
 describe('fetching a batch', () => {
   test('everything comes back in the order of keys, however long each takes', async () => {
     const keys = Array.from({ length: 30 }, (_, index) => `key-${String(index).padStart(2, '0')}`);
-    const { session, release } = scripted(Object.fromEntries(keys.map((key) => [key, { reads: [answerFor(key)] }])), {
+    const { session, release } = scripted(Object.fromEntries(keys.map((key) => [key, { reads: [answerFor(key)], looks: [undefined] }])), {
       held: keys.slice(0, 7),
     });
     const fetching = fetchEntries(
@@ -40,11 +40,21 @@ describe('fetching a batch', () => {
     expect(asked).toEqual(['read d/x r1']);
   });
 
-  test('what vanished is skipped and taken out, without another look', async () => {
-    const { session, asked } = scripted({ a: { reads: [problem('vanished')] } });
+  test('what vanished is skipped and taken out, once a look has said so too', async () => {
+    const { session, asked } = scripted({ a: { reads: [problem('vanished')], looks: [undefined] } });
     const result = await fetchEntries(session, writer(), [file('a')]);
     expect(result).toMatchObject({ stored: [], failed: [], vanished: ['a'], skipped: [{ key: 'a', code: 'vanished' }] });
-    expect(asked).toEqual(['read a r1']);
+    expect(asked).toEqual(['read a r1', 'look a']);
+  });
+
+  test('what was deleted and made anew is stored as it is now', async () => {
+    const { session } = scripted({ a: { reads: [problem('vanished'), 'now'], looks: [file('a', 'r2')] } });
+    expect((await fetchEntries(session, writer(), [file('a')])).stored).toMatchObject([{ entry: { revision: 'r2' } }]);
+  });
+
+  test('a source that is gone is no reason to take out its files', async () => {
+    const { session } = scripted({ a: { reads: [problem('vanished')], looks: [problem('not-found')] } });
+    await expect(fetchEntries(session, writer(), [file('a')])).rejects.toMatchObject({ code: 'not-found' });
   });
 
   test('what changed is stored as it is now, with the entry of now', async () => {
