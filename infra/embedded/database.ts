@@ -4,6 +4,9 @@
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
+/** Its name in the data folder. */
+export const databaseFile = 'listbackup.db';
+
 export type Database = {
   /** The statement, prepared once. Outside of `write` only for reading: reads see all that is committed and nothing else. */
   sql(text: string): StatementSync;
@@ -137,13 +140,29 @@ export function openDatabase(file: string): Database {
 }
 
 function connect(file: string): DatabaseSync {
+  const db = lock(file);
+  try {
+    // Without recursive triggers a REPLACE would delete past the trigger that forbids it
+    db.exec('PRAGMA recursive_triggers = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;');
+    migrate(db);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Throws when another process uses the file, whatever version made it. */
+export function requireUnused(file: string): void {
+  lock(file).close();
+}
+
+function lock(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 3000, defensive: true });
   try {
     // Exclusive: two processes on one data folder would each miss the other's commits. The system frees the lock on any exit.
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;');
-    // Without recursive triggers a REPLACE would delete past the trigger that forbids it
-    db.exec('PRAGMA recursive_triggers = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;');
-    migrate(db);
+    db.exec('BEGIN EXCLUSIVE; COMMIT');
     return db;
   } catch (error) {
     db.close();

@@ -4,11 +4,13 @@ import { announcements } from '../../activity/announce.ts';
 import { buildApp } from '../../api/app.ts';
 import type { ConnectorContext } from '../../connectors/connector.ts';
 import type { Log, Machine } from '../../domain/ports.ts';
+import pkg from '../../package.json' with { type: 'json' };
 import { routes } from '../../processors/index.ts';
 import { free } from '../../processors/meter.ts';
 import type { Home, Limits } from '../../processors/run.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { sweep } from '../../processors/sweep.ts';
+import { openRuns } from '../../processors/watch.ts';
 import { projections } from '../../projections/index.ts';
 import { handleWakeups } from '../../projections/runner.ts';
 import { type Embedded, openEmbedded } from './machine.ts';
@@ -16,7 +18,8 @@ import type { Settings } from './settings.ts';
 import type { Trouble } from './trouble.ts';
 import { type Handle, startWorkers } from './workers.ts';
 
-export type RunningHome = { url: string; embedded: Embedded; close(): Promise<void> };
+/** `runsOpen`: how many runs were under way when it started, and go on now. */
+export type RunningHome = { url: string; version: string; runsOpen: number; embedded: Embedded; close(): Promise<void> };
 
 const sweepMilliseconds = 60_000;
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
@@ -63,10 +66,13 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
     const stopWorkers = [startWorkers(machine.queue, 'job', 2, work, log), startWorkers(machine.queue, 'data', 2, work, log)];
     const sweeping = setInterval(() => sweep(home).catch((error) => log.error('sweep failed', {}, error)), sweepMilliseconds);
 
+    const runsOpen = (await machine.records.query(openRuns, { limit: 1000 })).items.length;
     const { port } = app.server.address() as AddressInfo;
     const name = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
     return {
       url: `http://${name}:${port}`,
+      version: pkg.version,
+      runsOpen,
       embedded,
       async close() {
         clearInterval(sweeping);

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Blobs, Log, Machine } from '../../domain/ports.ts';
 import { openBlobs } from './blobs.ts';
 import { makeBus, type Route } from './bus.ts';
-import { type Database, openDatabase } from './database.ts';
+import { type Database, databaseFile, openDatabase } from './database.ts';
 import { makeDirectory } from './durable-file.ts';
 import { makeEventStore } from './event-store.ts';
 import { type Feed, type FeedOptions, startFeed } from './feed.ts';
@@ -53,7 +53,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   const { log, routes, trouble, now = Date.now } = options;
   const data = resolve(options.data);
   await makeDirectory(data);
-  const db = openDatabase(join(data, 'listbackup.db'));
+  const db = openDatabase(join(data, databaseFile));
   try {
     const keys = await openKeyFile(data, () => isEmpty(db));
     const blobs = options.blobs ?? (await openBlobs(join(data, 'blobs')));

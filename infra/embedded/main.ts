@@ -1,34 +1,46 @@
-/** `npm start`. */
-import { rm } from 'node:fs/promises';
+/** What `npm start` does: one screen, or one line that says what is wrong. */
+import { startDemo } from './demo.ts';
 import { startHome } from './home.ts';
 import { openLog } from './log.ts';
-import { readSettings } from './settings.ts';
+import { resetData } from './reset.ts';
+import { readSettings, type Settings } from './settings.ts';
+import { startTrouble } from './start-trouble.ts';
+
+/** Work that is cut off goes on at the next start, so that ending need not wait for a large file. */
+const patienceMilliseconds = 8_000;
 
 try {
   const settings = readSettings(process.argv.slice(2), process.env);
-  if (settings.reset) await rm(settings.data, { recursive: true, force: true });
-  const home = await startHome(settings, openLog(process.env.LISTBACKUP_LOG_LEVEL));
+  if (settings.reset) await resetData(settings.data);
+  const home = await startHome(settings, openLog(process.env.LISTBACKUP_LOG_LEVEL)).catch((error) => refuse(error, settings));
   let ending = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (ending) return;
       ending = true;
-      home.close().then(
-        () => process.exit(0),
-        (error) => fail(error),
-      );
+      setTimeout(() => process.exit(0), patienceMilliseconds).unref();
+      home.close().then(() => process.exit(0), refuse);
     });
   }
-  const { url } = home;
+  const { url, runsOpen } = home;
   const about = { url, docs: `${url}/docs`, live: `${url.replace('http', 'ws')}/live`, data: settings.data };
-  console.log(`ListBackup is ready.\n\n  API      ${about.url}\n  Docs     ${about.docs}\n  Data     ${about.data}\n\nCtrl+C ends it.`);
+  const lines = [
+    `ListBackup ${home.version} is ready.`,
+    '',
+    `  API      ${about.url}`,
+    `  Docs     ${about.docs}`,
+    `  Live     ${about.live}`,
+    `  Data     ${about.data}`,
+    `  Running  ${runsOpen === 0 ? 'nothing' : `${runsOpen} ${runsOpen === 1 ? 'run goes' : 'runs go'} on where ${runsOpen === 1 ? 'it' : 'they'} stopped`}`,
+  ];
+  if (settings.demo) lines.push('', ...(await startDemo(url)));
+  console.log([...lines, '', 'Ctrl+C ends it; nothing is lost.'].join('\n'));
   if (settings.json) console.log(JSON.stringify(about));
 } catch (error) {
-  fail(error);
+  refuse(error);
 }
 
-function fail(error: unknown): never {
-  const { code, message, port } = error as NodeJS.ErrnoException & { port?: number };
-  console.error(code === 'EADDRINUSE' ? `Port ${port} is taken. End what uses it, or choose another: PORT=4001 npm start` : message);
+function refuse(error: unknown, settings?: Settings): never {
+  console.error(startTrouble(error, settings));
   process.exit(1);
 }

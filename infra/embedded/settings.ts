@@ -16,6 +16,7 @@ export type Settings = {
   /** Names besides this machine's own by which clients may call it. */
   hostNames: string[];
   reset: boolean;
+  demo: boolean;
   json: boolean;
 };
 
@@ -23,7 +24,11 @@ export type Settings = {
 export function readSettings(args: string[], env: { [name: string]: string | undefined }): Settings {
   const { values } = parseArgs({
     args,
-    options: { reset: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+    options: {
+      reset: { type: 'boolean', default: false },
+      demo: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
   });
   return {
     host: env.HOST || '127.0.0.1',

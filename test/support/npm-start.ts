@@ -7,9 +7,9 @@ import { createInterface } from 'node:readline';
 
 export type Started = { url: string; docs: string; live: string; data: string; process: ChildProcess; stop(): Promise<number | null> };
 
-export async function npmStart(env: { [name: string]: string } = {}): Promise<Started> {
+export async function npmStart(env: { [name: string]: string } = {}, args: string[] = []): Promise<Started> {
   const data = env.LISTBACKUP_DATA ?? mkdtempSync(join(tmpdir(), 'listbackup-data-'));
-  const child = spawn('npm', ['start', '--', '--json'], {
+  const child = spawn('npm', ['start', '--', '--json', ...args], {
     env: { ...process.env, PORT: '0', LISTBACKUP_DATA: data, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

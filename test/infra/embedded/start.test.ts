@@ -1,0 +1,112 @@
+/** `npm start` as people meet it, above all when something is wrong: one line that says what to do. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, describe, expect, it } from 'vitest';
+import { startTrouble } from '../../../infra/embedded/start-trouble.ts';
+import { client, until } from '../../acceptance/client.ts';
+import { testFolder } from '../../support/embedded.ts';
+import { npmStart, type Started } from '../../support/npm-start.ts';
+
+const running: Started[] = [];
+afterEach(async () => {
+  for (const started of running.splice(0)) await started.stop();
+});
+async function start(env: { [name: string]: string }, ...args: string[]): Promise<Started> {
+  const started = await npmStart(env, args);
+  running.push(started);
+  return started;
+}
+/** A start that has to fail: what it said. */
+function refused(env: { [name: string]: string }, ...args: string[]): string {
+  const result = spawnSync('npm', ['start', '--silent', '--', ...args], { env: { ...process.env, PORT: '0', ...env }, encoding: 'utf8' });
+  expect(result.status).toBe(1);
+  const lines = result.stderr.split('\n').filter((line) => line !== '' && !line.startsWith('npm '));
+  expect(lines).toHaveLength(1);
+  return lines[0] ?? '';
+}
+
+describe('npm start', () => {
+  it('says which port is taken and how to choose another', async () => {
+    const server = createServer();
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
+    });
+    expect(refused({ PORT: String(port), LISTBACKUP_DATA: await testFolder() })).toBe(
+      `Port ${port} is taken. End what uses it, or choose another: PORT=${port + 1} npm start`,
+    );
+    server.close();
+  });
+
+  it('ends cleanly when npm gets SIGTERM', async () => {
+    const started = await npmStart({ LISTBACKUP_DATA: await testFolder() });
+    expect(await started.stop()).toBe(0);
+    await expect(fetch(`${started.url}/health`)).rejects.toThrow();
+  });
+
+  it('takes one process a data folder', async () => {
+    const data = await testFolder();
+    await start({ LISTBACKUP_DATA: data });
+    expect(refused({ LISTBACKUP_DATA: data })).toMatch(/Another process uses this data folder/);
+    expect(refused({ LISTBACKUP_DATA: data }, '--reset')).toMatch(/Another process uses this data folder/);
+  });
+
+  it('leaves the data of a newer version alone', async () => {
+    const data = await testFolder();
+    mkdirSync(data, { recursive: true });
+    const db = new DatabaseSync(join(data, 'listbackup.db'));
+    db.exec('PRAGMA user_version = 999');
+    db.close();
+    expect(refused({ LISTBACKUP_DATA: data })).toMatch(/A newer version of ListBackup made this data folder/);
+  });
+
+  it('empties its own data with --reset, and no other folder', async () => {
+    const data = await testFolder();
+    const first = await npmStart({ LISTBACKUP_DATA: data });
+    const person = { email: 'a@example.com', password: 'correct horse battery', name: 'A' };
+    await client(first.url).expect(201, 'POST', '/auth/register', { body: person });
+    await first.stop();
+    const second = await start({ LISTBACKUP_DATA: data }, '--reset');
+    await client(second.url).expect(201, 'POST', '/auth/register', { body: person });
+
+    const other = await testFolder();
+    mkdirSync(other, { recursive: true });
+    writeFileSync(join(other, 'precious'), 'mine');
+    expect(refused({ LISTBACKUP_DATA: other }, '--reset')).toMatch(/is not a data folder of ListBackup/);
+  });
+
+  it('seeds an account with a finished, a failed and a running run with --demo', async () => {
+    const { url } = await start({ LISTBACKUP_DATA: await testFolder() }, '--demo');
+    const { accessToken } = await client(url).expect(200, 'POST', '/auth/login', {
+      body: { email: 'demo@example.com', password: 'a demo for everyone' },
+    });
+    const runs = await until('all three runs are there', async () => {
+      const all = await client(url, String(accessToken)).all('/runs');
+      return all.length === 3 ? all : undefined;
+    });
+    const statuses = runs.map(({ status }) => status);
+    expect(statuses.slice(1).sort()).toEqual(['failed', 'succeeded']);
+    expect(['requested', 'running', 'succeeded']).toContain(statuses[0]);
+  });
+
+  it.each([
+    ['ENOSPC', 'is full'],
+    ['EACCES', 'cannot be written'],
+    ['EROFS', 'cannot be written'],
+    ['EADDRNOTAVAIL', 'is no address of this machine'],
+  ])('has a line for %s', (code, line) => {
+    const error = Object.assign(new Error('x'), { code });
+    expect(startTrouble(error, { data: '/data', host: '192.0.2.1', port: 4000 })).toMatch(line);
+  });
+
+  it('has a line for a Node that is too old', () => {
+    const old = `Object.defineProperty(process.versions, 'node', { value: '20.0.0' }); await import('./infra/embedded/start.js');`;
+    const result = spawnSync('node', ['--input-type=module', '-e', old], { encoding: 'utf8' });
+    expect([result.status, result.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^ListBackup needs Node 24 or later, and this is 20\.0\.0\..*\n$/),
+    ]);
+  });
+});
