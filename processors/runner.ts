@@ -7,6 +7,7 @@ import type { LineEvent } from '../domain/line.ts';
 import type { JsonObject } from '../domain/ports.ts';
 import { failRun, finishReleased } from './fail-run.ts';
 import { planRun } from './plan-run.ts';
+import { downloadRequested, prepareDownload } from './prepare-download.ts';
 import type { About, Home, Task } from './run.ts';
 import { sealRun } from './seal-run.ts';
 import { storeBatch } from './store-batch.ts';
@@ -18,6 +19,7 @@ const lastReceive = 5;
 export type Delivery = { receives: number; readonly deadline: number };
 
 export async function handleMessage(home: Home, body: JsonObject, delivery: Delivery): Promise<void> {
+  if (body.type === downloadRequested) return prepareDownload(home, body, delivery, delivery.receives >= lastReceive);
   const task = await asTask(home, body);
   if (!task) return;
   try {
@@ -67,8 +69,11 @@ async function asTask({ machine }: Home, body: JsonObject): Promise<Task | undef
 /** Why the run ends here; undefined when the message shall come again. */
 function reasonOf(error: unknown, receives: number): { code: string; message: string } | undefined {
   const last = receives >= lastReceive;
-  if (error instanceof SourceProblem)
-    return error.retryable && !last ? undefined : { code: `source-${error.code}`, message: error.message };
+  if (error instanceof SourceProblem) {
+    // Who mistyped a path wants to know now; what is not there is seldom there a minute later.
+    const again = error.retryable && error.code !== 'not-found' && !last;
+    return again ? undefined : { code: `source-${error.code}`, message: error.message };
+  }
   if (error instanceof Problem && error.code !== 'conflict' && error.code !== 'unavailable')
     return { code: error.code, message: error.message };
   return last ? { code: 'internal', message: 'Something went wrong on our side, several times. Run the job again.' } : undefined;
