@@ -1,4 +1,4 @@
-/** Download addresses: sealed tokens that say which file of which manifest, for a quarter of an hour, and need no other credential. */
+/** Download addresses: sealed tokens that say what is behind them, for a quarter of an hour, and need no other credential. */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
@@ -6,19 +6,25 @@ import type { ManifestRef } from '../domain/line.ts';
 import type { ByteRange, Machine } from '../domain/ports.ts';
 import { derivedKey } from './secret-keys.ts';
 
-/** `manifest` pins the version: a later run does not change what the address gives. */
-export type Download = { account: string; key: string; manifest: ManifestRef };
+/** A file of a manifest, which pins the version: a later run does not change what the address gives. Or a blob made for downloading. */
+export type Download = { account: string } & ({ key: string; manifest: ManifestRef } | { blob: string; name: string });
 
 const lifetime = 15 * 60_000;
-const shape = z.tuple([z.string(), z.string(), z.string(), z.string(), z.number()]);
+const text = z.string();
+const shape = z.union([
+  z.object({ expires: z.number(), account: text, key: text, manifest: z.object({ id: text, hash: text }) }),
+  z.object({ expires: z.number(), account: text, blob: text, name: text }),
+]);
 
-/** AES-256-GCM under a key derived from `jwt-secret`: names do not show, and nothing in it can be changed. */
-export async function makeDownload(machine: Machine, download: Download): Promise<{ token: string; expiresAt: string }> {
-  const expires = machine.now() + lifetime;
-  const { account, key, manifest } = download;
+/**
+ * AES-256-GCM under a key derived from `jwt-secret`: names do not show, and nothing in it can be changed. It ends in a quarter of an
+ * hour, or at `until` if that comes first.
+ */
+export async function makeDownload(machine: Machine, download: Download, until?: string): Promise<{ token: string; expiresAt: string }> {
+  const expires = Math.min(machine.now() + lifetime, until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until));
   const nonce = machine.random(12);
   const cipher = createCipheriv('aes-256-gcm', await derivedKey(machine, 'download'), nonce);
-  const plain = JSON.stringify([account, key, manifest.id, manifest.hash, expires]);
+  const plain = JSON.stringify({ ...download, expires });
   const sealed = Buffer.concat([nonce, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]);
   return { token: sealed.toString('base64url'), expiresAt: new Date(expires).toISOString() };
 }
@@ -35,9 +41,9 @@ export async function openDownload(machine: Machine, token: string): Promise<Dow
   } catch {
     throw unknown();
   }
-  const [account, key, id, hash, expires] = shape.parse(JSON.parse(plain));
+  const { expires, ...download } = shape.parse(JSON.parse(plain));
   if (machine.now() > expires) throw new Problem('gone', 'The address has expired. POST /data/download gives another.');
-  return { account, key, manifest: { id, hash } };
+  return download;
 }
 
 function unknown(): Problem {

@@ -24,6 +24,8 @@ export type ApiContext = {
   connectorContext(account: string): ConnectorContext;
   /** Where this API is reached, for addresses in answers: `https://host`, no slash at the end. */
   origin(headers: FastifyRequest['headers']): string;
+  /** Where the live socket is reached: `wss://host/…`, no query. */
+  live(headers: FastifyRequest['headers']): string;
   version: string;
   exports: ExportLinks | undefined;
 };
@@ -107,21 +109,33 @@ export function route<
   return spec as unknown as RouteDefinition;
 }
 
-/** A GET that lists: the handler gets a page to fetch and gives a port's page; limits and cursors are dealt with here. */
-export function listRoute<Item extends z.ZodType, Filters extends z.ZodRawShape = Record<never, never>, Params extends z.ZodType = None>(
+/**
+ * A GET that lists, or a POST where what is asked for takes a body: the handler gets a page to fetch and gives a port's page; limits and
+ * cursors, in the query of both, are dealt with here.
+ */
+export function listRoute<
+  Item extends z.ZodType,
+  Filters extends z.ZodRawShape = Record<never, never>,
+  Params extends z.ZodType = None,
+  Body extends z.ZodType = None,
+>(
   spec: Described & {
     item: Item;
     params?: Params;
     filters?: Filters;
+    body?: Body;
     handler(
-      incoming: Incoming<z.output<Params>, z.output<z.ZodObject<Filters>>, undefined, false> & { page: { limit: number; cursor?: string } },
+      incoming: Incoming<z.output<Params>, z.output<z.ZodObject<Filters>>, z.output<Body>, false> & {
+        page: { limit: number; cursor?: string };
+      },
     ): Promise<Page<z.output<Item>>>;
   },
 ): RouteDefinition {
   const { item, filters, handler, ...described } = spec;
+  const method = spec.body ? 'POST' : 'GET';
   return {
     ...described,
-    method: 'GET',
+    method,
     list: true,
     query: listQuery(filters ?? {}),
     answers: { 200: listOf(item) },
@@ -130,7 +144,8 @@ export function listRoute<Item extends z.ZodType, Filters extends z.ZodRawShape 
       const { limit, cursor, ...chosen } = incoming.query as { limit: number; cursor?: string };
       const { machine } = incoming;
       const account = (incoming.principal as Principal).account;
-      const scope = { account, route: `GET ${spec.url}`, filters: { ...chosen, ...(incoming.params as object) } };
+      const filters = { ...chosen, ...(incoming.params as object), ...(incoming.body as object) };
+      const scope = { account, route: `${method} ${spec.url}`, filters };
       const page = { limit, ...(cursor === undefined ? {} : { cursor: await openCursor(machine, scope, cursor) }) };
       const { items, next } = await handler({ ...incoming, query: chosen, page } as unknown as Parameters<typeof handler>[0]);
       return ok({ items, next: next === null ? null : await sealCursor(machine, scope, next) });

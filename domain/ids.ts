@@ -9,6 +9,7 @@ const prefixes = {
   event: 'evt',
   session: 'ses',
   pack: 'pak',
+  download: 'dow',
 } as const;
 
 export type Noun = keyof typeof prefixes;

@@ -1,5 +1,6 @@
-/** Looks after runs that stand still: sends again what a lost message should have done. Harmless at any time, for every step repeats. */
+/** Looks after what nobody else would: runs that stand still, exports whose time has come. Harmless at any time, for every step repeats. */
 import type { Machine } from '../domain/ports.ts';
+import { removeExpiredExports } from '../vault/exports.ts';
 import { failRun, finishReleased } from './fail-run.ts';
 import { type About, type Home, loadRun, runRecord, send, type Task } from './run.ts';
 import { readStep } from './step.ts';
@@ -11,6 +12,12 @@ const quietMs = 60 * 60_000;
 const patience = 24;
 
 export async function sweep(home: Home): Promise<void> {
+  await sweepRuns(home);
+  await removeExpiredExports(home.machine);
+}
+
+/** Sends again what a lost message should have done. */
+async function sweepRuns(home: Home): Promise<void> {
   const { machine } = home;
   for (let cursor: string | undefined; ; ) {
     const { items, next } = await machine.records.query(openRuns, { limit: 100, ...(cursor ? { cursor } : {}) });

@@ -8,7 +8,7 @@ import { Problem } from '../domain/errors.ts';
 import type { ManifestRef } from '../domain/line.ts';
 import type { JsonObject, Machine, RowChange } from '../domain/ports.ts';
 import type { ManifestEntry } from '../vault/entry.ts';
-import { fileId, parseFileId } from '../vault/file-id.ts';
+import { fileId } from '../vault/file-id.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
 import { findEntry, listFolder, openManifest, type ReaderContext } from '../vault/reader.ts';
 import { accountOf, type Projection } from './projection.ts';
@@ -32,12 +32,12 @@ export type FileView = {
 /** A good backup of a source: the manifest it is in. */
 export type Moment = { sourceId: string; jobId: string; runId: string; at: string; manifest: ManifestRef };
 
-/** In the order of time below each prefix. `held`: which sources have a backup at all. */
-const prefixes = { source: 'source#', job: 'job#', held: 'held#' };
+/** In the order of time below each prefix. `held`: which sources have a backup at all; `manifest`: the hash of each by its id. */
+const prefixes = { source: 'source#', job: 'job#', held: 'held#', manifest: 'manifest#' };
 
 export const files: Projection = {
   name: 'files',
-  version: 1,
+  version: 2,
   streams: ['line'],
   on: {
     LineSealed: (event) => {
@@ -49,6 +49,7 @@ export const files: Projection = {
         put(`${prefixes.source}${sourceId}#${at}#${runId}`, moment),
         put(`${prefixes.job}${jobId}#${at}#${runId}`, moment),
         put(`${prefixes.held}${sourceId}`, { sourceId }),
+        put(`${prefixes.manifest}${manifest.id}`, manifest),
       ];
     },
   },
@@ -75,15 +76,15 @@ export async function listFiles(
   page: { limit: number; position?: FilesPosition },
 ): Promise<{ items: FileView[]; next: FilesPosition | null }> {
   const ctx = await readerContext(machine, account);
-  const sourceIds = query.sourceId || query.jobId ? [query.sourceId ?? ''] : await heldSources(machine, account, page.position?.sourceId);
   const items: FileView[] = [];
-  for (const sourceId of sourceIds) {
+  const sources = query.sourceId || query.jobId ? [query.sourceId ?? ''] : heldSources(machine, account, page.position?.sourceId);
+  for await (const sourceId of sources) {
     const moment = await momentOf(machine, account, { ...query, sourceId });
     if (!moment) continue;
     let after = page.position?.sourceId === sourceId ? page.position.after : null;
     for await (const entry of entriesOf(ctx, moment, query, after)) {
       if (items.length === page.limit) return { items, next: { sourceId, after } };
-      items.push(view(ctx, moment, entry));
+      items.push(fileView(ctx, moment, entry));
       after = entry.key;
     }
   }
@@ -101,19 +102,10 @@ async function* entriesOf(ctx: ReaderContext, moment: Moment, query: FilesQuery,
   yield* listFolder(ctx, root, folder, { recursive: query.recursive, ...(after === null ? {} : { after }) });
 }
 
-export type FoundFile = { entry: ManifestEntry; moment: Moment };
+/** The newest good backup of a source or a job, or as of a time. */
+export type MomentQuery = Pick<FilesQuery, 'sourceId' | 'jobId' | 'asOf'>;
 
-/** The newest version of a file by its id. Throws Problem `not-found`, also for another account's. */
-export async function findFile(machine: Machine, account: string, id: string): Promise<FoundFile> {
-  const ctx = await readerContext(machine, account);
-  const parts = parseFileId(ctx.keys, id);
-  const moment = parts && (await momentOf(machine, account, { jobId: parts.jobId, sourceId: parts.sourceId, recursive: false }));
-  const entry = moment && (await findEntry(ctx, await openManifest(ctx, moment.manifest), parts.key));
-  if (!entry || entry.deleted) throw new Problem('not-found', 'There is no such file. GET /data/files lists yours.');
-  return { entry, moment };
-}
-
-async function momentOf(machine: Machine, account: string, query: FilesQuery): Promise<Moment | undefined> {
+export async function momentOf(machine: Machine, account: string, query: MomentQuery): Promise<Moment | undefined> {
   const prefix = query.jobId ? `${prefixes.job}${query.jobId}#` : `${prefixes.source}${query.sourceId}#`;
   const { items } = await machine.rows.query({
     table: 'files',
@@ -128,15 +120,27 @@ async function momentOf(machine: Machine, account: string, query: FilesQuery): P
   return moment && query.sourceId && moment.sourceId !== query.sourceId ? undefined : moment;
 }
 
-async function heldSources(machine: Machine, account: string, from: string | undefined): Promise<string[]> {
-  const { items } = await machine.rows.query({
-    table: 'files',
-    pk: account,
-    from: `${prefixes.held}${from ?? ''}`,
-    to: `${prefixes.held}~`,
-    limit: 1000,
-  });
-  return items.map((row) => String(row.data.sourceId));
+/** The sources that have a backup, by id, from that one on. */
+export async function* heldSources(machine: Machine, account: string, from = ''): AsyncGenerator<string> {
+  for (let cursor: string | undefined; ; ) {
+    const { items, next } = await machine.rows.query({
+      table: 'files',
+      pk: account,
+      from: `${prefixes.held}${from}`,
+      to: `${prefixes.held}~`,
+      limit: 1000,
+      ...(cursor ? { cursor } : {}),
+    });
+    for (const row of items) yield String(row.data.sourceId);
+    if (!next) return;
+    cursor = next;
+  }
+}
+
+/** The manifest of that id as the log recorded it; undefined when its backup is no longer kept. */
+export async function manifestRef(machine: Machine, account: string, id: string): Promise<ManifestRef | undefined> {
+  const row = await machine.rows.get({ table: 'files', pk: account, sk: `${prefixes.manifest}${id}` });
+  return row?.data as ManifestRef | undefined;
 }
 
 /** What it takes to read an account's vault. Throws Problem `not-found` once the account is erased. */
@@ -146,23 +150,31 @@ export async function readerContext(machine: Machine, account: string): Promise<
   return { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
 }
 
-function view(ctx: ReaderContext, moment: Moment, entry: ManifestEntry): FileView {
+export function fileView(ctx: ReaderContext, moment: Moment, entry: ManifestEntry): FileView {
   const { path, bytes } = displayPath(entry.key);
   const { sourceId, jobId } = moment;
-  const name = path.slice(path.lastIndexOf('/') + 1);
   return {
     id: fileId(ctx.keys, { jobId, sourceId, key: entry.key }),
     sourceId,
     jobId,
     path,
     ...(bytes ? { pathBytes: Buffer.from(bytes).toString('base64') } : {}),
-    name,
+    name: nameIn(path),
     kind: entry.kind,
     size: entry.size,
     modifiedAt: entry.modifiedAt,
     sha256: entry.sha256 ?? null,
-    mimeType: entry.kind === 'file' ? (entry.mimeType ?? mime.getType(name)) : null,
+    mimeType: mimeTypeOf(entry, path),
     versions: entry.version,
     runId: entry.runId,
   };
+}
+
+export function nameIn(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** What the source said, else what the name says. */
+export function mimeTypeOf(entry: ManifestEntry, path: string): string | null {
+  return entry.kind === 'file' ? (entry.mimeType ?? mime.getType(nameIn(path))) : null;
 }

@@ -1,9 +1,9 @@
-/** What was backed up: browse it, and get it back. */
+/** What was backed up: browse it, look into its past, search it. */
 import * as z from 'zod';
-import { Problem } from '../../domain/errors.ts';
-import { type FilesPosition, findFile, listFiles, files as model } from '../../projections/files.ts';
-import { makeDownload } from '../downloads.ts';
-import { listRoute, ok, type RouteModule, route } from '../route.ts';
+import { searchFiles } from '../../projections/files/search.ts';
+import { listVersions } from '../../projections/files/versions.ts';
+import { type FilesPosition, listFiles, files as model } from '../../projections/files.ts';
+import { listRoute, type RouteModule } from '../route.ts';
 import { idField, time, utc } from '../shapes.ts';
 
 const file = z
@@ -23,6 +23,43 @@ const file = z
     runId: z.string(),
   })
   .meta({ id: 'File' });
+
+const version = z
+  .object({
+    version: z.int().min(1),
+    runId: z.string().meta({ description: 'The run that backed it up, or found it gone.' }),
+    at: z.string(),
+    size: z.int().min(0),
+    sha256: z.string().nullable(),
+    deleted: z.boolean(),
+  })
+  .meta({ id: 'FileVersion' });
+
+const size = z.int().min(0).optional();
+
+const search = z.strictObject({
+  query: z.string().max(1000).meta({
+    description:
+      'Words that all occur in the path, each anywhere in it; neither case nor accents count. Empty: whatever passes the filters.',
+  }),
+  sourceId: idField('source').optional(),
+  types: z
+    .array(z.string().trim().min(1).max(200))
+    .min(1)
+    .max(50)
+    .optional()
+    .meta({
+      description:
+        'One of them has to fit. Each is a MIME type (`image/png`), a group of them (`image/*` or `image`), how the name ends (`pdf` or ' +
+        '`.pdf`, `tar.gz`), or a kind (`file`, `folder`, `link`).',
+    }),
+  minSize: size.meta({ description: 'Bytes, inclusive. With either of the two, only files are found.' }),
+  maxSize: size.meta({ description: 'Bytes, inclusive.' }),
+  modifiedAfter: time.optional().meta({ description: 'Inclusive. With either of the two, what has no time is left out.' }),
+  modifiedBefore: time.optional().meta({ description: 'Exclusive.' }),
+});
+
+const fileParams = z.strictObject({ id: z.string().meta({ description: 'The id of a file.', example: 'file_…' }) });
 
 const flag = z.enum(['true', 'false']).optional();
 
@@ -44,32 +81,38 @@ export const data: RouteModule = [
     handler: async ({ machine, principal, query, page }) => {
       const { sourceId, jobId, path, recursive, asOf } = query;
       const wanted = { sourceId, jobId, path, recursive: recursive === 'true', asOf: asOf && utc(asOf) };
-      const position: FilesPosition | undefined = page.cursor === undefined ? undefined : JSON.parse(page.cursor);
-      const { items, next } = await listFiles(machine, principal.account, wanted, { limit: page.limit, ...(position && { position }) });
+      const { items, next } = await listFiles(machine, principal.account, wanted, { limit: page.limit, ...positionOf(page) });
       return { items, next: next && JSON.stringify(next) };
     },
   }),
-  route({
-    method: 'POST',
-    url: '/data/download',
-    summary: 'Get a file back',
-    description: 'Answers with an address that needs no other credential, lives 15 minutes and answers ranges.',
+  listRoute({
+    url: '/data/files/{id}/versions',
+    summary: 'List the versions of a file, newest first',
+    description: 'Also of one that is gone from the source: that is a version too, `deleted` and without content.',
     tags: ['data'],
-    credentials: true,
     reads: [model.name],
-    body: z.strictObject({ fileId: z.string().min(1).max(12_000) }),
-    answers: {
-      200: z.object({ url: z.url(), expiresAt: z.iso.datetime(), size: z.int().min(0), sha256: z.string() }).meta({ id: 'Download' }),
-    },
+    params: fileParams,
+    item: version,
     problems: ['not-found'],
-    handler: async ({ machine, principal, body, headers, context }) => {
-      const { entry, moment } = await findFile(machine, principal.account, body.fileId);
-      if (entry.kind !== 'file' || entry.sha256 === undefined) {
-        const message = `It is a ${entry.kind}: only files have content to download.`;
-        throw new Problem('invalid-input', message, { errors: [{ path: 'fileId', message }] });
-      }
-      const { token, expiresAt } = await makeDownload(machine, { account: principal.account, key: entry.key, manifest: moment.manifest });
-      return ok({ url: `${context.origin(headers)}/downloads/${token}`, expiresAt, size: entry.size, sha256: entry.sha256 });
+    handler: ({ machine, principal, params, page }) => listVersions(machine, principal.account, params.id, page),
+  }),
+  listRoute({
+    url: '/data/search',
+    summary: 'Search the newest backups',
+    description:
+      'Goes through the newest good backup of each source. A page is a bounded piece of work: it may hold fewer items than asked for, even ' +
+      'none, and still have a `next`; go on until that is null. `limit` and `cursor` are in the address, as for every list.',
+    tags: ['data'],
+    reads: [model.name],
+    item: file,
+    body: search,
+    handler: async ({ machine, principal, body, page }) => {
+      const { items, next } = await searchFiles(machine, principal.account, body, { limit: page.limit, ...positionOf(page) });
+      return { items, next: next && JSON.stringify(next) };
     },
   }),
 ];
+
+function positionOf(page: { cursor?: string }): { position?: FilesPosition } {
+  return page.cursor === undefined ? {} : { position: JSON.parse(page.cursor) };
+}

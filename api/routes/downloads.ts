@@ -4,11 +4,23 @@ import mime from 'mime';
 import * as z from 'zod';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
+import type { ByteRange, Machine } from '../../domain/ports.ts';
 import { readerContext } from '../../projections/files.ts';
+import { exportKey, noteExport } from '../../vault/exports.ts';
 import { readFile } from '../../vault/read-file.ts';
-import { findEntry, openManifest } from '../../vault/reader.ts';
-import { attachment, openDownload, rangeOf } from '../downloads.ts';
-import { type ApiContext, type RouteModule, route } from '../route.ts';
+import { findEntry, openManifest, type ReaderContext } from '../../vault/reader.ts';
+import { attachment, type Download, openDownload, rangeOf } from '../downloads.ts';
+import { type RouteModule, route } from '../route.ts';
+
+/** What an address leads to. `blob`: all of it as one blob, made if there is none. */
+type Content = {
+  name: string;
+  type: string;
+  size: number;
+  tag: string;
+  read(range?: ByteRange): AsyncIterable<Uint8Array>;
+  blob(): Promise<string>;
+};
 
 export const downloads: RouteModule = [
   route({
@@ -21,18 +33,14 @@ export const downloads: RouteModule = [
     answers: { 200: z.any(), 206: z.any(), 307: z.undefined() },
     problems: ['not-found', 'gone', 'range-not-satisfiable'],
     handler: async ({ machine, context, params, headers: asked }) => {
-      const { account, key, manifest } = await openDownload(machine, params.token);
-      const vault = await readerContext(machine, account);
-      const entry = await findEntry(vault, await openManifest(vault, manifest), key);
-      if (!entry?.sha256) throw new Problem('gone', 'The backup this file was in is no longer kept.');
-      const name = displayPath(key).path.split('/').at(-1) || 'file';
-      const type = entry.mimeType ?? mime.getType(name) ?? 'application/octet-stream';
-      const etag = `"${entry.sha256}"`;
+      const content = await contentOf(machine, await openDownload(machine, params.token));
+      const { name, type, size } = content;
+      const etag = `"${content.tag}"`;
       const resumed = asked['if-range'] === undefined || asked['if-range'] === etag;
-      const range = resumed ? rangeOf(asked.range, entry.size) : undefined;
-      const length = range?.length ?? entry.size;
+      const range = resumed ? rangeOf(asked.range, size) : undefined;
+      const length = range?.length ?? size;
       if (context.exports && length > context.exports.over) {
-        const location = await exported(context.exports, vault, { ...entry, sha256: entry.sha256 }, { fileName: attachment(name), type });
+        const location = await context.exports.link(await content.blob(), { fileName: attachment(name), type });
         const headers: { [name: string]: string } = { location };
         return { status: 307 as const, body: undefined, headers };
       }
@@ -45,23 +53,62 @@ export const downloads: RouteModule = [
         'cross-origin-resource-policy': 'cross-origin',
         etag,
       };
-      const body = Readable.from(readFile(vault, entry, range));
+      const body = Readable.from(content.read(range));
       if (!range) return { status: 200 as const, body, headers: about };
       const last = range.offset + range.length - 1;
-      about['content-range'] = `bytes ${range.offset}-${last}/${entry.size}`;
+      about['content-range'] = `bytes ${range.offset}-${last}/${size}`;
       return { status: 206 as const, body, headers: about };
     },
   }),
 ];
 
-/** Puts the whole file together once, under the name of its content, and gives a link to it. Lifecycle rules take it away. */
-async function exported(
-  exports: NonNullable<ApiContext['exports']>,
-  vault: Awaited<ReturnType<typeof readerContext>>,
-  entry: { key: string; sha256: string; size: number },
-  as: { fileName: string; type: string },
-): Promise<string> {
-  const key = `exports/${vault.account}/${entry.sha256}`;
-  if ((await vault.blobs.size(key)) !== entry.size) await vault.blobs.put(key, readFile(vault, entry));
-  return exports.link(key, as);
+async function contentOf(machine: Machine, download: Download): Promise<Content> {
+  const vault = await readerContext(machine, download.account);
+  return 'blob' in download ? blobContent(machine, download.blob, download.name) : fileContent(machine, vault, download);
+}
+
+async function fileContent(
+  machine: Machine,
+  vault: ReaderContext,
+  { key, manifest }: Extract<Download, { key: string }>,
+): Promise<Content> {
+  const entry = await findEntry(vault, await openManifest(vault, manifest), key);
+  if (!entry?.sha256) throw new Problem('gone', 'The backup this file was in is no longer kept.');
+  const { sha256, size } = entry;
+  const name = displayPath(key).path.split('/').at(-1) || 'file';
+  const type = entry.mimeType ?? mime.getType(name) ?? 'application/octet-stream';
+  const read = (range?: ByteRange) => readFile(vault, entry, range);
+  return { name, type, size, tag: sha256, read, blob: () => exported(machine, vault, { ...entry, sha256 }) };
+}
+
+async function blobContent(machine: Machine, blob: string, name: string): Promise<Content> {
+  const size = await machine.blobs.size(blob);
+  if (size === undefined) throw new Problem('gone', 'It is no longer kept. POST /data/download makes another.');
+  const read = (range: ByteRange = { offset: 0, length: size }) => blobPieces(machine, blob, range);
+  const tag = blob.slice(blob.lastIndexOf('/') + 1);
+  return { name, type: mime.getType(name) ?? 'application/octet-stream', size, tag, read, blob: async () => blob };
+}
+
+const pieceBytes = 4 * 1024 * 1024;
+
+async function* blobPieces(machine: Machine, blob: string, { offset, length }: ByteRange): AsyncGenerator<Uint8Array> {
+  const end = offset + length;
+  for (let at = offset; at < end; at += pieceBytes) {
+    const piece = await machine.blobs.get(blob, { offset: at, length: Math.min(pieceBytes, end - at) });
+    // Cuts the answer short, so that nobody takes it for the whole.
+    if (!piece) throw new Error('an export went while it was being read');
+    yield piece;
+  }
+}
+
+const periodMs = 12 * 60 * 60_000;
+
+/** Puts the whole file together, once in half a day, under the name of its content; it goes an hour after that. */
+async function exported(machine: Machine, vault: ReaderContext, entry: { key: string; sha256: string; size: number }): Promise<string> {
+  const period = Math.floor(machine.now() / periodMs);
+  const key = exportKey(vault.account, `${entry.sha256}-${period}`);
+  if ((await machine.blobs.size(key)) === entry.size) return key;
+  await noteExport(machine, key, new Date((period + 1) * periodMs + 60 * 60_000).toISOString());
+  await machine.blobs.put(key, readFile(vault, entry));
+  return key;
 }

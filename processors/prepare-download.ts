@@ -1,0 +1,94 @@
+/** Makes the zip that somebody asked for. Every step repeats harmlessly: one zip counts, the first that was whole. */
+import { unseal } from '../activity/seal.ts';
+import { load, transact } from '../activity/store.ts';
+import { systemContext } from '../commands/context.ts';
+import { type DownloadFailure, type DownloadState, download, zipFailed, zipPrepared } from '../domain/download.ts';
+import { displayPath } from '../domain/entry.ts';
+import { isSealed, parseStream } from '../domain/event.ts';
+import type { JsonObject, Machine } from '../domain/ports.ts';
+import { VaultDamage } from '../vault/damage.ts';
+import { exportKey, noteExport } from '../vault/exports.ts';
+import { deriveVaultKeys } from '../vault/keys.ts';
+import { openManifest, type ReaderContext } from '../vault/reader.ts';
+import { isFolderToo, selectEntries } from '../vault/selection.ts';
+import type { Home } from './run.ts';
+import { DamagedFile, type ZipEntry, zipOf } from './zip.ts';
+import { zipName, zipNameBeside } from './zip-names.ts';
+
+export const downloadRequested = 'download.requested.v1';
+
+type Delivery = { readonly deadline: number };
+type Preparing = Extract<DownloadState, { status: 'preparing' }>;
+
+/** There is no time left. */
+class Stopped extends Error {}
+
+/** `event`: the request as the bus told of it. Rejects when the message shall come again; `last`: it will not, so the download fails. */
+export async function prepareDownload(home: Home, event: JsonObject, delivery: Delivery, last: boolean): Promise<void> {
+  const { machine } = home;
+  const stream = String(event.stream);
+  const { account, id } = parseStream(stream);
+  const { state } = await load(machine, download, stream);
+  if (state.status !== 'preparing') return;
+  // A home that has a deadline from the start has the same one next time.
+  const bounded = Number.isFinite(delivery.deadline);
+  try {
+    const size = await makeZip(home, account, state, delivery);
+    if (size === undefined) return;
+    await home.reached?.('download:put');
+    await transact(machine, download, stream, zipPrepared(id, size), cause(account, id));
+  } catch (error) {
+    if (error instanceof Stopped && !bounded) return machine.queue.send('data', [{ body: event }]);
+    const reason = reasonOf(error, last);
+    if (!reason) throw error;
+    machine.log.warn('a zip could not be made', { downloadId: id, code: reason.code });
+    await transact(machine, download, stream, zipFailed(id, reason), cause(account, id));
+  }
+}
+
+const cause = (account: string, id: string) => systemContext(account, 'prepare-download', id, id);
+
+/** How large it is; undefined when nobody can have it any more: too late, or its owner was erased. */
+async function makeZip(home: Home, account: string, { request }: Preparing, delivery: Delivery): Promise<number | undefined> {
+  const { machine } = home;
+  const { downloadId, manifest, until } = request;
+  const key = await machine.keys.accountKey(account);
+  const paths = await openPaths(machine, account, request.paths);
+  if (!key || !paths || machine.now() >= Date.parse(until)) return undefined;
+  const context = { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
+  const blob = exportKey(account, downloadId);
+  await noteExport(machine, blob, until);
+  const proceed = () => {
+    if (machine.now() >= delivery.deadline) throw new Stopped();
+  };
+  if ((await machine.blobs.size(blob)) === undefined) {
+    await machine.blobs.put(blob, zipOf(context, named(context, manifest, paths), proceed), { ifAbsent: true });
+  }
+  if (machine.now() < Date.parse(until)) return machine.blobs.size(blob);
+  await machine.blobs.delete([blob]);
+  return undefined;
+}
+
+async function openPaths(machine: Machine, account: string, paths: Preparing['request']['paths']): Promise<string[] | null> {
+  return isSealed(paths) ? unseal<string[]>(machine, account, paths) : paths;
+}
+
+async function* named(context: ReaderContext, manifest: Preparing['request']['manifest'], paths: string[]): AsyncGenerator<ZipEntry> {
+  const root = await openManifest(context, manifest);
+  for await (const entry of selectEntries(context, root, paths)) {
+    const beside = entry.kind !== 'folder' && (await isFolderToo(context, root, entry));
+    yield { ...entry, name: beside ? zipNameBeside(entry.key) : zipName(entry.key) };
+  }
+}
+
+/** Why there will be no zip; undefined when the next try may make it. */
+function reasonOf(error: unknown, last: boolean): DownloadFailure | undefined {
+  if (error instanceof Stopped) return { code: 'too-large', message: 'It is too much for one zip here. Ask for fewer files at a time.' };
+  if (error instanceof DamagedFile) {
+    const { path } = displayPath(error.key);
+    return { code: 'damaged', message: `"${path}" cannot be read from the backup as it was stored. Ask for the other files without it.` };
+  }
+  if (error instanceof VaultDamage)
+    return { code: 'damaged', message: 'This backup cannot be read as it was stored. Ask for an earlier one with `asOf`.' };
+  return last ? { code: 'internal', message: 'Something went wrong on our side, several times. Ask for it again.' } : undefined;
+}
