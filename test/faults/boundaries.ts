@@ -1,0 +1,39 @@
+/** A machine that says a word after each durable write, by what was written: every moment at which a process can leave something half done. */
+import { parseStream } from '../../domain/event.ts';
+import type { Machine, RecordKey } from '../../domain/ports.ts';
+
+type Reached = (step: string) => void | Promise<void>;
+
+/** `run#…` records by what they are (`plan`, `part`), the others by their place (`chunk`, `open-runs`). */
+function kindOf({ pk, sk }: RecordKey): string {
+  return (pk.startsWith('run#') ? (sk.split('-')[0] ?? '') : (pk.split(/[/#]/)[0] ?? '')) || 'none';
+}
+
+export function watched(machine: Machine, reached: Reached): Machine {
+  async function after<T>(step: string, work: Promise<T>): Promise<T> {
+    const result = await work;
+    await reached(step);
+    return result;
+  }
+  const { events, rows, records, blobs, queue } = machine;
+  return {
+    ...machine,
+    events: { ...events, append: (commit) => after(`append:${parseStream(commit.stream).type}`, events.append(commit)) },
+    rows: {
+      ...rows,
+      apply: (projection, stream, version, changes) => after(`apply:${projection}`, rows.apply(projection, stream, version, changes)),
+    },
+    records: {
+      ...records,
+      write: (writes) => after(`record:${writes[0] ? kindOf(writes[0]) : 'none'}`, records.write(writes)),
+      add: (key, add, expiresAt) => after(`record:${kindOf(key)}`, records.add(key, add, expiresAt)),
+      putMany: (all) => (all[0] ? after(`record:${kindOf(all[0])}`, records.putMany(all)) : records.putMany(all)),
+    },
+    blobs: { ...blobs, put: (key, body, options) => after(`blob:${key.split('/')[0]}`, blobs.put(key, body, options)) },
+    queue: {
+      ...queue,
+      send: (name, messages) => after(`send:${String(messages[0]?.body.type)}`, queue.send(name, messages)),
+      ack: (name, receipt) => after(`ack:${name}`, queue.ack(name, receipt)),
+    },
+  };
+}

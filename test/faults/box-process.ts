@@ -1,0 +1,114 @@
+/** Boxes (box.ts) as processes of their own, and what can be seen of a box from outside and in its folder. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { sha256 } from '../../activity/commit.ts';
+import { type Body, type Client, client, until } from '../acceptance/client.ts';
+
+export type Box = {
+  url: string;
+  /** The signal that ended it, null when it ended by itself. */
+  ended: Promise<NodeJS.Signals | null>;
+  /** Ends it cleanly; how often each boundary was reached. */
+  stop(): Promise<{ [step: string]: number }>;
+};
+
+const running = new Set<ChildProcess>();
+const script = fileURLToPath(new URL('box.ts', import.meta.url));
+
+/** A box over that data folder, with a fault when one is named; undefined when the fault ended it before it was ready. */
+export async function startBox(data: string, fault = ''): Promise<Box | undefined> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      PORT: '0',
+      HOST: '127.0.0.1',
+      LISTBACKUP_DATA: data,
+      LISTBACKUP_FAULT: fault,
+      LISTBACKUP_RATE_LIMIT: '0',
+      NODE_COMPILE_CACHE: join(tmpdir(), 'listbackup-compile-cache'),
+    },
+  });
+  running.add(child);
+  const ended = once(child, 'exit').then(([, signal]) => {
+    running.delete(child);
+    return signal as NodeJS.Signals | null;
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ready = await lines.next();
+  if (ready.done) {
+    if ((await ended) === 'SIGKILL') return undefined;
+    throw new Error('the box did not start');
+  }
+  return {
+    url: JSON.parse(ready.value).url,
+    ended,
+    async stop() {
+      child.kill('SIGTERM');
+      const last = await lines.next();
+      await ended;
+      if (last.done) throw new Error('the box did not end as it should');
+      return JSON.parse(last.value).trace;
+    },
+  };
+}
+
+/** Ends every box that a failed test left behind. */
+export function endBoxes(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+/** Whose data it is: tokens and ids outlive the process, for they are in its folder. */
+export type Owner = { token: string; jobId: string; sourceId: string };
+
+/** A person, a source and a job, in a new box. */
+export async function settle(api: (token?: string) => Client, path: string): Promise<Owner> {
+  const person = { email: 'ada@example.com', password: 'correct horse battery staple' };
+  await api().expect(201, 'POST', '/auth/register', { body: { ...person, name: 'Ada' } });
+  const { accessToken } = await api().expect(200, 'POST', '/auth/login', { body: person });
+  const token = String(accessToken);
+  const { id } = await api(token).expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Papers', config: { path } } });
+  const job = await api(token).expect(201, 'POST', '/jobs', { body: { name: 'Nightly', sourceId: id } });
+  return { token, sourceId: String(id), jobId: String(job.id) };
+}
+
+export function clientOf(box: Box, owner: Owner): Client {
+  return client(box.url, owner.token);
+}
+
+/** Resolves once the job has so many runs and each has ended. */
+export async function allEnded(api: Client, count: number): Promise<void> {
+  await until(`${count} runs to end`, async () => {
+    const runs = await api.all('/runs');
+    return runs.length === count && runs.every(({ finishedAt }) => finishedAt !== null) ? true : undefined;
+  });
+}
+
+/** What the read models say, without what may differ between two ways to the same end: ids, times, and what it took. */
+export async function readModels(api: Client): Promise<{ runs: Body[]; files: Body[]; overview: Body }> {
+  const runs = (await api.all('/runs')).map(({ status, errors, progress }) => {
+    const { bytesStored: _, ...rest } = progress as Body;
+    return { status, errors, progress: rest };
+  });
+  const files = (await api.all('/data/files?recursive=true')).map(({ runId: _, ...file }) => file);
+  const { bytesStored: _, cost: __, lastRunAt: ___, ...overview } = await api.expect(200, 'GET', '/analytics/overview');
+  return { runs, files, overview };
+}
+
+/** The hash of what each file's download gives, by its path as bytes. */
+export async function restored(api: Client): Promise<Map<string, string>> {
+  const files = (await api.all('/data/files?recursive=true')).filter(({ kind }) => kind === 'file');
+  const hashes = await Promise.all(
+    files.map(async ({ id, path, pathBytes }): Promise<[string, string]> => {
+      const { url } = await api.expect(200, 'POST', '/data/download', { body: { fileId: id } });
+      const content = new Uint8Array(await (await fetch(String(url))).arrayBuffer());
+      const name = pathBytes === undefined ? Buffer.from(String(path)) : Buffer.from(String(pathBytes), 'base64');
+      return [name.toString('latin1'), sha256(content)];
+    }),
+  );
+  return new Map(hashes);
+}
