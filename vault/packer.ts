@@ -6,7 +6,8 @@ import { makeId } from '../domain/ids.ts';
 import type { Blobs, Records } from '../domain/ports.ts';
 import { findChunks, indexChunks } from './chunk-index.ts';
 import type { VaultKeys } from './keys.ts';
-import { type ChunkRef, lockPack, type PackLock, packBlobKey, sealFooter, sealSlot } from './pack.ts';
+import { type ChunkRef, lockPack, type PackLock, packBlobKey, sealFooter } from './pack.ts';
+import { inThread, type Workers } from './workers.ts';
 
 export type PackerOptions = {
   account: string;
@@ -17,15 +18,27 @@ export type PackerOptions = {
   random(bytes: number): Uint8Array;
   /** Bytes at which a pack is closed. */
   packSize?: number;
-  /** Compresses and encrypts one slot; elsewhere, like on a worker thread, if it likes. */
-  seal?: (lock: PackLock, slot: number, chunks: Uint8Array[]) => Promise<Uint8Array>;
+  /** Who compresses and encrypts; this thread by default. */
+  workers?: Workers;
+  /** How long a writer that has finished waits for others to fill the pack, at most; ms. */
+  linger?: number;
 };
 
 /** A chunk's place: in a slot of this packer, or where the index has it. */
 export type Placement = { slot: Slot; offset: number; length: number; fresh: boolean } | { known: ChunkRef };
 
 /** Chunks compressed together. `pack` is known once the group is full, its place in the pack once that is durable. */
-export type Slot = { chunks: { id: string; length: number }[]; raw: number; pack?: Pack; number: number; stored: number; offset: number };
+export type Slot = {
+  chunks: { id: string; length: number }[];
+  raw: number;
+  pack?: Pack;
+  number: number;
+  stored: number;
+  offset: number;
+  /** Settles once the slot has a pack, that is, once no more chunks join it. */
+  packed: Promise<Pack>;
+  joinPack(pack: Pack): void;
+};
 
 export type Pack = {
   id: string;
@@ -35,11 +48,18 @@ export type Pack = {
   /** Settles when blob and index are durable, or cannot be. */
   durable: Promise<void>;
   state: 'open' | 'durable' | 'failed';
+  /** Whether a writer has put its request down to itself. */
+  counted: boolean;
 };
 
 export type Packer = {
   /** Finds the chunk or takes it in; resolves when it may be forgotten by the caller, long before it is durable. */
   place(id: string, chunk: Uint8Array): Promise<Placement>;
+  /**
+   * A writer is there that will place chunks. It calls what it gets when it has placed all: what is open is closed as soon as no other writer is left that
+   * could add to it, or after a while.
+   */
+  enter(): () => void;
   /** Closes what is open and waits until all that was placed is durable or has failed; each pack tells which. */
   flush(): Promise<void>;
 };
@@ -50,6 +70,7 @@ export const groupSize = 1024 * 1024;
 export const loneChunk = 512 * 1024;
 const maxChunksInPack = 16_384;
 const maxUploads = 2;
+const usualLinger = 1000;
 /** Bytes of content given to `seal` that have not come back yet. */
 const maxSealing = 16 * 1024 * 1024;
 
@@ -57,8 +78,7 @@ type OpenPack = Pack & { lock: PackLock; slots: Slot[]; sealing: Promise<Uint8Ar
 type OpenGroup = { slot: Slot; chunks: Uint8Array[] };
 
 export function openPacker(options: PackerOptions): Packer {
-  const { account, keys, blobs, records, packSize = 24 * 1024 * 1024 } = options;
-  const seal = options.seal ?? (async (lock, slot, chunks) => sealSlot(lock, slot, chunks));
+  const { account, keys, blobs, records, packSize = 24 * 1024 * 1024, workers = inThread, linger = usualLinger } = options;
   const lookUp = coalesced((ids) => findChunks(records, account, ids));
   /** Chunks on their way into the index. */
   const pending = new Map<string, Promise<Placement>>();
@@ -67,6 +87,8 @@ export function openPacker(options: PackerOptions): Packer {
   let sealingBytes = 0;
   let group: OpenGroup | undefined;
   let pack: OpenPack | undefined;
+  let writers = 0;
+  let lingering: NodeJS.Timeout | undefined;
 
   async function place(id: string, chunk: Uint8Array): Promise<Placement> {
     const earlier = pending.get(id);
@@ -115,12 +137,13 @@ export function openPacker(options: PackerOptions): Packer {
     pack ??= newPack();
     const into = pack;
     slot.pack = into;
+    slot.joinPack(into);
     slot.number = into.slots.length;
     into.slots.push(slot);
     into.raw += slot.raw;
     into.chunks += slot.chunks.length;
     into.estimate += slot.raw;
-    const sealing = seal(into.lock, slot.number, chunks);
+    const sealing = workers.seal(into.lock, slot.number, chunks);
     into.sealing.push(sealing);
     sealingBytes += slot.raw;
     const settled = sealing
@@ -149,6 +172,7 @@ export function openPacker(options: PackerOptions): Packer {
       raw: 0,
       stored: 0,
       state: 'open',
+      counted: false,
       lock: lockPack(keys, account, id),
       slots: [],
       sealing: [],
@@ -194,18 +218,37 @@ export function openPacker(options: PackerOptions): Packer {
     }
   }
 
-  async function flush(): Promise<void> {
-    await Promise.allSettled(pending.values());
+  function closeOpen(): void {
+    clearTimeout(lingering);
+    lingering = undefined;
     closeGroup();
     closePack();
+  }
+
+  function enter(): () => void {
+    let inside = true;
+    writers++;
+    return () => {
+      if (!inside) return;
+      inside = false;
+      writers--;
+      if (writers === 0) closeOpen();
+      else if (group || pack) lingering ??= setTimeout(closeOpen, linger);
+    };
+  }
+
+  async function flush(): Promise<void> {
+    await Promise.allSettled(pending.values());
+    closeOpen();
     await Promise.all(uploads);
   }
 
-  return { place, flush };
+  return { place, enter, flush };
 }
 
 function newSlot(): Slot {
-  return { chunks: [], raw: 0, number: 0, stored: 0, offset: 0 };
+  const { promise, resolve } = Promise.withResolvers<Pack>();
+  return { chunks: [], raw: 0, number: 0, stored: 0, offset: 0, packed: promise, joinPack: resolve };
 }
 
 function join(slot: Slot, id: string, chunk: Uint8Array): Placement {

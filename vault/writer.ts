@@ -1,9 +1,9 @@
 /** Files in, chunk references out: what one batch stores, into packs that it may share with others. */
-import { createHash, hash } from 'node:crypto';
-import { chunkId } from './chunk-index.ts';
-import { chunk, gearTable } from './chunker.ts';
+import { gearTable, joined } from './chunker.ts';
+import { type Digested, type DigestKeys, digester, type Piece } from './digest.ts';
 import type { ChunkRef } from './pack.ts';
 import { openPacker, type Packer, type PackerOptions, type Placement, type Slot } from './packer.ts';
+import { inThread, type Workers } from './workers.ts';
 
 export type StoredFile = {
   /** Bytes that came from the source. */
@@ -21,12 +21,14 @@ export type WriterTotals = {
   bytesStored: number;
   /** Bytes of content that the vault did not have. */
   bytesNew: number;
+  /** What it took, by kind; of a shared pack's, one writer bears it all. */
+  requests: { blobWrite: number; recordRead: number; recordWrite: number };
 };
 
 export type VaultWriter = {
   /**
    * Takes in a file's content. May run several times at once. When the content fails midway it throws that error and nothing is
-   * damaged: chunks that were complete are kept and will be found by a retry.
+   * damaged: chunks that were complete are kept and will be found by a retry. The slices are given away: they may be gone from the source's hands.
    */
   store(content: AsyncIterable<Uint8Array>): Promise<StoredFile>;
   /**
@@ -34,65 +36,144 @@ export type VaultWriter = {
    * batch starts again. To be called once, after every `store` has settled.
    */
   finish(): Promise<WriterTotals>;
+  /** To be called in the end, also of a writer that failed and will not finish: others no longer wait for it. */
+  close(): void;
 };
 
 /** Chunks of one file that may be on their way at once, while earlier ones are looked up. */
 const window = 4;
+/** Content goes to be chunked in blocks of at least this, so that a message costs little beside the work. */
+const block = 1024 * 1024;
+/** Files up to this are done where they are: a message would cost more. */
+const smallFile = 64 * 1024;
 
 /** With `packer`, the packs are shared with the other writers of that packer; otherwise the writer has its own. */
 export function openWriter(options: PackerOptions & { packer?: Packer }): VaultWriter {
-  const { keys } = options;
+  const { keys, workers = inThread } = options;
   const packer = options.packer ?? openPacker(options);
-  const gear = gearTable(keys.gear);
+  const leave = packer.enter();
+  const digestKeys: DigestKeys = { gear: gearTable(keys.gear), chunkId: keys.chunkId };
   /** Slots that hold chunks of this writer, and how many bytes in them are new because of it. */
   const slots = new Map<Slot, number>();
+  const requests = { blobWrite: 0, recordRead: 0, recordWrite: 0 };
 
   async function store(content: AsyncIterable<Uint8Array>): Promise<StoredFile> {
     const placements: Placement[] = [];
-    const digest = contentHash();
     let placing: Promise<Placement>[] = [];
-    try {
-      for await (const piece of chunk(content, gear)) {
-        placing.push(packer.place(chunkId(keys, digest.update(piece)), piece).then(counted));
+    let digest: ReturnType<Workers['digest']> | undefined;
+    let chunking: Promise<Piece[]> | undefined;
+
+    async function place(pieces: Piece[]): Promise<void> {
+      for (const { id, bytes } of pieces) {
+        const one = packer.place(id, bytes).then(counted);
+        // All are awaited below; one may fail before its turn.
+        one.catch(() => {});
+        placing.push(one);
         if (placing.length < window) continue;
         const [oldest, ...rest] = placing;
         placing = rest;
         if (oldest) placements.push(await oldest);
       }
+    }
+
+    async function placeChunked(): Promise<void> {
+      const pieces = await chunking;
+      chunking = undefined;
+      if (pieces) await place(pieces);
+    }
+
+    try {
+      let end: Digested | undefined;
+      for await (const slice of blocks(content)) {
+        // This block was read while the one before was chunked.
+        await placeChunked();
+        if (!digest && slice.last && slice.bytes.length <= smallFile) {
+          end = digestOf(digestKeys, slice.bytes);
+          break;
+        }
+        digest ??= workers.digest(digestKeys);
+        chunking = digest.push(slice.bytes);
+        // Whoever awaits it hears of its failure, and until then nobody has to.
+        chunking.catch(() => {});
+      }
+      await placeChunked();
+      end ??= digest ? await digest.end() : digestOf(digestKeys, new Uint8Array());
+      await place(end.pieces);
       placements.push(...(await Promise.all(placing)));
+      const { size, sha256 } = end;
+      return {
+        size,
+        sha256,
+        get chunks() {
+          return placements.map(locate);
+        },
+      };
     } finally {
+      await placeChunked().catch(() => {});
+      digest?.abort();
       await Promise.allSettled(placing);
     }
-    const { size, sha256 } = digest.done();
-    return {
-      size,
-      sha256,
-      get chunks() {
-        return placements.map(locate);
-      },
-    };
   }
 
   function counted(placement: Placement): Placement {
-    if ('known' in placement) return placement;
-    slots.set(placement.slot, (slots.get(placement.slot) ?? 0) + (placement.fresh ? placement.length : 0));
+    if ('known' in placement) requests.recordRead++;
+    else {
+      if (placement.fresh) {
+        requests.recordRead++;
+        requests.recordWrite++;
+      }
+      slots.set(placement.slot, (slots.get(placement.slot) ?? 0) + (placement.fresh ? placement.length : 0));
+    }
     return placement;
   }
 
   async function finish(): Promise<WriterTotals> {
-    await packer.flush();
+    leave();
     const packs = new Map<string, number>();
     let bytesNew = 0;
-    for (const [slot, fresh] of slots) {
-      await slot.pack?.durable;
-      if (!slot.pack || fresh === 0) continue;
+    const packed = await Promise.all([...slots].map(async ([slot, fresh]) => ({ pack: await slot.packed, fresh })));
+    for (const { pack, fresh } of packed) {
+      await pack.durable;
+      if (fresh === 0) continue;
       bytesNew += fresh;
-      packs.set(slot.pack.id, (packs.get(slot.pack.id) ?? 0) + (slot.pack.stored * fresh) / slot.pack.raw);
+      packs.set(pack.id, (packs.get(pack.id) ?? 0) + (pack.stored * fresh) / pack.raw);
+      // Of a shared pack, the first writer to hear of it bears the request.
+      if (!pack.counted) requests.blobWrite++;
+      pack.counted = true;
     }
-    return { packs: [...packs.keys()], bytesStored: Math.round([...packs.values()].reduce((sum, bytes) => sum + bytes, 0)), bytesNew };
+    const bytesStored = Math.round([...packs.values()].reduce((sum, bytes) => sum + bytes, 0));
+    return { packs: [...packs.keys()], bytesStored, bytesNew, requests };
   }
 
-  return { store, finish };
+  return { store, finish, close: leave };
+}
+
+/** The content in blocks of `block` bytes or a little more; when it fails, first what came before. */
+async function* blocks(content: AsyncIterable<Uint8Array>): AsyncGenerator<{ bytes: Uint8Array; last: boolean }> {
+  let held: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const slice of content) {
+      if (length >= block) {
+        yield { bytes: joined(held), last: false };
+        held = [];
+        length = 0;
+      }
+      held.push(slice);
+      length += slice.length;
+    }
+  } catch (error) {
+    if (length > 0) yield { bytes: joined(held), last: false };
+    throw error;
+  }
+  if (length > 0) yield { bytes: joined(held), last: true };
+}
+
+function digestOf(keys: DigestKeys, content: Uint8Array): Digested {
+  const digest = digester(keys);
+  const pieces = digest.push(content);
+  const end = digest.end();
+  return { ...end, pieces: [...pieces, ...end.pieces] };
 }
 
 function locate(placement: Placement): ChunkRef {
@@ -100,28 +181,4 @@ function locate(placement: Placement): ChunkRef {
   const { slot, offset, length } = placement;
   if (slot.pack?.state !== 'durable') throw new Error('the chunks of a file are known once its writer has finished');
   return { pack: slot.pack.id, slot: slot.number, slotOffset: slot.offset, slotLength: slot.stored, offset, length };
-}
-
-/** The hash of each chunk and of all; a file of one chunk is hashed once. */
-function contentHash(): { update(piece: Uint8Array): Uint8Array; done(): { size: number; sha256: string } } {
-  let size = 0;
-  let first: { piece: Uint8Array; sha256: Uint8Array } | undefined;
-  let whole: ReturnType<typeof createHash> | undefined;
-  return {
-    update(piece) {
-      const sha256 = hash('sha256', piece, 'buffer');
-      if (size === 0) first = { piece, sha256 };
-      else {
-        whole ??= createHash('sha256').update(first?.piece ?? '');
-        whole.update(piece);
-        first = undefined;
-      }
-      size += piece.length;
-      return sha256;
-    },
-    done() {
-      if (whole) return { size, sha256: whole.digest('hex') };
-      return { size, sha256: first ? Buffer.from(first.sha256).toString('hex') : hash('sha256', '') };
-    },
-  };
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chunk, gearTable, maxChunk, minChunk } from '../../vault/chunker.ts';
-import { collect, keys, noise, otherKeys, sliced } from './vault-fixture.ts';
+import { gearTable, maxChunk, minChunk } from '../../vault/chunker.ts';
+import { chunk, collect, keys, noise, otherKeys, sliced } from './vault-fixture.ts';
 
 const gear = gearTable(keys.gear);
 const lengths = async (bytes: Uint8Array, table = gear) => (await collect(chunk(sliced(bytes), table))).map((piece) => piece.length);

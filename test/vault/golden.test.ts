@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { makeId } from '../../domain/ids.ts';
 import { readPackIndex } from '../../vault/chunk-index.ts';
-import { chunk, gearTable } from '../../vault/chunker.ts';
+import { gearTable } from '../../vault/chunker.ts';
 import { decodeEntries, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';
 import { fileId, parseFileId } from '../../vault/file-id.ts';
 import { writeManifest } from '../../vault/manifest.ts';
@@ -19,7 +19,7 @@ import { openBytes, sealBytes } from '../../vault/sealed.ts';
 import { manifestBlobKey } from '../../vault/segment.ts';
 import { openWriter } from '../../vault/writer.ts';
 import golden from './golden.json' with { type: 'json' };
-import { account, changesOf, collect, found, gather, keys, memoryVault, noise, sliced } from './vault-fixture.ts';
+import { account, changesOf, chunk, collect, found, gather, keys, memoryVault, noise, sliced } from './vault-fixture.ts';
 
 const text = new TextEncoder().encode('a line that compresses well\n'.repeat(40));
 const locator = { jobId: makeId('job', noise(16, 'job')), sourceId: makeId('source', noise(16, 'source')), key: 'é/\udcff' };

@@ -1,6 +1,7 @@
 /** An account's vault in memory, and content that looks random but is the same each time. */
 import { createCipheriv, createHash } from 'node:crypto';
 import { compareKeys } from '../../domain/entry.ts';
+import { cutter, type GearTable } from '../../vault/chunker.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import type { Change } from '../../vault/manifest.ts';
@@ -63,4 +64,10 @@ export function flipped(bytes: Uint8Array, at: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
   copy[at] = (copy[at] ?? 0) ^ 1;
   return copy;
+}
+
+export async function* chunk(input: AsyncIterable<Uint8Array>, gear: GearTable): AsyncGenerator<Uint8Array> {
+  const cut = cutter(gear);
+  for await (const slice of input) yield* cut.push(slice);
+  yield* cut.end();
 }

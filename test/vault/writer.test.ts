@@ -3,9 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { chunkId, indexFromPack, readPackIndex } from '../../vault/chunk-index.ts';
 import { VaultDamage } from '../../vault/damage.ts';
-import { packBlobKey, sealSlot } from '../../vault/pack.ts';
+import { packBlobKey } from '../../vault/pack.ts';
 import { openPacker } from '../../vault/packer.ts';
 import { readFile } from '../../vault/read-file.ts';
+import { inThread } from '../../vault/workers.ts';
 import { openWriter } from '../../vault/writer.ts';
 import { gather, keys, memoryVault, noise, sliced } from './vault-fixture.ts';
 
@@ -55,7 +56,7 @@ describe('writer', () => {
     expect((await first.finish()).bytesNew).toBe(content.length);
     const second = openWriter(vault);
     const again = await second.store(sliced(content));
-    expect(await second.finish()).toEqual({ packs: [], bytesStored: 0, bytesNew: 0 });
+    expect(await second.finish()).toMatchObject({ packs: [], bytesStored: 0, bytesNew: 0, requests: { blobWrite: 0, recordWrite: 0 } });
     expect(vault.blobs.puts.length).toBe(1);
     for (const file of [...files, again]) expect((await restore(vault, file)).equals(content)).toBe(true);
   });
@@ -103,14 +104,16 @@ describe('writer', () => {
   it('waits while slots are being sealed elsewhere', async () => {
     const { promise: opened, resolve: open } = Promise.withResolvers<void>();
     let sealing = 0;
-    const seal: typeof sealSlot = (lock, slot, chunks) => sealSlot(lock, slot, chunks);
     const vault = memoryVault();
     const writer = openWriter({
       ...vault,
-      seal: async (...job) => {
-        sealing += job[2].reduce((sum, piece) => sum + piece.length, 0);
-        await opened;
-        return seal(...job);
+      workers: {
+        ...inThread,
+        seal: async (...job) => {
+          sealing += job[2].reduce((sum, piece) => sum + piece.length, 0);
+          await opened;
+          return inThread.seal(...job);
+        },
       },
     });
     const content = noise(48 * MiB);
