@@ -2,11 +2,12 @@
  * `kill -9` at every boundary of a run. After the restart it finishes with nobody's help, and nobody could tell from read models,
  * restored bytes or ledger that anything had happened.
  */
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openEmbedded } from '../../infra/embedded/machine.ts';
+import { maxReceives } from '../../infra/limits.ts';
 import { client } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
 import { auditLedger } from '../support/ledger.ts';
@@ -24,6 +25,9 @@ const expected = [
   ...['record:chunk', 'blob:packs', 'blob:manifests'],
   ...['send:store', 'send:seal', 'work:done', 'ack:job', 'ack:data', 'feed:projected', 'feed:published'],
 ];
+
+/** What a run comes by that ends without a backup. */
+const failing = ['fail:noted', 'record:failure', 'fail:released', 'append:line', 'fail:finished', 'append:run'];
 
 type Ended = Awaited<ReturnType<typeof readModels>> & { types: { [type: string]: number }; content: Map<string, string> };
 
@@ -54,31 +58,40 @@ async function prepare(name: string, more: (box: Box, owner: Owner, source: stri
   return { data, owner, source };
 }
 
-/** Asks for the run as a client does that does not know whether its request came through. */
-async function ask(box: Box, owner: Owner): Promise<void> {
-  await clientOf(box, owner)
-    .call('POST', `/jobs/${owner.jobId}/run`)
-    .catch(() => undefined);
+/** Asks for a run unless there are that many, as a client does that cannot know whether its last request came through. */
+async function ask(box: Box, owner: Owner, count: number): Promise<void> {
+  const api = clientOf(box, owner);
+  try {
+    if ((await api.all('/runs')).length < count) await api.call('POST', `/jobs/${owner.jobId}/run`);
+  } catch {
+    // The box was killed under the request
+  }
 }
 
-/** Lets a copy of the folder run with that fault, then restarts it; what is there in the end. */
+/** Lets a copy of the folder run into one fault after the other, restarting it each time; what is there in the end. */
 async function run(
-  from: { data: string; owner: Owner },
+  from: { data: string; owner: Owner; again?: true },
   count: number,
-  fault?: string,
+  ...faults: string[]
 ): Promise<Ended & { trace: { [step: string]: number } }> {
+  const { owner } = from;
   const data = await mkdtemp(join(root, 'copy-'));
   await cp(from.data, data, { recursive: true });
-  let box = await started(data, fault);
-  await ask(box, from.owner);
-  if (fault) {
-    await struck(box, from.owner, count, fault);
-    box = await started(data);
-    // Killed before the request was on disk: nothing was promised
-    if ((await clientOf(box, from.owner).all('/runs')).length < count) await ask(box, from.owner);
+  let box: Box | undefined;
+  for (const fault of faults) {
+    box = await startBox(data, fault);
+    if (!box) continue;
+    await ask(box, owner, count);
+    await struck(box, owner, count, fault);
   }
-  const api = clientOf(box, from.owner);
+  box = await started(data);
+  await ask(box, owner, count);
+  const api = clientOf(box, owner);
   await allEnded(api, count);
+  if (from.again) {
+    await api.expect(202, 'POST', `/jobs/${owner.jobId}/run`);
+    await allEnded(api, count + 1);
+  }
   const seen = { ...(await readModels(api)), content: await restored(api) };
   const trace = await box.stop();
   const types = await leftIn(data);
@@ -97,7 +110,7 @@ async function struck(box: Box, owner: Owner, count: number, fault: string): Pro
   expect(await box.ended, `killed at ${fault}`).toBe('SIGKILL');
 }
 
-/** What the folder's ledger holds; no message is dead, and no run is taken for open. */
+/** What the folder's ledger holds; no message is dead. */
 async function leftIn(data: string): Promise<{ [type: string]: number }> {
   const { machine, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
   try {
@@ -109,22 +122,24 @@ async function leftIn(data: string): Promise<{ [type: string]: number }> {
 }
 
 const cases = [
-  { name: 'the first run', prepared: async () => prepare('first', async () => {}), count: 1, nth: () => 1 },
+  { name: 'the first run', prepared: async () => prepare('first', async () => {}), count: 1, points: expected, nth: () => 1 },
   {
     name: 'a run that finds changes',
     prepared: async () =>
       prepare('second', async (box, owner, source) => {
-        await ask(box, owner);
+        await ask(box, owner, 1);
         await allEnded(clientOf(box, owner), 1);
         await changeCorpus(source);
       }),
     count: 2,
+    // After each record or blob comes a step, or it has a twin among the appends
+    points: expected.filter((step) => !/^(record|blob):/.test(step)),
     /** Not the first time where a run comes by several times. */
     nth: (step: string) => (/^plan:(listed|noted|step|sent)|^store:/.test(step) ? 2 : 1),
   },
 ];
 
-describe.each(cases)('$name, killed', ({ prepared, count, nth }) => {
+describe.each(cases)('$name, killed', ({ prepared, count, points, nth }) => {
   let from: Awaited<ReturnType<typeof prepare>>;
   let undisturbed: Awaited<ReturnType<typeof run>>;
 
@@ -134,7 +149,9 @@ describe.each(cases)('$name, killed', ({ prepared, count, nth }) => {
   });
 
   it('nowhere passes every boundary, and gives back what the source holds', async () => {
-    expect(Object.keys(undisturbed.trace).sort()).toEqual(expected.toSorted());
+    // Looking at the result is no part of the run
+    const passed = Object.keys(undisturbed.trace).filter((step) => step !== 'append:download');
+    expect(passed.sort()).toEqual(expected.toSorted());
     expect(undisturbed.runs).toHaveLength(count);
     expect(undisturbed.runs.every(({ status }) => status === 'succeeded')).toBe(true);
     expect(undisturbed.types).toMatchObject({ LineSealed: count, RunFinished: count });
@@ -142,9 +159,35 @@ describe.each(cases)('$name, killed', ({ prepared, count, nth }) => {
     expect(undisturbed.content).toEqual(await hashesOf(from.source));
   });
 
-  it.concurrent.each(expected)('at %s', async (step) => {
-    const { trace: _, ...ended } = await run(from, count, `${step}@${nth(step)}`);
-    const { trace: __, ...without } = undisturbed;
-    expect(ended).toEqual(without);
+  it.concurrent.each(points)('at %s', async (step) => {
+    expect(await run(from, count, `${step}@${nth(step)}`)).toEqual({ ...undisturbed, trace: expect.anything() });
+  });
+
+  it.concurrent('more often than a message may come', async () => {
+    const faults = Array.from({ length: maxReceives + 1 }, () => 'store:fetched');
+    expect(await run(from, count, ...faults)).toEqual({ ...undisturbed, trace: expect.anything() });
+  });
+});
+
+describe('a run whose source is gone, killed', () => {
+  let from: Awaited<ReturnType<typeof prepare>> & { again: true };
+  let undisturbed: Awaited<ReturnType<typeof run>>;
+
+  beforeAll(async () => {
+    const prepared = await prepare('gone', async (_box, _owner, source) => rename(source, `${source} elsewhere`));
+    from = { ...prepared, again: true };
+    undisturbed = await run(from, 1);
+  });
+
+  it('nowhere has failed, and says why', () => {
+    expect(Object.keys(undisturbed.trace)).toEqual(expect.arrayContaining(failing));
+    const failed = { status: 'failed', errors: [{ code: 'source-not-found', message: expect.stringContaining('Mount it') }] };
+    expect(undisturbed.runs).toMatchObject([failed, failed]);
+    expect(undisturbed.types).toMatchObject({ LineReleased: 2, RunFinished: 2 });
+  });
+
+  it.concurrent.each(failing)('at %s has failed too, and the next one may start', async (step) => {
+    const nth = step === 'append:run' || step === 'append:line' ? 2 : 1;
+    expect(await run(from, 1, `${step}@${nth}`)).toEqual({ ...undisturbed, trace: expect.anything() });
   });
 });
