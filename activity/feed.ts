@@ -1,7 +1,7 @@
 /** An account's activity as auditors read it: the ledger's order, each commit's events, opened for their owner. */
-import { type Actor, parseStream, wireType } from '../domain/event.ts';
+import { type Actor, parseStream, type Recorded, wireType } from '../domain/event.ts';
 import type { JsonObject, LedgerEntry, Machine } from '../domain/ports.ts';
-import { decode } from './decode.ts';
+import { decode, UnreadableCommit } from './decode.ts';
 import { reveal } from './seal.ts';
 
 export type ActivityItem = {
@@ -49,10 +49,9 @@ export async function readActivity(
     });
     if (entries.length === 0) return { items, next: null };
     scanned += entries.length;
-    const events = await openEntries(machine, account, entries);
-    for (const entry of entries) {
+    for (const { entry, events } of await openEntries(machine, account, entries)) {
       if (beyond(entry, filter, ascending)) return { items, next: null };
-      const all = events.get(entry.seq) ?? [];
+      const all = events.map((event) => activityItem(entry, event));
       const inOrder = ascending ? all : all.toReversed();
       for (const item of inOrder) {
         if (cursor && item.seq === cursor.seq && (ascending ? item.index <= cursor.index : item.index >= cursor.index)) continue;
@@ -86,32 +85,39 @@ function passes(item: ActivityItem, filter: ActivityFilter): boolean {
   return filter.type === undefined || item.type === filter.type || item.type.replace(/\.v\d+$/, '') === filter.type;
 }
 
-async function openEntries(machine: Machine, account: string, entries: LedgerEntry[]): Promise<Map<number, ActivityItem[]>> {
+/** A commit's place in the ledger and what is in it, personal fields still sealed. */
+export type OpenedEntry = { entry: LedgerEntry; events: Recorded[] };
+
+/**
+ * The events of entries of an account's ledger, in the same order. Throws UnreadableCommit; one that is damaged is told to `damaged`
+ * instead, if that is given, and has no events.
+ */
+export async function openEntries(
+  machine: Pick<Machine, 'events' | 'blobs'>,
+  account: string,
+  entries: LedgerEntry[],
+  damaged?: (error: UnreadableCommit) => void,
+): Promise<OpenedEntry[]> {
   const commits = await machine.events.getMany(entries.map(({ stream, version }) => ({ stream, version })));
   const byPlace = new Map(commits.map((commit) => [`${commit.stream}@${commit.version}`, commit]));
-  const opened = await Promise.all(
-    entries.map(async (entry): Promise<[number, ActivityItem[]]> => {
+  return Promise.all(
+    entries.map(async (entry) => {
       const commit = byPlace.get(`${entry.stream}@${entry.version}`);
       if (!commit || commit.hash !== entry.hash || parseStream(entry.stream).account !== account) {
         throw new Error(`ledger entry ${entry.seq} and its commit do not agree`);
       }
-      const events = await decode(machine, commit);
-      return [
-        entry.seq,
-        events.map(({ index, id, type, schemaVersion, at, actor, stream, version, data }) => ({
-          seq: entry.seq,
-          index,
-          id,
-          type: wireType(type, schemaVersion),
-          at,
-          actor,
-          stream,
-          version,
-          data,
-          hash: commit.hash,
-        })),
-      ];
+      const events = await decode(machine, commit).catch((error: unknown) => {
+        if (!damaged || !(error instanceof UnreadableCommit) || error.why !== 'damaged') throw error;
+        damaged(error);
+        return [];
+      });
+      return { entry, events };
     }),
   );
-  return new Map(opened);
+}
+
+/** An event as the feed shows it, personal fields still sealed. */
+export function activityItem({ seq, hash }: LedgerEntry, event: Recorded): ActivityItem {
+  const { index, id, type, schemaVersion, at, actor, stream, version, data } = event;
+  return { seq, index, id, type: wireType(type, schemaVersion), at, actor, stream, version, data, hash };
 }

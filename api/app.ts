@@ -13,6 +13,7 @@ import { consistencyHeader, type Follower, readConsistencyTokens, type Sleep, wa
 import { serveDocs } from './docs.ts';
 import { parseJsonBodies, validatorCompiler } from './input.ts';
 import { describeApi } from './openapi.ts';
+import { corsOrigins, requireHost } from './origins.ts';
 import { problemDocument, problemType, sendProblem, toProblem } from './problem.ts';
 import { rateLimits } from './rate-limit.ts';
 import { type ApiContext, type RouteDefinition, type RouteModule, serve } from './route.ts';
@@ -33,6 +34,8 @@ export type AppOptions = {
   trustedHosts?: readonly string[] | undefined;
   /** Where callers reach this API (`https://…`, no slash at the end), for addresses in answers; absent: http and the `Host` header. */
   origin?: string | undefined;
+  /** Where the live socket is reached (`wss://…`, no query); absent: `/live` on the same host and port. */
+  live?: string | undefined;
   /** Whose `X-Forwarded-For` to believe, as Fastify's `trustProxy`; absent: nobody's. */
   trustProxy?: boolean | string | string[] | undefined;
   /** Where an answer may be no larger than so many bytes, and how larger downloads are given out instead. */
@@ -61,7 +64,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { machine, home, connectorContext, trustedHosts } = options;
   await Promise.all([secretKey(machine, 'jwt-secret'), secretKey(machine, 'jwt-refresh-secret')]);
   const origin: ApiContext['origin'] = (headers) => options.origin ?? `http://${headers.host}`;
-  const context: ApiContext = { machine, home, connectorContext, origin, exports: options.exports, version: pkg.version };
+  const live: ApiContext['live'] = (headers) => options.live ?? `${origin(headers).replace(/^http/, 'ws')}/live`;
+  const context: ApiContext = { machine, home, connectorContext, origin, live, exports: options.exports, version: pkg.version };
   const app = newServer(options);
 
   app.decorateRequest('principal', undefined);
@@ -75,7 +79,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await secureHeaders(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-    checkHost(request, trustedHosts);
+    requireHost(request.headers.host, trustedHosts);
   });
   await allowOrigins(app, machine);
   const admit = await rateLimits(app, machine, options.rateScale);
@@ -130,15 +134,6 @@ function newServer(options: AppOptions): FastifyInstance {
   });
 }
 
-/** Keeps web pages elsewhere from reaching a box at home by a name of theirs (DNS rebinding). */
-function checkHost(request: FastifyRequest, trustedHosts: readonly string[] | undefined): void {
-  if (!trustedHosts) return;
-  const name = (request.headers.host ?? '').replace(/:\d*$/, '').toLowerCase();
-  if (!trustedHosts.includes(name)) {
-    throw new Problem('misdirected-request', 'Use one of the names this server was set up with.');
-  }
-}
-
 async function secureHeaders(app: FastifyInstance): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
@@ -154,11 +149,7 @@ async function secureHeaders(app: FastifyInstance): Promise<void> {
 
 /** Pages of the origins in the secret `cors-origin` (comma-separated, or `*`) may call; none when it is not set. */
 async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<void> {
-  const origins =
-    (await machine.secrets.get('cors-origin'))
-      ?.split(',')
-      .map((origin) => origin.trim())
-      .filter(Boolean) ?? [];
+  const origins = await corsOrigins(machine);
   if (origins.length === 0) return;
   await app.register(cors, {
     origin: origins.includes('*') ? '*' : origins,

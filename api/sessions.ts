@@ -85,6 +85,15 @@ export async function principalOf(machine: Machine, accessToken: string): Promis
   return { account: family.acc, user: family.sub, session: family.sid, role };
 }
 
+/** Which of those sessions have not ended. */
+export async function openSessions(
+  machine: Machine,
+  some: readonly Pick<Principal, 'account' | 'user' | 'session'>[],
+): Promise<Set<string>> {
+  const keys = some.map(({ account, user, session }) => keyOf({ acc: account, sub: user, sid: session }));
+  return new Set((await machine.records.getMany(keys)).map(({ sk }) => sk));
+}
+
 async function load(machine: Machine, key: RecordKey): Promise<Session> {
   const found = await machine.records.get(key);
   if (!found) throw new Problem('invalid-token', 'The session has ended. Sign in again.');

@@ -118,10 +118,30 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Get a file back
-     * @description Answers with an address that needs no other credential, lives 15 minutes and answers ranges.
+     * Get a file back, or a zip of many
+     * @description With `fileId`: an address that needs no other credential, lives 15 minutes and answers ranges. With `sourceId` and `paths`: a zip is prepared, which GET /data/downloads/{id} gives the address of. Its entries have their whole paths, times, permissions and links. What would not unpack where it should (empty parts, `.`, `..`, drives, backslashes, control characters, bytes that are not UTF-8) is written as `%XX`.
      */
     post: operations['postDataDownload'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/data/downloads/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Look whether a zip is ready, and get its address
+     * @description The zip is kept for less than a day, each address lives at most 15 minutes: ask again for another.
+     */
+    get: operations['getDataDownloadsId'];
+    put?: never;
+    post?: never;
     delete?: never;
     options?: never;
     head?: never;
@@ -142,6 +162,46 @@ export interface paths {
     get: operations['getDataFiles'];
     put?: never;
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/data/files/{id}/versions': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * List the versions of a file, newest first
+     * @description Also of one that is gone from the source: that is a version too, `deleted` and without content.
+     */
+    get: operations['getDataFilesIdVersions'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/data/search': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Search the newest backups
+     * @description Goes through the newest good backup of each source. A page is a bounded piece of work: it may hold fewer items than asked for, even none, and still have a `next`; go on until that is null. `limit` and `cursor` are in the address, as for every list.
+     */
+    post: operations['postDataSearch'];
     delete?: never;
     options?: never;
     head?: never;
@@ -236,6 +296,36 @@ export interface paths {
     put?: never;
     /** Run a job now */
     post: operations['postJobsIdRun'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/live/ticket': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Open a live socket
+     * @description A WebSocket at that address tells what happens in the account. The address is good for one socket, within 60 s.
+     *
+     *     Messages are JSON, `{seq, type, at, data}`:
+     *     - `activity`: one an event, `data` as an item of `GET /activity`; `seq` is the ledger's number.
+     *     - `run.progress`, `run.finished`: `data` is the run, as `GET /runs/{id}` gave it at that moment. They follow the event's `activity`, with a `seq`
+     *       between its and the next. Counts never go back; `run.finished` comes once, last of its run, with the final ones.
+     *
+     *     `seq` grows with every message and need not be a whole number. A socket begins with what happens from now on; with `&since=` and the `seq` of the last message you got, it goes on
+     *     behind that one, nothing missing and nothing twice (0: from the beginning). Sockets end: after 2 hours, after 10 minutes without a
+     *     message, when the session ends, when you read too slowly. Ask for a new address and go on. What you send is ignored.
+     *     A message has at most 128 KB: what is larger goes without the last of a run's `errors`, or with `data.data` null.
+     */
+    post: operations['postLiveTicket'];
     delete?: never;
     options?: never;
     head?: never;
@@ -425,6 +515,15 @@ export interface components {
       sourceId: string;
       versions: number;
     };
+    FileVersion: {
+      at: string;
+      deleted: boolean;
+      /** @description The run that backed it up, or found it gone. */
+      runId: string;
+      sha256: string | null;
+      size: number;
+      version: number;
+    };
     Job: {
       /** Format: date-time */
       createdAt: string;
@@ -435,6 +534,12 @@ export interface components {
       sourceId: string;
       /** @description `active`. */
       status: string;
+    };
+    LiveTicket: {
+      /** Format: date-time */
+      expiresAt: string;
+      /** Format: uri */
+      url: string;
     };
     Me: {
       account: {
@@ -557,6 +662,27 @@ export interface components {
       refreshToken: string;
       /** @constant */
       tokenType: 'Bearer';
+    };
+    ZipDownload: {
+      /** @description Why it failed, and what to do. */
+      error?: {
+        code: string;
+        message: string;
+      };
+      /** Format: date-time */
+      expiresAt?: string;
+      /** @enum {string} */
+      status: 'preparing' | 'ready' | 'failed';
+      /**
+       * Format: uri
+       * @description Once it is ready.
+       */
+      url?: string;
+    };
+    ZipRequested: {
+      id: string;
+      /** @enum {string} */
+      status: 'preparing' | 'ready' | 'failed';
     };
   };
   responses: never;
@@ -1091,9 +1217,22 @@ export interface operations {
     };
     requestBody: {
       content: {
-        'application/json': {
-          fileId: string;
-        };
+        'application/json':
+          | {
+              fileId: string;
+              /** @description Default: the newest that has content, also of a file that is gone from the source. */
+              version?: number;
+            }
+          | {
+              /**
+               * Format: date-time
+               * @description From the newest good backup not after this time.
+               */
+              asOf?: string;
+              /** @description Files, and folders with all that is below them. An empty path is the whole source. */
+              paths: string[];
+              sourceId: string;
+            };
       };
     };
     responses: {
@@ -1106,6 +1245,17 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['Download'];
+        };
+      };
+      /** @description Accepted: it is being worked on. */
+      202: {
+        headers: {
+          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          'Consistency-Token'?: string;
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ZipRequested'];
         };
       };
       /** @description `invalid-input` The request is not valid. */
@@ -1182,6 +1332,79 @@ export interface operations {
       };
     };
   };
+  getDataDownloadsId: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description The ETag of what you have: 304 if it is still that. */
+        'If-None-Match'?: string;
+      };
+      path: {
+        /** @description The id of a download. */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description OK. */
+      200: {
+        headers: {
+          /** @description Changes whenever the resource does. */
+          ETag?: string;
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ZipDownload'];
+        };
+      };
+      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found` Not found. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `gone` No longer there. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `rate-limited` Too many requests. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal` Something went wrong on our side. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   getDataFiles: {
     parameters: {
       query?: {
@@ -1231,6 +1454,236 @@ export interface operations {
       };
       /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
       401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `rate-limited` Too many requests. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal` Something went wrong on our side. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable` Try again shortly. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  getDataFilesIdVersions: {
+    parameters: {
+      query?: {
+        /** @description The `next` of the page before. */
+        cursor?: string;
+        /** @description How many items at most; 50 unless told. */
+        limit?: number;
+      };
+      header?: {
+        /** @description Of an earlier answer to a write: the answer includes that write. */
+        'Consistency-Token'?: string;
+      };
+      path: {
+        /** @description The id of a file. */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description OK. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            items: components['schemas']['FileVersion'][];
+            /** @description The cursor of the next page, null on the last. */
+            next: string | null;
+          };
+        };
+      };
+      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found` Not found. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `rate-limited` Too many requests. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal` Something went wrong on our side. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable` Try again shortly. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  postDataSearch: {
+    parameters: {
+      query?: {
+        /** @description The `next` of the page before. */
+        cursor?: string;
+        /** @description How many items at most; 50 unless told. */
+        limit?: number;
+      };
+      header?: {
+        /** @description Of an earlier answer to a write: the answer includes that write. */
+        'Consistency-Token'?: string;
+        /** @description Repeats with the same key and input get the first answer, for a day. */
+        'Idempotency-Key'?: string;
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': {
+          /** @description Bytes, inclusive. */
+          maxSize?: number;
+          /** @description Bytes, inclusive. With either of the two, only files are found. */
+          minSize?: number;
+          /**
+           * Format: date-time
+           * @description Inclusive. With either of the two, what has no time is left out.
+           */
+          modifiedAfter?: string;
+          /**
+           * Format: date-time
+           * @description Exclusive.
+           */
+          modifiedBefore?: string;
+          /** @description Words that all occur in the path, each anywhere in it; neither case nor accents count. Empty: whatever passes the filters. */
+          query: string;
+          sourceId?: string;
+          /** @description One of them has to fit. Each is a MIME type (`image/png`), a group of them (`image/*` or `image`), how the name ends (`pdf` or `.pdf`, `tar.gz`), or a kind (`file`, `folder`, `link`). */
+          types?: string[];
+        };
+      };
+    };
+    responses: {
+      /** @description OK. */
+      200: {
+        headers: {
+          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          'Consistency-Token'?: string;
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            items: components['schemas']['File'][];
+            /** @description The cursor of the next page, null on the last. */
+            next: string | null;
+          };
+        };
+      };
+      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `idempotency-in-progress` The same request is being worked on. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `payload-too-large` The request is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unsupported-media-type` The media type is not supported. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      422: {
         headers: {
           [name: string]: unknown;
         };
@@ -1981,6 +2434,87 @@ export interface operations {
       };
       /** @description `source-unusable` The source cannot be used as configured. `idempotency-mismatch` The Idempotency-Key was used with another body. */
       422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `rate-limited` Too many requests. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal` Something went wrong on our side. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  postLiveTicket: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description Repeats do nothing twice. The answer carries credentials, so it is made anew. */
+        'Idempotency-Key'?: string;
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Created. */
+      201: {
+        headers: {
+          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          'Consistency-Token'?: string;
+          /** @description The address of what was created. */
+          Location?: string;
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['LiveTicket'];
+        };
+      };
+      /** @description `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `payload-too-large` The request is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unsupported-media-type` The media type is not supported. */
+      415: {
         headers: {
           [name: string]: unknown;
         };

@@ -163,6 +163,18 @@ export interface Bus {
   publish(events: BusEvent[]): Promise<void>;
 }
 
+// ── Push: open sockets ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Push {
+  /**
+   * Hands a text of ≤ 128 KB to a connection; texts sent one after another arrive in that order. `gone`: the connection has ended or is
+   * not open yet, and the text reached nobody. A reader too slow to keep up is disconnected, so `sent` is no word that it has read.
+   */
+  send(connection: string, text: string): Promise<'sent' | 'gone'>;
+  /** Ends the connection; fine when it is gone. */
+  close(connection: string): Promise<void>;
+}
+
 // ── Identity, KeyRing, Secrets ──────────────────────────────────────────────────────────────────────────────────────────
 
 export type Registration = { email: string; password: string; name: string; userId: string; accountId: string };
@@ -211,6 +223,7 @@ export type Machine = {
   blobs: Blobs;
   queue: Queue;
   bus: Bus;
+  push: Push;
   identity: Identity;
   keys: KeyRing;
   secrets: Secrets;

@@ -20,6 +20,8 @@ export const maxDelaySeconds = 900;
 export const maxReceive = 10;
 /** SQS, the redrive policy of both queues: received that often without an ack, a message is a dead letter. */
 export const maxReceives = 5;
+/** API Gateway: one message of a WebSocket. https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html */
+export const maxPush = 128 * 1024;
 /** S3: a key. */
 export const maxBlobKey = 1024;
 
@@ -90,6 +92,12 @@ export function messageText({ body, delaySeconds = 0 }: Message): string {
   if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > maxDelaySeconds)
     throw new LimitExceeded(`a delay of ${delaySeconds} seconds: not within 0 to ${maxDelaySeconds}`);
   return text;
+}
+
+/** Throws unless a WebSocket of API Gateway would take the text. */
+export function checkPush(text: string): void {
+  const size = Buffer.byteLength(text);
+  if (size > maxPush) throw new LimitExceeded(`a text of ${size} bytes to push: over the limit of 128 KB`);
 }
 
 /** Throws unless the key is one both S3 and a file system can hold: 1–1024 bytes, no empty, `.` or `..` part, no control characters. */

@@ -53,7 +53,7 @@ export const runs: Projection = {
 
 export async function getRun(machine: Machine, account: string, id: string): Promise<RunView | undefined> {
   const row = await getItem(machine, 'runs', account, id);
-  return row?.requestedAt ? view(machine, account, row) : undefined;
+  return row?.requestedAt ? runView(machine, account, row) : undefined;
 }
 
 export async function listRuns(
@@ -63,7 +63,7 @@ export async function listRuns(
 ): Promise<Page<RunView>> {
   const { jobId, ...rest } = page;
   const { items, next } = await listItems(machine, 'runs', account, { ...rest, order: 'desc', ...(jobId ? { list: `job#${jobId}` } : {}) });
-  return { items: await Promise.all(items.map((row) => view(machine, account, row))), next };
+  return { items: await Promise.all(items.map((row) => runView(machine, account, row))), next };
 }
 
 /** Every failed or skipped file of a run, page by page; undefined when there is no such run. */
@@ -78,7 +78,7 @@ export async function listRunErrors(
   const from = Number(page.cursor ?? 0);
   const errors = row.errorPages
     ? await storedErrors(machine, account, id, from, page.limit)
-    : (await view(machine, account, row)).errors.slice(from);
+    : (await runView(machine, account, row)).errors.slice(from);
   const items = errors.slice(0, page.limit);
   return { items, next: errors.length > page.limit ? String(from + items.length) : null };
 }
@@ -93,7 +93,8 @@ async function storedErrors(machine: Machine, account: string, id: string, from:
   return pages.flat().slice(from - first * errorsPerPage, from - first * errorsPerPage + limit + 1);
 }
 
-async function view(machine: Machine, account: string, row: JsonObject): Promise<RunView> {
+/** The run as its row tells of it, opened for its owner. */
+export async function runView(machine: Machine, account: string, row: JsonObject): Promise<RunView> {
   const {
     id,
     jobId,
@@ -107,10 +108,12 @@ async function view(machine: Machine, account: string, row: JsonObject): Promise
     reason,
     ...live
   } = await reveal(machine, account, row);
-  const numbers = (row.final ?? live) as { [field: string]: number | undefined };
-  const count = (field: string) => numbers[field] ?? 0;
+  const final = (row.final ?? {}) as { [field: string]: number | undefined };
+  // A run that came to nothing keeps what it had counted: its end only knows what was sealed.
+  const good = outcome === 'succeeded' || outcome === 'partial';
+  const count = (field: string) => (good ? (final[field] ?? 0) : Math.max(Number(live[field] ?? 0), final[field] ?? 0));
   const handled = count('filesDone') + count('filesUnchanged') + count('filesFailed') + count('filesSkipped');
-  const total = numbers.filesTotal;
+  const planned = live.filesTotal !== undefined;
   const why = reason as { code: string; message: string } | null | undefined;
   return {
     id,
@@ -129,16 +132,14 @@ async function view(machine: Machine, account: string, row: JsonObject): Promise
       filesSkipped: count('filesSkipped'),
       bytesRead: count('bytesRead'),
       bytesStored: count('bytesStored'),
-      percent: percent(outcome, handled, total),
+      percent: good ? 100 : planned ? percent(handled, count('filesTotal')) : null,
     },
     errors: [...(why ? [{ path: '', ...why }] : []), ...((errors as RunError[] | null | undefined) ?? [])].slice(0, 100),
     cost: { requests: count('requests'), usd: count('usd') },
   } as RunView;
 }
 
-/** null until planned; 100 only once a backup is really there. */
-function percent(outcome: unknown, handled: number, total: number | undefined): number | null {
-  if (outcome === 'succeeded' || outcome === 'partial') return 100;
-  if (total === undefined) return null;
+/** 100 only once a backup is really there. */
+function percent(handled: number, total: number): number {
   return total === 0 ? 99 : Math.min(99, Math.floor((100 * handled) / total));
 }

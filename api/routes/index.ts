@@ -8,8 +8,22 @@ import { dataDownload } from './data-download.ts';
 import { downloads } from './downloads.ts';
 import { health } from './health.ts';
 import { jobs } from './jobs.ts';
+import { live } from './live.ts';
 import { me } from './me.ts';
 import { runs } from './runs.ts';
 import { sources } from './sources.ts';
 
-export const routes: readonly RouteModule[] = [health, auth, me, sources, jobs, runs, data, dataDownload, downloads, analytics, activity];
+export const routes: readonly RouteModule[] = [
+  health,
+  auth,
+  me,
+  sources,
+  jobs,
+  runs,
+  data,
+  dataDownload,
+  downloads,
+  analytics,
+  activity,
+  live,
+];

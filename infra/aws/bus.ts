@@ -6,6 +6,8 @@ import { inParallel, pause } from './parallel.ts';
 
 /** What rules match on besides the type of the event, which is the detail-type. */
 export const busSource = 'listbackup';
+/** The source of what is no event of the product: a live socket of that account wants to be served. */
+export const liveSource = 'listbackup.live';
 
 export function awsBus(events: () => EventBridgeClient, busName: () => string): Bus {
   return {
@@ -22,6 +24,16 @@ export function awsBus(events: () => EventBridgeClient, busName: () => string): 
         }
       });
     },
+  };
+}
+
+/** Has the account's live sockets served soon. */
+export function awsWakeLive(events: () => EventBridgeClient, busName: () => string): (account: string) => Promise<void> {
+  return async (account) => {
+    const entry = { EventBusName: busName(), Source: liveSource, DetailType: 'live.woken', Detail: JSON.stringify({ account }) };
+    const answer = await events().send(new PutEventsCommand({ Entries: [entry] }));
+    const code = answer.Entries?.[0]?.ErrorCode;
+    if (code) throw new Error(`the bus did not take a wake: ${code}`);
   };
 }
 

@@ -1,4 +1,5 @@
 /** The SDK's clients, each made when first used and then kept, with their connections. */
+import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi';
 import { CognitoIdentityProviderClient } from '@aws-sdk/client-cognito-identity-provider';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
@@ -7,6 +8,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { required } from './environment.ts';
 
 export type AwsClients = {
   dynamo(): DynamoDBClient;
@@ -16,6 +18,8 @@ export type AwsClients = {
   cognito(): CognitoIdentityProviderClient;
   kms(): KMSClient;
   ssm(): SSMClient;
+  /** Of the WebSocket API at `LIVE_URL`. */
+  sockets(): ApiGatewayManagementApiClient;
   /** Closes their connections. */
   close(): void;
 };
@@ -61,6 +65,10 @@ export function awsClients(env: Environment): AwsClients {
     cognito: lazy(() => new CognitoIdentityProviderClient(common(10_000, 4))),
     kms: lazy(() => new KMSClient(common(5000, 5))),
     ssm: lazy(() => new SSMClient(common(5000, 5))),
+    // Where sockets are talked to has the address they have, over HTTP.
+    sockets: lazy(
+      () => new ApiGatewayManagementApiClient({ ...common(5000, 4), endpoint: required(env, 'LIVE_URL').replace(/^ws/, 'http') }),
+    ),
     close: () => {
       for (const client of made) client.destroy();
     },

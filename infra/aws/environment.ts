@@ -8,6 +8,8 @@ export type AwsEnvironment = {
   JOB_QUEUE_URL: string;
   DATA_QUEUE_URL: string;
   EVENT_BUS_NAME: string;
+  /** Where the live socket is reached: `wss://…`, no query */
+  LIVE_URL: string;
   USER_POOL_ID: string;
   USER_POOL_CLIENT_ID: string;
   /** KMS key that wraps data keys (symmetric) */

@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { Logger } from '@aws-lambda-powertools/logger';
 import type { Log, Machine } from '../../domain/ports.ts';
 import { awsBlobs } from './blobs.ts';
-import { awsBus } from './bus.ts';
+import { awsBus, awsWakeLive } from './bus.ts';
 import { awsClients } from './clients.ts';
 import { required } from './environment.ts';
 import { awsEventStore } from './event-store.ts';
 import { awsIdentity } from './identity.ts';
 import { awsKeyRing } from './key-ring.ts';
+import { awsPush } from './push.ts';
 import { awsQueue } from './queue.ts';
 import { awsRecords } from './records.ts';
 import { awsRelay, type Relay } from './relay.ts';
@@ -17,6 +18,8 @@ import { awsSecrets } from './secrets.ts';
 
 export type AwsMachine = Machine & {
   relay: Relay;
+  /** Has the account's live sockets served soon. */
+  wakeLive(account: string): Promise<void>;
   /** Closes all connections. */
   close(): void;
 };
@@ -37,6 +40,7 @@ export function openAws(env: { [name: string]: string | undefined } = process.en
     blobs: awsBlobs(clients.s3, told('DATA_BUCKET')),
     queue: awsQueue(clients.sqs, (queue) => required(env, queue === 'job' ? 'JOB_QUEUE_URL' : 'DATA_QUEUE_URL')),
     bus,
+    push: awsPush(clients.sockets),
     identity: awsIdentity(clients.cognito, () => ({
       poolId: required(env, 'USER_POOL_ID'),
       clientId: required(env, 'USER_POOL_CLIENT_ID'),
@@ -48,6 +52,7 @@ export function openAws(env: { [name: string]: string | undefined } = process.en
     now,
     random: (bytes) => new Uint8Array(randomBytes(bytes)),
     log: lines(),
+    wakeLive: awsWakeLive(clients.events, told('EVENT_BUS_NAME')),
     relay: awsRelay(dynamo, prefix, events, bus),
     close: clients.close,
   };

@@ -1,4 +1,4 @@
-/** The HTTP API and the one function behind it. */
+/** The HTTP API and the one function behind it, and the live socket. */
 import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { HttpApi, HttpStage } from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
@@ -8,6 +8,7 @@ import type { CoreStack } from './core-stack.ts';
 import { environment } from './environment.ts';
 import { lambdaFunction, requireBanner } from './function.ts';
 import { appendEvents, identify, readLedger, readRows, readSecrets, useKeys, useRecords } from './grants.ts';
+import { liveSocket } from './live-socket.ts';
 import { resourceName, type Stage } from './stage.ts';
 
 /** Brings 5 MB of script with it: bundled apart, so that a start of the API reads it only when someone visits `/docs`. */
@@ -26,12 +27,13 @@ const none = () => [];
 export class ApiStack extends Stack {
   constructor(scope: Construct, id: string, stage: Stage, core: CoreStack, auth: AuthStack, props: StackProps) {
     super(scope, id, props);
+    const { url: liveUrl } = liveSocket(this, stage, core);
     const handler = lambdaFunction(this, stage, {
       entry: 'api',
       description: 'Answers the REST API',
       memory: 1769, // one whole core
       timeout: Duration.seconds(29), // API Gateway gives up at 30
-      environment: environment(stage, core, auth),
+      environment: { ...environment(stage, core, auth), LIVE_URL: liveUrl },
       grants: [
         ...appendEvents(core),
         ...readLedger(core),
@@ -56,5 +58,6 @@ export class ApiStack extends Stack {
       throttle: { rateLimit: 1000, burstLimit: 2000 },
     });
     new CfnOutput(this, 'Url', { value: live.url });
+    new CfnOutput(this, 'LiveUrl', { value: liveUrl });
   }
 }

@@ -23,7 +23,7 @@ const unknownTypes = [
 /**
  * The template without unknown types, and without the statements that demand TLS, which a plain HTTP endpoint never meets; grants of
  * single messages get the emulator's batches.
- * The HTTP API gets that id, so that its address is known before it is there. `dropped` says what went, one line each. Throws when something that stays refers to something that goes.
+ * The HTTP API gets that id and the WebSocket API one made from it, so that their addresses are known before they are there. `dropped` says what went, one line each. Throws when something that stays refers to something that goes.
  */
 export function forEmulator(template: Template, apiId: string): { template: Template; dropped: string[] } {
   const copy = structuredClone(template);
@@ -31,7 +31,8 @@ export function forEmulator(template: Template, apiId: string): { template: Temp
   const dropped: string[] = [];
   for (const [id, resource] of Object.entries(resources)) {
     if (resource.Type === 'AWS::ApiGatewayV2::Api') {
-      resource.Properties = { ...resource.Properties, Tags: { ...(resource.Properties?.Tags ?? {}), 'ms-custom-id': apiId } };
+      const id = resource.Properties?.ProtocolType === 'WEBSOCKET' ? liveIdOf(apiId) : apiId;
+      resource.Properties = { ...resource.Properties, Tags: { ...(resource.Properties?.Tags ?? {}), 'ms-custom-id': id } };
     } else if (unknownTypes.includes(resource.Type)) {
       delete resources[id];
       dropped.push(`${resource.Type} ${id}: not known to the emulator`);
@@ -53,6 +54,11 @@ export function forEmulator(template: Template, apiId: string): { template: Temp
     for (const other of gone) if (refersTo(resource, other)) throw new Error(`${id} refers to ${other}, which the emulator cannot have`);
   }
   return { template: copy, dropped };
+}
+
+/** The id of the WebSocket API beside the HTTP API of that id. */
+export function liveIdOf(apiId: string): string {
+  return `live${apiId}`;
 }
 
 type Statement = { Effect: string; Action: string | string[]; Condition?: { [operator: string]: { [key: string]: unknown } } };

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
-import { forEmulator } from './emulated.ts';
+import { forEmulator, liveIdOf } from './emulated.ts';
 import { makeSecrets } from './secrets.ts';
 import { type Stage, stage } from './stage.ts';
 
@@ -55,6 +55,7 @@ export async function deployToMinistack(
     STAGE: target.name,
     CDK_OUTDIR: join(out, 'cdk.out'),
     LISTBACKUP_ORIGIN: url,
+    LISTBACKUP_LIVE_URL: `${endpoint.replace(/^http/, 'ws')}/_aws/execute-api/${liveIdOf(apiId)}/live`,
     ...options.settings,
   };
   const step = (command: string, args: string[]) => run(command, args, { cwd: root, env: environment, maxBuffer: 64 << 20 });

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { announcements } from '../../activity/announce.ts';
 import { buildApp } from '../../api/app.ts';
 import type { ConnectorContext } from '../../connectors/connector.ts';
+import { parseStream } from '../../domain/event.ts';
 import type { Log, Machine } from '../../domain/ports.ts';
 import pkg from '../../package.json' with { type: 'json' };
 import { routes } from '../../processors/index.ts';
@@ -13,6 +14,7 @@ import { sweep } from '../../processors/sweep.ts';
 import { openRuns } from '../../processors/watch.ts';
 import { projections } from '../../projections/index.ts';
 import { handleWakeups } from '../../projections/runner.ts';
+import { openLive } from './live.ts';
 import { type Embedded, openEmbedded } from './machine.ts';
 import type { Settings } from './settings.ts';
 import type { Trouble } from './trouble.ts';
@@ -40,18 +42,21 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
   const connectorContext = contextFor(embedded, settings);
   const home: Home = { machine, connectors: connectorContext, prices: free, ...(reached && { reached }), ...(limits && { limits }) };
   try {
+    const trustedHosts = [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames];
     const app = await buildApp({
       machine,
       home: 'embedded',
       connectorContext,
       followers: projections,
       rateScale: settings.rateScale,
-      trustedHosts: [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames],
+      trustedHosts,
     });
+    const live = openLive(app.server, embedded.sockets, machine, trustedHosts);
     await app.listen({ host: settings.host, port: settings.port });
 
     embedded.feed('projections', async (wakeups) => {
       await handleWakeups(machine, projections, wakeups);
+      live.wake(new Set(wakeups.map(({ stream }) => parseStream(stream).account)));
       await reached?.('feed:projected');
     });
     embedded.feed('bus', async (wakeups) => {
@@ -76,6 +81,7 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
       embedded,
       async close() {
         clearInterval(sweeping);
+        await live.stop();
         await app.close();
         embedded.stopReceiving();
         await Promise.all(stopWorkers.map((stop) => stop()));

@@ -16,6 +16,7 @@ import { makeRecords, removeExpired } from './records.ts';
 import { makeRows } from './rows.ts';
 import { openSecrets } from './secrets.ts';
 import { makeSignal } from './signal.ts';
+import { makeSockets, type Sockets } from './sockets.ts';
 import type { Trouble } from './trouble.ts';
 
 export type EmbeddedOptions = {
@@ -36,6 +37,8 @@ export type EmbeddedOptions = {
 
 export type Embedded = {
   machine: Machine;
+  /** The machine's `push`, and the door to it. */
+  sockets: Sockets;
   /** Follows new commits under a name, from where that name was; stopped by `close`. */
   feed(consumer: string, handle: FeedOptions['handle'], options?: { batch?: number }): Feed;
   /** Whose commit is the first in the log: who set the box up. */
@@ -59,11 +62,13 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     const blobs = options.blobs ?? (await openBlobs(join(data, 'blobs')));
     const secrets = await openSecrets(data, options.environment ?? process.env, now);
     const appended = makeSignal();
+    const sockets = makeSockets(log);
     const queue = makeQueue(db, now, trouble);
     await queue.giveBack();
     const feeds = new Set<Feed>();
     const stopSweeping = sweep(db, now, log);
     return {
+      sockets,
       machine: {
         events: makeEventStore(db, appended),
         rows: makeRows(db),
@@ -71,6 +76,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
         blobs,
         queue,
         bus: makeBus(queue, routes),
+        push: sockets,
         identity: makeIdentity(db, keys),
         keys: makeEmbeddedKeyRing(db, keys, now),
         secrets,
@@ -90,6 +96,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       stopReceiving: () => queue.stop(),
       async close() {
         stopSweeping();
+        await sockets.stop();
         queue.stop();
         await Promise.all([...feeds].map((feed) => feed.stop()));
         await db.close();

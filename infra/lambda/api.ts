@@ -18,6 +18,7 @@ const options: AppOptions = {
   home: 'aws',
   connectorContext: connectorContext(process.env),
   followers: projections,
+  live: required(process.env, 'LIVE_URL'),
   rateScale: Number(process.env.LISTBACKUP_RATE_LIMIT ?? 1),
   exports: { over: largestAnswer, link: exportLinks(clients.s3, () => required(process.env, 'DATA_BUCKET')) },
 };

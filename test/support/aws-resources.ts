@@ -45,6 +45,8 @@ export async function makeStage(clients: AwsClients): Promise<AwsEnvironment & E
     JOB_QUEUE_URL: job.url,
     DATA_QUEUE_URL: data.url,
     EVENT_BUS_NAME: await makeBus(clients, `listbackup-events-${stage}`, job.arn),
+    // No sockets there: those need a function that lets them in, which the deployed app has.
+    LIVE_URL: 'ws://127.0.0.1:1',
     ...pool,
     KEY_ID,
     SIGNING_KEY_ID,

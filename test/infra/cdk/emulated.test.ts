@@ -46,6 +46,13 @@ test('the API has the id it was given', () => {
   expect(dropped).toEqual([]);
 });
 
+test('the WebSocket API has an id of its own', () => {
+  const api = (ProtocolType: string) => ({ Type: 'AWS::ApiGatewayV2::Api', Properties: { ProtocolType } });
+  const { template } = forEmulator({ Resources: { Http: api('HTTP'), Live: api('WEBSOCKET') } }, 'abcd1234');
+  const ids = Object.values(template.Resources ?? {}).map(({ Properties }) => Properties?.Tags);
+  expect(ids).toEqual([{ 'ms-custom-id': 'abcd1234' }, { 'ms-custom-id': 'liveabcd1234' }]);
+});
+
 test('who may send a message may send a batch of them, and no more', () => {
   const statements = (Action: string | string[]) => ({
     Policy: { Type: 'AWS::IAM::Policy', Properties: { PolicyDocument: { Statement: [{ Effect: 'Allow', Action }] } } },
