@@ -7,7 +7,20 @@ type Report = {
   modules: { source: string }[];
 };
 
-const folders = ['domain', 'activity', 'commands', 'projections', 'processors', 'connectors', 'vault', 'api', 'infra', 'cli', 'scripts'];
+const folders = [
+  'domain',
+  'activity',
+  'commands',
+  'projections',
+  'processors',
+  'connectors',
+  'vault',
+  'api',
+  'infra',
+  'cli',
+  'scripts',
+  'bench',
+];
 const present = folders.filter((folder) => globSync(`${folder}/**/*.ts`).length > 0);
 const files = globSync(
   present.map((folder) => `${folder}/**/*.ts`),

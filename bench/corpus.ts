@@ -1,0 +1,182 @@
+/**
+ * The tree that is backed up: the same bytes for the same seed and scale, on any machine, whatever the order they are made in.
+ *
+ * At scale 1: 10,000 files of 1–32 KiB of JSON text in 100 folders, and 100 files of random bytes and 100 of log text, 5 MiB each. Its
+ * change: 2 % of the small files edited, 1 % deleted, 1 % new, and 4 KiB inserted somewhere in 5 of the large ones. The change is made in
+ * place, as people and programs make it: in a second tree every file would be another inode, which each of the tools reads anew.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Dice, dice } from './dice.ts';
+
+const kibi = 1024;
+const large = 5 * 1024 * kibi;
+const inserted = 4 * kibi;
+const longestRecord = 320;
+/** Raised whenever the same seed would give other bytes: a corpus kept from before is then made anew. */
+const recipe = 1;
+
+export type Corpus = {
+  /** What to back up. */
+  tree: string;
+  seed: string;
+  scale: number;
+  /** SHA-256 (hex) by path, as made and as changed; the same lists lie beside the tree for `sha256sum -c`. */
+  base: Map<string, string>;
+  changed: Map<string, string>;
+  /** Makes the change, in place; `revert` takes it back. Both may be repeated. */
+  change(): Promise<void>;
+  revert(): Promise<void>;
+};
+
+type Item = { path: string; kind: 'json' | 'random' | 'log' };
+/** What the change does, by path; a path in none of them stays as it is. */
+type Plan = { items: Item[]; edited: Item[]; deleted: Item[]; created: Item[]; grown: Item[] };
+
+/** The corpus in that folder, made now unless it lies there from before. Files other than the corpus's own stay. */
+export async function openCorpus(folder: string, { seed = '1', scale = 1 } = {}): Promise<Corpus> {
+  if (!(scale > 0 && scale <= 1)) throw new Error(`the scale is above 0 and at most 1, not ${scale}`);
+  const tree = join(folder, 'tree');
+  const plan = planOf(seed, scale);
+  const about = JSON.stringify({ recipe, seed, scale });
+  const kept = (await readFile(join(folder, 'corpus.json'), 'utf8').catch(() => undefined)) === about;
+  if (!kept) await make(folder, tree, plan, seed, about);
+  const corpus: Corpus = {
+    tree,
+    seed,
+    scale,
+    base: await readList(join(folder, 'base.sha256')),
+    changed: await readList(join(folder, 'changed.sha256')),
+    async change() {
+      for (const item of plan.deleted) await rm(join(tree, item.path), { force: true });
+      for (const item of plan.created) await write(tree, item, content(item, seed));
+      for (const item of [...plan.edited, ...plan.grown]) await write(tree, item, contentAfter(item, seed));
+    },
+    async revert() {
+      for (const item of plan.created) await rm(join(tree, item.path), { force: true });
+      for (const item of [...plan.deleted, ...plan.edited, ...plan.grown]) await write(tree, item, content(item, seed));
+    },
+  };
+  // A bench that was ended half-way leaves the change behind.
+  if (kept) await corpus.revert();
+  return corpus;
+}
+
+function planOf(seed: string, scale: number): Plan {
+  const count = (n: number) => Math.max(1, Math.round(n * scale));
+  const folder = (i: number) => `d${String(i % Math.min(100, count(10_000))).padStart(2, '0')}`;
+  const name = (prefix: string, i: number, suffix: string) => `${prefix}${String(i).padStart(5, '0')}.${suffix}`;
+  const list = (n: number, item: (i: number) => Item) => Array.from({ length: n }, (_, i) => item(i));
+  const small = list(count(10_000), (i) => ({ path: `${folder(i)}/${name('f', i, 'json')}`, kind: 'json' }));
+  const random = list(count(100), (i) => ({ path: `large/${name('r', i, 'bin')}`, kind: 'random' }));
+  const logs = list(count(100), (i) => ({ path: `large/${name('l', i, 'log')}`, kind: 'log' }));
+  const chosen = dice(`${seed}/plan`).shuffled(small);
+  const edited = chosen.slice(0, count(200));
+  return {
+    items: [...small, ...random, ...logs],
+    edited,
+    deleted: chosen.slice(edited.length, edited.length + count(100)),
+    created: list(count(100), (i) => ({ path: `${folder(i * 7)}/${name('n', i, 'json')}`, kind: 'json' })),
+    grown: dice(`${seed}/grown`)
+      .shuffled([...random, ...logs])
+      .slice(0, 5),
+  };
+}
+
+async function make(folder: string, tree: string, plan: Plan, seed: string, about: string): Promise<void> {
+  await rm(join(folder, 'corpus.json'), { force: true });
+  await rm(tree, { recursive: true, force: true });
+  const base = new Map<string, string>();
+  for (const item of plan.items) {
+    const bytes = content(item, seed);
+    await write(tree, item, bytes);
+    base.set(item.path, sha256(bytes));
+  }
+  const changed = new Map(base);
+  for (const item of plan.deleted) changed.delete(item.path);
+  for (const item of plan.created) changed.set(item.path, sha256(content(item, seed)));
+  for (const item of [...plan.edited, ...plan.grown]) changed.set(item.path, sha256(contentAfter(item, seed)));
+  await writeFile(join(folder, 'base.sha256'), listText(base));
+  await writeFile(join(folder, 'changed.sha256'), listText(changed));
+  await writeFile(join(folder, 'corpus.json'), about);
+}
+
+async function write(tree: string, item: Item, bytes: Uint8Array): Promise<void> {
+  const path = join(tree, item.path);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, bytes);
+}
+
+/** The format of `sha256sum`, to be checked from inside the tree. */
+function listText(list: Map<string, string>): string {
+  return [...list].map(([path, hash]) => `${hash}  ${path}\n`).join('');
+}
+
+async function readList(path: string): Promise<Map<string, string>> {
+  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+  return new Map(lines.map((line) => [line.slice(66), line.slice(0, 64)]));
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function content(item: Item, seed: string): Buffer {
+  const roll = dice(`${seed}/${item.path}`);
+  if (item.kind === 'random') return roll.bytes(large);
+  if (item.kind === 'log') return logText(roll, large);
+  return Buffer.from(`[\n${records(roll, roll.between(kibi + longestRecord, 32 * kibi)).join(',\n')}\n]\n`);
+}
+
+/** The file as the change leaves it: one record of a small one replaced, 4 KiB more in a large one. */
+function contentAfter(item: Item, seed: string): Buffer {
+  const before = content(item, seed);
+  const roll = dice(`${seed}/${item.path}/changed`);
+  if (item.kind === 'json') {
+    const all: unknown[] = JSON.parse(before.toString());
+    all[roll.below(all.length)] = JSON.parse(record(roll));
+    return Buffer.from(`[\n${all.map((one) => JSON.stringify(one)).join(',\n')}\n]\n`);
+  }
+  const more = item.kind === 'random' ? roll.bytes(inserted) : logText(roll, inserted);
+  const at = roll.below(before.length);
+  return Buffer.concat([before.subarray(0, at), more, before.subarray(at)]);
+}
+
+/** As many records as fit into so many bytes with what stands between and around them. */
+function records(roll: Dice, most: number): string[] {
+  const all: string[] = [];
+  for (let length = 4; ; ) {
+    const next = record(roll);
+    length += next.length + 2;
+    if (length > most) return all;
+    all.push(next);
+  }
+}
+
+function record(roll: Dice): string {
+  return JSON.stringify({
+    id: roll.below(2 ** 31),
+    name: `${roll.word()} ${roll.word()}`,
+    kind: ['invoice', 'contact', 'task', 'note', 'event'][roll.below(5)],
+    at: new Date(Date.UTC(2026, 0, 1) + roll.below(2 ** 31)).toISOString(),
+    amount: roll.below(1_000_000) / 100,
+    open: roll.below(2) === 0,
+    text: Array.from({ length: roll.between(3, 12) }, () => roll.word()).join(' '),
+  });
+}
+
+function logText(roll: Dice, length: number): Buffer {
+  let at = Date.UTC(2026, 0, 1) + roll.below(2 ** 31);
+  let text = '';
+  while (text.length < length) {
+    at += roll.below(200);
+    const level = ['INFO', 'INFO', 'INFO', 'DEBUG', 'WARN'][roll.below(5)];
+    const request = roll
+      .below(2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+    text += `${new Date(at).toISOString()} ${level} ${roll.word()}.${roll.word()} request=${request} took ${roll.below(2000)} ms, ${roll.word()}\n`;
+  }
+  return Buffer.from(text, 'latin1').subarray(0, length);
+}

@@ -1,0 +1,82 @@
+/** ListBackup as its users have it: started by `npm start`, and told by its API. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Client, client, type Run } from '../test/acceptance/client.ts';
+import { npmStart, type Started } from '../test/support/npm-start.ts';
+import { type Contestant, measurePhases } from './contestant.ts';
+import type { Corpus } from './corpus.ts';
+import { type Usage, watchChildren } from './processes.ts';
+
+export const listbackup: Contestant = {
+  name: 'ListBackup',
+  settings: '`npm start`, a `folder` source, blobs in files, all defaults',
+  version: async () => `listbackup ${JSON.parse(await readFile('package.json', 'utf8')).version}`,
+  async round(corpus, work) {
+    const data = join(work, 'data');
+    const product = await startProduct(corpus, { LISTBACKUP_DATA: data });
+    try {
+      return await measurePhases(corpus, { work, stored: join(data, 'blobs') }, () => product.run());
+    } finally {
+      await product.stop();
+    }
+  },
+};
+
+export type Product = {
+  started: Started;
+  sourceId: string;
+  /** Somebody signed in lately: access tokens live for a quarter of an hour. */
+  api(): Promise<Client>;
+  /** One backup, from the request until the API says that it has ended. Throws unless it succeeded whole. */
+  run(): Promise<Usage & { finished: Run }>;
+  stop(): Promise<void>;
+};
+
+/** Starts the product with a job on the corpus. */
+export async function startProduct(corpus: Corpus, env: { [name: string]: string }): Promise<Product> {
+  const started = await npmStart(env);
+  const nobody = client(started.url);
+  const who = { email: 'bench@example.com', password: 'correct horse battery' };
+  await nobody.expect(201, 'POST', '/auth/register', { body: { ...who, name: 'Bench' } });
+  let signedIn = { api: nobody, at: Number.NEGATIVE_INFINITY };
+  const api = async () => {
+    if (performance.now() - signedIn.at > 5 * 60_000) {
+      const { accessToken } = await nobody.expect(200, 'POST', '/auth/login', { body: who });
+      signedIn = { api: client(started.url, accessToken as string), at: performance.now() };
+    }
+    return signedIn.api;
+  };
+  const source = await (await api()).expect(201, 'POST', '/sources', {
+    body: { type: 'folder', name: 'Corpus', config: { path: corpus.tree } },
+  });
+  const sourceId = source.id as string;
+  const job = await (await api()).expect(201, 'POST', '/jobs', { body: { name: 'Corpus', sourceId } });
+  return {
+    started,
+    sourceId,
+    api,
+    async run() {
+      await api();
+      const done = watchChildren(started.process.pid as number);
+      const { id } = await (await api()).expect(202, 'POST', `/jobs/${job.id}/run`);
+      const finished = await ended(api, id as string);
+      const usage = done();
+      if (finished.status !== 'succeeded') throw new Error(`the run ended ${finished.status}: ${JSON.stringify(finished.errors)}`);
+      return { ...usage, finished };
+    },
+    async stop() {
+      await started.stop();
+    },
+  };
+}
+
+/** Asks as a client would, twenty times a second: what that costs the server is in its numbers, and so is the wait. */
+async function ended(api: () => Promise<Client>, runId: string): Promise<Run> {
+  for (;;) {
+    const { status, body } = await (await api()).call('GET', `/runs/${runId}`);
+    if (status === 200 && typeof body.finishedAt === 'string') return body as Run;
+    if (status !== 200 && status !== 404) throw new Error(`GET /runs/${runId} answered ${status}: ${JSON.stringify(body)}`);
+    await pause(50);
+  }
+}

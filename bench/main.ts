@@ -1,0 +1,115 @@
+/** `npm run bench`: ListBackup next to restic and borg on one corpus. `npm run bench -- --help` says how. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { borg } from './borg.ts';
+import type { Contestant } from './contestant.ts';
+import { type Corpus, openCorpus } from './corpus.ts';
+import { listbackup } from './listbackup.ts';
+import { type Result, table } from './report.ts';
+import { restic } from './restic.ts';
+import { verify } from './verify.ts';
+
+const help = `npm run bench -- [run | verify | corpus] [options]
+
+  run      backs the corpus up with each tool in turn, round by round, and prints medians and their ratios to restic's (default)
+  verify   backs it up with ListBackup, and compares every listed and downloaded file with the corpus; ends with 1 if any differs
+  corpus   makes the corpus in --folder, and its sha256 lists beside it
+
+  --folder <path>     where the corpus and the work lie, kept afterwards (default: a temporary folder; needs about 4 GB)
+  --seed <text>       another corpus (default: 1)
+  --scale <number>    a smaller corpus, above 0 to 1 (default: 1)
+  --rounds <number>   (default: 3)
+  --warm-up <number>  rounds before these, not counted (default: 1)
+  --tools <names>     of listbackup, restic, borg, borg-zstd (default: listbackup,restic,borg)
+  --json <file>       writes every single measure there
+
+Linux only. The peers: apt-get install restic borgbackup time`;
+
+const contestants: { [name: string]: Contestant } = {
+  listbackup,
+  restic,
+  borg: borg('borg', 'lz4'),
+  'borg-zstd': borg('borg, zstd', 'zstd,3'),
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    folder: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    scale: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '3' },
+    'warm-up': { type: 'string', default: '1' },
+    tools: { type: 'string', default: 'listbackup,restic,borg' },
+    json: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+const commands: { [name: string]: (corpus: Corpus, folder: string) => Promise<void> } = {
+  run: measureAll,
+  verify: verifyAll,
+  corpus: async (corpus) => console.log(`${corpus.base.size} files in ${corpus.tree}`),
+};
+const name = positionals[0] ?? 'run';
+const command = commands[name];
+if (values.help || command === undefined || positionals.length > 1) {
+  console.log(help);
+  process.exitCode = values.help ? 0 : 2;
+} else {
+  const folder = values.folder === undefined ? await mkdtemp(join(tmpdir(), 'listbackup-bench-')) : resolve(values.folder);
+  try {
+    await mkdir(folder, { recursive: true });
+    await command(await openCorpus(folder, { seed: values.seed, scale: Number(values.scale) }), folder);
+  } finally {
+    if (values.folder === undefined) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function measureAll(corpus: Corpus, folder: string): Promise<void> {
+  const results: Result[] = [];
+  const chosen: { contestant: Contestant; result: Result }[] = [];
+  for (const tool of values.tools.split(',')) {
+    const contestant = contestants[tool];
+    if (!contestant) throw new Error(`no tool is called ${tool}: choose of ${Object.keys(contestants).join(', ')}`);
+    const version = await contestant.version();
+    if (version === undefined) {
+      console.log(`${tool} is left out, it is not installed: apt-get install restic borgbackup time`);
+      continue;
+    }
+    const result = { name: contestant.name, version, settings: contestant.settings, rounds: [] };
+    results.push(result);
+    chosen.push({ contestant, result });
+  }
+  const warmUps = Number(values['warm-up']);
+  for (let round = 0; round < warmUps + Number(values.rounds); round++) {
+    for (const { contestant, result } of chosen) {
+      const work = join(folder, 'work');
+      await rm(work, { recursive: true, force: true });
+      await mkdir(work);
+      const measured = await contestant.round(corpus, work);
+      await rm(work, { recursive: true });
+      const counts = round >= warmUps;
+      if (counts) result.rounds.push(measured);
+      const seconds = Object.values(measured).map(({ wallSeconds }) => wallSeconds.toFixed(2));
+      console.log(`${counts ? `round ${round - warmUps + 1}` : 'warm-up'}: ${contestant.name} ${seconds.join(', ')} s`);
+    }
+  }
+  console.log(
+    `\n${availableParallelism()} cores, scale ${corpus.scale}, seed ${corpus.seed}, medians of ${values.rounds}; in brackets: to restic\n`,
+  );
+  console.log(table(results, restic.name));
+  console.log(`\n${results.map(({ name, version, settings }) => `- ${name}: ${version}; ${settings}`).join('\n')}`);
+  if (values.json) await writeFile(values.json, `${JSON.stringify({ scale: corpus.scale, seed: corpus.seed, results }, null, 2)}\n`);
+}
+
+async function verifyAll(corpus: Corpus, folder: string): Promise<void> {
+  const data = join(folder, 'data');
+  await rm(data, { recursive: true, force: true });
+  const { listed, downloaded, bytes, wrong } = await verify(corpus, data, console.log);
+  await rm(data, { recursive: true });
+  for (const line of wrong) console.log(`✗ ${line}`);
+  console.log(`${listed} listed, ${downloaded} downloaded (${bytes} bytes), ${wrong.length} wrong`);
+  if (wrong.length > 0) process.exitCode = 1;
+}

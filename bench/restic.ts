@@ -1,0 +1,16 @@
+import { join } from 'node:path';
+import { type Contestant, measurePhases } from './contestant.ts';
+import { askVersion, runMeasured } from './processes.ts';
+
+/** restic as it comes, its cache on; only the repository's format is said, for the versions whose default was still the old one. */
+export const restic: Contestant = {
+  name: 'restic',
+  settings: 'repository format 2, `--compression auto` and the cache, all defaults',
+  version: () => askVersion('restic', ['version']),
+  async round(corpus, work) {
+    const stored = join(work, 'repository');
+    const env = { RESTIC_REPOSITORY: stored, RESTIC_PASSWORD: 'correct horse battery', RESTIC_CACHE_DIR: join(work, 'cache') };
+    await runMeasured('restic', ['init', '--repository-version', '2'], env);
+    return measurePhases(corpus, { work, stored }, () => runMeasured('restic', ['backup', '--quiet', corpus.tree], env));
+  },
+};
