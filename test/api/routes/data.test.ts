@@ -1,0 +1,253 @@
+import { describe, expect, it } from 'vitest';
+import { readActivity } from '../../../activity/feed.ts';
+import type { AppOptions } from '../../../api/app.ts';
+import { data } from '../../../api/routes/data.ts';
+import { dataDownload } from '../../../api/routes/data-download.ts';
+import { downloads } from '../../../api/routes/downloads.ts';
+import { free } from '../../../processors/meter.ts';
+import { handleMessage } from '../../../processors/runner.ts';
+import { removeExpiredExports } from '../../../vault/exports.ts';
+import { as, bob, testApi } from '../../support/api.ts';
+import { backupLine, type Things } from '../../support/backups.ts';
+import { unzip } from '../../support/unzip.ts';
+
+const account = 'acc_ada';
+
+async function box(things: Things, options: Partial<AppOptions> = {}) {
+  const { app, machine } = await testApi({ routes: [data, dataDownload, downloads], ...options });
+  const line = backupLine(machine, account);
+  await line.backUp(things);
+  const ada = await as({ app, machine });
+  const eve = await as({ app, machine }, bob);
+  const post = (url: string, payload: object, who = ada, headers = {}) => who({ method: 'POST', url, payload, headers });
+  const files = async () => (await ada({ url: '/data/files?recursive=true' })).json().items as { id: string; path: string }[];
+  const idOf = async (path: string) => (await files()).find((file) => file.path === path)?.id ?? '';
+  const bytes = (url: string, headers = {}) => app.inject({ url: new URL(url).pathname, headers });
+  const prepare = async (id: string) => {
+    const body = { type: 'download.requested.v1', stream: `${account}/download/${id}`, version: 1, index: 0 };
+    await handleMessage({ machine, connectors: () => ({ allowHosts: [] }), prices: free }, body, {
+      receives: 1,
+      deadline: Number.POSITIVE_INFINITY,
+    });
+  };
+  return { app, machine, line, ada, eve, post, idOf, bytes, prepare };
+}
+
+describe('GET /data/files/{id}/versions', () => {
+  it('lists them newest first, page by page, and nobody else sees any', async () => {
+    const { ada, eve, line, idOf } = await box({ a: 'one' });
+    const id = await idOf('a');
+    for (const content of ['two', undefined, 'four']) await line.backUp({ a: content });
+    const first = (await ada({ url: `/data/files/${id}/versions?limit=3` })).json();
+    expect(
+      first.items.map(({ version, deleted, sha256 }: { version: number; deleted: boolean; sha256: string | null }) => [
+        version,
+        deleted,
+        sha256 === null,
+      ]),
+    ).toEqual([
+      [4, false, false],
+      [3, true, true],
+      [2, false, false],
+    ]);
+    const second = (await ada({ url: `/data/files/${id}/versions?limit=3&cursor=${first.next}` })).json();
+    expect(second).toMatchObject({ items: [{ version: 1, deleted: false, size: 3 }], next: null });
+    expect((await eve({ url: `/data/files/${id}/versions` })).statusCode).toBe(404);
+    expect((await ada({ url: '/data/files/file_nope/versions' })).statusCode).toBe(404);
+    const other = await ada({ url: `/data/files/${id}a/versions?cursor=${first.next}` });
+    expect(other.json().code).toBe('invalid-cursor');
+  });
+});
+
+describe('POST /data/search', () => {
+  it('finds by words and filters, pages by the address, and refuses what it does not know', async () => {
+    const { post, eve } = await box({ 'docs/Été.pdf': 'x', 'docs/b.pdf': 'xx', 'docs/c.txt': 'xxx' });
+    const found = await post('/data/search', { query: 'ete' });
+    expect(found.statusCode).toBe(200);
+    expect(found.json()).toMatchObject({ items: [{ path: 'docs/Été.pdf', kind: 'file', size: 1, versions: 1 }], next: null });
+    const query = { query: '', types: ['pdf'], minSize: 1, modifiedAfter: '2026-01-01T00:00:00+01:00' };
+    const first = (await post('/data/search?limit=1', query)).json();
+    expect(first.items).toMatchObject([{ path: 'docs/b.pdf' }]);
+    const second = (await post(`/data/search?limit=1&cursor=${first.next}`, query)).json();
+    expect(second.items).toMatchObject([{ path: 'docs/Été.pdf' }]);
+    const otherFilter = await post(`/data/search?limit=1&cursor=${first.next}`, { ...query, minSize: 2 });
+    expect(otherFilter.json()).toMatchObject({ status: 400, code: 'invalid-cursor' });
+    expect((await post('/data/search', { query: '' }, eve)).json()).toEqual({ items: [], next: null });
+    for (const [payload, path] of [
+      [{}, 'query'],
+      [{ query: 'x', limit: 5 }, 'limit'],
+      [{ query: 'x', types: [] }, 'types'],
+      [{ query: 'x', types: 'pdf' }, 'types'],
+      [{ query: 'x', minSize: '5' }, 'minSize'],
+      [{ query: 'x', maxSize: -1 }, 'maxSize'],
+      [{ query: 'x', modifiedAfter: 'yesterday' }, 'modifiedAfter'],
+      [{ query: 'x', sourceId: 'src_x' }, 'sourceId'],
+    ] as const) {
+      expect((await post('/data/search', payload)).json()).toMatchObject({
+        status: 400,
+        errors: expect.arrayContaining([expect.objectContaining({ path })]),
+      });
+    }
+    expect((await post('/data/search?limit=0', { query: '' })).statusCode).toBe(400);
+  });
+});
+
+describe('POST /data/download of a file', () => {
+  it('gives any version that has content, also once the file is gone', async () => {
+    const { post, idOf, line, bytes, eve } = await box({ a: 'one' });
+    const fileId = await idOf('a');
+    await line.backUp({ a: 'second' });
+    await line.backUp({ a: undefined });
+    const get = async (body: object) => {
+      const answer = await post('/data/download', body);
+      expect(answer.statusCode).toBe(200);
+      expect(answer.json()).toMatchObject({
+        size: expect.any(Number),
+        sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+        expiresAt: expect.any(String),
+      });
+      return (await bytes(answer.json().url)).body;
+    };
+    expect(await get({ fileId })).toBe('second');
+    expect(await get({ fileId, version: 1 })).toBe('one');
+    expect(await get({ fileId, version: 2 })).toBe('second');
+    for (const version of [3, 4]) {
+      const answer = await post('/data/download', { fileId, version });
+      expect(answer.json()).toMatchObject({ status: 404, code: 'not-found', detail: expect.stringContaining('/versions') });
+    }
+    expect((await post('/data/download', { fileId, version: 0 })).json()).toMatchObject({ status: 400, errors: [{ path: 'version' }] });
+    expect((await post('/data/download', { fileId }, eve)).statusCode).toBe(404);
+    expect((await post('/data/download', { fileId, more: 1 })).json()).toMatchObject({ status: 400, errors: [{ path: 'more' }] });
+    expect((await post('/data/download', {})).statusCode).toBe(400);
+  });
+
+  it('is on record before the address is given, once for a repeated request, and the path is sealed', async () => {
+    const { post, idOf, machine } = await box({ 'secret plan': 'x' });
+    const fileId = await idOf('secret plan');
+    const headers = { 'idempotency-key': 'once' };
+    const answers = [
+      await post('/data/download', { fileId }, undefined, headers),
+      await post('/data/download', { fileId }, undefined, headers),
+    ];
+    for (const answer of answers) expect(answer.statusCode).toBe(200);
+    expect(answers[0]?.headers['consistency-token']).toBeDefined();
+    const { items } = await readActivity(machine, account, { type: 'download.granted', order: 'asc' }, { limit: 10 });
+    expect(items).toMatchObject([
+      { type: 'download.granted.v1', actor: { type: 'user', id: 'usr_ada' }, data: { version: 1, path: 'secret plan', userId: 'usr_ada' } },
+    ]);
+    const [commit] = await machine.events.load(items[0]?.stream ?? '');
+    expect(commit && 'bytes' in commit.body && Buffer.from(commit.body.bytes).toString()).not.toContain('secret');
+  });
+});
+
+describe('a zip', () => {
+  it('is asked for, prepared, and given out by an address of its own', async () => {
+    const { app, post, line, prepare, bytes, machine } = await box({ 'docs/a': 'one', 'docs/b/c': 'two', z: 'three' });
+    const before = new Date(machine.now()).toISOString();
+    await line.backUp({ 'docs/a': 'changed' });
+    const { sourceId } = line;
+    const asked = await post('/data/download', { sourceId, paths: ['docs'], asOf: before });
+    expect(asked.statusCode).toBe(202);
+    const { id } = asked.json();
+    expect(asked.json()).toEqual({ id: expect.stringMatching(/^dow_/), status: 'preparing' });
+    expect(asked.headers.location).toBe(`/data/downloads/${id}`);
+    const look = async (person?: typeof bob) => (await as({ app, machine }, person))({ url: `/data/downloads/${id}` });
+    expect((await look()).json()).toEqual({ status: 'preparing' });
+    await prepare(id);
+    const { status, url, expiresAt } = (await look()).json();
+    expect(status).toBe('ready');
+    expect(Date.parse(expiresAt)).toBe(machine.now() + 15 * 60_000);
+    const zip = await bytes(url);
+    expect(zip.statusCode).toBe(200);
+    expect(zip.headers).toMatchObject({
+      'content-type': 'application/zip',
+      'content-disposition': expect.stringContaining('filename="docs.zip"'),
+      'content-security-policy': "default-src 'none'; sandbox",
+      'content-length': String(zip.rawPayload.length),
+    });
+    expect((await unzip(zip.rawPayload)).map(({ name, content }) => [name, content.toString()])).toEqual([
+      ['docs/a', 'one'],
+      ['docs/b/c', 'two'],
+    ]);
+    const part = await bytes(url, { range: 'bytes=10-19' });
+    expect(part.statusCode).toBe(206);
+    expect(part.rawPayload.equals(zip.rawPayload.subarray(10, 20))).toBe(true);
+    expect((await look(bob)).statusCode).toBe(404);
+    await look();
+    const { items } = await readActivity(machine, account, { order: 'asc' }, { limit: 200 });
+    const told = items.filter(({ type }) => type.startsWith('download.'));
+    expect(told.map(({ type, actor }) => [type, actor.id])).toEqual([
+      ['download.requested.v1', 'usr_ada'],
+      ['download.prepared.v1', 'prepare-download'],
+      ['download.granted.v1', 'usr_ada'],
+    ]);
+    machine.clock.now += 15 * 60_000 + 1;
+    expect((await bytes(url)).json().code).toBe('gone');
+    const again = (await look()).json();
+    expect((await bytes(again.url)).statusCode).toBe(200);
+    machine.clock.now += 24 * 3_600_000;
+    expect((await look()).json()).toMatchObject({ status: 410, code: 'gone' });
+  });
+
+  it('of nothing that is there is refused by name before anything is prepared', async () => {
+    const { post, line, eve, machine } = await box({ a: 'x', 'b/c': 'x' });
+    const { sourceId } = line;
+    const refused = await post('/data/download', { sourceId, paths: ['a', 'nope', 'b', 'b/nope/'] });
+    expect(refused.json()).toMatchObject({
+      status: 404,
+      detail: expect.stringContaining('"nope"'),
+      errors: [{ path: 'paths.1' }, { path: 'paths.3', message: expect.stringContaining('"b/nope/"') }],
+    });
+    const early = await post('/data/download', { sourceId, paths: ['a'], asOf: '2020-01-01T00:00:00Z' });
+    expect(early.json()).toMatchObject({ status: 404, detail: expect.stringContaining('as of then') });
+    expect((await post('/data/download', { sourceId, paths: ['a'] }, eve)).statusCode).toBe(404);
+    const { items } = await readActivity(machine, account, { order: 'asc' }, { limit: 200 });
+    expect(items.filter(({ type }) => type.startsWith('download.'))).toEqual([]);
+    for (const [payload, path] of [
+      [{ sourceId, paths: [] }, 'paths'],
+      [{ sourceId, paths: 'a' }, 'paths'],
+      [{ sourceId: 'x', paths: ['a'] }, 'sourceId'],
+      [{ sourceId, paths: ['a'], asOf: 'today' }, 'asOf'],
+      [{ sourceId, paths: ['a'], version: 1 }, 'version'],
+    ] as const) {
+      expect((await post('/data/download', payload)).json(), path).toMatchObject({
+        status: 400,
+        errors: expect.arrayContaining([expect.objectContaining({ path })]),
+      });
+    }
+  });
+
+  it('is the same one for a repeated request, and another for another', async () => {
+    const { post, line } = await box({ a: 'x' });
+    const ask = async (key: string) =>
+      (await post('/data/download', { sourceId: line.sourceId, paths: [''] }, undefined, { 'idempotency-key': key })).json().id;
+    expect(await ask('one')).toBe(await ask('one'));
+    expect(await ask('one')).not.toBe(await ask('two'));
+  });
+
+  it('is linked to where answers are bounded, and so is a file, until it is swept', async () => {
+    const links: string[] = [];
+    const exports = {
+      over: 100,
+      async link(key: string) {
+        links.push(key);
+        return `https://bucket.example/${key}`;
+      },
+    };
+    const content = 'long '.repeat(100);
+    const { post, line, prepare, bytes, ada, idOf, machine } = await box({ a: content }, { exports });
+    const { id } = (await post('/data/download', { sourceId: line.sourceId, paths: ['a'] })).json();
+    await prepare(id);
+    const { url } = (await ada({ url: `/data/downloads/${id}` })).json();
+    const zip = await bytes(url);
+    expect([zip.statusCode, zip.headers.location]).toEqual([307, `https://bucket.example/exports/${account}/${id}`]);
+    expect((await bytes(url, { range: 'bytes=0-9' })).statusCode).toBe(206);
+    const file = await post('/data/download', { fileId: await idOf('a') });
+    for (let n = 0; n < 2; n++) expect((await bytes(file.json().url)).statusCode).toBe(307);
+    expect(Buffer.from((await machine.blobs.get(links.at(-1) ?? '')) ?? '').toString()).toBe(content);
+    expect(links.at(-1)).toBe(links.at(-2));
+    machine.clock.now += 24 * 3_600_000;
+    await removeExpiredExports(machine);
+    expect((await machine.blobs.list('exports/', { limit: 10 })).items).toEqual([]);
+  });
+});

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { type FilesSearch, folded, searchFiles } from '../../../projections/files/search.ts';
+import type { FilesPosition } from '../../../projections/files.ts';
+import { testMachine } from '../../support/api.ts';
+import { backupLine, type Things } from '../../support/backups.ts';
+
+const account = 'acc_ada';
+const jan = '2026-01-02T03:04:06.000Z';
+
+async function box(things: Things) {
+  const machine = await testMachine();
+  const line = backupLine(machine, account);
+  await line.backUp(things);
+  const all = async (search: Partial<FilesSearch>, page: { limit?: number; scan?: number } = {}) => {
+    const paths: string[] = [];
+    let pages = 0;
+    for (let position: FilesPosition | null | undefined; position !== null; pages++) {
+      const found = await searchFiles(machine, account, { query: '', ...search }, { limit: 50, ...page, ...(position && { position }) });
+      paths.push(...found.items.map(({ path }) => path));
+      position = found.next;
+    }
+    return { paths, pages };
+  };
+  const paths = async (search: Partial<FilesSearch>) => (await all(search)).paths;
+  return { machine, line, all, paths };
+}
+
+describe('search', () => {
+  it('finds each word anywhere in the path, whatever case and accents', async () => {
+    const { paths } = await box({
+      'Été/Rapport final.PDF': 'x',
+      'ete/photo.png': 'x',
+      'Straße/ΟΔΟΣ.txt': 'x',
+      'e\u0301te/decomposed': 'x',
+      'docs/': null,
+    });
+    expect(await paths({ query: 'été' })).toEqual(['ete/photo.png', 'e\u0301te/decomposed', 'Été/Rapport final.PDF']);
+    expect(await paths({ query: '  FINAL   ete ' })).toEqual(['Été/Rapport final.PDF']);
+    expect(await paths({ query: 'strasse' })).toEqual(['Straße/ΟΔΟΣ.txt']);
+    expect(await paths({ query: 'οδοσ' })).toEqual(['Straße/ΟΔΟΣ.txt']);
+    expect(await paths({ query: 'ete missing' })).toEqual([]);
+    expect(await paths({ query: 'doc' })).toEqual(['docs']);
+  });
+
+  it('folds plain text the quick way to what the long way gives', () => {
+    const plain = Array.from({ length: 95 }, (_, code) => String.fromCharCode(32 + code)).join('');
+    expect(folded(plain)).toBe(folded(`${plain}é`).slice(0, -1));
+  });
+
+  it('takes types as MIME types, groups, endings and kinds', async () => {
+    const { paths } = await box({
+      'a.png': 'x',
+      'b.JPG': 'x',
+      'c.pdf': 'x',
+      'd.tar.gz': 'x',
+      'e/': null,
+      'e/said.bin': { mimeType: 'text/html; charset=utf-8', size: 0 },
+      'f.png': { kind: 'link', target: 'a.png' },
+      pdf: 'x',
+    });
+    expect(await paths({ types: ['image'] })).toEqual(['a.png', 'b.JPG']);
+    expect(await paths({ types: ['Image/*'] })).toEqual(['a.png', 'b.JPG']);
+    expect(await paths({ types: ['image/png'] })).toEqual(['a.png']);
+    expect(await paths({ types: ['pdf'] })).toEqual(['c.pdf']);
+    expect(await paths({ types: ['.PDF', 'tar.gz'] })).toEqual(['c.pdf', 'd.tar.gz']);
+    expect(await paths({ types: ['text/html'] })).toEqual(['e/said.bin']);
+    expect(await paths({ types: ['text'] })).toEqual(['e/said.bin']);
+    expect(await paths({ types: ['folder'] })).toEqual(['e']);
+    expect(await paths({ types: ['link', 'folder'] })).toEqual(['e', 'f.png']);
+    expect(await paths({ types: ['file'], query: 'pdf' })).toEqual(['c.pdf', 'pdf']);
+  });
+
+  it('takes sizes inclusively and of files only, times from one up to another', async () => {
+    const { paths } = await box({
+      'a/': null,
+      none: '',
+      ten: '0123456789',
+      dateless: { modifiedAt: null },
+      old: { modifiedAt: '2020-05-05T00:00:00.000Z' },
+    });
+    expect(await paths({ minSize: 10 })).toEqual(['ten']);
+    expect(await paths({ minSize: 11 })).toEqual([]);
+    expect(await paths({ maxSize: 9 })).toEqual(['dateless', 'none', 'old']);
+    expect(await paths({ maxSize: 10, minSize: 10 })).toEqual(['ten']);
+    expect(await paths({ modifiedAfter: jan })).toEqual(['a', 'none', 'ten']);
+    expect(await paths({ modifiedBefore: jan })).toEqual(['old']);
+    expect(await paths({ modifiedAfter: '2020-01-01T00:00:00Z', modifiedBefore: '2021-01-01T00:00:00Z' })).toEqual(['old']);
+    expect(await paths({})).toEqual(['a', 'dateless', 'none', 'old', 'ten']);
+  });
+
+  it('goes through the newest backup of each source, or of one, and never another account', async () => {
+    const { machine, line, paths } = await box({ one: 'x', gone: 'x' });
+    await line.backUp({ gone: undefined, new: 'x' });
+    const second = backupLine(machine, account);
+    await second.backUp({ two: 'x' });
+    await backupLine(machine, 'acc_bob').backUp({ bobs: 'x' });
+    expect((await paths({})).toSorted()).toEqual(['new', 'one', 'two']);
+    expect(await paths({ sourceId: second.sourceId })).toEqual(['two']);
+    const bobs = backupLine(machine, 'acc_bob');
+    await bobs.backUp({ secret: 'x' });
+    expect(await paths({ sourceId: bobs.sourceId })).toEqual([]);
+  });
+
+  it('pages without losing or repeating any, each page a bounded piece of work', async () => {
+    const names = Array.from({ length: 25 }, (_, n) => `file-${String(n).padStart(2, '0')}${n % 5 === 0 ? '.pdf' : ''}`);
+    const { machine, all } = await box(Object.fromEntries(names.map((name) => [name, 'x'])));
+    await backupLine(machine, account).backUp({ 'other.pdf': 'x' });
+    const pdfs = [...names.filter((name) => name.endsWith('.pdf')), 'other.pdf'];
+    for (const page of [{ limit: 1 }, { limit: 2 }, { limit: 50, scan: 1 }, { limit: 50, scan: 207 }, { limit: 2, scan: 203 }]) {
+      expect((await all({ types: ['pdf'] }, page)).paths.toSorted()).toEqual(pdfs);
+    }
+    expect((await all({ query: 'nothing has this name' }, { scan: 205 })).pages).toBeGreaterThanOrEqual(5);
+    expect((await all({}, {})).pages).toBe(1);
+  });
+});

@@ -1,0 +1,84 @@
+/** Backups made by hand: content in the vault, a manifest over it, sealed on the line and seen by the read model. */
+import { load, transact } from '../../activity/store.ts';
+import { systemContext } from '../../commands/context.ts';
+import { compareKeys, type SourceEntry } from '../../domain/entry.ts';
+import { streamName } from '../../domain/event.ts';
+import { makeId } from '../../domain/ids.ts';
+import { line, lineId, type ManifestRef, requestRun, sealLine } from '../../domain/line.ts';
+import { files } from '../../projections/files.ts';
+import { handleWakeups } from '../../projections/runner.ts';
+import type { FoundEntry } from '../../vault/entry.ts';
+import { deriveVaultKeys } from '../../vault/keys.ts';
+import { type Change, writeManifest } from '../../vault/manifest.ts';
+import { openManifest } from '../../vault/reader.ts';
+import { openWriter } from '../../vault/writer.ts';
+import type { TestMachine } from './api.ts';
+
+/** What is there: content, or for a link or odd things the entry itself. `null` for a folder, undefined for what is gone. */
+export type Things = { [key: string]: string | Uint8Array | Partial<SourceEntry> | null | undefined };
+export type Backup = { runId: string; at: string; manifest: ManifestRef };
+export type Line = { account: string; sourceId: string; jobId: string; backUp(changes: Things): Promise<Backup> };
+
+/** A job of a source, new both unless given. Each backup is a second after whatever was before. */
+export function backupLine(machine: TestMachine, account: string, given: { sourceId?: string } = {}): Line {
+  const sourceId = given.sourceId ?? makeId('source', machine.random(16));
+  const jobId = makeId('job', machine.random(16));
+  const stream = streamName(account, 'line', lineId(jobId, sourceId));
+
+  async function backUp(changes: Things): Promise<Backup> {
+    machine.clock.now += 1000;
+    const runId = makeId('run', machine.random(16));
+    const about = { runId, jobId, sourceId };
+    const cause = systemContext(account, 'test', runId, runId);
+    const at = new Date(machine.now()).toISOString();
+    await transact(machine, line, stream, requestRun(about, at), cause);
+    const key = await machine.keys.accountKey(account);
+    if (!key) throw new Error('the account was erased');
+    const ctx = { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
+    const writer = openWriter({ ...ctx, records: machine.records, random: machine.random });
+    const found = await Promise.all(
+      Object.entries(changes).map(async ([name, thing]): Promise<() => Change> => {
+        if (thing === undefined) return () => ({ delete: name });
+        const entry = entryOf(name, thing, runId, at);
+        if (entry.kind !== 'file') return () => ({ put: entry });
+        const file = await writer.store(once(contentOf(thing)));
+        return () => ({ put: { ...entry, size: file.size, sha256: file.sha256, chunks: file.chunks } });
+      }),
+    );
+    await writer.finish();
+    const keyOf = (change: Change) => ('put' in change ? change.put.key : change.delete);
+    const sorted = found.map((make) => make()).sort((a, b) => compareKeys(keyOf(a), keyOf(b)));
+    const { state } = await load(machine, line, stream);
+    const base = state.sealed ? { base: await openManifest(ctx, state.sealed.manifest) } : {};
+    const all = async function* () {
+      yield* sorted;
+    };
+    const { manifest, totals } = await writeManifest({ ...ctx, random: machine.random, runId, at, ...base, changes: all() });
+    const sealed = await transact(
+      machine,
+      line,
+      stream,
+      sealLine(about, { outcome: 'succeeded', manifest, totals, since: null, at }),
+      cause,
+    );
+    await handleWakeups(machine, [files], [sealed]);
+    return { runId, at, manifest };
+  }
+
+  return { account, sourceId, jobId, backUp };
+}
+
+function entryOf(key: string, thing: NonNullable<Things[string]> | null, runId: string, at: string): FoundEntry {
+  const more = thing === null || typeof thing === 'string' || thing instanceof Uint8Array ? {} : thing;
+  const kind = key.endsWith('/') ? 'folder' : 'file';
+  const revision = typeof thing === 'string' ? thing.slice(0, 50) : `${at} ${runId}`;
+  return { key, kind, size: 0, modifiedAt: '2026-01-02T03:04:06.000Z', revision, runId, at, ...more };
+}
+
+function contentOf(thing: Things[string]): Uint8Array {
+  return thing instanceof Uint8Array ? thing : Buffer.from(typeof thing === 'string' ? thing : '');
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
+}

@@ -1,0 +1,34 @@
+/** What is in a zip, as a program that knows nothing of how it was made finds it. */
+import { buffer } from 'node:stream/consumers';
+import { crc32 } from 'node:zlib';
+import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl';
+
+export type Unzipped = { name: string; content: Buffer; kind: 'file' | 'folder' | 'link'; mode: number; modifiedAt: string };
+
+/** The types of POSIX, in the upper bits of the mode. */
+const kinds = new Map<number, Unzipped['kind']>([
+  [0o100000, 'file'],
+  [0o040000, 'folder'],
+  [0o120000, 'link'],
+]);
+
+/** Every entry in order; sizes and checksums are compared. */
+export async function unzip(bytes: Uint8Array): Promise<Unzipped[]> {
+  const zip = await fromBufferPromise(Buffer.from(bytes), { strictFileNames: true });
+  const entries: Unzipped[] = [];
+  for await (const entry of zip.eachEntry()) {
+    const mode = entry.externalFileAttributes >>> 16;
+    const kind = kinds.get(mode & 0o170000);
+    if (!kind) throw new Error(`${entry.fileName} is of no kind`);
+    const modifiedAt = entry.getLastModDate().toISOString();
+    entries.push({ name: entry.fileName, content: await contentOf(zip, entry), kind, mode: mode & 0o7777, modifiedAt });
+  }
+  return entries;
+}
+
+async function contentOf(zip: ZipFile, entry: Entry): Promise<Buffer> {
+  if (entry.fileName.endsWith('/')) return Buffer.alloc(0);
+  const content = await buffer(await zip.openReadStreamPromise(entry));
+  if (crc32(content) !== entry.crc32) throw new Error(`${entry.fileName} is damaged`);
+  return content;
+}

@@ -1,0 +1,73 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { writeManifest } from '../../vault/manifest.ts';
+import { holdsPath, isFolderToo, selectEntries } from '../../vault/selection.ts';
+import { changesOf, collect, found, memoryVault } from './vault-fixture.ts';
+
+const run = { runId: 'run_1', at: '2026-02-01T00:00:00.000Z' };
+
+async function vaultWith(keys: string[], deleted: string[] = []) {
+  const vault = memoryVault();
+  const { root: base } = await writeManifest({
+    ...vault,
+    ...run,
+    changes: changesOf([...keys, ...deleted].map((key) => ({ put: found(key) }))),
+  });
+  const { root } = await writeManifest({ ...vault, ...run, base, changes: changesOf(deleted.map((key) => ({ delete: key }))) });
+  return { vault, root };
+}
+
+describe('selecting by path', () => {
+  it('takes what is at the paths and below, each once, as a naive model does', async () => {
+    const part = fc.constantFrom('a', 'b', '!', '', 'a.b', 'é');
+    const key = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
+    const path = fc.oneof(
+      key,
+      key.map((name) => `${name}/`),
+      fc.constant(''),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(
+          key.filter((name) => name !== ''),
+          { maxLength: 20 },
+        ),
+        fc.array(path, { minLength: 1, maxLength: 4 }),
+        async (names, paths) => {
+          const { vault, root } = await vaultWith(names);
+          const wanted = paths.map((name) => name.replace(/\/+$/, ''));
+          const expected = names.filter((name) =>
+            wanted.some((chosen) => chosen === '' || name === chosen || name.startsWith(`${chosen}/`)),
+          );
+          const taken = (await collect(selectEntries(vault, root, paths))).map((entry) => entry.key);
+          expect(taken.toSorted()).toEqual(expected.toSorted());
+          for (const one of wanted) {
+            const has = names.some((name) => one === '' || name === one || name.startsWith(`${one}/`));
+            expect(await holdsPath(vault, root, one)).toBe(has || one === '');
+          }
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it('leaves out what is deleted', async () => {
+    const { vault, root } = await vaultWith(['a/x', 'b'], ['a/y', 'gone/z', 'c']);
+    expect((await collect(selectEntries(vault, root, ['']))).map(({ key }) => key)).toEqual(['a/x', 'b']);
+    expect(await Promise.all(['a', 'a/y', 'gone', 'c', 'b/'].map((path) => holdsPath(vault, root, path)))).toEqual([
+      true,
+      false,
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  it('gives a folder before what is in it, and knows what is a folder too', async () => {
+    const { vault, root } = await vaultWith(['d/', 'd/a', 'd/e/', 'd/e/f', 'o', 'o/p', 'o!']);
+    const all = await collect(selectEntries(vault, root, ['d', 'd/e', 'o']));
+    expect(all.map(({ key }) => key)).toEqual(['d/', 'd/a', 'd/e/', 'd/e/f', 'o', 'o/p']);
+    const both = await Promise.all(all.map(async (entry) => [entry.key, await isFolderToo(vault, root, entry)]));
+    expect(both.filter(([, is]) => is).map(([key]) => key)).toEqual(['o']);
+  });
+});
