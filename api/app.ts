@@ -203,7 +203,9 @@ function refuseOtherMethods(app: FastifyInstance, definitions: readonly RouteDef
   for (const url of new Set(definitions.map((definition) => definition.url))) {
     const known = definitions.filter((definition) => definition.url === url).map(({ method }) => method as string);
     const allow = [...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
-    const others = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE'].filter((method) => !allow.split(', ').includes(method));
+    const others = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'QUERY', 'TRACE'].filter(
+      (method) => !allow.split(', ').includes(method),
+    );
     const config = { public: true };
     const schema = { hide: true };
     app.route({

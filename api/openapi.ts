@@ -166,7 +166,7 @@ function refusals(definition: RouteDefinition): { [status: string]: Response } {
   const add = (when: unknown, ...more: ErrorCode[]) => {
     if (when) for (const code of more) codes.add(code);
   };
-  add(query || body || method === 'POST', 'invalid-input');
+  add(query || body || reads || method === 'POST', 'invalid-input');
   add(method !== 'GET', 'payload-too-large', 'unsupported-media-type');
   add(!definition.public, 'unauthenticated', 'invalid-token', 'rate-limited');
   add(definition.url.startsWith('/auth/'), 'rate-limited');

@@ -1,7 +1,7 @@
 /** Small schemas that routes share, and the 404 of a thing that is not there. */
 import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
-import { isId, type Noun } from '../domain/ids.ts';
+import { idPattern, makeId, type Noun } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/ports.ts';
 
 /** A name people give: shown as it is, so no control characters. */
@@ -9,18 +9,17 @@ export const name = z
   .string()
   .min(1, 'Give a name.')
   .max(200, 'Give a name of at most 200 characters.')
-  .regex(/^[^\p{Cc}]*$/u, 'Leave out control characters.')
-  .refine((text) => text.trim() !== '', 'Give a name.');
+  .regex(/^[ -~\u00a0-\uffff]*[!-~\u00a1-\uffff][ -~\u00a0-\uffff]*$/, 'Give a name without control characters.');
 
 export const jsonObject = z.record(z.string(), z.json()) as z.ZodType<JsonObject>;
 
 /** The `{id}` of a noun in a path. One that has not even the form of an id is answered like one that never was. */
 export function idParams(noun: Noun) {
-  return z.strictObject({ id: z.string().meta({ description: `The id of a ${noun}.`, example: `${noun.slice(0, 3)}_…` }) });
+  return z.strictObject({ id: z.string().meta({ description: `The id of a ${noun}.`, examples: [makeId(noun, new Uint8Array(16))] }) });
 }
 
 export function idField(noun: Noun) {
-  return z.string().refine((id) => isId(noun, id), `Give the id of a ${noun}, as its list shows it.`);
+  return z.string().regex(idPattern(noun), `Give the id of a ${noun}, as its list shows it.`);
 }
 
 /** The thing, or Problem `not-found`. */

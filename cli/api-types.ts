@@ -792,6 +792,15 @@ export interface operations {
           'application/json': components['schemas']['Overview'];
         };
       };
+      /** @description `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
       401: {
         headers: {
@@ -1340,7 +1349,10 @@ export interface operations {
         'If-None-Match'?: string;
       };
       path: {
-        /** @description The id of a download. */
+        /**
+         * @description The id of a download.
+         * @example dow_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -2051,7 +2063,10 @@ export interface operations {
         'If-None-Match'?: string;
       };
       path: {
-        /** @description The id of a job. */
+        /**
+         * @description The id of a job.
+         * @example job_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -2067,6 +2082,15 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['Job'];
+        };
+      };
+      /** @description `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
         };
       };
       /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
@@ -2124,7 +2148,10 @@ export interface operations {
         'If-Match'?: string;
       };
       path: {
-        /** @description The id of a job. */
+        /**
+         * @description The id of a job.
+         * @example job_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -2262,7 +2289,10 @@ export interface operations {
         'If-Match'?: string;
       };
       path: {
-        /** @description The id of a job. */
+        /**
+         * @description The id of a job.
+         * @example job_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -2360,7 +2390,10 @@ export interface operations {
         'Idempotency-Key'?: string;
       };
       path: {
-        /** @description The id of a job. */
+        /**
+         * @description The id of a job.
+         * @example job_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -2567,6 +2600,15 @@ export interface operations {
           'application/json': components['schemas']['Me'];
         };
       };
+      /** @description `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
       401: {
         headers: {
@@ -2693,7 +2735,10 @@ export interface operations {
         'If-None-Match'?: string;
       };
       path: {
-        /** @description The id of a run. */
+        /**
+         * @description The id of a run.
+         * @example run_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -2709,6 +2754,15 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['Run'];
+        };
+      };
+      /** @description `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
         };
       };
       /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
@@ -2766,7 +2820,10 @@ export interface operations {
         'Idempotency-Key'?: string;
       };
       path: {
-        /** @description The id of a run. */
+        /**
+         * @description The id of a run.
+         * @example run_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -2884,7 +2941,10 @@ export interface operations {
         'Consistency-Token'?: string;
       };
       path: {
-        /** @description The id of a run. */
+        /**
+         * @description The id of a run.
+         * @example run_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -3162,7 +3222,10 @@ export interface operations {
         'If-None-Match'?: string;
       };
       path: {
-        /** @description The id of a source. */
+        /**
+         * @description The id of a source.
+         * @example src_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -3178,6 +3241,15 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['Source'];
+        };
+      };
+      /** @description `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
         };
       };
       /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
@@ -3235,7 +3307,10 @@ export interface operations {
         'If-Match'?: string;
       };
       path: {
-        /** @description The id of a source. */
+        /**
+         * @description The id of a source.
+         * @example src_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;
@@ -3369,7 +3444,10 @@ export interface operations {
         'If-Match'?: string;
       };
       path: {
-        /** @description The id of a source. */
+        /**
+         * @description The id of a source.
+         * @example src_00000000000000000000000000
+         */
         id: string;
       };
       cookie?: never;

@@ -39,7 +39,7 @@ export function makeId(noun: Noun, bytes: Uint8Array): string {
   return `${prefixes[noun]}_${base32(bytes.subarray(0, 16))}`;
 }
 
-/** Whether the text has the form of that noun's id; says nothing of its existence. */
-export function isId(noun: Noun, text: string): boolean {
-  return new RegExp(`^${prefixes[noun]}_[${alphabet}]{26}$`).test(text);
+/** The form of that noun's ids; says nothing of their existence. */
+export function idPattern(noun: Noun): RegExp {
+  return new RegExp(`^${prefixes[noun]}_[${alphabet}]{26}$`);
 }
