@@ -1,0 +1,125 @@
+/** Messages that come twice, late, in any order, or to two at once: the same read models, and each effect exactly once. */
+import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../domain/ports.ts';
+import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
+import { makeWorld, pictureOf, statusOf, type World } from './world.ts';
+
+type Picture = Awaited<ReturnType<typeof pictureOf>>;
+
+/** Two runs with changes between them, each message handled so. */
+async function twoRuns(world: World, handle = world.handle): Promise<Picture> {
+  await makeCorpus(world.source);
+  for (const change of [async () => {}, changeCorpus]) {
+    await change(world.source);
+    await world.request();
+    await world.settle(handle);
+  }
+  return pictureOf(world);
+}
+
+const seeds = [1, 2, 3, 4];
+
+describe('two runs', () => {
+  let known: Promise<{ calm: Picture; source: Map<string, string> }> | undefined;
+  /** Made in the first test that asks. */
+  const undisturbed = () => {
+    known ??= makeWorld().then(async (world) => ({ calm: await twoRuns(world), source: await hashesOf(world.source) }));
+    return known;
+  };
+
+  it('each leave one of everything', async () => {
+    const { calm, source } = await undisturbed();
+    expect(calm.runs.map(({ status }) => status)).toEqual(['succeeded', 'succeeded']);
+    expect(calm.events).toMatchObject({ RunRequested: 2, RunStarted: 2, RunPlanned: 2, LineSealed: 2, RunFinished: 2 });
+    expect(calm.events.BatchStored).toBeGreaterThan(5);
+    expect(calm.events.LineReleased).toBeUndefined();
+    expect(new Map(Object.entries(calm.restored))).toEqual(source);
+  });
+
+  it.each(seeds)('are the same with feeds and queues that repeat, shuffle and delay (%i)', async (seed) => {
+    expect(await twoRuns(await makeWorld({ trouble: makeTrouble(seed) }))).toEqual((await undisturbed()).calm);
+  });
+
+  it.each(seeds)('are the same when several work on each message at once, and on some again later (%i)', async (seed) => {
+    const { chance } = makeTrouble(seed);
+    const world = await makeWorld();
+    const later: JsonObject[] = [];
+    const seen = await twoRuns(world, async (body, receives) => {
+      const twins = [body, body, ...(chance(0.3) ? [body] : []), ...(later.length > 0 && chance(0.5) ? later.splice(0, 2) : [])];
+      if (chance(0.5)) later.push(body);
+      await Promise.all(twins.map((each) => world.handle(each, receives)));
+    });
+    expect(seen).toEqual((await undisturbed()).calm);
+    for (const body of later) await world.handle(body, 1);
+    await world.settle();
+    expect(await pictureOf(world)).toEqual((await undisturbed()).calm);
+  });
+
+  it.each(seeds)('are the same when every other attempt breaks off at some boundary (%i)', async (seed) => {
+    const { chance } = makeTrouble(seed);
+    const left = new Map<string, number>();
+    const world = await makeWorld({
+      reached(step) {
+        const times = left.get(step) ?? 2;
+        if (times > 0 && chance(0.4)) {
+          left.set(step, times - 1);
+          throw new Error(`broken off at ${step}`);
+        }
+      },
+    });
+    const untilDone = async (body: JsonObject): Promise<void> => world.handle(body, 1).catch(() => untilDone(body));
+    expect(await twoRuns(world, untilDone)).toEqual((await undisturbed()).calm);
+    expect(left.size).toBeGreaterThan(3);
+  });
+});
+
+/** Holds the first to come by that step until it is let go. */
+function gate(step: string) {
+  const arrived = Promise.withResolvers<void>();
+  const leave = Promise.withResolvers<void>();
+  let armed = true;
+  return {
+    reached: async (name: string) => {
+      if (name !== step || !armed) return;
+      armed = false;
+      arrived.resolve();
+      await leave.promise;
+    },
+    arrived: arrived.promise,
+    leave: () => leave.resolve(),
+  };
+}
+
+describe('a twin that falls asleep', () => {
+  const steps = [
+    ...['plan:started', 'plan:listed', 'plan:noted', 'plan:step', 'plan:sent', 'plan:planned', 'plan:closed'],
+    ...['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'],
+    ...['seal:summed', 'seal:manifest', 'seal:line', 'seal:finished'],
+  ];
+
+  it.each(steps)('at %s while another finishes the run changes nothing when it wakes, even after the next run', async (step) => {
+    const slow = gate(step);
+    const world = await makeWorld({ reached: slow.reached });
+    await makeCorpus(world.source);
+    const runId = await world.request();
+    const sleepers: Promise<void>[] = [];
+    // The first to reach the step sleeps, and its message comes to another
+    await world.settle(async (body) => {
+      const first = world.handle(body, 1);
+      sleepers.push(first);
+      await Promise.race([first, slow.arrived.then(() => world.handle(body, 2))]);
+    });
+    expect(await statusOf(world, runId)).toBe('succeeded');
+    await changeCorpus(world.source);
+    await world.request();
+    await world.settle();
+    const before = await pictureOf(world);
+    expect(before.runs.map(({ status }) => status)).toEqual(['succeeded', 'succeeded']);
+
+    slow.leave();
+    expect((await Promise.allSettled(sleepers)).map(({ status }) => status)).not.toContain('rejected');
+    await world.settle();
+    expect(await pictureOf(world)).toEqual(before);
+  });
+});

@@ -1,0 +1,142 @@
+/** The backup machinery in this process, its messages handed out by the test: what AWS may do to them is done on purpose. */
+import { rm } from 'node:fs/promises';
+import { onTestFinished } from 'vitest';
+import { announcements } from '../../activity/announce.ts';
+import { sha256 } from '../../activity/commit.ts';
+import { connectSource } from '../../commands/connect-source.ts';
+import type { CommandContext } from '../../commands/context.ts';
+import { createJob } from '../../commands/create-job.ts';
+import { runJob } from '../../commands/run-job.ts';
+import { keyBytes } from '../../domain/entry.ts';
+import type { JsonObject, QueueName, Received } from '../../domain/ports.ts';
+import type { Embedded } from '../../infra/embedded/machine.ts';
+import type { Trouble } from '../../infra/embedded/trouble.ts';
+import { routes } from '../../processors/index.ts';
+import { free } from '../../processors/meter.ts';
+import type { Home } from '../../processors/run.ts';
+import { handleMessage } from '../../processors/runner.ts';
+import { getOverview } from '../../projections/analytics-aggregates.ts';
+import { listFiles, momentOf, readerContext } from '../../projections/files.ts';
+import { projections } from '../../projections/index.ts';
+import { handleWakeups } from '../../projections/runner.ts';
+import { getRun, listRuns } from '../../projections/runs.ts';
+import { readFile } from '../../vault/read-file.ts';
+import { entries, openManifest } from '../../vault/reader.ts';
+import { openTestHome, temporaryFolder } from '../support/embedded.ts';
+import { auditLedger } from '../support/ledger.ts';
+import { little } from './little.ts';
+
+export const account = 'acc_test';
+
+type Handle = (body: JsonObject, receives: number) => Promise<void>;
+export type World = {
+  machine: Embedded['machine'];
+  home: Home;
+  /** The folder that is backed up. */
+  source: string;
+  jobId: string;
+  sourceId: string;
+  /** Asks for a run; its id. */
+  request(): Promise<string>;
+  /** Hands out messages until there are none, and lets read models come up to date. What fails comes again. */
+  settle(handle?: Handle): Promise<void>;
+  /** Hands out those of one queue that are there now. */
+  receive(queue: QueueName): Promise<Received[]>;
+  handle: Handle;
+  /** Lets read models and bus come up to date. */
+  caughtUp(): Promise<void>;
+};
+
+let commands = 0;
+export function command(): CommandContext {
+  return { account, actor: { type: 'user', id: 'usr_test' }, commandId: `command-${++commands}`, correlationId: 'test' };
+}
+
+/** A source over a new, empty folder and a job, in an embedded home that goes with the test. */
+export async function makeWorld(options: { trouble?: Trouble; reached?: Home['reached']; now?: () => number } = {}): Promise<World> {
+  const { trouble, reached, now } = options;
+  const { machine, feed } = await openTestHome({ routes, ...(trouble && { trouble }), ...(now && { now }) });
+  const source = await temporaryFolder();
+  onTestFinished(() => rm(source, { recursive: true, force: true }));
+  const home: Home = {
+    machine,
+    connectors: () => ({ allowHosts: [], folders: { roots: 'any', never: [] } }),
+    prices: free,
+    limits: little,
+    ...(reached && { reached }),
+  };
+  const feeds = [
+    feed('projections', (wakeups) => handleWakeups(machine, projections, wakeups)),
+    feed('bus', async (wakeups) => {
+      const commits = await machine.events.getMany(wakeups);
+      await machine.bus.publish((await Promise.all(commits.map((commit) => announcements(machine, commit)))).flat());
+    }),
+  ];
+  const { id: sourceId } = await connectSource(machine, command(), {
+    type: 'folder',
+    name: 'Papers',
+    config: { path: source },
+    credentials: null,
+  });
+  const { id: jobId } = await createJob(machine, command(), { name: 'Nightly', sourceId });
+
+  const caughtUp = async () => void (await Promise.all(feeds.map((each) => each.caughtUp())));
+  const receive = (queue: QueueName) => machine.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
+  const handle: Handle = (body, receives) => handleMessage(home, body, { receives, deadline: Number.POSITIVE_INFINITY });
+
+  async function settle(how: Handle = handle): Promise<void> {
+    for (;;) {
+      await caughtUp();
+      const [jobs, data] = [await receive('job'), await receive('data')];
+      if (jobs.length + data.length === 0) return;
+      await Promise.all([...jobs.map((each) => work('job', each)), ...data.map((each) => work('data', each))]);
+    }
+    async function work(queue: QueueName, { body, receipt, receives }: Received): Promise<void> {
+      try {
+        await how(body, receives);
+        await machine.queue.ack(queue, receipt);
+      } catch {
+        await machine.queue.extend(queue, receipt, 0);
+      }
+    }
+  }
+
+  return {
+    ...{ machine, home, source, jobId, sourceId, settle, receive, handle, caughtUp },
+    request: async () => (await runJob(machine, command(), jobId)).id,
+  };
+}
+
+/** What read models, vault and ledger say, without what differs between two worlds: ids, times, and what it took. */
+export async function pictureOf(world: World) {
+  const { machine } = world;
+  const { items: runs } = await listRuns(machine, account, { limit: 100 });
+  const { items: files } = await listFiles(machine, account, { recursive: true }, { limit: 1000 });
+  const { cost: _, lastRunAt: __, bytesStored: ___, ...overview } = await getOverview(machine, account);
+  return {
+    runs: runs.map(({ status, errors, progress: { bytesStored: _, ...progress } }) => ({ status, errors, progress })),
+    overview,
+    events: await auditLedger(machine, account),
+    files: files.map(({ path, pathBytes, kind, size, sha256: hash, versions }) => ({ path, pathBytes, kind, size, hash, versions })),
+    restored: await restored(world),
+  };
+}
+
+/** The hash of each file's content as the newest backup gives it. */
+async function restored({ machine, jobId }: World): Promise<{ [key: string]: string }> {
+  const hashes: { [key: string]: string } = {};
+  const moment = await momentOf(machine, account, { jobId });
+  if (!moment) return hashes;
+  const vault = await readerContext(machine, account);
+  for await (const entry of entries(vault, await openManifest(vault, moment.manifest))) {
+    if (entry.kind !== 'file') continue;
+    const content: Uint8Array[] = [];
+    for await (const piece of readFile(vault, entry)) content.push(piece);
+    hashes[Buffer.from(keyBytes(entry.key)).toString('latin1')] = sha256(Buffer.concat(content));
+  }
+  return hashes;
+}
+
+export async function statusOf({ machine }: World, runId: string) {
+  return (await getRun(machine, account, runId))?.status;
+}
