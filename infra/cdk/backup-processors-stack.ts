@@ -11,7 +11,7 @@ import { readActivity } from './activity-mapping.ts';
 import { type CoreStack, workTimeout } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
-import { appendEvents, consume, loadEvents, publish, readStream, send, useKeys, useRecords, writeLedger } from './grants.ts';
+import { appendEvents, consume, deleteExports, loadEvents, publish, readStream, send, useKeys, useRecords, writeLedger } from './grants.ts';
 import { resourceName, type Stage } from './stage.ts';
 
 /** Which events, by their wire names, start work, and on which queue it waits. */
@@ -63,11 +63,11 @@ export class BackupProcessorsStack extends Stack {
 
     const sweeper = lambdaFunction(this, stage, {
       entry: 'sweeper',
-      description: 'Looks after runs that stand still',
+      description: 'Looks after runs that stand still, and exports whose time has come',
       memory: 512,
       timeout: Duration.minutes(5),
       environment,
-      grants: work,
+      grants: [...work, ...deleteExports(core)],
     });
     // Both repeat what may have been missed; a visit that is lost is made up by the next.
     new Rule(this, 'EveryMinute', {

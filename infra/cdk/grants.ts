@@ -62,6 +62,14 @@ export function writeBlobs(core: CoreStack): PolicyStatement[] {
   return [allow(['s3:PutObject', 's3:AbortMultipartUpload'], [core.bucket.arnForObjects('*')])];
 }
 
+/** Exports alone, for good: every version of them. */
+export function deleteExports(core: CoreStack): PolicyStatement[] {
+  return [
+    allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], [core.bucket.arnForObjects('exports/*')]),
+    allow(['s3:ListBucketVersions'], [core.bucket.bucketArn]),
+  ];
+}
+
 export function send(...queues: Queue[]): PolicyStatement[] {
   return [
     allow(

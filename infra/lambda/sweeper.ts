@@ -1,4 +1,4 @@
-/** Once a minute: runs that stand still. */
+/** Once a minute: runs that stand still, exports whose time has come. */
 import { sweep } from '../../processors/sweep.ts';
 import { awsHome } from './home.ts';
 

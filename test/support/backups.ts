@@ -46,6 +46,7 @@ export function backupLine(machine: TestMachine, account: string, given: { sourc
       }),
     );
     await writer.finish();
+    writer.close();
     const keyOf = (change: Change) => ('put' in change ? change.put.key : change.delete);
     const sorted = found.map((make) => make()).sort((a, b) => compareKeys(keyOf(a), keyOf(b)));
     const { state } = await load(machine, line, stream);
