@@ -6,6 +6,7 @@ import { ministackClients } from '../support/aws-resources.ts';
 import { deployedUrl } from '../support/deployed.ts';
 import { dataSuite } from './data.ts';
 import { folderCases } from './folder.ts';
+import { liveSuite } from './live.ts';
 import { acceptanceSuite } from './suite.ts';
 import type { Target, TestBucket } from './target.ts';
 
@@ -35,6 +36,7 @@ const target = (): Target => ({ home: 'aws', url, bucket });
 
 acceptanceSuite('on the deployed CDK app', target);
 dataSuite('data, on the deployed CDK app', target);
+liveSuite('the live socket, on the deployed CDK app', target);
 
 describe('a folder, on the deployed CDK app: this home has none', () => {
   for (const name of folderCases) it.skip(name);

@@ -5,6 +5,7 @@ import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { newPerson, type Person } from './client.ts';
 import { dataSuite } from './data.ts';
 import { folderSuite } from './folder.ts';
+import { liveSuite } from './live.ts';
 import { acceptanceSuite } from './suite.ts';
 import type { Target } from './target.ts';
 
@@ -42,4 +43,5 @@ const target = (): Target => ({
 
 acceptanceSuite('under npm start', target);
 dataSuite('data, under npm start', target);
+liveSuite('the live socket, under npm start', target);
 folderSuite('a folder, under npm start', () => ({ ...target(), data: started.data, first }));
