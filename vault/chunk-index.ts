@@ -35,6 +35,33 @@ export async function findChunks(records: Records, account: string, ids: string[
   return new Map(found.map((record) => [record.sk, readRecord(record)]));
 }
 
+/**
+ * Every record of the index, for whoever checks it: 1,024 queries. Of a partition that cannot be read in full, what could be, and its name.
+ */
+export async function* indexedChunks(
+  records: Records,
+  account: string,
+): AsyncGenerator<{ id: string; ref: ChunkRef } | { unreadable: string }> {
+  for (const partition of partitions()) {
+    const { pk } = recordKey(account, partition);
+    try {
+      for (let cursor: string | undefined; ; ) {
+        const page = await records.query(pk, { limit: 1000, ...(cursor ? { cursor } : {}) });
+        for (const record of page.items) yield { id: record.sk, ref: readRecord(record) };
+        if (!page.next) break;
+        cursor = page.next;
+      }
+    } catch {
+      yield { unreadable: pk };
+    }
+  }
+}
+
+/** The two characters that ids begin with. */
+function partitions(): string[] {
+  return Array.from({ length: 1024 }, (_, number) => base32(Uint8Array.of(number >>> 2, (number & 3) << 6)).slice(0, 2));
+}
+
 /** Only for chunks of packs that are durable already. Repeating it changes nothing. */
 export async function indexChunks(records: Records, account: string, chunks: Map<string, ChunkRef>): Promise<void> {
   await records.putMany([...chunks].map(([id, ref]) => writeRecord(account, id, ref)));
