@@ -1,0 +1,53 @@
+/** Connections for the contract of Push. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { PushConnection, PushHarness } from '../../infra/contract/push.ts';
+import type { Sockets } from '../../infra/embedded/sockets.ts';
+
+/** The client's end of a connection whose id is told by `idOf` once it is open. */
+export async function pushConnection(url: string, idOf: () => Promise<string>): Promise<PushConnection> {
+  const socket = new WebSocket(url);
+  const received: string[] = [];
+  let isClosed = false;
+  const closed = new Promise<void>((resolve) =>
+    socket.addEventListener('close', () => {
+      isClosed = true;
+      resolve();
+    }),
+  );
+  socket.addEventListener('message', ({ data }) => received.push(data));
+  await new Promise<void>((resolve, reject) => {
+    socket.addEventListener('open', () => resolve());
+    socket.addEventListener('error', () => reject(new Error('the socket was refused')));
+  });
+  return {
+    id: await idOf(),
+    received,
+    isClosed: () => isClosed,
+    async leave() {
+      socket.close();
+      await closed;
+    },
+  };
+}
+
+/** A door that lets everyone in. */
+export async function embeddedPush(sockets: Sockets): Promise<PushHarness & { close(): void }> {
+  const server = createServer();
+  const ids: string[] = [];
+  sockets.listen(server, {
+    path: '/live',
+    longestMs: 60_000,
+    admit: async (_request, id) => void ids.push(id),
+    opened: () => undefined,
+    closed: () => undefined,
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    push: sockets,
+    // One after another, so that the last to be let in is the one that came.
+    connect: () => pushConnection(`ws://127.0.0.1:${port}/live`, async () => ids.at(-1) ?? ''),
+    close: () => server.close(),
+  };
+}
