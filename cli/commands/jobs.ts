@@ -1,0 +1,88 @@
+/** Jobs: a source, to be backed up. */
+import type { Command } from 'commander';
+import { all, answered } from '../client.ts';
+import { signedIn, wantsJson } from '../context.ts';
+import { allJobs, allSources, findJob, findSource, type Job, quoted } from '../naming.ts';
+import { type Column, json, jsonArray, line, note, printable, table, time } from '../output.ts';
+import { mustConfirm } from '../prompt.ts';
+
+export function addJobCommands(program: Command): void {
+  const jobs = program
+    .command('jobs')
+    .summary('how it is backed up: list, add, show, rename, remove')
+    .description('A job backs one source up. <job> is an id, a name, or how a name begins.');
+
+  jobs
+    .command('list', { isDefault: true })
+    .summary('list them')
+    .action(async (_options, command: Command) => {
+      const api = await signedIn(command);
+      if (wantsJson(command)) return jsonArray(allJobs(api));
+      const names = new Map((await all(allSources(api))).map(({ id, name }) => [id, name]));
+      const columns: Column<Job>[] = [
+        { title: 'ID', of: ({ id }) => id },
+        { title: 'NAME', of: ({ name }) => name },
+        { title: 'SOURCE', of: ({ sourceId }) => names.get(sourceId) ?? sourceId },
+        { title: 'STATUS', of: ({ status }) => status },
+        { title: 'CREATED', of: ({ createdAt }) => time(createdAt) },
+      ];
+      if ((await table(allJobs(api), columns)) === 0) note('There is no job yet. Add one: `listbackup jobs add --help`.');
+    });
+
+  jobs
+    .command('add')
+    .argument('<source>', 'what to back up: an id, a name, or how a name begins')
+    .summary('add one')
+    .option('--name <name>', 'what to call it (default: the name of the source)')
+    .action(async (called: string, options: { name?: string }, command: Command) => {
+      const api = await signedIn(command);
+      const source = await findSource(api, called);
+      const job = await answered(api.POST('/jobs', { body: { name: options.name ?? source.name, sourceId: source.id } }));
+      // the read carries the token of the write: the next command sees the job
+      await api.GET('/jobs/{id}', { params: { path: { id: job.id } } });
+      if (wantsJson(command)) return json(job);
+      await line(`Added ${printable(job.name)} (${job.id}).`);
+      note(`Run it: \`listbackup run ${quoted(job.name)} --follow\`.`);
+    });
+
+  jobs
+    .command('show')
+    .argument('<job>')
+    .summary('look at one')
+    .action(async (called: string, _options, command: Command) => {
+      const job = await findJob(await signedIn(command), called);
+      if (wantsJson(command)) return json(job);
+      const { id, name, sourceId, status, createdAt } = job;
+      for (const [title, value] of Object.entries({ id, name, source: sourceId, status, created: time(createdAt) })) {
+        await line(`${title}\t${printable(value)}`);
+      }
+    });
+
+  jobs
+    .command('rename')
+    .argument('<job>')
+    .argument('<name>')
+    .summary('call one something else')
+    .action(async (called: string, name: string, _options, command: Command) => {
+      const api = await signedIn(command);
+      const { id } = await findJob(api, called);
+      const job = await answered(api.PUT('/jobs/{id}', { params: { path: { id } }, body: { name } }));
+      await api.GET('/jobs/{id}', { params: { path: { id } } });
+      return wantsJson(command) ? json(job) : line(`Renamed to ${printable(job.name)} (${id}).`);
+    });
+
+  jobs
+    .command('remove')
+    .argument('<job>')
+    .summary('delete one')
+    .description('Deletes a job: it runs no more. Its backups stay, under their source.')
+    .option('--yes', 'do not ask')
+    .action(async (called: string, options: { yes?: boolean }, command: Command) => {
+      const api = await signedIn(command);
+      const { id, name } = await findJob(api, called);
+      if (!options.yes) await mustConfirm(`Delete ${printable(name)}`, 'Agree with --yes.');
+      await answered(api.DELETE('/jobs/{id}', { params: { path: { id } } }));
+      await api.GET('/jobs', { params: { query: { limit: 1 } } });
+      return wantsJson(command) ? json({ id, removed: true }) : line(`Deleted ${printable(name)} (${id}).`);
+    });
+}

@@ -1,0 +1,72 @@
+/** Signing up, in and out. A password is never an argument: others on the machine could read it. */
+import { type Command, Option } from 'commander';
+import { answered, openApi, openPublicApi, signIn, signOut } from '../client.ts';
+import { serverUrl, wantsJson } from '../context.ts';
+import { json, line } from '../output.ts';
+import { ask, askSecret, firstLineOfInput } from '../prompt.ts';
+
+type Credentials = { email?: string; passwordStdin?: boolean };
+
+export function addSessionCommands(program: Command): void {
+  withCredentials(program.command('register'))
+    .summary('sign up on a server, and sign in')
+    .description('Opens an account with you in it, and signs you in.')
+    .addOption(new Option('--name <name>', 'your name (default: the e-mail address)'))
+    .action(async (options: Credentials & { name?: string }, command: Command) => {
+      const url = await serverUrl(command);
+      const { email, password } = await credentials(options);
+      const result = await answered(openPublicApi(url).POST('/auth/register', { body: { email, password, name: options.name ?? email } }));
+      if (!('user' in result)) {
+        return wantsJson(command)
+          ? json({ url, email, confirm: true })
+          : line('Open the link in the e-mail we sent, then `listbackup login`.');
+      }
+      await signIn(url, email, password);
+      return wantsJson(command) ? json({ url, ...(result as object) }) : line(`Signed up and signed in at ${url} as ${email}.`);
+    });
+
+  withCredentials(program.command('login'))
+    .summary('sign in')
+    .description('Signs in and remembers it on this machine until `listbackup logout`.')
+    .action(async (options: Credentials, command: Command) => {
+      const url = await serverUrl(command);
+      const { email, password } = await credentials(options);
+      await signIn(url, email, password);
+      return wantsJson(command) ? json({ url, email }) : line(`Signed in at ${url} as ${email}.`);
+    });
+
+  program
+    .command('logout')
+    .summary('sign out')
+    .description('Ends the session on the server and forgets it here.')
+    .action(async (_options, command: Command) => {
+      const url = await serverUrl(command);
+      const ended = await signOut(url);
+      return wantsJson(command) ? json({ url, ended }) : line(ended ? `Signed out at ${url}.` : `Nobody was signed in at ${url}.`);
+    });
+
+  program
+    .command('whoami')
+    .summary('who is signed in, and where')
+    .action(async (_options, command: Command) => {
+      const api = openApi(await serverUrl(command));
+      const me = await answered(api.GET('/me'));
+      const { user, account } = me;
+      return wantsJson(command) ? json({ url: api.url, ...me }) : line(`${user.email}, ${account.role} of ${account.name}, at ${api.url}`);
+    });
+}
+
+function withCredentials(command: Command): Command {
+  return command
+    .addOption(new Option('--email <email>', 'whose account (default: it is asked for)').env('LISTBACKUP_EMAIL'))
+    .option('--password-stdin', 'read the password from standard input')
+    .addHelpText('after', '\nThe password is asked for. Scripts give it in LISTBACKUP_PASSWORD or with --password-stdin.');
+}
+
+async function credentials(options: Credentials): Promise<{ email: string; password: string }> {
+  const email = options.email ?? (await ask('E-mail', 'Give it with --email or LISTBACKUP_EMAIL.'));
+  const password = options.passwordStdin
+    ? await firstLineOfInput()
+    : (process.env.LISTBACKUP_PASSWORD ?? (await askSecret('Password', 'Give it in LISTBACKUP_PASSWORD or with --password-stdin.')));
+  return { email, password };
+}

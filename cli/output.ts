@@ -1,0 +1,121 @@
+/** What is printed: tables for people, tab-separated lines for pipes, JSON for programs. */
+import { once } from 'node:events';
+import { styleText } from 'node:util';
+import type { Refusal } from './refusal.ts';
+
+type Style = Parameters<typeof styleText>[0];
+
+/** One stream of the terminal. Colours only where they are seen and wanted (NO_COLOR). */
+export function styled(stream: NodeJS.WriteStream, style: Style, text: string): string {
+  return styleText(style, text, { stream, validateStream: true });
+}
+
+export async function write(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+}
+
+export function line(text: string): Promise<void> {
+  return write(`${text}\n`);
+}
+
+/** A word to the person, never part of the output. */
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** For lists that were cut. */
+export function noteMore(limit: number): void {
+  note(`There are more than ${limit}: see them with --limit.`);
+}
+
+export function json(value: unknown): Promise<void> {
+  return write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** One JSON array, written as the items come. */
+export async function jsonArray(items: AsyncIterable<unknown>): Promise<void> {
+  let first = true;
+  for await (const item of items) {
+    await write(`${first ? '[\n' : ',\n'}${JSON.stringify(item, null, 2).replaceAll(/^/gm, '  ')}`);
+    first = false;
+  }
+  await write(first ? '[]\n' : '\n]\n');
+}
+
+export type Column<T> = { title: string; of: (item: T) => string; right?: boolean };
+
+/** Aligned under titles on a terminal; else tab-separated, without titles, one item a line, as soon as it comes. How many there were. */
+export async function table<T>(items: AsyncIterable<T>, columns: readonly Column<T>[]): Promise<number> {
+  let count = 0;
+  const cells = (item: T) => columns.map(({ of }) => printable(of(item)));
+  if (!process.stdout.isTTY) {
+    for await (const item of items) {
+      await line(cells(item).join('\t'));
+      count += 1;
+    }
+    return count;
+  }
+  // a page at a time, so that the first one shows at once
+  let rows: string[][] = [];
+  const widths = columns.map(({ title }) => title.length);
+  const flush = async () => {
+    if (rows.length === 0) return;
+    for (const row of rows)
+      row.forEach((cell, at) => {
+        widths[at] = Math.max(widths[at] ?? 0, cell.length);
+      });
+    const laidOut = (row: readonly string[]) =>
+      row
+        .map((cell, at) => (columns[at]?.right ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
+        .join('  ')
+        .trimEnd();
+    if (count === 0) await line(styled(process.stdout, 'bold', laidOut(columns.map(({ title }) => title))));
+    for (const row of rows) await line(laidOut(row));
+    count += rows.length;
+    rows = [];
+  };
+  for await (const item of items) {
+    rows.push(cells(item));
+    if (rows.length === 200) await flush();
+  }
+  await flush();
+  return count;
+}
+
+/** Names come from other people's clouds: nothing in them may move the cursor or begin a line. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
+}
+
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** `1536` → `1.5 KiB`. */
+export function bytes(count: number): string {
+  let rest = count;
+  let unit = 0;
+  while (rest >= 1024 && unit < units.length - 1) {
+    rest /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)} ${units[unit]}`;
+}
+
+/** In this machine's time zone on a terminal, in UTC for pipes. */
+export function time(iso: string | null): string {
+  if (iso === null) return '-';
+  if (!process.stdout.isTTY) return iso;
+  const date = new Date(iso);
+  const two = (number: number) => String(number).padStart(2, '0');
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** On standard error: for people the title and what to do, for programs the problem document. */
+export function reportRefusal({ problem }: Refusal, asJson: boolean): void {
+  if (asJson) {
+    note(JSON.stringify(problem));
+    return;
+  }
+  const { title, detail, errors = [] } = problem;
+  note(`${styled(process.stderr, 'red', 'Error:')} ${title}. ${printable(detail)}`);
+  for (const { path, message } of errors) note(`  ${path === '' ? '' : `${printable(path)}: `}${printable(message)}`);
+}
