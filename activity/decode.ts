@@ -35,10 +35,20 @@ export async function decode<E extends DomainEvent = DomainEvent>(
   machine: Pick<Machine, 'blobs'>,
   commit: StoredCommit,
 ): Promise<Recorded<E>[]> {
-  const { events, ...common }: CommitBody = JSON.parse(Buffer.from(await commitBytes(machine, commit)).toString('utf8'));
+  const { events, ...common } = parse(commit, await commitBytes(machine, commit));
   return events.map((event, index) => {
     const name = names.get(event.type);
     if (!name) throw new UnreadableCommit('unknown', commit, `a newer version wrote its event ${event.type}`);
     return { ...common, ...name, id: event.id, data: event.data, stream: commit.stream, version: commit.version, index } as Recorded<E>;
   });
+}
+
+function parse(commit: StoredCommit, bytes: Uint8Array): CommitBody {
+  try {
+    const body: CommitBody = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    if (Array.isArray(body.events)) return body;
+  } catch {
+    // A syntax error would quote the bytes.
+  }
+  throw new UnreadableCommit('damaged', commit, 'it is intact but no commit of ours');
 }

@@ -7,8 +7,8 @@ type EventOf<T extends AnyEvent['type']> = Recorded<Extract<AnyEvent, { type: T 
 type Handlers = { [T in AnyEvent['type']]?: (event: EventOf<T>) => RowChange[] };
 
 export type Projection = {
-  /** Also the name of its cursors: stays for ever. */
-  name: string;
+  /** Also the name of its table, which nobody else writes to, and of its cursors: stays for ever. */
+  name: Table;
   /** Raised when the rows it writes change; a rebuild is due then. */
   version: number;
   /** The stream types it follows. */

@@ -2,9 +2,9 @@
  * Applies events to read models by the cursor rule: at (projection, stream), a version at or below the cursor is skipped, the next
  * one applied, a later one makes the gap be loaded. Order, duplicates, retries and catching up are this one mechanism.
  */
-import { decode, UnreadableCommit } from '../activity/decode.ts';
-import { parseStream, type Recorded } from '../domain/event.ts';
-import type { JsonObject, Machine, RowChange, RowKey, StoredCommit, Wakeup } from '../domain/ports.ts';
+import { parseStream } from '../domain/event.ts';
+import type { Machine, StoredCommit, Wakeup } from '../domain/ports.ts';
+import { changesOf, faultOf } from './changes.ts';
 import type { Projection } from './projection.ts';
 
 /**
@@ -35,23 +35,10 @@ async function catchUp(machine: Machine, projection: Projection, stream: string,
       const outcome = await machine.rows.apply(projection.name, stream, commit.version, changes);
       if (outcome === 'gap') throw new Error(`the cursor of ${projection.name} went back at ${stream}`);
     } catch (error) {
-      if (!isAtFault(error)) throw error;
+      if (!faultOf(error)) throw error;
       return park(machine, projection, commit, error);
     }
   }
-}
-
-/** A handler that throws on an event. */
-class Unprojectable extends Error {
-  constructor(cause: unknown) {
-    super('an event could not be projected', { cause });
-    this.name = 'Unprojectable';
-  }
-}
-
-/** Whether it is the commit that fails and would for ever, and not the machine: also when its changes are more than any machine takes. */
-function isAtFault(error: unknown): boolean {
-  return error instanceof UnreadableCommit || error instanceof Unprojectable || (error instanceof Error && error.name === 'LimitExceeded');
 }
 
 const parkedKey = (projection: Projection, stream: string) => ({ pk: `parked#${projection.name}`, sk: stream });
@@ -59,41 +46,4 @@ const parkedKey = (projection: Projection, stream: string) => ({ pk: `parked#${p
 async function park(machine: Machine, projection: Projection, commit: StoredCommit, error: unknown): Promise<void> {
   await machine.records.write([{ op: 'put', ...parkedKey(projection, commit.stream), data: { version: commit.version } }]);
   machine.log.error('projection parked', { projection: projection.name, stream: commit.stream, version: commit.version }, error);
-}
-
-async function changesOf(machine: Machine, projection: Projection, commit: StoredCommit): Promise<RowChange[]> {
-  const events = await decode(machine, commit);
-  const handlers: { [type: string]: ((event: Recorded<never>) => RowChange[]) | undefined } = projection.on;
-  try {
-    return mergeChanges(events.flatMap((event) => handlers[event.type]?.(event as Recorded<never>) ?? []));
-  } catch (error) {
-    throw new Unprojectable(error);
-  }
-}
-
-/** One change a row: what several events of a commit do to one row, in their order. */
-export function mergeChanges(changes: RowChange[]): RowChange[] {
-  const merged = new Map<string, RowChange>();
-  for (const change of changes) {
-    const key = `${change.table}\0${change.pk}\0${change.sk}`;
-    const before = merged.get(key);
-    merged.set(key, before && change.op === 'update' ? onto(before, change) : change);
-  }
-  return [...merged.values()];
-}
-
-function onto(before: RowChange, change: Extract<RowChange, { op: 'update' }>): RowChange {
-  const key: RowKey = { table: change.table, pk: change.pk, sk: change.sk };
-  if (before.op === 'update') {
-    const set = { ...before.set, ...change.set };
-    const add: { [field: string]: number } = {};
-    for (const [field, amount] of [...Object.entries(before.add ?? {}), ...Object.entries(change.add ?? {})]) {
-      if (field in (change.set ?? {}) && !(field in (change.add ?? {}))) continue;
-      add[field] = (add[field] ?? 0) + amount;
-    }
-    return { op: 'update', ...key, set, add };
-  }
-  const data: JsonObject = { ...(before.op === 'put' ? before.data : {}), ...change.set };
-  for (const [field, amount] of Object.entries(change.add ?? {})) data[field] = Number(data[field] ?? 0) + amount;
-  return { op: 'put', ...key, data };
 }

@@ -2,7 +2,7 @@
 import { openEntries } from '../../activity/feed.ts';
 import { parseStream, type Recorded } from '../../domain/event.ts';
 import type { JsonObject, Machine } from '../../domain/ports.ts';
-import { mergeChanges } from '../../projections/runner.ts';
+import { mergeChanges } from '../../projections/changes.ts';
 import { runs as model } from '../../projections/runs.ts';
 
 /** The rows of open runs by their ids. */
