@@ -45,9 +45,10 @@ async function verifyRun(
 ): Promise<Verdict> {
   const { finished, wallSeconds } = await product.run();
   say(`${name}: ${finished.status} in ${wallSeconds.toFixed(1)} s, ${JSON.stringify(finished.progress)}`);
+  const lap = stopwatch();
   const files = (await listFiles(await product.api(), `sourceId=${product.sourceId}&recursive=true`)).filter(({ kind }) => kind === 'file');
   const wrong = compareLists(files, expected);
-  say(`${name}: ${files.length} of ${expected.size} files listed, ${wrong.length} wrongly`);
+  say(`${name}: ${files.length} of ${expected.size} files listed in ${lap()} s, ${wrong.length} wrongly`);
 
   const wanted = files.filter(({ path }) => expected.has(path) && expected.get(path) !== seen.get(path));
   const verdict: Verdict = { listed: files.length, downloaded: 0, bytes: 0, wrong };
@@ -63,8 +64,19 @@ async function verifyRun(
     }
   };
   await Promise.all(Array.from({ length: downloadsAtOnce }, worker));
-  say(`${name}: ${verdict.downloaded} files of ${verdict.bytes} bytes downloaded and compared, ${wrong.length} wrong in all`);
+  say(`${name}: ${verdict.downloaded} files of ${verdict.bytes} bytes downloaded and compared in ${lap()} s, ${wrong.length} wrong in all`);
   return verdict;
+}
+
+/** Seconds since it was asked last. */
+function stopwatch(): () => string {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    const seconds = (now - last) / 1000;
+    last = now;
+    return seconds.toFixed(1);
+  };
 }
 
 /** One line for each file that is missing, listed twice, unknown, or listed with another hash. */

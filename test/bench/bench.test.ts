@@ -1,17 +1,16 @@
 /** The benchmark does what it says, at a five-hundredth of its size; its numbers are nobody's business here. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { phases } from '../../bench/contestant.ts';
 import { type Corpus, openCorpus } from '../../bench/corpus.ts';
-import { listbackup } from '../../bench/listbackup.ts';
 import { askVersion } from '../../bench/processes.ts';
-import { median, table } from '../../bench/report.ts';
-import { compareLists, verify } from '../../bench/verify.ts';
+import { median, type Result, table } from '../../bench/report.ts';
+import { compareLists } from '../../bench/verify.ts';
 
 const scale = 0.002;
 const folder = mkdtempSync(join(tmpdir(), 'listbackup-bench-test-'));
@@ -66,48 +65,50 @@ describe('the corpus', () => {
   });
 });
 
-describe.runIf(process.platform === 'linux')('measuring', () => {
+const bench = (...args: string[]) =>
+  promisify(execFile)('npm', ['run', '--silent', 'bench', '--', ...args, '--folder', folder, '--scale', String(scale)]);
+
+describe.runIf(process.platform === 'linux')('the command', () => {
   it('gives every phase its numbers', async () => {
-    const work = mkdtempSync(join(tmpdir(), 'listbackup-bench-test-'));
-    try {
-      const round = await listbackup.round(corpus, work);
-      for (const phase of phases) {
-        expect(round[phase]).toMatchObject({ wallSeconds: expect.any(Number), cpuSeconds: expect.any(Number) });
-        expect(round[phase].wallSeconds).toBeGreaterThan(0);
-        expect(round[phase].peakBytes).toBeGreaterThan(10 * 1024 * 1024);
-        expect(round[phase].besideBytes).toBeGreaterThan(0);
-      }
-      // Five of the ten megabytes are random, and only four kibibytes of the change are.
-      expect(round.first.storedBytes).toBeGreaterThan(5 * 1024 * 1024);
-      expect(round.changed.storedBytes).toBeGreaterThan(4 * 1024);
-      expect(round.changed.storedBytes).toBeLessThan(round.first.storedBytes);
-      expect(round.unchanged.storedBytes).toBeLessThan(round.changed.storedBytes);
-    } finally {
-      rmSync(work, { recursive: true });
+    const json = join(folder, 'results.json');
+    const { stdout } = await bench('run', '--tools', 'listbackup', '--rounds', '1', '--warm-up', '0', '--json', json);
+    expect(stdout).toContain('| again, changed | ListBackup |');
+    const [result] = JSON.parse(readFileSync(json, 'utf8')).results as Result[];
+    const [round] = result?.rounds ?? [];
+    for (const phase of phases) {
+      expect(round?.[phase].wallSeconds).toBeGreaterThan(0);
+      expect(round?.[phase].cpuSeconds).toBeGreaterThan(0);
+      expect(round?.[phase].peakBytes).toBeGreaterThan(10 * 1024 * 1024);
+      expect(round?.[phase].besideBytes).toBeGreaterThan(0);
     }
+    const [first = 0, unchanged = 0, changed = 0] = phases.map((phase) => round?.[phase].storedBytes);
+    // Five of the ten mebibytes are random, and so are at least four kibibytes of the change.
+    expect(first).toBeGreaterThan(5 * 1024 * 1024);
+    expect(changed).toBeGreaterThan(4 * 1024);
+    expect(changed).toBeLessThan(first);
+    expect(unchanged).toBeLessThan(changed);
+    expect(hashes(), 'as made').toEqual(Object.fromEntries(corpus.base));
   });
 
-  it('verifies, and finds what is not as the list says', async () => {
-    const said: string[] = [];
+  it('verifies, and ends with 1 for the one file that is not as the list says', async () => {
     const [path = '', hash = ''] = [...corpus.base][3] ?? [];
-    const wrong = new Map(corpus.base).set(
-      path,
-      hash.replace(/^./, (c) => (c === '0' ? '1' : '0')),
-    );
-    const tampered = { ...corpus, base: wrong };
-    const verdict = await verify(tampered, join(folder, 'data'), (line) => said.push(line));
-    expect(verdict).toMatchObject({ listed: corpus.base.size + corpus.changed.size });
-    // All of the first run; of the second what differs from the (tampered) first list.
-    expect(verdict.downloaded).toBeGreaterThan(corpus.base.size);
-    expect(verdict.wrong).toEqual([`${path}: listed with sha256 ${hash}`, `${path}: downloaded with sha256 ${hash}`]);
+    const wrong = [...corpus.base].map(([name, right]) => `${name === path ? '0'.repeat(64) : right}  ${name}\n`).join('');
+    writeFileSync(join(folder, 'base.sha256'), wrong);
+    const ended = await bench('verify').catch((error: { code: number; stdout: string }) => error);
+    expect(ended).toMatchObject({ code: 1 });
+    // All of the first run; of the second what differs from the (wrong) first list: 2 small files, 2 large ones, and that one.
+    const [all, again] = [corpus.base.size, corpus.changed.size];
+    const lines = ended.stdout.trim().split('\n').slice(-3);
+    expect(lines).toEqual([
+      `✗ ${path}: listed with sha256 ${hash}`,
+      `✗ ${path}: downloaded with sha256 ${hash}`,
+      expect.stringMatching(new RegExp(`^${all + again} listed, ${all + 5} downloaded \\(\\d+ bytes\\), 2 wrong$`)),
+    ]);
   });
+});
 
-  it('is a command that ends well when all is as it should be', async () => {
-    const { stdout } = await promisify(execFile)('npm', ['run', '--silent', 'bench', '--', 'verify', '--scale', String(scale)]);
-    expect(stdout).toMatch(/^\d+ listed, \d+ downloaded \(\d+ bytes\), 0 wrong$/m);
-  });
-
-  it('knows what is not installed', async () => {
+describe('a peer', () => {
+  it('that is not installed has no version', async () => {
     expect(await askVersion('no-tool-of-this-name', ['--version'])).toBeUndefined();
   });
 });
