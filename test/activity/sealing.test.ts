@@ -47,7 +47,7 @@ const counts = {
 const about = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
 
 /** Events that read models are made of, with the secret in every personal field. */
-const planted = [
+const planted: { noun: { stream: string }; event: DomainEvent | undefined }[] = [
   { noun: account, event: { type: 'AccountOpened', data: { accountId: 'acc_1', ownerId: 'usr_1', name: secret } } },
   { noun: user, event: { type: 'UserRegistered', data: { userId: 'usr_1', accountId: 'acc_1', email: secret, name: secret } } },
   {
