@@ -43,6 +43,12 @@ export interface EventStore {
   getMany(keys: { stream: string; version: number }[]): Promise<StoredCommit[]>;
   /** An account's total order: gapless `seq` from 1, each commit exactly once. On AWS it trails the append by the relay's delay. */
   ledger(account: string, query: LedgerQuery): Promise<LedgerEntry[]>;
+  /**
+   * A page of all there is, for walks over everything: streams of every account in any order, each with the version it stands at. A whole
+   * walk has every stream that had a commit when it began; one that comes more than once has its newest version last. A page may hold
+   * fewer than `limit`, or none, with `next` set.
+   */
+  streams(page: { limit: number; cursor?: string }): Promise<Page<{ stream: string; version: number }>>;
 }
 
 /** A hint that a stream has grown. May be lost, repeated or out of order: the table is the truth. */
@@ -85,6 +91,15 @@ export interface Rows {
   apply(projection: string, stream: string, version: number, changes: RowChange[]): Promise<'applied' | 'stale' | 'gap'>;
   /** Version last applied, strongly consistent; 0 before the first. */
   cursor(projection: string, stream: string): Promise<number>;
+  /**
+   * A page of all rows of a table, of every pk, in any order. A whole walk has every row that was there from its beginning to its end. A
+   * page may hold fewer than `limit`, or none, with `next` set.
+   */
+  scan(table: Table, page: { limit: number; cursor?: string }): Promise<Page<Row>>;
+  /** Removes ≤ 1000 rows, not atomically together, and moves no cursor. Missing ones are fine. */
+  remove(table: Table, keys: { pk: string; sk: string }[]): Promise<void>;
+  /** Puts the cursors of ≤ 1000 streams back to before their first version, not atomically together, and touches no row. */
+  forget(projection: string, streams: string[]): Promise<void>;
 }
 
 // ── Records: mutable working state ──────────────────────────────────────────────────────────────────────────────────────

@@ -60,6 +60,11 @@ export function checkChanges(keys: string[], orNone = false): void {
   if (new Set(keys).size < keys.length) throw new LimitExceeded('two changes of the same item in one write');
 }
 
+/** Throws when these are more than one call may name. */
+export function checkMany(keys: readonly unknown[]): void {
+  if (keys.length > maxGetMany) throw new LimitExceeded(`${keys.length} keys at once: over the limit of ${maxGetMany}`);
+}
+
 /** Throws when items of these sizes are too much for one transaction. */
 export function checkTransaction(sizes: number[]): void {
   const total = sizes.reduce((sum, size) => sum + size, 0);

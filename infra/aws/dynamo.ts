@@ -5,10 +5,12 @@ import {
   BatchWriteItemCommand,
   type CancellationReason,
   type DynamoDBClient,
+  ScanCommand,
   TransactionCanceledException,
   TransactionConflictException,
   type TransactWriteItem,
   TransactWriteItemsCommand,
+  type WriteRequest,
 } from '@aws-sdk/client-dynamodb';
 import { Problem } from '../../domain/errors.ts';
 import { LimitExceeded, maxQueryLimit } from '../limits.ts';
@@ -31,13 +33,30 @@ export async function getItems(client: DynamoDBClient, table: string, keys: Item
 }
 
 /** Unconditional puts of distinct keys, any number, not atomic together. */
-export async function putItems(client: DynamoDBClient, table: string, items: Item[]): Promise<void> {
-  await inParallel(8, chunks(items, 25), async (chunk) => {
-    let rest = chunk.map((Item) => ({ PutRequest: { Item } }));
+export function putItems(client: DynamoDBClient, table: string, items: Item[]): Promise<void> {
+  return writeItems(
+    client,
+    table,
+    items.map((Item) => ({ PutRequest: { Item } })),
+  );
+}
+
+/** Unconditional deletes of distinct keys, any number, not atomic together; missing ones are fine. */
+export function deleteItems(client: DynamoDBClient, table: string, keys: Item[]): Promise<void> {
+  return writeItems(
+    client,
+    table,
+    keys.map((Key) => ({ DeleteRequest: { Key } })),
+  );
+}
+
+async function writeItems(client: DynamoDBClient, table: string, requests: WriteRequest[]): Promise<void> {
+  await inParallel(8, chunks(requests, 25), async (chunk) => {
+    let rest = chunk;
     for (let attempt = 0; rest.length > 0; attempt++) {
       if (attempt > 0) await pause(attempt);
       const answer = await client.send(new BatchWriteItemCommand({ RequestItems: { [table]: rest } }));
-      rest = (answer.UnprocessedItems?.[table] ?? []) as typeof rest;
+      rest = answer.UnprocessedItems?.[table] ?? [];
     }
   });
 }
@@ -123,6 +142,31 @@ export function checkQueryLimit(limit: number): void {
   if (!Number.isInteger(limit) || limit < 1 || limit > maxQueryLimit) {
     throw new LimitExceeded(`a query limit of ${limit}: not 1 to ${maxQueryLimit}`);
   }
+}
+
+/** A page of a whole table, strongly consistent, in the table's own order; `next` is where to go on. */
+export async function scanItems(
+  client: DynamoDBClient,
+  table: string,
+  page: { limit: number; cursor?: string },
+  attributes?: string[],
+): Promise<{ items: Item[]; next: string | null }> {
+  const answer = await client.send(
+    new ScanCommand({
+      TableName: table,
+      ConsistentRead: true,
+      Limit: page.limit,
+      ...(page.cursor === undefined ? {} : { ExclusiveStartKey: JSON.parse(page.cursor) as Item }),
+      ...(attributes
+        ? {
+            ProjectionExpression: attributes.map((_, i) => `#${i}`).join(', '),
+            ExpressionAttributeNames: Object.fromEntries(attributes.map((name, i) => [`#${i}`, name])),
+          }
+        : {}),
+    }),
+  );
+  // Keys are strings and numbers, both strings in an item, so that JSON keeps them.
+  return { items: answer.Items ?? [], next: answer.LastEvaluatedKey ? JSON.stringify(answer.LastEvaluatedKey) : null };
 }
 
 export function cursorOf(sk: string): string {

@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { EventStore, LedgerEntry, LedgerQuery, StoredCommit } from '../../domain/ports.ts';
 import type { Item } from './attributes.ts';
-import { amongRivals, distinct, getItems } from './dynamo.ts';
+import { amongRivals, distinct, getItems, scanItems } from './dynamo.ts';
 
 export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): EventStore {
   const activity = `${prefix}activity`;
@@ -99,6 +99,13 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
       const after = query.afterSeq ?? 0;
       const above = query.fromTime === undefined ? after : Math.max(after, await lastBefore(account, query.fromTime));
       return entries(account, { above, below: query.beforeSeq ?? Number.MAX_SAFE_INTEGER, order: query.order, limit: query.limit });
+    },
+
+    async streams(page) {
+      const { items, next } = await scanItems(dynamo(), activity, page, ['stream', 'version']);
+      // A stream's items come together and in order; where a page ends between them, the next has the rest.
+      const heads = new Map(items.map((item) => [string(item, 'stream'), number(item, 'version')]));
+      return { items: [...heads].map(([stream, version]) => ({ stream, version })), next };
     },
   };
 }

@@ -1,10 +1,28 @@
 /** Read models in DynamoDB: a table each, and one table of cursors that move in the same transaction as the rows. */
-import { type AttributeValue, type DynamoDBClient, GetItemCommand, QueryCommand, type TransactWriteItem } from '@aws-sdk/client-dynamodb';
+import {
+  type AttributeValue,
+  type DynamoDBClient,
+  GetItemCommand,
+  QueryCommand,
+  TransactionCanceledException,
+  type TransactWriteItem,
+} from '@aws-sdk/client-dynamodb';
 import { compareKeys } from '../../domain/entry.ts';
 import type { Page, Row, RowChange, RowQuery, Rows } from '../../domain/ports.ts';
-import { checkChanges, checkItem, checkTransaction, LimitExceeded, maxGetMany } from '../limits.ts';
+import { checkChanges, checkItem, checkMany, checkTransaction, LimitExceeded } from '../limits.ts';
 import { dataOf, fieldName, fieldsOf, type Item, toAttribute } from './attributes.ts';
-import { checkQueryLimit, cursorOf, distinct, getItems, pairName, placeholders, skOfCursor, transact } from './dynamo.ts';
+import {
+  checkQueryLimit,
+  cursorOf,
+  deleteItems,
+  distinct,
+  getItems,
+  pairName,
+  placeholders,
+  scanItems,
+  skOfCursor,
+  transact,
+} from './dynamo.ts';
 
 export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
   const cursors = `${prefix}cursors`;
@@ -27,7 +45,7 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
     },
 
     async getMany(table, keys) {
-      if (keys.length > maxGetMany) throw new LimitExceeded(`${keys.length} keys asked for at once: over the limit of ${maxGetMany}`);
+      checkMany(keys);
       const wanted = distinct(keys, pairName).map(({ pk, sk }) => ({ pk: { S: pk }, sk: { S: sk } }));
       return (await getItems(dynamo(), `${prefix}${table}`, wanted)).map(toRow);
     },
@@ -50,12 +68,39 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
             : { ConditionExpression: 'v = :before', ExpressionAttributeValues: { ':before': { N: String(version - 1) } } }),
         },
       };
-      const outcome = await transact(dynamo(), [advance, ...changes.map((change) => toWrite(prefix, change))]);
+      const writes = [advance, ...changes.map((change) => toWrite(prefix, change))];
+      const outcome = await transact(dynamo(), writes).catch((error: unknown) => {
+        throw isUnfit(error)
+          ? new LimitExceeded('a change that DynamoDB takes of no one: too large a row, or an add to what is no number')
+          : error;
+      });
       if (outcome === 'done') return 'applied';
       const reached = Number(outcome[0]?.Item?.v?.N ?? 0);
       return reached >= version ? 'stale' : 'gap';
     },
+
+    async scan(table, page) {
+      const { items, next } = await scanItems(dynamo(), `${prefix}${table}`, page);
+      return { items: items.map(toRow), next };
+    },
+
+    async remove(table, keys) {
+      checkMany(keys);
+      const all = distinct(keys, pairName).map(({ pk, sk }) => ({ pk: { S: pk }, sk: { S: sk } }));
+      await deleteItems(dynamo(), `${prefix}${table}`, all);
+    },
+
+    async forget(projection, streams) {
+      checkMany(streams);
+      const all = [...new Set(streams)].map((stream) => ({ pk: { S: stream }, sk: { S: projection } }));
+      await deleteItems(dynamo(), cursors, all);
+    },
   };
+}
+
+/** Whether it is what a change would make of a row that was refused; all else about a request is checked before. */
+function isUnfit(error: unknown): boolean {
+  return error instanceof TransactionCanceledException && (error.CancellationReasons ?? []).some(({ Code }) => Code === 'ValidationError');
 }
 
 /** At least that much: what an update leaves as it is counts too, and DynamoDB looks after it. */

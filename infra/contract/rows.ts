@@ -4,6 +4,7 @@ import type { JsonObject, RowChange, Rows } from '../../domain/ports.ts';
 import { fresh, upTo } from './fresh.ts';
 import type { PortPromise } from './promise.ts';
 import { rowQueryPromises } from './rows-query.ts';
+import { rowWalkPromises } from './rows-walk.ts';
 
 const table = 'jobs';
 const put = (pk: string, sk: string, data: JsonObject): RowChange => ({ op: 'put', table, pk, sk, data });
@@ -321,4 +322,5 @@ export const rowPromises: PortPromise<Rows>[] = [
     broken: (port) => ({ ...port, getMany: (from, keys) => port.getMany(from, keys.slice(0, 100)) }),
   },
   ...rowQueryPromises,
+  ...rowWalkPromises,
 ];

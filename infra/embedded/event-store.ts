@@ -61,6 +61,14 @@ export function makeEventStore(db: Database, appended: Signal): EventStore {
         .all(account, first, beforeSeq, limit)
         .map(toEntry);
     },
+
+    async streams({ limit, cursor = '' }) {
+      const items = db
+        .sql('SELECT stream, max(version) AS version FROM commits WHERE stream > ? GROUP BY stream ORDER BY stream LIMIT ?')
+        .all(cursor, limit)
+        .map((row) => ({ stream: String(row.stream), version: Number(row.version) }));
+      return { items, next: items.length < limit ? null : (items.at(-1)?.stream ?? null) };
+    },
   };
 
   /** The first entry of that time or later: times never go back along the sequence. */

@@ -1,6 +1,6 @@
 /** Read models in SQLite. */
 import type { JsonObject, Row, RowChange, RowKey, Rows } from '../../domain/ports.ts';
-import { checkChanges, checkItem, checkKey, checkTransaction, LimitExceeded, maxGetMany } from '../limits.ts';
+import { checkChanges, checkItem, checkKey, checkMany, checkTransaction } from '../limits.ts';
 import type { Database } from './database.ts';
 import { added } from './fields.ts';
 import { boundsOf, pageOf } from './key-range.ts';
@@ -36,7 +36,7 @@ export function makeRows(db: Database): Rows {
     },
 
     async getMany(table, keys) {
-      if (keys.length > maxGetMany) throw new LimitExceeded(`${keys.length} keys asked for at once: over the limit of ${maxGetMany}`);
+      checkMany(keys);
       const distinct = new Map(keys.map(({ pk, sk }) => [JSON.stringify([pk, sk]), { pk, sk }]));
       return [...distinct.values()].flatMap(({ pk, sk }): Row[] => {
         const data = dataOf({ table, pk, sk });
@@ -77,6 +77,30 @@ export function makeRows(db: Database): Rows {
 
     async cursor(projection, stream) {
       return cursorOf(projection, stream);
+    },
+
+    async scan(table, { limit, cursor }) {
+      const [afterPk, afterSk]: [string, string] = cursor === undefined ? ['', ''] : JSON.parse(cursor);
+      const items = db
+        .sql('SELECT pk, sk, data FROM rows WHERE model = ? AND (pk, sk) > (?, ?) ORDER BY pk, sk LIMIT ?')
+        .all(table, afterPk, afterSk, limit)
+        .map((row): Row => ({ pk: String(row.pk), sk: String(row.sk), data: JSON.parse(String(row.data)) }));
+      const last = items.at(-1);
+      return { items, next: last && items.length === limit ? JSON.stringify([last.pk, last.sk]) : null };
+    },
+
+    remove(table, keys) {
+      checkMany(keys);
+      return db.write(() => {
+        for (const { pk, sk } of keys) db.sql('DELETE FROM rows WHERE model = ? AND pk = ? AND sk = ?').run(table, pk, sk);
+      });
+    },
+
+    forget(projection, streams) {
+      checkMany(streams);
+      return db.write(() => {
+        for (const stream of streams) db.sql('DELETE FROM cursors WHERE projection = ? AND stream = ?').run(projection, stream);
+      });
     },
   };
 }
