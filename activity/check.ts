@@ -14,7 +14,7 @@ type Needs = Pick<Machine, 'events' | 'blobs' | 'keys'>;
 export type LogChecks = {
   count: Count;
   /** Gets each commit that is as it was written, in the ledger's order. */
-  seen?: (commit: StoredCommit, events: Recorded[]) => void;
+  seen?: (commit: StoredCommit, events: Recorded[]) => void | Promise<void>;
 };
 
 /** What the pass has learnt, for the checks that come after it. */
@@ -47,7 +47,7 @@ export async function* checkLog(machine: Needs, account: string, { count, seen }
       before = { seq: entry.seq, at: entry.at };
       if (!commit || !events) continue;
       for (const event of events) yield* fields(event);
-      if (faults.length === 0) seen?.(commit, events);
+      if (faults.length === 0) await seen?.(commit, events);
     }
   }
 }

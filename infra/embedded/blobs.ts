@@ -11,6 +11,11 @@ export async function openBlobs(root: string): Promise<Blobs> {
   const temporary = join(root, '.unfinished');
   await rm(temporary, { recursive: true, force: true });
   await makeDirectory(temporary);
+  return fileBlobs(root, temporary);
+}
+
+/** Those below a root as it is: nothing is made or cleared until something is put. */
+export function fileBlobs(root: string, temporary: string): Blobs {
   const pathOf = (key: string) => {
     checkBlobKey(key);
     return join(root, blobPath(key));

@@ -58,6 +58,9 @@ const migrations = [
   `,
 ];
 
+/** The version of the schema that this code reads and writes. */
+export const schemaVersion = migrations.length;
+
 /** Writes in one transaction: enough to share the fsync, few enough to let reads in between. */
 const groupSize = 500;
 

@@ -1,0 +1,121 @@
+/**
+ * The checker: log, ledger, read models, manifests, packs, working state and, where asked, the sources compared with one another. It
+ * reads through the ports alone, so it runs in both homes, at the end of every fault test and for operators (`listbackup doctor`).
+ */
+import { verify } from 'node:crypto';
+import { checkCovered, checkLog } from '../activity/check.ts';
+import { type Count, type Finding, failure, info } from '../domain/finding.ts';
+import type { Machine, QueueName, Wakeup } from '../domain/ports.ts';
+import { checkWork } from '../processors/check-work.ts';
+import { compareWithSource } from '../processors/compare-with-source.ts';
+import { type LogFacts, readFacts } from '../processors/log-facts.ts';
+import type { About, Home } from '../processors/run.ts';
+import { checkRows } from '../projections/check.ts';
+import { projections } from '../projections/index.ts';
+import { checkVault } from '../vault/check.ts';
+import { deriveVaultKeys, type VaultKeys } from '../vault/keys.ts';
+
+export type DoctorOptions = {
+  accounts: Iterable<string> | AsyncIterable<string>;
+  /** Every stream of an account and where it stands, for what the ledger may lack. */
+  streams?: (account: string) => AsyncIterable<Wakeup>;
+  /** Reads and decrypts everything that was ever backed up; else what says where it is and how much. */
+  readData?: boolean;
+  /** Nothing may be under way any more: what has not ended is a failure. */
+  quiet?: boolean;
+  /** Whether something is on its way that will go on with a run, where the home can tell. */
+  isAwaited?: (about: About) => boolean;
+  /** Compares the newest backups with their sources, too. Only says something where the sources are quiet. */
+  home?: Home;
+  count?: Count;
+};
+
+/** All there is to find, as it is found. It changes nothing. Throws when the machine fails, not when something is damaged. */
+export async function* checkEverything(machine: Machine, options: DoctorOptions): AsyncGenerator<Finding> {
+  yield* checkSigning(machine);
+  yield* checkDeadLetters(machine, options.count ?? (() => {}));
+  for await (const account of options.accounts) yield* checkAccount(machine, account, options);
+}
+
+export async function* checkAccount(machine: Machine, account: string, options: DoctorOptions): AsyncGenerator<Finding> {
+  const { count = () => {}, readData = false, quiet = false, isAwaited, home, streams } = options;
+  const [reader, rows] = [readFacts(account), await checkRows(machine, projections, account)];
+  const log = yield* checkLog(machine, account, {
+    count,
+    async seen(commit, events) {
+      reader.take(events);
+      await rows.take(commit);
+    },
+  });
+  if (streams) yield* checkCovered(account, log.heads, streams(account));
+  if (log.whole) {
+    yield* reader.findings;
+    yield* rows.compare(log.heads, count);
+  } else {
+    yield info('row', account, 'the read models were not compared with the log, for not all of the log can be read');
+  }
+
+  const { facts } = reader;
+  const keys = yield* vaultKeysOf(machine, account, count);
+  if (keys) {
+    const mayBeNamed = new Set([...facts.unfinished.values()].flatMap((run) => [...run.packs]));
+    const vault = { account, keys, blobs: machine.blobs, records: machine.records };
+    yield* checkVault(vault, { ...facts, mayBeNamed }, { readData, count });
+  }
+  yield* checkWork(machine, account, facts, { count, keys, quiet, ...(isAwaited && { isAwaited }) });
+  if (home && keys) yield* compareSources(home, account, facts, readData, count);
+}
+
+/** Each line whose source is still there, once. */
+async function* compareSources(home: Home, account: string, facts: LogFacts, readData: boolean, count: Count): AsyncGenerator<Finding> {
+  for (const { jobId, sourceId } of facts.lines.values()) {
+    if (!facts.sources.has(sourceId) || facts.goneJobs.has(jobId)) continue;
+    try {
+      yield* compareWithSource(home, { account, jobId, sourceId }, { readData, count });
+    } catch {
+      yield failure('source', sourceId, 'it could not be compared with its backup: either of them cannot be read');
+    }
+  }
+}
+
+/** Undefined when there is nothing to open any more, and when it cannot be opened: then that is a finding. */
+async function* vaultKeysOf(machine: Machine, account: string, count: Count): AsyncGenerator<Finding, VaultKeys | undefined> {
+  count('key');
+  try {
+    const key = await machine.keys.accountKey(account);
+    if (key) return deriveVaultKeys(key);
+    yield info('key', account, 'it was erased: its backups cannot be read by anyone');
+  } catch {
+    yield failure('key', account, "the account's key cannot be had: nothing of its backups can be read, nor checked");
+  }
+  return undefined;
+}
+
+/** What we sign has to pass for ours. */
+async function* checkSigning({ keys }: Machine): AsyncGenerator<Finding> {
+  const words = Buffer.from('listbackup doctor');
+  try {
+    if (verify('sha256', words, await keys.publicKey(), await keys.sign(words))) return;
+    yield failure('key-file', 'signing', 'what is signed does not pass the check with the public key');
+  } catch {
+    yield failure('key-file', 'signing', 'nothing can be signed');
+  }
+}
+
+async function* checkDeadLetters({ queue }: Machine, count: Count): AsyncGenerator<Finding> {
+  for (const name of ['job', 'data'] satisfies QueueName[]) {
+    try {
+      for (const body of await queue.deadLetters(name)) {
+        const { type, runId, stream } = body;
+        yield failure(
+          'message',
+          `${name} ${String(runId ?? stream)}`,
+          `${String(type)} failed too often and was put aside: correct the cause, then redrive it`,
+        );
+      }
+      count('message');
+    } catch {
+      yield failure('message', name, 'the messages that were put aside cannot be read');
+    }
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * What an account's log says of its backups, gathered commit by commit for the checks that compare it with what rests elsewhere, and
+ * whether the log agrees with itself: one open run a line, nothing rolled back, every batch in its run's numbers once.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { AnyEvent } from '../domain/catalogue.ts';
+import type { Recorded } from '../domain/event.ts';
+import { type Finding, failure } from '../domain/finding.ts';
+import { type LineEvent, type LineState, line as lineNoun, nothing } from '../domain/line.ts';
+import type { Counts } from '../domain/run.ts';
+import type { VaultLog } from '../vault/check.ts';
+import type { NamedManifest } from '../vault/check-manifests.ts';
+import type { About } from './run.ts';
+
+/** A run that has no end on record. */
+export type UnfinishedRun = {
+  about: About;
+  requestedAt: string;
+  started: boolean;
+  /** How many batches there are to be, once planned. */
+  planned: number | null;
+  /** How the line ended it. */
+  ended: 'LineSealed' | 'LineReleased' | null;
+  /** Batches on record, by number: the hash of each one's part. */
+  stored: Map<number, string>;
+  packs: Set<string>;
+  sums: Pick<Counts, (typeof summed)[number]>;
+  manifest: string | null;
+};
+
+export type LogFacts = {
+  manifests: NamedManifest[];
+  errorLists: VaultLog['errorLists'];
+  /** By run id. */
+  unfinished: Map<string, UnfinishedRun>;
+  /** Lines by their stream. */
+  lines: Map<string, { jobId: string; sourceId: string }>;
+  goneJobs: Set<string>;
+  /** Connected sources and their kind. */
+  sources: Map<string, string>;
+  /** Zips that are ready, with their size and until when they are kept. */
+  zips: Map<string, { until: string; size: number | null }>;
+};
+
+const summed = ['filesDone', 'filesDeleted', 'filesFailed', 'filesSkipped', 'bytesRead'] as const;
+
+export type FactsReader = { take(events: Recorded[]): void; facts: LogFacts; findings: Finding[] };
+
+/** To be given each commit of the account in the ledger's order. */
+export function readFacts(account: string): FactsReader {
+  const facts: LogFacts = {
+    manifests: [],
+    errorLists: [],
+    unfinished: new Map(),
+    lines: new Map(),
+    goneJobs: new Set(),
+    sources: new Map(),
+    zips: new Map(),
+  };
+  const findings: Finding[] = [];
+  const lines = new Map<string, LineState>();
+
+  function followLine(event: Recorded & LineEvent): void {
+    const before = lines.get(event.stream) ?? lineNoun.initial;
+    const { line, runId } = event.data;
+    lines.set(event.stream, line);
+    const fault = faultOfLine(before, event);
+    if (fault) findings.push(failure('event', `${event.stream} ${event.version}`, `${event.type} of ${runId}: ${fault}`));
+  }
+
+  function take(event: Recorded & AnyEvent): void {
+    switch (event.type) {
+      case 'RunRequested': {
+        followLine(event);
+        const { runId, jobId, sourceId } = event.data;
+        facts.lines.set(event.stream, { jobId, sourceId });
+        facts.unfinished.set(runId, newRun({ account, runId, jobId, sourceId }, event.at));
+        return;
+      }
+      case 'LineSealed':
+      case 'LineReleased': {
+        followLine(event);
+        const run = facts.unfinished.get(event.data.runId);
+        if (run) run.ended = event.type;
+        if (event.type === 'LineReleased') return;
+        const { manifest, totals, runId } = event.data;
+        if (run) run.manifest = manifest.id;
+        facts.manifests.push({ ref: manifest, totals, runId });
+        return;
+      }
+      case 'RunStarted': {
+        const run = facts.unfinished.get(event.data.runId);
+        if (run) run.started = true;
+        return;
+      }
+      case 'RunPlanned': {
+        const run = facts.unfinished.get(event.data.runId);
+        if (run) run.planned = event.data.batches;
+        return;
+      }
+      case 'BatchStored': {
+        const { runId, batch, partHash, packs, counts } = event.data;
+        const run = facts.unfinished.get(runId);
+        if (!run) return;
+        run.stored.set(batch, partHash);
+        for (const pack of packs) run.packs.add(pack);
+        for (const field of summed) run.sums[field] += counts[field];
+        return;
+      }
+      case 'RunFinished': {
+        const { runId, errorPages, counts } = event.data;
+        const run = facts.unfinished.get(runId);
+        facts.unfinished.delete(runId);
+        if (errorPages > 0) facts.errorLists.push({ runId, pages: errorPages, errors: counts.filesFailed + counts.filesSkipped });
+        const fault = run ? faultOfEnd(run, event.data) : 'it was never asked for, or has ended before';
+        if (fault) findings.push(failure('run', runId, fault));
+        return;
+      }
+      case 'JobDeleted':
+        facts.goneJobs.add(event.data.jobId);
+        return;
+      case 'SourceConnected':
+        facts.sources.set(event.data.sourceId, event.data.kind);
+        return;
+      case 'SourceDisconnected':
+        facts.sources.delete(event.data.sourceId);
+        return;
+      case 'DownloadRequested':
+        facts.zips.set(event.data.downloadId, { until: event.data.until, size: null });
+        return;
+      case 'DownloadPrepared': {
+        const zip = facts.zips.get(event.data.downloadId);
+        if (zip) zip.size = event.data.size;
+        return;
+      }
+      case 'DownloadFailed':
+        facts.zips.delete(event.data.downloadId);
+        return;
+    }
+  }
+
+  return {
+    take(events) {
+      for (const event of events) take(event as Recorded & AnyEvent);
+    },
+    facts,
+    findings,
+  };
+}
+
+function newRun(about: About, requestedAt: string): UnfinishedRun {
+  const sums = { filesDone: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, bytesRead: 0 };
+  return { about, requestedAt, started: false, planned: null, ended: null, stored: new Map(), packs: new Set(), sums, manifest: null };
+}
+
+/** The state that the event carries has to follow from the one before it. */
+function faultOfLine(before: LineState, event: LineEvent): string | undefined {
+  const { runId, line } = event.data;
+  if (event.type === 'RunRequested') {
+    if (before.open) return `${before.open.runId} was still open`;
+    if (line.open?.runId !== runId) return 'the line does not have it as its open run';
+    if (line.runs !== before.runs + 1) return 'the runs of the line are not counted one by one';
+    return isDeepStrictEqual(line.sealed, before.sealed) ? undefined : 'the last good backup has changed';
+  }
+  if (before.open?.runId !== runId) return 'it was not the open run';
+  if (line.open) return 'the line is not free after it';
+  if (event.type === 'LineReleased') return isDeepStrictEqual(line.sealed, before.sealed) ? undefined : 'the last good backup has changed';
+  if (line.sealed?.runId !== runId || line.sealed.manifest.id !== event.data.manifest.id)
+    return 'the line does not have it as its last good backup';
+  return isDeepStrictEqual(event.data.before, before.sealed?.totals ?? nothing) ? undefined : 'what it says was before is not what was';
+}
+
+/** The end of a run has to agree with its line, and with its batches if it came to a backup. */
+function faultOfEnd(run: UnfinishedRun, end: Extract<AnyEvent, { type: 'RunFinished' }>['data']): string | undefined {
+  const good = end.outcome === 'succeeded' || end.outcome === 'partial';
+  if (good !== (run.ended === 'LineSealed')) return `it ended ${end.outcome}, and its line says otherwise (${run.ended ?? 'still open'})`;
+  if (!good) return undefined;
+  if (end.manifest?.id !== run.manifest) return 'it names another manifest than its line';
+  if (run.planned !== run.stored.size) return `it was planned in ${run.planned} batches, and ${run.stored.size} are on record`;
+  const field = summed.find((name) => end.counts[name] !== run.sums[name]);
+  return field && `its ${field} is ${end.counts[field]}, and that of its batches ${run.sums[field]}`;
+}
