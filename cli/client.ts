@@ -17,6 +17,8 @@ const tries = 4;
 const longestWait = 10_000;
 /** Ours and the server's clock may differ, and a request takes a while. */
 const margin = 30_000;
+/** Milliseconds: shorter than the lock on the session file is respected. */
+const longestRefresh = 10_000;
 
 /** Calls with the credentials of the session at `url`, refreshed when needed. What was written is seen by what is read after it. */
 export function openApi(url: string): Api {
@@ -120,7 +122,10 @@ export async function signOut(url: string): Promise<boolean> {
 
 async function refreshed(url: string, stale: Session): Promise<Session> {
   const fresh = await refreshSession(url, stale, async (refreshToken) => {
-    const { data, error, response } = await openPublicApi(url).POST('/auth/refresh', { body: { refreshToken } });
+    const { data, error, response } = await openPublicApi(url).POST('/auth/refresh', {
+      body: { refreshToken },
+      signal: AbortSignal.timeout(longestRefresh),
+    });
     if (response.status === 401) return undefined;
     if (!data) throw problemOf(error, response);
     return sessionOf(stale.email, data);
@@ -151,6 +156,8 @@ async function patiently(url: string, request: Request): Promise<Response> {
       throw unreachable(url, error);
     });
     const wait = Number(response.headers.get('retry-after') ?? Number.NaN) * 1000;
+    const json = /[/+]json/.test(response.headers.get('content-type') ?? '');
+    if (response.ok && response.status !== 204 && !json) throw notListBackup(response);
     if (![429, 503].includes(response.status) || !(wait <= longestWait) || attempt === tries) return response;
     await response.body?.cancel();
     await pause(wait);
@@ -166,6 +173,10 @@ export function unreachable(url: string, error: unknown): Refusal {
 export function problemOf(error: unknown, response: Response): Refusal {
   const { detail, code, title } = (error ?? {}) as Partial<ProblemDocument>;
   if (typeof detail === 'string' && typeof code === 'string' && typeof title === 'string') return fromServer(error as ProblemDocument);
+  return notListBackup(response);
+}
+
+function notListBackup(response: Response): Refusal {
   const where = `${new URL(response.url).origin} answered ${response.status}`;
   return refusal('not-listbackup', 'Not an answer of ListBackup', `${where}, not as ListBackup would. Check --url or LISTBACKUP_URL.`);
 }

@@ -12,9 +12,9 @@ export type Downloadable = { url: string; size?: number | undefined; sha256?: st
 /** Asked again when an address has expired. */
 export type Address = () => Promise<Downloadable>;
 
-/** How often in a row a connection may fail without a byte. */
-const tries = 6;
-const firstPause = 250;
+/** How often in a row a connection may fail without a byte, and the milliseconds after the first failure, twice as many after each. */
+type Patience = { tries: number; pause: number };
+const halfAMinute: Patience = { tries: 8, pause: 250 };
 
 export type Progress = (received: number, size: number | undefined) => void;
 
@@ -22,7 +22,7 @@ export type Progress = (received: number, size: number | undefined) => void;
  * To `target`, by way of a file beside it, which a later call goes on with: it is named by the content, so it can only be the same. The
  * target appears whole and verified, or not at all. Throws a refusal when the bytes are not what was promised.
  */
-export async function downloadTo(target: string, address: Address, progress: Progress = () => {}): Promise<void> {
+export async function downloadTo(target: string, address: Address, progress: Progress = () => {}, patience = halfAMinute): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
   const first = await address();
   const part = `${target}.${first.sha256?.slice(0, 12) ?? 'download'}.part`;
@@ -34,7 +34,7 @@ export async function downloadTo(target: string, address: Address, progress: Pro
     const file = await open(part, before === 0 ? 'w' : 'a', 0o600);
     let failed: Refusal | undefined;
     try {
-      await receive(first, address, before, hash, (chunk) => writeAll(file, chunk), progress);
+      await receive(first, address, before, hash, (chunk) => writeAll(file, chunk), progress, patience);
       failed = mismatch(first, hash);
       await file.sync();
     } finally {
@@ -55,7 +55,7 @@ export async function downloadThrough(
 ): Promise<void> {
   const first = await address();
   const hash = createHash('sha256');
-  await receive(first, address, 0, hash, write, progress);
+  await receive(first, address, 0, hash, write, progress, halfAMinute);
   const failed = mismatch(first, hash);
   if (failed) throw failed;
 }
@@ -67,6 +67,7 @@ async function receive(
   hash: Hash,
   write: (chunk: Uint8Array) => Promise<void>,
   progress: Progress,
+  patience: Patience,
 ): Promise<void> {
   const { size } = first;
   let { url } = first;
@@ -77,7 +78,7 @@ async function receive(
     const beforeThis = received;
     try {
       const response = await fetch(url, received === 0 ? {} : { headers: { range: `bytes=${received}-` } });
-      if ([403, 404, 410].includes(response.status) && failures < tries) {
+      if ([403, 404, 410].includes(response.status) && failures < patience.tries) {
         await response.body?.cancel();
         ({ url } = await address());
         failures += 1;
@@ -98,8 +99,8 @@ async function receive(
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       failures = received > beforeThis ? 1 : failures + 1;
-      if (failures >= tries) throw brokenOff(received, error);
-      await pause(firstPause * 2 ** (failures - 1));
+      if (failures >= patience.tries) throw brokenOff(received, error);
+      await pause(patience.pause * 2 ** (failures - 1));
     }
   }
 }

@@ -1,25 +1,40 @@
 /** A run as it goes: told by the live socket that there is news, or asking now and then, and always read from the API. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Api, answered, type Schemas } from './client.ts';
+import { Refusal } from './refusal.ts';
 
 export type Run = Schemas['Run'];
 
 const ended: readonly string[] = ['succeeded', 'partial', 'failed', 'cancelled'];
 /** Between two looks: with the socket only in case a message was lost, without it all there is. */
 const lookEvery = { live: 5_000, polling: 700 };
+/** How long the server may be away, as when it is started anew: the run goes on after that. */
+const patience = 60_000;
 /** News come faster than they can be read. */
 const shortest = 200;
 
 /** The run each time it was looked at, the last time ended. Ends early, with nothing more, when `signal` says so. */
 export async function* follow(api: Api, runId: string, signal: AbortSignal): AsyncGenerator<Run> {
   using news = listen(api, signal);
+  let heard: number | undefined;
   while (!signal.aborted) {
-    const run = await answered(api.GET('/runs/{id}', { params: { path: { id: runId } } }));
-    yield run;
-    if (ended.includes(run.status)) return;
+    const look = answered(api.GET('/runs/{id}', { params: { path: { id: runId } } }));
+    const run = await look.catch((error) => {
+      if (!isAway(error) || heard === undefined || performance.now() - heard > patience) throw error;
+      return undefined;
+    });
+    if (run) {
+      heard = performance.now();
+      yield run;
+      if (ended.includes(run.status)) return;
+    }
     await pause(shortest, undefined, { signal }).catch(() => {});
     await news.next(news.live() ? lookEvery.live - shortest : lookEvery.polling - shortest);
   }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof Refusal && ['unreachable', 'unavailable'].includes(error.problem.code);
 }
 
 type News = Disposable & {

@@ -117,5 +117,6 @@ export function reportRefusal({ problem }: Refusal, asJson: boolean): void {
   }
   const { title, detail, errors = [] } = problem;
   note(`${styled(process.stderr, 'red', 'Error:')} ${title}. ${printable(detail)}`);
-  for (const { path, message } of errors) note(`  ${path === '' ? '' : `${printable(path)}: `}${printable(message)}`);
+  for (const { path, message } of errors.filter(({ message }) => message !== detail))
+    note(`  ${path === '' ? '' : `${printable(path)}: `}${printable(message)}`);
 }

@@ -43,7 +43,7 @@ export function progressWords(seen: Seen): string {
   return [
     `${filesDone + filesUnchanged + filesFailed + filesSkipped}/${filesTotal} files`,
     bytes(bytesRead),
-    ...(rate === undefined ? [] : [`${bytes(rate)}/s`]),
+    ...(!rate ? [] : [`${bytes(rate)}/s`]),
     ...(filesFailed > 0 ? [`${filesFailed} failed`] : []),
     ...(filesSkipped > 0 ? [`${filesSkipped} skipped`] : []),
   ].join('  ');

@@ -120,7 +120,7 @@ async function* list(api: Api, place: Place, options: { recursive?: boolean; asO
     // an entry for the folder itself is not in it
     if (!(file.kind === 'folder' && file.path === path)) yield file;
   }
-  if (count === 0) throw nothingThere(place, asOf);
+  if (count === 0 && !(await isFolder(api, place, asOf))) throw nothingThere(place, asOf);
 }
 
 export function nothingThere({ source, path }: Place, asOf: string | undefined): Error {
@@ -129,11 +129,10 @@ export function nothingThere({ source, path }: Place, asOf: string | undefined):
     const detail = asOf === undefined ? 'Run a job of it: `listbackup run <job> --follow`.' : 'See its runs: `listbackup runs`.';
     return refusal('not-found', `Nothing of ${source.name} is backed up${when}`, detail);
   }
-  const above = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '';
   return refusal(
     'not-found',
     `There is no ${path} in ${source.name}${when}`,
-    `See what there is: \`listbackup ls ${quoted(`${source.name}:${above}`)}\`.`,
+    `See what there is: \`listbackup ls ${quoted(`${source.name}:${above(path)}`)}\`.`,
   );
 }
 
@@ -144,7 +143,22 @@ export async function fileAt(api: Api, place: Place, asOf: string | undefined): 
   for await (const file of itemsOf((query) => api.GET('/data/files', { params: { query: { ...query, ...filter } } }), 1)) {
     return file.path === path && file.kind !== 'folder' ? file : 'folder';
   }
+  if (await isFolder(api, place, asOf)) return 'folder';
   throw nothingThere(place, asOf);
+}
+
+/** An empty folder lists like one that never was: only the folder above tells. */
+async function isFolder(api: Api, { source, path }: Place, asOf: string | undefined): Promise<boolean> {
+  if (path === '') return false;
+  const filter = { sourceId: source.id, path: above(path), ...(asOf && { asOf }) };
+  for await (const file of itemsOf((query) => api.GET('/data/files', { params: { query: { ...query, ...filter } } }))) {
+    if (file.path === path) return file.kind === 'folder';
+  }
+  return false;
+}
+
+function above(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
 /** As `fileAt`, where a folder will not do. */

@@ -64,9 +64,9 @@ function withCredentials(command: Command): Command {
 }
 
 async function credentials(options: Credentials): Promise<{ email: string; password: string }> {
-  const email = options.email ?? (await ask('E-mail', 'Give it with --email or LISTBACKUP_EMAIL.'));
+  const email = options.email || (await ask('E-mail', 'Give it with --email or LISTBACKUP_EMAIL.'));
   const password = options.passwordStdin
     ? await firstLineOfInput()
-    : (process.env.LISTBACKUP_PASSWORD ?? (await askSecret('Password', 'Give it in LISTBACKUP_PASSWORD or with --password-stdin.')));
+    : process.env.LISTBACKUP_PASSWORD || (await askSecret('Password', 'Give it in LISTBACKUP_PASSWORD or with --password-stdin.'));
   return { email, password };
 }
