@@ -1,0 +1,89 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Queue } from '../../../domain/ports.ts';
+import { type Handle, startWorkers } from '../../../infra/embedded/workers.ts';
+import { openTestHome, silent } from '../../support/embedded.ts';
+
+/** Workers over a home of their own that end with the test. */
+async function working(loops: number, handle: Handle, around: (queue: Queue) => Queue = (queue) => queue) {
+  const { machine, stopReceiving } = await openTestHome();
+  const stop = startWorkers(around(machine.queue), 'job', loops, handle, silent);
+  const end = () => {
+    stopReceiving();
+    return stop();
+  };
+  onTestFinished(end);
+  return { queue: machine.queue, end };
+}
+
+/** Resolves once it was called that often. */
+function countdown(times: number) {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let left = times;
+  const call = () => {
+    if (--left === 0) resolve();
+  };
+  return { promise, call };
+}
+
+describe('workers', () => {
+  it('do what each message asks, several at once, and end it', async () => {
+    const both = countdown(2);
+    const done = countdown(3);
+    const { queue, end } = await working(2, async () => {
+      both.call();
+      await both.promise;
+      done.call();
+    });
+    await queue.send('job', [{ body: { n: 1 } }, { body: { n: 2 } }, { body: { n: 3 } }]);
+    await done.promise;
+    await end();
+    expect(await queue.redrive('job')).toBe(0);
+  });
+
+  it('give a message back that failed, to come again', async () => {
+    const seen: number[] = [];
+    const twice = countdown(2);
+    const { queue } = await working(1, async (_body, { receives }) => {
+      seen.push(receives);
+      twice.call();
+      if (receives === 1) throw new Error('not yet');
+    });
+    await queue.send('job', [{ body: {} }]);
+    await twice.promise;
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it('go on when nothing could be received for a while', async () => {
+    const done = countdown(1);
+    let failures = 2;
+    const { queue } = await working(
+      1,
+      async () => done.call(),
+      (real) => ({
+        ...real,
+        receive: (...asked) => (failures-- > 0 ? Promise.reject(new Error('the disk is full')) : real.receive(...asked)),
+      }),
+    );
+    await queue.send('job', [{ body: {} }]);
+    await done.promise;
+    expect(failures).toBe(-1);
+  });
+
+  it('that are to end tell the work in hand that its time is up, and wait for it', async () => {
+    const begun = countdown(1);
+    const goOn = countdown(1);
+    const deadlines: number[] = [];
+    const { queue, end } = await working(1, async (_body, delivery) => {
+      deadlines.push(delivery.deadline);
+      begun.call();
+      await goOn.promise;
+      deadlines.push(delivery.deadline);
+    });
+    await queue.send('job', [{ body: {} }]);
+    await begun.promise;
+    const ended = end();
+    goOn.call();
+    await ended;
+    expect(deadlines).toEqual([Number.POSITIVE_INFINITY, 0]);
+  });
+});
