@@ -30,6 +30,8 @@ export async function prepareDownload(home: Home, event: JsonObject, delivery: D
   const { account, id } = parseStream(stream);
   const { state } = await load(machine, download, stream);
   if (state.status !== 'preparing') return;
+  const again = () => machine.queue.send('data', [{ body: event }]);
+  if (machine.now() >= delivery.deadline) return again();
   // A home that has a deadline from the start has the same one next time.
   const bounded = Number.isFinite(delivery.deadline);
   try {
@@ -38,7 +40,7 @@ export async function prepareDownload(home: Home, event: JsonObject, delivery: D
     await home.reached?.('download:put');
     await transact(machine, download, stream, zipPrepared(id, size), cause(account, id));
   } catch (error) {
-    if (error instanceof Stopped && !bounded) return machine.queue.send('data', [{ body: event }]);
+    if (error instanceof Stopped && !bounded) return again();
     const reason = reasonOf(error, last);
     if (!reason) throw error;
     machine.log.warn('a zip could not be made', { downloadId: id, code: reason.code });

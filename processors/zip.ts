@@ -34,7 +34,7 @@ const usualMode = { file: 0o644, folder: 0o755, link: 0o777 };
  * than giving a file that is not what was backed up, and with what `proceed`, called at every piece, throws.
  */
 export function zipOf(context: ReaderContext, entries: AsyncIterable<ZipEntry>, proceed: () => void): AsyncIterable<Uint8Array> {
-  const zip = new ZipFile();
+  const zip = new ZipFile() as Zip;
   const out = zip.outputStream as PassThrough;
   zip.on('error', (error) => out.destroy(error));
   addAll(zip, out, context, entries, proceed).then(
@@ -44,23 +44,36 @@ export function zipOf(context: ReaderContext, entries: AsyncIterable<ZipEntry>, 
   return out;
 }
 
+/** The library looks through all its entries at each of them, and each holds on to its content. So those that are done are kept aside. */
+type Zip = ZipFile & { entries: { state: number; doFileDataPump?: unknown }[] };
+const stateDone = 3;
+
 async function addAll(
-  zip: ZipFile,
+  zip: Zip,
   out: PassThrough,
   context: ReaderContext,
   entries: AsyncIterable<ZipEntry>,
   proceed: () => void,
 ): Promise<void> {
+  const done: Zip['entries'] = [];
   for await (const { entry, content } of ahead(context, entries)) {
     proceed();
     const about = { mtime: timeOf(entry), mode: kindBits[entry.kind] | ((entry.mode ?? usualMode[entry.kind]) & 0o777) };
     if (entry.kind === 'folder') zip.addEmptyDirectory(entry.name, about);
     else if (entry.kind === 'link') zip.addBuffer(Buffer.from(keyBytes(entry.target ?? '')), entry.name, { ...about, compress: false });
-    else if (content) zip.addBuffer(await content, entry.name, { ...about, compress: isCompressible(entry) });
-    else await addStream(zip, out, entry, { ...about, size: entry.size, compress: isCompressible(entry) }, pieces(context, entry, proceed));
+    else {
+      const source = content ? [await content] : pieces(context, entry, proceed);
+      await addStream(zip, out, entry.name, { ...about, size: entry.size, compress: isCompressible(entry) }, source);
+    }
     if (out.writableNeedDrain) await Promise.race([once(out, 'drain'), once(out, 'close')]);
     if (out.destroyed) return;
+    for (let first = zip.entries[0]; first?.state === stateDone; first = zip.entries[0]) {
+      delete first.doFileDataPump;
+      done.push(first);
+      zip.entries.shift();
+    }
   }
+  zip.entries = done.concat(zip.entries);
 }
 
 type Ahead = { entry: ZipEntry; content?: Promise<Buffer> };
@@ -100,9 +113,9 @@ async function* pieces(context: ReaderContext, entry: ZipEntry, proceed: () => v
 async function addStream(
   zip: ZipFile,
   out: PassThrough,
-  entry: ZipEntry,
+  name: string,
   options: { mtime: Date; mode: number; size: number; compress: boolean },
-  content: AsyncIterable<Uint8Array>,
+  content: AsyncIterable<Uint8Array> | Uint8Array[],
 ): Promise<void> {
   const stream = Readable.from(content, { objectMode: false });
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
@@ -110,7 +123,7 @@ async function addStream(
   out.once('close', stop);
   stream.once('close', () => resolve());
   stream.once('error', reject);
-  zip.addReadStream(stream, entry.name, options);
+  zip.addReadStream(stream, name, options);
   await ended.finally(() => out.off('close', stop));
 }
 

@@ -190,9 +190,30 @@ describe('a zip', () => {
     expect(await box.status()).toMatchObject({ status: 'ready' });
   });
 
+  it('is left to another message when there is no time from the start', async () => {
+    const box = await asked({ a: 'x' });
+    for (const deadline of [0, box.machine.now()]) await box.prepare({ receives: 1, deadline });
+    expect(await box.state()).toMatchObject({ status: 'preparing' });
+    expect(await box.machine.queue.receive('data', { max: 10, visibilitySeconds: 60 })).toMatchObject([
+      { body: box.event },
+      { body: box.event },
+    ]);
+  });
+
   it('fails with what to do where the time for one message is not enough', async () => {
     const box = await asked({ a: randomBytes(3_000_000) });
-    await box.prepare({ receives: 1, deadline: box.machine.now() - 1 });
+    const deadline = box.machine.now() + 1000;
+    const slow = { ...box.machine, now: () => box.machine.clock.now++ };
+    await box.prepare(
+      {
+        receives: 1,
+        get deadline() {
+          box.machine.clock.now += 500;
+          return deadline;
+        },
+      },
+      slow,
+    );
     expect(await box.status()).toEqual({ status: 'failed', reason: { code: 'too-large', message: expect.stringMatching(/fewer/) } });
     expect(await box.machine.blobs.size(box.blob)).toBeUndefined();
   });
