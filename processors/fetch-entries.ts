@@ -2,6 +2,7 @@
 import { SourceProblem, type SourceSession } from '../connectors/connector.ts';
 import { compareKeys, type Refusal, type SourceEntry } from '../domain/entry.ts';
 import type { StoredFile, VaultWriter } from '../vault/writer.ts';
+import { type Intake, openIntake } from './intake.ts';
 
 /** All in key order. */
 export type Fetched = {
@@ -13,20 +14,28 @@ export type Fetched = {
   vanished: string[];
 };
 
-/** Files read at once: enough to hide a round trip, few enough for a small machine. */
-const parallel = 8;
+/** Files of one batch that may be read at once; how many are, the intake tells. */
+const parallel = 32;
 const tries = 3;
 
 /**
  * Stores what the entries hold. A file that changes while it is read is looked at again and stored as it is now; one that changes
  * under every try is failed as `changed`. @throws SourceProblem when it is the source that cannot be had, once nothing is read any more
  */
-export async function fetchEntries(session: SourceSession, writer: VaultWriter, entries: SourceEntry[]): Promise<Fetched> {
+export async function fetchEntries(
+  session: SourceSession,
+  writer: Pick<VaultWriter, 'store'>,
+  entries: SourceEntry[],
+  intake: Intake = openIntake(),
+): Promise<Fetched> {
   const result: Fetched = { stored: [], failed: [], skipped: [], vanished: [] };
   const waiting = entries.values();
   const stop = new AbortController();
   async function work(): Promise<void> {
-    for (const entry of waiting) await fetchOne(session, writer, entry, result, stop.signal);
+    for (const entry of waiting) {
+      const leave = await intake.enter(entry.size);
+      await fetchOne(session, writer, entry, result, stop.signal).finally(leave);
+    }
   }
   await Promise.all(Array.from({ length: parallel }, () => work().catch((error: unknown) => stop.abort(error))));
   stop.signal.throwIfAborted();
@@ -38,7 +47,7 @@ export async function fetchEntries(session: SourceSession, writer: VaultWriter, 
 
 async function fetchOne(
   session: SourceSession,
-  writer: VaultWriter,
+  writer: Pick<VaultWriter, 'store'>,
   listed: SourceEntry,
   result: Fetched,
   stop: AbortSignal,

@@ -11,7 +11,13 @@ export const free: Prices = { blobWrite: 0, blobRead: 0, recordWrite: 0, recordR
 /** us-east-1 list prices, 2026: S3 Standard requests, DynamoDB on demand (a unit a request), SQS standard. */
 export const awsList: Prices = { blobWrite: 5e-6, blobRead: 4e-7, recordWrite: 6.25e-7, recordRead: 1.25e-7, message: 4e-7 };
 
-export type Meter = { machine: Machine; cost(): Cost; bytesStored(): number };
+export type Meter = {
+  machine: Machine;
+  /** Adds what did not go through that machine. */
+  count(requests: Partial<Prices>): void;
+  cost(): Cost;
+  bytesStored(): number;
+};
 
 /** The same machine, counting what goes through it. */
 export function metered(machine: Machine, prices: Prices): Meter {
@@ -90,6 +96,9 @@ export function metered(machine: Machine, prices: Prices): Meter {
 
   return {
     machine: { ...machine, blobs, records, queue },
+    count(requests) {
+      for (const kind of Object.keys(counts) as (keyof Prices)[]) counts[kind] += requests[kind] ?? 0;
+    },
     bytesStored: () => bytes,
     cost() {
       const kinds = Object.keys(prices) as (keyof Prices)[];

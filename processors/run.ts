@@ -6,6 +6,9 @@ import { type LineState, line, lineId } from '../domain/line.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
 import { type RunState, run } from '../domain/run.ts';
 import { deriveVaultKeys, type VaultKeys } from '../vault/keys.ts';
+import type { SharedPackers } from '../vault/shared-packers.ts';
+import type { Workers } from '../vault/workers.ts';
+import type { Intake } from './intake.ts';
 import type { Prices } from './meter.ts';
 
 export type Home = {
@@ -15,6 +18,8 @@ export type Home = {
   prices: Prices;
   /** How much is done at a time; tests make it little. */
   limits?: Limits;
+  /** What the batches of one process share; without it each has its own, and works in the thread it is in. */
+  storing?: { workers: Workers; packers: SharedPackers; intake: Intake };
   /** Awaited at each step boundary by name, so that tests can end the process there, or hold it up. */
   reached?: (step: string) => void | Promise<void>;
 };

@@ -44,12 +44,24 @@ async function makePart(home: Home, about: About, number: number, workName: stri
   const keys = await vaultKeys(machine, about.account);
   const work = await getSealed<Work>(machine, keys, about, workName);
   const { account, runId } = about;
-  const writer = openWriter({ account, keys, blobs: machine.blobs, records: machine.records, random: machine.random });
   const session = await openSource({ ...home, machine }, about);
+  const { blobs, records, random } = home.machine;
+  const { workers, packers, intake } = home.storing ?? {};
+  const shared = packers?.take(account, keys);
+  const writer = openWriter({
+    account,
+    keys,
+    blobs,
+    records,
+    random,
+    ...(workers && { workers }),
+    ...(shared && { packer: shared.packer }),
+  });
   try {
-    const fetched = await fetchEntries(session, writer, work.entries);
+    const fetched = await fetchEntries(session, writer, work.entries, intake);
     await home.reached?.('store:fetched');
-    const { packs } = await writer.finish();
+    const { packs, bytesStored, requests } = await writer.finish();
+    meter.count(requests);
     await home.reached?.('store:packed');
     const at = new Date(machine.now()).toISOString();
     const failed = [...work.failed, ...fetched.failed];
@@ -61,7 +73,7 @@ async function makePart(home: Home, about: About, number: number, workName: stri
       filesFailed: failed.length,
       filesSkipped: skipped.length,
       bytesRead: files.reduce((sum, { file }) => sum + (file?.size ?? 0), 0),
-      bytesStored: meter.bytesStored(),
+      bytesStored,
     };
     const entries = fetched.stored.map(({ entry, file }) => ({
       ...entry,
@@ -74,6 +86,8 @@ async function makePart(home: Home, about: About, number: number, workName: stri
     const part = encodePart(keys, account, runId, number, { entries, deleted, failed, skipped, counts });
     return await putPart(machine, about, number, part, { packs, counts, cost: meter.cost() });
   } finally {
+    writer.close();
+    shared?.release();
     await session.close();
   }
 }

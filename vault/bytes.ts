@@ -101,3 +101,11 @@ export class ByteReader {
     return this.raw(this.#buffer.length - this.#at);
   }
 }
+
+/**
+ * Gives memory back at once that nobody refers to any more. The garbage collector comes too late for buffers: V8 lets 64 MiB of them gather in each
+ * thread, and then collects everything. Small ones may lie in memory that Node shares out, and stay.
+ */
+export function free({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
+}

@@ -23,47 +23,12 @@ export function gearTable(gearKey: Uint8Array): GearTable {
   return Int32Array.from({ length: 256 }, (_, i) => view.getInt32(4 * i, true));
 }
 
-/** Takes the slices of one stream in turn. The chunks it gives may be views of them, so nobody may write to a slice any more. */
-export type Cutter = { push(slice: Uint8Array): Uint8Array[]; end(): Uint8Array[] };
-
 /**
- * The same bytes give the same chunks however the input is sliced. All but the last chunk have `minChunk` to `maxChunk` bytes; input
- * shorter than that is one chunk, empty input none.
+ * Takes the slices of one stream in turn, and each again from where a chunk ended; answers where in the slice the open chunk ends, or −1 when it goes on.
+ * The same bytes give the same chunks however they are sliced. All but the last chunk have `minChunk` to `maxChunk` bytes; input shorter than
+ * that is one chunk, empty input none.
  */
-export function cutter(gear: GearTable): Cutter {
-  const scan = scanner(gear);
-  let parts: Uint8Array[] = [];
-  return {
-    push(slice) {
-      const chunks: Uint8Array[] = [];
-      let from = 0;
-      while (from < slice.length) {
-        const to = scan(slice, from);
-        if (to < 0) break;
-        parts.push(slice.subarray(from, to));
-        chunks.push(joined(parts));
-        parts = [];
-        from = to;
-      }
-      if (from < slice.length) parts.push(from === 0 ? slice : slice.subarray(from));
-      return chunks;
-    },
-    end() {
-      const last = parts.length > 0 ? [joined(parts)] : [];
-      parts = [];
-      return last;
-    },
-  };
-}
-
-/** The parts as one; a copy only where there are several. */
-export function joined(parts: Uint8Array[]): Uint8Array {
-  const [first] = parts;
-  return parts.length === 1 && first ? first : Buffer.concat(parts);
-}
-
-/** Takes slices of one stream in turn; answers where in the slice the open chunk ends, or −1 when it goes on. */
-function scanner(gear: GearTable): (slice: Uint8Array, from: number) => number {
+export function borders(gear: GearTable): (slice: Uint8Array, from: number) => number {
   let roll: Roll | undefined;
   const rolling = { hash: 0 };
   let length = 0;

@@ -1,48 +1,57 @@
-/** One file's content into chunks with their ids, and the hash of all of it: the part of storing that needs nothing but the bytes. */
-import { createHash, hash } from 'node:crypto';
+/** Where one file's content is cut into chunks, their ids, and the hash of all of it: the part of storing that only looks at the bytes. */
+import { createHash, type Hash, hash } from 'node:crypto';
 import { chunkId } from './chunk-index.ts';
-import { cutter, type GearTable } from './chunker.ts';
+import { borders, type GearTable } from './chunker.ts';
 
 /** Plain data, so that it can be handed to a worker thread. */
 export type DigestKeys = { gear: GearTable; chunkId: Uint8Array };
 
-export type Piece = { id: string; bytes: Uint8Array };
+/** The next chunk of the stream: so many bytes after the chunk before. */
+export type Cut = { id: string; length: number };
 
-export type Digested = {
-  /** What was left of the content. */
-  pieces: Piece[];
-  /** Of the whole content: bytes, and lower-case hex. */
-  size: number;
-  sha256: string;
-};
+/** The last cuts, and what is known of the whole content: bytes, and its SHA-256 in lower-case hex. */
+export type Digested = { cuts: Cut[]; size: number; sha256: string };
 
-/** Takes one stream in slices. Chunks may be views of them. */
-export type Digest = { push(slice: Uint8Array): Piece[]; end(): Digested };
+/** Takes one stream in slices, and keeps none of them. */
+export type Digest = { push(slice: Uint8Array): Cut[]; end(): Digested };
 
 export function digester(keys: DigestKeys): Digest {
-  const cut = cutter(keys.gear);
+  const scan = borders(keys.gear);
+  let open: { digest: Hash; length: number } | undefined;
+  let whole: Hash | undefined;
   let size = 0;
-  let whole: ReturnType<typeof createHash> | undefined;
+
+  function take(part: Uint8Array): void {
+    open ??= { digest: createHash('sha256'), length: 0 };
+    open.digest.update(part);
+    open.length += part.length;
+    size += part.length;
+    whole?.update(part);
+  }
+
+  function close({ digest, length }: { digest: Hash; length: number }): Cut {
+    open = undefined;
+    return { id: chunkId(keys, digest.digest()), length };
+  }
+
   return {
     push(slice) {
-      return cut.push(slice).map((bytes) => {
-        whole ??= createHash('sha256');
-        whole.update(bytes);
-        size += bytes.length;
-        return { id: chunkId(keys, hash('sha256', bytes, 'buffer')), bytes };
-      });
+      const cuts: Cut[] = [];
+      for (let from = 0; from < slice.length; ) {
+        const to = scan(slice, from);
+        take(slice.subarray(from, to < 0 ? slice.length : to));
+        if (to < 0 || !open) break;
+        // Up to here the hash of the first chunk is that of the whole.
+        whole ??= open.digest.copy();
+        cuts.push(close(open));
+        from = to;
+      }
+      return cuts;
     },
     end() {
-      const [last] = cut.end();
-      if (!last) return { pieces: [], size, sha256: whole ? whole.digest('hex') : hash('sha256', '') };
-      const sha256 = hash('sha256', last, 'buffer');
-      size += last.length;
-      // A file of one chunk is hashed once for both.
-      return {
-        pieces: [{ id: chunkId(keys, sha256), bytes: last }],
-        size,
-        sha256: whole ? whole.update(last).digest('hex') : sha256.toString('hex'),
-      };
+      if (!open) return { cuts: [], size, sha256: whole?.digest('hex') ?? hash('sha256', '') };
+      whole ??= open.digest.copy();
+      return { cuts: [close(open)], size, sha256: whole.digest('hex') };
     },
   };
 }

@@ -5,7 +5,7 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { base32 } from '../domain/ids.ts';
 import { fromBase32 } from './base32.ts';
-import { ByteReader, ByteWriter } from './bytes.ts';
+import { ByteReader, ByteWriter, free } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
 import { gcmOpen, gcmSeal, tagLength } from './gcm.ts';
 import { deriveKey, epochKey, type VaultKeys } from './keys.ts';
@@ -51,11 +51,24 @@ export function lockPack(keys: VaultKeys, account: string, pack: string, epoch =
 /** The chunks of one group, compressed together unless that gains nothing, encrypted for this slot of this pack alone. */
 export function sealSlot(lock: PackLock, slot: number, chunks: Uint8Array[]): Uint8Array {
   const [only] = chunks;
-  const raw = chunks.length === 1 && only ? only : Buffer.concat(chunks);
-  const squeezed = looksCompressible(raw) ? compress(raw, level) : raw;
-  const useful = squeezed.length < raw.length * 0.98;
+  const { header, body, tag } = sealSlotParts(lock, slot, chunks.length === 1 && only ? only : Buffer.concat(chunks));
+  const sealed = Buffer.concat([header, body, tag]);
+  free(body);
+  return sealed;
+}
+
+/** What `sealSlot` makes of that content, in the pieces it consists of; the body is never longer than the content. */
+export function sealSlotParts(
+  lock: PackLock,
+  slot: number,
+  content: Uint8Array,
+): { header: Uint8Array; body: Uint8Array; tag: Uint8Array } {
+  const squeezed = looksCompressible(content) ? compress(content, level) : content;
+  const useful = squeezed.length < content.length * 0.98;
   const header = slotHeader(useful ? codecZstd : codecRaw, lock.epoch);
-  return Buffer.concat([header, ...gcmSeal(lock.key, nonce(slot), aad(lock, slot, header), useful ? squeezed : raw)]);
+  const [body, tag] = gcmSeal(lock.key, nonce(slot), aad(lock, slot, header), useful ? squeezed : content);
+  if (squeezed !== content) free(squeezed);
+  return { header, body, tag };
 }
 
 /** What the slot holds: its chunks one after another. VaultDamage for bytes that are not exactly that slot of that pack. */

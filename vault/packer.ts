@@ -7,7 +7,7 @@ import type { Blobs, Records } from '../domain/ports.ts';
 import { findChunks, indexChunks } from './chunk-index.ts';
 import type { VaultKeys } from './keys.ts';
 import { type ChunkRef, lockPack, type PackLock, packBlobKey, sealFooter } from './pack.ts';
-import { inThread, type Workers } from './workers.ts';
+import { type Content, inThread, plain, type Sealed, type Workers } from './workers.ts';
 
 export type PackerOptions = {
   account: string;
@@ -54,7 +54,7 @@ export type Pack = {
 
 export type Packer = {
   /** Finds the chunk or takes it in; resolves when it may be forgotten by the caller, long before it is durable. */
-  place(id: string, chunk: Uint8Array): Promise<Placement>;
+  place(id: string, chunk: Content): Promise<Placement>;
   /**
    * A writer is there that will place chunks. It calls what it gets when it has placed all: what is open is closed as soon as no other writer is left that
    * could add to it, or after a while.
@@ -71,11 +71,29 @@ export const loneChunk = 512 * 1024;
 const maxChunksInPack = 16_384;
 const maxUploads = 2;
 const usualLinger = 1000;
+/**
+ * Memory for a pack: its size, the slot that made it full, its footer. At least this, for a block that glibc gives back at once and that does not
+ * raise its threshold for doing so: after smaller ones it would keep tens of megabytes a thread (mallopt(3), M_MMAP_THRESHOLD).
+ */
+const packSlack = 6 * 1024 * 1024;
+const leastPackMemory = 33 * 1024 * 1024;
+const nothing = new Uint8Array();
 /** Bytes of content given to `seal` that have not come back yet. */
 const maxSealing = 16 * 1024 * 1024;
 
-type OpenPack = Pack & { lock: PackLock; slots: Slot[]; sealing: Promise<Uint8Array>[]; estimate: number; chunks: number; close(): void };
-type OpenGroup = { slot: Slot; chunks: Uint8Array[] };
+type OpenPack = Pack & {
+  lock: PackLock;
+  slots: Slot[];
+  /** What is laid out so far: the first `size` bytes. */
+  bytes: Uint8Array;
+  size: number;
+  /** Settles once all slots so far are laid out. */
+  laid: Promise<void>;
+  estimate: number;
+  chunks: number;
+  close(): void;
+};
+type OpenGroup = { slot: Slot; chunks: Content[] };
 
 export function openPacker(options: PackerOptions): Packer {
   const { account, keys, blobs, records, packSize = 24 * 1024 * 1024, workers = inThread, linger = usualLinger } = options;
@@ -87,12 +105,14 @@ export function openPacker(options: PackerOptions): Packer {
   let sealingBytes = 0;
   let group: OpenGroup | undefined;
   let pack: OpenPack | undefined;
+  const spare: Uint8Array[] = [];
   let writers = 0;
   let lingering: NodeJS.Timeout | undefined;
 
-  async function place(id: string, chunk: Uint8Array): Promise<Placement> {
+  async function place(id: string, chunk: Content): Promise<Placement> {
     const earlier = pending.get(id);
     if (earlier) {
+      chunk.drop();
       const placement = await earlier;
       return 'known' in placement ? placement : { ...placement, fresh: false };
     }
@@ -103,25 +123,34 @@ export function openPacker(options: PackerOptions): Packer {
     return placing;
   }
 
-  async function decide(id: string, chunk: Uint8Array): Promise<Placement> {
-    const known = await lookUp(id);
-    if (known) return { known };
-    while (uploads.size >= maxUploads) await Promise.race(uploads);
-    while (sealingBytes >= maxSealing) await Promise.race(sealings);
+  async function decide(id: string, chunk: Content): Promise<Placement> {
+    try {
+      const known = await lookUp(id);
+      if (known) {
+        chunk.drop();
+        return { known };
+      }
+      while (uploads.size >= maxUploads) await Promise.race(uploads);
+      while (sealingBytes >= maxSealing) await Promise.race(sealings);
+    } catch (error) {
+      chunk.drop();
+      throw error;
+    }
     return chunk.length >= loneChunk ? alone(id, chunk) : grouped(id, chunk);
   }
 
-  function alone(id: string, chunk: Uint8Array): Placement {
+  function alone(id: string, chunk: Content): Placement {
     const slot = newSlot();
     const placement = join(slot, id, chunk);
     toPack(slot, [chunk]);
     return placement;
   }
 
-  function grouped(id: string, chunk: Uint8Array): Placement {
+  function grouped(id: string, chunk: Content): Placement {
     group ??= { slot: newSlot(), chunks: [] };
     const placement = join(group.slot, id, chunk);
-    group.chunks.push(chunk);
+    // It may stay here for a while, and should not keep more memory than its own.
+    group.chunks.push(plain(chunk.own()));
     if (group.slot.raw >= groupSize) closeGroup();
     return placement;
   }
@@ -133,7 +162,7 @@ export function openPacker(options: PackerOptions): Packer {
     toPack(slot, chunks);
   }
 
-  function toPack(slot: Slot, chunks: Uint8Array[]): void {
+  function toPack(slot: Slot, chunks: Content[]): void {
     pack ??= newPack();
     const into = pack;
     slot.pack = into;
@@ -143,12 +172,12 @@ export function openPacker(options: PackerOptions): Packer {
     into.raw += slot.raw;
     into.chunks += slot.chunks.length;
     into.estimate += slot.raw;
-    const sealing = workers.seal(into.lock, slot.number, chunks);
-    into.sealing.push(sealing);
+    const laid = layOut(into, slot, workers.seal(into.lock, slot.number, chunks));
+    into.laid = laid;
     sealingBytes += slot.raw;
-    const settled = sealing
-      .then((bytes) => {
-        into.estimate += bytes.length - slot.raw;
+    const settled = laid
+      .then(() => {
+        into.estimate += slot.stored - slot.raw;
         if (pack === into && full(into)) closePack();
       })
       // The pack's own promise tells of a failure.
@@ -158,6 +187,32 @@ export function openPacker(options: PackerOptions): Packer {
         sealings.delete(settled);
       });
     sealings.add(settled);
+  }
+
+  /** Puts the sealed slot behind the one before it. */
+  async function layOut(into: OpenPack, slot: Slot, sealing: Promise<Sealed>): Promise<void> {
+    const before = into.laid;
+    const sealed = await sealing;
+    try {
+      await before;
+      reserve(into, sealed.length);
+      slot.offset = into.size;
+      slot.stored = sealed.length;
+      sealed.copyTo(into.bytes, into.size);
+      into.size += sealed.length;
+    } finally {
+      sealed.drop();
+    }
+  }
+
+  /** A pack's bytes are as many as those of another one, so the memory is used again. */
+  function reserve(into: OpenPack, more: number): void {
+    if (into.size + more <= into.bytes.length) return;
+    const larger = into.size === 0 ? spare.pop() : undefined;
+    const bytes =
+      larger && larger.length >= more ? larger : Buffer.allocUnsafeSlow(Math.max(2 * into.size, packSize + packSlack, leastPackMemory));
+    bytes.set(into.bytes.subarray(0, into.size));
+    into.bytes = bytes;
   }
 
   function full(candidate: OpenPack): boolean {
@@ -175,7 +230,9 @@ export function openPacker(options: PackerOptions): Packer {
       counted: false,
       lock: lockPack(keys, account, id),
       slots: [],
-      sealing: [],
+      bytes: nothing,
+      size: 0,
+      laid: Promise.resolve(),
       estimate: 0,
       chunks: 0,
       durable: promise.then(() => store(opened)),
@@ -200,15 +257,19 @@ export function openPacker(options: PackerOptions): Packer {
 
   async function store(closed: OpenPack): Promise<void> {
     try {
-      const sealed = await Promise.all(closed.sealing);
-      closed.sealing = [];
-      const refs = layOut(closed, sealed);
+      await closed.laid;
       const footer = sealFooter(closed.lock, closed.slots);
-      const bytes = Buffer.concat([...sealed, footer]);
+      reserve(closed, footer.length);
+      closed.bytes.set(footer, closed.size);
+      closed.size += footer.length;
+      const bytes = closed.bytes.subarray(0, closed.size);
       // The id is ours alone, so a blob of that name is this one, from an attempt whose answer was lost.
       await blobs.put(packBlobKey(account, closed.id), bytes, { ifAbsent: true });
-      await indexChunks(records, account, refs);
-      closed.stored = bytes.length;
+      // After a failure someone may still be sending them.
+      if (spare.length < maxUploads) spare.push(closed.bytes);
+      closed.bytes = nothing;
+      await indexChunks(records, account, refsOf(closed));
+      closed.stored = closed.size;
       closed.state = 'durable';
     } catch (error) {
       closed.state = 'failed';
@@ -251,21 +312,16 @@ function newSlot(): Slot {
   return { chunks: [], raw: 0, number: 0, stored: 0, offset: 0, packed: promise, joinPack: resolve };
 }
 
-function join(slot: Slot, id: string, chunk: Uint8Array): Placement {
+function join(slot: Slot, id: string, chunk: Content): Placement {
   const placement = { slot, offset: slot.raw, length: chunk.length, fresh: true };
   slot.chunks.push({ id, length: chunk.length });
   slot.raw += chunk.length;
   return placement;
 }
 
-/** Gives every slot its place in the blob; the chunks' locations. */
-function layOut(pack: OpenPack, sealed: Uint8Array[]): Map<string, ChunkRef> {
+function refsOf(pack: OpenPack): Map<string, ChunkRef> {
   const refs = new Map<string, ChunkRef>();
-  let at = 0;
-  for (const [i, slot] of pack.slots.entries()) {
-    slot.offset = at;
-    slot.stored = sealed[i]?.length ?? 0;
-    at += slot.stored;
+  for (const slot of pack.slots) {
     let offset = 0;
     for (const { id, length } of slot.chunks) {
       refs.set(id, { pack: pack.id, slot: slot.number, slotOffset: slot.offset, slotLength: slot.stored, offset, length });

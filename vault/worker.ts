@@ -1,47 +1,52 @@
-/** A worker thread of the vault: takes jobs (workers.ts) one after another and hands the bytes back. */
-import { parentPort } from 'node:worker_threads';
-import { type Digest, type DigestKeys, digester, type Piece } from './digest.ts';
-import { sealSlot } from './pack.ts';
-import { type Answer, type Asked, alone, type Job } from './workers.ts';
+/** A worker thread of the vault: takes jobs (worker-pool.ts) one after another. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Span } from './arena.ts';
+import { free } from './bytes.ts';
+import { maxChunk } from './chunker.ts';
+import { type Digest, type DigestKeys, digester } from './digest.ts';
+import { sealSlot, sealSlotParts } from './pack.ts';
+import type { Answer, Asked, Job, SealedInPlace } from './worker-pool.ts';
 
+const memory = new Uint8Array(workerData as SharedArrayBuffer);
 const streams = new Map<number, Digest>();
 /** Chunker and hash keep something for the keys they are given, so that all streams of an account must come with the very same. */
 const known = new Map<string, DigestKeys>();
+let scratch: Uint8Array | undefined;
 
 parentPort?.on('message', ({ number, job }: Asked) => {
   try {
-    const { result, give } = perform(job);
+    const { result, give = [] } = perform(job);
     if (job.kind !== 'abort') answer({ number, result }, give);
   } catch (error) {
-    answer({ number, error: error instanceof Error ? error.message : 'a worker failed' }, []);
+    answer({ number, error: error instanceof Error ? error.message : 'a worker failed' });
   }
 });
 
-function answer(message: Answer, give: Uint8Array[]): void {
-  parentPort?.postMessage(
-    message,
-    give.map(({ buffer }) => buffer as ArrayBuffer),
-  );
+function answer(message: Answer, give: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, give);
 }
 
-function perform(job: Job): { result: unknown; give: Uint8Array[] } {
+function perform(job: Job): { result: unknown; give?: ArrayBuffer[] } {
   switch (job.kind) {
-    case 'push': {
-      const pieces = streamOf(job).push(job.slice).map(owned);
-      return { result: pieces, give: pieces.map(({ bytes }) => bytes) };
-    }
+    case 'push':
+      return { result: streamOf(job).push(viewOf(job.span)) };
     case 'end': {
-      const ended = streamOf(job).end();
+      const result = streamOf(job).end();
       streams.delete(job.stream);
-      const pieces = ended.pieces.map(owned);
-      return { result: { ...ended, pieces }, give: pieces.map(({ bytes }) => bytes) };
+      return { result };
     }
     case 'abort':
       streams.delete(job.stream);
-      return { result: undefined, give: [] };
+      return { result: undefined };
     case 'seal': {
-      const sealed = alone(sealSlot(job.lock, job.slot, [job.content]));
-      return { result: sealed, give: [sealed] };
+      const { header, body, tag } = sealSlotParts(job.lock, job.slot, gathered(job.spans));
+      scatter(body, job.spans);
+      free(body);
+      return { result: { header, length: body.length, tag } satisfies SealedInPlace };
+    }
+    case 'seal-bytes': {
+      const sealed = new Uint8Array(sealSlot(job.lock, job.slot, [job.content]));
+      return { result: sealed, give: [sealed.buffer] };
     }
   }
 }
@@ -61,6 +66,27 @@ function same(keys: DigestKeys): DigestKeys {
   return first;
 }
 
-function owned({ id, bytes }: Piece): Piece {
-  return { id, bytes: alone(bytes) };
+function viewOf({ at, length }: Span): Uint8Array {
+  return memory.subarray(at, at + length);
+}
+
+/** The spans side by side; good until the next call. */
+function gathered(spans: Span[]): Uint8Array {
+  const [only] = spans;
+  if (only && spans.length === 1) return viewOf(only);
+  scratch ??= Buffer.allocUnsafeSlow(maxChunk);
+  let end = 0;
+  for (const span of spans) {
+    scratch.set(viewOf(span), end);
+    end += span.length;
+  }
+  return scratch.subarray(0, end);
+}
+
+function scatter(bytes: Uint8Array, spans: Span[]): void {
+  let from = 0;
+  for (const { at, length } of spans) {
+    memory.set(bytes.subarray(from, from + length), at);
+    from += length;
+  }
 }

@@ -1,9 +1,9 @@
 /** Files in, chunk references out: what one batch stores, into packs that it may share with others. */
-import { gearTable, joined } from './chunker.ts';
-import { type Digested, type DigestKeys, digester, type Piece } from './digest.ts';
+import { gearTable } from './chunker.ts';
+import type { DigestKeys } from './digest.ts';
 import type { ChunkRef } from './pack.ts';
 import { openPacker, type Packer, type PackerOptions, type Placement, type Slot } from './packer.ts';
-import { inThread, type Workers } from './workers.ts';
+import { inThread, type Piece, type Stream } from './workers.ts';
 
 export type StoredFile = {
   /** Bytes that came from the source. */
@@ -28,7 +28,7 @@ export type WriterTotals = {
 export type VaultWriter = {
   /**
    * Takes in a file's content. May run several times at once. When the content fails midway it throws that error and nothing is
-   * damaged: chunks that were complete are kept and will be found by a retry. The slices are given away: they may be gone from the source's hands.
+   * damaged: chunks that were complete are kept and will be found by a retry.
    */
   store(content: AsyncIterable<Uint8Array>): Promise<StoredFile>;
   /**
@@ -42,9 +42,7 @@ export type VaultWriter = {
 
 /** Chunks of one file that may be on their way at once, while earlier ones are looked up. */
 const window = 4;
-/** Content goes to be chunked in blocks of at least this, so that a message costs little beside the work. */
-const block = 1024 * 1024;
-/** Files up to this are done where they are: a message would cost more. */
+/** Files up to this are done where they are: a message to a worker would cost more. */
 const smallFile = 64 * 1024;
 
 /** With `packer`, the packs are shared with the other writers of that packer; otherwise the writer has its own. */
@@ -60,59 +58,55 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
   async function store(content: AsyncIterable<Uint8Array>): Promise<StoredFile> {
     const placements: Placement[] = [];
     let placing: Promise<Placement>[] = [];
-    let digest: ReturnType<Workers['digest']> | undefined;
-    let chunking: Promise<Piece[]> | undefined;
+    let stream: Stream | undefined;
 
     async function place(pieces: Piece[]): Promise<void> {
-      for (const { id, bytes } of pieces) {
-        const one = packer.place(id, bytes).then(counted);
+      for (const { id, content } of pieces) {
+        const one = packer.place(id, content).then(counted);
         // All are awaited below; one may fail before its turn.
         one.catch(() => {});
         placing.push(one);
-        if (placing.length < window) continue;
+      }
+      while (placing.length >= window) {
         const [oldest, ...rest] = placing;
         placing = rest;
         if (oldest) placements.push(await oldest);
       }
     }
 
-    async function placeChunked(): Promise<void> {
-      const pieces = await chunking;
-      chunking = undefined;
-      if (pieces) await place(pieces);
-    }
-
+    /** The first slices, until it shows whether the file is a small one. */
+    let head: Uint8Array[] = [];
+    let size = 0;
     try {
-      let end: Digested | undefined;
-      for await (const slice of blocks(content)) {
-        // This block was read while the one before was chunked.
-        await placeChunked();
-        if (!digest && slice.last && slice.bytes.length <= smallFile) {
-          end = digestOf(digestKeys, slice.bytes);
-          break;
-        }
-        digest ??= workers.digest(digestKeys);
-        chunking = digest.push(slice.bytes);
-        // Whoever awaits it hears of its failure, and until then nobody has to.
-        chunking.catch(() => {});
+      for await (const slice of content) {
+        size += slice.length;
+        head.push(slice);
+        if (size <= smallFile) continue;
+        stream ??= workers.digest(digestKeys);
+        for (const each of head) await place(await stream.push(each));
+        head = [];
       }
-      await placeChunked();
-      end ??= digest ? await digest.end() : digestOf(digestKeys, new Uint8Array());
+      stream ??= await small(head);
+      const end = await stream.end();
       await place(end.pieces);
       placements.push(...(await Promise.all(placing)));
-      const { size, sha256 } = end;
       return {
-        size,
-        sha256,
+        size: end.size,
+        sha256: end.sha256,
         get chunks() {
           return placements.map(locate);
         },
       };
     } finally {
-      await placeChunked().catch(() => {});
-      digest?.abort();
+      stream?.abort();
       await Promise.allSettled(placing);
     }
+  }
+
+  async function small(slices: Uint8Array[]): Promise<Stream> {
+    const stream = inThread.digest(digestKeys);
+    for (const slice of slices) await stream.push(slice);
+    return stream;
   }
 
   function counted(placement: Placement): Placement {
@@ -146,34 +140,6 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
   }
 
   return { store, finish, close: leave };
-}
-
-/** The content in blocks of `block` bytes or a little more; when it fails, first what came before. */
-async function* blocks(content: AsyncIterable<Uint8Array>): AsyncGenerator<{ bytes: Uint8Array; last: boolean }> {
-  let held: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const slice of content) {
-      if (length >= block) {
-        yield { bytes: joined(held), last: false };
-        held = [];
-        length = 0;
-      }
-      held.push(slice);
-      length += slice.length;
-    }
-  } catch (error) {
-    if (length > 0) yield { bytes: joined(held), last: false };
-    throw error;
-  }
-  if (length > 0) yield { bytes: joined(held), last: true };
-}
-
-function digestOf(keys: DigestKeys, content: Uint8Array): Digested {
-  const digest = digester(keys);
-  const pieces = digest.push(content);
-  const end = digest.end();
-  return { ...end, pieces: [...pieces, ...end.pieces] };
 }
 
 function locate(placement: Placement): ChunkRef {

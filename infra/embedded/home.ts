@@ -1,5 +1,6 @@
 /** The whole product in one process: API, projections, bus, workers, over one data folder. */
 import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { announcements } from '../../activity/announce.ts';
 import { buildApp } from '../../api/app.ts';
 import type { ConnectorContext } from '../../connectors/connector.ts';
@@ -7,6 +8,7 @@ import { parseStream } from '../../domain/event.ts';
 import type { Log, Machine } from '../../domain/ports.ts';
 import pkg from '../../package.json' with { type: 'json' };
 import { routes } from '../../processors/index.ts';
+import { openIntake } from '../../processors/intake.ts';
 import { free } from '../../processors/meter.ts';
 import type { Home, Limits } from '../../processors/run.ts';
 import { handleMessage } from '../../processors/runner.ts';
@@ -14,6 +16,8 @@ import { sweep } from '../../processors/sweep.ts';
 import { openRuns } from '../../processors/watch.ts';
 import { projections } from '../../projections/index.ts';
 import { handleWakeups } from '../../projections/runner.ts';
+import { sharedPackers } from '../../vault/shared-packers.ts';
+import { openWorkerPool } from '../../vault/worker-pool.ts';
 import { openLive } from './live.ts';
 import { type Embedded, openEmbedded } from './machine.ts';
 import type { Settings } from './settings.ts';
@@ -24,6 +28,10 @@ import { type Handle, startWorkers } from './workers.ts';
 export type RunningHome = { url: string; version: string; runsOpen: number; embedded: Embedded; close(): Promise<void> };
 
 const sweepMilliseconds = 60_000;
+/** More would wait for the one thread that reads and writes. */
+const mostVaultWorkers = 8;
+/** Some read while others wait until what they read is durable. */
+const dataLoops = 4;
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
 /** For tests: unreliable delivery, a word at every step boundary, little steps, and a machine that is watched. */
@@ -40,7 +48,17 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
   const embedded = await openEmbedded({ data: settings.data, log, routes, ...(trouble ? { trouble } : {}) });
   const machine = watch(embedded.machine);
   const connectorContext = contextFor(embedded, settings);
-  const home: Home = { machine, connectors: connectorContext, prices: free, ...(reached && { reached }), ...(limits && { limits }) };
+  const { blobs, records, random } = machine;
+  const workers = openWorkerPool(Math.min(availableParallelism(), mostVaultWorkers));
+  const storing = { workers, packers: sharedPackers({ blobs, records, random, workers }), intake: openIntake() };
+  const home: Home = {
+    machine,
+    connectors: connectorContext,
+    prices: free,
+    storing,
+    ...(reached && { reached }),
+    ...(limits && { limits }),
+  };
   try {
     const trustedHosts = [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames];
     const app = await buildApp({
@@ -68,7 +86,7 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
       await handleMessage(home, body, delivery);
       await reached?.('work:done');
     };
-    const stopWorkers = [startWorkers(machine.queue, 'job', 2, work, log), startWorkers(machine.queue, 'data', 2, work, log)];
+    const stopWorkers = [startWorkers(machine.queue, 'job', 2, work, log), startWorkers(machine.queue, 'data', dataLoops, work, log)];
     const sweeping = setInterval(() => sweep(home).catch((error) => log.error('sweep failed', {}, error)), sweepMilliseconds);
 
     const runsOpen = (await machine.records.query(openRuns, { limit: 1000 })).items.length;
@@ -85,6 +103,7 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
         await app.close();
         embedded.stopReceiving();
         await Promise.all(stopWorkers.map((stop) => stop()));
+        await workers.close();
         await embedded.close();
       },
     };

@@ -38,7 +38,7 @@ export function memoryBlobs(): MemoryBlobs {
 }
 
 async function collect(body: Uint8Array | AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  if (body instanceof Uint8Array) return body.slice();
+  if (body instanceof Uint8Array) return new Uint8Array(body);
   const parts: Uint8Array[] = [];
   for await (const part of body) parts.push(part);
   return new Uint8Array(Buffer.concat(parts));

@@ -1,7 +1,7 @@
 /** An account's vault in memory, and content that looks random but is the same each time. */
 import { createCipheriv, createHash } from 'node:crypto';
 import { compareKeys } from '../../domain/entry.ts';
-import { cutter, type GearTable } from '../../vault/chunker.ts';
+import { borders, type GearTable } from '../../vault/chunker.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import type { Change } from '../../vault/manifest.ts';
@@ -66,8 +66,18 @@ export function flipped(bytes: Uint8Array, at: number): Uint8Array {
   return copy;
 }
 
+/** The stream in its chunks. */
 export async function* chunk(input: AsyncIterable<Uint8Array>, gear: GearTable): AsyncGenerator<Uint8Array> {
-  const cut = cutter(gear);
-  for await (const slice of input) yield* cut.push(slice);
-  yield* cut.end();
+  const border = borders(gear);
+  let parts: Uint8Array[] = [];
+  for await (const slice of input) {
+    let from = 0;
+    for (let to = border(slice, 0); to >= 0; to = from < slice.length ? border(slice, from) : -1) {
+      yield Buffer.concat([...parts, slice.subarray(from, to)]);
+      parts = [];
+      from = to;
+    }
+    if (from < slice.length) parts.push(slice.subarray(from));
+  }
+  if (parts.length > 0) yield Buffer.concat(parts);
 }

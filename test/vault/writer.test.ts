@@ -6,7 +6,7 @@ import { VaultDamage } from '../../vault/damage.ts';
 import { packBlobKey } from '../../vault/pack.ts';
 import { openPacker } from '../../vault/packer.ts';
 import { readFile } from '../../vault/read-file.ts';
-import { inThread } from '../../vault/workers.ts';
+import { inThread, plain } from '../../vault/workers.ts';
 import { openWriter } from '../../vault/writer.ts';
 import { gather, keys, memoryVault, noise, sliced } from './vault-fixture.ts';
 
@@ -133,7 +133,7 @@ describe('writer', () => {
     const packer = openPacker(vault);
     const placing: Promise<unknown>[] = [];
     // Groups of 1 MiB: 20,000 × 60 bytes are one, so the second pack begins with the second group.
-    for (let n = 0; n < 40_000; n++) placing.push(packer.place(chunkId(keys, noise(32, n)), new Uint8Array(60)));
+    for (let n = 0; n < 40_000; n++) placing.push(packer.place(chunkId(keys, noise(32, n)), plain(new Uint8Array(60))));
     await Promise.all(placing);
     await packer.flush();
     expect(vault.blobs.puts.length).toBeGreaterThan(1);
