@@ -7,7 +7,7 @@ import { displayPath } from '../domain/entry.ts';
 import { isSealed, parseStream } from '../domain/event.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
 import { VaultDamage } from '../vault/damage.ts';
-import { exportKey, noteExport } from '../vault/exports.ts';
+import { deleteExports, exportKey, exportSize, noteExport, putExport } from '../vault/exports.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
 import { openManifest, type ReaderContext } from '../vault/reader.ts';
 import { isFolderToo, selectEntries } from '../vault/selection.ts';
@@ -63,11 +63,11 @@ async function makeZip(home: Home, account: string, { request }: Preparing, deli
   const proceed = () => {
     if (machine.now() >= delivery.deadline) throw new Stopped();
   };
-  if ((await machine.blobs.size(blob)) === undefined) {
-    await machine.blobs.put(blob, zipOf(context, named(context, manifest, paths), proceed), { ifAbsent: true });
+  if ((await exportSize(machine.blobs, blob)) === undefined) {
+    await putExport(machine.blobs, blob, zipOf(context, named(context, manifest, paths), proceed));
   }
-  if (machine.now() < Date.parse(until)) return machine.blobs.size(blob);
-  await machine.blobs.delete([blob]);
+  if (machine.now() < Date.parse(until)) return exportSize(machine.blobs, blob);
+  await deleteExports(machine.blobs, [blob]);
   return undefined;
 }
 

@@ -6,7 +6,7 @@ import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { ByteRange, Machine } from '../../domain/ports.ts';
 import { readerContext } from '../../projections/files.ts';
-import { exportKey, noteExport } from '../../vault/exports.ts';
+import { exportKey, exportSize, noteExport, readExport } from '../../vault/exports.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { findEntry, openManifest, type ReaderContext } from '../../vault/reader.ts';
 import { attachment, type Download, openDownload, rangeOf } from '../downloads.ts';
@@ -82,23 +82,11 @@ async function fileContent(
 }
 
 async function blobContent(machine: Machine, blob: string, name: string): Promise<Content> {
-  const size = await machine.blobs.size(blob);
+  const size = await exportSize(machine.blobs, blob);
   if (size === undefined) throw new Problem('gone', 'It is no longer kept. POST /data/download makes another.');
-  const read = (range: ByteRange = { offset: 0, length: size }) => blobPieces(machine, blob, range);
+  const read = (range: ByteRange = { offset: 0, length: size }) => readExport(machine.blobs, blob, range);
   const tag = blob.slice(blob.lastIndexOf('/') + 1);
   return { name, type: mime.getType(name) ?? 'application/octet-stream', size, tag, read, blob: async () => blob };
-}
-
-const pieceBytes = 4 * 1024 * 1024;
-
-async function* blobPieces(machine: Machine, blob: string, { offset, length }: ByteRange): AsyncGenerator<Uint8Array> {
-  const end = offset + length;
-  for (let at = offset; at < end; at += pieceBytes) {
-    const piece = await machine.blobs.get(blob, { offset: at, length: Math.min(pieceBytes, end - at) });
-    // Cuts the answer short, so that nobody takes it for the whole.
-    if (!piece) throw new Error('an export went while it was being read');
-    yield piece;
-  }
 }
 
 const periodMs = 12 * 60 * 60_000;
