@@ -41,6 +41,7 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
   const sockets = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: maxFromClient, perMessageDeflate: false });
   /** Those at the door too: what is sent to them waits until they are in. */
   const connections = new Map<string, Promise<WebSocket | undefined>>();
+  const atTheDoor = new Set<Duplex>();
   const open = new Set<{ socket: WebSocket; answered: boolean; until: number }>();
   let stopping = false;
 
@@ -57,7 +58,9 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
     const id = `con_${randomBytes(16).toString('hex')}`;
     const { promise, resolve } = Promise.withResolvers<WebSocket | undefined>();
     connections.set(id, promise);
+    atTheDoor.add(stream);
     const left = () => {
+      atTheDoor.delete(stream);
       resolve(undefined);
       connections.delete(id);
       door.closed(id);
@@ -75,6 +78,7 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
       // It may have left before there was anything to forget.
       return left();
     }
+    atTheDoor.delete(stream);
     sockets.handleUpgrade(request, stream, head, (socket) => {
       const state = { socket, answered: true, until: performance.now() + door.longestMs };
       open.add(state);
@@ -126,6 +130,7 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
     async stop() {
       stopping = true;
       clearInterval(pinging);
+      for (const stream of atTheDoor) stream.destroy();
       await Promise.all(
         [...open].map(({ socket }) => {
           const gone = new Promise((resolve) => socket.once('close', resolve));
