@@ -28,9 +28,9 @@ export async function downloadTo(target: string, address: Address, progress: Pro
   const part = `${target}.${first.sha256?.slice(0, 12) ?? 'download'}.part`;
   // without a hash there is no telling whether it is the same
   if (first.sha256 === undefined) await rm(part, { force: true });
-  for (let again = false; ; again = true) {
+  for (;;) {
     const hash = createHash('sha256');
-    const before = again ? 0 : await hashPart(part, hash, first.size);
+    const before = await hashPart(part, hash, first.size);
     const file = await open(part, before === 0 ? 'w' : 'a', 0o600);
     let failed: Refusal | undefined;
     try {

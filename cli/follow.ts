@@ -15,7 +15,15 @@ const shortest = 200;
 
 /** The run each time it was looked at, the last time ended. Ends early, with nothing more, when `signal` says so. */
 export async function* follow(api: Api, runId: string, signal: AbortSignal): AsyncGenerator<Run> {
-  using news = listen(api, signal);
+  const news = listen(api, signal);
+  try {
+    yield* looks(api, runId, signal, news);
+  } finally {
+    news.stop();
+  }
+}
+
+async function* looks(api: Api, runId: string, signal: AbortSignal, news: News): AsyncGenerator<Run> {
   let heard: number | undefined;
   while (!signal.aborted) {
     const look = answered(api.GET('/runs/{id}', { params: { path: { id: runId } } }));
@@ -37,10 +45,11 @@ function isAway(error: unknown): boolean {
   return error instanceof Refusal && ['unreachable', 'unavailable'].includes(error.problem.code);
 }
 
-type News = Disposable & {
+export type News = {
   live(): boolean;
   /** Resolves when something was said since the last time, at the latest after `milliseconds`. */
   next(milliseconds: number): Promise<void>;
+  stop(): void;
 };
 
 /** What the live socket says. A home without one, or a socket that breaks, is no trouble: then nothing is ever said. */
@@ -72,7 +81,7 @@ export function listen(api: Api, signal: AbortSignal): News {
       enough.abort();
       said = Promise.withResolvers();
     },
-    [Symbol.dispose]: () => stop.abort(),
+    stop: () => stop.abort(),
   };
 }
 

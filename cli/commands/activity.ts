@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { type Api, all, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
-import { listen } from '../follow.ts';
+import { listen, type News } from '../follow.ts';
 import { type Column, jsonArray, line, note, noteMore, table, time, write } from '../output.ts';
 import { wholeNumber } from './runs.ts';
 import { moment } from './when.ts';
@@ -56,7 +56,15 @@ type Filter = { from?: string; type?: string; actor?: string };
 async function followActivity(api: Api, filter: Filter, asJson: boolean): Promise<void> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
-  using news = listen(api, stop.signal);
+  const news = listen(api, stop.signal);
+  try {
+    await showAsItComes(api, filter, asJson, news, stop.signal);
+  } finally {
+    news.stop();
+  }
+}
+
+async function showAsItComes(api: Api, filter: Filter, asJson: boolean, news: News, signal: AbortSignal): Promise<void> {
   const show = (item: Activity) => (asJson ? write(`${JSON.stringify(item)}\n`) : line(columns.map(({ of }) => of(item)).join('  ')));
   const list = (more: { from?: string; order: 'asc' | 'desc' }, limit?: number) =>
     itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, ...more } } }), limit);
@@ -67,9 +75,9 @@ async function followActivity(api: Api, filter: Filter, asJson: boolean): Promis
     await show(item);
     last = item;
   }
-  while (!stop.signal.aborted) {
+  while (!signal.aborted) {
     await news.next(news.live() ? lookEvery.live : lookEvery.polling);
-    if (stop.signal.aborted) return;
+    if (signal.aborted) return;
     for await (const item of list({ order: 'asc', ...(last && { from: shortlyBefore(last.at) }) })) {
       if (last && (item.seq < last.seq || (item.seq === last.seq && item.index <= last.index))) continue;
       await show(item);

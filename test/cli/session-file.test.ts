@@ -1,0 +1,69 @@
+import { mkdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { answered, openApi, signIn } from '../../cli/client.ts';
+import { listen } from '../../cli/follow.ts';
+import { currentUrl, forgetSession, keepSession, readSession, refreshSession, type Session, sessionPath } from '../../cli/session.ts';
+import { email, password, testHome } from '../support/cli.ts';
+import { testFolder } from '../support/embedded.ts';
+
+const url = 'http://127.0.0.1:4000';
+const stale: Session = { email: 'a@b.c', accessToken: 'old', refreshToken: 'r1', accessExpiresAt: 0 };
+const fresh: Session = { ...stale, accessToken: 'new', refreshToken: 'r2' };
+
+beforeEach(async () => {
+  vi.stubEnv('XDG_CONFIG_HOME', await testFolder());
+  return () => vi.unstubAllEnvs();
+});
+
+test('of several that refresh at the same time one does, and the others take what it got', async () => {
+  await keepSession(url, stale);
+  const exchange = vi.fn(async (_refreshToken: string) => fresh);
+  expect(await Promise.all([1, 2, 3].map(() => refreshSession(url, stale, exchange)))).toEqual([fresh, fresh, fresh]);
+  expect(exchange.mock.calls).toEqual([['r1']]);
+  expect(await readSession(url)).toEqual(fresh);
+});
+
+test('an exchange whose answer was lost is tried again; if that fails too the session is kept for the next time', async () => {
+  await keepSession(url, stale);
+  const lost = new Error('lost');
+  expect(await refreshSession(url, stale, vi.fn().mockRejectedValueOnce(lost).mockResolvedValue(fresh))).toEqual(fresh);
+  await expect(refreshSession(url, fresh, vi.fn().mockRejectedValue(lost))).rejects.toBe(lost);
+  expect(await readSession(url)).toEqual(fresh);
+  expect(await refreshSession(url, fresh, async () => undefined)).toBeUndefined();
+  expect(await readSession(url)).toBeUndefined();
+});
+
+test('a lock whose holder died is no obstacle', async () => {
+  await mkdir(dirname(sessionPath()), { recursive: true });
+  const lock = `${sessionPath()}.lock`;
+  await writeFile(lock, '');
+  const longAgo = new Date(Date.now() - 60_000);
+  await utimes(lock, longAgo, longAgo);
+  await keepSession(url, stale);
+  expect(await readSession(url)).toEqual(stale);
+  await expect(stat(lock)).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('each server has its session, and the last one signed in to is the current one', async () => {
+  await keepSession('http://one', stale);
+  await keepSession('http://two', fresh);
+  expect([await currentUrl(), await readSession('http://one'), await readSession('http://two')]).toEqual(['http://two', stale, fresh]);
+  await forgetSession('http://two');
+  expect([await currentUrl(), await readSession('http://two')]).toEqual(['http://one', undefined]);
+});
+
+test('the live socket tells that there is news', async () => {
+  const home = await testHome();
+  const body = JSON.stringify({ email, password, name: 'Ada' });
+  await fetch(`${home}/auth/register`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  await signIn(home, email, password);
+  const api = openApi(home);
+  const news = listen(api, new AbortController().signal);
+  onTestFinished(() => news.stop());
+  await expect.poll(news.live, { timeout: 20_000 }).toBe(true);
+  const told = news.next(3_600_000);
+  const credentials = { accessKeyId: 'a', secretAccessKey: 's' };
+  await answered(api.POST('/sources', { body: { type: 's3', name: 'Bucket', config: { bucket: 'my-bucket' }, credentials } }));
+  await told;
+});
