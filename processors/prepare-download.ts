@@ -22,9 +22,13 @@ type Preparing = Extract<DownloadState, { status: 'preparing' }>;
 
 /** There is no time left. */
 class Stopped extends Error {}
+class TooMany extends Error {}
+
+/** Things in one zip: what its directory takes of memory, about 1.2 KB each, has to fit beside everything else. */
+const mostThings = 500_000;
 
 /** `event`: the request as the bus told of it. Rejects when the message shall come again; `last`: it will not, so the download fails. */
-export async function prepareDownload(home: Home, event: JsonObject, delivery: Delivery, last: boolean): Promise<void> {
+export async function prepareDownload(home: Home, event: JsonObject, delivery: Delivery, last: boolean, most = mostThings): Promise<void> {
   const { machine } = home;
   const stream = String(event.stream);
   const { account, id } = parseStream(stream);
@@ -35,7 +39,7 @@ export async function prepareDownload(home: Home, event: JsonObject, delivery: D
   // A home that has a deadline from the start has the same one next time.
   const bounded = Number.isFinite(delivery.deadline);
   try {
-    const size = await makeZip(home, account, state, delivery);
+    const size = await makeZip(home, account, state, delivery, most);
     if (size === undefined) return;
     await home.reached?.('download:put');
     await transact(machine, download, stream, zipPrepared(id, size), cause(account, id));
@@ -51,7 +55,7 @@ export async function prepareDownload(home: Home, event: JsonObject, delivery: D
 const cause = (account: string, id: string) => systemContext(account, 'prepare-download', id, id);
 
 /** How large it is; undefined when nobody can have it any more: too late, or its owner was erased. */
-async function makeZip(home: Home, account: string, { request }: Preparing, delivery: Delivery): Promise<number | undefined> {
+async function makeZip(home: Home, account: string, { request }: Preparing, delivery: Delivery, most: number): Promise<number | undefined> {
   const { machine } = home;
   const { downloadId, manifest, until } = request;
   const key = await machine.keys.accountKey(account);
@@ -64,7 +68,7 @@ async function makeZip(home: Home, account: string, { request }: Preparing, deli
     if (machine.now() >= delivery.deadline) throw new Stopped();
   };
   if ((await exportSize(machine.blobs, blob)) === undefined) {
-    await putExport(machine.blobs, blob, zipOf(context, named(context, manifest, paths), proceed));
+    await putExport(machine.blobs, blob, zipOf(context, named(context, manifest, paths, most), proceed));
   }
   if (machine.now() < Date.parse(until)) return exportSize(machine.blobs, blob);
   await deleteExports(machine.blobs, [blob]);
@@ -75,9 +79,16 @@ async function openPaths(machine: Machine, account: string, paths: Preparing['re
   return isSealed(paths) ? unseal<string[]>(machine, account, paths) : paths;
 }
 
-async function* named(context: ReaderContext, manifest: Preparing['request']['manifest'], paths: string[]): AsyncGenerator<ZipEntry> {
+async function* named(
+  context: ReaderContext,
+  manifest: Preparing['request']['manifest'],
+  paths: string[],
+  most: number,
+): AsyncGenerator<ZipEntry> {
+  let things = 0;
   const root = await openManifest(context, manifest);
   for await (const entry of selectEntries(context, root, paths)) {
+    if (++things > most) throw new TooMany();
     const beside = entry.kind !== 'folder' && (await isFolderToo(context, root, entry));
     yield { ...entry, name: beside ? zipNameBeside(entry.key) : zipName(entry.key) };
   }
@@ -85,7 +96,8 @@ async function* named(context: ReaderContext, manifest: Preparing['request']['ma
 
 /** Why there will be no zip; undefined when the next try may make it. */
 function reasonOf(error: unknown, last: boolean): DownloadFailure | undefined {
-  if (error instanceof Stopped) return { code: 'too-large', message: 'It is too much for one zip here. Ask for fewer files at a time.' };
+  if (error instanceof Stopped || error instanceof TooMany)
+    return { code: 'too-large', message: 'It is too much for one zip here. Ask for fewer files at a time.' };
   if (error instanceof DamagedFile) {
     const { path } = displayPath(error.key);
     return { code: 'damaged', message: `"${path}" cannot be read from the backup as it was stored. Ask for the other files without it.` };

@@ -8,6 +8,7 @@ import { keyFromBytes } from '../../domain/entry.ts';
 import { streamName } from '../../domain/event.ts';
 import type { JsonObject, Machine } from '../../domain/ports.ts';
 import { free } from '../../processors/meter.ts';
+import { prepareDownload } from '../../processors/prepare-download.ts';
 import type { Home } from '../../processors/run.ts';
 import { type Delivery, handleMessage } from '../../processors/runner.ts';
 import { sweep } from '../../processors/sweep.ts';
@@ -216,6 +217,15 @@ describe('a zip', () => {
     );
     expect(await box.status()).toEqual({ status: 'failed', reason: { code: 'too-large', message: expect.stringMatching(/fewer/) } });
     expect(await box.machine.blobs.size(box.blob)).toBeUndefined();
+  });
+
+  it('fails with what to do when it would be of too many things', async () => {
+    const box = await asked({ a: 'x', b: 'x', c: 'x' });
+    await prepareDownload(homeOn(box.machine), box.event, unbounded, false, 2);
+    expect(await box.status()).toEqual({ status: 'failed', reason: { code: 'too-large', message: expect.stringMatching(/fewer/) } });
+    const fits = await asked({ a: 'x', b: 'x' });
+    await prepareDownload(homeOn(fits.machine), fits.event, unbounded, false, 2);
+    expect(await fits.status()).toMatchObject({ status: 'ready' });
   });
 
   it('never holds wrong bytes: with a damaged file it fails and names it', async () => {
