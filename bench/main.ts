@@ -8,12 +8,14 @@ import type { Contestant } from './contestant.ts';
 import { type Corpus, openCorpus } from './corpus.ts';
 import { listbackup } from './listbackup.ts';
 import { type Result, table } from './report.ts';
+import { countRequests, requestTable } from './requests.ts';
 import { restic } from './restic.ts';
 import { verify } from './verify.ts';
 
-const help = `npm run bench -- [run | verify | corpus] [options]
+const help = `npm run bench -- [run | requests | verify | corpus] [options]
 
   run      backs the corpus up with each tool in turn, round by round, and prints medians and their ratios to restic's (default)
+  requests counts what ListBackup and restic ask of an S3 bucket, once; also the end of \`run\` unless --no-requests
   verify   backs it up with ListBackup, and compares every listed and downloaded file with the corpus; ends with 1 if any differs
   corpus   makes the corpus in --folder, and its sha256 lists beside it
 
@@ -23,6 +25,7 @@ const help = `npm run bench -- [run | verify | corpus] [options]
   --rounds <number>   (default: 3)
   --warm-up <number>  rounds before these, not counted (default: 1)
   --tools <names>     of listbackup, restic, borg, borg-zstd (default: listbackup,restic,borg)
+  --no-requests       leaves the counting of requests out of \`run\`
   --json <file>       writes every single measure there
 
 Linux only. The peers: apt-get install restic borgbackup time`;
@@ -43,12 +46,14 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '3' },
     'warm-up': { type: 'string', default: '1' },
     tools: { type: 'string', default: 'listbackup,restic,borg' },
+    'no-requests': { type: 'boolean', default: false },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 const commands: { [name: string]: (corpus: Corpus, folder: string) => Promise<void> } = {
   run: measureAll,
+  requests: countAll,
   verify: verifyAll,
   corpus: async (corpus) => console.log(`${corpus.base.size} files in ${corpus.tree}`),
 };
@@ -102,6 +107,12 @@ async function measureAll(corpus: Corpus, folder: string): Promise<void> {
   console.log(table(results, restic.name));
   console.log(`\n${results.map(({ name, version, settings }) => `- ${name}: ${version}; ${settings}`).join('\n')}`);
   if (values.json) await writeFile(values.json, `${JSON.stringify({ scale: corpus.scale, seed: corpus.seed, results }, null, 2)}\n`);
+  if (!values['no-requests']) await countAll(corpus, folder);
+}
+
+async function countAll(corpus: Corpus, folder: string): Promise<void> {
+  const counts = await countRequests(corpus, join(folder, 'work'), console.log);
+  console.log(`\n${requestTable(counts)}`);
 }
 
 async function verifyAll(corpus: Corpus, folder: string): Promise<void> {

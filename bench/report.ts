@@ -3,7 +3,7 @@ import { type Measure, type Phase, phases, type Round } from './contestant.ts';
 
 export type Result = { name: string; version: string; settings: string; rounds: Round[] };
 
-const titles: { [phase in Phase]: string } = { first: 'first', unchanged: 'again, unchanged', changed: 'again, changed' };
+export const titles: { [phase in Phase]: string } = { first: 'first', unchanged: 'again, unchanged', changed: 'again, changed' };
 
 const columns: { title: string; of: (measure: Measure) => number; text: (value: number) => string }[] = [
   { title: 'wall s', of: ({ wallSeconds }) => wallSeconds, text: (value) => value.toFixed(2) },

@@ -71,7 +71,7 @@ const bench = (...args: string[]) =>
 describe.runIf(process.platform === 'linux')('the command', () => {
   it('gives every phase its numbers', async () => {
     const json = join(folder, 'results.json');
-    const { stdout } = await bench('run', '--tools', 'listbackup', '--rounds', '1', '--warm-up', '0', '--json', json);
+    const { stdout } = await bench('run', '--tools', 'listbackup', '--rounds', '1', '--warm-up', '0', '--no-requests', '--json', json);
     expect(stdout).toContain('| again, changed | ListBackup |');
     const [result] = JSON.parse(readFileSync(json, 'utf8')).results as Result[];
     const [round] = result?.rounds ?? [];

@@ -1,0 +1,100 @@
+/** How often a backup asks something of an S3 bucket: counted at a bucket, in one pass, since a count is no matter of luck. */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { phases } from './contestant.ts';
+import type { Corpus } from './corpus.ts';
+import { startProduct } from './listbackup.ts';
+import { askVersion, runMeasured } from './processes.ts';
+import { titles } from './report.ts';
+import { type Requests, type S3Counter, startS3Counter } from './s3-counter.ts';
+
+export type RequestCount = { name: string; phases: { requests: Requests; bytes: number }[] };
+
+const bucket = 'bench-bucket';
+const keys = { AWS_ACCESS_KEY_ID: 'bench', AWS_SECRET_ACCESS_KEY: 'bench-secret', AWS_REGION: 'us-east-1' };
+
+/** ListBackup's and restic's counts; borg knows no buckets. What is not there is said and left out. */
+export async function countRequests(corpus: Corpus, work: string, say: (line: string) => void): Promise<RequestCount[]> {
+  const counts: RequestCount[] = [];
+  for (const [name, open] of [
+    ['ListBackup', openListbackup],
+    ['restic', openRestic],
+  ] as const) {
+    await rm(work, { recursive: true, force: true });
+    await mkdir(work);
+    const counter = await startS3Counter();
+    const tool = await open(corpus, counter, work);
+    try {
+      const measured = tool && (await countPhases(corpus, counter, tool.backup));
+      if (!tool) say(`${name}'s requests are left out: it is not installed`);
+      else if (!measured) say(`${name}'s requests are left out: nothing came to the bucket, so it does not heed LISTBACKUP_BLOBS yet`);
+      else counts.push({ name, phases: measured });
+    } finally {
+      await tool?.close();
+      await counter.close();
+      await rm(work, { recursive: true });
+    }
+  }
+  return counts;
+}
+
+type Tool = { backup(): Promise<unknown>; close(): Promise<void> };
+
+async function openListbackup(corpus: Corpus, { endpoint }: S3Counter, work: string): Promise<Tool> {
+  const product = await startProduct(corpus, {
+    ...keys,
+    LISTBACKUP_DATA: join(work, 'data'),
+    LISTBACKUP_BLOBS: `s3://${bucket}/backups`,
+    AWS_ENDPOINT_URL: endpoint,
+  });
+  return { backup: () => product.run(), close: () => product.stop() };
+}
+
+async function openRestic(corpus: Corpus, { endpoint }: S3Counter, work: string): Promise<Tool | undefined> {
+  if ((await askVersion('restic', ['version'])) === undefined) return undefined;
+  const RESTIC_REPOSITORY = `s3:${endpoint}/${bucket}/backups`;
+  const env = { ...keys, RESTIC_REPOSITORY, RESTIC_PASSWORD: 'correct horse battery', RESTIC_CACHE_DIR: join(work, 'cache') };
+  await runMeasured('restic', ['init', '--repository-version', '2'], env);
+  return { backup: () => runMeasured('restic', ['backup', '--quiet', corpus.tree], env), close: async () => {} };
+}
+
+async function countPhases(
+  corpus: Corpus,
+  counter: S3Counter,
+  backup: () => Promise<unknown>,
+): Promise<RequestCount['phases'] | undefined> {
+  const measure = async () => {
+    const [before, bytes] = [counter.count(), counter.bytes()];
+    await backup();
+    const after = counter.count();
+    const requests = {
+      writes: after.writes - before.writes,
+      reads: after.reads - before.reads,
+      deletes: after.deletes - before.deletes,
+    };
+    return { requests, bytes: counter.bytes() - bytes };
+  };
+  const first = await measure();
+  if (first.bytes === 0) return undefined;
+  const unchanged = await measure();
+  await corpus.change();
+  try {
+    return [first, unchanged, await measure()];
+  } finally {
+    await corpus.revert();
+  }
+}
+
+export function requestTable(counts: RequestCount[]): string {
+  const lines = [
+    '| backup to a bucket | tool | PUT, POST, LIST | GET, HEAD | DELETE | bytes added |',
+    '| --- | --- | ---: | ---: | ---: | ---: |',
+  ];
+  for (const [i, phase] of phases.entries()) {
+    for (const { name, phases: measured } of counts) {
+      const { writes = 0, reads = 0, deletes = 0 } = measured[i]?.requests ?? {};
+      lines.push(`| ${titles[phase]} | ${name} | ${writes} | ${reads} | ${deletes} | ${measured[i]?.bytes ?? 0} |`);
+    }
+  }
+  return lines.join('\n');
+}
