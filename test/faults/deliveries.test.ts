@@ -1,9 +1,11 @@
 /** Messages that come twice, late, in any order, or to two at once: the same read models, and each effect exactly once. */
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../domain/ports.ts';
 import { makeTrouble } from '../../infra/embedded/trouble.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
-import { makeWorld, pictureOf, statusOf, type World } from './world.ts';
+import { batchesOf, makeWorld, pictureOf, statusOf, type World } from './world.ts';
 
 type Picture = Awaited<ReturnType<typeof pictureOf>>;
 
@@ -51,6 +53,7 @@ describe('two runs', () => {
       await Promise.all(twins.map((each) => world.handle(each, receives)));
     });
     expect(seen).toEqual((await undisturbed()).calm);
+    expect(world.failures).toEqual([]);
     for (const body of later) await world.handle(body, 1);
     await world.settle();
     expect(await pictureOf(world)).toEqual((await undisturbed()).calm);
@@ -121,5 +124,63 @@ describe('a twin that falls asleep', () => {
     expect((await Promise.allSettled(sleepers)).map(({ status }) => status)).not.toContain('rejected');
     await world.settle();
     expect(await pictureOf(world)).toEqual(before);
+  });
+});
+
+describe('a twin that wakes while the run goes on', () => {
+  /** Handles a message of that queue twice: first by one who sleeps at that step, then by another; and only then lets the first go on. */
+  async function twice(world: World, slow: ReturnType<typeof gate>, queue: 'job' | 'data', meanwhile = async () => {}): Promise<void> {
+    await world.caughtUp();
+    const [message, ...others] = await world.receive(queue);
+    if (!message) throw new Error('there is no message');
+    const first = world.handle(message.body, 1);
+    await slow.arrived;
+    await meanwhile();
+    await world.handle(message.body, 2);
+    slow.leave();
+    await first;
+    for (const { receipt } of others) await world.machine.queue.extend(queue, receipt, 0);
+    await world.machine.queue.ack(queue, message.receipt);
+  }
+
+  it.each(['plan:listed', 'plan:noted'])('at %s does not mix its listing into that of the other', async (step) => {
+    const slow = gate(step);
+    const world = await makeWorld({ reached: slow.reached });
+    await makeCorpus(world.source);
+    const runId = await world.request();
+    // All that comes after these is cut into batches at other places
+    await twice(world, slow, 'job', async () => {
+      await writeFile(join(world.source, '0 new'), 'new');
+      await writeFile(join(world.source, '1 new'), 'new');
+      await rm(join(world.source, 'a.txt'));
+    });
+    // Those that were sent last are stored first
+    const messages = await world.receive('data');
+    for (const { body, receipt } of messages.toReversed()) {
+      await world.handle(body, 1);
+      await world.machine.queue.ack('data', receipt);
+    }
+    await world.settle();
+    expect(await statusOf(world, runId)).toBe('succeeded');
+    expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
+  });
+
+  it.each(['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'])('at %s adds nothing', async (step) => {
+    const slow = gate(step);
+    const world = await makeWorld({ reached: slow.reached });
+    await makeCorpus(world.source);
+    const runId = await world.request();
+    await world.caughtUp();
+    for (const { body, receipt } of await world.receive('job')) {
+      await world.handle(body, 1);
+      await world.machine.queue.ack('job', receipt);
+    }
+    await twice(world, slow, 'data');
+    await world.settle();
+    const { logged, kept, count, tally } = await batchesOf(world, runId);
+    expect(kept).toEqual(logged);
+    expect(tally).toEqual({ stored: count, total: count });
+    expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
+    expect(world.failures).toEqual([]);
   });
 });

@@ -3,17 +3,21 @@ import { rm } from 'node:fs/promises';
 import { onTestFinished } from 'vitest';
 import { announcements } from '../../activity/announce.ts';
 import { sha256 } from '../../activity/commit.ts';
+import { decode } from '../../activity/decode.ts';
 import { connectSource } from '../../commands/connect-source.ts';
 import type { CommandContext } from '../../commands/context.ts';
 import { createJob } from '../../commands/create-job.ts';
 import { runJob } from '../../commands/run-job.ts';
+import type { BatchEvent } from '../../domain/batch.ts';
 import { keyBytes } from '../../domain/entry.ts';
-import type { JsonObject, QueueName, Received } from '../../domain/ports.ts';
+import type { Recorded } from '../../domain/event.ts';
+import type { JsonObject, QueueName, Received, StoredCommit } from '../../domain/ports.ts';
 import type { Embedded } from '../../infra/embedded/machine.ts';
 import type { Trouble } from '../../infra/embedded/trouble.ts';
 import { routes } from '../../processors/index.ts';
 import { free } from '../../processors/meter.ts';
-import type { Home } from '../../processors/run.ts';
+import { readPart } from '../../processors/parts.ts';
+import { type Home, runRecord } from '../../processors/run.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { getOverview } from '../../projections/analytics-aggregates.ts';
 import { listFiles, momentOf, readerContext } from '../../projections/files.ts';
@@ -43,6 +47,8 @@ export type World = {
   /** Hands out those of one queue that are there now. */
   receive(queue: QueueName): Promise<Received[]>;
   handle: Handle;
+  /** What was thrown while messages were settled. */
+  failures: unknown[];
   /** Lets read models and bus come up to date. */
   caughtUp(): Promise<void>;
 };
@@ -80,6 +86,7 @@ export async function makeWorld(options: { trouble?: Trouble; reached?: Home['re
   });
   const { id: jobId } = await createJob(machine, command(), { name: 'Nightly', sourceId });
 
+  const failures: unknown[] = [];
   const caughtUp = async () => void (await Promise.all(feeds.map((each) => each.caughtUp())));
   const receive = (queue: QueueName) => machine.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
   const handle: Handle = (body, receives) => handleMessage(home, body, { receives, deadline: Number.POSITIVE_INFINITY });
@@ -95,14 +102,15 @@ export async function makeWorld(options: { trouble?: Trouble; reached?: Home['re
       try {
         await how(body, receives);
         await machine.queue.ack(queue, receipt);
-      } catch {
+      } catch (error) {
+        failures.push(error);
         await machine.queue.extend(queue, receipt, 0);
       }
     }
   }
 
   return {
-    ...{ machine, home, source, jobId, sourceId, settle, receive, handle, caughtUp },
+    ...{ machine, home, source, jobId, sourceId, settle, receive, handle, failures, caughtUp },
     request: async () => (await runJob(machine, command(), jobId)).id,
   };
 }
@@ -135,6 +143,21 @@ async function restored({ machine, jobId }: World): Promise<{ [key: string]: str
     hashes[Buffer.from(keyBytes(entry.key)).toString('latin1')] = sha256(Buffer.concat(content));
   }
   return hashes;
+}
+
+/** The run's batches as the log has them, and as its working state has them: the same parts, each counted once. */
+export async function batchesOf({ machine, jobId, sourceId }: World, runId: string) {
+  const about = { account, runId, jobId, sourceId };
+  const logged: { [batch: number]: string } = {};
+  for (const { stream } of await machine.events.ledger(account, { order: 'asc', limit: 10_000 })) {
+    if (!stream.startsWith(`${account}/batch/${runId}.`)) continue;
+    for (const { data } of (await decode(machine, (await machine.events.last(stream)) as StoredCommit)) as Recorded<BatchEvent>[])
+      logged[data.batch] = data.partHash;
+  }
+  const kept: { [batch: number]: string | undefined } = {};
+  for (const batch of Object.keys(logged).map(Number)) kept[batch] = (await readPart(machine, about, batch))?.partHash;
+  const tally = (await machine.records.get(runRecord(about, 'tally')))?.data;
+  return { logged, kept, count: Object.keys(logged).length, tally: { stored: tally?.stored, total: tally?.total } };
 }
 
 export async function statusOf({ machine }: World, runId: string) {

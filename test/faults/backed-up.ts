@@ -1,0 +1,114 @@
+/** A data folder of the embedded home that has one of everything that is ever stored, and what the API gives of it. */
+import { execFileSync } from 'node:child_process';
+import { mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256 } from '../../activity/commit.ts';
+import { type RunningHome, startHome } from '../../infra/embedded/home.ts';
+import { readSettings } from '../../infra/embedded/settings.ts';
+import { type Body, type Client, client, until } from '../acceptance/client.ts';
+import { silent } from '../support/embedded.ts';
+import { allEnded, type Owner, settle } from './box-process.ts';
+import { changeCorpus, makeCorpus } from './corpus.ts';
+import { little } from './little.ts';
+
+export type BackedUp = { data: string; source: string; owner: Owner; zip: string };
+
+export function openHome(data: string): Promise<RunningHome> {
+  return startHome(readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0' }), silent, { limits: little });
+}
+
+/** Two backups with changes between them, a run that failed, one that was called off, a zip, credentials; one commit and the list of what was skipped too large for their places. */
+export async function makeBackedUp(root: string): Promise<BackedUp> {
+  const [data, source, gone] = [join(root, 'data'), join(root, 'source'), join(root, 'gone')];
+  await makeCorpus(source);
+  await mkdir(gone);
+  // The first hundred of these are in the commit that ends the run, which thereby outgrows its place; all are in pages of blobs.
+  const deep = join(source, 'x'.repeat(200), 'y'.repeat(200), 'z'.repeat(200));
+  await mkdir(deep, { recursive: true });
+  execFileSync(
+    'mkfifo',
+    Array.from({ length: 120 }, (_, i) => join(deep, `${String(i).padStart(3, '0')} pipe`)),
+  );
+  const home = await openHome(data);
+  const owner = await settle((token) => client(home.url, token), source);
+  const api = client(home.url, owner.token);
+  const run = async (jobId: string, count: number) => {
+    const { id } = await api.expect(202, 'POST', `/jobs/${jobId}/run`);
+    await allEnded(api, count);
+    return String(id);
+  };
+  await run(owner.jobId, 1);
+  await changeCorpus(source);
+  await run(owner.jobId, 2);
+  const other = await api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Gone', config: { path: gone } } });
+  const failing = await api.expect(201, 'POST', '/jobs', { body: { name: 'Fails', sourceId: other.id } });
+  await rename(gone, `${gone} elsewhere`);
+  await run(String(failing.id), 3);
+  const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
+  await api.expect(201, 'POST', '/sources', { body: { type: 's3', name: 'Bucket', config: { bucket: 'some-bucket' }, credentials } });
+  const { id: zip } = await api.expect(202, 'POST', '/data/download', { body: { sourceId: owner.sourceId, paths: ['photos', 'a'] } });
+  await until('the zip', async () => ((await api.call('GET', `/data/downloads/${zip}`)).body.status === 'ready' ? true : undefined));
+  await home.embedded.machine.queue.deadLetters('job');
+  await home.close();
+  return { data, source, owner, zip: String(zip) };
+}
+
+/** Each thing a user can ask for, and what came: its content as text or hash, or `refused`. */
+export type Answers = Map<string, string>;
+
+export async function answersOf(home: RunningHome, { owner, zip }: BackedUp, activityUpTo: number): Promise<Answers> {
+  const api = client(home.url, owner.token);
+  const answers: Answers = new Map();
+  const ask = async (name: string, get: () => Promise<string>) => void answers.set(name, await get().catch(refusedOnly));
+  for (const path of ['/sources', '/jobs', '/runs', '/data/files?recursive=true', '/data/files?recursive=true&asOf=']) {
+    await ask(path, async () => JSON.stringify(await listed(api, path)));
+  }
+  await ask('/activity', async () => JSON.stringify((await listed(api, '/activity')).filter(({ seq }) => Number(seq) <= activityUpTo)));
+  const runs = await listed(api, '/runs').catch(() => []);
+  for (const { id } of runs) await ask(`/runs/${id}/errors`, async () => JSON.stringify(await listed(api, `/runs/${id}/errors`)));
+  const files = await listed(api, '/data/files?recursive=true').catch(() => []);
+  for (const { id, kind, path } of files) {
+    await ask(`versions of ${path}`, async () => JSON.stringify(await listed(api, `/data/files/${id}/versions`)));
+    if (kind === 'file')
+      await ask(`content of ${path}`, async () => download(await accepted(api.call('POST', '/data/download', { body: { fileId: id } }))));
+  }
+  await ask('zip', async () => download(await accepted(api.call('GET', `/data/downloads/${zip}`))));
+  return answers;
+}
+
+class Refused extends Error {}
+
+function refusedOnly(error: unknown): string {
+  if (error instanceof Refused) return 'refused';
+  throw error;
+}
+
+async function accepted(call: ReturnType<Client['call']>): Promise<Body> {
+  const { status, headers, body } = await call;
+  if (status < 400) return body;
+  if (headers.get('content-type')?.startsWith('application/problem+json')) throw new Refused();
+  throw new Error(`an answer of ${status} without a problem document`);
+}
+
+async function listed(api: Client, path: string): Promise<Body[]> {
+  const items: Body[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const more: string = `${path.includes('?') ? '&' : '?'}limit=200${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`;
+    const page: Body = await accepted(api.call('GET', path + more));
+    items.push(...(page.items as Body[]));
+    cursor = page.next as string | null;
+  }
+  return items;
+}
+
+/** The hash of what came, when all of it came. */
+async function download({ url, status }: Body): Promise<string> {
+  if (typeof url !== 'string') throw new Error(`no address, but ${status}`);
+  const response = await fetch(url);
+  if (!response.ok) throw new Refused();
+  try {
+    return sha256(new Uint8Array(await response.arrayBuffer()));
+  } catch {
+    throw new Refused();
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * One flipped byte in each kind of thing that is stored: the checker finds it and says what it is, and users get what they stored or a
+ * refusal, never anything else. What rests in rows is the exception: a row is no more than a copy of what the log says, so a changed
+ * one is found by the checker and mended by a rebuild.
+ */
+import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Checked } from '../../domain/finding.ts';
+import { startTrouble } from '../../infra/embedded/start-trouble.ts';
+import { findingsIn } from '../support/check.ts';
+import { type Answers, answersOf, type BackedUp, makeBackedUp, openHome } from './backed-up.ts';
+
+let root = '';
+let kept: BackedUp;
+let ledgerEnd = 0;
+let right: Answers;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'listbackup-flipped-'));
+  kept = await makeBackedUp(root);
+  inDatabase(kept.data, (db) => {
+    ledgerEnd = Number(db.prepare('SELECT max(seq) AS seq FROM commits').get()?.seq);
+  });
+  const answers = await answersIn(await copyOf());
+  if (typeof answers === 'string') throw new Error(answers);
+  right = answers;
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+async function copyOf(): Promise<string> {
+  const data = await mkdtemp(join(root, 'copy-'));
+  await cp(kept.data, data, { recursive: true });
+  return data;
+}
+
+/** What users get of the folder; the message, when it does not even start. */
+async function answersIn(data: string): Promise<Answers | string> {
+  const home = await openHome(data).catch((error) => startTrouble(error));
+  if (typeof home === 'string') return home;
+  try {
+    return await answersOf(home, kept, ledgerEnd);
+  } finally {
+    await home.close();
+  }
+}
+
+function inDatabase(data: string, work: (db: DatabaseSync) => void): void {
+  const db = new DatabaseSync(join(data, 'listbackup.db'));
+  try {
+    work(db);
+  } finally {
+    db.close();
+  }
+}
+
+/** A column of one row, changed; text keeps its length. `where` names exactly one row, or the first of those is taken. */
+function inTable(table: string, column: string, where: string, flip: (value: Buffer) => void) {
+  return async (data: string) =>
+    inDatabase(data, (db) => {
+      const triggers = db.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?").all(table);
+      for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
+      const keys = db
+        .prepare(`SELECT name FROM pragma_table_info('${table}') WHERE pk > 0`)
+        .all()
+        .map(({ name }) => String(name));
+      const row = db.prepare(`SELECT * FROM ${table} WHERE ${where} LIMIT 1`).get();
+      if (!row) throw new Error(`nothing to damage: ${table} where ${where}`);
+      const before = row[column];
+      const bytes = Buffer.from(before instanceof Uint8Array ? before : String(before));
+      const whole = Buffer.from(bytes);
+      flip(bytes);
+      expect(bytes.equals(whole)).toBe(false);
+      const after = before instanceof Uint8Array ? bytes : typeof before === 'number' ? Number(bytes.toString()) : bytes.toString();
+      const place = keys.map((key) => `${key} = ?`).join(' AND ');
+      const { changes } = db.prepare(`UPDATE ${table} SET ${column} = ? WHERE ${place}`).run(after, ...keys.map((key) => row[key] ?? null));
+      expect(changes).toBe(1);
+      for (const { sql } of triggers) db.exec(String(sql));
+    });
+}
+
+/** A byte of a file below the data folder. `at` counts from the end when it is negative. */
+function inFile(folder: string, at: number, choose: (size: number) => boolean = () => true) {
+  return async (data: string) => {
+    const names = folder.endsWith('.json') ? [''] : await readdir(join(data, folder), { recursive: true });
+    for (const name of names.sort()) {
+      const path = join(data, folder, name);
+      const about = await stat(path);
+      if (!about.isFile() || !choose(about.size)) continue;
+      const bytes = await readFile(path);
+      flipAt(at)(bytes);
+      return writeFile(path, bytes);
+    }
+    throw new Error(`nothing to damage in ${folder}`);
+  };
+}
+
+/** A bit of that byte; counted from the end when it is negative. */
+function flipAt(at: number) {
+  return (bytes: Buffer) => {
+    const place = at < 0 ? bytes.length + at : at;
+    bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place);
+  };
+}
+/** In the first place where the text is found, so many bytes behind its beginning. */
+const flipIn =
+  (text: string, behind = 0) =>
+  (bytes: Buffer) => {
+    const at = bytes.indexOf(text);
+    if (at < 0) throw new Error(`no ${text} to damage`);
+    flipAt(at + behind)(bytes);
+  };
+
+type Case = { name: string; found: Checked; damage: (data: string) => Promise<void>; rows?: true };
+
+const cases: Case[] = [
+  { name: 'a slot of a pack', found: 'pack-slot', damage: inFile('blobs/packs', 100) },
+  { name: 'the header of a slot', found: 'pack-slot', damage: inFile('blobs/packs', 1) },
+  { name: 'the footer of a pack', found: 'pack-footer', damage: inFile('blobs/packs', -20) },
+  { name: 'the trailer of a pack', found: 'pack-footer', damage: inFile('blobs/packs', -2) },
+  { name: 'a segment of a manifest', found: 'segment', damage: inFile('blobs/manifests', 40) },
+  { name: 'the root of a manifest', found: 'manifest', damage: inFile('blobs/manifests', -20) },
+  { name: 'the trailer of a manifest', found: 'manifest', damage: inFile('blobs/manifests', -10) },
+  { name: 'the blob of a commit', found: 'commit-blob', damage: inFile('blobs/commits', 1000) },
+  { name: 'a page of errors', found: 'error-page', damage: inFile('blobs/errors', 50) },
+  { name: 'a zip', found: 'export', damage: inFile('blobs/exports', 50, (size) => size > 1000) },
+  { name: 'the hashes of a zip', found: 'export', damage: inFile('blobs/exports', 5, (size) => size === 32) },
+
+  {
+    name: 'the bytes of a commit',
+    found: 'commit',
+    damage: inTable('commits', 'bytes', "stream LIKE '%/line/%'", flipIn('"manifest"', 20)),
+  },
+  { name: 'the time of a commit', found: 'commit', damage: inTable('commits', 'at', "stream LIKE '%/job/%'", flipAt(18)) },
+  { name: 'the hash of a commit', found: 'commit', damage: inTable('commits', 'hash', "stream LIKE '%/job/%'", flipAt(5)) },
+  {
+    name: 'the hash before a commit',
+    found: 'commit',
+    damage: inTable('commits', 'prev_hash', "stream LIKE '%/line/%' AND version = 2", flipAt(5)),
+  },
+  { name: 'the stream of a commit', found: 'ledger', damage: inTable('commits', 'stream', "stream LIKE '%/job/%'", flipAt(-1)) },
+  { name: 'the blob that a commit names', found: 'commit-blob', damage: inTable('commits', 'blob', 'blob IS NOT NULL', flipAt(-1)) },
+  { name: 'a time in the ledger', found: 'ledger', damage: inTable('commits', 'ledger_at', "stream LIKE '%/job/%'", flipAt(18)) },
+  { name: 'a number in the ledger', found: 'ledger', damage: inTable('commits', 'seq', 'seq = 8', (bytes) => bytes.fill('9')) },
+  {
+    name: 'the account of the last commit in the ledger',
+    found: 'ledger',
+    damage: inTable('commits', 'account', 'seq = (SELECT max(seq) FROM commits)', flipAt(-1)),
+  },
+
+  { name: 'the chunk index', found: 'chunk-index', damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipIn('"l":', 4)) },
+  { name: 'the pack in the chunk index', found: 'chunk-index', damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipIn('pak_', 9)) },
+  { name: 'the syntax of a record', found: 'chunk-index', damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipAt(0)) },
+  { name: 'credentials', found: 'credentials', damage: inTable('records', 'data', "pk LIKE 'credentials#%'", flipIn('"$sealed":"', 30)) },
+  { name: 'the key of an account', found: 'key', damage: inTable('keys', 'wrapped', "subject = ''", flipAt(20)) },
+  { name: 'the key of a source', found: 'key', damage: inTable('keys', 'wrapped', "subject LIKE 'src_%'", flipAt(20)) },
+  { name: 'the key file', found: 'key', damage: inFile('keys.json', 20) },
+
+  {
+    name: 'a row of runs',
+    found: 'row',
+    rows: true,
+    damage: inTable('rows', 'data', "model = 'runs' AND sk LIKE 'id#%'", flipIn('"outcome":"', 12)),
+  },
+  {
+    name: 'a row of files',
+    found: 'row',
+    rows: true,
+    damage: inTable('rows', 'data', "model = 'files' AND sk LIKE 'source#%'", flipIn('"runId":"', 15)),
+  },
+  {
+    name: 'a sealed field of a row',
+    found: 'row',
+    rows: true,
+    damage: inTable('rows', 'data', "model = 'jobs' AND sk LIKE 'id#%'", flipIn('"$sealed":"', 20)),
+  },
+  { name: 'the key of a row', found: 'row', rows: true, damage: inTable('rows', 'sk', "model = 'sources' AND sk LIKE 'id#%'", flipAt(-1)) },
+  {
+    name: 'the partition of a row',
+    found: 'row',
+    rows: true,
+    damage: inTable('rows', 'pk', "model = 'sources' AND sk LIKE 'id#%'", flipAt(-1)),
+  },
+  {
+    name: 'a number of a row',
+    found: 'row',
+    rows: true,
+    damage: inTable('rows', 'data', "model = 'analytics-aggregates'", flipIn('"runs":', 7)),
+  },
+  {
+    name: 'a cursor',
+    found: 'cursor',
+    rows: true,
+    damage: inTable('cursors', 'version', "projection = 'runs'", (bytes) => bytes.fill('9')),
+  },
+];
+
+describe('one flipped byte in', () => {
+  it.each(cases)('$name', async ({ found, damage, rows }) => {
+    const data = await copyOf();
+    await damage(data);
+
+    const findings = (await findingsIn(data)).filter(({ level }) => level === 'failure');
+    expect(findings.map(({ what }) => what)).toContain(found);
+
+    const answers = await answersIn(data);
+    if (typeof answers === 'string') return;
+    for (const [asked, answer] of answers) {
+      if (!rows && answer !== 'refused') expect([asked, answer]).toEqual([asked, right.get(asked)]);
+    }
+    await rm(data, { recursive: true });
+  });
+});
