@@ -1,5 +1,4 @@
 /** Backed-up things as one zip, made while it is read: nothing of it rests anywhere in between. */
-import { once } from 'node:events';
 import { type PassThrough, Readable } from 'node:stream';
 import mime from 'mime';
 import { ZipFile } from 'yazl';
@@ -44,8 +43,11 @@ export function zipOf(context: ReaderContext, entries: AsyncIterable<ZipEntry>, 
   return out;
 }
 
-/** The library looks through all its entries at each of them, and each holds on to its content. So those that are done are kept aside. */
-type Zip = ZipFile & { entries: { state: number; doFileDataPump?: unknown }[] };
+/**
+ * The library (yazl 3.3) looks through all its entries at each of them, and each holds on to its content and to the slab of memory that its
+ * name was cut from. So those that are done are kept aside until the end, with what the directory at the end of a zip needs of them.
+ */
+type Zip = ZipFile & { entries: { state: number; doFileDataPump?: unknown; utf8FileName: Uint8Array }[] };
 const stateDone = 3;
 
 async function addAll(
@@ -65,15 +67,27 @@ async function addAll(
       const source = content ? [await content] : pieces(context, entry, proceed);
       await addStream(zip, out, entry.name, { ...about, size: entry.size, compress: isCompressible(entry) }, source);
     }
-    if (out.writableNeedDrain) await Promise.race([once(out, 'drain'), once(out, 'close')]);
+    if (out.writableNeedDrain) await drained(out);
     if (out.destroyed) return;
     for (let first = zip.entries[0]; first?.state === stateDone; first = zip.entries[0]) {
       delete first.doFileDataPump;
+      first.utf8FileName = Uint8Array.from(first.utf8FileName);
       done.push(first);
       zip.entries.shift();
     }
   }
   zip.entries = done.concat(zip.entries);
+}
+
+/** Resolves when there is room again, or nobody reads any more. */
+function drained(out: PassThrough): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      out.off('drain', settle).off('close', settle);
+      resolve();
+    };
+    out.on('drain', settle).on('close', settle);
+  });
 }
 
 type Ahead = { entry: ZipEntry; content?: Promise<Buffer> };
