@@ -26,8 +26,9 @@ export async function* follow(api: Api, runId: string, signal: AbortSignal): Asy
 async function* looks(api: Api, runId: string, signal: AbortSignal, news: News): AsyncGenerator<Run> {
   let heard: number | undefined;
   while (!signal.aborted) {
-    const look = answered(api.GET('/runs/{id}', { params: { path: { id: runId } } }));
+    const look = answered(api.GET('/runs/{id}', { params: { path: { id: runId } }, signal }));
     const run = await look.catch((error) => {
+      if (signal.aborted) return undefined;
       if (!isAway(error) || heard === undefined || performance.now() - heard > patience) throw error;
       return undefined;
     });

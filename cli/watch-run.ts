@@ -10,8 +10,8 @@ const firstFailures = 5;
 /** Progress on standard error, the end on standard output; the exit code says how it ended. */
 export async function watchRun(api: Api, runId: string, asJson: boolean): Promise<void> {
   const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  process.once('SIGINT', interrupt);
+  // for good: it comes twice, from the terminal and from the launcher
+  process.on('SIGINT', () => stop.abort());
   const show = asJson ? () => {} : process.stderr.isTTY ? showBar() : showLines();
   let seen: Seen | undefined;
   try {
@@ -20,7 +20,6 @@ export async function watchRun(api: Api, runId: string, asJson: boolean): Promis
       show(seen);
     }
   } finally {
-    process.off('SIGINT', interrupt);
     if (!asJson && process.stderr.isTTY && seen) process.stderr.write('\r\u001b[K');
   }
   if (stop.signal.aborted) {

@@ -55,10 +55,13 @@ type Filter = { from?: string; type?: string; actor?: string };
 
 async function followActivity(api: Api, filter: Filter, asJson: boolean): Promise<void> {
   const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
+  // for good: it comes twice, from the terminal and from the launcher
+  process.on('SIGINT', () => stop.abort());
   const news = listen(api, stop.signal);
   try {
     await showAsItComes(api, filter, asJson, news, stop.signal);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
   } finally {
     news.stop();
   }
@@ -67,7 +70,7 @@ async function followActivity(api: Api, filter: Filter, asJson: boolean): Promis
 async function showAsItComes(api: Api, filter: Filter, asJson: boolean, news: News, signal: AbortSignal): Promise<void> {
   const show = (item: Activity) => (asJson ? write(`${JSON.stringify(item)}\n`) : line(columns.map(({ of }) => of(item)).join('  ')));
   const list = (more: { from?: string; order: 'asc' | 'desc' }, limit?: number) =>
-    itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, ...more } } }), limit);
+    itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, ...more } }, signal }), limit);
 
   let last: Activity | undefined;
   const begin = filter.from === undefined ? (await all(list({ order: 'desc' }, lastFew))).reverse() : list({ order: 'asc' });

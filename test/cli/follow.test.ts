@@ -76,9 +76,10 @@ test('the exit code says how the run ended', async () => {
 test('Ctrl+C ends the watching, not the run', async () => {
   const asked: string[] = [];
   const cli = await serving([{ status: 'running', percent: 10, done: 1 }], ({ method, url }) => asked.push(`${method} ${url}`));
-  const running = cli.start(['runs', 'follow', id], { launcher: true });
+  const running = cli.start(['runs', 'follow', id], { launcher: true, group: true });
   await expect.poll(running.stderr, { timeout: 20_000 }).toContain('10%');
-  running.process.kill('SIGINT');
+  // as a terminal does it: to all processes of the group
+  process.kill(-(running.process.pid ?? 0), 'SIGINT');
   expect(await running.ended).toMatchObject({
     code: 130,
     stdout: '',

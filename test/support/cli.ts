@@ -15,7 +15,7 @@ export type Cli = {
   /** Where it keeps what it must remember. */
   config: string;
   (...args: string[]): Promise<Ended>;
-  start(args: string[], options?: { input?: string; launcher?: boolean; env?: { [name: string]: string } }): Running;
+  start(args: string[], options?: { input?: string; launcher?: boolean; group?: boolean; env?: { [name: string]: string } }): Running;
 };
 
 const program = fileURLToPath(new URL('../../cli/listbackup.ts', import.meta.url));
@@ -41,6 +41,7 @@ export async function cliFor(url: string, env: { [name: string]: string } = {}):
         ...options.env,
       },
       stdio: ['pipe', 'pipe', 'pipe'],
+      detached: options.group === true,
     });
     onTestFinished(() => void child.kill('SIGKILL'));
     const said = { stdout: '', stderr: '' };
