@@ -41,8 +41,10 @@ function perform(job: Job): { result: unknown; give?: ArrayBuffer[] } {
     case 'seal': {
       const { header, body, tag } = sealSlotParts(job.lock, job.slot, gathered(job.spans));
       scatter(body, job.spans);
+      const { length } = body;
+      // After this it has none.
       free(body);
-      return { result: { header, length: body.length, tag } satisfies SealedInPlace };
+      return { result: { header, length, tag } satisfies SealedInPlace };
     }
     case 'seal-bytes': {
       const sealed = new Uint8Array(sealSlot(job.lock, job.slot, [job.content]));
