@@ -5,6 +5,8 @@ import type { Written } from '../commands/context.ts';
 import { Problem } from '../domain/errors.ts';
 import { parseStream } from '../domain/event.ts';
 import type { Machine } from '../domain/ports.ts';
+import { currentRows } from '../projections/generations.ts';
+import { isParked } from '../projections/parking.ts';
 import { derivedKey } from './secret-keys.ts';
 
 export const consistencyHeader = 'consistency-token';
@@ -17,6 +19,8 @@ export type Sleep = (milliseconds: number) => Promise<void>;
 const patience = 2_000;
 const firstPause = 10;
 const longestPause = 200;
+/** How soon to ask again for what is parked. */
+const parkedSeconds = 60;
 const macBytes = 16;
 const positions = z.array(z.tuple([z.string(), z.int().min(1)])).min(1);
 
@@ -56,7 +60,7 @@ function refused(): Problem {
 
 /**
  * Resolves once each of the read models has applied each of those writes that it follows. Throws Problem `unavailable` with
- * `retryAfter` after 2 s.
+ * `retryAfter` after 2 s, which says so when one of them is parked there.
  */
 export async function waitForWrites(
   machine: Machine,
@@ -69,11 +73,22 @@ export async function waitForWrites(
     written.filter(({ stream }) => streams.includes(parseStream(stream).type)).map((write) => ({ name, ...write })),
   );
   for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
-    const behind = await Promise.all(open.map(async ({ name, stream, version }) => (await machine.rows.cursor(name, stream)) < version));
+    const rows = currentRows(machine);
+    const behind = await Promise.all(open.map(async ({ name, stream, version }) => (await rows.cursor(name, stream)) < version));
     open = open.filter((_, index) => behind[index]);
     if (open.length === 0) return;
     if (machine.now() - started >= patience) break;
     await sleep(pause);
   }
+  const parked = await Promise.all(open.map(({ name, stream }) => isParked(machine, name, stream)));
+  if (parked.includes(true)) throw standingStill();
   throw new Problem('unavailable', 'The write is safe but not yet to be seen here. Ask again in a second.', { extra: { retryAfter: 1 } });
+}
+
+/** Nothing the caller can do, and no use in asking every second: an operator has to mend it. */
+function standingStill(): Problem {
+  const detail =
+    'The write is safe, but this view is parked at it: it stands still there because of a fault that our operators have been told of. ' +
+    'Ask again later, or without the Consistency-Token to see it as it was before.';
+  return new Problem('unavailable', detail, { extra: { retryAfter: parkedSeconds } });
 }

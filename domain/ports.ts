@@ -44,9 +44,9 @@ export interface EventStore {
   /** An account's total order: gapless `seq` from 1, each commit exactly once. On AWS it trails the append by the relay's delay. */
   ledger(account: string, query: LedgerQuery): Promise<LedgerEntry[]>;
   /**
-   * A page of all there is, for walks over everything: streams of every account in any order, each with the version it stands at. A whole
-   * walk has every stream that had a commit when it began; one that comes more than once has its newest version last. A page may hold
-   * fewer than `limit`, or none, with `next` set.
+   * A page of all there is, for walks over everything: streams of every account in any order. A whole walk has every stream that had a
+   * commit when it began, with the version it stood at then or a later one; a stream may come more than once, the other times with an
+   * earlier one. A page may hold fewer than `limit`, or none, with `next` set.
    */
   streams(page: { limit: number; cursor?: string }): Promise<Page<{ stream: string; version: number }>>;
 }

@@ -1,6 +1,7 @@
 /** Numbers of an account that are ready when asked for: counters that every event adds to. */
 import { nothing, type Totals } from '../domain/line.ts';
 import type { Machine, RowChange } from '../domain/ports.ts';
+import { currentRows } from './generations.ts';
 import { accountOf, type Projection } from './projection.ts';
 
 export type Overview = {
@@ -45,7 +46,7 @@ export const analyticsAggregates: Projection = {
 };
 
 export async function getOverview(machine: Machine, account: string): Promise<Overview> {
-  const data = (await machine.rows.get(key(account)))?.data ?? {};
+  const data = (await currentRows(machine).get(key(account)))?.data ?? {};
   const number = (field: string) => Number(data[field] ?? 0);
   return {
     sources: number('sources'),

@@ -11,6 +11,7 @@ import type { ManifestEntry } from '../vault/entry.ts';
 import { fileId } from '../vault/file-id.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
 import { findEntry, listFolder, openManifest, type ReaderContext } from '../vault/reader.ts';
+import { currentRows } from './generations.ts';
 import { accountOf, type Projection } from './projection.ts';
 
 export type FileView = {
@@ -107,7 +108,7 @@ export type MomentQuery = Pick<FilesQuery, 'sourceId' | 'jobId' | 'asOf'>;
 
 export async function momentOf(machine: Machine, account: string, query: MomentQuery): Promise<Moment | undefined> {
   const prefix = query.jobId ? `${prefixes.job}${query.jobId}#` : `${prefixes.source}${query.sourceId}#`;
-  const { items } = await machine.rows.query({
+  const { items } = await currentRows(machine).query({
     table: 'files',
     pk: account,
     from: prefix,
@@ -123,7 +124,7 @@ export async function momentOf(machine: Machine, account: string, query: MomentQ
 /** The sources that have a backup, by id, from that one on. */
 export async function* heldSources(machine: Machine, account: string, from = ''): AsyncGenerator<string> {
   for (let cursor: string | undefined; ; ) {
-    const { items, next } = await machine.rows.query({
+    const { items, next } = await currentRows(machine).query({
       table: 'files',
       pk: account,
       from: `${prefixes.held}${from}`,
@@ -139,7 +140,7 @@ export async function* heldSources(machine: Machine, account: string, from = '')
 
 /** The manifest of that id as the log recorded it; undefined when its backup is no longer kept. */
 export async function manifestRef(machine: Machine, account: string, id: string): Promise<ManifestRef | undefined> {
-  const row = await machine.rows.get({ table: 'files', pk: account, sk: `${prefixes.manifest}${id}` });
+  const row = await currentRows(machine).get({ table: 'files', pk: account, sk: `${prefixes.manifest}${id}` });
   return row?.data as ManifestRef | undefined;
 }
 

@@ -2,6 +2,7 @@
 import type { AnyEvent } from '../domain/catalogue.ts';
 import { parseStream, type Recorded } from '../domain/event.ts';
 import type { JsonObject, Machine, Page, Row, RowChange, Table } from '../domain/ports.ts';
+import { currentRows } from './generations.ts';
 
 type EventOf<T extends AnyEvent['type']> = Recorded<Extract<AnyEvent, { type: T }>>;
 type Handlers = { [T in AnyEvent['type']]?: (event: EventOf<T>) => RowChange[] };
@@ -33,7 +34,7 @@ export function listed(table: Table, account: string, at: string, id: string, li
 }
 
 export async function getItem(machine: Machine, table: Table, account: string, id: string): Promise<JsonObject | undefined> {
-  return (await machine.rows.get(itemKey(table, account, id)))?.data;
+  return (await currentRows(machine).get(itemKey(table, account, id)))?.data;
 }
 
 /** A page of an account's things by time, full as long as there are any. An id whose row is gone is left out. */
@@ -46,7 +47,7 @@ export async function listItems(
   const items: JsonObject[] = [];
   let next: string | null = page.cursor ?? null;
   do {
-    const ids = await machine.rows.query({
+    const ids = await currentRows(machine).query({
       table,
       pk: `${account}#${page.list ?? 'all'}`,
       order: page.order,
@@ -61,7 +62,7 @@ export async function listItems(
 
 async function getItems(machine: Machine, table: Table, account: string, ids: Row[]): Promise<JsonObject[]> {
   const keys = ids.map((row) => ({ pk: account, sk: `id#${row.data.id}` }));
-  const rows = new Map((await machine.rows.getMany(table, keys)).map((row) => [row.sk, row.data]));
+  const rows = new Map((await currentRows(machine).getMany(table, keys)).map((row) => [row.sk, row.data]));
   return keys.flatMap(({ sk }) => {
     const data = rows.get(sk);
     return data ? [data] : [];

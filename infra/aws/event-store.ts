@@ -103,8 +103,11 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
 
     async streams(page) {
       const { items, next } = await scanItems(dynamo(), activity, page, ['stream', 'version']);
-      // A stream's items come together and in order; where a page ends between them, the next has the rest.
-      const heads = new Map(items.map((item) => [string(item, 'stream'), number(item, 'version')]));
+      const heads = new Map<string, number>();
+      for (const item of items) {
+        const stream = string(item, 'stream');
+        heads.set(stream, Math.max(number(item, 'version'), heads.get(stream) ?? 0));
+      }
       return { items: [...heads].map(([stream, version]) => ({ stream, version })), next };
     },
   };

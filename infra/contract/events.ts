@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { streamName } from '../../domain/event.ts';
 import type { EventStore, LedgerEntry, LedgerQuery, StoredCommit } from '../../domain/ports.ts';
+import { eventWalkPromises } from './events-walk.ts';
 import { eventually } from './eventually.ts';
 import { fresh, upTo } from './fresh.ts';
 import type { PortPromise } from './promise.ts';
@@ -352,71 +353,8 @@ export const eventPromises: PortPromise<EventStore>[] = [
       };
     },
   },
-  {
-    promise: 'a walk over streams has every one that has a commit, of every account, right after the append',
-    async check(port) {
-      const expected = new Map<string, number>();
-      for (const n of upTo(12)) {
-        const stream = freshStream();
-        await fill(port, stream, 1 + (n % 3));
-        expected.set(stream, 1 + (n % 3));
-      }
-      const walked = await walk(port, 5);
-      assert.deepEqual(new Map([...walked].filter(([stream]) => expected.has(stream)).sort()), new Map([...expected].sort()));
-    },
-    broken: (port) => ({ ...port, streams: async (page) => ({ ...(await port.streams(page)), next: null }) }),
-  },
-  {
-    promise: 'a walk over streams tells how far each has come, a long one too',
-    async check(port) {
-      const stream = freshStream();
-      await fill(port, stream, 12);
-      assert.equal((await walk(port, 7)).get(stream), 12);
-      await port.append(commit(stream, 13));
-      assert.equal((await walk(port, 100)).get(stream), 13);
-    },
-    broken: (port) => ({
-      ...port,
-      streams: async (page) => {
-        const { items, next } = await port.streams(page);
-        return { items: items.map(({ stream }) => ({ stream, version: 1 })), next };
-      },
-    }),
-  },
-  {
-    promise: 'a walk over streams has those that were there when it began, whatever is appended meanwhile',
-    async check(port) {
-      const streams = upTo(10).map(() => freshStream());
-      for (const stream of streams) await fill(port, stream, 1);
-      const walked = await walk(port, 3, () => fill(port, freshStream(), 2));
-      assert.deepEqual(
-        streams.filter((stream) => !walked.has(stream)),
-        [],
-      );
-    },
-    broken: (port) => ({
-      ...port,
-      streams: async (page) => {
-        const { items, next } = await port.streams(page);
-        return { items: page.cursor === undefined ? items : items.slice(1), next };
-      },
-    }),
-  },
+  ...eventWalkPromises,
 ];
-
-/** The version that each stream had when it last came. */
-async function walk(port: EventStore, limit: number, meanwhile: () => Promise<unknown> = async () => {}): Promise<Map<string, number>> {
-  const walked = new Map<string, number>();
-  let [cursor, pages]: [string | null, number] = [null, 0];
-  do {
-    const page = await port.streams({ limit, ...(cursor === null ? {} : { cursor }) });
-    for (const { stream, version } of page.items) walked.set(stream, version);
-    cursor = page.next;
-    // Not for ever: what is appended meanwhile may come too.
-    if (pages++ < 5) await meanwhile();
-  } while (cursor !== null);
-  return walked;
-}
 
 async function versions(of: Promise<{ version: number }[]>): Promise<number[]> {
   return (await of).map((each) => each.version);

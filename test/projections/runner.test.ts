@@ -121,7 +121,7 @@ describe('a commit that cannot be projected', () => {
     expect(await poisoned.row(machine, one)).toEqual({ renames: 1, version: 1 });
     expect(await poisoned.row(machine, other)).toEqual({ renames: 3, version: 3 });
     expect(await well.row(machine, one)).toEqual({ renames: 3, version: 3 });
-    expect(errors).toEqual([{ projection: 'jobs', stream: one, version: 2 }]);
+    expect(errors).toMatchObject([{ projection: 'jobs', stream: one, version: 2 }]);
   });
 
   it('as it makes more changes than any machine takes, does not hold up the others', async () => {

@@ -1,0 +1,94 @@
+/**
+ * The cursor rule: at (projection, stream), a version at or below the cursor is skipped, the next one applied, a later one makes the gap
+ * be loaded. Order, duplicates, retries and a rebuild beside live traffic are this one mechanism.
+ */
+import type { Machine, RecordKey, StoredCommit } from '../domain/ports.ts';
+import { changesOf, type Fault, faultOf, MissingCommit } from './changes.ts';
+import { alive, cursorName, readGenerations, rowsAt } from './generations.ts';
+import type { Projection } from './projection.ts';
+
+/** A generation of a projection. */
+export type Target = { projection: Projection; generation: number };
+
+/** That it stands still at a stream, before which version, since when (UTC ISO-8601), and when it was last tried (milliseconds). */
+export type Mark = { projection: string; generation: number; stream: string; version: number; fault: Fault; since: string; tried: number };
+
+/** Where a commit stops one: that (projection, stream) stands still, and all others go on. */
+export const marks = 'parked';
+
+export function markKey({ projection, generation }: Target, stream: string): RecordKey {
+  return { pk: marks, sk: `${cursorName(projection.name, generation)} ${stream}` };
+}
+
+/** Commits held in memory at once. */
+const atOnce = 100;
+
+/**
+ * Brings the target up to that version of the stream. `parked`: it stands still there, by a fault of a commit; `again` tries nevertheless.
+ * Throws when the machine fails, and then has parked nothing for it.
+ */
+export async function catchUp(
+  machine: Machine,
+  target: Target,
+  stream: string,
+  version: number,
+  options: { again?: boolean } = {},
+): Promise<'there' | 'parked'> {
+  const rows = rowsAt(machine.rows, target.generation);
+  const { name } = target.projection;
+  let cursor = await rows.cursor(name, stream);
+  if (cursor >= version && !options.again) return 'there';
+  const mark = await markOf(machine, target, stream);
+  if (mark && mark.version > cursor && !options.again) return 'parked';
+  while (cursor < version) {
+    const commits = await machine.events.load(stream, { from: cursor + 1, limit: atOnce });
+    if (commits.length === 0) break;
+    for (const commit of commits) {
+      cursor++;
+      try {
+        if (commit.version !== cursor) throw new MissingCommit();
+        const outcome = await rows.apply(name, stream, cursor, await changesOf(machine, target.projection, commit));
+        // Someone else may be quicker (stale). Nobody goes back, but a generation that was given up is cleared away.
+        if (outcome === 'gap' && (await isAlive(machine, target))) throw new Error(`the cursor of ${name} went back at ${stream}`);
+        if (outcome === 'gap') return 'there';
+      } catch (error) {
+        const fault = faultOf(error);
+        if (!fault) throw error;
+        await park(machine, target, { stream, version: cursor }, fault, error, mark);
+        return 'parked';
+      }
+    }
+  }
+  // What stood still has been got past, by us or by someone else.
+  if (mark) await unmark(machine, target, mark);
+  return 'there';
+}
+
+async function markOf(machine: Machine, target: Target, stream: string): Promise<Mark | undefined> {
+  return (await machine.records.get(markKey(target, stream)))?.data as Mark | undefined;
+}
+
+async function isAlive(machine: Machine, { projection, generation }: Target): Promise<boolean> {
+  return alive((await readGenerations(machine)).get(projection.name)).includes(generation);
+}
+
+async function park(
+  machine: Machine,
+  target: Target,
+  { stream, version }: Pick<StoredCommit, 'stream' | 'version'>,
+  fault: Fault,
+  error: unknown,
+  before: Mark | undefined,
+): Promise<void> {
+  const { generation } = target;
+  const projection = target.projection.name;
+  const since = before?.version === version ? before.since : new Date(machine.now()).toISOString();
+  const mark: Mark = { projection, generation, stream, version, fault, since, tried: machine.now() };
+  await machine.records.write([{ op: 'put', ...markKey(target, stream), data: mark }]);
+  machine.log.error('projection parked', { projection, generation, stream, version, fault, since }, error);
+}
+
+/** Unless it has been set anew since. */
+async function unmark(machine: Machine, target: Target, { stream, version, tried }: Mark): Promise<void> {
+  await machine.records.write([{ op: 'delete', ...markKey(target, stream), if: { equals: { version, tried } } }]);
+}
