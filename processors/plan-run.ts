@@ -4,6 +4,7 @@
  */
 import { load, transact } from '../activity/store.ts';
 import { systemContext } from '../commands/context.ts';
+import { SourceProblem } from '../connectors/connector.ts';
 import { line, type ManifestRef } from '../domain/line.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
 import { planRun as planned, run, startRun } from '../domain/run.ts';
@@ -86,6 +87,8 @@ async function walk(
     let step = from;
     for (let pages = 1; ; pages++) {
       const listed = await session.changes({ since: sealed?.since ?? null, page }, { limit: limits.page });
+      // What a list of changes does not mention is not gone: that needs another comparison than this one.
+      if (listed.mode !== 'full') throw new SourceProblem('unusable', 'This version cannot back up a source that only tells its changes.');
       await comparer.page(listed.items, listed.page === null);
       const final = listed.items.at(-1);
       if (final) lastKey = final.type === 'entry' ? final.entry.key : final.refusal.key;

@@ -61,9 +61,19 @@ async function asTask({ machine }: Home, body: JsonObject): Promise<Task | undef
   const { stream, version, index } = body as { stream: string; version: number; index: number };
   const [commit] = await machine.events.getMany([{ stream, version }]);
   const event = commit && ((await decode<LineEvent>(machine, commit))[index] as LineEvent | undefined);
-  if (!event) throw new Error(`the event that the bus named is not there: ${stream} ${version}`);
+  if (!event) {
+    // Reads are strong, so it will not be there later either.
+    machine.log.error('the bus named a commit that is not there', { stream, version });
+    return undefined;
+  }
   const { runId, jobId, sourceId } = event.data;
   return { type, account: parseStream(stream).account, runId, jobId, sourceId };
+}
+
+/** Seconds that the source asked to be left alone, at most a quarter of an hour; undefined when it did not. */
+export function askedPause(error: unknown): number | undefined {
+  const seconds = error instanceof SourceProblem ? error.retryAfterSeconds : undefined;
+  return seconds === undefined ? undefined : Math.min(Math.ceil(seconds), 900);
 }
 
 /** Why the run ends here; undefined when the message shall come again. */

@@ -1,5 +1,11 @@
 /** The loops that take messages from the queues and do what they ask, as Lambda's mappings do on AWS. */
 import type { Log, Queue, QueueName, Received } from '../../domain/ports.ts';
+import { askedPause } from '../../processors/runner.ts';
+
+/** 2, 4, 8 … seconds, at most a minute; as long as the source asked for, when it did. */
+function pauseSeconds(receives: number, error: unknown): number {
+  return askedPause(error) ?? Math.min(2 ** receives, 60);
+}
 
 /** `deadline`: now, once the loops are to end; until then never. */
 export type Handle = (body: Received['body'], delivery: { receives: number; readonly deadline: number }) => Promise<void>;
@@ -42,7 +48,7 @@ export function startWorkers(queue: Queue, name: QueueName, loops: number, handl
       await queue.ack(name, message.receipt);
     } catch (error) {
       log.error('a message failed; it comes again', { queue: name, receives: message.receives }, error);
-      await queue.extend(name, message.receipt, Math.min(2 ** message.receives, 60)).catch(() => undefined);
+      await queue.extend(name, message.receipt, pauseSeconds(message.receives, error)).catch(() => undefined);
     } finally {
       clearInterval(timer);
     }

@@ -3,7 +3,7 @@ import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-p
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import type { QueueName } from '../../domain/ports.ts';
 import type { Home } from '../../processors/run.ts';
-import { handleMessage } from '../../processors/runner.ts';
+import { askedPause, handleMessage } from '../../processors/runner.ts';
 
 /** What is left of a function's time when a step stops and hands the rest to another message. */
 const marginMs = 90_000;
@@ -20,7 +20,7 @@ export function queueWorker(home: Home, queue: QueueName): (event: SQSEvent, con
     } catch (error) {
       machine.log.error('a message failed', { queue, receives }, error);
       // Else it would stay hidden as long as a function may work.
-      await machine.queue.extend(queue, receiptHandle, pauseSeconds(receives)).catch(() => {});
+      await machine.queue.extend(queue, receiptHandle, askedPause(error) ?? pauseSeconds(receives)).catch(() => {});
       throw error;
     }
   }
