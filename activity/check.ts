@@ -4,7 +4,7 @@
  */
 import { isSealed, parseStream, type Recorded } from '../domain/event.ts';
 import { type Count, type Finding, failure } from '../domain/finding.ts';
-import type { LedgerEntry, Machine, StoredCommit, Wakeup } from '../domain/ports.ts';
+import type { LedgerEntry, Machine, StoredCommit } from '../domain/ports.ts';
 import { type Head, isIntact, sha256, start } from './commit.ts';
 import { decode, UnreadableCommit } from './decode.ts';
 import { unseal } from './seal.ts';
@@ -13,8 +13,8 @@ type Needs = Pick<Machine, 'events' | 'blobs' | 'keys'>;
 
 export type LogChecks = {
   count: Count;
-  /** Gets each commit that is as it was written, in the ledger's order. */
-  seen?: (commit: StoredCommit, events: Recorded[]) => void | Promise<void>;
+  /** Gets each commit that can be read, in the ledger's order. `whole`: nothing was wrong with the log so far. */
+  seen?: (commit: StoredCommit, events: Recorded[], whole: boolean) => void | Promise<void>;
 };
 
 /** What the pass has learnt, for the checks that come after it. */
@@ -41,13 +41,13 @@ export async function* checkLog(machine: Needs, account: string, { count, seen }
       const commit = commits.get(`${entry.stream}@${entry.version}`);
       const faults = [...faultsOfEntry(account, entry, before, commit, heads.get(entry.stream) ?? start)];
       const events = commit && (await read(machine, account, commit, faults, count));
-      if (faults.length > 0) whole = false;
+      whole &&= faults.length === 0;
       yield* faults;
       heads.set(entry.stream, { version: entry.version, hash: entry.hash });
       before = { seq: entry.seq, at: entry.at };
       if (!commit || !events) continue;
       for (const event of events) yield* fields(event);
-      if (faults.length === 0) await seen?.(commit, events);
+      await seen?.(commit, events, whole);
     }
   }
 }
@@ -86,6 +86,7 @@ async function read(
 ): Promise<Recorded[] | undefined> {
   const { body } = commit;
   const where = `${commit.stream} ${commit.version}`;
+  const known = faults.length;
   count('commit');
   if ('blob' in body) {
     count('commit-blob');
@@ -97,7 +98,7 @@ async function read(
   } else if (!isIntact(commit, body.bytes)) {
     faults.push(failure('commit', where, 'it is not what its hash says'));
   }
-  if (faults.length > 0) return undefined;
+  if (faults.length > known) return undefined;
   try {
     const events = await decode(machine, commit);
     count('event', events.length);
@@ -145,9 +146,13 @@ function fieldChecker(machine: Needs, account: string, count: Count) {
   };
 }
 
-/** Every stream as it stands (`streams`) against where the ledger has it: no commit may be missing from the ledger. */
-export async function* checkCovered(account: string, heads: Map<string, Head>, streams: AsyncIterable<Wakeup>): AsyncGenerator<Finding> {
-  for await (const { stream, version } of streams) {
+/** Where every stream stands against where the ledger has it: no commit may be missing from the ledger. */
+export function* checkCovered(
+  account: string,
+  heads: Map<string, Head>,
+  streams: Iterable<[stream: string, version: number]>,
+): Generator<Finding> {
+  for (const [stream, version] of streams) {
     const covered = heads.get(stream)?.version ?? 0;
     if (version > covered) yield failure('ledger', account, `commits ${covered + 1} to ${version} of ${stream} are not in it`);
   }

@@ -42,11 +42,10 @@ export async function readActivity(
   const ascending = filter.order === 'asc';
   let cursor = page.cursor;
   for (let scanned = 0; scanned < scanLimit; ) {
-    const entries = await machine.events.ledger(account, {
-      ...position(filter, cursor, ascending),
-      order: filter.order,
-      limit: Math.min(200, Math.max(20, page.limit)),
-    });
+    const place = position(filter, cursor, ascending);
+    const limit = Math.min(200, Math.max(20, page.limit));
+    const entries = await machine.events.ledger(account, { ...place, order: filter.order, limit });
+    requireGapless(entries, place, ascending);
     if (entries.length === 0) return { items, next: null };
     scanned += entries.length;
     for (const { entry, events } of await openEntries(machine, account, entries)) {
@@ -70,6 +69,20 @@ function position(filter: ActivityFilter, cursor: ActivityCursor | undefined, as
   if (cursor && ascending) return { afterSeq: cursor.index === allOfIt ? cursor.seq : cursor.seq - 1 };
   if (cursor) return { beforeSeq: cursor.index === noneOfIt ? cursor.seq : cursor.seq + 1 };
   return ascending && filter.from ? { fromTime: filter.from } : {};
+}
+
+/** A list that has lost something is worse than none. */
+function requireGapless(
+  entries: LedgerEntry[],
+  { afterSeq, beforeSeq }: { afterSeq?: number; beforeSeq?: number },
+  ascending: boolean,
+): void {
+  const step = ascending ? 1 : -1;
+  let before = ascending ? afterSeq : beforeSeq;
+  for (const { seq } of entries) {
+    if (before !== undefined && seq !== before + step) throw new Error(`the ledger has a gap before ${seq}`);
+    before = seq;
+  }
 }
 
 function beyond(entry: LedgerEntry, filter: ActivityFilter, ascending: boolean): boolean {

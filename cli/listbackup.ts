@@ -8,6 +8,7 @@ import { addJobCommands } from './commands/jobs.ts';
 import { addRunCommands } from './commands/runs.ts';
 import { addSessionCommands } from './commands/session.ts';
 import { addSourceCommands } from './commands/sources.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { note, reportRefusal } from './output.ts';
 import pkg from './package.json' with { type: 'json' };
 import { exitCodes, Refusal, refusal } from './refusal.ts';
@@ -44,6 +45,7 @@ addRunCommands(program);
 addFileCommands(program);
 addGetCommand(program);
 addActivityCommand(program);
+addDoctorCommand(program);
 addGlobalOptions(program);
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

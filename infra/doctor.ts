@@ -5,20 +5,20 @@
 import { verify } from 'node:crypto';
 import { checkCovered, checkLog } from '../activity/check.ts';
 import { type Count, type Finding, failure, info } from '../domain/finding.ts';
-import type { Machine, QueueName, Wakeup } from '../domain/ports.ts';
+import type { Machine, QueueName } from '../domain/ports.ts';
 import { checkWork } from '../processors/check-work.ts';
 import { compareWithSource } from '../processors/compare-with-source.ts';
 import { type LogFacts, readFacts } from '../processors/log-facts.ts';
 import type { About, Home } from '../processors/run.ts';
-import { checkRows } from '../projections/check.ts';
+import { checkRows, checkStrays, seenRows } from '../projections/check.ts';
 import { projections } from '../projections/index.ts';
 import { checkVault } from '../vault/check.ts';
+import { exportKey } from '../vault/exports.ts';
 import { deriveVaultKeys, type VaultKeys } from '../vault/keys.ts';
 
 export type DoctorOptions = {
-  accounts: Iterable<string> | AsyncIterable<string>;
-  /** Every stream of an account and where it stands, for what the ledger may lack. */
-  streams?: (account: string) => AsyncIterable<Wakeup>;
+  /** Only this account; else all there are. */
+  account?: string;
   /** Reads and decrypts everything that was ever backed up; else what says where it is and how much. */
   readData?: boolean;
   /** Nothing may be under way any more: what has not ended is a failure. */
@@ -31,26 +31,55 @@ export type DoctorOptions = {
 };
 
 /** All there is to find, as it is found. It changes nothing. Throws when the machine fails, not when something is damaged. */
-export async function* checkEverything(machine: Machine, options: DoctorOptions): AsyncGenerator<Finding> {
+export async function* checkEverything(machine: Machine, options: DoctorOptions = {}): AsyncGenerator<Finding> {
+  const { count = () => {} } = options;
   yield* checkSigning(machine);
-  yield* checkDeadLetters(machine, options.count ?? (() => {}));
-  for await (const account of options.accounts) yield* checkAccount(machine, account, options);
+  yield* checkDeadLetters(machine, count);
+  const accounts = await standing(machine);
+  const seen = seenRows();
+  for (const [account, streams] of accounts) {
+    if (options.account === undefined || account === options.account) yield* checkAccount(machine, account, streams, seen, options);
+  }
+  if (options.account === undefined) yield* checkStrays(machine, projections, accounts, seen);
 }
 
-export async function* checkAccount(machine: Machine, account: string, options: DoctorOptions): AsyncGenerator<Finding> {
-  const { count = () => {}, readData = false, quiet = false, isAwaited, home, streams } = options;
-  const [reader, rows] = [readFacts(account), await checkRows(machine, projections, account)];
+type Standing = Map<string, number>;
+
+/** Every stream and where it stands, by account. */
+async function standing({ events }: Machine): Promise<Map<string, Standing>> {
+  const accounts = new Map<string, Standing>();
+  for (let cursor: string | undefined; ; ) {
+    const { items, next } = await events.streams({ limit: 1000, ...(cursor ? { cursor } : {}) });
+    for (const { stream, version } of items) {
+      const account = stream.split('/', 1)[0] ?? '';
+      const streams = accounts.get(account) ?? new Map();
+      accounts.set(account, streams.set(stream, Math.max(version, streams.get(stream) ?? 0)));
+    }
+    if (!next) return accounts;
+    cursor = next;
+  }
+}
+
+async function* checkAccount(
+  machine: Machine,
+  account: string,
+  streams: Standing,
+  seen: ReturnType<typeof seenRows>,
+  options: DoctorOptions,
+): AsyncGenerator<Finding> {
+  const { count = () => {}, readData = false, quiet = false, isAwaited, home } = options;
+  const [reader, rows] = [readFacts(account), await checkRows(machine, projections, account, quiet)];
   const log = yield* checkLog(machine, account, {
     count,
-    async seen(commit, events) {
+    async seen(commit, events, whole) {
       reader.take(events);
-      await rows.take(commit);
+      if (whole) await rows.take(commit);
     },
   });
-  if (streams) yield* checkCovered(account, log.heads, streams(account));
+  yield* checkCovered(account, log.heads, streams);
   if (log.whole) {
     yield* reader.findings;
-    yield* rows.compare(log.heads, count);
+    yield* rows.compare(log.heads, count, seen);
   } else {
     yield info('row', account, 'the read models were not compared with the log, for not all of the log can be read');
   }
@@ -60,7 +89,10 @@ export async function* checkAccount(machine: Machine, account: string, options: 
   if (keys) {
     const mayBeNamed = new Set([...facts.unfinished.values()].flatMap((run) => [...run.packs]));
     const vault = { account, keys, blobs: machine.blobs, records: machine.records };
-    yield* checkVault(vault, { ...facts, mayBeNamed }, { readData, count });
+    const kept = [...facts.zips].flatMap(([id, { size, until }]): [string, number][] =>
+      size !== null && Date.parse(until) > machine.now() ? [[exportKey(account, id), size]] : [],
+    );
+    yield* checkVault(vault, { ...facts, mayBeNamed, exports: new Map(kept) }, { readData, count });
   }
   yield* checkWork(machine, account, facts, { count, keys, quiet, ...(isAwaited && { isAwaited }) });
   if (home && keys) yield* compareSources(home, account, facts, readData, count);

@@ -35,6 +35,9 @@ export async function* checkWork(machine: Machine, account: string, facts: LogFa
     if (facts.unfinished.has(runId)) continue;
     yield (checks.quiet ? failure : info)('run', runId, 'it has ended, and is still on the list of open runs');
   }
+  for (const [id, { size, until }] of facts.zips) {
+    if (size === null && Date.parse(until) > machine.now()) yield (checks.quiet ? failure : info)('export', id, 'it is being prepared');
+  }
   if (checks.keys) yield* checkCredentials(machine, account, facts, checks.count);
 }
 

@@ -3,6 +3,7 @@ import { type Count, type Finding, failure, info } from '../domain/finding.ts';
 import type { Records } from '../domain/ports.ts';
 import { checkManifests, type NamedManifest } from './check-manifests.ts';
 import { checkedPacks, listed, some, sum, whyOf } from './check-packs.ts';
+import { exportSize, readExport } from './exports.ts';
 import { getErrors } from './run-errors.ts';
 import type { ReaderContext } from './segment.ts';
 
@@ -11,6 +12,8 @@ export type VaultLog = {
   manifests: NamedManifest[];
   /** Lists of what runs could not back up: so many entries on so many pages. */
   errorLists: { runId: string; pages: number; errors: number }[];
+  /** Zips that are kept now, by the name of their blob, with their size. */
+  exports: Map<string, number>;
   /** Packs that runs which are still open may yet name. */
   mayBeNamed: Set<string>;
 };
@@ -34,6 +37,7 @@ export async function* checkVault(
   yield* packs.check(records, { readData, mayBeNamed: log.mayBeNamed });
   yield* findOrphans(context, log.manifests);
   for (const list of log.errorLists) yield* checkErrors(context, list, count);
+  for (const [blob, size] of log.exports) yield* checkExport(context, blob, size, readData, count);
 }
 
 /** A run that crashed or lost its race leaves a manifest that nobody names. */
@@ -65,4 +69,21 @@ async function* checkErrors(
     }
   }
   if (pages > 0 && found !== errors) yield failure('error-page', runId, `its pages list ${found} files, and the run counted ${errors}`);
+}
+
+async function* checkExport(
+  { blobs }: ReaderContext,
+  blob: string,
+  size: number,
+  readData: boolean,
+  count: Count,
+): AsyncGenerator<Finding> {
+  count('export');
+  if ((await exportSize(blobs, blob)) !== size) return yield failure('export', blob, 'it is gone, or not as large as it was made');
+  if (!readData) return;
+  try {
+    for await (const _piece of readExport(blobs, blob, { offset: 0, length: size }));
+  } catch (error) {
+    yield failure('export', blob, whyOf(error));
+  }
 }

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { type Finding, failure } from '../../domain/finding.ts';
 import { lineId } from '../../domain/line.ts';
-import type { KeyRing, Log, Machine, Wakeup } from '../../domain/ports.ts';
+import type { KeyRing, Log, Machine } from '../../domain/ports.ts';
 import type { About } from '../../processors/run.ts';
 import { fileBlobs } from './blobs.ts';
 import { makeBus } from './bus.ts';
@@ -23,9 +23,6 @@ import { makeSignal } from './signal.ts';
 export type ReadOnlyHome = {
   /** Whatever writes fails. */
   machine: Machine;
-  /** In the order of their first commit. */
-  accounts(): string[];
-  streams(account: string): AsyncGenerator<Wakeup>;
   /** Whether a message, or a commit not yet told of on the bus, will go on with the run. */
   isAwaited(about: About): boolean;
   /** What can be told of database and key file as such. */
@@ -59,16 +56,6 @@ export async function openReadOnly(folder: string, log: Log, now: () => number =
     });
     return {
       machine: machineOver(db, data, keys, log, now),
-      accounts: () =>
-        db
-          .sql('SELECT account FROM commits GROUP BY account ORDER BY min(position)')
-          .all()
-          .map(({ account }) => String(account)),
-      async *streams(account) {
-        const found = db.sql('SELECT stream, max(version) AS version FROM commits WHERE stream >= ? AND stream < ? GROUP BY stream');
-        for (const { stream, version } of found.iterate(`${account}/`, `${account}0`))
-          yield { stream: String(stream), version: Number(version) };
-      },
       isAwaited: (about) => isAwaited(db, about),
       *findings() {
         if (keyFault) yield failure('key-file', 'keys.json', keyFault);

@@ -9,7 +9,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Checked } from '../../domain/finding.ts';
+import { blobPath } from '../../infra/embedded/blob-path.ts';
 import { startTrouble } from '../../infra/embedded/start-trouble.ts';
+import { manifestBlobKey } from '../../vault/segment.ts';
 import { findingsIn } from '../support/check.ts';
 import { type Answers, answersOf, type BackedUp, makeBackedUp, openHome } from './backed-up.ts';
 
@@ -82,19 +84,38 @@ function inTable(table: string, column: string, where: string, flip: (value: Buf
 }
 
 /** A byte of a file below the data folder. `at` counts from the end when it is negative. */
-function inFile(folder: string, at: number, choose: (size: number) => boolean = () => true) {
+function inFile(folder: string | ((data: string) => string), at: number, choose: (size: number) => boolean = () => true) {
   return async (data: string) => {
-    const names = folder.endsWith('.json') ? [''] : await readdir(join(data, folder), { recursive: true });
+    const below = join(data, typeof folder === 'string' ? folder : folder(data));
+    const names = (await stat(below)).isFile() ? [''] : await readdir(below, { recursive: true });
     for (const name of names.sort()) {
-      const path = join(data, folder, name);
+      const path = join(below, name);
       const about = await stat(path);
       if (!about.isFile() || !choose(about.size)) continue;
       const bytes = await readFile(path);
       flipAt(at)(bytes);
       return writeFile(path, bytes);
     }
-    throw new Error(`nothing to damage in ${folder}`);
+    throw new Error('there is no such file to damage');
   };
+}
+
+/** Others of the kind may have been left behind by whoever was second. */
+const newestManifest = (data: string) => {
+  const { manifest } = JSON.parse(
+    String(one(data, "SELECT data FROM rows WHERE model = 'files' AND sk LIKE 'source#%' ORDER BY sk DESC LIMIT 1").data),
+  );
+  return `blobs/${blobPath(manifestBlobKey(String(one(data, 'SELECT account FROM commits LIMIT 1').account), manifest.id))}`;
+};
+const namedBlob = (data: string) => `blobs/${blobPath(String(one(data, 'SELECT blob FROM commits WHERE blob IS NOT NULL LIMIT 1').blob))}`;
+
+function one(data: string, query: string) {
+  const db = new DatabaseSync(join(data, 'listbackup.db'));
+  try {
+    return db.prepare(query).get() ?? {};
+  } finally {
+    db.close();
+  }
 }
 
 /** A bit of that byte; counted from the end when it is negative. */
@@ -113,17 +134,17 @@ const flipIn =
     flipAt(at + behind)(bytes);
   };
 
-type Case = { name: string; found: Checked; damage: (data: string) => Promise<void>; rows?: true };
+type Case = { name: string; found: Checked; damage: (data: string) => Promise<void>; unseen?: true };
 
 const cases: Case[] = [
   { name: 'a slot of a pack', found: 'pack-slot', damage: inFile('blobs/packs', 100) },
   { name: 'the header of a slot', found: 'pack-slot', damage: inFile('blobs/packs', 1) },
   { name: 'the footer of a pack', found: 'pack-footer', damage: inFile('blobs/packs', -20) },
   { name: 'the trailer of a pack', found: 'pack-footer', damage: inFile('blobs/packs', -2) },
-  { name: 'a segment of a manifest', found: 'segment', damage: inFile('blobs/manifests', 40) },
-  { name: 'the root of a manifest', found: 'manifest', damage: inFile('blobs/manifests', -20) },
-  { name: 'the trailer of a manifest', found: 'manifest', damage: inFile('blobs/manifests', -10) },
-  { name: 'the blob of a commit', found: 'commit-blob', damage: inFile('blobs/commits', 1000) },
+  { name: 'a segment of a manifest', found: 'segment', damage: inFile(newestManifest, 40) },
+  { name: 'the root of a manifest', found: 'manifest', damage: inFile(newestManifest, -20) },
+  { name: 'the trailer of a manifest', found: 'manifest', damage: inFile(newestManifest, -10) },
+  { name: 'the blob of a commit', found: 'commit-blob', damage: inFile(namedBlob, 1000) },
   { name: 'a page of errors', found: 'error-page', damage: inFile('blobs/errors', 50) },
   { name: 'a zip', found: 'export', damage: inFile('blobs/exports', 50, (size) => size > 1000) },
   { name: 'the hashes of a zip', found: 'export', damage: inFile('blobs/exports', 5, (size) => size === 32) },
@@ -131,7 +152,7 @@ const cases: Case[] = [
   {
     name: 'the bytes of a commit',
     found: 'commit',
-    damage: inTable('commits', 'bytes', "stream LIKE '%/line/%'", flipIn('"manifest"', 20)),
+    damage: inTable('commits', 'bytes', "stream LIKE '%/line/%' AND version = 2", flipIn('"manifest"', 20)),
   },
   { name: 'the time of a commit', found: 'commit', damage: inTable('commits', 'at', "stream LIKE '%/job/%'", flipAt(18)) },
   { name: 'the hash of a commit', found: 'commit', damage: inTable('commits', 'hash', "stream LIKE '%/job/%'", flipAt(5)) },
@@ -140,13 +161,18 @@ const cases: Case[] = [
     found: 'commit',
     damage: inTable('commits', 'prev_hash', "stream LIKE '%/line/%' AND version = 2", flipAt(5)),
   },
-  { name: 'the stream of a commit', found: 'ledger', damage: inTable('commits', 'stream', "stream LIKE '%/job/%'", flipAt(-1)) },
+  { name: 'the stream of a commit', found: 'commit', damage: inTable('commits', 'stream', "stream LIKE '%/job/%'", flipAt(-1)) },
   { name: 'the blob that a commit names', found: 'commit-blob', damage: inTable('commits', 'blob', 'blob IS NOT NULL', flipAt(-1)) },
   { name: 'a time in the ledger', found: 'ledger', damage: inTable('commits', 'ledger_at', "stream LIKE '%/job/%'", flipAt(18)) },
-  { name: 'a number in the ledger', found: 'ledger', damage: inTable('commits', 'seq', 'seq = 8', (bytes) => bytes.fill('9')) },
+  {
+    name: 'a number in the ledger',
+    found: 'ledger',
+    damage: inTable('commits', 'seq', 'seq = (SELECT max(seq) FROM commits)', (bytes) => bytes.fill('9')),
+  },
   {
     name: 'the account of the last commit in the ledger',
     found: 'ledger',
+    unseen: true,
     damage: inTable('commits', 'account', 'seq = (SELECT max(seq) FROM commits)', flipAt(-1)),
   },
 
@@ -161,44 +187,49 @@ const cases: Case[] = [
   {
     name: 'a row of runs',
     found: 'row',
-    rows: true,
+    unseen: true,
     damage: inTable('rows', 'data', "model = 'runs' AND sk LIKE 'id#%'", flipIn('"outcome":"', 12)),
   },
   {
     name: 'a row of files',
     found: 'row',
-    rows: true,
+    unseen: true,
     damage: inTable('rows', 'data', "model = 'files' AND sk LIKE 'source#%'", flipIn('"runId":"', 15)),
   },
   {
     name: 'a sealed field of a row',
     found: 'row',
-    rows: true,
+    unseen: true,
     damage: inTable('rows', 'data', "model = 'jobs' AND sk LIKE 'id#%'", flipIn('"$sealed":"', 20)),
   },
-  { name: 'the key of a row', found: 'row', rows: true, damage: inTable('rows', 'sk', "model = 'sources' AND sk LIKE 'id#%'", flipAt(-1)) },
+  {
+    name: 'the key of a row',
+    found: 'row',
+    unseen: true,
+    damage: inTable('rows', 'sk', "model = 'sources' AND sk LIKE 'id#%'", flipAt(-1)),
+  },
   {
     name: 'the partition of a row',
     found: 'row',
-    rows: true,
+    unseen: true,
     damage: inTable('rows', 'pk', "model = 'sources' AND sk LIKE 'id#%'", flipAt(-1)),
   },
   {
     name: 'a number of a row',
     found: 'row',
-    rows: true,
+    unseen: true,
     damage: inTable('rows', 'data', "model = 'analytics-aggregates'", flipIn('"runs":', 7)),
   },
   {
     name: 'a cursor',
     found: 'cursor',
-    rows: true,
+    unseen: true,
     damage: inTable('cursors', 'version', "projection = 'runs'", (bytes) => bytes.fill('9')),
   },
 ];
 
 describe('one flipped byte in', () => {
-  it.each(cases)('$name', async ({ found, damage, rows }) => {
+  it.each(cases)('$name', async ({ found, damage, unseen }) => {
     const data = await copyOf();
     await damage(data);
 
@@ -208,7 +239,7 @@ describe('one flipped byte in', () => {
     const answers = await answersIn(data);
     if (typeof answers === 'string') return;
     for (const [asked, answer] of answers) {
-      if (!rows && answer !== 'refused') expect([asked, answer]).toEqual([asked, right.get(asked)]);
+      if (!unseen && answer !== 'refused') expect(answer === right.get(asked), `another answer to ${asked}`).toBe(true);
     }
     await rm(data, { recursive: true });
   });

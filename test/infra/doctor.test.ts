@@ -1,0 +1,355 @@
+/** The checker finds what is wrong, calls it what it is, and has nothing to say where all is well. Damage to stored bytes: test/faults/flipped-bytes. */
+import { appendFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { transact } from '../../activity/store.ts';
+import { cancelRun } from '../../commands/cancel-run.ts';
+import { connectSource } from '../../commands/connect-source.ts';
+import { createJob } from '../../commands/create-job.ts';
+import { dropCredentials } from '../../commands/credentials.ts';
+import { streamName } from '../../domain/event.ts';
+import type { Checked, Count, Finding } from '../../domain/finding.ts';
+import { type LineEvent, type LineState, line, lineId, nothing } from '../../domain/line.ts';
+import type { LedgerEntry, Machine } from '../../domain/ports.ts';
+import { openRuns } from '../../processors/watch.ts';
+import { indexedChunks } from '../../vault/chunk-index.ts';
+import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
+import { account, command, makeWorld, type World } from '../faults/world.ts';
+import { expectClean, findingsOf } from '../support/check.ts';
+import { openTestHome } from '../support/embedded.ts';
+
+let world: World;
+beforeEach(async () => {
+  world = await makeWorld();
+  await makeCorpus(world.source);
+});
+
+/** Backed up twice, with changes in between. */
+async function backedUp(): Promise<void> {
+  await world.request();
+  await world.settle();
+  await changeCorpus(world.source);
+  await world.request();
+  await world.settle();
+}
+
+/** A run that has planned and stored one batch, and whose other messages wait. */
+async function halfWay(): Promise<string> {
+  const runId = await world.request();
+  await world.caughtUp();
+  const [plan] = await world.receive('job');
+  if (!plan) throw new Error('nothing to plan');
+  await world.handle(plan.body, 1);
+  await world.machine.queue.ack('job', plan.receipt);
+  const [batch] = await world.receive('data');
+  if (!batch) throw new Error('nothing to store');
+  await world.handle(batch.body, 1);
+  await world.caughtUp();
+  return runId;
+}
+
+const failures = (found: Finding[]) => found.filter(({ level }) => level === 'failure');
+
+/** The kinds of failures, each once. */
+async function kinds(machine: Machine = world.machine, options: Parameters<typeof findingsOf>[1] = {}): Promise<Checked[]> {
+  return [...new Set(failures(await findingsOf(machine, options)).map(({ what }) => what))].sort();
+}
+
+describe('all is well', () => {
+  it('after backups, a run that failed and one that was called off', async () => {
+    await backedUp();
+    const runId = await world.request();
+    await world.caughtUp();
+    await cancelRun(world.machine, command(), { runId, jobId: world.jobId, sourceId: world.sourceId });
+    await world.settle();
+    await expectClean(world.machine, { home: world.home });
+    await rm(world.source, { recursive: true });
+    await world.request();
+    await world.settle();
+    await expectClean(world.machine);
+  });
+
+  it('while a run is under way, unless it should be over', async () => {
+    const runId = await halfWay();
+    const found = await findingsOf(world.machine);
+    expect(found).toEqual([expect.objectContaining({ level: 'info', what: 'run', where: runId })]);
+    expect(await kinds(world.machine, { quiet: true })).toEqual(['run']);
+  });
+
+  it('before the read models have caught up, unless they should have', async () => {
+    const { machine } = await openTestHome();
+    await createJob(machine, command(), { name: 'Nightly', sourceId: await connected(machine) });
+    expect(await kinds(machine)).toEqual([]);
+    expect(await kinds(machine, { quiet: true })).toEqual(['cursor']);
+  });
+
+  it('and says what it looked at', async () => {
+    await backedUp();
+    const counted: { [what: string]: number } = {};
+    const count: Count = (what, many = 1) => {
+      counted[what] = (counted[what] ?? 0) + many;
+    };
+    await expectClean(world.machine, { count });
+    for (const what of [
+      'ledger',
+      'commit',
+      'event',
+      'row',
+      'cursor',
+      'manifest',
+      'segment',
+      'pack-footer',
+      'pack-slot',
+      'file',
+      'chunk-index',
+      'key',
+    ])
+      expect(counted[what], what).toBeGreaterThan(0);
+  });
+});
+
+describe('the log', () => {
+  const ledgerOf = (change: (entries: LedgerEntry[]) => LedgerEntry[]): Machine => {
+    const { machine } = world;
+    return { ...machine, events: { ...machine.events, ledger: async (...asked) => change(await machine.events.ledger(...asked)) } };
+  };
+
+  beforeEach(async () => {
+    await world.request();
+    await world.settle();
+  });
+
+  it.each<[string, (entries: LedgerEntry[]) => LedgerEntry[]]>([
+    ['lacks an entry', (entries) => entries.filter(({ seq }) => seq !== 5)],
+    ['lacks the last entry', (entries) => entries.slice(0, -1)],
+    ['has a commit twice', (entries) => entries.map((entry, i) => (i === 4 ? { ...entry, ...entries[3], seq: entry.seq } : entry))],
+    ['has another hash', (entries) => entries.map((entry) => (entry.seq === 3 ? { ...entry, hash: 'f'.repeat(64) } : entry))],
+    ['goes back in time', (entries) => entries.map((entry) => (entry.seq === 3 ? { ...entry, at: '2020-01-01T00:00:00.000Z' } : entry))],
+  ])('%s', async (_what, change) => {
+    expect(await kinds(ledgerOf(change))).toContain('ledger');
+  });
+
+  it('has lost a commit', async () => {
+    const { machine } = world;
+    const events = {
+      ...machine.events,
+      getMany: async (keys: { stream: string; version: number }[]) => (await machine.events.getMany(keys)).slice(1),
+    };
+    expect(await kinds({ ...machine, events })).toContain('commit');
+  });
+
+  /** Appends to the line what no command would. */
+  async function append(decide: (state: LineState) => LineEvent): Promise<void> {
+    const stream = streamName(account, 'line', lineId(world.jobId, world.sourceId));
+    await transact(world.machine, line, stream, (state) => [decide(state)], command());
+  }
+
+  it('says that two runs of a line were open at once', async () => {
+    const about = { jobId: world.jobId, sourceId: world.sourceId };
+    for (const runId of ['run_second', 'run_third']) {
+      await append((state) => {
+        const after = { ...state, open: { runId, requestedAt: '' }, runs: state.runs + 1 };
+        return { type: 'RunRequested', data: { ...about, runId, line: after } };
+      });
+    }
+    await world.caughtUp();
+    expect(await kinds()).toContain('event');
+  });
+
+  it('says that a backup went back to an older one', async () => {
+    const about = { runId: await world.request(), jobId: world.jobId, sourceId: world.sourceId };
+    await append((state) => {
+      if (!state.sealed) throw new Error('there is no backup');
+      const { manifest, totals } = state.sealed;
+      const after = { ...state, open: null };
+      return { type: 'LineSealed', data: { ...about, outcome: 'succeeded', manifest, totals, before: nothing, line: after } };
+    });
+    await world.settle();
+    expect(await kinds()).toContain('event');
+  });
+});
+
+describe('the read models', () => {
+  const key = { table: 'analytics-aggregates', pk: account, sk: 'overview' } as const;
+  beforeEach(async () => {
+    await world.request();
+    await world.settle();
+  });
+
+  it('have another number', async () => {
+    await world.machine.rows.apply('test', 'a/b/c', 1, [{ op: 'update', ...key, add: { runs: 1 } }]);
+    const [finding] = failures(await findingsOf(world.machine));
+    expect(finding).toMatchObject({
+      what: 'row',
+      where: `analytics-aggregates ${account} overview`,
+      detail: expect.stringContaining('runs'),
+    });
+  });
+
+  it('lack a row', async () => {
+    await world.machine.rows.apply('test', 'a/b/c', 1, [{ op: 'delete', ...key }]);
+    expect(await kinds()).toEqual(['row']);
+  });
+
+  it.each([account, `${account}#all`, `${account}#elsewhere`, 'acc_nobody'])('have a row too many in %s', async (pk) => {
+    await world.machine.rows.apply('test', 'a/b/c', 1, [{ op: 'put', table: 'jobs', pk, sk: 'id#x', data: {} }]);
+    expect(await kinds()).toEqual(['row']);
+  });
+
+  it('are ahead of the log, or have forgotten where they are', async () => {
+    const stream = streamName(account, 'job', world.jobId);
+    await world.machine.rows.apply('jobs', stream, 2, []);
+    expect(await kinds()).toEqual(['cursor']);
+    await world.machine.rows.forget('jobs', [stream]);
+    expect(await kinds()).toEqual(['row']);
+  });
+});
+
+describe('the vault', () => {
+  beforeEach(backedUp);
+
+  const blobs = async (prefix: string) => (await world.machine.blobs.list(prefix, { limit: 1000 })).items.map(({ key }) => key);
+
+  it('has lost its packs: the files too', async () => {
+    await world.machine.blobs.delete(await blobs('packs/'));
+    expect(await kinds()).toEqual(['chunk-index', 'file', 'pack-footer']);
+    expect(await kinds(world.machine, { readData: false })).toEqual(['chunk-index', 'file', 'pack-footer']);
+  });
+
+  it('has lost a manifest', async () => {
+    await world.machine.blobs.delete(await blobs('manifests/'));
+    expect(await kinds()).toEqual(['manifest']);
+  });
+
+  it('has a manifest that nobody names, and content that the index does not know: as it may be', async () => {
+    const { machine } = world;
+    const [manifest = ''] = await blobs('manifests/');
+    await machine.blobs.put(`manifests/${account}/man_stray`, (await machine.blobs.get(manifest)) ?? new Uint8Array());
+    const chunk = await someChunk();
+    await machine.records.write([{ op: 'delete', ...chunk }]);
+    const found = await findingsOf(machine);
+    expect(failures(found)).toEqual([]);
+    expect(found.map(({ what }) => what)).toEqual(expect.arrayContaining(['manifest', 'chunk-index']));
+  });
+
+  it.each([
+    ['a pack that is gone', { p: 'pak_00000000000000000000000000' }],
+    ['another place', { o: 1 }],
+  ])('would save files by reference to %s', async (_where, change) => {
+    const { pk, sk, data } = await someChunk();
+    await world.machine.records.putMany([{ pk, sk, data: { ...data, ...change } }]);
+    expect(await kinds(world.machine, { readData: false })).toEqual(['chunk-index']);
+  });
+
+  it('would save files by reference to a chunk that its pack does not have', async () => {
+    const { data } = await someChunk();
+    await world.machine.records.putMany([{ pk: `chunk/${account}/00`, sk: '0'.repeat(32), data }]);
+    expect(await kinds(world.machine, { readData: false })).toEqual(['chunk-index']);
+  });
+
+  async function someChunk() {
+    for await (const found of indexedChunks(world.machine.records, account)) {
+      if ('unreadable' in found) continue;
+      const record = await world.machine.records.get({ pk: `chunk/${account}/${found.id.slice(0, 2)}`, sk: found.id });
+      if (record) return record;
+    }
+    throw new Error('there is no chunk');
+  }
+});
+
+describe('a run under way', () => {
+  let runId = '';
+  beforeEach(async () => {
+    runId = await halfWay();
+  });
+
+  const records = async () => (await world.machine.records.query(`run#${account}#${runId}`, { limit: 1000 })).items;
+  async function alter(prefix: string, change: (text: string) => string): Promise<void> {
+    for (const record of (await records()).filter(({ sk }) => sk.startsWith(prefix))) {
+      await world.machine.records.putMany([{ ...record, data: JSON.parse(change(JSON.stringify(record.data))) }]);
+    }
+  }
+  async function lose(prefix: string): Promise<void> {
+    const lost = (await records()).filter(({ sk }) => sk.startsWith(prefix));
+    await world.machine.records.write(lost.map(({ pk, sk }) => ({ op: 'delete', pk, sk })));
+  }
+  const anotherByte = (text: string) => text.replace(/("sealed":".{40})(.)/, (_, before, byte) => `${before}${byte === 'A' ? 'B' : 'A'}`);
+
+  it.each<[Checked, string, () => Promise<void>]>([
+    ['run', 'that nobody looks after', () => world.machine.records.write([{ op: 'delete', pk: openRuns, sk: runId }]).then(() => {})],
+    ['work', 'whose work was altered', () => alter('work-', anotherByte)],
+    ['work', 'whose work is gone', () => lose('work-')],
+    ['part', 'whose part was altered', () => alter('part-', anotherByte)],
+    ['part', 'whose part is gone', () => lose('part-')],
+    ['part', 'whose part is another one', () => alter('part-', (text) => text.replace(/"partHash":"./, '"partHash":"x'))],
+    ['tally', 'that counts too many', () => alter('tally', (text) => text.replace(/"stored":\d+/, '"stored":7'))],
+    ['tally', 'that waits for too many', () => alter('tally', (text) => text.replace(/"total":\d+/, '"total":99'))],
+    ['tally', 'whose marks are gone', () => lose('stored-')],
+  ])('%s: one %s', async (what, _name, damage) => {
+    await damage();
+    expect(await kinds()).toEqual([what]);
+  });
+
+  it('that was called off and cannot end', async () => {
+    await cancelRun(world.machine, command(), { runId, jobId: world.jobId, sourceId: world.sourceId });
+    expect(await kinds()).toEqual([]);
+    await world.machine.records.write([{ op: 'delete', pk: openRuns, sk: runId }]);
+    expect(await kinds()).toEqual(['run']);
+  });
+
+  it('whose message was put aside', async () => {
+    const { queue } = world.machine;
+    await queue.send('job', [{ body: { type: 'seal', runId } }]);
+    for (let times = 0; times < 6; times++) {
+      for (const { receipt } of await world.receive('job')) await queue.extend('job', receipt, 0);
+    }
+    const found = failures(await findingsOf(world.machine));
+    expect(found).toEqual([expect.objectContaining({ what: 'message', where: `job ${runId}` })]);
+  });
+});
+
+describe('the sources', () => {
+  const compared = async () => failures(await findingsOf(world.machine, { home: world.home }));
+
+  beforeEach(backedUp);
+
+  it.each<[string, () => Promise<void>]>([
+    ['have something new', () => writeFile(join(world.source, 'later.txt'), 'x')],
+    ['have lost something', () => rm(join(world.source, 'a.txt'))],
+    ['have something longer', () => appendFile(join(world.source, 'photos', '0.jpg'), 'x')],
+    [
+      'have something else in its place',
+      async () => {
+        await rm(join(world.source, 'a.txt'));
+        await symlink('nowhere', join(world.source, 'a.txt'));
+      },
+    ],
+    ['have something touched', () => utimes(join(world.source, 'a.txt'), 1, 1)],
+  ])('%s', async (_what, change) => {
+    await change();
+    const found = await compared();
+    expect(found).toEqual([
+      expect.objectContaining({ what: 'source', where: expect.stringMatching(new RegExp(`^${world.sourceId} file_`)) }),
+    ]);
+  });
+
+  it('are gone, or no longer connected', async () => {
+    await rm(world.source, { recursive: true });
+    expect(await compared()).toEqual([expect.objectContaining({ what: 'source', where: world.sourceId })]);
+  });
+});
+
+/** A source with credentials; its id. */
+async function connected(machine: Machine): Promise<string> {
+  const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
+  const { id } = await connectSource(machine, command(), { type: 's3', name: 'Bucket', config: { bucket: 'some-bucket' }, credentials });
+  return id;
+}
+
+it('credentials that are gone', async () => {
+  const id = await connected(world.machine);
+  await world.caughtUp();
+  expect(await kinds()).toEqual([]);
+  await dropCredentials(world.machine, account, id);
+  expect(await kinds()).toEqual(['credentials']);
+});
