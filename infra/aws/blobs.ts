@@ -65,7 +65,12 @@ export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
     async delete(keys) {
       const versions: ObjectIdentifier[] = [];
       await inParallel(8, new Set(keys), async (key) => {
-        versions.push(...(await versionsOf(s3(), bucket(), key)));
+        const found = await versionsOf(s3(), bucket(), key).catch((error: unknown) => {
+          // Some servers know no versions at all.
+          if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 501) return [{ Key: key }];
+          throw error;
+        });
+        versions.push(...found);
       });
       await inParallel(4, chunks(versions, 1000), async (Objects) => {
         const answer = await s3().send(new DeleteObjectsCommand({ Bucket: bucket(), Delete: { Objects, Quiet: true } }));

@@ -6,9 +6,21 @@ import { checkBlobKey, LimitExceeded, maxQueryLimit } from '../limits.ts';
 import { blobPath, keyPiece } from './blob-path.ts';
 import { codeOf, makeDirectory, syncDirectory, writeDurably } from './durable-file.ts';
 
+/** Where in a data folder they are. */
+export function blobFolder(data: string): string {
+  return join(data, 'blobs');
+}
+
+const unfinished = '.unfinished';
+
+/** Whether there is any blob below the root. */
+export async function holdsBlobs(root: string): Promise<boolean> {
+  return (await absentIs([], () => readdir(root))).some((name) => name !== unfinished);
+}
+
 /** Opens the root, making it where it is missing and clearing what a sudden end left half-written. One process at a time. */
 export async function openBlobs(root: string): Promise<Blobs> {
-  const temporary = join(root, '.unfinished');
+  const temporary = join(root, unfinished);
   await rm(temporary, { recursive: true, force: true });
   await makeDirectory(temporary);
   return fileBlobs(root, temporary);

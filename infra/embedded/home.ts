@@ -18,9 +18,11 @@ import { projections } from '../../projections/index.ts';
 import { handleWakeups } from '../../projections/runner.ts';
 import { sharedPackers } from '../../vault/shared-packers.ts';
 import { openWorkerPool } from '../../vault/worker-pool.ts';
+import { notePlace, openBucket, requireSamePlace } from './bucket.ts';
 import { openLive } from './live.ts';
 import { type Embedded, openEmbedded } from './machine.ts';
 import type { Settings } from './settings.ts';
+import { startTending } from './tending.ts';
 import type { Trouble } from './trouble.ts';
 import { type Handle, startWorkers } from './workers.ts';
 
@@ -45,7 +47,18 @@ export type Testing = {
 /** Throws when the port is taken. */
 export async function startHome(settings: Settings, log: Log, testing: Testing = {}): Promise<RunningHome> {
   const { trouble, reached, limits, watch = (machine) => machine } = testing;
-  const embedded = await openEmbedded({ data: settings.data, log, routes, ...(trouble ? { trouble } : {}) });
+  await requireSamePlace(settings.data, settings.blobs);
+  const bucket = settings.blobs && (await openBucket(settings.blobs));
+  const embedded = await openEmbedded({
+    data: settings.data,
+    log,
+    routes,
+    ...(bucket && { blobs: bucket.blobs }),
+    ...(trouble && { trouble }),
+  }).catch((error) => {
+    bucket?.close();
+    throw error;
+  });
   const machine = watch(embedded.machine);
   const connectorContext = contextFor(embedded, settings);
   const { blobs, records, random } = machine;
@@ -60,6 +73,7 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
     ...(limits && { limits }),
   };
   try {
+    if (settings.blobs) await notePlace(settings.data, settings.blobs);
     const trustedHosts = [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames];
     const app = await buildApp({
       machine,
@@ -87,6 +101,7 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
       await reached?.('work:done');
     };
     const stopWorkers = [startWorkers(machine.queue, 'job', 2, work, log), startWorkers(machine.queue, 'data', dataLoops, work, log)];
+    const stopTending = startTending(machine, projections);
     const sweeping = setInterval(() => sweep(home).catch((error) => log.error('sweep failed', {}, error)), sweepMilliseconds);
 
     const runsOpen = (await machine.records.query(openRuns, { limit: 1000 })).items.length;
@@ -99,16 +114,19 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
       embedded,
       async close() {
         clearInterval(sweeping);
+        await stopTending();
         await live.stop();
         await app.close();
         embedded.stopReceiving();
         await Promise.all(stopWorkers.map((stop) => stop()));
         await workers.close();
         await embedded.close();
+        bucket?.close();
       },
     };
   } catch (error) {
     await embedded.close();
+    bucket?.close();
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import type { Blobs, Log, Machine } from '../../domain/ports.ts';
-import { openBlobs } from './blobs.ts';
+import { blobFolder, openBlobs } from './blobs.ts';
 import { makeBus, type Route } from './bus.ts';
 import { type Database, databaseFile, openDatabase } from './database.ts';
 import { makeDirectory } from './durable-file.ts';
@@ -59,7 +59,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   const db = openDatabase(join(data, databaseFile));
   try {
     const keys = await openKeyFile(data, () => isEmpty(db));
-    const blobs = options.blobs ?? (await openBlobs(join(data, 'blobs')));
+    const blobs = options.blobs ?? (await openBlobs(blobFolder(data)));
     const secrets = await openSecrets(data, options.environment ?? process.env, now);
     const appended = makeSignal();
     const sockets = makeSockets(log);

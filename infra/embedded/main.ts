@@ -1,4 +1,5 @@
 /** What `npm start` does: one screen, or one line that says what is wrong. */
+import { nameOf } from './bucket.ts';
 import { startDemo } from './demo.ts';
 import { startHome } from './home.ts';
 import { openLog } from './log.ts';
@@ -31,6 +32,7 @@ try {
     `  Docs     ${about.docs}`,
     `  Live     ${about.live}`,
     `  Data     ${about.data}`,
+    ...(settings.blobs ? [`  Blobs    ${nameOf(settings.blobs)}`] : []),
     `  Running  ${runsOpen === 0 ? 'nothing' : `${runsOpen} ${runsOpen === 1 ? 'run goes' : 'runs go'} on where ${runsOpen === 1 ? 'it' : 'they'} stopped`}`,
   ];
   if (settings.demo) lines.push('', ...(await startDemo(url)));

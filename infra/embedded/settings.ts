@@ -1,12 +1,15 @@
 /** What the person who starts the box says: environment variables and a few words on the command line. */
 import { delimiter, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type Bucket, parseBucket } from './bucket.ts';
 
 export type Settings = {
   host: string;
   port: number;
   /** Absolute. */
   data: string;
+  /** Where the blobs are, when that is not the data folder. */
+  blobs: Bucket | undefined;
   /** Multiplies the rate limits; 0: none. */
   rateScale: number;
   /** Hosts that sources may be on although they are private. */
@@ -34,6 +37,7 @@ export function readSettings(args: string[], env: { [name: string]: string | und
     host: env.HOST || '127.0.0.1',
     port: wholeNumber('PORT', env.PORT, 4000, 65_535),
     data: resolve(env.LISTBACKUP_DATA || '.listbackup'),
+    blobs: parseBucket(env),
     rateScale: rate(env.LISTBACKUP_RATE_LIMIT),
     allowHosts: list(env.LISTBACKUP_ALLOW_HOSTS, ','),
     folders: list(env.LISTBACKUP_FOLDERS, delimiter).map((folder) => resolve(folder)),

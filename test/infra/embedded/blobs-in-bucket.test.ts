@@ -1,0 +1,171 @@
+/** `LISTBACKUP_BLOBS`: a home whose blobs are in a bucket. The server is one that counts (bench/s3-counter.ts). */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type S3Counter, startS3Counter } from '../../../bench/s3-counter.ts';
+import type { Blobs } from '../../../domain/ports.ts';
+import { blobPromises } from '../../../infra/contract/blobs.ts';
+import { openBlobs } from '../../../infra/embedded/blobs.ts';
+import { openBucket, parseBucket } from '../../../infra/embedded/bucket.ts';
+import { startHome } from '../../../infra/embedded/home.ts';
+import { readSettings } from '../../../infra/embedded/settings.ts';
+import { prefixed } from '../../../infra/prefixed-blobs.ts';
+import { client, download, listFiles, newPerson, type Person, runJob } from '../../acceptance/client.ts';
+import { describeContract } from '../../support/contract.ts';
+import { silent, temporaryFolder } from '../../support/embedded.ts';
+import { startS3Server } from '../../support/s3-server.ts';
+
+const aws = { AWS_ACCESS_KEY_ID: 'someone', AWS_SECRET_ACCESS_KEY: 'secret' };
+
+describe('the address of a bucket', () => {
+  const parsed = (LISTBACKUP_BLOBS: string) => {
+    const { bucket, prefix } = parseBucket({ LISTBACKUP_BLOBS }) ?? {};
+    return [bucket, prefix];
+  };
+  it.each([
+    ['s3://backups', ['backups', '']],
+    ['s3://backups/', ['backups', '']],
+    ['s3://my.backups-2/a', ['my.backups-2', 'a/']],
+    ['s3://backups/a/b c/', ['backups', 'a/b c/']],
+  ])('%s', (text, expected) => expect(parsed(text)).toEqual(expected));
+
+  it.each([
+    'backups',
+    'https://backups',
+    's3://',
+    's3:///a',
+    's3://b',
+    's3://-a/b',
+    's3://backups/../other',
+    `s3://backups/${'x'.repeat(600)}`,
+  ])('is not %s', (text) => expect(() => parsed(text)).toThrow(/^LISTBACKUP_BLOBS must be s3:\/\/bucket or s3:\/\/bucket\/prefix, not /));
+
+  it('may be left out', () => {
+    for (const LISTBACKUP_BLOBS of ['', undefined]) expect(parseBucket({ LISTBACKUP_BLOBS })).toBeUndefined();
+  });
+});
+
+describe('a bucket that cannot be used', () => {
+  let server: Awaited<ReturnType<typeof startS3Server>>;
+  beforeAll(async () => {
+    server = await startS3Server();
+  });
+  afterAll(() => server.close());
+  const told = (more: { [name: string]: string }) => {
+    const environment = { ...aws, LISTBACKUP_BLOBS: `s3://${server.bucket}/a`, AWS_ENDPOINT_URL: server.endpoint, ...more };
+    const place = parseBucket(environment);
+    if (!place) throw new Error('no bucket');
+    return openBucket(place).then(
+      ({ close }) => close(),
+      (error: Error) => error.message,
+    );
+  };
+
+  it('says what to do, in one line', async () => {
+    const { accessKeyId, secretAccessKey } = server.credentials;
+    const right = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+    expect(await told(right)).toBeUndefined();
+    expect(await told({ ...right, LISTBACKUP_BLOBS: 's3://another' })).toMatch(/^There is no bucket another .*Make it/);
+    expect(await told({ ...right, AWS_SECRET_ACCESS_KEY: 'wrong' })).toMatch(/may not use the bucket .*AWS_SECRET_ACCESS_KEY/);
+    expect(await told({ ...right, AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9' })).toMatch(
+      /^No S3 server answers at http:\/\/127\.0\.0\.1:9 \(ECONNREFUSED\)/,
+    );
+    expect(await told({ ...right, AWS_ENDPOINT_URL_S3: 'minio' })).toMatch(/must be a URL, not minio/);
+  });
+});
+
+describe('blobs under a prefix', () => {
+  let folder: string;
+  let inner: Blobs;
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    inner = await openBlobs(folder);
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  describeContract('blobs', blobPromises, () => prefixed(inner, 'some/prefix/'));
+
+  it('never touch what is beside them', async () => {
+    const below = prefixed(inner, 'mine/');
+    await inner.put('mine', Buffer.from('0'));
+    await inner.put('mine2/a', Buffer.from('1'));
+    await below.put('a', Buffer.from('2'));
+    await below.delete(['2/a', 'b']);
+    expect(await inner.size('mine2/a')).toBe(1);
+    expect(await below.list('', { limit: 10 })).toEqual({ items: [{ key: 'a', size: 1 }], next: null });
+  });
+});
+
+describe('a home with its blobs in a bucket', () => {
+  let counter: S3Counter;
+  let root: string;
+  let data: string;
+  let ada: Person;
+  let jobId: string;
+  let sourceId: string;
+  let environment: { [name: string]: string };
+  const files = new Map<string, Buffer>();
+  const start = (more: { [name: string]: string | undefined } = {}) => startHome(readSettings([], { ...environment, ...more }), silent);
+
+  beforeAll(async () => {
+    counter = await startS3Counter();
+    root = await temporaryFolder();
+    data = join(root, 'data');
+    environment = {
+      ...aws,
+      PORT: '0',
+      LISTBACKUP_DATA: data,
+      LISTBACKUP_RATE_LIMIT: '0',
+      LISTBACKUP_BLOBS: 's3://some-bucket/ours',
+      AWS_ENDPOINT_URL: counter.endpoint,
+    };
+    await mkdir(join(root, 'source'));
+    for (let i = 0; i < 2500; i++) files.set(`small ${i}`, Buffer.from(`${i} `.repeat(200)));
+    for (let i = 0; i < 5; i++) files.set(`large ${i}`, randomBytes(3_000_000));
+    for (const [name, content] of files) await writeFile(join(root, 'source', name), content);
+  });
+  afterAll(async () => {
+    await counter.close();
+    await rm(root, { recursive: true, force: true });
+  });
+
+  it('puts packs and manifests there, a few for thousands of files, and none in the folder', async () => {
+    const home = await start();
+    ada = await newPerson(home.url);
+    const config = { path: join(root, 'source') };
+    sourceId = String((await ada.api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'x', config } })).id);
+    jobId = String((await ada.api.expect(201, 'POST', '/jobs', { body: { name: 'x', sourceId } })).id);
+    expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesDone: files.size } });
+    const { writes, reads } = counter.count();
+    // 15 MB that do not compress, so one pack or two, and as many for each pause that a busy machine makes; a manifest; what projections read of it.
+    expect(writes + reads).toBeLessThan(20);
+    expect(counter.bytes()).toBeGreaterThan(15_000_000);
+    await home.close();
+    expect(await readdir(data)).not.toContain('blobs');
+  });
+
+  it('reads them after a restart', async () => {
+    const home = await start();
+    const api = client(home.url, ada.token);
+    const found = await listFiles(api, `sourceId=${sourceId}&recursive=true`);
+    expect(found.length).toBe(files.size);
+    for (const name of ['small 7', 'large 3']) {
+      const file = found.find(({ path }) => path === name);
+      expect((await download(api, file?.id ?? '')).bytes.equals(files.get(name) ?? Buffer.alloc(0))).toBe(true);
+    }
+    const before = counter.count();
+    expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesUnchanged: files.size } });
+    expect(counter.count().writes).toBe(before.writes);
+    await home.close();
+  });
+
+  it('does not start where its blobs are not', async () => {
+    await expect(start({ LISTBACKUP_BLOBS: undefined })).rejects.toThrow(/are in a bucket: set LISTBACKUP_BLOBS=s3:\/\/some-bucket\/ours/);
+    await expect(start({ LISTBACKUP_BLOBS: 's3://some-bucket/theirs' })).rejects.toThrow(/are in a bucket/);
+    const other = join(root, 'other');
+    const home = await start({ LISTBACKUP_BLOBS: undefined, LISTBACKUP_DATA: other });
+    await home.embedded.machine.blobs.put('packs/x', new Uint8Array(1));
+    await home.close();
+    await expect(start({ LISTBACKUP_DATA: other })).rejects.toThrow(/are in that folder: leave LISTBACKUP_BLOBS out/);
+  });
+});
