@@ -33,7 +33,9 @@ module.exports = {
       name: 'projections-are-apart',
       severity: 'error',
       comment: 'a read model knows what all of them are made of, and none of the others',
-      from: { path: '^projections/(?!index|projection|generations|changes|catch-up|runner|parking|rebuild|tend|fold|check)([^/]+)\\.ts$' },
+      from: {
+        path: '^projections/(?!index|projection|generations|changes|catch-up|runner|parking|rebuild|tend|orders|fold|check)([^/]+)\\.ts$',
+      },
       to: { path: '^projections/(?!$1\\.ts)(?!(projection|generations)\\.ts)' },
     },
     {

@@ -1,12 +1,14 @@
 /** The read models: the first of the two readers of the activity stream. */
 import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import type { Construct } from 'constructs';
 import { readActivity } from './activity-mapping.ts';
 import type { CoreStack } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
-import { loadEvents, readStream, useRecords, writeRows } from './grants.ts';
-import type { Stage } from './stage.ts';
+import { loadEvents, readStream, useRecords, walkEvents, writeRows } from './grants.ts';
+import { resourceName, type Stage } from './stage.ts';
 
 export class AnalyticsStack extends Stack {
   constructor(scope: Construct, id: string, stage: Stage, core: CoreStack, props: StackProps) {
@@ -17,8 +19,14 @@ export class AnalyticsStack extends Stack {
       memory: 1024,
       timeout: Duration.minutes(5),
       environment: coreEnvironment(stage, core),
-      grants: [...readStream(core), ...loadEvents(core), ...writeRows(core), ...useRecords(core)],
+      grants: [...readStream(core), ...loadEvents(core), ...walkEvents(core), ...writeRows(core), ...useRecords(core)],
     });
     readActivity(this, stage, core, handler, 'projections');
+    // The function itself, not the sweeper: what goes on with a rebuild has to be the code that applies what comes meanwhile.
+    new Rule(this, 'EveryMinute', {
+      ruleName: resourceName(stage, 'read-models-every-minute'),
+      schedule: Schedule.rate(Duration.minutes(1)),
+      targets: [new LambdaTarget(handler, { retryAttempts: 0 })],
+    });
   }
 }

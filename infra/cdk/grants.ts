@@ -25,6 +25,11 @@ export function loadEvents(core: CoreStack): PolicyStatement[] {
   return [allow(readItems, tableArns(core, 'activity')), ...readBlobs(core)];
 }
 
+/** Every stream there is, for what is made anew from all of them. */
+export function walkEvents(core: CoreStack): PolicyStatement[] {
+  return [allow(['dynamodb:Scan'], tableArns(core, 'activity'))];
+}
+
 export function appendEvents(core: CoreStack): PolicyStatement[] {
   return [allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'activity')), ...readBlobs(core), ...writeBlobs(core)];
 }
@@ -43,10 +48,11 @@ export function readRows(core: CoreStack): PolicyStatement[] {
   return [allow(readItems, tableArns(core, ...readModels, 'cursors'))];
 }
 
+/** Also clears away what a rebuild has replaced. */
 export function writeRows(core: CoreStack): PolicyStatement[] {
   return [
-    allow([...readItems, ...writeItems], tableArns(core, ...readModels)),
-    allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'cursors')),
+    allow([...readItems, ...writeItems, 'dynamodb:Scan', 'dynamodb:BatchWriteItem'], tableArns(core, ...readModels)),
+    allow([...readItems, 'dynamodb:PutItem', 'dynamodb:BatchWriteItem'], tableArns(core, 'cursors')),
   ];
 }
 

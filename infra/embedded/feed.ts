@@ -34,6 +34,8 @@ const longestPause = 10_000;
 /** Starts where the consumer was; a new one starts at the first commit ever. */
 export function startFeed({ db, appended, log, consumer, handle, batch = 100, trouble }: FeedOptions): Feed {
   let place = Number(db.sql('SELECT position FROM feeds WHERE consumer = ?').get(consumer)?.position ?? 0);
+  /** Up to here all is handled; what `place` is ahead of it came late, or is in hand. */
+  let done = place;
   let stopped = false;
   let late: FeedWakeup[] = [];
   const stopping = Promise.withResolvers<void>();
@@ -63,11 +65,13 @@ export function startFeed({ db, appended, log, consumer, handle, batch = 100, tr
         await Promise.race([more.within(), stopping.promise]);
         continue;
       }
+      const before = late;
       try {
         const chosen = disturbed(wakeups);
         if (chosen.length > 0) await handle(chosen);
         pause = 0;
       } catch (error) {
+        late = before;
         pause = Math.min(Math.max(pause * 2, 50), longestPause);
         log.error('a follower of the feed failed; it gets the same commits again', { consumer, pause }, error);
         await Promise.race([new Promise((resolve) => setTimeout(resolve, pause).unref()), stopping.promise]);
@@ -84,6 +88,7 @@ export function startFeed({ db, appended, log, consumer, handle, batch = 100, tr
         .sql('INSERT INTO feeds (consumer, position) VALUES (?, ?) ON CONFLICT DO UPDATE SET position = excluded.position')
         .run(consumer, handled),
     );
+    done = handled;
     for (const each of waiting.splice(0)) {
       if (each.position <= handled) each.resolve();
       else waiting.push(each);
@@ -94,7 +99,7 @@ export function startFeed({ db, appended, log, consumer, handle, batch = 100, tr
   return {
     caughtUp() {
       const newest = Number(db.sql('SELECT max(position) AS position FROM commits').get()?.position ?? 0);
-      if (newest <= place && late.length === 0) return Promise.resolve();
+      if (newest <= done) return Promise.resolve();
       return new Promise((resolve) => waiting.push({ position: newest, resolve }));
     },
     async stop() {

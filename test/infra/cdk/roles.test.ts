@@ -21,7 +21,7 @@ test('no role can change or delete what is in the activity', () => {
     statements.filter((each) => isTable(each, 'activity')).map((each) => ({ id, each })),
   );
   expect(touching.length).toBeGreaterThan(3);
-  const reading = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query', 'dynamodb:PutItem'];
+  const reading = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:Scan'];
   for (const { id, each } of touching) {
     expect({ id, others: list(each.Action).filter((action) => !reading.includes(action)) }).toEqual({ id, others: [] });
   }
@@ -32,6 +32,13 @@ test('only those who run commands append: not the projections, not the relay', (
     statements.some((each) => isTable(each, 'activity') && list(each.Action).includes('dynamodb:PutItem')),
   );
   expect(appending.map(({ id }) => id).filter((id) => /relay|projections/.test(id))).toEqual([]);
+});
+
+test('only the projections walk over the activity of everybody', () => {
+  const walking = policies.filter(({ statements }) =>
+    statements.some((each) => isTable(each, 'activity') && list(each.Action).includes('dynamodb:Scan')),
+  );
+  expect(walking.map(({ id }) => id.startsWith('projections'))).toEqual([true]);
 });
 
 test('only the relay writes the ledger, and it only adds', () => {

@@ -107,4 +107,22 @@ describe('a feed', () => {
     expect(positions.length).toBeGreaterThan(200);
     expect(positions).not.toEqual(positions.toSorted((a, b) => a - b));
   });
+
+  it.each([1, 2, 3, 4, 5])('with trouble (seed %i) is caught up only when all is handled, also what failed before', async (seed) => {
+    const trouble = makeTrouble(seed);
+    const home = await openTestHome({ trouble });
+    const got = new Set<number>();
+    const handle = async (wakeups: FeedWakeup[]) => {
+      await new Promise(setImmediate);
+      if (trouble.chance(0.2)) throw new Error('not now');
+      for (const { position } of wakeups) got.add(position);
+    };
+    const following = home.feed('follower', handle, { batch: 20 });
+    for (let i = 1; i <= 40; i++) {
+      await append(home.machine.events, `a/job/${i}`, 1);
+      if (trouble.chance(0.5)) continue;
+      await following.caughtUp();
+      expect(got.size).toBe(i);
+    }
+  });
 });
