@@ -38,3 +38,13 @@ export function makeEmbeddedKeyRing(db: Database, keys: MachineKeys, now: () => 
     now,
   });
 }
+
+/** Throws when not one account key opens: then the key file is another one, and new data would be sealed so that its own does not open it. */
+export async function requireFitting(db: Database, ring: KeyRing): Promise<void> {
+  const accounts = db.sql("SELECT account FROM keys WHERE subject = '' AND wrapped IS NOT NULL LIMIT 10").all();
+  const tried = await Promise.allSettled(accounts.map(({ account }) => ring.accountKey(String(account))));
+  if (tried.length === 0 || tried.some(({ status }) => status === 'fulfilled')) return;
+  throw new Error(
+    'The keys.json of the data folder does not open what is in it: put back the one that belongs to it, from where you keep a copy.',
+  );
+}

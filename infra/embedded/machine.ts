@@ -10,7 +10,7 @@ import { makeEventStore } from './event-store.ts';
 import { type Feed, type FeedOptions, startFeed } from './feed.ts';
 import { makeIdentity } from './identity.ts';
 import { openKeyFile } from './key-file.ts';
-import { makeEmbeddedKeyRing } from './key-ring.ts';
+import { makeEmbeddedKeyRing, requireFitting } from './key-ring.ts';
 import { makeQueue } from './queue.ts';
 import { makeRecords, removeExpired } from './records.ts';
 import { makeRows } from './rows.ts';
@@ -59,6 +59,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   const db = openDatabase(join(data, databaseFile));
   try {
     const keys = await openKeyFile(data, () => isEmpty(db));
+    const ring = makeEmbeddedKeyRing(db, keys, now);
+    await requireFitting(db, ring);
     const blobs = options.blobs ?? (await openBlobs(blobFolder(data)));
     const secrets = await openSecrets(data, options.environment ?? process.env, now);
     const appended = makeSignal();
@@ -78,7 +80,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
         bus: makeBus(queue, routes),
         push: sockets,
         identity: makeIdentity(db, keys),
-        keys: makeEmbeddedKeyRing(db, keys, now),
+        keys: ring,
         secrets,
         now,
         random: options.random ?? ((bytes) => new Uint8Array(randomBytes(bytes))),

@@ -14,7 +14,7 @@ import type { LedgerEntry, Machine } from '../../domain/ports.ts';
 import { openRuns } from '../../processors/watch.ts';
 import { indexedChunks } from '../../vault/chunk-index.ts';
 import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
-import { account, command, makeWorld, type World } from '../faults/world.ts';
+import { account, command, makeWorld, statusOf, type World } from '../faults/world.ts';
 import { expectClean, findingsOf } from '../support/check.ts';
 import { openTestHome } from '../support/embedded.ts';
 
@@ -41,9 +41,10 @@ async function halfWay(): Promise<string> {
   if (!plan) throw new Error('nothing to plan');
   await world.handle(plan.body, 1);
   await world.machine.queue.ack('job', plan.receipt);
-  const [batch] = await world.receive('data');
+  const [batch, ...others] = await world.receive('data');
   if (!batch) throw new Error('nothing to store');
   await world.handle(batch.body, 1);
+  for (const { receipt } of others) await world.machine.queue.extend('data', receipt, 0);
   await world.caughtUp();
   return runId;
 }
@@ -288,6 +289,20 @@ describe('a run under way', () => {
   ])('%s: one %s', async (what, _name, damage) => {
     await damage();
     expect(await kinds()).toEqual([what]);
+  });
+
+  it.each([
+    ['work', 'work-'],
+    ['part', 'part-'],
+  ])('fails when its %s was altered; the backup before stays, and the next run is whole', async (_what, prefix) => {
+    await alter(prefix, anotherByte);
+    await world.settle();
+    expect(await statusOf(world, runId)).toBe('failed');
+    await expectClean(world.machine);
+    const next = await world.request();
+    await world.settle();
+    expect(await statusOf(world, next)).toBe('succeeded');
+    await expectClean(world.machine, { home: world.home });
   });
 
   it('that was called off and cannot end', async () => {
