@@ -84,6 +84,32 @@ test('a read model that does not come is 503 after two seconds, and asks to come
   expect(waited).toBeLessThan(2300);
 });
 
+test('a read model that is parked at the write says so, and asks for patience', async () => {
+  const { get, project, token, machine } = await caller();
+  const park = (projection: string) =>
+    machine.records.write([{ op: 'put', pk: 'parked', sk: `${projection} ${stream}`, data: { version: 3, stream } }]);
+  await project('sources', 2);
+  await project('overview', 3);
+  await park('overview');
+  const elsewhere = await get('/sources', await token({ stream, version: 3 }));
+  expect([elsewhere.statusCode, elsewhere.headers['retry-after'], elsewhere.json().detail.includes('parked')]).toEqual([503, '1', false]);
+  await park('sources');
+  const answer = await get('/sources', await token({ stream, version: 3 }));
+  expect([answer.statusCode, answer.json().code, answer.headers['retry-after']]).toEqual([503, 'unavailable', '60']);
+  expect(answer.json().detail).toMatch(/parked/);
+  expect((await get('/sources/1', await token({ stream, version: 2 }))).statusCode).toBe(200);
+});
+
+test('after a rebuild it waits for the rows that are read', async () => {
+  const { get, project, token, machine } = await caller();
+  await project('sources', 3);
+  const data = { revision: 1, current: 2, version: 1, last: 2, building: null, retired: [] };
+  await machine.records.write([{ op: 'put', pk: 'generations', sk: 'sources', data }]);
+  expect((await get('/sources/1', await token({ stream, version: 3 }))).statusCode).toBe(503);
+  for (const version of [1, 2, 3]) await machine.rows.apply('sources@2', stream, version, []);
+  expect((await get('/sources/1', await token({ stream, version: 3 }))).statusCode).toBe(200);
+});
+
 test('it waits only for writes that a read model of the route follows', async () => {
   const { get, slept, project, token } = await caller();
   await project('sources', 1);
