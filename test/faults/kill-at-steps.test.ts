@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openEmbedded } from '../../infra/embedded/machine.ts';
 import { maxReceives } from '../../infra/limits.ts';
 import { client } from '../acceptance/client.ts';
+import { expectClean } from '../support/check.ts';
 import { silent } from '../support/embedded.ts';
 import { auditLedger } from '../support/ledger.ts';
 import { allEnded, type Box, clientOf, endBoxes, type Owner, readModels, restored, settle, startBox } from './box-process.ts';
@@ -110,11 +111,12 @@ async function struck(box: Box, owner: Owner, count: number, fault: string): Pro
   expect(await box.ended, `killed at ${fault}`).toBe('SIGKILL');
 }
 
-/** What the folder's ledger holds; no message is dead. */
+/** What the folder's ledger holds; the checker finds nothing. */
 async function leftIn(data: string): Promise<{ [type: string]: number }> {
+  // The last message of a run may still be waiting.
+  await expectClean(data, { quiet: false });
   const { machine, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
   try {
-    expect([...(await machine.queue.deadLetters('job')), ...(await machine.queue.deadLetters('data'))]).toEqual([]);
     return await auditLedger(machine, firstAccount() ?? '');
   } finally {
     await close();
