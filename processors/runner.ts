@@ -61,11 +61,7 @@ async function asTask({ machine }: Home, body: JsonObject): Promise<Task | undef
   const { stream, version, index } = body as { stream: string; version: number; index: number };
   const [commit] = await machine.events.getMany([{ stream, version }]);
   const event = commit && ((await decode<LineEvent>(machine, commit))[index] as LineEvent | undefined);
-  if (!event) {
-    // Reads are strong, so it will not be there later either.
-    machine.log.error('the bus named a commit that is not there', { stream, version });
-    return undefined;
-  }
+  if (!event) throw new Error(`the commit that the bus named is not there: ${stream} ${version}`);
   const { runId, jobId, sourceId } = event.data;
   return { type, account: parseStream(stream).account, runId, jobId, sourceId };
 }

@@ -39,8 +39,8 @@ function event(messages: { id: string; body: JsonObject; receives: number }[]): 
 }
 
 const context = { getRemainingTimeInMillis: () => 900_000 } as unknown as Context;
-const fine = { type: 'run.requested.v1', stream: 'fine', version: 1, index: 0 };
-const broken = { ...fine, stream: 'broken' };
+const fine = { type: 'of-another-version' };
+const broken = { type: 'run.requested.v1', stream: 'broken', version: 1, index: 0 };
 
 test('only the message that failed comes again, after a pause', async () => {
   const answer = await queueWorker(home, 'job')(
