@@ -43,6 +43,9 @@ function perform(home: Home, task: Task, delivery: Delivery): Promise<void> {
       return sealRun(home, about);
     case 'close':
       return finishReleased(home, about);
+    default:
+      // A newer version may have sent it: not ours to drop.
+      throw new Error(`no task is called ${String((task as { type: unknown }).type)}`);
   }
 }
 

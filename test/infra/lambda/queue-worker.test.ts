@@ -8,7 +8,7 @@ type Home = Parameters<typeof queueWorker>[0];
 let extended: { receipt: string; seconds: number }[];
 let home: Home;
 
-/** Just enough of a home for a message that is none of ours (done) and one that the machine fails on. */
+/** Just enough of a home for a message with nothing left to do (done) and one that the machine fails on. */
 beforeEach(() => {
   extended = [];
   const machine: Pick<Machine, 'now' | 'log' | 'queue' | 'events'> = {
@@ -22,6 +22,8 @@ beforeEach(() => {
         if (keys[0]?.stream === 'broken') throw new Error('no table');
         return [];
       },
+      last: async () => undefined,
+      load: async () => [],
     } as unknown as Machine['events'],
   };
   home = { machine } as unknown as Home;
@@ -39,7 +41,7 @@ function event(messages: { id: string; body: JsonObject; receives: number }[]): 
 }
 
 const context = { getRemainingTimeInMillis: () => 900_000 } as unknown as Context;
-const fine = { type: 'of-another-version' };
+const fine = { type: 'close', account: 'acc_1', runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
 const broken = { type: 'run.requested.v1', stream: 'broken', version: 1, index: 0 };
 
 test('only the message that failed comes again, after a pause', async () => {
