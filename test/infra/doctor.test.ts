@@ -2,15 +2,16 @@
 import { appendFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { transact } from '../../activity/store.ts';
+import { load, transact } from '../../activity/store.ts';
 import { cancelRun } from '../../commands/cancel-run.ts';
 import { connectSource } from '../../commands/connect-source.ts';
 import { createJob } from '../../commands/create-job.ts';
 import { dropCredentials } from '../../commands/credentials.ts';
 import { streamName } from '../../domain/event.ts';
 import type { Checked, Count, Finding } from '../../domain/finding.ts';
-import { type LineEvent, type LineState, line, lineId, nothing } from '../../domain/line.ts';
+import { type LineEvent, type LineState, line, lineId, nothing, sealLine } from '../../domain/line.ts';
 import type { LedgerEntry, Machine } from '../../domain/ports.ts';
+import { finishRun, type RunOutcome, run } from '../../domain/run.ts';
 import { openRuns } from '../../processors/watch.ts';
 import { indexedChunks } from '../../vault/chunk-index.ts';
 import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
@@ -167,6 +168,52 @@ describe('the log', () => {
     });
     await world.settle();
     expect(await kinds()).toContain('event');
+  });
+});
+
+describe('a run that is over', () => {
+  const counts = {
+    filesTotal: 0,
+    filesUnchanged: 0,
+    filesDone: 0,
+    filesDeleted: 0,
+    filesFailed: 0,
+    filesSkipped: 0,
+    bytesRead: 0,
+    bytesStored: 0,
+  };
+
+  /** Appends an end that no step would, to a run that is half way. */
+  async function end(outcome: RunOutcome, seal: boolean): Promise<void> {
+    await world.request();
+    await world.settle();
+    await changeCorpus(world.source);
+    const about = { runId: await halfWay(), jobId: world.jobId, sourceId: world.sourceId };
+    const { state } = await load(world.machine, line, streamName(account, 'line', lineId(about.jobId, about.sourceId)));
+    if (!state.sealed) throw new Error('there is no backup');
+    const { manifest, totals } = state.sealed;
+    if (seal) {
+      const result = { outcome: 'succeeded', manifest, totals, since: null, at: '' } as const;
+      await transact(
+        world.machine,
+        line,
+        streamName(account, 'line', lineId(about.jobId, about.sourceId)),
+        sealLine(about, result),
+        command(),
+      );
+    }
+    const data = { ...about, outcome, counts, cost: { requests: 0, usd: 0 }, manifest, totals, reason: null, errors: [], errorPages: 0 };
+    await transact(world.machine, run, streamName(account, 'run', about.runId), finishRun(data), command());
+    await world.caughtUp();
+  }
+
+  it.each<[string, RunOutcome, boolean]>([
+    ['says that it came to a backup, and its line does not', 'succeeded', false],
+    ['says that it failed, and its line that it came to a backup', 'failed', true],
+    ['does not have all batches that were planned', 'succeeded', true],
+  ])('%s', async (_what, outcome, seal) => {
+    await end(outcome, seal);
+    expect(await kinds()).toContain('run');
   });
 });
 
