@@ -111,7 +111,7 @@ async function measureAll(corpus: Corpus, folder: string): Promise<void> {
 }
 
 async function countAll(corpus: Corpus, folder: string): Promise<void> {
-  const counts = await countRequests(corpus, join(folder, 'work'), console.log);
+  const counts = await countRequests(corpus, join(folder, 'work'), values.tools.split(','), console.log);
   console.log(`\n${requestTable(counts)}`);
 }
 

@@ -13,13 +13,11 @@ export type RequestCount = { name: string; phases: { requests: Requests; bytes: 
 const bucket = 'bench-bucket';
 const keys = { AWS_ACCESS_KEY_ID: 'bench', AWS_SECRET_ACCESS_KEY: 'bench-secret', AWS_REGION: 'us-east-1' };
 
-/** ListBackup's and restic's counts; borg knows no buckets. What is not there is said and left out. */
-export async function countRequests(corpus: Corpus, work: string, say: (line: string) => void): Promise<RequestCount[]> {
+/** The counts of ListBackup and restic, as far as they are among the tools; borg knows no buckets. What is not there is said and left out. */
+export async function countRequests(corpus: Corpus, work: string, tools: string[], say: (line: string) => void): Promise<RequestCount[]> {
   const counts: RequestCount[] = [];
-  for (const [name, open] of [
-    ['ListBackup', openListbackup],
-    ['restic', openRestic],
-  ] as const) {
+  for (const { tool: key, name, open } of countable) {
+    if (!tools.includes(key)) continue;
     await rm(work, { recursive: true, force: true });
     await mkdir(work);
     const counter = await startS3Counter();
@@ -27,7 +25,7 @@ export async function countRequests(corpus: Corpus, work: string, say: (line: st
     try {
       const measured = tool && (await countPhases(corpus, counter, tool.backup));
       if (!tool) say(`${name}'s requests are left out: it is not installed`);
-      else if (!measured) say(`${name}'s requests are left out: nothing came to the bucket, so it does not heed LISTBACKUP_BLOBS yet`);
+      else if (!measured) say(`${name}'s requests are left out: nothing came to the bucket`);
       else counts.push({ name, phases: measured });
     } finally {
       await tool?.close();
@@ -38,6 +36,11 @@ export async function countRequests(corpus: Corpus, work: string, say: (line: st
   return counts;
 }
 
+const countable = [
+  { tool: 'listbackup', name: 'ListBackup', open: openListbackup },
+  { tool: 'restic', name: 'restic', open: openRestic },
+];
+
 type Tool = { backup(): Promise<unknown>; close(): Promise<void> };
 
 async function openListbackup(corpus: Corpus, { endpoint }: S3Counter, work: string): Promise<Tool> {
@@ -45,7 +48,9 @@ async function openListbackup(corpus: Corpus, { endpoint }: S3Counter, work: str
     ...keys,
     LISTBACKUP_DATA: join(work, 'data'),
     LISTBACKUP_BLOBS: `s3://${bucket}/backups`,
-    AWS_ENDPOINT_URL: endpoint,
+    // What the shell names would come first.
+    AWS_ENDPOINT_URL_S3: endpoint,
+    AWS_SESSION_TOKEN: '',
   });
   return { backup: () => product.run(), close: () => product.stop() };
 }

@@ -90,6 +90,17 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     expect(hashes(), 'as made').toEqual(Object.fromEntries(corpus.base));
   });
 
+  it('counts what a backup asks of a bucket', async () => {
+    const { stdout } = await bench('requests', '--tools', 'listbackup');
+    const counts = [...stdout.matchAll(/^\| (.+) \| ListBackup \| (\d+) \| \d+ \| \d+ \| (\d+) \|$/gm)];
+    // Twenty-two files go into less than ten objects, and an unchanged tree into none.
+    const [first, unchanged, changed] = counts.map(([, , writes, bytes]) => ({ writes: Number(writes), bytes: Number(bytes) }));
+    expect(first?.writes).toBeLessThan(10);
+    expect(first?.bytes).toBeGreaterThan(5 * 1024 * 1024);
+    expect(unchanged).toEqual({ writes: 0, bytes: 0 });
+    expect(changed?.bytes).toBeGreaterThan(4 * 1024);
+  });
+
   it('verifies, and ends with 1 for the one file that is not as the list says', async () => {
     const [path = '', hash = ''] = [...corpus.base][3] ?? [];
     const wrong = [...corpus.base].map(([name, right]) => `${name === path ? '0'.repeat(64) : right}  ${name}\n`).join('');
