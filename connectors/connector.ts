@@ -52,9 +52,10 @@ export type SourceSession = {
   changes(cursor: ListCursor, options: { limit: number }): Promise<ListPage>;
   /**
    * The content of a `file` entry (of the range, clipped at its end), pinned to `entry.revision`: the stream ends without error only
-   * if every byte is of that revision. Stop early by returning from the loop. @throws SourceProblem, at once or while streaming.
+   * if every byte is of that revision. Stop early by returning from the loop. With `lend`, a slice is only good until the next one is asked for, so
+   * that its memory can be used again. @throws SourceProblem, at once or while streaming.
    */
-  read(entry: SourceEntry, range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;
+  read(entry: SourceEntry, range?: ByteRange, options?: { lend?: boolean }): Promise<AsyncIterable<Uint8Array>>;
   /**
    * The entry of exactly that key as a listing would give it now; undefined when a listing would not: it is gone, left out, or has
    * become something that is skipped. @throws SourceProblem when it cannot be told, or cannot be had

@@ -65,23 +65,55 @@ export async function openPinned(parents: Parents, entry: SourceEntry): Promise<
   }
 }
 
+/** Where a file's bytes are read to. */
+type Memory = { take(length: number): Uint8Array; giveBack(buffer: Uint8Array): void };
+
+/** Memory of its own for each slice. */
+export const fresh: Memory = { take: (length) => Buffer.allocUnsafeSlow(length), giveBack() {} };
+
+/** Files up to this take the smaller of two sizes of buffers. */
+const smallBytes = 64 * 1024;
+const mostKept = 16;
+const kept = new Map<number, Uint8Array[]>([
+  [smallBytes, []],
+  [chunkBytes, []],
+]);
+
+/** The same memory again and again, for whoever lets it be overwritten. */
+export const used: Memory = {
+  take(length) {
+    const size = length <= smallBytes ? smallBytes : chunkBytes;
+    return kept.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
+  },
+  giveBack(buffer) {
+    const alike = kept.get(buffer.length);
+    if (alike && alike.length < mostKept) alike.push(buffer);
+  },
+};
+
 /** Streams the range, closes the file and says so. @throws SourceProblem, at the latest in place of the end */
 export async function* contentOf(
   file: FileHandle,
   entry: SourceEntry,
   range: ByteRange,
+  memory: Memory,
   done: () => void,
 ): AsyncGenerator<Uint8Array, void> {
   try {
     const end = Math.min(range.offset + range.length, entry.size);
     for (let at = range.offset; at < end; ) {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - at));
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
-      if (bytesRead === 0) throw changed();
-      at += bytesRead;
-      // The last bytes are handed out only when the file is known to be the same still.
-      if (at >= end) await mustBe(file, entry);
-      yield buffer.subarray(0, bytesRead);
+      const length = Math.min(chunkBytes, end - at);
+      const buffer = memory.take(length);
+      try {
+        const { bytesRead } = await file.read(buffer, 0, length, at);
+        if (bytesRead === 0) throw changed();
+        at += bytesRead;
+        // The last bytes are handed out only when the file is known to be the same still.
+        if (at >= end) await mustBe(file, entry);
+        yield buffer.subarray(0, bytesRead);
+      } finally {
+        memory.giveBack(buffer);
+      }
     }
     if (range.offset >= end) await mustBe(file, entry);
   } catch (error) {

@@ -18,7 +18,7 @@ import {
   type SourceSession,
 } from './connector.ts';
 import { lookBelow, mustBeAt } from './folder-look.ts';
-import { contentOf, openPinned, parentsBelow } from './folder-read.ts';
+import { contentOf, fresh, openPinned, parentsBelow, used } from './folder-read.ts';
 import { identityOf, openRoot, systemCode, throwIfExhausted } from './folder-tree.ts';
 import { walk } from './folder-walk.ts';
 
@@ -109,12 +109,13 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
       }
     },
 
-    async read(entry: SourceEntry, range?: ByteRange) {
+    async read(entry: SourceEntry, range?: ByteRange, { lend = false } = {}) {
       if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'Only files have content.');
       const { parents } = await tree();
       const file = await openPinned(parents, entry);
       open.add(file);
-      return contentOf(file, entry, range ?? { offset: 0, length: entry.size }, () => open.delete(file));
+      const memory = lend ? used : fresh;
+      return contentOf(file, entry, range ?? { offset: 0, length: entry.size }, memory, () => open.delete(file));
     },
 
     async look(key) {

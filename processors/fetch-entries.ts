@@ -60,7 +60,8 @@ async function fetchOne(
     try {
       if (outdated) entry = await session.look(key);
       if (entry === undefined) return vanish(key, result);
-      const file = entry.kind === 'file' ? await writer.store(until(stop, await session.read(entry))) : undefined;
+      const file =
+        entry.kind === 'file' ? await writer.store(until(stop, await session.read(entry, undefined, { lend: true }))) : undefined;
       result.stored.push(file ? { entry, file } : { entry });
       return;
     } catch (error) {

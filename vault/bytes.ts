@@ -104,8 +104,9 @@ export class ByteReader {
 
 /**
  * Gives memory back at once that nobody refers to any more. The garbage collector comes too late for buffers: V8 lets 64 MiB of them gather in each
- * thread, and then collects everything. Small ones may lie in memory that Node shares out, and stay.
+ * thread, and then collects everything. What lies in memory that Node shares out stays.
  */
-export function free({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
+export function free({ buffer, byteLength }: Uint8Array): void {
+  if (!(buffer instanceof ArrayBuffer)) return;
+  if (byteLength === buffer.byteLength || buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
 }

@@ -15,6 +15,13 @@ export type Digested = { cuts: Cut[]; size: number; sha256: string };
 /** Takes one stream in slices, and keeps none of them. */
 export type Digest = { push(slice: Uint8Array): Cut[]; end(): Digested };
 
+/** The same for content that is one chunk, being shorter than the shortest that the chunker cuts. */
+export function digestShort(keys: DigestKeys, content: Uint8Array): Digested {
+  const sha256 = hash('sha256', content, 'buffer');
+  const cuts = content.length > 0 ? [{ id: chunkId(keys, sha256), length: content.length }] : [];
+  return { cuts, size: content.length, sha256: sha256.toString('hex') };
+}
+
 export function digester(keys: DigestKeys): Digest {
   const scan = borders(keys.gear);
   let open: { digest: Hash; length: number } | undefined;

@@ -149,7 +149,7 @@ export function openPacker(options: PackerOptions): Packer {
   function grouped(id: string, chunk: Content): Placement {
     group ??= { slot: newSlot(), chunks: [] };
     const placement = join(group.slot, id, chunk);
-    // It may stay here for a while, and should not keep more memory than its own.
+    // It may stay here for a while, and must not keep more memory than its own.
     group.chunks.push(plain(chunk.own()));
     if (group.slot.raw >= groupSize) closeGroup();
     return placement;

@@ -240,6 +240,7 @@ export function openWorkerPool(count: number): WorkerPool {
       let at = 0;
       for (const each of contents) {
         content.set(each.own(), at);
+        each.drop();
         at += each.length;
       }
       const job: Job = { kind: 'seal-bytes', lock, slot, content };

@@ -47,8 +47,12 @@ function perform(job: Job): { result: unknown; give?: ArrayBuffer[] } {
       return { result: { header, length, tag } satisfies SealedInPlace };
     }
     case 'seal-bytes': {
-      const sealed = new Uint8Array(sealSlot(job.lock, job.slot, [job.content]));
-      return { result: sealed, give: [sealed.buffer] };
+      const sealed = sealSlot(job.lock, job.slot, [job.content]);
+      free(job.content);
+      // Small ones lie in memory that Node shares out, and are copied.
+      return sealed.buffer.byteLength > Buffer.poolSize
+        ? { result: sealed, give: [sealed.buffer as ArrayBuffer] }
+        : { result: new Uint8Array(sealed) };
     }
   }
 }

@@ -1,20 +1,21 @@
 /** Where the bytes are worked on: chunk → hash, and compress → encrypt. In this thread, or on the worker threads of a pool (worker-pool.ts). */
+import { free } from './bytes.ts';
 import { type DigestKeys, digester } from './digest.ts';
 import { type PackLock, sealSlot } from './pack.ts';
 
 /** The bytes of a chunk, wherever they are kept until they are sealed or known to be stored already. */
 export type Content = {
   readonly length: number;
-  /** The bytes, which nobody changes; what was kept is let go. */
+  /** The bytes as the caller's own; what else kept them is let go. */
   own(): Uint8Array;
-  /** Lets them go. */
+  /** Lets them go, also those that `own` gave. */
   drop(): void;
 };
 
 export type Piece = { id: string; content: Content };
 
 export type Stream = {
-  /** Takes the next bytes, which nobody may change any more; gives the chunks that have been cut, of this slice or of earlier ones. */
+  /** Takes the next bytes, which may be overwritten once it resolves; gives the chunks that have been cut, of this slice or of earlier ones. */
   push(slice: Uint8Array): Promise<Piece[]>;
   /** The last chunks; size in bytes and SHA-256 (lower-case hex) of the whole content. */
   end(): Promise<{ pieces: Piece[]; size: number; sha256: string }>;
@@ -48,13 +49,12 @@ export const inThread: Workers = {
         left -= part.length;
         parts = part.length === first.length ? rest : [first.subarray(part.length), ...rest];
       }
-      const [only] = taken;
-      return { id, content: plain(taken.length === 1 && only ? only : Buffer.concat(taken)) };
+      return { id, content: plain(Buffer.concat(taken)) };
     }
 
     return {
       async push(slice) {
-        if (slice.length > 0) parts.push(slice);
+        if (slice.length > 0) parts.push(Buffer.from(slice));
         return digest.push(slice).map(pieceOf);
       },
       async end() {
@@ -67,21 +67,20 @@ export const inThread: Workers = {
     };
   },
   async seal(lock, slot, contents) {
-    return sealedOf(
-      sealSlot(
-        lock,
-        slot,
-        contents.map((content) => content.own()),
-      ),
-    );
+    const chunks = contents.map((content) => content.own());
+    try {
+      return sealedOf(sealSlot(lock, slot, chunks));
+    } finally {
+      for (const content of contents) content.drop();
+    }
   },
 };
 
-/** Bytes that nobody changes, as a content. */
+/** Bytes as a content, which has them for itself from now on. */
 export function plain(bytes: Uint8Array): Content {
-  return { length: bytes.length, own: () => bytes, drop() {} };
+  return { length: bytes.length, own: () => bytes, drop: () => free(bytes) };
 }
 
 export function sealedOf(bytes: Uint8Array): Sealed {
-  return { length: bytes.length, copyTo: (target, at) => target.set(bytes, at), drop() {} };
+  return { length: bytes.length, copyTo: (target, at) => target.set(bytes, at), drop: () => free(bytes) };
 }

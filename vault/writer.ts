@@ -1,9 +1,9 @@
 /** Files in, chunk references out: what one batch stores, into packs that it may share with others. */
 import { gearTable } from './chunker.ts';
-import type { DigestKeys } from './digest.ts';
+import { type DigestKeys, digestShort } from './digest.ts';
 import type { ChunkRef } from './pack.ts';
 import { openPacker, type Packer, type PackerOptions, type Placement, type Slot } from './packer.ts';
-import { inThread, type Piece, type Stream } from './workers.ts';
+import { inThread, type Piece, plain, type Stream } from './workers.ts';
 
 export type StoredFile = {
   /** Bytes that came from the source. */
@@ -29,6 +29,7 @@ export type VaultWriter = {
   /**
    * Takes in a file's content. May run several times at once. When the content fails midway it throws that error and nothing is
    * damaged: chunks that were complete are kept and will be found by a retry.
+   * A slice need only be good until the next one is asked for.
    */
   store(content: AsyncIterable<Uint8Array>): Promise<StoredFile>;
   /**
@@ -80,14 +81,15 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
     try {
       for await (const slice of content) {
         size += slice.length;
-        head.push(slice);
-        if (size <= smallFile) continue;
+        if (size <= smallFile) {
+          head.push(new Uint8Array(slice));
+          continue;
+        }
         stream ??= workers.digest(digestKeys);
-        for (const each of head) await place(await stream.push(each));
+        for (const each of [...head, slice]) await place(await stream.push(each));
         head = [];
       }
-      stream ??= await small(head);
-      const end = await stream.end();
+      const end = stream ? await stream.end() : small(head);
       await place(end.pieces);
       placements.push(...(await Promise.all(placing)));
       return {
@@ -103,10 +105,11 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
     }
   }
 
-  async function small(slices: Uint8Array[]): Promise<Stream> {
-    const stream = inThread.digest(digestKeys);
-    for (const slice of slices) await stream.push(slice);
-    return stream;
+  function small(slices: Uint8Array[]): { pieces: Piece[]; size: number; sha256: string } {
+    const [only] = slices;
+    const bytes = slices.length === 1 && only ? only : Buffer.concat(slices);
+    const { cuts, ...whole } = digestShort(digestKeys, bytes);
+    return { pieces: cuts.map(({ id }) => ({ id, content: plain(bytes) })), ...whole };
   }
 
   function counted(placement: Placement): Placement {
