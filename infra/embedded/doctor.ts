@@ -8,6 +8,7 @@ import { free } from '../../processors/meter.ts';
 import type { Home } from '../../processors/run.ts';
 import { checkEverything } from '../doctor.ts';
 import { addFinding, counts, failuresIn, newReport, renderReport } from '../doctor-report.ts';
+import { type BucketBlobs, openBucket, requireSamePlace } from './bucket.ts';
 import { databaseFile } from './database.ts';
 import { openLog } from './log.ts';
 import { openReadOnly, type ReadOnlyHome, Unopenable } from './read-only.ts';
@@ -27,13 +28,17 @@ It changes nothing, and needs ListBackup stopped. It ends with 0 when nothing is
 
 export async function runDoctor(args: string[], env: { [name: string]: string | undefined } = process.env): Promise<ExitCode> {
   let home: ReadOnlyHome | undefined;
+  let bucket: BucketBlobs | undefined;
   try {
     const options = readOptions(args, env);
     if (options.help) {
       console.log(usage);
       return 0;
     }
-    home = await openReadOnly(options.data, openLog(env.LISTBACKUP_LOG_LEVEL ?? 'silent'));
+    const { data, blobs } = options;
+    await requireSamePlace(data, blobs);
+    bucket = blobs && (await openBucket(blobs));
+    home = await openReadOnly(data, openLog(env.LISTBACKUP_LOG_LEVEL ?? 'silent'), bucket ?? {});
     return await examine(home, options);
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
@@ -45,6 +50,7 @@ export async function runDoctor(args: string[], env: { [name: string]: string | 
     return 1;
   } finally {
     await home?.close();
+    bucket?.close();
   }
 }
 
@@ -62,8 +68,8 @@ function readOptions(args: string[], env: { [name: string]: string | undefined }
     },
   });
   const settings = readSettings([], values.data === undefined ? env : { ...env, LISTBACKUP_DATA: values.data });
-  const { data, allowHosts } = settings;
-  return { data, allowHosts, readData: values['read-data'], sources: values.sources, json: values.json, help: values.help };
+  const { data, blobs, allowHosts } = settings;
+  return { data, blobs, allowHosts, readData: values['read-data'], sources: values.sources, json: values.json, help: values.help };
 }
 
 async function examine(opened: ReadOnlyHome, { data, allowHosts, readData, sources, json }: Options): Promise<ExitCode> {

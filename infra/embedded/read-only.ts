@@ -6,9 +6,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { type Finding, failure } from '../../domain/finding.ts';
 import { lineId } from '../../domain/line.ts';
-import type { KeyRing, Log, Machine } from '../../domain/ports.ts';
+import type { Blobs, KeyRing, Log, Machine } from '../../domain/ports.ts';
 import type { About } from '../../processors/run.ts';
-import { fileBlobs } from './blobs.ts';
+import { blobFolder, fileBlobs } from './blobs.ts';
 import { makeBus } from './bus.ts';
 import { type Database, databaseFile, schemaVersion } from './database.ts';
 import { makeEventStore } from './event-store.ts';
@@ -33,8 +33,12 @@ export type ReadOnlyHome = {
 /** It could not even be opened; the message says what to do. */
 export class Unopenable extends Error {}
 
-/** Throws Unopenable: no data folder, in use, or of another version. SQLite's own errors may come from anything when its file is damaged. */
-export async function openReadOnly(folder: string, log: Log, now: () => number = Date.now): Promise<ReadOnlyHome> {
+/** `blobs`: instead of files in the folder. Throws Unopenable: no data folder, in use, or of another version. SQLite's own errors may come from anything when its file is damaged. */
+export async function openReadOnly(
+  folder: string,
+  log: Log,
+  { blobs, now = Date.now }: { blobs?: Blobs; now?: () => number } = {},
+): Promise<ReadOnlyHome> {
   const data = resolve(folder);
   const file = join(data, databaseFile);
   if (!(await sizeOf(file))) throw new Unopenable(`${data} is no data folder of ListBackup: say which one with --data.`);
@@ -55,7 +59,7 @@ export async function openReadOnly(folder: string, log: Log, now: () => number =
       return undefined;
     });
     return {
-      machine: machineOver(db, data, keys, log, now),
+      machine: machineOver(db, keys, blobs ?? fileBlobs(blobFolder(data), join(data, 'nowhere')), log, now),
       isAwaited: (about) => isAwaited(db, about),
       *findings() {
         if (keyFault) yield failure('key-file', 'keys.json', keyFault);
@@ -142,10 +146,9 @@ function readingOnly(sqlite: DatabaseSync): Database {
   };
 }
 
-function machineOver(db: Database, data: string, keys: MachineKeys | undefined, log: Log, now: () => number): Machine {
+function machineOver(db: Database, keys: MachineKeys | undefined, blobs: Blobs, log: Log, now: () => number): Machine {
   const lost = () => Promise.reject(new Error('the key file is lost or damaged'));
   const noKeys: KeyRing = { accountKey: lost, subjectKey: lost, destroySubject: lost, destroyAccount: lost, sign: lost, publicKey: lost };
-  const blobs = fileBlobs(join(data, 'blobs'), join(data, 'nowhere'));
   const forbidden = () => Promise.reject(new Error('opened for reading only'));
   const queue = makeQueue(db, now);
   return {

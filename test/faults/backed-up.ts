@@ -13,12 +13,12 @@ import { little } from './little.ts';
 
 export type BackedUp = { data: string; source: string; owner: Owner; zip: string };
 
-export function openHome(data: string): Promise<RunningHome> {
-  return startHome(readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0' }), silent, { limits: little });
+export function openHome(data: string, env: { [name: string]: string } = {}): Promise<RunningHome> {
+  return startHome(readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0', ...env }), silent, { limits: little });
 }
 
-/** Two backups with changes between them, a run that failed, one that was called off, a zip, credentials; one commit and the list of what was skipped too large for their places. */
-export async function makeBackedUp(root: string): Promise<BackedUp> {
+/** Two backups with changes between them, a run that failed, a zip, credentials; one commit and the list of what was skipped too large for their places. */
+export async function makeBackedUp(root: string, env: { [name: string]: string } = {}): Promise<BackedUp> {
   const [data, source, gone] = [join(root, 'data'), join(root, 'source'), join(root, 'gone')];
   await makeCorpus(source);
   await mkdir(gone);
@@ -29,7 +29,7 @@ export async function makeBackedUp(root: string): Promise<BackedUp> {
     'mkfifo',
     Array.from({ length: 120 }, (_, i) => join(deep, `${String(i).padStart(3, '0')} pipe`)),
   );
-  const home = await openHome(data);
+  const home = await openHome(data, env);
   const owner = await settle((token) => client(home.url, token), source);
   const api = client(home.url, owner.token);
   const run = async (jobId: string, count: number) => {
@@ -48,7 +48,6 @@ export async function makeBackedUp(root: string): Promise<BackedUp> {
   await api.expect(201, 'POST', '/sources', { body: { type: 's3', name: 'Bucket', config: { bucket: 'some-bucket' }, credentials } });
   const { id: zip } = await api.expect(202, 'POST', '/data/download', { body: { sourceId: owner.sourceId, paths: ['photos', 'a'] } });
   await until('the zip', async () => ((await api.call('GET', `/data/downloads/${zip}`)).body.status === 'ready' ? true : undefined));
-  await home.embedded.machine.queue.deadLetters('job');
   await home.close();
   return { data, source, owner, zip: String(zip) };
 }

@@ -165,6 +165,12 @@ it.each<[string, (data: string) => Promise<void>, number, RegExp]>([
     1,
     /WRONG: key files \(\d+\)\n.*lost its keys.json[\s\S]*Put keys.json back/,
   ],
+  [
+    'blobs that are elsewhere',
+    (data) => writeFile(join(data, 'blobs-are-at'), 's3://some-bucket\n'),
+    2,
+    /set LISTBACKUP_BLOBS=s3:\/\/some-bucket/,
+  ],
   ['what a newer version made', async (data) => inDatabase(data, 'PRAGMA user_version = 999'), 2, /newer version/],
   ['what an older version made', async (data) => inDatabase(data, 'PRAGMA user_version = 0'), 2, /start and stop this one once/],
   ['an index that lacks an entry', async (data) => inDatabase(data, dropFromIndex), 1, /WRONG: databases/],
