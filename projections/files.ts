@@ -148,8 +148,18 @@ export async function manifestRef(machine: Machine, account: string, id: string)
 export async function readerContext(machine: Machine, account: string): Promise<ReaderContext> {
   const key = await machine.keys.accountKey(account);
   if (!key) throw new Problem('not-found', 'This account has been erased.');
-  return { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
+  const recent = contexts.get(machine) ?? new Map<string, ReaderContext>();
+  contexts.set(machine, recent);
+  const ctx = recent.get(account) ?? { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
+  recent.delete(account);
+  recent.set(account, ctx);
+  for (const oldest of [...recent.keys()].slice(0, -contextsKept)) recent.delete(oldest);
+  return ctx;
 }
+
+/** What was read last is kept with its context, so whoever fetches file after file decodes a segment once. An erased account gets none. */
+const contexts = new WeakMap<Machine, Map<string, ReaderContext>>();
+const contextsKept = 2;
 
 export function fileView(ctx: ReaderContext, moment: Moment, entry: ManifestEntry): FileView {
   const { path, bytes } = displayPath(entry.key);

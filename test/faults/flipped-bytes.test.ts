@@ -88,13 +88,13 @@ function inFile(folder: string | ((data: string) => string), at: number, choose:
   return async (data: string) => {
     const below = join(data, typeof folder === 'string' ? folder : folder(data));
     const names = (await stat(below)).isFile() ? [''] : await readdir(below, { recursive: true });
-    for (const name of names.sort()) {
-      const path = join(below, name);
-      const about = await stat(path);
-      if (!about.isFile() || !choose(about.size)) continue;
-      const bytes = await readFile(path);
+    const files = await Promise.all(names.map(async (name) => ({ path: join(below, name), about: await stat(join(below, name)) })));
+    // The largest: in a little pack the byte at 100 is not in a slot.
+    const [chosen] = files.filter(({ about }) => about.isFile() && choose(about.size)).sort((x, y) => y.about.size - x.about.size);
+    if (chosen) {
+      const bytes = await readFile(chosen.path);
       flipAt(at)(bytes);
-      return writeFile(path, bytes);
+      return writeFile(chosen.path, bytes);
     }
     throw new Error('there is no such file to damage');
   };
