@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import type { AwsClients } from '../../../infra/aws/clients.ts';
+import { awsRecords } from '../../../infra/aws/records.ts';
+import { awsRows } from '../../../infra/aws/rows.ts';
 import { ministackClients } from '../../support/aws-resources.ts';
 import { deployedUrl } from '../../support/deployed.ts';
 
@@ -86,6 +88,35 @@ test('the relay gives every commit its place, without gaps', async () => {
     const places = [...new Set(items.map(({ seq }) => Number(seq)))];
     expect(places).toEqual(places.map((_, i) => i + 1));
   });
+});
+
+test('the read models are looked after: one that is out of date is rebuilt, and what nobody reads is cleared away', {
+  timeout: 300_000,
+}, async () => {
+  const records = awsRecords(clients.dynamo, 'listbackup-test-', Date.now);
+  const rows = awsRows(clients.dynamo, 'listbackup-test-');
+  const key = { pk: 'generations', sk: 'sources' };
+  const { items } = await call('GET', '/sources');
+  expect(items).toHaveLength(1);
+  const left = { table: 'sources', pk: 'g99~acc_1', sk: 'left' } as const;
+  await rows.apply('test', `test/${bucket}`, 1, [{ op: 'put', ...left, data: {} }]);
+  const first = { revision: 0, current: 1, last: 1, building: null };
+  const spoilt = await eventually(async () => {
+    const before = (await records.get(key))?.data;
+    const retired = [{ generation: 99, at: 0, step: 'rows', cursor: null }];
+    const data = { ...first, ...before, revision: Number(before?.revision ?? 0) + 1, version: 0, retired };
+    const condition = before ? { equals: { revision: before.revision ?? 0 } } : 'absent';
+    expect(await records.write([{ op: 'put', ...key, data, if: condition }])).toBe(true);
+    return data;
+  });
+  // Its next visit, within a minute.
+  const visited = async () => {
+    const retired = [{ generation: spoilt.current }];
+    expect((await records.get(key))?.data).toMatchObject({ building: null, version: 1, current: Number(spoilt.last) + 1, retired });
+  };
+  await vi.waitFor(visited, { timeout: 140_000, interval: 500 });
+  expect(await rows.get(left)).toBeUndefined();
+  expect((await call('GET', '/sources')).items).toEqual(items);
 });
 
 test('the documentation page comes with its script, within what Lambda can answer', async () => {
