@@ -1,0 +1,51 @@
+/** Every read model made anew, over and over, while runs go on and everything comes twice, late and out of order: nobody could tell. */
+import { expect, it } from 'vitest';
+import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { foldAsOf } from '../../projections/fold.ts';
+import { readGenerations, rowsAt } from '../../projections/generations.ts';
+import { projections } from '../../projections/index.ts';
+import { rebuild } from '../../projections/rebuild.ts';
+import { changeCorpus, makeCorpus } from './corpus.ts';
+import { account, makeWorld, pictureOf, type World } from './world.ts';
+
+async function twoRuns(world: World): Promise<void> {
+  await makeCorpus(world.source);
+  for (const change of [async () => {}, changeCorpus]) {
+    await change(world.source);
+    await world.request();
+    await world.settle();
+  }
+}
+
+/** The account's rows of each read model, as they are read. */
+async function rowsRead({ machine }: World) {
+  const generations = await readGenerations(machine);
+  const all = await Promise.all(
+    projections.map(async (projection) => {
+      const { rows } = await foldAsOf(machine, projection, account);
+      const current = rowsAt(machine.rows, generations.get(projection.name)?.current ?? 1);
+      const read = await Promise.all(rows.map(({ pk, sk }) => current.get({ table: projection.name, pk, sk })));
+      return { name: projection.name, rows, read };
+    }),
+  );
+  return { expected: all.map(({ name, rows }) => ({ name, rows })), read: all.map(({ name, read }) => ({ name, rows: read })) };
+}
+
+it.each([1, 2, 3])('read models rebuilt under runs are those of runs without (%i)', async (seed) => {
+  const [calm, world] = [await makeWorld(), await makeWorld({ trouble: makeTrouble(seed) })];
+  await twoRuns(calm);
+  let running = true;
+  const runs = twoRuns(world).finally(() => {
+    running = false;
+  });
+  const rebuilding = async () => {
+    while (running) await Promise.all(projections.map((projection) => rebuild(world.machine, projection)));
+  };
+  await Promise.all([runs, rebuilding(), rebuilding()]);
+  await world.caughtUp();
+  const generations = await readGenerations(world.machine);
+  for (const { name } of projections) expect(generations.get(name)?.current).toBeGreaterThan(3);
+  const { expected, read } = await rowsRead(world);
+  expect(read).toEqual(expected);
+  expect(await pictureOf(world)).toEqual(await pictureOf(calm));
+});
