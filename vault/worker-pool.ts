@@ -41,9 +41,9 @@ const streams = 12;
 
 /**
  * Threads that start when they are first needed. One that dies fails what it had in hand, an error like any other to whoever waits for it,
- * and another takes its place.
+ * and another takes its place. `entry` is what each thread runs.
  */
-export function openWorkerPool(count: number): WorkerPool {
+export function openWorkerPool(count: number, entry = new URL('./worker.ts', import.meta.url)): WorkerPool {
   const arena = openArena(streams * slabsAStream);
   const memory = new Uint8Array(arena.memory);
   const threads: (Thread | undefined)[] = Array.from({ length: count });
@@ -64,7 +64,7 @@ export function openWorkerPool(count: number): WorkerPool {
   }
 
   function start(place: number): Thread {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+    const worker = new Worker(entry, {
       name: 'vault',
       execArgv: [],
       workerData: arena.memory,
