@@ -2,11 +2,14 @@
 import { appendFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { commitHash, sha256 } from '../../activity/commit.ts';
+import { commitBytes } from '../../activity/decode.ts';
 import { load, transact } from '../../activity/store.ts';
 import { cancelRun } from '../../commands/cancel-run.ts';
 import { connectSource } from '../../commands/connect-source.ts';
 import { createJob } from '../../commands/create-job.ts';
 import { dropCredentials } from '../../commands/credentials.ts';
+import { renameJob } from '../../commands/rename-job.ts';
 import { streamName } from '../../domain/event.ts';
 import type { Checked, Count, Finding } from '../../domain/finding.ts';
 import { type LineEvent, type LineState, line, lineId, nothing, sealLine } from '../../domain/line.ts';
@@ -14,6 +17,10 @@ import type { LedgerEntry, Machine } from '../../domain/ports.ts';
 import { finishRun, type RunOutcome, run } from '../../domain/run.ts';
 import { openRuns } from '../../processors/watch.ts';
 import { indexedChunks } from '../../vault/chunk-index.ts';
+import { deriveVaultKeys } from '../../vault/keys.ts';
+import { writeManifest } from '../../vault/manifest.ts';
+import { encodePart } from '../../vault/part.ts';
+import { findEntry, openManifest } from '../../vault/reader.ts';
 import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
 import { account, command, makeWorld, statusOf, type World } from '../faults/world.ts';
 import { expectClean, findingsOf } from '../support/check.ts';
@@ -123,6 +130,7 @@ describe('the log', () => {
 
   it.each<[string, (entries: LedgerEntry[]) => LedgerEntry[]]>([
     ['lacks an entry', (entries) => entries.filter(({ seq }) => seq !== 5)],
+    ['skips a number', (entries) => entries.map((entry) => (entry.seq > 5 ? { ...entry, seq: entry.seq + 1 } : entry))],
     ['lacks the last entry', (entries) => entries.slice(0, -1)],
     ['has a commit twice', (entries) => entries.map((entry, i) => (i === 4 ? { ...entry, ...entries[3], seq: entry.seq } : entry))],
     ['has another hash', (entries) => entries.map((entry) => (entry.seq === 3 ? { ...entry, hash: 'f'.repeat(64) } : entry))],
@@ -138,6 +146,20 @@ describe('the log', () => {
       getMany: async (keys: { stream: string; version: number }[]) => (await machine.events.getMany(keys)).slice(1),
     };
     expect(await kinds({ ...machine, events })).toContain('commit');
+  });
+
+  it('has a commit that is not chained to the one before', async () => {
+    const { machine } = world;
+    const stream = streamName(account, 'line', lineId(world.jobId, world.sourceId));
+    const last = await machine.events.last(stream);
+    if (!last) throw new Error('there is no commit');
+    const prevHash = 'f'.repeat(64);
+    const hash = commitHash(stream, last.version, prevHash, sha256(await commitBytes(machine, last)));
+    const isIt = (each: { stream: string; version: number }) => each.stream === stream && each.version === last.version;
+    const changed = ledgerOf((entries) => entries.map((entry) => (isIt(entry) ? { ...entry, hash } : entry)));
+    const getMany: Machine['events']['getMany'] = async (keys) =>
+      (await machine.events.getMany(keys)).map((commit) => (isIt(commit) ? { ...commit, prevHash, hash } : commit));
+    expect(await kinds({ ...changed, events: { ...changed.events, getMany } })).toEqual(['commit']);
   });
 
   /** Appends to the line what no command would. */
@@ -183,37 +205,34 @@ describe('a run that is over', () => {
     bytesStored: 0,
   };
 
-  /** Appends an end that no step would, to a run that is half way. */
-  async function end(outcome: RunOutcome, seal: boolean): Promise<void> {
+  /** Appends an end that no step would, to a run that is half way, or done but for its seal. */
+  async function end(outcome: RunOutcome, { seal, all }: { seal: boolean; all: boolean }): Promise<void> {
     await world.request();
     await world.settle();
     await changeCorpus(world.source);
     const about = { runId: await halfWay(), jobId: world.jobId, sourceId: world.sourceId };
-    const { state } = await load(world.machine, line, streamName(account, 'line', lineId(about.jobId, about.sourceId)));
+    for (let left = all ? await world.receive('data') : []; left.length > 0; left = await world.receive('data')) {
+      for (const { body } of left) await world.handle(body, 1);
+    }
+    const stream = streamName(account, 'line', lineId(about.jobId, about.sourceId));
+    const { state } = await load(world.machine, line, stream);
     if (!state.sealed) throw new Error('there is no backup');
     const { manifest, totals } = state.sealed;
-    if (seal) {
-      const result = { outcome: 'succeeded', manifest, totals, since: null, at: '' } as const;
-      await transact(
-        world.machine,
-        line,
-        streamName(account, 'line', lineId(about.jobId, about.sourceId)),
-        sealLine(about, result),
-        command(),
-      );
-    }
+    const result = { outcome: 'succeeded', manifest, totals, since: null, at: '' } as const;
+    if (seal) await transact(world.machine, line, stream, sealLine(about, result), command());
     const data = { ...about, outcome, counts, cost: { requests: 0, usd: 0 }, manifest, totals, reason: null, errors: [], errorPages: 0 };
     await transact(world.machine, run, streamName(account, 'run', about.runId), finishRun(data), command());
     await world.caughtUp();
   }
 
-  it.each<[string, RunOutcome, boolean]>([
-    ['says that it came to a backup, and its line does not', 'succeeded', false],
-    ['says that it failed, and its line that it came to a backup', 'failed', true],
-    ['does not have all batches that were planned', 'succeeded', true],
-  ])('%s', async (_what, outcome, seal) => {
-    await end(outcome, seal);
-    expect(await kinds()).toContain('run');
+  it.each<[string, RunOutcome, { seal: boolean; all: boolean }, RegExp]>([
+    ['says that it came to a backup, and its line does not', 'succeeded', { seal: false, all: false }, /its line says otherwise/],
+    ['says that it failed, and its line that it came to a backup', 'failed', { seal: true, all: false }, /its line says otherwise/],
+    ['does not have all batches that were planned', 'succeeded', { seal: true, all: false }, /planned in \d+ batches, and 1 /],
+    ['does not count what its batches count', 'succeeded', { seal: true, all: true }, /its filesDone is 0, and that of its batches \d+/],
+  ])('%s', async (_what, outcome, how, detail) => {
+    await end(outcome, how);
+    expect(await findingsOf(world.machine)).toContainEqual(expect.objectContaining({ what: 'run', detail: expect.stringMatching(detail) }));
   });
 });
 
@@ -239,9 +258,32 @@ describe('the read models', () => {
     expect(await kinds()).toEqual(['row']);
   });
 
-  it.each([account, `${account}#all`, `${account}#elsewhere`, 'acc_nobody'])('have a row too many in %s', async (pk) => {
+  it.each([
+    [account, 'nothing in the log makes this row'],
+    [`${account}#all`, 'nothing in the log makes this row'],
+    [`${account}#elsewhere`, 'where none should be'],
+    ['acc_nobody', 'where none should be'],
+  ])('have a row too many in %s', async (pk, detail) => {
     await world.machine.rows.apply('test', 'a/b/c', 1, [{ op: 'put', table: 'jobs', pk, sk: 'id#x', data: {} }]);
-    expect(await kinds()).toEqual(['row']);
+    expect(failures(await findingsOf(world.machine))).toEqual([
+      expect.objectContaining({ what: 'row', detail: expect.stringContaining(detail) }),
+    ]);
+  });
+
+  it('have a row of a generation that nobody knows: as it may be', async () => {
+    await world.machine.rows.apply('test', 'a/b/c', 1, [{ op: 'put', table: 'jobs', pk: `g9~${account}`, sk: 'id#x', data: {} }]);
+    const found = await findingsOf(world.machine);
+    expect(found).toContainEqual(expect.objectContaining({ level: 'info', what: 'row', where: 'jobs' }));
+    expect(failures(found)).toEqual([]);
+  });
+
+  it('stand still at a stream', async () => {
+    const stream = streamName(account, 'job', world.jobId);
+    const mark = { projection: 'jobs', generation: 1, stream, version: 2, fault: 'unprojectable', since: '', tried: 0 };
+    await world.machine.records.putMany([{ pk: 'parked', sk: `jobs ${stream}`, data: mark }]);
+    await renameJob(world.machine, command(), world.jobId, 'Weekly');
+    await world.caughtUp();
+    expect(await kinds()).toEqual(['parked']);
   });
 
   it('are ahead of the log, or have forgotten where they are', async () => {
@@ -338,6 +380,17 @@ describe('a run under way', () => {
     expect(await kinds()).toEqual([what]);
   });
 
+  it('whose part is sealed as it should be, and not the one on record', async () => {
+    const [record] = (await records()).filter(({ sk }) => sk.startsWith('part-'));
+    const key = await world.machine.keys.accountKey(account);
+    if (!record || !key) throw new Error('there is no part');
+    const part = { entries: [], deleted: [], failed: [], skipped: [], counts: {} };
+    const bytes = encodePart(deriveVaultKeys(key), account, runId, Number(record.sk.slice(5)), part);
+    const data = { ...record.data, partHash: sha256(bytes), sealed: Buffer.from(bytes).toString('base64') };
+    await world.machine.records.putMany([{ ...record, data }]);
+    expect(await kinds()).toEqual(['part']);
+  });
+
   it.each([
     ['work', 'work-'],
     ['part', 'part-'],
@@ -378,7 +431,6 @@ describe('the sources', () => {
   it.each<[string, () => Promise<void>]>([
     ['have something new', () => writeFile(join(world.source, 'later.txt'), 'x')],
     ['have lost something', () => rm(join(world.source, 'a.txt'))],
-    ['have something longer', () => appendFile(join(world.source, 'photos', '0.jpg'), 'x')],
     [
       'have something else in its place',
       async () => {
@@ -393,6 +445,31 @@ describe('the sources', () => {
     expect(found).toEqual([
       expect.objectContaining({ what: 'source', where: expect.stringMatching(new RegExp(`^${world.sourceId} file_`)) }),
     ]);
+  });
+
+  it('have something longer', async () => {
+    await appendFile(join(world.source, 'photos', '0.jpg'), 'x');
+    expect(await compared()).toEqual([expect.objectContaining({ what: 'source', detail: 'it has 40001 bytes, and 40000 in the backup' })]);
+  });
+
+  it('hold other bytes than the backup says, though all else is the same', async () => {
+    const about = { runId: await world.request(), jobId: world.jobId, sourceId: world.sourceId };
+    const stream = streamName(account, 'line', lineId(about.jobId, about.sourceId));
+    const { state } = await load(world.machine, line, stream);
+    const key = await world.machine.keys.accountKey(account);
+    if (!state.sealed || !key) throw new Error('there is no backup');
+    const context = { account, keys: deriveVaultKeys(key), blobs: world.machine.blobs };
+    const base = await openManifest(context, state.sealed.manifest);
+    const entry = await findEntry(context, base, 'a.txt');
+    if (!entry) throw new Error('there is no such file');
+    const at = '2026-01-01T00:00:00.000Z';
+    const changes = (async function* () {
+      yield { put: { ...entry, sha256: 'f'.repeat(64) } };
+    })();
+    const { manifest, totals } = await writeManifest({ ...context, random: world.machine.random, runId: about.runId, at, base, changes });
+    await transact(world.machine, line, stream, sealLine(about, { outcome: 'succeeded', manifest, totals, since: null, at }), command());
+    const found = failures(await findingsOf(world.machine, { home: world.home, readData: true }));
+    expect(found).toContainEqual(expect.objectContaining({ what: 'source', detail: 'its content is not what was backed up' }));
   });
 
   it('are gone, or no longer connected', async () => {

@@ -77,3 +77,11 @@ it('is that of the first who puts it', async () => {
   const got = await read();
   expect(got.equals(first) || got.equals(second)).toBe(true);
 });
+
+it('is that of the first also for one who had not seen it', async () => {
+  const content = noise(2 * piece + 3, 1);
+  await blobs.put(blob, content);
+  const unseeing = { ...blobs, size: async () => undefined };
+  await putExport(unseeing, blob, sliced(noise(3 * piece, 2)));
+  expect((await read()).equals(content)).toBe(true);
+});
