@@ -5,6 +5,7 @@
 import { makeId } from '../domain/ids.ts';
 import type { Blobs, Records } from '../domain/ports.ts';
 import { findChunks, indexChunks } from './chunk-index.ts';
+import { coalesced } from './coalesced.ts';
 import type { VaultKeys } from './keys.ts';
 import { type ChunkRef, lockPack, type PackLock, packBlobKey, sealFooter } from './pack.ts';
 import { type Content, inThread, plain, type Sealed, type Workers } from './workers.ts';
@@ -329,33 +330,4 @@ function refsOf(pack: OpenPack): Map<string, ChunkRef> {
     }
   }
   return refs;
-}
-
-/** One look-up at a time; those that come meanwhile go together in the next: few requests, whatever the concurrency. */
-function coalesced(lookUp: (ids: string[]) => Promise<Map<string, ChunkRef>>): (id: string) => Promise<ChunkRef | undefined> {
-  let waiting: { id: string; resolve: (ref: ChunkRef | undefined) => void; reject: (error: unknown) => void }[] = [];
-  let busy = false;
-
-  async function drain(): Promise<void> {
-    busy = true;
-    while (waiting.length > 0) {
-      // One turn of the event loop's microtasks lets callers of the same moment in.
-      await Promise.resolve();
-      const batch = waiting;
-      waiting = [];
-      try {
-        const found = await lookUp(batch.map((one) => one.id));
-        for (const one of batch) one.resolve(found.get(one.id));
-      } catch (error) {
-        for (const one of batch) one.reject(error);
-      }
-    }
-    busy = false;
-  }
-
-  return (id) =>
-    new Promise((resolve, reject) => {
-      waiting.push({ id, resolve, reject });
-      if (!busy) void drain();
-    });
 }

@@ -1,0 +1,30 @@
+/** Look-ups of single things that go out as look-ups of many. */
+
+/** One look-up at a time; those that come meanwhile go together in the next: few requests, whatever the concurrency. */
+export function coalesced<T>(lookUp: (ids: string[]) => Promise<Map<string, T>>): (id: string) => Promise<T | undefined> {
+  let waiting: { id: string; resolve: (found: T | undefined) => void; reject: (error: unknown) => void }[] = [];
+  let busy = false;
+
+  async function drain(): Promise<void> {
+    busy = true;
+    while (waiting.length > 0) {
+      // One turn of the event loop's microtasks lets callers of the same moment in.
+      await Promise.resolve();
+      const batch = waiting;
+      waiting = [];
+      try {
+        const found = await lookUp(batch.map((one) => one.id));
+        for (const one of batch) one.resolve(found.get(one.id));
+      } catch (error) {
+        for (const one of batch) one.reject(error);
+      }
+    }
+    busy = false;
+  }
+
+  return (id) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ id, resolve, reject });
+      if (!busy) void drain();
+    });
+}
