@@ -28,6 +28,13 @@ export async function load<S, E extends DomainEvent>(
   return { state, head: newest ? { version: newest.version, hash: newest.hash } : start, at: newest?.at ?? '' };
 }
 
+/** Throws Problem `precondition-failed` unless the version is among those allowed. For use where the stream's state was just loaded. */
+export function requireVersion(allowed: readonly number[] | undefined, version: number): void {
+  if (allowed && !allowed.includes(version)) {
+    throw new Problem('precondition-failed', 'It was changed since you read it. Read it again and repeat your change.');
+  }
+}
+
 /** How often a decision is taken anew when others were faster. */
 const attempts = 8;
 
@@ -44,9 +51,7 @@ export async function transact<S, E extends DomainEvent>(
 ): Promise<Appended<S>> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const { state, head, at } = await load(machine, noun, stream);
-    if (cause.ifVersion && head.version > 0 && !cause.ifVersion.includes(head.version)) {
-      throw new Problem('precondition-failed', 'It was changed since you read it. Read it again and repeat your change.');
-    }
+    if (head.version > 0) requireVersion(cause.ifVersion, head.version);
     const events = decide(state);
     if (events.length === 0) return { state, stream, version: head.version, at, appended: false };
     const commit = await encodeCommit(machine, noun, stream, head, events, cause);

@@ -3,7 +3,6 @@
  * body tells readers whether anything changed; the version is what a writer's `If-Match` is held to, by the command that loads the stream.
  */
 import { createHash } from 'node:crypto';
-import { Problem } from '../domain/errors.ts';
 
 export function etagOf(body: string, version?: number): string {
   const hash = createHash('sha256').update(body).digest('base64url').slice(0, 22);
@@ -23,11 +22,4 @@ export function matchedVersions(header: string | undefined): readonly number[] |
     const version = /^"([1-9][0-9]{0,14})-[A-Za-z0-9_-]{22}"$/.exec(one.trim())?.[1];
     return version === undefined ? [] : [Number(version)];
   });
-}
-
-/** Throws Problem `precondition-failed` unless the version is among those allowed. For use where the stream's state was just loaded. */
-export function requireVersion(allowed: readonly number[] | undefined, version: number): void {
-  if (allowed && !allowed.includes(version)) {
-    throw new Problem('precondition-failed', 'It was changed since you read it. Read it again and repeat your change.');
-  }
 }

@@ -52,7 +52,7 @@ type Incoming<Params, Query, Body, Public> = {
   body: Body;
   /** What to run a command with. On a public route, account and actor are still to be found out. */
   command: Public extends true ? RequestCause : CommandContext;
-  /** The versions that `If-Match` allows, for the command to hold (`requireVersion`); undefined: any. */
+  /** The versions that `If-Match` allows, for the command to hold as `ifVersion`; undefined: any. */
   ifMatch: readonly number[] | undefined;
   headers: FastifyRequest['headers'];
 };

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { etagOf, matchedVersions, requireVersion } from '../../api/etag.ts';
+import { requireVersion } from '../../activity/store.ts';
+import { etagOf, matchedVersions } from '../../api/etag.ts';
 import { noContent, ok, type RouteModule, route } from '../../api/route.ts';
 import { as, testApi } from '../support/api.ts';
 
