@@ -5,13 +5,11 @@ import type { Machine } from '../domain/ports.ts';
 import type { Cost } from '../domain/run.ts';
 import type { VaultKeys } from '../vault/keys.ts';
 import { decodePart, type Part } from '../vault/part.ts';
+import { layDown, pickUp, type Resting } from './resting.ts';
 import { type About, expiry, runRecord } from './run.ts';
 
 export type PartRecord = { partHash: string; packs: string[]; counts: BatchCounts; cost: Cost };
-type Stored = PartRecord & ({ sealed: string } | { blob: string });
-
-/** A part larger than this rests in a blob named by its hash. */
-const recordLimit = 256 * 1024;
+type Stored = PartRecord & Resting;
 
 const place = (about: About, number: number) => runRecord(about, `part-${String(number).padStart(9, '0')}`);
 
@@ -30,9 +28,7 @@ export async function putPart(
   const partHash = sha256(bytes);
   const record: PartRecord = { partHash, ...numbers };
   const blob = `work/${about.account}/${about.runId}/part-${number}-${partHash}`;
-  const inline = bytes.length <= recordLimit;
-  if (!inline) await machine.blobs.put(blob, bytes);
-  const data: Stored = inline ? { ...record, sealed: Buffer.from(bytes).toString('base64') } : { ...record, blob };
+  const data: Stored = { ...record, ...(await layDown(machine, blob, bytes)) };
   const won = await machine.records.write([{ op: 'put', ...place(about, number), data, expiresAt: expiry(machine), if: 'absent' }]);
   if (won) return record;
   return (await readPart(machine, about, number)) ?? record;
@@ -48,7 +44,7 @@ export async function* readParts(
   for (let number = 1; number <= total; number++) {
     const stored = (await machine.records.get(place(about, number)))?.data as Stored | undefined;
     if (!stored) throw new Error(`part ${number} of run ${about.runId} is missing`);
-    const bytes = 'sealed' in stored ? Buffer.from(stored.sealed, 'base64') : await machine.blobs.get(stored.blob);
+    const bytes = await pickUp(machine, stored);
     if (!bytes || sha256(bytes) !== stored.partHash) throw new Error(`part ${number} of run ${about.runId} is not what its hash says`);
     yield { ...stored, part: decodePart(keys, about.account, about.runId, number, bytes) };
   }

@@ -3,33 +3,22 @@ import type { Refusal, SourceEntry } from '../domain/entry.ts';
 import type { Machine } from '../domain/ports.ts';
 import type { VaultKeys } from '../vault/keys.ts';
 import { openBytes, sealBytes } from '../vault/sealed.ts';
+import { layDown, pickUp, type Resting } from './resting.ts';
 import { type About, expiry, type Limits, runRecord } from './run.ts';
 
 /** In key order each, and between batches too. */
 export type Work = { entries: SourceEntry[]; deleted: string[]; failed: Refusal[]; skipped: Refusal[] };
 
-/** A sealed thing larger than this rests in a blob: an item of DynamoDB has 400 KB, of which base64 takes a quarter. */
-const recordLimit = 256 * 1024;
-
 /** Seals and puts anything of a run that is too large for a message; `where` names it, once for ever. */
 export async function putSealed(machine: Machine, keys: VaultKeys, about: About, where: string, value: unknown): Promise<void> {
   const bytes = sealBytes(keys, aad(about, where), Buffer.from(JSON.stringify(value)));
-  const record = runRecord(about, where);
-  if (bytes.length <= recordLimit) {
-    await machine.records.write([
-      { op: 'put', ...record, data: { sealed: Buffer.from(bytes).toString('base64') }, expiresAt: expiry(machine) },
-    ]);
-    return;
-  }
-  const blob = `work/${about.account}/${about.runId}/${where}`;
-  await machine.blobs.put(blob, bytes);
-  await machine.records.write([{ op: 'put', ...record, data: { blob }, expiresAt: expiry(machine) }]);
+  const data = await layDown(machine, `work/${about.account}/${about.runId}/${where}`, bytes);
+  await machine.records.write([{ op: 'put', ...runRecord(about, where), data, expiresAt: expiry(machine) }]);
 }
 
 export async function getSealed<T>(machine: Machine, keys: VaultKeys, about: About, where: string): Promise<T> {
   const record = await machine.records.get(runRecord(about, where));
-  const sealed = record?.data.sealed;
-  const bytes = typeof sealed === 'string' ? Buffer.from(sealed, 'base64') : await machine.blobs.get(String(record?.data.blob));
+  const bytes = record && (await pickUp(machine, record.data as Resting));
   if (!bytes) throw new Error(`${where} of run ${about.runId} is missing`);
   return JSON.parse(Buffer.from(openBytes(keys, aad(about, where), bytes)).toString('utf8'));
 }
