@@ -3,7 +3,9 @@ import { App } from 'aws-cdk-lib';
 import { routes } from '../../processors/index.ts';
 import { context, listbackup } from './listbackup.ts';
 import { stage } from './stage.ts';
+import { toldBy } from './stage-options.ts';
 
 const app = new App({ context, outdir: process.env.CDK_OUTDIR ?? 'cdk.out' });
-listbackup(app, stage(process.env.STAGE || 'main'), routes);
+const told = toldBy((key) => app.node.tryGetContext(key), process.env);
+listbackup(app, stage(process.env.STAGE || 'main', told), routes);
 app.synth();
