@@ -10,7 +10,7 @@ import type { Machine } from '../domain/ports.ts';
 import pkg from '../package.json' with { type: 'json' };
 import { authenticate } from './authentication.ts';
 import { consistencyHeader, type Follower, readConsistencyTokens, type Sleep, waitForWrites } from './consistency.ts';
-import { serveDocs } from './docs.ts';
+import { pagesOfDocs, serveDocs } from './docs.ts';
 import { parseJsonBodies, validatorCompiler } from './input.ts';
 import { describeApi } from './openapi.ts';
 import { corsOrigins, requireHost } from './origins.ts';
@@ -81,7 +81,22 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
     requireHost(request.headers.host, trustedHosts);
   });
+  const definitions = (options.routes ?? allRoutes).flat();
+  const allowed = allowedAt(definitions);
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] !== undefined) return;
+    const allow = allowed(request);
+    if (allow === undefined) throw new Problem('not-found', 'There is nothing at this address.');
+    return reply.code(204).header('allow', allow).send();
+  });
   await allowOrigins(app, machine);
+  // whatever the method is, and before its body is looked at
+  app.addHook('onRequest', async (request, reply) => {
+    const allow = request.is404 ? allowed(request) : undefined;
+    if (allow === undefined) return;
+    reply.header('allow', allow);
+    throw new Problem('method-not-allowed', `Use one of ${allow}.`);
+  });
   const admit = await rateLimits(app, machine, options.rateScale);
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404) return;
@@ -93,11 +108,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   app.addHook('preHandler', (request) => awaitOwnWrites(request, options));
 
-  const definitions = (options.routes ?? allRoutes).flat();
   await describeApi(app, definitions, context.version);
   for (const definition of definitions) register(app, context, definition);
   serveDocs(app);
-  refuseOtherMethods(app, definitions);
   await app.ready();
   return app;
 }
@@ -198,33 +211,13 @@ function register(app: FastifyInstance, context: ApiContext, definition: RouteDe
   });
 }
 
-/** 405 with `Allow` at every address that has a route for another method; `OPTIONS` is told the same without an error. */
-function refuseOtherMethods(app: FastifyInstance, definitions: readonly RouteDefinition[]): void {
-  for (const url of new Set(definitions.map((definition) => definition.url))) {
-    const known = definitions.filter((definition) => definition.url === url).map(({ method }) => method as string);
-    const allow = [...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
-    const others = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'QUERY', 'TRACE'].filter(
-      (method) => !allow.split(', ').includes(method),
-    );
-    const config = { public: true };
-    const schema = { hide: true };
-    app.route({
-      method: others,
-      url: fastifyPath(url),
-      config,
-      schema,
-      exposeHeadRoute: false,
-      handler: (_request, reply) => {
-        reply.header('allow', allow);
-        throw new Problem('method-not-allowed', `Use one of ${allow}.`);
-      },
-    });
-    app.route({
-      method: 'OPTIONS',
-      url: fastifyPath(url),
-      config,
-      schema,
-      handler: (_request, reply) => reply.code(204).header('allow', allow).send(),
-    });
-  }
+/** What is allowed at the address of a request, for `Allow`; undefined where there is nothing. */
+function allowedAt(definitions: readonly RouteDefinition[]): (request: FastifyRequest) => string | undefined {
+  const known = new Map<string, Set<string>>([...pagesOfDocs, '/openapi.json'].map((url) => [url, new Set(['GET'])]));
+  for (const { url, method } of definitions) known.set(url, (known.get(url) ?? new Set()).add(method));
+  const addresses = [...known].map(([url, methods]) => {
+    const allow = [...methods, ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
+    return { pattern: new RegExp(`^${url.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`), allow };
+  });
+  return ({ url }) => addresses.find(({ pattern }) => pattern.test(url.split('?')[0] ?? ''))?.allow;
 }

@@ -48,6 +48,8 @@ async function makePage(): Promise<Page> {
   return { html: page.body, script: script.body };
 }
 
+export const pagesOfDocs = ['/docs', '/docs/', '/docs/js/scalar.js'] as const;
+
 export function serveDocs(app: FastifyInstance): void {
   let made: Promise<Page> | undefined;
   const page = () => {
@@ -56,12 +58,12 @@ export function serveDocs(app: FastifyInstance): void {
   };
   const open = { config: { public: true }, schema: { hide: true } };
   // the page names its script relative to itself
-  app.get('/docs', open, (_request, reply) => reply.redirect('docs/', 302));
-  app.get('/docs/', open, async (_request, reply) => {
+  app.get(pagesOfDocs[0], open, (_request, reply) => reply.redirect('docs/', 302));
+  app.get(pagesOfDocs[1], open, async (_request, reply) => {
     const { html } = await page();
     return reply.type('text/html; charset=utf-8').header('content-security-policy', pagePolicy(html)).send(html);
   });
-  app.get('/docs/js/scalar.js', open, async (_request, reply) => {
+  app.get(pagesOfDocs[2], open, async (_request, reply) => {
     const { script } = await page();
     return reply.type('text/javascript; charset=utf-8').header('cache-control', 'public, max-age=3600').send(script);
   });

@@ -94,6 +94,10 @@ test('a wrong method is 405 with what is allowed, an address that is none is 404
     ['GET', '/auth/login', 'OPTIONS, POST'],
     ['HEAD', '/auth/login', 'OPTIONS, POST'],
     ['TRACE', '/mine', 'GET, HEAD, OPTIONS'],
+    ['QUERY', '/auth/login?a=b', 'OPTIONS, POST'],
+    ['PROPFIND', '/mine', 'GET, HEAD, OPTIONS'],
+    ['PATCH', '/openapi.json', 'GET, HEAD, OPTIONS'],
+    ['POST', '/docs/', 'GET, HEAD, OPTIONS'],
   ] as const) {
     const answer = await api.app.inject({ method: method as 'GET', url });
     expect([url, answer.statusCode, answer.headers.allow]).toEqual([url, 405, allow]);
@@ -126,6 +130,10 @@ test('pages of other origins are told nothing, unless the secret cors-origin nam
   expect(answer.statusCode).toBe(204);
   expect(answer.headers['access-control-allow-origin']).toBe('https://app.example');
   expect(answer.headers['access-control-allow-credentials']).toBeUndefined();
+  const plain = await open.app.inject({ method: 'OPTIONS', url: '/mine' });
+  expect([plain.statusCode, plain.headers.allow]).toEqual([204, 'GET, HEAD, OPTIONS']);
+  const nowhere = await open.app.inject({ method: 'OPTIONS', url: '/nothing' });
+  expect([nowhere.statusCode, nowhere.json().code]).toEqual([404, 'not-found']);
   const refusal = await open.app.inject({ url: '/mine', headers: { origin: 'https://two.example' } });
   expect([refusal.statusCode, refusal.headers['access-control-allow-origin']]).toEqual([401, 'https://two.example']);
   const stranger = await open.app.inject({ url: '/mine', headers: { origin: 'https://evil.example' } });
