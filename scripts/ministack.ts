@@ -2,18 +2,15 @@
  * ministack, the AWS emulator that tests and local deployments run against: installed from PyPI into `.venv` at pinned versions,
  * started on a free loopback port with IAM enforced. `node scripts/ministack.ts` runs one until it is interrupted.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { pythonWith } from './venv.ts';
 
-const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
-const requirements = join(root, 'scripts', 'ministack-requirements.txt');
 
 export type Ministack = {
   /** `http://127.0.0.1:<port>` */
@@ -46,47 +43,13 @@ main()
 
 /** Starts a fresh, empty ministack; resolves when it answers. */
 export async function startMinistack(): Promise<Ministack> {
-  const python = await installMinistack();
+  const python = await pythonWith('ministack');
   const work = await mkdtemp(join(tmpdir(), 'ministack-'));
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
     const started = await launch(python, port, work);
     if (started) return started;
     if (attempt === 3) throw new Error('ministack found no free port in three attempts; start it again');
-  }
-}
-
-/** The Python of a venv that holds exactly the pinned packages, named by their hash and made when it is not there. */
-async function installMinistack(): Promise<string> {
-  const pins = await readFile(requirements);
-  const venv = join(root, '.venv', `ministack-${createHash('sha256').update(pins).digest('hex').slice(0, 12)}`);
-  const python = join(venv, 'bin', 'python');
-  if (await exists(python)) return python;
-  // Built aside and renamed, so that two test runs at once never see half a venv.
-  const building = join(root, '.venv', `building-${process.pid}`);
-  await mkdir(join(root, '.venv'), { recursive: true });
-  await step(
-    'python3',
-    ['-m', 'venv', building],
-    'ministack needs Python 3.10 or later with its venv module (on Debian: apt install python3-venv)',
-  );
-  await step(
-    join(building, 'bin', 'python'),
-    ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', requirements],
-    'the packages in scripts/ministack-requirements.txt could not be installed; is the Python package index reachable?',
-  );
-  await rename(building, venv).catch(async (error: unknown) => {
-    await rm(building, { recursive: true, force: true });
-    if (!(await exists(python))) throw error;
-  });
-  return python;
-}
-
-async function step(command: string, args: string[], advice: string): Promise<void> {
-  try {
-    await run(command, args, { maxBuffer: 16 << 20 });
-  } catch (error) {
-    throw new Error(`${advice}\n${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 }
 
@@ -174,13 +137,6 @@ function freePort(): Promise<number> {
       server.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))));
     });
   });
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 if (import.meta.main) {

@@ -3,6 +3,7 @@ import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import { readActivity } from './activity-mapping.ts';
 import type { CoreStack } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
@@ -23,10 +24,11 @@ export class AnalyticsStack extends Stack {
     });
     readActivity(this, stage, core, handler, 'projections');
     // The function itself, not the sweeper: what goes on with a rebuild has to be the code that applies what comes meanwhile.
-    new Rule(this, 'EveryMinute', {
+    const everyMinute = new Rule(this, 'EveryMinute', {
       ruleName: resourceName(stage, 'read-models-every-minute'),
       schedule: Schedule.rate(Duration.minutes(1)),
       targets: [new LambdaTarget(handler, { retryAttempts: 0 })],
     });
+    acknowledge(everyMinute, { 'Serverless-EventBusDLQ': 'The next minute comes' });
   }
 }

@@ -3,6 +3,7 @@ import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { HttpApi, HttpStage } from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack } from './core-stack.ts';
 import { environment } from './environment.ts';
@@ -50,6 +51,7 @@ export class ApiStack extends Stack {
       createDefaultStage: false,
       defaultIntegration: new HttpLambdaIntegration('Function', handler),
     });
+    acknowledge(api, { 'AwsSolutions-APIG4': 'The application checks tokens and API keys itself, alike in both homes' });
     const live = new HttpStage(this, 'Default', {
       httpApi: api,
       stageName: '$default',

@@ -3,6 +3,7 @@ import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { AccountRecovery, Mfa, StringAttribute, UserPool, type UserPoolClient } from 'aws-cdk-lib/aws-cognito';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import { keepData, parameterName, resourceName, type Stage } from './stage.ts';
 
 export class AuthStack extends Stack {
@@ -38,6 +39,11 @@ export class AuthStack extends Stack {
       accountRecovery: AccountRecovery.EMAIL_ONLY,
       deletionProtection: !stage.disposable,
       removalPolicy: keepData(stage),
+    });
+    acknowledge(this.pool, {
+      'AwsSolutions-COG1': 'NIST 800-63B-4: length and a blocklist instead of composition',
+      'AwsSolutions-COG2': 'Whoever signs up chooses whether a second factor is asked for',
+      'AwsSolutions-COG8': 'The plus plan is paid for each user a month; the application limits attempts itself',
     });
     this.client = this.pool.addClient('Api', {
       userPoolClientName: resourceName(stage, 'api'),

@@ -7,6 +7,7 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { QueueName } from '../../domain/ports.ts';
 import { busSource } from '../aws/bus.ts';
+import { acknowledge } from './acknowledge.ts';
 import { readActivity } from './activity-mapping.ts';
 import { type CoreStack, workTimeout } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
@@ -70,11 +71,12 @@ export class BackupProcessorsStack extends Stack {
       grants: [...work, ...deleteExports(core)],
     });
     // Both repeat what may have been missed; a visit that is lost is made up by the next.
-    new Rule(this, 'EveryMinute', {
+    const everyMinute = new Rule(this, 'EveryMinute', {
       ruleName: resourceName(stage, 'every-minute'),
       schedule: Schedule.rate(Duration.minutes(1)),
       targets: [relay, sweeper].map((target) => new LambdaTarget(target, { retryAttempts: 0 })),
     });
+    acknowledge(everyMinute, { 'Serverless-EventBusDLQ': 'The next minute comes' });
   }
 }
 
@@ -87,22 +89,24 @@ function makeRoutes(scope: Construct, core: CoreStack, routes: Route[]): void {
   };
   for (const { types, queue } of routes) {
     for (const type of types) {
-      new Rule(scope, `Route-${type}-${queue}`, {
+      const rule = new Rule(scope, `Route-${type}-${queue}`, {
         eventBus: core.bus,
         eventPattern: { source: [busSource], detailType: [type] },
         targets: [new SqsQueue(queues[queue], { message: RuleTargetInput.fromEventPath('$.detail') })],
       });
+      acknowledge(rule, { 'Serverless-EventBusDLQ': 'The bus tries for a day, and the sweeper sends again what work stands still' });
     }
   }
 }
 
 /** One message at a time: each is minutes of work, and a failure of one should not repeat another. */
 function mapQueue(scope: Construct, id: string, queue: Queue, target: LambdaFunction, maxConcurrency: number): void {
-  new EventSourceMapping(scope, id, {
+  const mapping = new EventSourceMapping(scope, id, {
     target,
     eventSourceArn: queue.queueArn,
     batchSize: 1,
     reportBatchItemFailures: true,
     maxConcurrency,
   });
+  acknowledge(mapping, { 'Serverless-LambdaEventSourceMappingDestination': "What fails too often goes to the queue's own dead letters" });
 }

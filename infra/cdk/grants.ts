@@ -3,6 +3,7 @@ import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { SecretName, Table } from '../../domain/ports.ts';
+import { anyOf } from './acknowledge.ts';
 import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack, TableName } from './core-stack.ts';
 import { parameterName, type Stage } from './stage.ts';
@@ -11,6 +12,8 @@ const readItems = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'
 const writeItems = ['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'];
 
 const readModels = ['users', 'accounts', 'sources', 'jobs', 'runs', 'files', 'analytics-aggregates'] satisfies Table[];
+
+const objects = 'Objects are named by ids and hashes, made as they are written';
 
 function allow(actions: string[], resources: string[]): PolicyStatement {
   return new PolicyStatement({ actions, resources });
@@ -61,17 +64,17 @@ export function useRecords(core: CoreStack): PolicyStatement[] {
 }
 
 export function readBlobs(core: CoreStack): PolicyStatement[] {
-  return [allow(['s3:GetObject'], [core.bucket.arnForObjects('*')]), allow(['s3:ListBucket'], [core.bucket.bucketArn])];
+  return [anyOf(allow(['s3:GetObject'], [core.bucket.arnForObjects('*')]), objects), allow(['s3:ListBucket'], [core.bucket.bucketArn])];
 }
 
 export function writeBlobs(core: CoreStack): PolicyStatement[] {
-  return [allow(['s3:PutObject', 's3:AbortMultipartUpload'], [core.bucket.arnForObjects('*')])];
+  return [anyOf(allow(['s3:PutObject', 's3:AbortMultipartUpload'], [core.bucket.arnForObjects('*')]), objects)];
 }
 
 /** Exports alone, for good: every version of them. */
 export function deleteExports(core: CoreStack): PolicyStatement[] {
   return [
-    allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], [core.bucket.arnForObjects('exports/*')]),
+    anyOf(allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], [core.bucket.arnForObjects('exports/*')]), objects),
     allow(['s3:ListBucketVersions'], [core.bucket.bucketArn]),
   ];
 }

@@ -7,6 +7,7 @@ import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { busSource, liveSource } from '../aws/bus.ts';
+import { acknowledge, anyOf } from './acknowledge.ts';
 import type { CoreStack } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
@@ -36,6 +37,7 @@ export function liveSocket(scope: Stack, stage: Stage, core: CoreStack): { url: 
       }),
     },
   });
+  acknowledge(api, { 'AwsSolutions-APIG4': 'The function at the door lets in who shows a ticket, which is spent there' });
   const live = new WebSocketStage(scope, 'LiveStage', {
     webSocketApi: api,
     stageName: 'live',
@@ -67,15 +69,21 @@ function pusher(
       ...useKeys(core),
       ...readRows(core),
       ...publish(core),
-      new PolicyStatement({ actions: ['execute-api:ManageConnections'], resources: [sockets] }),
+      anyOf(
+        new PolicyStatement({ actions: ['execute-api:ManageConnections'], resources: [sockets] }),
+        'A connection has its id from the gateway when it opens',
+      ),
     ],
   });
   // The bus tells of a commit when it is in the ledger, which is what is pushed from: a message that comes late, twice or not at all is made up by the next.
-  new Rule(scope, 'News', {
+  const news = new Rule(scope, 'News', {
     eventBus: core.bus,
     eventPattern: { source: [busSource, liveSource] },
     targets: [
       new LambdaTarget(push, { event: RuleTargetInput.fromEventPath('$.detail'), retryAttempts: 3, maxEventAge: Duration.minutes(5) }),
     ],
+  });
+  acknowledge(news, {
+    'Serverless-EventBusDLQ': 'What was not pushed is pushed with the next news: the ledger is read from where it stopped',
   });
 }
