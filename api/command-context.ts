@@ -13,6 +13,9 @@ export type RequestCause = { commandId: string; correlationId: string };
 /** The part of a request that decides whether another is a repeat of it. `caller` keeps tenants apart, and people within one. */
 export type Intent = { caller: { account: string; user: string }; route: string; key: string | undefined; input: string };
 
+/** What an `Idempotency-Key` is to callers; spaces around a header's value never arrive. */
+export const idempotencyKeyPattern = '^[!-~]([ -~]{0,253}[!-~])?$';
+
 /** The intent of a validated request. Throws Problem `invalid-input` for an `Idempotency-Key` that is not 1–255 printable ASCII characters. */
 export function intentOf(request: FastifyRequest): Intent {
   const key = request.method === 'POST' ? request.headers['idempotency-key'] : undefined;

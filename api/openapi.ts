@@ -4,10 +4,13 @@ import type { FastifyInstance } from 'fastify';
 import { createJsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import { type ErrorCode, Problem } from '../domain/errors.ts';
+import { idempotencyKeyPattern } from './command-context.ts';
+import { ifMatchPattern } from './etag.ts';
 import { problemSchema } from './problem.ts';
 import type { RouteDefinition } from './route.ts';
 
-type Response = { description: string; headers?: { [name: string]: unknown } };
+type Response = { description: string; headers?: { [name: string]: unknown }; links?: { [name: string]: Link } };
+type Link = { operationId: string; parameters?: { [name: string]: string }; requestBody?: { [field: string]: string } };
 type Operation = {
   operationId?: string;
   security?: { [scheme: string]: string[] }[];
@@ -82,20 +85,44 @@ export async function describeApi(app: FastifyInstance, definitions: readonly Ro
 /** What holds for every route of its kind and is not in the schemas. */
 function addConventions(operation: Operation, definition: RouteDefinition): void {
   const { method, url } = definition;
-  operation.operationId = [
-    method.toLowerCase(),
-    ...url
-      .split(/[/{}-]+/)
-      .filter(Boolean)
-      .map(capitalized),
-  ].join('');
+  operation.operationId = operationIdOf(`${method} ${url}`);
   operation.security = definition.public ? [] : [{ bearer: [] }];
   operation.parameters = [...(operation.parameters ?? []), ...headersOf(definition)];
   for (const [status, response] of Object.entries(operation.responses ?? {})) {
     response.description = meanings[status] ?? 'Done.';
     response.headers = { ...response.headers, ...answerHeaders(definition, status) };
+    const links = linksOf(definition, Number(status));
+    if (links) response.links = links;
   }
-  operation.responses = { ...operation.responses, ...refusals(definition) };
+  const unchanged: { [status: string]: Response } = isResource(definition)
+    ? { 304: { description: 'It is still what `If-None-Match` names; no body.' } }
+    : {};
+  operation.responses = { ...operation.responses, ...unchanged, ...refusals(definition) };
+}
+
+/** `GET /runs/{id}` is `getRunsId`. */
+function operationIdOf(route: string): string {
+  const [method = '', ...words] = route.split(/[ /{}-]+/).filter(Boolean);
+  return [method.toLowerCase(), ...words.map(capitalized)].join('');
+}
+
+/** A GET of one thing, which has an ETag. */
+function isResource({ method, list, public: open }: RouteDefinition): boolean {
+  return method === 'GET' && !list && !open;
+}
+
+/** Where an answer leads, as OpenAPI tells it; of a list, to its next page too. */
+function linksOf({ method, url, list, leadsTo }: RouteDefinition, status: number): { [name: string]: Link } | undefined {
+  const id = list ? '$response.body#/items/0/id' : '$response.body#/id';
+  const links: Link[] = (leadsTo?.[status] ?? []).map((lead) => {
+    if (typeof lead === 'string') return { operationId: operationIdOf(lead), parameters: { id } };
+    const { to, parameters, body } = lead;
+    return { operationId: operationIdOf(to), ...(parameters ? { parameters } : {}), ...(body ? { requestBody: body } : {}) };
+  });
+  // the page after a search is of the same search, whose body a link cannot repeat
+  if (list && method === 'GET')
+    links.push({ operationId: operationIdOf(`${method} ${url}`), parameters: { cursor: '$response.body#/next' } });
+  return links.length === 0 ? undefined : Object.fromEntries(links.map((link) => [link.operationId, link]));
 }
 
 const meanings: { [status: string]: string } = {
@@ -105,10 +132,11 @@ const meanings: { [status: string]: string } = {
   204: 'Done; no body.',
 };
 
-function answerHeaders({ method, list, public: open }: RouteDefinition, status: string): { [name: string]: unknown } {
+function answerHeaders(definition: RouteDefinition, status: string): { [name: string]: unknown } {
+  const { method } = definition;
   const header = (description: string) => ({ description, schema: { type: 'string' } });
   return {
-    ...(method === 'GET' && !list && !open ? { ETag: header('Changes whenever the resource does.') } : {}),
+    ...(isResource(definition) ? { ETag: header('Changes whenever the resource does.') } : {}),
     ...(method !== 'GET'
       ? { 'Consistency-Token': header('Where this was written, if it was: send it with a read that has to see it.') }
       : {}),
@@ -139,7 +167,8 @@ function capitalized(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1);
 }
 
-function headersOf({ method, reads, list, credentials, public: open }: RouteDefinition): unknown[] {
+function headersOf(definition: RouteDefinition): unknown[] {
+  const { method, reads, credentials } = definition;
   const header = (name: string, description: string, more = {}) => ({
     in: 'header',
     name,
@@ -151,11 +180,13 @@ function headersOf({ method, reads, list, credentials, public: open }: RouteDefi
   if (method === 'POST') {
     const stored = 'Repeats with the same key and input get the first answer, for a day.';
     const anew = 'Repeats do nothing twice. The answer carries credentials, so it is made anew.';
-    headers.push(header('Idempotency-Key', credentials ? anew : stored, { maxLength: 255 }));
+    headers.push(header('Idempotency-Key', credentials ? anew : stored, { pattern: idempotencyKeyPattern, maxLength: 255 }));
   }
-  if (method === 'PUT' || method === 'DELETE') headers.push(header('If-Match', 'The ETag of what you read: 412 if it was changed since.'));
+  if (method === 'PUT' || method === 'DELETE') {
+    headers.push(header('If-Match', 'The ETag of what you read: 412 if it was changed since.', { pattern: ifMatchPattern }));
+  }
   if (reads) headers.push(header('Consistency-Token', 'Of an earlier answer to a write: the answer includes that write.'));
-  if (method === 'GET' && !list && !open) headers.push(header('If-None-Match', 'The ETag of what you have: 304 if it is still that.'));
+  if (isResource(definition)) headers.push(header('If-None-Match', 'The ETag of what you have: 304 if it is still that.'));
   return headers;
 }
 
@@ -166,7 +197,7 @@ function refusals(definition: RouteDefinition): { [status: string]: Response } {
   const add = (when: unknown, ...more: ErrorCode[]) => {
     if (when) for (const code of more) codes.add(code);
   };
-  add(query || body || reads || method === 'POST', 'invalid-input');
+  add(query || body || reads || method !== 'GET', 'invalid-input');
   add(method !== 'GET', 'payload-too-large', 'unsupported-media-type');
   add(!definition.public, 'unauthenticated', 'invalid-token', 'rate-limited');
   add(definition.url.startsWith('/auth/'), 'rate-limited');

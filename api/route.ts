@@ -57,6 +57,15 @@ type Incoming<Params, Query, Body, Public> = {
   headers: FastifyRequest['headers'];
 };
 
+/** `GET /sources/{id}`, which takes the answer's id (a list's: that of its first item), or what it takes, as runtime expressions. */
+export type Lead =
+  | `${RouteDefinition['method']} /${string}`
+  | {
+      to: `${RouteDefinition['method']} /${string}`;
+      parameters?: { [name: string]: `$${string}` };
+      body?: { [field: string]: `$${string}` };
+    };
+
 type Described = {
   /** As in the contract: `/runs/{id}`. */
   url: `/${string}`;
@@ -65,6 +74,8 @@ type Described = {
   tags: [string, ...string[]];
   /** The read models the route reads: a request that brings a `Consistency-Token` waits for them. */
   reads?: readonly string[];
+  /** By status, where an answer leads: operations that take something of it (OpenAPI links). */
+  leadsTo?: { [status: number]: readonly Lead[] };
   /** Problems of its own to document, besides those every route has. */
   problems?: readonly ErrorCode[];
 };

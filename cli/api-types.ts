@@ -792,6 +792,13 @@ export interface operations {
           'application/json': components['schemas']['Overview'];
         };
       };
+      /** @description It is still what `If-None-Match` names; no body. */
+      304: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
       /** @description `invalid-input` The request is not valid. */
       400: {
         headers: {
@@ -1369,6 +1376,13 @@ export interface operations {
         content: {
           'application/json': components['schemas']['ZipDownload'];
         };
+      };
+      /** @description It is still what `If-None-Match` names; no body. */
+      304: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
       };
       /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
       401: {
@@ -2084,6 +2098,13 @@ export interface operations {
           'application/json': components['schemas']['Job'];
         };
       };
+      /** @description It is still what `If-None-Match` names; no body. */
+      304: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
       /** @description `invalid-input` The request is not valid. */
       400: {
         headers: {
@@ -2307,6 +2328,15 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
       };
       /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
       401: {
@@ -2600,6 +2630,13 @@ export interface operations {
           'application/json': components['schemas']['Me'];
         };
       };
+      /** @description It is still what `If-None-Match` names; no body. */
+      304: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
       /** @description `invalid-input` The request is not valid. */
       400: {
         headers: {
@@ -2755,6 +2792,13 @@ export interface operations {
         content: {
           'application/json': components['schemas']['Run'];
         };
+      };
+      /** @description It is still what `If-None-Match` names; no body. */
+      304: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
       };
       /** @description `invalid-input` The request is not valid. */
       400: {
@@ -3109,19 +3153,42 @@ export interface operations {
     };
     requestBody: {
       content: {
-        'application/json': {
-          /** @description By type: `folder {path, exclude?}`, `s3 {bucket, prefix?, region?, endpoint?}`. */
-          config: {
-            [key: string]: unknown;
-          };
-          /** @description By type: `s3 {accessKeyId, secretAccessKey}`. They never come back. */
-          credentials?: {
-            [key: string]: unknown;
-          };
-          name: string;
-          /** @enum {string} */
-          type: 'folder' | 's3';
-        };
+        'application/json':
+          | {
+              config: {
+                /** @description What to leave out, in the manner of .gitignore: `*.tmp`, `node_modules/`, `/cache`, `!keep.tmp`. */
+                exclude?: string[];
+                /** @description The folder, as an absolute path on the machine ListBackup runs on. */
+                path: string;
+              };
+              name: string;
+              /** @enum {string} */
+              type: 'folder';
+            }
+          | {
+              config: {
+                /** @description The name of the bucket. */
+                bucket: string;
+                /**
+                 * Format: uri
+                 * @description The URL of an S3-compatible server; AWS when absent.
+                 */
+                endpoint?: string;
+                /** @description Only objects whose keys start so; it is cut off their names. Usually ends in `/`. */
+                prefix?: string;
+                /** @description The region of the bucket; `us-east-1` when absent. */
+                region?: string;
+              };
+              credentials: {
+                /** @description The id of an access key that may s3:ListBucket and s3:GetObject. */
+                accessKeyId: string;
+                /** @description Its secret. */
+                secretAccessKey: string;
+              };
+              name: string;
+              /** @enum {string} */
+              type: 's3';
+            };
       };
     };
     responses: {
@@ -3242,6 +3309,13 @@ export interface operations {
         content: {
           'application/json': components['schemas']['Source'];
         };
+      };
+      /** @description It is still what `If-None-Match` names; no body. */
+      304: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
       };
       /** @description `invalid-input` The request is not valid. */
       400: {
@@ -3462,6 +3536,15 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description `invalid-input` The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
       };
       /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
       401: {

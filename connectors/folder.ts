@@ -27,7 +27,7 @@ const config = z.strictObject({
     .string()
     .max(4_096)
     .refine((path) => isAbsolute(path) && !path.includes('\0'), 'Give the whole path, from the root of the file system.')
-    .describe('The folder, as an absolute path on the machine ListBackup runs on.'),
+    .meta({ description: 'The folder, as an absolute path on the machine ListBackup runs on.', pattern: '^/' }),
   exclude: z
     .array(z.string().min(1).max(500))
     .max(200)

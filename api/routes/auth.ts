@@ -22,6 +22,11 @@ const tokens = z
 
 const refreshToken = z.strictObject({ refreshToken: z.string().min(1).max(4096) });
 
+const withItsToken = (['POST /auth/refresh', 'POST /auth/logout'] as const).map((to) => ({
+  to,
+  body: { refreshToken: '$response.body#/refreshToken' as const },
+}));
+
 const person = z.object({ id: z.string(), email: z.string(), name: z.string() });
 const account = z.object({ id: z.string(), name: z.string(), role: z.string() });
 
@@ -63,6 +68,7 @@ export const auth: RouteModule = [
     body: z.strictObject({ email: z.string().min(1).max(320), password: z.string().min(1).max(1024) }),
     answers: { 200: tokens },
     problems: ['invalid-credentials', 'email-unconfirmed'],
+    leadsTo: { 200: withItsToken },
     handler: async ({ machine, body, command }) => {
       const result = await machine.identity.signIn(body.email, body.password);
       if (result.outcome === 'refused') throw new Problem('invalid-credentials', 'Check both and try again.');
@@ -85,6 +91,7 @@ export const auth: RouteModule = [
     body: refreshToken,
     answers: { 200: tokens },
     problems: ['invalid-token'],
+    leadsTo: { 200: withItsToken },
     handler: async ({ machine, body, command }) => ok(await rotateSession(machine, body.refreshToken, recordEnd(machine, command))),
   }),
   route({

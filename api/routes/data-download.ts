@@ -46,6 +46,7 @@ export const dataDownload: RouteModule = [
       'not unpack where it should (empty parts, `.`, `..`, drives, backslashes, control characters, bytes that are not UTF-8) is written as `%XX`.',
     tags: ['data'],
     credentials: true,
+    leadsTo: { 202: ['GET /data/downloads/{id}'] },
     reads: [model.name],
     body: z.union([oneFile, aZip]),
     answers: {

@@ -68,6 +68,9 @@ export const data: RouteModule = [
     url: '/data/files',
     summary: 'Browse what was backed up',
     description: 'A folder at a time, or all below it with `recursive=true`; now or as of a time.',
+    leadsTo: {
+      200: ['GET /data/files/{id}/versions', { to: 'POST /data/download', body: { fileId: '$response.body#/items/0/id' } }],
+    },
     tags: ['data'],
     reads: [model.name],
     item: file,

@@ -46,6 +46,9 @@ export const jobs: RouteModule = [
     tags: ['jobs'],
     reads: [model.name],
     item: job,
+    leadsTo: {
+      200: ['GET /jobs/{id}', 'POST /jobs/{id}/run', { to: 'GET /sources/{id}', parameters: { id: '$response.body#/items/0/sourceId' } }],
+    },
     handler: ({ machine, principal, page }) => listJobs(machine, principal.account, page),
   }),
   route({
@@ -56,6 +59,15 @@ export const jobs: RouteModule = [
     body: z.strictObject({ name, sourceId: idField('source'), schedule, retention }),
     answers: { 201: job },
     problems: ['not-found', 'not-available'],
+    leadsTo: {
+      201: [
+        'GET /jobs/{id}',
+        'PUT /jobs/{id}',
+        'DELETE /jobs/{id}',
+        'POST /jobs/{id}/run',
+        { to: 'GET /runs', parameters: { jobId: '$response.body#/id' } },
+      ],
+    },
     handler: async ({ machine, command, body }) => {
       refuseWhatNothingActsOn(body);
       const { id, written, at } = await createJob(machine, command, body);
@@ -120,6 +132,7 @@ export const jobs: RouteModule = [
     params,
     answers: { 202: z.object({ id: z.string(), jobId: z.string(), status: z.literal('requested') }).meta({ id: 'RequestedRun' }) },
     problems: ['not-found', 'run-open', 'source-unusable'],
+    leadsTo: { 202: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },
     handler: async ({ machine, command, params: { id } }) => {
       const run = await runJob(machine, command, id);
       const body = { id: run.id, jobId: id, status: 'requested' as const };

@@ -45,6 +45,7 @@ export const runs: RouteModule = [
     tags: ['runs'],
     reads: [model.name],
     item: run,
+    leadsTo: { 200: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },
     filters: { jobId: idField('job').optional() },
     handler: ({ machine, principal, page, query }) => listRuns(machine, principal.account, { ...page, jobId: query.jobId }),
   }),

@@ -14,6 +14,23 @@ import { found, idParams, jsonObject, name } from '../shapes.ts';
 
 const types = connectors.map(({ type }) => type);
 
+/** A body for each kind of source, with the settings of that kind. */
+const kinds = connectors.map((connector) =>
+  z.strictObject({
+    type: z.literal(connector.type),
+    name,
+    config: connector.config as z.ZodType<JsonObject>,
+    ...(connector.credentials ? { credentials: connector.credentials as z.ZodType<JsonObject> } : {}),
+  }),
+);
+type Kind = z.ZodObject<{
+  type: z.ZodLiteral<(typeof types)[number]>;
+  name: typeof name;
+  config: z.ZodType<JsonObject>;
+  credentials: z.ZodOptional<z.ZodType<JsonObject>>;
+}>;
+const connection = z.discriminatedUnion('type', kinds as unknown as [Kind, ...Kind[]], { error: `Give one of ${types.join(', ')}.` });
+
 const source = z
   .object({
     id: z.string(),
@@ -38,6 +55,7 @@ export const sources: RouteModule = [
     tags: ['sources'],
     reads: [model.name],
     item: source,
+    leadsTo: { 200: ['GET /sources/{id}'] },
     handler: ({ machine, principal, page }) => listSources(machine, principal.account, page),
   }),
   route({
@@ -45,9 +63,18 @@ export const sources: RouteModule = [
     url: '/sources',
     summary: 'Connect a source',
     tags: ['sources'],
-    body: z.strictObject({ type: z.enum(types), name, config, credentials }),
+    body: connection,
     answers: { 201: source },
     problems: ['not-available', 'source-unusable'],
+    leadsTo: {
+      201: [
+        'GET /sources/{id}',
+        'PUT /sources/{id}',
+        'DELETE /sources/{id}',
+        { to: 'POST /jobs', body: { sourceId: '$response.body#/id' } },
+        { to: 'GET /data/files', parameters: { sourceId: '$response.body#/id' } },
+      ],
+    },
     handler: async ({ machine, context, command, body }) => {
       const settings = await checkSettings(context, command.account, body.type, body.config, body.credentials);
       const { id, written, at } = await connectSource(machine, command, { type: body.type, name: body.name, ...settings });

@@ -1,6 +1,7 @@
 /** Sources: what is backed up. */
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { paths } from '../api-types.ts';
 import { type Api, answered } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
 import { allSources, findSource, quoted, type Source } from '../naming.ts';
@@ -97,10 +98,9 @@ export function addSourceCommands(program: Command): void {
     });
 }
 
-async function connect(
-  command: Command,
-  body: { type: 'folder' | 's3'; name: string; config: { [key: string]: unknown }; credentials?: { [key: string]: unknown } },
-): Promise<void> {
+type Connection = paths['/sources']['post']['requestBody']['content']['application/json'];
+
+async function connect(command: Command, body: Connection): Promise<void> {
   const api = await signedIn(command);
   const source = await answered(api.POST('/sources', { body }));
   await seen(api, source.id);
