@@ -45,7 +45,7 @@ export async function decode<E extends DomainEvent = DomainEvent>(
 
 function parse(commit: StoredCommit, bytes: Uint8Array): CommitBody {
   try {
-    const body: CommitBody = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    const body: CommitBody = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
     if (Array.isArray(body.events)) return body;
   } catch {
     // A syntax error would quote the bytes.
