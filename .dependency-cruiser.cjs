@@ -34,7 +34,7 @@ module.exports = {
       severity: 'error',
       comment: 'a read model knows what all of them are made of, and none of the others',
       from: {
-        path: '^projections/(?!index|projection|generations|changes|catch-up|runner|parking|rebuild|tend|orders|fold|check)([^/]+)\\.ts$',
+        path: '^projections/(?!index|projection|generations|changes|catch-up|runner|parking|rebuild|tend|orders|fold|check|lag)([^/]+)\\.ts$',
       },
       to: { path: '^projections/(?!$1\\.ts)(?!(projection|generations)\\.ts)' },
     },

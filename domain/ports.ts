@@ -91,6 +91,8 @@ export interface Rows {
   apply(projection: string, stream: string, version: number, changes: RowChange[]): Promise<'applied' | 'stale' | 'gap'>;
   /** Version last applied, strongly consistent; 0 before the first. */
   cursor(projection: string, stream: string): Promise<number>;
+  /** The same of ≤ 1000 streams at once; those it is 0 for are left out. */
+  cursors(projection: string, streams: string[]): Promise<Map<string, number>>;
   /**
    * A page of all rows of a table, of every pk, in any order. A whole walk has every row that was there from its beginning to its end. A
    * page may hold fewer than `limit`, or none, with `next` set.

@@ -120,7 +120,7 @@ export function alive(now: Generations | undefined): number[] {
 
 // ── Their rows ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type OneGeneration = Pick<Rows, 'get' | 'getMany' | 'query' | 'cursor' | 'apply' | 'forget'>;
+type OneGeneration = Pick<Rows, 'get' | 'getMany' | 'query' | 'cursor' | 'cursors' | 'apply' | 'forget'>;
 
 /** Under what name cursors and parked streams of a generation are kept. */
 export function cursorName(projection: string, generation: number): string {
@@ -151,6 +151,7 @@ export function rowsAt(rows: Rows, generation: number): OneGeneration {
     apply: (projection, stream, version, changes) =>
       rows.apply(cursorName(projection, generation), stream, version, changes.map(inside<RowChange>)),
     cursor: (projection, stream) => rows.cursor(cursorName(projection, generation), stream),
+    cursors: (projection, streams) => rows.cursors(cursorName(projection, generation), streams),
     forget: (projection, streams) => rows.forget(cursorName(projection, generation), streams),
   };
 }

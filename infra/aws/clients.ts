@@ -4,6 +4,7 @@ import { CognitoIdentityProviderClient } from '@aws-sdk/client-cognito-identity-
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { KMSClient } from '@aws-sdk/client-kms';
+import { LambdaClient } from '@aws-sdk/client-lambda';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { SSMClient } from '@aws-sdk/client-ssm';
@@ -18,6 +19,7 @@ export type AwsClients = {
   cognito(): CognitoIdentityProviderClient;
   kms(): KMSClient;
   ssm(): SSMClient;
+  lambda(): LambdaClient;
   /** Of the WebSocket API at `LIVE_URL`. */
   sockets(): ApiGatewayManagementApiClient;
   /** Closes their connections. */
@@ -65,6 +67,8 @@ export function awsClients(env: Environment): AwsClients {
     cognito: lazy(() => new CognitoIdentityProviderClient(common(10_000, 4))),
     kms: lazy(() => new KMSClient(common(5000, 5))),
     ssm: lazy(() => new SSMClient(common(5000, 5))),
+    // The answer comes when the function is done, which may take it the five minutes that it has.
+    lambda: lazy(() => new LambdaClient(common(310_000, 2))),
     // Where sockets are talked to has the address they have, over HTTP.
     sockets: lazy(
       () => new ApiGatewayManagementApiClient({ ...common(5000, 4), endpoint: required(env, 'LIVE_URL').replace(/^ws/, 'http') }),

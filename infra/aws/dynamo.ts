@@ -1,4 +1,5 @@
 /** What the tables' adapters share: many reads and writes at once, transactions among rivals, and keys as cursors. */
+import { randomUUID } from 'node:crypto';
 import {
   type AttributeValue,
   BatchGetItemCommand,
@@ -63,12 +64,14 @@ async function writeItems(client: DynamoDBClient, table: string, requests: Write
 
 /**
  * All or none. `done`, or why each item was refused, when some condition did not hold. Waits and tries again while another
- * transaction is at work on one of the items; a repeat by the SDK is recognised by its token and not done twice.
+ * transaction is at work on one of the items; a repeat, after an answer that was lost, is recognised by its token and not done twice.
  */
 export async function transact(client: DynamoDBClient, items: TransactWriteItem[]): Promise<'done' | CancellationReason[]> {
+  // One for all turns: an answer may be lost, and the asking again refused by a rival.
+  const ClientRequestToken = randomUUID();
   return amongRivals(async () => {
     try {
-      await client.send(new TransactWriteItemsCommand({ TransactItems: items }));
+      await client.send(new TransactWriteItemsCommand({ TransactItems: items, ClientRequestToken }));
       return 'done';
     } catch (error) {
       if (!(error instanceof TransactionCanceledException)) throw error;
@@ -144,18 +147,25 @@ export function checkQueryLimit(limit: number): void {
   }
 }
 
-/** A page of a whole table, strongly consistent, in the table's own order; `next` is where to go on. */
+/** Of how many shares of a table, read side by side, this is which one (from 0). */
+export type Share = { index: number; of: number };
+
+/**
+ * A page of a whole table, or of a share of it, in the table's own order; `next` is where to go on. Strongly consistent; a share is not, and
+ * costs half.
+ */
 export async function scanItems(
   client: DynamoDBClient,
   table: string,
-  page: { limit: number; cursor?: string },
+  page: { limit: number; cursor?: string; share?: Share },
   attributes?: string[],
 ): Promise<{ items: Item[]; next: string | null }> {
   const answer = await client.send(
     new ScanCommand({
       TableName: table,
-      ConsistentRead: true,
+      ConsistentRead: page.share === undefined,
       Limit: page.limit,
+      ...(page.share ? { Segment: page.share.index, TotalSegments: page.share.of } : {}),
       ...(page.cursor === undefined ? {} : { ExclusiveStartKey: JSON.parse(page.cursor) as Item }),
       ...(attributes
         ? {

@@ -20,10 +20,13 @@ export type AwsEnvironment = {
   CONFIRM_EMAIL: string;
 };
 
+/** What the reconcile is told besides: the names of the functions it gives orders to. */
+export type ReconcileEnvironment = { RELAY_FUNCTION: string; PROJECTIONS_FUNCTION: string };
+
 type Environment = { [name: string]: string | undefined };
 
 /** That variable; its absence is a fault of the deployment, found at first use so that a function needs only what it uses. */
-export function required(env: Environment, name: keyof AwsEnvironment): string {
+export function required(env: Environment, name: keyof AwsEnvironment | keyof ReconcileEnvironment): string {
   const value = env[name];
   if (!value) throw new Error(`environment variable ${name} is not set`);
   return value;

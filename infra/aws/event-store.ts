@@ -10,9 +10,9 @@ import {
   QueryCommand,
   type QueryCommandInput,
 } from '@aws-sdk/client-dynamodb';
-import type { EventStore, LedgerEntry, LedgerQuery, StoredCommit } from '../../domain/ports.ts';
+import type { EventStore, LedgerEntry, LedgerQuery, Page, StoredCommit, Wakeup } from '../../domain/ports.ts';
 import type { Item } from './attributes.ts';
-import { amongRivals, distinct, getItems, scanItems } from './dynamo.ts';
+import { amongRivals, distinct, getItems, type Share, scanItems } from './dynamo.ts';
 
 export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): EventStore {
   const activity = `${prefix}activity`;
@@ -101,22 +101,33 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
       return entries(account, { above, below: query.beforeSeq ?? Number.MAX_SAFE_INTEGER, order: query.order, limit: query.limit });
     },
 
-    async streams(page) {
-      const { items, next } = await scanItems(dynamo(), activity, page, ['stream', 'version']);
-      const heads = new Map<string, number>();
-      for (const item of items) {
-        const stream = string(item, 'stream');
-        heads.set(stream, Math.max(number(item, 'version'), heads.get(stream) ?? 0));
-      }
-      return { items: [...heads].map(([stream, version]) => ({ stream, version })), next };
-    },
+    streams: (page) => pageOfStreams(dynamo(), activity, page),
   };
 }
 
+/** A page of the streams in a share of the activity. What was appended in the last seconds may be missing. */
+export type StreamShares = (page: { limit: number; cursor?: string; share: Share }) => Promise<Page<Wakeup>>;
+
+export function awsStreamShares(dynamo: () => DynamoDBClient, prefix: string): StreamShares {
+  return (page) => pageOfStreams(dynamo(), `${prefix}activity`, page);
+}
+
+async function pageOfStreams(dynamo: DynamoDBClient, activity: string, page: Parameters<typeof scanItems>[2]): Promise<Page<Wakeup>> {
+  const { items, next } = await scanItems(dynamo, activity, page, ['stream', 'version']);
+  const heads = new Map<string, number>();
+  for (const item of items) {
+    const stream = string(item, 'stream');
+    heads.set(stream, Math.max(number(item, 'version'), heads.get(stream) ?? 0));
+  }
+  return { items: [...heads].map(([stream, version]) => ({ stream, version })), next };
+}
+
 async function append(dynamo: DynamoDBClient, table: string, commit: StoredCommit): Promise<'appended' | 'conflict'> {
+  let turns = 0;
   try {
-    await amongRivals(() =>
-      dynamo.send(
+    await amongRivals(() => {
+      turns++;
+      return dynamo.send(
         new PutItemCommand({
           TableName: table,
           Item: toItem(commit),
@@ -124,13 +135,13 @@ async function append(dynamo: DynamoDBClient, table: string, commit: StoredCommi
           ExpressionAttributeNames: { '#stream': 'stream' },
           ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
         }),
-      ),
-    );
+      );
+    });
     return 'appended';
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
-    // The SDK asked again after an answer that was lost: what is there may be what the first asking wrote.
-    const repeated = (error.$metadata.attempts ?? 1) > 1;
+    // It was asked again, after an answer that was lost: what is there may be what the first asking wrote.
+    const repeated = turns > 1 || (error.$metadata.attempts ?? 1) > 1;
     return repeated && error.Item && toCommit(error.Item).hash === commit.hash ? 'appended' : 'conflict';
   }
 }

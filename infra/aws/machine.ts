@@ -4,11 +4,13 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import type { Log, Machine } from '../../domain/ports.ts';
 import { awsBlobs } from './blobs.ts';
 import { awsBus, awsWakeLive } from './bus.ts';
-import { awsClients } from './clients.ts';
+import { type AwsClients, awsClients } from './clients.ts';
 import { required } from './environment.ts';
-import { awsEventStore } from './event-store.ts';
+import { awsEventStore, awsStreamShares, type StreamShares } from './event-store.ts';
 import { awsIdentity } from './identity.ts';
 import { awsKeyRing } from './key-ring.ts';
+import { awsLedgerStanding, type LedgerStanding } from './ledger-standing.ts';
+import { awsOrders, type SendOrder } from './orders.ts';
 import { awsPush } from './push.ts';
 import { awsQueue } from './queue.ts';
 import { awsRecords } from './records.ts';
@@ -20,14 +22,20 @@ export type AwsMachine = Machine & {
   relay: Relay;
   /** Has the account's live sockets served soon. */
   wakeLive(account: string): Promise<void>;
+  /** What the reconcile needs besides: to read side by side, to read what the relay writes, and to have others do what it may not. */
+  streamShares: StreamShares;
+  ledger: LedgerStanding;
+  order: SendOrder;
   /** Closes all connections. */
   close(): void;
 };
 
-/** The machine of a stage, told about in the variables of `AwsEnvironment`; region, credentials and endpoint are the SDK's own. */
-export function openAws(env: { [name: string]: string | undefined } = process.env): AwsMachine {
+/**
+ * The machine of a stage, told about in the variables of `AwsEnvironment`; region, credentials and endpoint are the SDK's own. `clients`
+ * are closed with it.
+ */
+export function openAws(env: { [name: string]: string | undefined } = process.env, clients: AwsClients = awsClients(env)): AwsMachine {
   const told = (name: Parameters<typeof required>[1]) => () => required(env, name);
-  const clients = awsClients(env);
   const { dynamo } = clients;
   const prefix = required(env, 'TABLE_PREFIX');
   const events = awsEventStore(dynamo, prefix);
@@ -54,6 +62,9 @@ export function openAws(env: { [name: string]: string | undefined } = process.en
     log: lines(),
     wakeLive: awsWakeLive(clients.events, told('EVENT_BUS_NAME')),
     relay: awsRelay(dynamo, prefix, events, bus),
+    streamShares: awsStreamShares(dynamo, prefix),
+    ledger: awsLedgerStanding(dynamo, prefix),
+    order: awsOrders(clients.lambda),
     close: clients.close,
   };
 }

@@ -13,9 +13,9 @@ import type { DynamoDBClient, TransactWriteItem } from '@aws-sdk/client-dynamodb
 import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { parseStream } from '../../domain/event.ts';
 import type { Bus, BusEvent, EventStore, LedgerEntry, StoredCommit, Wakeup } from '../../domain/ports.ts';
-import type { Item } from './attributes.ts';
-import { getItems, transact } from './dynamo.ts';
+import { transact } from './dynamo.ts';
 import { entryItem } from './event-store.ts';
+import { cursorName, headName, type Mark, markItem, markKey, markOf, marksOf, publishedName, start } from './ledger-marks.ts';
 import { inParallel, pause } from './parallel.ts';
 
 /** DynamoDB takes 100; the head is one of them, and each stream's cursor another. */
@@ -121,31 +121,7 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
   };
 }
 
-// ── Marks: how far something has come ───────────────────────────────────────────────────────────────────────────────────
-
-type Mark = { n: number; at: string };
-const start: Mark = { n: 0, at: '' };
-
-const headName = (account: string) => `head#${account}`;
-const cursorName = (stream: string) => `cursor#${stream}`;
-const publishedName = (account: string) => `published#${account}`;
-
-function markKey(name: string): Item {
-  return { account: { S: name }, seq: { N: '0' } };
-}
-
-function markItem(name: string, to: Mark): Item {
-  return { ...markKey(name), n: { N: String(to.n) }, t: { S: to.at } };
-}
-
-function markOf(item: Item | undefined): Mark {
-  return item ? { n: Number(item.n?.N), at: item.t?.S ?? '' } : start;
-}
-
-async function marksOf(dynamo: DynamoDBClient, table: string, names: string[]): Promise<Map<string, Mark>> {
-  const items = await getItems(dynamo, table, names.map(markKey));
-  return new Map(items.map((item) => [item.account?.S ?? '', markOf(item)]));
-}
+// ── Moving marks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Moves a mark if it is still where it was read. */
 function move(table: string, name: string, from: number, to: Mark): TransactWriteItem {

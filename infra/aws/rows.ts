@@ -37,6 +37,13 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
   return {
     cursor,
 
+    async cursors(projection, streams) {
+      checkMany(streams);
+      const keys = [...new Set(streams)].map((stream) => ({ pk: { S: stream }, sk: { S: projection } }));
+      const items = await getItems(dynamo(), cursors, keys);
+      return new Map(items.map((item) => [item.pk?.S ?? '', Number(item.v?.N)]));
+    },
+
     async get({ table, pk, sk }) {
       const answer = await dynamo().send(
         new GetItemCommand({ TableName: `${prefix}${table}`, Key: { pk: { S: pk }, sk: { S: sk } }, ConsistentRead: true }),

@@ -92,6 +92,21 @@ export const rowWalkPromises: PortPromise<Rows>[] = [
     broken: (port) => ({ ...port, remove: (from, keys) => port.remove(from, keys.slice(0, 25)) }),
   },
   {
+    promise: 'cursors gives where a projection stands at many streams at once, without those it has never been at',
+    async check(port) {
+      const [one, other] = [fresh('projection'), fresh('projection')];
+      const streams = upTo(130).map(() => fresh('stream'));
+      for (const stream of streams) assert.equal(await port.apply(one, stream, 1, []), 'applied');
+      assert.equal(await port.apply(one, streams[129] ?? '', 2, []), 'applied');
+      assert.equal(await port.apply(other, streams[0] ?? '', 1, []), 'applied');
+      const found = await port.cursors(one, [...streams, fresh('stream'), ...streams.slice(0, 3)]);
+      assert.deepEqual([...found].sort(), streams.map((stream, i) => [stream, i === 129 ? 2 : 1]).sort());
+      assert.deepEqual([...(await port.cursors(other, streams))], [[streams[0], 1]]);
+      assert.deepEqual([...(await port.cursors(one, []))], []);
+    },
+    broken: (port) => ({ ...port, cursors: (projection, streams) => port.cursors(projection, streams.slice(0, 100)) }),
+  },
+  {
     promise: 'forget puts the cursors of those streams back to the start, and no other',
     async check(port) {
       const [one, other] = [fresh('projection'), fresh('projection')];

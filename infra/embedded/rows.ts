@@ -79,6 +79,12 @@ export function makeRows(db: Database): Rows {
       return cursorOf(projection, stream);
     },
 
+    async cursors(projection, streams) {
+      checkMany(streams);
+      const all = streams.map((stream) => [stream, cursorOf(projection, stream)] as const);
+      return new Map(all.filter(([, version]) => version > 0));
+    },
+
     async scan(table, { limit, cursor }) {
       const [afterPk, afterSk]: [string, string] = cursor === undefined ? ['', ''] : JSON.parse(cursor);
       const items = db

@@ -36,5 +36,5 @@ test('operators list what is parked, let it go on, and have a read model rebuilt
 test('what there is not is said', async () => {
   const { machine } = await openTestHome();
   await expect(handleOrder(machine, [model], { rebuild: { projection: 'job' } })).rejects.toThrow('there is no projection job, but jobs');
-  await expect(handleOrder(machine, [model], {} as never)).rejects.toThrow('one of parked, unpark and rebuild');
+  await expect(handleOrder(machine, [model], {} as never)).rejects.toThrow('one of parked, unpark, rebuild and wake');
 });

@@ -1,0 +1,14 @@
+/** Orders to other functions of the stage: plain data, answered when the function is done. */
+import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
+import type { JsonObject } from '../../domain/ports.ts';
+
+/** Throws when the function fails, or cannot be asked. */
+export type SendOrder = (functionName: string, order: JsonObject) => Promise<void>;
+
+export function awsOrders(lambda: () => LambdaClient): SendOrder {
+  return async (FunctionName, order) => {
+    const answer = await lambda().send(new InvokeCommand({ FunctionName, Payload: Buffer.from(JSON.stringify(order)) }));
+    // What it says of itself may be anything: it is in that function's own log.
+    if (answer.FunctionError) throw new Error(`the function ${FunctionName} failed (${answer.FunctionError}): see its log`);
+  };
+}
