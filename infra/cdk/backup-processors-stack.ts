@@ -38,7 +38,7 @@ export class BackupProcessorsStack extends Stack {
         ...send(core.jobQueue),
       ],
     });
-    readActivity(this, stage, core, relay, 'relay');
+    readActivity(this, core, relay);
 
     makeRoutes(this, core, routes);
 
@@ -87,14 +87,14 @@ function makeRoutes(scope: Construct, core: CoreStack, routes: Route[]): void {
     job: Queue.fromQueueArn(scope, 'JobQueue', core.jobQueue.queueArn),
     data: Queue.fromQueueArn(scope, 'DataQueue', core.dataQueue.queueArn),
   };
+  const deadLetterQueue = Queue.fromQueueArn(scope, 'Undelivered', core.undelivered.queueArn);
   for (const { types, queue } of routes) {
     for (const type of types) {
-      const rule = new Rule(scope, `Route-${type}-${queue}`, {
+      new Rule(scope, `Route-${type}-${queue}`, {
         eventBus: core.bus,
         eventPattern: { source: [busSource], detailType: [type] },
-        targets: [new SqsQueue(queues[queue], { message: RuleTargetInput.fromEventPath('$.detail') })],
+        targets: [new SqsQueue(queues[queue], { message: RuleTargetInput.fromEventPath('$.detail'), deadLetterQueue })],
       });
-      acknowledge(rule, { 'Serverless-EventBusDLQ': 'The bus tries for a day, and the sweeper sends again what work stands still' });
     }
   }
 }

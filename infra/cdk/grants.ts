@@ -120,12 +120,17 @@ export function identify(auth: AuthStack): PolicyStatement[] {
   ];
 }
 
-/** A mapping reads the stream as the function's role. ListStreams knows no resources. */
+/** A mapping reads the stream as the function's role, and puts aside what it gives up on. ListStreams knows no resources. */
 export function readStream(core: CoreStack): PolicyStatement[] {
   const stream = core.tables.activity.tableStreamArn;
   if (!stream) throw new Error('the table activity has no stream');
   return [
     allow(['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator'], [stream]),
     allow(['dynamodb:ListStreams'], ['*']),
+    anyOf(
+      allow(['s3:PutObject'], [core.failed.arnForObjects('aws/lambda/*')]),
+      'Lambda names a batch that failed by mapping, shard and time',
+    ),
+    allow(['s3:ListBucket'], [core.failed.bucketArn]),
   ];
 }

@@ -69,11 +69,14 @@ test('only the activity is streamed, and of it only keys', () => {
   ]);
 });
 
-test('the bucket is versioned, encrypted, tiered and closed to the public', () => {
-  core.hasResource('AWS::S3::Bucket', {
-    DeletionPolicy: 'Retain',
-    Properties: {
-      VersioningConfiguration: { Status: 'Enabled' },
+test('every bucket is encrypted, closed to the public and kept, and ends uploads that nobody ends', () => {
+  const buckets = main.ofType('AWS::S3::Bucket');
+  expect(buckets.map(([, { Properties }]) => Properties.BucketName).sort()).toEqual(
+    ['checkpoints', 'data', 'failed', 'logs'].map((kind) => `listbackup-${kind}-main`),
+  );
+  for (const [id, { Properties, DeletionPolicy }] of buckets) {
+    expect({ id, ...Properties, DeletionPolicy }).toMatchObject({
+      id,
       BucketEncryption: { ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }] },
       PublicAccessBlockConfiguration: {
         BlockPublicAcls: true,
@@ -82,19 +85,91 @@ test('the bucket is versioned, encrypted, tiered and closed to the public', () =
         RestrictPublicBuckets: true,
       },
       LifecycleConfiguration: {
-        Rules: Match.arrayWith([
-          Match.objectLike({ Status: 'Enabled', Transitions: [{ StorageClass: 'INTELLIGENT_TIERING', TransitionInDays: 0 }] }),
-          Match.objectLike({ Status: 'Enabled', AbortIncompleteMultipartUpload: { DaysAfterInitiation: 2 } }),
+        Rules: expect.arrayContaining([
+          expect.objectContaining({ Status: 'Enabled', AbortIncompleteMultipartUpload: { DaysAfterInitiation: 2 } }),
         ]),
       },
+      DeletionPolicy: 'Retain',
+    });
+  }
+});
+
+test('what users have backed up is versioned and tiered, can be fetched by the edge, and it is logged who read it', () => {
+  core.hasResourceProperties('AWS::S3::Bucket', {
+    BucketName: 'listbackup-data-main',
+    VersioningConfiguration: { Status: 'Enabled' },
+    AccelerateConfiguration: { AccelerationStatus: 'Enabled' },
+    LoggingConfiguration: { DestinationBucketName: Match.anyValue(), LogFilePrefix: 'data/' },
+    LifecycleConfiguration: {
+      Rules: Match.arrayWith([
+        Match.objectLike({ Status: 'Enabled', Transitions: [{ StorageClass: 'INTELLIGENT_TIERING', TransitionInDays: 0 }] }),
+      ]),
     },
+    // What rests in the archive tiers could not be restored for hours.
+    IntelligentTieringConfigurations: Match.absent(),
   });
 });
 
-test('no current object ever expires but prepared exports, which do within a day', () => {
-  const rules = main.ofType('AWS::S3::Bucket')[0]?.[1].Properties.LifecycleConfiguration?.Rules ?? [];
+test('no current object of a user ever expires but prepared exports, which do within a day', () => {
+  const data = main.ofType('AWS::S3::Bucket').filter(([, { Properties }]) => /data|checkpoints/.test(String(Properties.BucketName)));
+  expect(data).toHaveLength(2);
+  const rules = data.flatMap(([, { Properties }]) => Properties.LifecycleConfiguration?.Rules ?? []);
   const expiring = rules.filter((rule) => Object.keys(rule).some((name) => /^Expiration/.test(name)));
   expect(expiring).toEqual([expect.objectContaining({ Prefix: 'exports/', ExpirationInDays: 1, Status: 'Enabled' })]);
+});
+
+test('nobody can change a checkpoint for a year, but on stage test, which has to go', () => {
+  core.hasResourceProperties('AWS::S3::Bucket', {
+    BucketName: 'listbackup-checkpoints-main',
+    ObjectLockEnabled: true,
+    ObjectLockConfiguration: { ObjectLockEnabled: 'Enabled', Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 365 } } },
+  });
+  synthesize('test').templates.core.hasResourceProperties('AWS::S3::Bucket', {
+    BucketName: 'listbackup-checkpoints-test',
+    ObjectLockEnabled: Match.absent(),
+    ObjectLockConfiguration: Match.absent(),
+  });
+});
+
+test('the account is told of a batch that a stream gave up on', () => {
+  core.hasResourceProperties('AWS::S3::Bucket', {
+    BucketName: 'listbackup-failed-main',
+    NotificationConfiguration: { EventBridgeConfiguration: { EventBridgeEnabled: true } },
+  });
+});
+
+test('a suffix ends the name of every bucket', () => {
+  const names = synthesize('main', { suffix: 'acme' })
+    .ofType('AWS::S3::Bucket')
+    .map(([, { Properties }]) => Properties.BucketName);
+  expect(names).toHaveLength(4);
+  for (const name of names) expect(name).toMatch(/^listbackup-[a-z]+-main-acme$/);
+});
+
+test('the bus keeps what ran over it for a month', () => {
+  core.hasResourceProperties('AWS::Events::Archive', {
+    ArchiveName: 'listbackup-events-main',
+    EventPattern: { source: ['listbackup'] },
+    RetentionDays: 30,
+  });
+});
+
+test('schedules of jobs have a group of their own, and may put a message on the job queue and nothing else', () => {
+  core.hasResourceProperties('AWS::Scheduler::ScheduleGroup', { Name: 'listbackup-main' });
+  const [role] = Object.entries(core.findResources('AWS::IAM::Role')).filter(([, { Properties }]) =>
+    JSON.stringify(Properties.AssumeRolePolicyDocument).includes('scheduler.amazonaws.com'),
+  );
+  expect(JSON.stringify(role)).toMatch(/aws:SourceAccount.*aws:SourceArn/);
+  const statements = Object.values(core.findResources('AWS::IAM::Policy'))
+    .filter(({ Properties }) => JSON.stringify(Properties.Roles).includes(String(role?.[0])))
+    .flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
+  expect(statements).toEqual([
+    expect.objectContaining({
+      Effect: 'Allow',
+      Action: 'sqs:SendMessage',
+      Resource: { 'Fn::GetAtt': [expect.stringMatching(/^jobqueue/), 'Arn'] },
+    }),
+  ]);
 });
 
 test('the bucket and every queue refuse everyone without TLS', () => {
@@ -115,13 +190,20 @@ test('each queue gives up on a message after five tries and keeps it in its own 
       RedrivePolicy: { deadLetterTargetArn: { 'Fn::GetAtt': [dead, 'Arn'] }, maxReceiveCount: 5 },
     });
     core.hasResourceProperties('AWS::SQS::Queue', { QueueName: `listbackup-${kind}-queue-dlq-main`, MessageRetentionPeriod: 1_209_600 });
+    const [{ Properties } = {}] = Object.values(
+      core.findResources('AWS::SQS::Queue', { Properties: { QueueName: `listbackup-${kind}-queue-dlq-main` } }),
+    );
+    // Dead letters of one queue alone, which is where an operator can send them back to.
+    expect(Properties?.RedriveAllowPolicy).toMatchObject({ redrivePermission: 'byQueue', sourceQueueArns: [expect.anything()] });
+    expect(JSON.stringify(Properties?.RedriveAllowPolicy)).toContain(`listbackup-${kind}-queue-main`);
   }
 });
 
-test('the key that wraps is rotated; the key that signs can only sign', () => {
+test('the key that wraps is rotated; the key that signs can only sign; both can be had in another region', () => {
   core.hasResourceProperties('AWS::KMS::Key', { EnableKeyRotation: true, KeySpec: Match.absent() });
   core.hasResourceProperties('AWS::KMS::Key', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
-  for (const [, key] of main.ofType('AWS::KMS::Key')) expect(key.DeletionPolicy).toBe('Retain');
+  for (const [, key] of main.ofType('AWS::KMS::Key'))
+    expect(key).toMatchObject({ DeletionPolicy: 'Retain', Properties: { MultiRegion: true } });
 });
 
 test('stage test can be deleted as a whole', () => {

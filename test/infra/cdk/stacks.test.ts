@@ -18,7 +18,8 @@ test('exactly two readers of the activity stream, from its beginning, halving a 
   for (const [, { Properties }] of readers) {
     expect(Properties).toMatchObject(promise);
     expect(Properties).toMatchObject({ MaximumRetryAttempts: expect.any(Number), MaximumRecordAgeInSeconds: expect.any(Number) });
-    expect(Properties).toMatchObject({ DestinationConfig: { OnFailure: { Destination: expect.anything() } } });
+    // A bucket, because it is given the whole batch; a queue would be told where it was, in a stream that forgets within a day.
+    expect(JSON.stringify(Properties.DestinationConfig)).toMatch(/OnFailure.*Destination.*Failed/);
   }
   analytics.resourceCountIs('AWS::Lambda::EventSourceMapping', 1);
 });
@@ -48,7 +49,13 @@ test.for(routes.flatMap(({ types, queue }) => types.map((type) => [type, queue] 
   ([type, queue]) => {
     backupProcessors.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: { source: ['listbackup'], 'detail-type': [type] },
-      Targets: [Match.objectLike({ Arn: fromCore(`${queue}queue.*Arn`), InputPath: '$.detail' })],
+      Targets: [
+        Match.objectLike({
+          Arn: fromCore(`${queue}queue.*Arn`),
+          InputPath: '$.detail',
+          DeadLetterConfig: { Arn: fromCore('undelivered.*Arn') },
+        }),
+      ],
     });
   },
 );
@@ -56,7 +63,7 @@ test.for(routes.flatMap(({ types, queue }) => types.map((type) => [type, queue] 
 test('the queues let rules of our bus in, and nobody else', () => {
   const policies = Object.values(main.templates.core.findResources('AWS::SQS::QueuePolicy'));
   const allowing = policies.flatMap((each) => each.Properties.PolicyDocument.Statement).filter((each) => each.Effect === 'Allow');
-  expect(allowing).toHaveLength(2);
+  expect(allowing).toHaveLength(3);
   for (const each of allowing) {
     expect(each).toMatchObject({
       Principal: { Service: 'events.amazonaws.com' },
@@ -140,7 +147,8 @@ test.for(['', 'Main', 'a_b', '-a', 'a-', 'x'.repeat(21)])('"%s" is no stage', (n
   expect(() => stage(name)).toThrow('cannot be used');
 });
 
-test('the emulator gets all of it but the demand for TLS', () => {
+test('the emulator gets all of it but the demand for TLS and what it does not know', () => {
   const dropped = Object.values(main.templates).flatMap((template) => forEmulator(template.toJSON(), 'abcd1234').dropped);
-  expect(dropped.filter((line) => !line.includes('its demand for TLS'))).toEqual([]);
+  const types = dropped.filter((line) => !line.includes('its demand for TLS')).map((line) => line.split(' ')[0]);
+  expect([...new Set(types)].sort()).toEqual(['AWS::Events::Archive']);
 });

@@ -4,6 +4,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import type { Route } from '../../../infra/cdk/backup-processors-stack.ts';
 import { context, listbackup } from '../../../infra/cdk/listbackup.ts';
 import { stage } from '../../../infra/cdk/stage.ts';
+import type { StageOptions } from '../../../infra/cdk/stage-options.ts';
 
 export const routes: Route[] = [
   { types: ['run.requested.v1', 'run.cancelled.v1'], queue: 'job' },
@@ -15,11 +16,15 @@ export type Resource = {
   DeletionPolicy?: string;
   Properties: {
     TableName?: string;
+    BucketName?: string;
+    AssumeRolePolicyDocument?: unknown;
+    Roles?: unknown[];
     StreamSpecification?: object;
     LifecycleConfiguration?: { Rules: object[] };
     PolicyDocument?: { Statement: Statement[] };
     ManagedPolicyArns?: unknown[];
     EventSourceArn?: unknown;
+    DestinationConfig?: unknown;
     FunctionName?: unknown;
     Environment?: { Variables: { [name: string]: unknown } };
   };
@@ -32,9 +37,14 @@ export type Statement = {
   Condition?: { [operator: string]: { [key: string]: unknown } };
 };
 
-export function synthesize(name: string) {
+/** `told`: stage options as whoever deploys would give them. */
+export function synthesize(name: string, told: { [option in keyof StageOptions]?: string } = {}) {
   const app = new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] } });
-  const stacks = listbackup(app, stage(name), routes);
+  const stacks = listbackup(
+    app,
+    stage(name, (option) => told[option]),
+    routes,
+  );
   const templates = Object.fromEntries(Object.entries(stacks).map(([group, stack]) => [group, Template.fromStack(stack)])) as {
     [group in keyof typeof stacks]: Template;
   };
