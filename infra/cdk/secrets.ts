@@ -1,6 +1,6 @@
 /** The secrets a stage needs before its first request, made where they are missing and never replaced. */
 import { randomBytes } from 'node:crypto';
-import { ParameterAlreadyExists, PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
+import { GetParametersCommand, ParameterAlreadyExists, PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
 import type { SecretName } from '../../domain/ports.ts';
 import { parameterName, type Stage } from './stage.ts';
 
@@ -21,4 +21,10 @@ export async function makeSecrets(ssm: SSMClient, stage: Stage): Promise<string[
     }
   }
   return names;
+}
+
+/** The names `makeSecrets` would make. */
+export async function missingSecrets(ssm: SSMClient, stage: Stage): Promise<string[]> {
+  const { InvalidParameters } = await ssm.send(new GetParametersCommand({ Names: made.map((secret) => parameterName(stage, secret)) }));
+  return InvalidParameters ?? [];
 }

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { groups, needed, parseOrder } from '../../../infra/cdk/deploy-groups.ts';
+
+const order = (line: string) => parseOrder(line.split(' ').filter(Boolean));
+
+test.each([
+  ['main all', groups],
+  ['main core', ['core']],
+  ['main nodejs', ['core', 'auth', 'api', 'analytics']],
+  ['main python', ['backup-processors', 'data-analysis']],
+])('%s', (line, chosen) => {
+  expect(order(line)).toEqual({ stage: 'main', groups: chosen, dryRun: false, yes: false, app: undefined });
+});
+
+test('options may stand anywhere', () => {
+  expect(order('--dry-run prod --yes api --app cdk.out')).toEqual({
+    stage: 'prod',
+    groups: ['api'],
+    dryRun: true,
+    yes: true,
+    app: 'cdk.out',
+  });
+});
+
+test.each([
+  ['', 'a stage and a group are needed'],
+  ['main', 'a stage and a group are needed'],
+  ['main backend', 'there is no group "backend"'],
+  ['main api core', '"core" is too many'],
+  ['main api --force', 'there is no option --force'],
+  ['main api --app', '--app needs the folder'],
+])('"%s" is refused with the reason', (line, reason) => {
+  expect(order(line)).toEqual({ wrong: expect.stringContaining(reason) });
+});
+
+test('a group asks for the groups it reads from, unless they come along', () => {
+  expect(needed(['api'])).toEqual(['core', 'auth']);
+  expect(needed(['core', 'api'])).toEqual(['auth']);
+  expect(needed(groups)).toEqual([]);
+  expect(needed(['backup-processors', 'data-analysis'])).toEqual(['core', 'analytics']);
+});
