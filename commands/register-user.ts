@@ -27,23 +27,29 @@ export async function registerUser(
   const accountId = newId(context, 'account');
   const result = await machine.identity.register({ ...input, userId, accountId });
   switch (result.outcome) {
-    case 'taken':
-      throw new Problem('email-taken', 'There is an account with this e-mail address. Sign in, or reset the password.');
     case 'weak-password':
       throw new Problem('weak-password', result.detail, { errors: [{ path: 'password', message: result.detail }] });
     case 'confirm':
       return { outcome: 'confirm' };
-    case 'registered': {
-      const person = { userId, accountId, email: input.email, name: input.name };
-      const written = await recordPerson(machine, context, person);
-      return {
-        outcome: 'registered',
-        user: { id: userId, email: input.email, name: input.name },
-        account: { id: accountId, name: input.name, role: 'owner' },
-        written,
-      };
-    }
+    case 'taken':
+      if (!(await isOwn(machine, input, userId))) {
+        throw new Problem('email-taken', 'There is an account with this e-mail address. Sign in, or reset the password.');
+      }
   }
+  const person = { userId, accountId, email: input.email, name: input.name };
+  const written = await recordPerson(machine, context, person);
+  return {
+    outcome: 'registered',
+    user: { id: userId, email: input.email, name: input.name },
+    account: { id: accountId, name: input.name, role: 'owner' },
+    written,
+  };
+}
+
+/** Whether it is this very command that took the e-mail, and died before it could say so: the id follows from the command. */
+async function isOwn({ identity }: Machine, { email, password }: { email: string; password: string }, userId: string): Promise<boolean> {
+  const known = await identity.signIn(email, password);
+  return known.outcome === 'signed-in' && known.userId === userId;
 }
 
 /** Writes the user and the account unless they are there: what sign-up does, and what sign-in heals when sign-up died half-way. */

@@ -10,10 +10,14 @@ export type ManifestRef = { id: string; hash: string };
 export type Totals = { files: number; folders: number; links: number; bytes: number };
 
 // ── State ──
-/** `open`: the run that may seal next. `sealed`: the newest good backup and the source cursor it reached. */
+/**
+ * `open`: the run that may seal next. `sealed`: the newest good backup and the source cursor it reached. `released`: the run that ended
+ * last without a backup.
+ */
 export type LineState = {
   open: { runId: string; requestedAt: string } | null;
   sealed: { runId: string; at: string; manifest: ManifestRef; totals: Totals; since: string | null } | null;
+  released?: string;
   runs: number;
 };
 
@@ -44,7 +48,7 @@ export function lineId(jobId: string, sourceId: string): string {
 // ── Decide ──
 export function requestRun(about: About, at: string): Decide<LineState, LineEvent> {
   return (state) => {
-    if (state.open?.runId === about.runId || state.sealed?.runId === about.runId) return [];
+    if ([state.open?.runId, state.sealed?.runId, state.released].includes(about.runId)) return [];
     if (state.open) {
       throw new Problem('run-open', `Run ${state.open.runId} of this job is still open. Wait for it, or cancel it.`, {
         extra: { runId: state.open.runId },
@@ -75,6 +79,6 @@ export function sealLine(
 export function releaseLine(about: About, outcome: 'failed' | 'cancelled'): Decide<LineState, LineEvent> {
   return (state) => {
     if (state.open?.runId !== about.runId) return [];
-    return [{ type: 'LineReleased', data: { ...about, outcome, line: { ...state, open: null } } }];
+    return [{ type: 'LineReleased', data: { ...about, outcome, line: { ...state, open: null, released: about.runId } } }];
   };
 }

@@ -4,6 +4,8 @@ export type Trouble = {
   /** True so often (0–1). */
   chance(probability: number): boolean;
   shuffled<T>(items: T[]): T[];
+  /** A whole number from 0 to below that. */
+  below(limit: number): number;
 };
 
 /** The same seed makes the same trouble: mulberry32, https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
@@ -17,6 +19,7 @@ export function makeTrouble(seed: number): Trouble {
   };
   return {
     chance: (probability) => random() < probability,
+    below: (limit) => Math.floor(random() * limit),
     shuffled: (items) =>
       items
         .map((item) => ({ item, place: random() }))

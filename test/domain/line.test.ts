@@ -14,10 +14,12 @@ describe('a line', () => {
     expect(decide).toThrow(expect.objectContaining({ code: 'run-open', extra: { runId: 'run_1' } }));
   });
 
-  it('answers a repeated request with nothing new, also after that run has sealed', () => {
+  it('answers a repeated request with nothing new, also after that run has sealed or was released', () => {
     const again = requestRun(ids('run_1'), '2026-01-01T00:00:09.000Z');
     expect(given(line, ...requested).when(again)).toEqual([]);
     expect(given(line, ...requested, ...sealed).when(again)).toEqual([]);
+    const released = given(line, ...requested).when(releaseLine(ids('run_1'), 'failed'));
+    expect(given(line, ...requested, ...released).when(again)).toEqual([]);
   });
 
   it('carries its whole state in each event, so that the last one is enough', () => {

@@ -14,13 +14,18 @@ export type Box = {
   ended: Promise<NodeJS.Signals | null>;
   /** Ends it cleanly; how often each boundary was reached. */
   stop(): Promise<{ [step: string]: number }>;
+  /** `kill -9`. */
+  kill(): void;
 };
+
+/** `killAfter`: milliseconds from its start until it is killed, whatever it does then. */
+export type BoxOptions = { environment?: { [name: string]: string }; killAfter?: number };
 
 const running = new Set<ChildProcess>();
 const script = fileURLToPath(new URL('box.ts', import.meta.url));
 
-/** A box over that data folder, with a fault when one is named; undefined when the fault ended it before it was ready. */
-export async function startBox(data: string, fault = ''): Promise<Box | undefined> {
+/** A box over that data folder, with a fault when one is named; undefined when it was killed before it was ready. */
+export async function startBox(data: string, fault = '', { environment, killAfter }: BoxOptions = {}): Promise<Box | undefined> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
@@ -31,11 +36,14 @@ export async function startBox(data: string, fault = ''): Promise<Box | undefine
       LISTBACKUP_FAULT: fault,
       LISTBACKUP_RATE_LIMIT: '0',
       NODE_COMPILE_CACHE: join(tmpdir(), 'listbackup-compile-cache'),
+      ...environment,
     },
   });
   running.add(child);
+  const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter);
   const ended = once(child, 'exit').then(([, signal]) => {
     running.delete(child);
+    clearTimeout(timer);
     return signal as NodeJS.Signals | null;
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -54,6 +62,7 @@ export async function startBox(data: string, fault = ''): Promise<Box | undefine
       if (last.done) throw new Error('the box did not end as it should');
       return JSON.parse(last.value).trace;
     },
+    kill: () => void child.kill('SIGKILL'),
   };
 }
 

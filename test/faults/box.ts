@@ -1,25 +1,34 @@
 /**
  * The embedded home as a process that tests can end at a step boundary: `LISTBACKUP_FAULT=seal:line@2` is `kill -9` at the second time
- * that the run comes by there. Prints `{"url"}` once ready; at SIGTERM closes and prints how often each boundary was reached.
+ * that the run comes by there, `*@37` at the 37th boundary of any kind. `LISTBACKUP_TROUBLE=7`: feeds and queues in the trouble of that seed.
+ * `LISTBACKUP_NOW`: what its clock says at the start (ms since the epoch). Prints `{"url"}` once ready; at SIGTERM closes and prints how
+ * often each boundary was reached.
  */
 import { startHome } from '../../infra/embedded/home.ts';
 import { openLog } from '../../infra/embedded/log.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
+import { makeTrouble } from '../../infra/embedded/trouble.ts';
 import { watched } from './boundaries.ts';
 import { little } from './little.ts';
 
-const [point, nth = '1'] = (process.env.LISTBACKUP_FAULT ?? '').split('@');
+const { LISTBACKUP_FAULT: fault = '', LISTBACKUP_TROUBLE: seed, LISTBACKUP_NOW: startedAt } = process.env;
+const [point, nth = '1'] = fault.split('@');
 const trace: { [step: string]: number } = {};
+let boundaries = 0;
+const clock = startedAt ? { now: () => Math.floor(Number(startedAt) + performance.now()) } : {};
 
 function reached(step: string): void {
   trace[step] = (trace[step] ?? 0) + 1;
-  if (step === point && trace[step] === Number(nth)) process.kill(process.pid, 'SIGKILL');
+  boundaries++;
+  const times = point === '*' ? boundaries : point === step ? trace[step] : 0;
+  if (times === Number(nth)) process.kill(process.pid, 'SIGKILL');
 }
 
 const home = await startHome(readSettings([], process.env), openLog(process.env.LISTBACKUP_LOG_LEVEL ?? 'silent'), {
   reached,
   limits: little,
-  watch: (machine) => watched(machine, reached),
+  watch: (machine) => watched({ ...machine, ...clock }, reached),
+  ...(seed && { trouble: makeTrouble(Number(seed)) }),
 });
 process.on('SIGTERM', async () => {
   await home.close();

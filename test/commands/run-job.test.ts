@@ -1,0 +1,34 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { runJob } from '../../commands/run-job.ts';
+import { account, command, makeWorld, statusOf } from '../faults/world.ts';
+import { expectClean } from '../support/check.ts';
+
+it('a request repeated by the same command is the same run, whatever became of it and of others meanwhile', async () => {
+  const world = await makeWorld();
+  await writeFile(join(world.source, 'a'), 'a');
+  const request = async (context: ReturnType<typeof command>) => {
+    const { id } = await runJob(world.machine, context, world.jobId);
+    await world.settle();
+    return id;
+  };
+  const [first, second, third] = [command(), command(), command()];
+  const succeeded = await request(first);
+  await rm(world.source, { recursive: true });
+  const failed = await request(second);
+  expect([await statusOf(world, succeeded), await statusOf(world, failed)]).toEqual(['succeeded', 'failed']);
+  const requests = async () => {
+    const ledger = await world.machine.events.ledger(account, { order: 'asc', limit: 1000 });
+    return ledger.filter(({ stream }) => stream.includes('/line/')).length;
+  };
+  const before = await requests();
+  expect(await request(second)).toBe(failed);
+  expect(await request(first)).toBe(succeeded);
+  expect(await requests()).toBe(before);
+  const another = await request(third);
+  expect(await request(second)).toBe(failed);
+  expect(await statusOf(world, another)).toBe('failed');
+  expect(await requests()).toBe(before + 2);
+  await expectClean(world.machine);
+});

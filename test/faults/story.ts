@@ -1,0 +1,196 @@
+/**
+ * What people do in one seed of the soak: two backups with changes between them, runs that fail, a zip, and everyday requests beside them,
+ * over a box that is killed at random. In the end nobody could tell.
+ */
+import { execFileSync } from 'node:child_process';
+import { cp, mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { Finding } from '../../domain/finding.ts';
+import { checkEverything } from '../../infra/doctor.ts';
+import { openEmbedded } from '../../infra/embedded/machine.ts';
+import { openReadOnly } from '../../infra/embedded/read-only.ts';
+import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
+import { free } from '../../processors/meter.ts';
+import { type Body, client, until } from '../acceptance/client.ts';
+import { auditLedger } from '../support/ledger.ts';
+import { type Owner, readModels, restored, settle, startBox } from './box-process.ts';
+import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
+import { type Fate, type Lives, startLives } from './lives.ts';
+
+const silent = { info() {}, warn() {}, error() {} };
+
+/** A data folder to copy for each seed: a person, a source, a job, and another job whose source is gone. */
+export type Beginning = { root: string; data: string; source: string; owner: Owner; failing: string; clockStart: number };
+
+export async function prepare(root: string): Promise<Beginning> {
+  const [data, source, gone] = [join(root, 'data'), join(root, 'source'), join(root, 'gone')];
+  await makeCorpus(source);
+  await mkdir(gone);
+  const clockStart = Date.now();
+  const box = await startBox(data);
+  if (!box) throw new Error('the box did not start');
+  const owner = await settle((token) => client(box.url, token), source);
+  const api = client(box.url, owner.token);
+  const other = await api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Gone', config: { path: gone } } });
+  const failing = await api.expect(201, 'POST', '/jobs', { body: { name: 'Fails', sourceId: other.id } });
+  await box.stop();
+  await rename(gone, `${gone} elsewhere`);
+  return { root, data, source, owner, failing: String(failing.id), clockStart };
+}
+
+/** All that may not depend on what happened to the box. */
+export type Outcome = { runs: Body[]; files: Body[]; overview: Body; events: { [type: string]: number }; content: [string, string][] };
+
+/** What a seed does to the box. `none`: nothing, the outcome to compare with. */
+export type Plan = { fates: Fate[]; end: 'stop' | 'kill'; order: Trouble };
+
+/** Boundaries and milliseconds that a whole story takes here, roughly: kills are spread over them, and over the start of the box. */
+const [someBoundaries, someMilliseconds] = [430, 1500];
+
+export function planOf(seed: number): Plan {
+  const trouble = makeTrouble(seed);
+  const fates = Array.from({ length: 1 + trouble.below(2) }, (): Fate => {
+    const disturbed = trouble.chance(0.5) ? { trouble: trouble.below(1e9) } : {};
+    if (trouble.chance(0.3)) return { ...disturbed, killAfter: trouble.below(someMilliseconds) };
+    // As often soon after a start as late
+    return { ...disturbed, fault: `*@${1 + trouble.below(trouble.chance(0.5) ? 60 : someBoundaries)}` };
+  });
+  return { fates, end: trouble.chance(0.5) ? 'kill' : 'stop', order: trouble };
+}
+
+export const undisturbed: Plan = { fates: [], end: 'stop', order: makeTrouble(0) };
+
+/** Tells the story in a folder of its own. Throws when anything was lost, doubled, damaged or answered as it should not be. */
+export async function tell(beginning: Beginning, plan: Plan, folder: string): Promise<{ outcome: Outcome; lives: number }> {
+  const { owner, failing, clockStart } = beginning;
+  const [data, source] = [join(folder, 'data'), join(folder, 'source')];
+  await cp(beginning.data, data, { recursive: true });
+  // cp of node:fs takes no names that are not UTF-8
+  execFileSync('cp', ['-a', beginning.source, source]);
+  const lives = startLives(data, owner.token, plan.fates, clockStart);
+  const { steadily, post } = lives;
+
+  await steadily((api) => api.expect(200, 'PUT', `/sources/${owner.sourceId}`, { body: { name: 'Papers', config: { path: source } } }));
+  const backup = async (jobId: string, status: string) => {
+    const { id } = await post(`/jobs/${jobId}/run`);
+    await hasEnded(lives, String(id), status);
+  };
+  const first = Promise.withResolvers<void>();
+  async function backups(): Promise<void> {
+    await backup(owner.jobId, 'succeeded');
+    first.resolve();
+    await changeCorpus(source);
+    await backup(owner.jobId, 'succeeded');
+  }
+  const errands: (() => Promise<unknown>)[] = [
+    () => backup(failing, 'failed').then(() => backup(failing, 'failed')),
+    () => first.promise.then(() => zip(lives, owner.sourceId)),
+    () => errand(lives, 'One'),
+    () => errand(lives, 'Two'),
+    () => look(lives, ['/runs', '/data/files?recursive=true', '/activity', '/sources', '/jobs']),
+    () => post('/auth/register', { email: 'bob@example.com', password: 'another battery staple', name: 'Bob' }),
+  ];
+  async function inTurn(tasks: (() => Promise<unknown>)[]): Promise<void> {
+    for (const task of tasks) await task();
+  }
+  const shuffled = plan.order.shuffled(errands);
+  await Promise.all([backups(), inTurn(shuffled.slice(0, 3)), inTurn(shuffled.slice(3))]);
+
+  const models = await steadily(readModels);
+  const content = await steadily(restored);
+  await lives.end(plan.end);
+  const kept = new Map([...content].sort());
+  if (!isDeepStrictEqual(kept, new Map([...(await hashesOf(source))].sort())))
+    throw new Error('what is restored is not what the source holds');
+  await requireClean(data, clockStart + 61_000 * lives.begun());
+  const { runs, files, overview } = models;
+  const outcome: Outcome = {
+    runs: sorted(runs),
+    files: files.map(({ modifiedAt: _, ...file }) => file),
+    overview,
+    events: await eventsIn(data),
+    content: [...kept],
+  };
+  return { outcome, lives: lives.begun() };
+}
+
+async function hasEnded(lives: Lives, id: string, status: string): Promise<void> {
+  const run = await lives.steadily((api) =>
+    until(`run ${id} to end`, async () => {
+      const { status, body } = await api.call('GET', `/runs/${id}`);
+      // Read models may be behind the answer that named it
+      if (status === 404) return undefined;
+      if (status !== 200) throw new Error(`GET /runs/${id} was answered ${status}`);
+      return body.finishedAt === null ? undefined : body;
+    }),
+  );
+  if (run.status !== status) throw new Error(`run ${id} ended ${run.status}, not ${status}: ${JSON.stringify(run.errors)}`);
+}
+
+/** A job is made and given another name. */
+async function errand({ post, steadily }: Lives, name: string): Promise<void> {
+  const { items } = (await steadily((api) => api.expect(200, 'GET', '/sources'))) as { items: Body[] };
+  const sourceId = items.find((source) => source.name === 'Papers')?.id;
+  const { id } = await post('/jobs', { name, sourceId });
+  await steadily(async (api) => {
+    await until(`job ${id}`, async () => ((await api.call('GET', `/jobs/${id}`)).status === 200 ? true : undefined));
+    await api.expect(200, 'PUT', `/jobs/${id}`, { body: { name: `${name}, renamed` } });
+  });
+}
+
+async function zip({ post, steadily }: Lives, sourceId: string): Promise<void> {
+  const { id } = await post('/data/download', { sourceId, paths: ['photos', 'a'] });
+  await steadily(async (api) => {
+    const url = await until('the zip', async () => {
+      const { status, url, error } = await api.expect(200, 'GET', `/data/downloads/${id}`);
+      if (status === 'failed') throw new Error(`the zip failed: ${JSON.stringify(error)}`);
+      return url as string | undefined;
+    });
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`the zip was answered ${response.status}`);
+    await response.arrayBuffer();
+  });
+}
+
+async function look({ steadily }: Lives, paths: string[]): Promise<void> {
+  for (const path of paths) await steadily((api) => api.all(path, 3));
+}
+
+function sorted(bodies: Body[]): Body[] {
+  return bodies.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+}
+
+/** Throws when the checker finds anything, the source compared too. */
+async function requireClean(data: string, at: number): Promise<void> {
+  const { machine, isAwaited, findings, close } = await openReadOnly(data, silent, { now: () => at });
+  const home = { machine, connectors: () => ({ allowHosts: [], folders: { roots: 'any' as const, never: [data] } }), prices: free };
+  const found: Finding[] = [];
+  try {
+    found.push(...findings());
+    for await (const finding of checkEverything(machine, { readData: true, isAwaited, home })) found.push(finding);
+  } finally {
+    await close();
+  }
+  const failures = found.filter(({ level }) => level === 'failure');
+  if (failures.length > 0) throw new Error(`the checker found ${JSON.stringify(failures, null, 2)}`);
+}
+
+/** How many events of each type the first account's ledger holds, but of those that asking again makes anew: no key goes with these. */
+async function eventsIn(data: string): Promise<{ [type: string]: number }> {
+  const { machine, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
+  try {
+    const { DownloadGranted: _, SourceChanged: __, JobRenamed: ___, ...events } = await auditLedger(machine, firstAccount() ?? '');
+    return events;
+  } finally {
+    await close();
+  }
+}
+
+/** A folder below the root for that seed, empty. */
+export async function folderFor({ root }: Beginning, name: string): Promise<string> {
+  const folder = join(root, name);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
