@@ -1,12 +1,12 @@
 /** What each port needs of AWS, as statements for the role of a function that uses it. No statement changes or deletes in `activity`. */
-import { Stack } from 'aws-cdk-lib';
+import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { SecretName, Table } from '../../domain/ports.ts';
 import { anyOf } from './acknowledge.ts';
 import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack, TableName } from './core-stack.ts';
-import { parameterName, type Stage } from './stage.ts';
+import { functionName, parameterName, type Stage } from './stage.ts';
 
 const readItems = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'];
 const writeItems = ['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'];
@@ -39,6 +39,36 @@ export function appendEvents(core: CoreStack): PolicyStatement[] {
 
 export function readLedger(core: CoreStack): PolicyStatement[] {
   return [allow(readItems, tableArns(core, 'ledger'))];
+}
+
+/** The reconcile's: to read how far everything has come, and to keep where it is itself. It mends nothing with its own hands. */
+export function compareAll(core: CoreStack): PolicyStatement[] {
+  const records = (actions: string[], ...names: string[]) =>
+    new PolicyStatement({
+      actions,
+      resources: tableArns(core, 'records'),
+      conditions: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': names } },
+    });
+  return [
+    allow(['dynamodb:Scan', 'dynamodb:BatchGetItem'], tableArns(core, 'activity')),
+    allow(['dynamodb:Query', 'dynamodb:BatchGetItem'], tableArns(core, 'ledger')),
+    allow(['dynamodb:BatchGetItem'], tableArns(core, 'cursors')),
+    records(['dynamodb:Query', 'dynamodb:BatchGetItem'], 'generations', 'parked'),
+    records(['dynamodb:GetItem', 'dynamodb:PutItem'], 'reconcile'),
+  ];
+}
+
+/** Functions of the stage, by their names, which may be asked to do something. */
+export function order(stack: Stack, stage: Stage, ...entries: string[]): PolicyStatement[] {
+  const arns = entries.map((entry) =>
+    stack.formatArn({
+      service: 'lambda',
+      resource: 'function',
+      resourceName: functionName(stage, entry),
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    }),
+  );
+  return [allow(['lambda:InvokeFunction'], arns)];
 }
 
 /** The relay's: entries are added, never changed. */

@@ -6,6 +6,7 @@ import { ApiStack } from './api-stack.ts';
 import { AuthStack } from './auth-stack.ts';
 import { BackupProcessorsStack, type Route } from './backup-processors-stack.ts';
 import { CoreStack } from './core-stack.ts';
+import { DataAnalysisStack } from './data-analysis-stack.ts';
 import { type Stage, stackName } from './stage.ts';
 
 /** CDK's behaviour as of the pinned version, without the exceptions it makes for apps older than that. */
@@ -17,6 +18,7 @@ export type Stacks = {
   api: ApiStack;
   analytics: AnalyticsStack;
   backupProcessors: BackupProcessorsStack;
+  dataAnalysis: DataAnalysisStack;
 };
 
 export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
@@ -31,7 +33,8 @@ export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
   const api = new ApiStack(app, 'api', stage, core, auth, group('api'));
   const analytics = new AnalyticsStack(app, 'analytics', stage, core, group('analytics'));
   const backupProcessors = new BackupProcessorsStack(app, 'backup-processors', stage, core, routes, group('backup-processors'));
+  const dataAnalysis = new DataAnalysisStack(app, 'data-analysis', stage, core, group('data-analysis'));
   Tags.of(app).add('product', 'listbackup');
   Tags.of(app).add('stage', stage.name);
-  return { core, auth, api, analytics, backupProcessors };
+  return { core, auth, api, analytics, backupProcessors, dataAnalysis };
 }
