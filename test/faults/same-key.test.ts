@@ -1,0 +1,101 @@
+/** `Idempotency-Key` under attack: a thousand at once, and processes that die in mid-request. */
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openEmbedded } from '../../infra/embedded/machine.ts';
+import type { client } from '../acceptance/client.ts';
+import { expectClean } from '../support/check.ts';
+import { silent } from '../support/embedded.ts';
+import { auditLedger } from '../support/ledger.ts';
+import { clientOf, endBoxes, startBox } from './box-process.ts';
+import { startLives } from './lives.ts';
+import { sameKey } from './same-key.ts';
+import { type Beginning, folderFor, prepare } from './story.ts';
+
+let beginning: Beginning;
+beforeAll(async () => {
+  beginning = await prepare(await mkdtemp(join(tmpdir(), 'listbackup-same-key-')));
+});
+afterAll(async () => {
+  endBoxes();
+  await rm(beginning.root, { recursive: true, force: true });
+});
+
+async function copyOf(name: string): Promise<string> {
+  const data = join(await folderFor(beginning, name), 'data');
+  await cp(beginning.data, data, { recursive: true });
+  return data;
+}
+
+/** How many events of each type an account's ledger holds; the checker finds nothing. */
+async function eventsIn(data: string): Promise<{ [type: string]: number }> {
+  await expectClean(data, { quiet: false });
+  const { machine, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
+  try {
+    return await auditLedger(machine, firstAccount() ?? '');
+  } finally {
+    await close();
+  }
+}
+
+it('makes one job of a thousand requests at once', async () => {
+  const data = await copyOf('thousand');
+  const box = await startBox(data);
+  if (!box) throw new Error('the box did not start');
+  const api = clientOf(box, beginning.owner);
+  const { id, name } = await sameKey(
+    (path, body, key) => api.call('POST', path, { body, headers: { 'idempotency-key': key } }),
+    beginning.owner.sourceId,
+    1000,
+  );
+  expect((await api.all('/jobs')).map((job) => job.name).sort()).toEqual(['Fails', name, 'Nightly'].sort());
+  await api.expect(200, 'GET', `/jobs/${id}`);
+  await box.stop();
+  expect((await eventsIn(data)).JobCreated).toBe(3);
+});
+
+describe('a request whose process is killed', () => {
+  const { jobId, sourceId } = { jobId: () => beginning.owner.jobId, sourceId: () => beginning.owner.sourceId };
+  const requests = [
+    {
+      path: () => '/jobs',
+      body: () => ({ name: 'Once', sourceId: sourceId() }),
+      at: ['record:idempotency@1', 'append:job@1', 'record:idempotency@2', 'record:idempotency@3', 'apply:jobs@1'],
+      once: { JobCreated: 3 },
+    },
+    {
+      path: () => `/jobs/${jobId()}/run`,
+      body: () => undefined,
+      at: ['record:idempotency@1', 'append:line@1', 'record:idempotency@2', 'record:idempotency@3'],
+      once: { RunRequested: 1 },
+    },
+    {
+      path: () => '/auth/register',
+      body: () => ({ email: 'eve@example.com', password: 'another battery staple', name: 'Eve' }),
+      at: ['record:idempotency@1', 'append:user@1', 'append:account@1', 'record:idempotency@2', 'record:idempotency@3'],
+      once: { UserRegistered: 1 },
+    },
+  ];
+  const cases = requests.flatMap((request) => request.at.map((fault) => ({ ...request, fault })));
+
+  it.concurrent.each(cases)('at $fault is answered when it is repeated, and done once ($once)', async ({ path, body, fault, once }) => {
+    const data = await copyOf(`${Object.keys(once)[0]} ${fault}`);
+    const lives = startLives(data, beginning.owner.token, [{ fault }], beginning.clockStart);
+    const asked = () => lives.steadily((api) => repeated(api, path(), body()));
+    const answers = await Promise.all(Array.from({ length: 20 }, asked));
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect(await asked()).toEqual(answers[0]);
+    await lives.end('stop');
+    expect(lives.begun()).toBe(2);
+    expect(await eventsIn(data)).toMatchObject(once);
+  });
+
+  /** The answer, however often the first of them is still at work. */
+  async function repeated(api: ReturnType<typeof client>, path: string, body: unknown): Promise<{ status: number; body: unknown }> {
+    for (;;) {
+      const { status, body: answer } = await api.call('POST', path, { body, headers: { 'idempotency-key': 'once' } });
+      if (answer.code !== 'idempotency-in-progress') return { status, body: answer };
+    }
+  }
+});
