@@ -14,6 +14,8 @@ import { required } from './environment.ts';
 export type AwsClients = {
   dynamo(): DynamoDBClient;
   s3(): S3Client;
+  /** Signs links for users, who may be far from the region, and sends nothing itself. */
+  links(): S3Client;
   sqs(): SQSClient;
   events(): EventBridgeClient;
   cognito(): CognitoIdentityProviderClient;
@@ -61,6 +63,10 @@ export function awsClients(env: Environment): AwsClients {
     dynamo: lazy(() => new DynamoDBClient(common(5000, 6))),
     // Long enough for a pack of 32 MiB on a slow line.
     s3: lazy(() => new S3Client({ ...common(120_000, 5), forcePathStyle: endpoint !== undefined })),
+    links: lazy(() => {
+      const useAccelerateEndpoint = env.ACCELERATED_LINKS === 'true' && endpoint === undefined;
+      return new S3Client({ ...common(5000, 5), forcePathStyle: endpoint !== undefined, useAccelerateEndpoint });
+    }),
     // A receive may wait 20 s. An emulator names queues by a host of its own: ask its endpoint instead.
     sqs: lazy(() => new SQSClient({ ...common(30_000, 5), useQueueUrlAsEndpoint: endpoint === undefined })),
     events: lazy(() => new EventBridgeClient(common(5000, 5))),

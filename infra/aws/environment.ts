@@ -18,6 +18,8 @@ export type AwsEnvironment = {
   SIGNING_KEY_ID: string;
   /** `true`: a new user confirms the e-mail address before the first sign-in */
   CONFIRM_EMAIL: string;
+  /** `true`: links to large downloads go by the edge of AWS next to the user */
+  ACCELERATED_LINKS: string;
 };
 
 /** What the reconcile is told besides: the names of the functions it gives orders to. */

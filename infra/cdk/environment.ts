@@ -4,7 +4,8 @@ import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack } from './core-stack.ts';
 import { type Stage, tablePrefix } from './stage.ts';
 
-type CoreEnvironment = Omit<AwsEnvironment, 'USER_POOL_ID' | 'USER_POOL_CLIENT_ID' | 'LIVE_URL'> & Settings;
+type OfTheApi = 'LIVE_URL' | 'ACCELERATED_LINKS';
+type CoreEnvironment = Omit<AwsEnvironment, 'USER_POOL_ID' | 'USER_POOL_CLIENT_ID' | OfTheApi> & Settings;
 type Settings = { [name in (typeof settings)[number]]?: string };
 
 /** Given to the functions as they are when the templates are made. `ORIGIN`: where the API is reached, if not under AWS's name for it. */
@@ -25,7 +26,7 @@ export function coreEnvironment(stage: Stage, core: CoreStack): CoreEnvironment 
   };
 }
 
-export function environment(stage: Stage, core: CoreStack, auth: AuthStack): CoreEnvironment & Omit<AwsEnvironment, 'LIVE_URL'> {
+export function environment(stage: Stage, core: CoreStack, auth: AuthStack): CoreEnvironment & Omit<AwsEnvironment, OfTheApi> {
   return { ...coreEnvironment(stage, core), USER_POOL_ID: auth.pool.userPoolId, USER_POOL_CLIENT_ID: auth.client.userPoolClientId };
 }
 

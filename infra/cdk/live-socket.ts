@@ -7,6 +7,7 @@ import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { busSource, liveSource } from '../aws/bus.ts';
+import { accessLog, letGatewaysLog } from './access-log.ts';
 import { acknowledge, anyOf } from './acknowledge.ts';
 import type { CoreStack } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
@@ -43,7 +44,13 @@ export function liveSocket(scope: Stack, stage: Stage, core: CoreStack): { url: 
     stageName: 'live',
     autoDeploy: true,
     throttle: { rateLimit: 500, burstLimit: 1000 },
+    // On stage test it would change, for the sake of minutes, a setting of the whole account.
+    ...(stage.disposable ? {} : { accessLogSettings: accessLog(scope, stage, 'live') }),
   });
+  if (stage.disposable) {
+    const why = 'It would take a setting of the whole account, which stage test leaves alone';
+    acknowledge(live, { 'AwsSolutions-APIG1': why, 'Serverless-APIGWAccessLogging': why, CKV_AWS_95: why });
+  } else live.node.addDependency(letGatewaysLog(scope));
   const url = process.env.LISTBACKUP_LIVE_URL ?? live.url;
   pusher(scope, stage, core, { environment: { ...environment, LIVE_URL: url }, api });
   return { url };

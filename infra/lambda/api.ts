@@ -20,7 +20,7 @@ const options: AppOptions = {
   followers: projections,
   live: required(process.env, 'LIVE_URL'),
   rateScale: Number(process.env.LISTBACKUP_RATE_LIMIT ?? 1),
-  exports: { over: largestAnswer, link: exportLinks(clients.s3, () => required(process.env, 'DATA_BUCKET')) },
+  exports: { over: largestAnswer, link: exportLinks(clients.links, () => required(process.env, 'DATA_BUCKET')) },
 };
 const proxy = awsLambdaFastify(await buildApp(options), { decorateRequest: false, enforceBase64: isBytes });
 
