@@ -1,5 +1,5 @@
 /** From what a command decided to the commit that rests: named, versioned, sealed, chained. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Cause, type DomainEvent, isSealed, parseStream, type StreamParts, wireType } from '../domain/event.ts';
 import { makeId } from '../domain/ids.ts';
 import type { Noun } from '../domain/noun.ts';
@@ -39,16 +39,16 @@ export async function encodeCommit<S, E extends DomainEvent>(
   };
   const bytes = Buffer.from(JSON.stringify(body));
   const bytesHash = sha256(bytes);
-  const hash = commitHash(stream, version, head.hash, bytesHash);
-  if (bytes.length <= inlineLimit) return { stream, version, at, prevHash: head.hash, hash, body: { bytes } };
+  const common = { stream, version, at, prevHash: head.hash, hash: commitHash(stream, version, head.hash, bytesHash) };
+  if (bytes.length <= inlineLimit) return { ...common, body: { bytes } };
   const blob = `commits/${parts.account}/${bytesHash}`;
   await machine.blobs.put(blob, bytes, { ifAbsent: true });
-  return { stream, version, at, prevHash: head.hash, hash, body: { blob, bytesHash } };
+  return { ...common, body: { blob, bytesHash } };
 }
 
 /** The same command makes the same id at the same place. */
 function eventId(stream: string, version: number, index: number, commandId: string): string {
-  return makeId('event', createHash('sha256').update(`${stream}|${version}|${index}|${commandId}`).digest());
+  return makeId('event', Buffer.from(hash('sha256', `${stream}|${version}|${index}|${commandId}`), 'hex'));
 }
 
 async function sealPersonal<S, E extends DomainEvent>(
@@ -59,12 +59,11 @@ async function sealPersonal<S, E extends DomainEvent>(
 ): Promise<JsonObject> {
   const personal: { [field: string]: ((stream: StreamParts, data: never) => string) | undefined } =
     noun.personal[event.type as E['type']] ?? {};
-  const fields = await Promise.all(
-    Object.entries(event.data).map(async ([name, value]): Promise<[string, Json]> => {
-      const subject = personal[name];
-      if (!subject || value === null || isSealed(value)) return [name, value];
-      return [name, await seal(machine, parts.account, subject(parts, event.data as never), value)];
-    }),
-  );
-  return Object.fromEntries(fields);
+  const data: { [field: string]: Json } = {};
+  for (const [name, value] of Object.entries(event.data)) {
+    const subject = personal[name];
+    const open = subject && value !== null && !isSealed(value);
+    data[name] = open ? await seal(machine, parts.account, subject(parts, event.data as never), value) : value;
+  }
+  return data;
 }

@@ -1,5 +1,5 @@
 /** An account's activity as auditors read it: the ledger's order, each commit's events, opened for their owner. */
-import { type Actor, parseStream, type Recorded, wireType } from '../domain/event.ts';
+import { type Actor, type Recorded, wireType } from '../domain/event.ts';
 import type { JsonObject, LedgerEntry, Machine } from '../domain/ports.ts';
 import { decode, UnreadableCommit } from './decode.ts';
 import { reveal } from './seal.ts';
@@ -116,7 +116,7 @@ export async function openEntries(
   return Promise.all(
     entries.map(async (entry) => {
       const commit = byPlace.get(`${entry.stream}@${entry.version}`);
-      if (!commit || commit.hash !== entry.hash || parseStream(entry.stream).account !== account) {
+      if (!commit || commit.hash !== entry.hash || !entry.stream.startsWith(`${account}/`)) {
         throw new Error(`ledger entry ${entry.seq} and its commit do not agree`);
       }
       const events = await decode(machine, commit).catch((error: unknown) => {

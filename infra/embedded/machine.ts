@@ -1,5 +1,4 @@
 /** The embedded home: one process, one data folder. */
-import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import type { Blobs, Log, Machine } from '../../domain/ports.ts';
 import { blobFolder, openBlobs } from './blobs.ts';
@@ -12,6 +11,7 @@ import { makeIdentity } from './identity.ts';
 import { openKeyFile } from './key-file.ts';
 import { makeEmbeddedKeyRing, requireFitting } from './key-ring.ts';
 import { makeQueue } from './queue.ts';
+import { openRandom } from './random.ts';
 import { makeRecords, removeExpired } from './records.ts';
 import { makeRows } from './rows.ts';
 import { openSecrets } from './secrets.ts';
@@ -83,7 +83,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
         keys: ring,
         secrets,
         now,
-        random: options.random ?? ((bytes) => new Uint8Array(randomBytes(bytes))),
+        random: options.random ?? openRandom(),
         log,
       },
       feed(consumer, handle, more = {}) {
