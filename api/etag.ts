@@ -17,7 +17,7 @@ export function noneMatch(header: string | undefined, etag: string): boolean {
 }
 
 /** What `If-Match` looks like (RFC 9110 §13.1.1). */
-export const ifMatchPattern = '^(\\*|(W/)?"[!#-~]*"([ \\t]*,[ \\t]*(W/)?"[!#-~]*")*)$';
+export const ifMatchPattern = '^(\\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$';
 const ifMatch = new RegExp(ifMatchPattern);
 
 /**

@@ -45,7 +45,10 @@ function textProblem(value: unknown): Problem | undefined {
   const open: { value: unknown; path: string[] }[] = [{ value, path: [] }];
   for (let next = open.pop(); next; next = open.pop()) {
     const { value: inner, path } = next;
-    if (path.length > deepest) return new Problem('invalid-input', `Nest the body at most ${deepest} deep.`);
+    if (path.length > deepest) {
+      const message = `Nest the body at most ${deepest} deep.`;
+      return new Problem('invalid-input', message, { errors: [{ path: path[0] ?? '', message }] });
+    }
     if (typeof inner === 'string' && !isText(inner)) return badText(path);
     if (typeof inner !== 'object' || inner === null) continue;
     for (const [name, member] of Object.entries(inner)) {

@@ -57,10 +57,8 @@ export async function openCursor(machine: Machine, scope: ListScope, cursor: str
 }
 
 function invalidCursor(): Problem {
-  return new Problem(
-    'invalid-cursor',
-    'Use the `next` of a page of this same list with the same filters, or start again without a cursor.',
-  );
+  const message = 'Use the `next` of a page of this same list with the same filters, or start again without a cursor.';
+  return new Problem('invalid-cursor', message, { errors: [{ path: 'cursor', message }] });
 }
 
 function keyOf(machine: Machine, scope: ListScope): Promise<Buffer> {

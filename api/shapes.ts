@@ -13,9 +13,14 @@ export const name = z
 
 export const jsonObject = z.record(z.string(), z.json()) as z.ZodType<JsonObject>;
 
-/** The `{id}` of a noun in a path. One that has not even the form of an id is answered like one that never was. */
+/** The `{id}` of a noun in a path. One that has not even the form of an id is 404 too, without saying back what was sent. */
 export function idParams(noun: Noun) {
-  return z.strictObject({ id: z.string().meta({ description: `The id of a ${noun}.`, examples: [makeId(noun, new Uint8Array(16))] }) });
+  return z.strictObject({
+    id: z
+      .string()
+      .regex(idPattern(noun))
+      .meta({ description: `The id of a ${noun}.`, examples: [makeId(noun, new Uint8Array(16))] }),
+  });
 }
 
 export function idField(noun: Noun) {

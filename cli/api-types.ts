@@ -1125,6 +1125,7 @@ export interface operations {
           /** Format: email */
           email: string;
           name: string;
+          /** @description At least 12 characters. */
           password: string;
         };
       };

@@ -46,7 +46,8 @@ export const auth: RouteModule = [
     public: true,
     body: z.strictObject({
       email: z.email('Give an e-mail address.').max(254),
-      password: z.string().min(1).max(1024),
+      // shorter is 422 `weak-password`, from whoever keeps the password
+      password: z.string().min(1).max(1024).meta({ description: 'At least 12 characters.', minLength: 12 }),
       name,
     }),
     answers: { 201: z.object({ user: person, account }).meta({ id: 'Registration' }), 202: z.object({}) },
