@@ -26,7 +26,7 @@ export type DownloadEvent =
   | { type: 'DownloadFailed'; data: { downloadId: string; sourceId: string; reason: Personal<DownloadFailure> } };
 
 /** Why there is no zip; the message may name a file. */
-export type DownloadFailure = { code: 'too-large' | 'damaged' | 'internal'; message: string };
+export type DownloadFailure = { code: 'too-large' | 'damaged' | 'storage-full' | 'internal'; message: string };
 
 // ── State ──
 export type DownloadState =

@@ -29,6 +29,7 @@ const catalogue = {
   'rate-limited': [429, 'Too many requests'],
   internal: [500, 'Something went wrong on our side'],
   unavailable: [503, 'Try again shortly'],
+  'storage-full': [507, 'There is no space left to store it'],
 } as const;
 
 export type ErrorCode = keyof typeof catalogue;

@@ -4,6 +4,7 @@ import { load, transact } from '../activity/store.ts';
 import { systemContext } from '../commands/context.ts';
 import { type DownloadFailure, type DownloadState, download, zipFailed, zipPrepared } from '../domain/download.ts';
 import { displayPath } from '../domain/entry.ts';
+import { Problem } from '../domain/errors.ts';
 import { isSealed, parseStream } from '../domain/event.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
 import { VaultDamage } from '../vault/damage.ts';
@@ -104,5 +105,6 @@ function reasonOf(error: unknown, last: boolean): DownloadFailure | undefined {
   }
   if (error instanceof VaultDamage)
     return { code: 'damaged', message: 'This backup cannot be read as it was stored. Ask for an earlier one with `asOf`.' };
+  if (last && error instanceof Problem && error.code === 'storage-full') return { code: error.code, message: error.message };
   return last ? { code: 'internal', message: 'Something went wrong on our side, several times. Ask for it again.' } : undefined;
 }

@@ -1,7 +1,7 @@
 /** What happens to each message of a queue, in either home. A message is done when its handler resolves; else it comes again. */
 import { decode } from '../activity/decode.ts';
 import { SourceProblem } from '../connectors/connector.ts';
-import { Problem } from '../domain/errors.ts';
+import { type ErrorCode, Problem } from '../domain/errors.ts';
 import { parseStream } from '../domain/event.ts';
 import type { LineEvent } from '../domain/line.ts';
 import type { JsonObject } from '../domain/ports.ts';
@@ -75,6 +75,9 @@ export function askedPause(error: unknown): number | undefined {
   return seconds === undefined ? undefined : Math.min(Math.ceil(seconds), 900);
 }
 
+/** What may be otherwise a while later. */
+const passing: ReadonlySet<ErrorCode> = new Set(['conflict', 'unavailable', 'storage-full']);
+
 /** Why the run ends here; undefined when the message shall come again. */
 function reasonOf(error: unknown, receives: number): { code: string; message: string } | undefined {
   const last = receives >= lastReceive;
@@ -83,7 +86,7 @@ function reasonOf(error: unknown, receives: number): { code: string; message: st
     const again = error.retryable && error.code !== 'not-found' && !last;
     return again ? undefined : { code: `source-${error.code}`, message: error.message };
   }
-  if (error instanceof Problem && error.code !== 'conflict' && error.code !== 'unavailable')
+  if (error instanceof Problem && (!passing.has(error.code) || (last && error.code === 'storage-full')))
     return { code: error.code, message: error.message };
   return last ? { code: 'internal', message: 'Something went wrong on our side, several times. Run the job again.' } : undefined;
 }

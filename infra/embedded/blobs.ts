@@ -5,6 +5,7 @@ import type { Blobs } from '../../domain/ports.ts';
 import { checkBlobKey, LimitExceeded, maxQueryLimit } from '../limits.ts';
 import { blobPath, keyPiece } from './blob-path.ts';
 import { codeOf, makeDirectory, syncDirectory, writeDurably } from './durable-file.ts';
+import { asStorageFull } from './full-disk.ts';
 
 /** Where in a data folder they are. */
 export function blobFolder(data: string): string {
@@ -35,7 +36,12 @@ export function fileBlobs(root: string, temporary: string): Blobs {
 
   return {
     async put(key, body, { ifAbsent = false } = {}) {
-      return (await writeDurably(pathOf(key), body, { temporary, ifAbsent })) ? 'stored' : 'exists';
+      const path = pathOf(key);
+      try {
+        return (await writeDurably(path, body, { temporary, ifAbsent })) ? 'stored' : 'exists';
+      } catch (error) {
+        throw asStorageFull(error);
+      }
     },
 
     async get(key, range) {

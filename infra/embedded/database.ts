@@ -3,6 +3,7 @@
  * and so one fsync (group commit); each still succeeds or fails by itself, and resolves only once it is on disk.
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { asStorageFull } from './full-disk.ts';
 
 /** Its name in the data folder. */
 export const databaseFile = 'listbackup.db';
@@ -10,7 +11,10 @@ export const databaseFile = 'listbackup.db';
 export type Database = {
   /** The statement, prepared once. Outside of `write` only for reading: reads see all that is committed and nothing else. */
   sql(text: string): StatementSync;
-  /** Runs synchronous work in the next shared transaction. When it throws, just its own changes are undone. */
+  /**
+   * Runs synchronous work in the next shared transaction. When it throws, just its own changes are undone. Rejects with Problem
+   * `storage-full` when there is no room for it.
+   */
   write<T>(work: () => T): Promise<T>;
   /** Puts all of the write-ahead log into the file and empties it, so that overwritten bytes are gone from disk. */
   checkpoint(): void;
@@ -95,15 +99,17 @@ export function openDatabase(file: string): Database {
           each.run();
           done.push(each);
         } catch (error) {
+          // A full disk may have undone all of the transaction: then none of it counts.
+          if (!db.isTransaction) throw error;
           sql('ROLLBACK TO one').run();
-          each.fail(error);
+          each.fail(asStorageFull(error));
         }
         sql('RELEASE one').run();
       }
       sql('COMMIT').run();
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK');
-      for (const each of group) each.fail(error);
+      for (const each of group) each.fail(asStorageFull(error));
       return;
     }
     for (const each of done) each.settle();

@@ -15,7 +15,7 @@ export type FeedOptions = {
   log: Log;
   /** Whose place in the feed it is. */
   consumer: string;
-  /** Gets commits at least once, in order of position. When it fails it gets the same ones again, a while later. */
+  /** Gets commits at least once, in order of position. When it fails, or its place cannot be kept, it gets the same ones again, a while later. */
   handle(wakeups: FeedWakeup[]): Promise<void>;
   /** At most so many at once (default 100, as DynamoDB Streams). */
   batch?: number;
@@ -60,25 +60,24 @@ export function startFeed({ db, appended, log, consumer, handle, batch = 100, tr
     let pause = 0;
     while (!stopped) {
       const more = appended.next();
-      const wakeups = read();
-      if (wakeups.length === 0 && late.length === 0) {
-        await Promise.race([more.within(), stopping.promise]);
-        continue;
-      }
-      const before = late;
+      const before = { late, place };
       try {
+        const wakeups = read();
+        if (wakeups.length === 0 && late.length === 0) {
+          await Promise.race([more.within(), stopping.promise]);
+          continue;
+        }
         const chosen = disturbed(wakeups);
         if (chosen.length > 0) await handle(chosen);
+        place = wakeups.at(-1)?.position ?? place;
+        await keep(Math.min(place, ...late.map((each) => each.position - 1)));
         pause = 0;
       } catch (error) {
-        late = before;
+        ({ late, place } = before);
         pause = Math.min(Math.max(pause * 2, 50), longestPause);
         log.error('a follower of the feed failed; it gets the same commits again', { consumer, pause }, error);
         await Promise.race([new Promise((resolve) => setTimeout(resolve, pause).unref()), stopping.promise]);
-        continue;
       }
-      place = wakeups.at(-1)?.position ?? place;
-      await keep(Math.min(place, ...late.map((each) => each.position - 1)));
     }
   }
 

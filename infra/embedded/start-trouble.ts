@@ -10,7 +10,7 @@ export function startTrouble(error: unknown, settings?: Pick<Settings, 'data' | 
     return `Port ${port} needs privileges. Choose one from 1024 up: PORT=4000 npm start`;
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
     return `${data} cannot be written. Make it writable, or take another folder: LISTBACKUP_DATA`;
-  if (code === 'ENOSPC' || code === 'EDQUOT' || /disk is full/.test(message))
+  if (code === 'storage-full' || code === 'ENOSPC' || code === 'EDQUOT' || /disk is full/.test(message))
     return `The disk of ${data} is full. Free some space and start again; nothing is lost.`;
   if (/malformed|not a database/.test(message))
     return `${data}/listbackup.db is damaged. Put back a copy of the data folder, or take another one: LISTBACKUP_DATA`;

@@ -1,6 +1,8 @@
 /** The loops that take messages from the queues and do what they ask, as Lambda's mappings do on AWS. */
+import { Problem } from '../../domain/errors.ts';
 import type { Log, Queue, QueueName, Received } from '../../domain/ports.ts';
 import { askedPause } from '../../processors/runner.ts';
+import { maxReceives } from '../limits.ts';
 
 /** 2, 4, 8 … seconds, at most a minute; as long as the source asked for, when it did. */
 function pauseSeconds(receives: number, error: unknown): number {
@@ -29,15 +31,37 @@ export function startWorkers(queue: Queue, name: QueueName, loops: number, handl
         // A full disk may have room again: a loop that ended would leave its queue standing.
         const pause = Math.min(100 * 2 ** failures++, 10_000);
         log.error('nothing could be received; trying again', { queue: name, pause }, error);
-        await Promise.race([new Promise((resolve) => setTimeout(resolve, pause).unref()), stopping.promise]);
+        await pauseFor(pause);
       }
     }
   }
 
   async function work(message: Received): Promise<void> {
-    const extend = () =>
-      queue.extend(name, message.receipt, visibilitySeconds).catch((error) => log.error('extend failed', { name }, error));
-    const timer = setInterval(extend, extendMilliseconds);
+    const timer = setInterval(() => isExtended(message, visibilitySeconds), extendMilliseconds);
+    for (let pause = 100; !(await isSettled(message)); ) {
+      do {
+        await pauseFor(pause);
+        pause = Math.min(2 * pause, 10_000);
+      } while (!(await isExtended(message, visibilitySeconds)) && !stopped);
+    }
+    clearInterval(timer);
+  }
+
+  async function isExtended({ receipt }: Received, seconds: number): Promise<boolean> {
+    try {
+      await queue.extend(name, receipt, seconds);
+      return true;
+    } catch (error) {
+      log.error('a message could not be kept longer', { queue: name }, error);
+      return false;
+    }
+  }
+
+  /**
+   * False when it is to be done again in hand: the queue could not even be told how it went, or the message would be put aside although it is
+   * this machine's disk that is full. So neither counts as one of the times that a message is tried.
+   */
+  async function isSettled(message: Received): Promise<boolean> {
     try {
       await handle(message.body, {
         receives: message.receives,
@@ -46,12 +70,17 @@ export function startWorkers(queue: Queue, name: QueueName, loops: number, handl
         },
       });
       await queue.ack(name, message.receipt);
+      return true;
     } catch (error) {
       log.error('a message failed; it comes again', { queue: name, receives: message.receives }, error);
-      await queue.extend(name, message.receipt, pauseSeconds(message.receives, error)).catch(() => undefined);
-    } finally {
-      clearInterval(timer);
+      const isDisk = error instanceof Problem && error.code === 'storage-full';
+      if (isDisk && message.receives >= maxReceives) return stopped;
+      return (await isExtended(message, pauseSeconds(message.receives, error))) || stopped;
     }
+  }
+
+  async function pauseFor(milliseconds: number): Promise<void> {
+    await Promise.race([new Promise((resolve) => setTimeout(resolve, milliseconds).unref()), stopping.promise]);
   }
 
   const running = Array.from({ length: loops }, loop);

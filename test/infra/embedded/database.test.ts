@@ -69,6 +69,24 @@ describe('writes', () => {
     expect(consumers(db)).toEqual(['c']);
   });
 
+  it('that there is no room for say so, those that were undone with them too, and the next ones go on', async () => {
+    const { db } = await open();
+    const room = (pages: number) => db.sql(`PRAGMA max_page_count = ${pages}`).get();
+    const large = (name: string) => () => put(db, name.padEnd(100_000, 'x'))();
+    room(1);
+    const outcomes = await Promise.allSettled([db.write(put(db, 'a')), db.write(large('b')), db.write(put(db, 'c'))]);
+    const kept = new Set(consumers(db));
+    for (const [index, outcome] of outcomes.entries()) {
+      if (outcome.status === 'fulfilled') expect(kept).toContain('a c'[index]);
+      else expect(outcome.reason).toMatchObject({ code: 'storage-full', message: expect.stringContaining('Free some space') });
+    }
+    expect(outcomes[1].status).toBe('rejected');
+    expect(kept.size).toBe(outcomes.filter(({ status }) => status === 'fulfilled').length);
+    room(0xfffffffe);
+    await db.write(large('d'));
+    expect(consumers(db)).toHaveLength(kept.size + 1);
+  });
+
   it('go through when they are more than fit in one transaction, each with its own answer', async () => {
     const { db } = await open();
     const answers = await Promise.all(

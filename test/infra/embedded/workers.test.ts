@@ -1,6 +1,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { Problem } from '../../../domain/errors.ts';
 import type { Queue } from '../../../domain/ports.ts';
 import { type Handle, startWorkers } from '../../../infra/embedded/workers.ts';
+import { maxReceives } from '../../../infra/limits.ts';
 import { openTestHome, silent } from '../../support/embedded.ts';
 
 /** Workers over a home of their own that end with the test. */
@@ -67,6 +69,49 @@ describe('workers', () => {
     await queue.send('job', [{ body: {} }]);
     await done.promise;
     expect(failures).toBe(-1);
+  });
+
+  it('do it again in hand when the queue cannot be told that it failed, and do not count it', async () => {
+    const seen: number[] = [];
+    const done = countdown(1);
+    let refusals = 2;
+    const { queue, end } = await working(
+      1,
+      async (_body, { receives }) => {
+        seen.push(receives);
+        if (seen.length === 1) throw new Error('the disk is full');
+        done.call();
+      },
+      (real) => ({
+        ...real,
+        extend: (...asked) => (refusals-- > 0 ? Promise.reject(new Error('the disk is full')) : real.extend(...asked)),
+      }),
+    );
+    await queue.send('job', [{ body: {} }]);
+    await done.promise;
+    await end();
+    expect(seen).toEqual([1, 1]);
+  });
+
+  it('never put a message aside because the disk of this machine is full', async () => {
+    const seen: number[] = [];
+    const done = countdown(1);
+    const { queue, end } = await working(
+      1,
+      async (_body, { receives }) => {
+        seen.push(receives);
+        if (seen.length < 3) throw new Problem('storage-full', 'Free some space.');
+        done.call();
+      },
+      (real) => ({
+        ...real,
+        receive: async (...asked) => (await real.receive(...asked)).map((message) => ({ ...message, receives: maxReceives })),
+      }),
+    );
+    await queue.send('job', [{ body: {} }]);
+    await done.promise;
+    await end();
+    expect(seen).toEqual([maxReceives, maxReceives, maxReceives]);
   });
 
   it('that are to end tell the work in hand that its time is up, and wait for it', async () => {
