@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../domain/ports.ts';
 import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { expectClean } from '../support/check.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { batchesOf, makeWorld, pictureOf, statusOf, type World } from './world.ts';
 
@@ -17,6 +18,8 @@ async function twoRuns(world: World, handle = world.handle): Promise<Picture> {
     await world.request();
     await world.settle(handle);
   }
+  // Rows are those of a fold in order, to the byte
+  await expectClean(world.machine, { home: world.home });
   return pictureOf(world);
 }
 

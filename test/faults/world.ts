@@ -58,9 +58,16 @@ export function command(): CommandContext {
   return { account, actor: { type: 'user', id: 'usr_test' }, commandId: `command-${++commands}`, correlationId: 'test' };
 }
 
+type WorldOptions = {
+  trouble?: Trouble;
+  reached?: Home['reached'];
+  now?: () => number;
+  /** So many are told of each commit at once, and all of them apply it. */
+  tellers?: number;
+};
+
 /** A source over a new, empty folder and a job, in an embedded home that goes with the test. */
-export async function makeWorld(options: { trouble?: Trouble; reached?: Home['reached']; now?: () => number } = {}): Promise<World> {
-  const { trouble, reached, now } = options;
+export async function makeWorld({ trouble, reached, now, tellers = 1 }: WorldOptions = {}): Promise<World> {
   const { machine, feed } = await openTestHome({ routes, ...(trouble && { trouble }), ...(now && { now }) });
   const source = await temporaryFolder();
   onTestFinished(() => rm(source, { recursive: true, force: true }));
@@ -72,7 +79,9 @@ export async function makeWorld(options: { trouble?: Trouble; reached?: Home['re
     ...(reached && { reached }),
   };
   const feeds = [
-    feed('projections', (wakeups) => handleWakeups(machine, projections, wakeups)),
+    feed('projections', async (wakeups) => {
+      await Promise.all(Array.from({ length: tellers }, () => handleWakeups(machine, projections, wakeups)));
+    }),
     feed('bus', async (wakeups) => {
       const commits = await machine.events.getMany(wakeups);
       await machine.bus.publish((await Promise.all(commits.map((commit) => announcements(machine, commit)))).flat());

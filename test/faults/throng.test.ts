@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { listRuns } from '../../projections/runs.ts';
+import { expectClean } from '../support/check.ts';
+import { everyMessage, everyType, expectDeaf, expectOneOfEach, thronged } from './throng.ts';
+import { account, batchesOf, makeWorld, pictureOf } from './world.ts';
+
+it('every message a hundred times, ten at once, has one effect and one event; every commit told so changes no row', async () => {
+  const [calm, world] = [await makeWorld(), await makeWorld({ tellers: 10 })];
+  await everyMessage(calm, calm.handle);
+  const { handle, seen } = thronged(world.handle, 100, 10);
+  await everyMessage(world, handle);
+  expect(world.failures).toEqual([]);
+  expect(Object.keys(seen).sort()).toEqual(everyType);
+  expect(seen.store).toBeGreaterThan(5);
+  await expectOneOfEach(world.machine);
+  expect(await pictureOf(world)).toEqual(await pictureOf(calm));
+  for (const { id } of (await listRuns(world.machine, account, { limit: 3 })).items) {
+    const { logged, kept, count, tally } = await batchesOf(world, id);
+    expect(kept).toEqual(logged);
+    if (count > 0) expect(tally).toEqual({ stored: count, total: count });
+  }
+  await expectDeaf(world.machine, makeTrouble(1), 100, 10);
+  await expectClean(world.machine, { home: world.home });
+});

@@ -1,0 +1,102 @@
+/** One of every message there is, each delivered very many times, several at once: one effect, one event. */
+import { rename } from 'node:fs/promises';
+import { expect } from 'vitest';
+import { requestZipDownload } from '../../commands/grant-download.ts';
+import type { JsonObject, Machine, Wakeup } from '../../domain/ports.ts';
+import type { Trouble } from '../../infra/embedded/trouble.ts';
+import { momentOf } from '../../projections/files.ts';
+import { projections } from '../../projections/index.ts';
+import { handleWakeups } from '../../projections/runner.ts';
+import { auditLedger } from '../support/ledger.ts';
+import { changeCorpus, makeCorpus } from './corpus.ts';
+import { account, command } from './world.ts';
+
+type Handle = (body: JsonObject, receives: number) => Promise<void>;
+type Scene = {
+  machine: Machine;
+  source: string;
+  jobId: string;
+  sourceId: string;
+  request(): Promise<string>;
+  settle(handle: Handle): Promise<void>;
+};
+
+/** Two backups with changes between them, a zip, and a run that fails since its source is gone; each message handled so. */
+export async function everyMessage({ machine, source, jobId, sourceId, request, settle }: Scene, handle: Handle): Promise<void> {
+  await makeCorpus(source);
+  await request();
+  await settle(handle);
+  await changeCorpus(source);
+  await request();
+  await settle(handle);
+  const moment = await momentOf(machine, account, { jobId });
+  if (!moment) throw new Error('there is no backup');
+  const { runId, manifest, at: backedUpAt } = moment;
+  await requestZipDownload(machine, command(), { sourceId, jobId, runId, manifest, backedUpAt, paths: ['photos'] });
+  await settle(handle);
+  await rename(source, `${source} elsewhere`);
+  await request();
+  await settle(handle);
+  await rename(`${source} elsewhere`, source);
+}
+
+/** The types of all messages of `everyMessage`. */
+export const everyType = ['download.requested.v1', 'line.released.v1', 'run.requested.v1', 'seal', 'store'];
+
+/** Each message so many times, so many at once; how many different ones there were of each type. What they send again comes once. */
+export function thronged(handle: Handle, times: number, atOnce: number): { handle: Handle; seen: { [type: string]: number } } {
+  const seen: { [type: string]: number } = {};
+  const known = new Set<string>();
+  return {
+    seen,
+    async handle(body, receives) {
+      const text = JSON.stringify(body);
+      if (known.has(text)) return handle(body, receives);
+      known.add(text);
+      seen[String(body.type)] = (seen[String(body.type)] ?? 0) + 1;
+      for (let done = 0; done < times; done += atOnce) await Promise.all(Array.from({ length: atOnce }, () => handle(body, receives)));
+    },
+  };
+}
+
+/** What all of it comes to, once. */
+export async function expectOneOfEach(machine: Machine): Promise<void> {
+  expect(await auditLedger(machine, account)).toMatchObject({
+    RunRequested: 3,
+    RunStarted: 3,
+    RunPlanned: 2,
+    LineSealed: 2,
+    LineReleased: 1,
+    RunFinished: 3,
+    DownloadRequested: 1,
+    DownloadPrepared: 1,
+  });
+}
+
+/** Every commit told so many times, so many tellers at once, each in another order: no row is another one, or written again otherwise. */
+export async function expectDeaf(machine: Machine, trouble: Trouble, times: number, atOnce: number): Promise<void> {
+  const wakeups: Wakeup[] = await machine.events.ledger(account, { order: 'asc', limit: 10_000 });
+  const before = await allRows(machine);
+  const tell = async () => {
+    for (let done = 0; done < times; done += atOnce) {
+      const order = trouble.shuffled(wakeups);
+      // As streams give them: a few at a time
+      for (let at = 0; at < order.length; at += 10) await handleWakeups(machine, projections, order.slice(at, at + 10));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, tell));
+  expect(await allRows(machine)).toEqual(before);
+}
+
+async function allRows({ rows }: Machine): Promise<string[]> {
+  const texts: string[] = [];
+  for (const { name } of projections) {
+    for (let cursor: string | undefined; ; ) {
+      const { items, next } = await rows.scan(name, { limit: 1000, ...(cursor ? { cursor } : {}) });
+      texts.push(...items.map((row) => `${name} ${JSON.stringify(row)}`));
+      if (!next) break;
+      cursor = next;
+    }
+  }
+  return texts.sort();
+}
