@@ -1,12 +1,13 @@
 /** The account itself. */
 import { reveal } from '../activity/seal.ts';
 import type { Machine } from '../domain/ports.ts';
-import { accountOf, getItem, itemKey, type Projection } from './projection.ts';
+import { accountOf, getItem, homeOfItems, itemKey, type Projection } from './projection.ts';
 
 export const accounts: Projection = {
   name: 'accounts',
   version: 1,
   streams: ['account'],
+  home: homeOfItems('accounts', 'account'),
   on: {
     AccountOpened: (event) => [
       {

@@ -1,6 +1,11 @@
-/** Numbers of an account that are ready when asked for: counters that every event adds to. */
+/**
+ * Numbers of an account: what each source, job and line comes to in a row of its own, and what ended runs came to in one that they add to. A row
+ * a stream is one write an event; a row for all would be a transaction, and a place where everyone of an account waits for the other.
+ */
+
+import { parseStream, type StreamParts } from '../domain/event.ts';
 import { nothing, type Totals } from '../domain/line.ts';
-import type { Machine, RowChange } from '../domain/ports.ts';
+import type { JsonObject, Machine, RowChange, RowKey } from '../domain/ports.ts';
 import { currentRows } from './generations.ts';
 import { accountOf, type Projection } from './projection.ts';
 
@@ -15,10 +20,16 @@ export type Overview = {
   lastRunAt: string | null;
 };
 
-const key = (account: string) => ({ table: 'analytics-aggregates', pk: account, sk: 'overview' }) as const;
+/** What ended runs came to. */
+const runsKey = (account: string) => ({ table: 'analytics-aggregates', pk: account, sk: 'runs' }) as const;
+
+function ownRow({ account, type, id }: StreamParts): RowKey | undefined {
+  return type === 'run' ? undefined : { table: 'analytics-aggregates', pk: account, sk: `${type}#${id}` };
+}
 
 function count(event: { stream: string }, add: { [field: string]: number }): RowChange[] {
-  return [{ op: 'update', ...key(accountOf(event)), add }];
+  const key = ownRow(parseStream(event.stream));
+  return key ? [{ op: 'update', ...key, add }] : [];
 }
 
 const growth = (before: Totals, after: Totals) => ({
@@ -28,8 +39,9 @@ const growth = (before: Totals, after: Totals) => ({
 
 export const analyticsAggregates: Projection = {
   name: 'analytics-aggregates',
-  version: 1,
+  version: 2,
   streams: ['source', 'job', 'line', 'run'],
+  home: ownRow,
   on: {
     SourceConnected: (event) => count(event, { sources: 1 }),
     SourceDisconnected: (event) => count(event, { sources: -1 }),
@@ -40,14 +52,19 @@ export const analyticsAggregates: Projection = {
     RunFinished: (event) => {
       const { outcome, counts, cost } = event.data;
       const add = { [outcome]: 1, bytesStored: counts.bytesStored, cost: cost.usd };
-      return [{ op: 'update', ...key(accountOf(event)), add, set: { lastRunAt: event.at } }];
+      return [{ op: 'update', ...runsKey(accountOf(event)), add, set: { lastRunAt: event.at } }];
     },
   },
 };
 
 export async function getOverview(machine: Machine, account: string): Promise<Overview> {
-  const data = (await currentRows(machine).get(key(account)))?.data ?? {};
-  const number = (field: string) => Number(data[field] ?? 0);
+  const sum: { [field: string]: number } = {};
+  let lastRunAt: string | null = null;
+  for await (const data of rowsOf(machine, account)) {
+    for (const [field, value] of Object.entries(data)) if (typeof value === 'number') sum[field] = (sum[field] ?? 0) + value;
+    if (typeof data.lastRunAt === 'string') lastRunAt = data.lastRunAt;
+  }
+  const number = (field: string) => sum[field] ?? 0;
   return {
     sources: number('sources'),
     jobs: number('jobs'),
@@ -56,6 +73,20 @@ export async function getOverview(machine: Machine, account: string): Promise<Ov
     bytesProtected: number('bytesProtected'),
     bytesStored: number('bytesStored'),
     cost: number('cost'),
-    lastRunAt: typeof data.lastRunAt === 'string' ? data.lastRunAt : null,
+    lastRunAt,
   };
+}
+
+async function* rowsOf(machine: Machine, account: string): AsyncGenerator<JsonObject> {
+  for (let cursor: string | undefined; ; ) {
+    const { items, next } = await currentRows(machine).query({
+      table: 'analytics-aggregates',
+      pk: account,
+      limit: 1000,
+      ...(cursor ? { cursor } : {}),
+    });
+    for (const { data } of items) yield data;
+    if (!next) return;
+    cursor = next;
+  }
 }

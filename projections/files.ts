@@ -45,7 +45,8 @@ export const files: Projection = {
       const { sourceId, jobId, runId, manifest, line } = event.data;
       const at = line.sealed?.at ?? event.at;
       const moment: Moment = { sourceId, jobId, runId, at, manifest };
-      const put = (sk: string, data: JsonObject): RowChange => ({ op: 'put', table: 'files', pk: accountOf(event), sk, data });
+      // Each is said by this event alone, and never otherwise.
+      const put = (sk: string, data: JsonObject): RowChange => ({ op: 'put', table: 'files', pk: accountOf(event), sk, data, ahead: true });
       return [
         put(`${prefixes.source}${sourceId}#${at}#${runId}`, moment),
         put(`${prefixes.job}${jobId}#${at}#${runId}`, moment),

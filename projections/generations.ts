@@ -127,6 +127,17 @@ export function cursorName(projection: string, generation: number): string {
   return generation === 1 ? projection : `${projection}@${generation}`;
 }
 
+/** What such a name stands for. */
+export function parseCursorName(name: string): { projection: string; generation: number } {
+  const [, projection = name, generation = '1'] = /^(.*)@(\d+)$/.exec(name) ?? [];
+  return { projection, generation: Number(generation) };
+}
+
+/** The key of a row in that generation. */
+export function inGeneration<K extends { pk: string }>(generation: number, key: K): K {
+  return generation === 1 ? key : { ...key, pk: `g${generation}~${key.pk}` };
+}
+
 /** Whose generation a row of a table is. */
 export function generationOf(row: { pk: string }): number {
   return Number(/^g(\d+)~/.exec(row.pk)?.[1] ?? 1);
@@ -136,7 +147,7 @@ export function generationOf(row: { pk: string }): number {
 export function rowsAt(rows: Rows, generation: number): OneGeneration {
   if (generation === 1) return rows;
   const prefix = `g${generation}~`;
-  const inside = <K extends { pk: string }>(key: K): K => ({ ...key, pk: `${prefix}${key.pk}` });
+  const inside = <K extends { pk: string }>(key: K): K => inGeneration(generation, key);
   const outside = (row: Row): Row => ({ ...row, pk: row.pk.slice(prefix.length) });
   return {
     get: async (key) => {

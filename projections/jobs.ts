@@ -1,7 +1,7 @@
 /** Job definitions, newest last. */
 import { reveal } from '../activity/seal.ts';
 import type { JsonObject, Machine, Page } from '../domain/ports.ts';
-import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './projection.ts';
+import { accountOf, getItem, homeOfItems, itemKey, listed, listItems, type Projection } from './projection.ts';
 
 export type JobView = {
   id: string;
@@ -18,6 +18,7 @@ export const jobs: Projection = {
   name: 'jobs',
   version: 1,
   streams: ['job'],
+  home: homeOfItems('jobs', 'job'),
   on: {
     JobCreated: (event) => {
       const { jobId: id, sourceId, name } = event.data;

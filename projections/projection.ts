@@ -1,7 +1,7 @@
 /** What a read model is: a fold of events into changes of rows. It decides nothing, opens no sealed field and has no effects. */
 import type { AnyEvent } from '../domain/catalogue.ts';
-import { parseStream, type Recorded } from '../domain/event.ts';
-import type { JsonObject, Machine, Page, Row, RowChange, Table } from '../domain/ports.ts';
+import { parseStream, type Recorded, type StreamParts } from '../domain/event.ts';
+import type { JsonObject, Machine, Page, Row, RowChange, RowKey, Table } from '../domain/ports.ts';
 import { currentRows } from './generations.ts';
 
 type EventOf<T extends AnyEvent['type']> = Recorded<Extract<AnyEvent, { type: T }>>;
@@ -15,6 +15,11 @@ export type Projection = {
   /** The stream types it follows. */
   streams: string[];
   on: Handlers;
+  /**
+   * The row that belongs to a stream, for those that have one: how far the stream was read can be noted in it, so that both are one write.
+   * Events of other streams may update it, but neither put nor delete it.
+   */
+  home?: (stream: StreamParts) => RowKey | undefined;
   /** Applied after the others: who sees here that something is done sees it done everywhere. */
   last?: true;
 };
@@ -23,14 +28,22 @@ export function accountOf(event: { stream: string }): string {
   return parseStream(event.stream).account;
 }
 
+/** For streams of one type whose id is that of the thing. */
+export function homeOfItems(table: Table, type: string): NonNullable<Projection['home']> {
+  return ({ account, type: of, id }) => (of === type ? itemKey(table, account, id) : undefined);
+}
+
 /** A thing of an account by its id. */
 export function itemKey<T extends Table>(table: T, account: string, id: string) {
   return { table, pk: account, sk: `id#${id}` };
 }
 
-/** Its place in a list by time: only the id, so that a list is one query and one bulk get. `list` narrows it (`job#…`). */
+/**
+ * Its place in a list by time: only the id, so that a list is one query and one bulk get. `list` narrows it (`job#…`). It never changes, and
+ * before the thing itself is there it is not listed: so it may come first.
+ */
 export function listed(table: Table, account: string, at: string, id: string, list = 'all'): RowChange {
-  return { op: 'put', table, pk: `${account}#${list}`, sk: `${at}#${id}`, data: { id } };
+  return { op: 'put', table, pk: `${account}#${list}`, sk: `${at}#${id}`, data: { id }, ahead: true };
 }
 
 export async function getItem(machine: Machine, table: Table, account: string, id: string): Promise<JsonObject | undefined> {

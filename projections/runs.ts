@@ -4,7 +4,7 @@ import type { JsonObject, Machine, Page } from '../domain/ports.ts';
 import type { Cost, Counts, RunError } from '../domain/run.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
 import { errorsPerPage, getErrors } from '../vault/run-errors.ts';
-import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './projection.ts';
+import { accountOf, getItem, homeOfItems, itemKey, listed, listItems, type Projection } from './projection.ts';
 
 export type RunView = {
   id: string;
@@ -23,13 +23,14 @@ export const runs: Projection = {
   name: 'runs',
   version: 1,
   streams: ['line', 'run', 'batch'],
+  home: homeOfItems('runs', 'run'),
   last: true,
   on: {
     RunRequested: (event) => {
       const { runId: id, jobId, sourceId } = event.data;
       const account = accountOf(event);
       return [
-        { op: 'update', ...itemKey('runs', account, id), set: { id, jobId, sourceId, requestedAt: event.at } },
+        { op: 'update', ...itemKey('runs', account, id), set: { id, jobId, sourceId, requestedAt: event.at }, ahead: true },
         listed('runs', account, event.at, id),
         listed('runs', account, event.at, id, `job#${jobId}`),
       ];

@@ -1,7 +1,7 @@
 /** Connected sources, newest last. */
 import { reveal } from '../activity/seal.ts';
 import type { JsonObject, Machine, Page } from '../domain/ports.ts';
-import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './projection.ts';
+import { accountOf, getItem, homeOfItems, itemKey, listed, listItems, type Projection } from './projection.ts';
 
 export type SourceView = { id: string; type: string; name: string; status: string; config: JsonObject; createdAt: string; version: number };
 
@@ -9,6 +9,7 @@ export const sources: Projection = {
   name: 'sources',
   version: 1,
   streams: ['source'],
+  home: homeOfItems('sources', 'source'),
   on: {
     SourceConnected: (event) => {
       const { sourceId: id, kind, name, config } = event.data;

@@ -1,12 +1,13 @@
 /** People of an account. */
 import { reveal } from '../activity/seal.ts';
 import type { Machine } from '../domain/ports.ts';
-import { accountOf, getItem, itemKey, type Projection } from './projection.ts';
+import { accountOf, getItem, homeOfItems, itemKey, type Projection } from './projection.ts';
 
 export const users: Projection = {
   name: 'users',
   version: 1,
   streams: ['user'],
+  home: homeOfItems('users', 'user'),
   on: {
     UserRegistered: (event) => [
       {

@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { Logger } from '@aws-lambda-powertools/logger';
 import type { Log, Machine } from '../../domain/ports.ts';
+import { homesOf } from '../../projections/homes.ts';
+import { projections } from '../../projections/index.ts';
 import { awsBlobs } from './blobs.ts';
 import { awsBus, awsWakeLive } from './bus.ts';
 import { type AwsClients, awsClients } from './clients.ts';
@@ -30,6 +32,8 @@ export type AwsMachine = Machine & {
   close(): void;
 };
 
+const homes = homesOf(projections);
+
 /**
  * The machine of a stage, told about in the variables of `AwsEnvironment`; region, credentials and endpoint are the SDK's own. `clients`
  * are closed with it.
@@ -43,7 +47,7 @@ export function openAws(env: { [name: string]: string | undefined } = process.en
   const now = Date.now;
   return {
     events,
-    rows: awsRows(dynamo, prefix),
+    rows: awsRows(dynamo, prefix, homes),
     records: awsRecords(dynamo, prefix, now),
     blobs: awsBlobs(clients.s3, told('DATA_BUCKET')),
     queue: awsQueue(clients.sqs, (queue) => required(env, queue === 'job' ? 'JOB_QUEUE_URL' : 'DATA_QUEUE_URL')),

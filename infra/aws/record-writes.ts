@@ -1,9 +1,9 @@
 /** Writes of records as items of a transaction, under conditions that take expired records for absent. */
 import type { CancellationReason, Put, TransactWriteItem, Update } from '@aws-sdk/client-dynamodb';
 import type { RecordCondition, RecordKey, RecordWrite, StoredRecord } from '../../domain/ports.ts';
+import { updateOf } from './apply-rows.ts';
 import { fieldName, fieldsOf, type Item, toAttribute } from './attributes.ts';
 import { placeholders } from './dynamo.ts';
-import { updateOf } from './rows.ts';
 
 type Add = RecordWrite & { op: 'add' };
 

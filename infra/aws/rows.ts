@@ -1,60 +1,70 @@
-/** Read models in DynamoDB: a table each, and one table of cursors that move in the same transaction as the rows. */
+/** Read models in DynamoDB: a table each, and one of cursors for streams that no row belongs to. */
 import {
-  type AttributeValue,
+  ConditionalCheckFailedException,
+  DeleteItemCommand,
   type DynamoDBClient,
   GetItemCommand,
   QueryCommand,
-  TransactionCanceledException,
-  type TransactWriteItem,
+  UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { compareKeys } from '../../domain/entry.ts';
-import type { Page, Row, RowChange, RowQuery, Rows } from '../../domain/ports.ts';
+import type { Page, Row, RowChange, RowKey, RowQuery, Rows } from '../../domain/ports.ts';
 import { checkChanges, checkItem, checkMany, checkTransaction, LimitExceeded } from '../limits.ts';
-import { dataOf, fieldName, fieldsOf, type Item, toAttribute } from './attributes.ts';
-import {
-  checkQueryLimit,
-  cursorOf,
-  deleteItems,
-  distinct,
-  getItems,
-  pairName,
-  placeholders,
-  scanItems,
-  skOfCursor,
-  transact,
-} from './dynamo.ts';
+import { applyRows, type CursorPlace, cursorIn, isRow } from './apply-rows.ts';
+import { dataOf, type Item } from './attributes.ts';
+import { checkQueryLimit, cursorOf, deleteItems, distinct, getItems, pairName, placeholders, scanItems, skOfCursor } from './dynamo.ts';
+import { inParallel } from './parallel.ts';
 
-export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
-  const cursors = `${prefix}cursors`;
+/** The row that belongs to a stream, where a projection has such rows (projections/homes.ts). */
+export type HomeOf = (projection: string, stream: string) => RowKey | undefined;
 
-  async function cursor(projection: string, stream: string): Promise<number> {
-    const answer = await dynamo().send(
-      new GetItemCommand({ TableName: cursors, Key: { pk: { S: stream }, sk: { S: projection } }, ConsistentRead: true }),
-    );
-    return Number(answer.Item?.v?.N ?? 0);
+/** Whoever shares the tables has to name the same homes: a cursor is looked for there. */
+export function awsRows(dynamo: () => DynamoDBClient, prefix: string, homeOf: HomeOf = () => undefined): Rows {
+  function placeOf(projection: string, stream: string): CursorPlace {
+    const home = homeOf(projection, stream);
+    if (home) return { table: `${prefix}${home.table}`, key: keyOf(home), home };
+    return { table: `${prefix}cursors`, key: keyOf({ pk: stream, sk: projection }), home };
+  }
+
+  /** The items of those that have a cursor, by the stream. */
+  async function cursorItems(projection: string, streams: string[]): Promise<Map<string, { item: Item; place: CursorPlace }>> {
+    checkMany(streams);
+    const places = [...new Set(streams)].map((stream) => ({ stream, place: placeOf(projection, stream) }));
+    const found = new Map<string, { item: Item; place: CursorPlace }>();
+    for (const [table, here] of Map.groupBy(places, ({ place }) => place.table)) {
+      const keys = here.map(({ place }) => place.key);
+      const items = new Map((await getItems(dynamo(), table, keys)).map((item) => [itemName(item), item]));
+      for (const { stream, place } of here) {
+        const item = items.get(itemName(place.key));
+        if (item?.v) found.set(stream, { item, place });
+      }
+    }
+    return found;
   }
 
   return {
-    cursor,
+    async cursor(projection, stream) {
+      const { table: TableName, key: Key } = placeOf(projection, stream);
+      const answer = await dynamo().send(new GetItemCommand({ TableName, Key, ConsistentRead: true }));
+      return cursorIn(answer.Item);
+    },
 
     async cursors(projection, streams) {
-      checkMany(streams);
-      const keys = [...new Set(streams)].map((stream) => ({ pk: { S: stream }, sk: { S: projection } }));
-      const items = await getItems(dynamo(), cursors, keys);
-      return new Map(items.map((item) => [item.pk?.S ?? '', Number(item.v?.N)]));
+      const found = await cursorItems(projection, streams);
+      return new Map([...found].map(([stream, { item }]) => [stream, cursorIn(item)]));
     },
 
     async get({ table, pk, sk }) {
       const answer = await dynamo().send(
-        new GetItemCommand({ TableName: `${prefix}${table}`, Key: { pk: { S: pk }, sk: { S: sk } }, ConsistentRead: true }),
+        new GetItemCommand({ TableName: `${prefix}${table}`, Key: keyOf({ pk, sk }), ConsistentRead: true }),
       );
-      return answer.Item && toRow(answer.Item);
+      return answer.Item && isRow(answer.Item) ? toRow(answer.Item) : undefined;
     },
 
     async getMany(table, keys) {
       checkMany(keys);
-      const wanted = distinct(keys, pairName).map(({ pk, sk }) => ({ pk: { S: pk }, sk: { S: sk } }));
-      return (await getItems(dynamo(), `${prefix}${table}`, wanted)).map(toRow);
+      const wanted = distinct(keys, pairName).map(keyOf);
+      return (await getItems(dynamo(), `${prefix}${table}`, wanted)).filter(isRow).map(toRow);
     },
 
     query: (query) => queryRows(dynamo(), prefix, query),
@@ -65,49 +75,50 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
         true,
       );
       checkTransaction(changes.map(sizeOf));
-      const advance: TransactWriteItem = {
-        Put: {
-          TableName: cursors,
-          Item: { pk: { S: stream }, sk: { S: projection }, v: { N: String(version) } },
-          ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-          ...(version === 1
-            ? { ConditionExpression: 'attribute_not_exists(pk)' }
-            : { ConditionExpression: 'v = :before', ExpressionAttributeValues: { ':before': { N: String(version - 1) } } }),
-        },
-      };
-      const writes = [advance, ...changes.map((change) => toWrite(prefix, change))];
-      const outcome = await transact(dynamo(), writes).catch((error: unknown) => {
-        throw isUnfit(error)
-          ? new LimitExceeded('a change that DynamoDB takes of no one: too large a row, or an add to what is no number')
-          : error;
-      });
-      if (outcome === 'done') return 'applied';
-      const reached = Number(outcome[0]?.Item?.v?.N ?? 0);
-      return reached >= version ? 'stale' : 'gap';
+      return applyRows(dynamo(), prefix, placeOf(projection, stream), version, changes);
     },
 
     async scan(table, page) {
       const { items, next } = await scanItems(dynamo(), `${prefix}${table}`, page);
-      return { items: items.map(toRow), next };
+      return { items: items.filter(isRow).map(toRow), next };
     },
 
     async remove(table, keys) {
       checkMany(keys);
-      const all = distinct(keys, pairName).map(({ pk, sk }) => ({ pk: { S: pk }, sk: { S: sk } }));
+      const all = distinct(keys, pairName).map(keyOf);
       await deleteItems(dynamo(), `${prefix}${table}`, all);
     },
 
     async forget(projection, streams) {
-      checkMany(streams);
-      const all = [...new Set(streams)].map((stream) => ({ pk: { S: stream }, sk: { S: projection } }));
-      await deleteItems(dynamo(), cursors, all);
+      const found = [...(await cursorItems(projection, streams)).values()];
+      const apart = found.filter(({ place }) => !place.home).map(({ place }) => place.key);
+      await deleteItems(dynamo(), `${prefix}cursors`, apart);
+      await inParallel(
+        8,
+        found.filter(({ place }) => place.home),
+        ({ item, place }) => forgetIn(dynamo(), place, item),
+      );
     },
   };
 }
 
-/** Whether it is what a change would make of a row that was refused; all else about a request is checked before. */
-function isUnfit(error: unknown): boolean {
-  return error instanceof TransactionCanceledException && (error.CancellationReasons ?? []).some(({ Code }) => Code === 'ValidationError');
+/** Takes the cursor out of a row, or away with the item where it is all there is, unless it has moved since. */
+async function forgetIn(dynamo: DynamoDBClient, { table: TableName, key: Key }: CursorPlace, item: Item): Promise<void> {
+  const still = { ConditionExpression: 'v = :v', ExpressionAttributeValues: { ':v': { N: String(cursorIn(item)) } } };
+  try {
+    if (isRow(item)) await dynamo.send(new UpdateItemCommand({ TableName, Key, UpdateExpression: 'REMOVE v', ...still }));
+    else await dynamo.send(new DeleteItemCommand({ TableName, Key, ...still }));
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+  }
+}
+
+function keyOf({ pk, sk }: { pk: string; sk: string }): Item {
+  return { pk: { S: pk }, sk: { S: sk } };
+}
+
+function itemName({ pk, sk }: Item): string {
+  return pairName({ pk: pk?.S ?? '', sk: sk?.S ?? '' });
 }
 
 /** At least that much: what an update leaves as it is counts too, and DynamoDB looks after it. */
@@ -121,36 +132,6 @@ function sizeOf(change: RowChange): number {
 
 function toRow(item: Item): Row {
   return { pk: item.pk?.S ?? '', sk: item.sk?.S ?? '', data: dataOf(item) };
-}
-
-function toWrite(prefix: string, change: RowChange): TransactWriteItem {
-  const TableName = `${prefix}${change.table}`;
-  const Key = { pk: { S: change.pk }, sk: { S: change.sk } };
-  switch (change.op) {
-    case 'put':
-      return { Put: { TableName, Item: { ...Key, ...fieldsOf(change.data) } } };
-    case 'delete':
-      return { Delete: { TableName, Key } };
-    case 'update': {
-      const at = placeholders();
-      return { Update: { TableName, Key, ...updateOf(at, change), ...at.all() } };
-    }
-  }
-}
-
-/** The expression that sets and adds; an update with neither still makes the item. */
-export function updateOf(
-  at: ReturnType<typeof placeholders>,
-  { set = {}, add = {} }: Pick<RowChange & { op: 'update' }, 'set' | 'add'>,
-  more: { [attribute: string]: AttributeValue } = {},
-): { UpdateExpression: string | undefined } {
-  const sets = [
-    ...Object.entries(set).map(([field, value]) => [fieldName(field), toAttribute(value)] as const),
-    ...Object.entries(more),
-  ].map(([name, value]) => `${at.name(name)} = ${at.value(value)}`);
-  const adds = Object.entries(add).map(([field, by]) => `${at.name(fieldName(field))} ${at.value({ N: String(by) })}`);
-  const parts = [...(sets.length > 0 ? [`SET ${sets.join(', ')}`] : []), ...(adds.length > 0 ? [`ADD ${adds.join(', ')}`] : [])];
-  return { UpdateExpression: parts.length > 0 ? parts.join(' ') : undefined };
 }
 
 async function queryRows(dynamo: DynamoDBClient, prefix: string, query: RowQuery): Promise<Page<Row>> {
@@ -169,11 +150,12 @@ async function queryRows(dynamo: DynamoDBClient, prefix: string, query: RowQuery
       ...(query.cursor === undefined ? {} : { ExclusiveStartKey: { pk: { S: query.pk }, sk: { S: skOfCursor(query.cursor) } } }),
     }),
   );
-  const rows = (answer.Items ?? []).map(toRow).filter((row) => row.sk !== query.to);
-  const items = rows.slice(0, query.limit);
-  const last = items.at(-1);
+  const found = (answer.Items ?? []).filter((item) => item.sk?.S !== query.to);
+  const page = found.slice(0, query.limit);
+  const last = page.at(-1)?.sk?.S;
   const cutShort = answer.LastEvaluatedKey !== undefined && answer.LastEvaluatedKey.sk?.S !== query.to;
-  return { items, next: last && (rows.length > items.length || cutShort) ? cursorOf(last.sk) : null };
+  const more = last !== undefined && (found.length > page.length || cutShort);
+  return { items: page.filter(isRow).map(toRow), next: more ? cursorOf(last) : null };
 }
 
 /** undefined when no sk can be in the range. */

@@ -52,7 +52,7 @@ export function compareAll(core: CoreStack): PolicyStatement[] {
   return [
     allow(['dynamodb:Scan', 'dynamodb:BatchGetItem'], tableArns(core, 'activity')),
     allow(['dynamodb:Query', 'dynamodb:BatchGetItem'], tableArns(core, 'ledger')),
-    allow(['dynamodb:BatchGetItem'], tableArns(core, 'cursors')),
+    allow(['dynamodb:BatchGetItem'], tableArns(core, ...readModels, 'cursors')),
     records(['dynamodb:Query', 'dynamodb:BatchGetItem'], 'generations', 'parked'),
     records(['dynamodb:GetItem', 'dynamodb:PutItem'], 'reconcile'),
   ];
@@ -76,7 +76,7 @@ export function writeLedger(core: CoreStack): PolicyStatement[] {
   return [allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'ledger'))];
 }
 
-/** The cursors too: a reader who waits for its own write looks there. */
+/** The cursors too, which rest there or in rows: a reader who waits for its own write looks for them. */
 export function readRows(core: CoreStack): PolicyStatement[] {
   return [allow(readItems, tableArns(core, ...readModels, 'cursors'))];
 }

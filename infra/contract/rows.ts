@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { JsonObject, RowChange, Rows } from '../../domain/ports.ts';
 import { fresh, upTo } from './fresh.ts';
 import type { PortPromise } from './promise.ts';
+import { rowHomePromises } from './rows-home.ts';
 import { rowQueryPromises } from './rows-query.ts';
 import { rowWalkPromises } from './rows-walk.ts';
 
@@ -321,6 +322,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     },
     broken: (port) => ({ ...port, getMany: (from, keys) => port.getMany(from, keys.slice(0, 100)) }),
   },
+  ...rowHomePromises,
   ...rowQueryPromises,
   ...rowWalkPromises,
 ];

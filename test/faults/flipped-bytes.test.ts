@@ -218,7 +218,7 @@ const cases: Case[] = [
     name: 'a number of a row',
     found: 'row',
     unseen: true,
-    damage: inTable('rows', 'data', "model = 'analytics-aggregates'", flipIn('"runs":', 7)),
+    damage: inTable('rows', 'data', "model = 'analytics-aggregates' AND sk LIKE 'line#%'", flipIn('"runs":', 7)),
   },
   {
     name: 'a cursor',

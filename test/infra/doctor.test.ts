@@ -237,19 +237,19 @@ describe('a run that is over', () => {
 });
 
 describe('the read models', () => {
-  const key = { table: 'analytics-aggregates', pk: account, sk: 'overview' } as const;
+  const key = { table: 'analytics-aggregates', pk: account, sk: 'runs' } as const;
   beforeEach(async () => {
     await world.request();
     await world.settle();
   });
 
   it('have another number', async () => {
-    await world.machine.rows.apply('test', 'a/b/c', 1, [{ op: 'update', ...key, add: { runs: 1 } }]);
+    await world.machine.rows.apply('test', 'a/b/c', 1, [{ op: 'update', ...key, add: { succeeded: 1 } }]);
     const [finding] = failures(await findingsOf(world.machine));
     expect(finding).toMatchObject({
       what: 'row',
-      where: `analytics-aggregates ${account} overview`,
-      detail: expect.stringContaining('runs'),
+      where: `analytics-aggregates ${account} runs`,
+      detail: expect.stringContaining('succeeded'),
     });
   });
 

@@ -104,7 +104,7 @@ it('has nothing to say of what is whole, and finds what is not', async () => {
   const kinds = async () =>
     [...new Set((await findingsOf(machine)).filter(({ level }) => level === 'failure').map(({ what }) => what))].sort();
   await machine.rows.apply('test', 'a/b/c', 1, [
-    { op: 'update', table: 'analytics-aggregates', pk: account, sk: 'overview', add: { runs: 1 } },
+    { op: 'update', table: 'analytics-aggregates', pk: account, sk: 'runs', add: { succeeded: 1 } },
   ]);
   expect(await kinds()).toEqual(['row']);
   const [pack] = (await machine.blobs.list('packs/', { limit: 1 })).items;

@@ -1,6 +1,7 @@
 /** The ports' promises, kept by the AWS home on ministack with IAM on. */
 import { afterAll, beforeAll, describe } from 'vitest';
 import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
+import { awsRows } from '../../../infra/aws/rows.ts';
 import { blobPromises } from '../../../infra/contract/blobs.ts';
 import { busPromises } from '../../../infra/contract/bus.ts';
 import { eventPromises } from '../../../infra/contract/events.ts';
@@ -9,18 +10,24 @@ import { keyRingPromises } from '../../../infra/contract/key-ring.ts';
 import { queuePromises } from '../../../infra/contract/queue.ts';
 import { recordPromises } from '../../../infra/contract/records.ts';
 import { rowPromises } from '../../../infra/contract/rows.ts';
+import { homeInContract } from '../../../infra/contract/rows-home.ts';
 import { secretPromises } from '../../../infra/contract/secrets.ts';
 import { makeStage, ministackClients } from '../../support/aws-resources.ts';
 import { describeContract } from '../../support/contract.ts';
 
 describe('the AWS home', () => {
   let machine: AwsMachine;
+  let prefix: string;
+  const clients = ministackClients();
   beforeAll(async () => {
-    const clients = ministackClients();
-    machine = openAws(await makeStage(clients));
+    const environment = await makeStage(clients);
+    prefix = environment.TABLE_PREFIX;
+    machine = openAws(environment);
+  });
+  afterAll(() => {
+    machine.close();
     clients.close();
   });
-  afterAll(() => machine.close());
 
   describeContract('events', eventPromises, () => {
     const { events, relay } = machine;
@@ -35,6 +42,9 @@ describe('the AWS home', () => {
     };
   });
   describeContract('rows', rowPromises, () => machine.rows);
+  describeContract('rows whose cursors rest in the rows of their streams', rowPromises, () =>
+    awsRows(clients.dynamo, prefix, homeInContract),
+  );
   describeContract('records', recordPromises, () => machine.records);
   describeContract('blobs', blobPromises, () => machine.blobs);
   describeContract('queue', queuePromises, () => machine.queue);
