@@ -61,11 +61,11 @@ const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(re
 
 /** The app, ready to `listen` or `inject`. Throws when a secret it needs is missing. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { machine, home, connectorContext, trustedHosts } = options;
+  const { machine, home, connectorContext, trustedHosts, rateScale } = options;
   await Promise.all([secretKey(machine, 'jwt-secret'), secretKey(machine, 'jwt-refresh-secret')]);
   const origin: ApiContext['origin'] = (headers) => options.origin ?? `http://${headers.host}`;
   const live: ApiContext['live'] = (headers) => options.live ?? `${origin(headers).replace(/^http/, 'ws')}/live`;
-  const context: ApiContext = { machine, home, connectorContext, origin, live, exports: options.exports, version: pkg.version };
+  const context: ApiContext = { machine, home, connectorContext, origin, live, exports: options.exports, version: pkg.version, rateScale };
   const app = newServer(options);
 
   app.decorateRequest('principal', undefined);
@@ -97,7 +97,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reply.header('allow', allow);
     throw new Problem('method-not-allowed', `Use one of ${allow}.`);
   });
-  const admit = await rateLimits(app, machine, options.rateScale);
+  const admit = await rateLimits(app, machine, rateScale);
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404) return;
     const { config, url } = request.routeOptions;

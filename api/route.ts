@@ -27,6 +27,8 @@ export type ApiContext = {
   /** Where the live socket is reached: `wss://host/…`, no query. */
   live(headers: FastifyRequest['headers']): string;
   version: string;
+  /** Multiplies how often something may be tried; 0: as often as one likes. */
+  rateScale: number;
   exports: ExportLinks | undefined;
 };
 
@@ -55,6 +57,8 @@ type Incoming<Params, Query, Body, Public> = {
   /** The versions that `If-Match` allows, for the command to hold as `ifVersion`; undefined: any. */
   ifMatch: readonly number[] | undefined;
   headers: FastifyRequest['headers'];
+  /** The IP address that the call comes from. */
+  address: string;
 };
 
 /** `GET /sources/{id}`, which takes the answer's id (a list's: that of its first item), or what it takes, as runtime expressions. */
@@ -217,6 +221,7 @@ async function run(context: ApiContext, definition: RouteDefinition, request: Fa
     query: request.query,
     body: request.body,
     headers: request.headers,
+    address: request.ip,
     ifMatch: matchedVersions(request.headers['if-match']),
   });
   return ready(machine, definition, answer);

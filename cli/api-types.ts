@@ -43,7 +43,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Sign in */
+    /**
+     * Sign in
+     * @description After ten wrong passwords within a quarter of an hour from one address: 429 until it is over.
+     */
     post: operations['postAuthLogin'];
     delete?: never;
     options?: never;

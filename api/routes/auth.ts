@@ -7,6 +7,7 @@ import { Problem } from '../../domain/errors.ts';
 import { makeId } from '../../domain/ids.ts';
 import type { Machine } from '../../domain/ports.ts';
 import type { RequestCause } from '../command-context.ts';
+import { limitGuesses } from '../guessing.ts';
 import { accepted, noContent, ok, type RouteModule, route } from '../route.ts';
 import { endSession, openSession, rotateSession, type SessionEnded } from '../sessions.ts';
 import { name } from '../shapes.ts';
@@ -63,6 +64,7 @@ export const auth: RouteModule = [
     method: 'POST',
     url: '/auth/login',
     summary: 'Sign in',
+    description: 'After ten wrong passwords within a quarter of an hour from one address: 429 until it is over.',
     tags: ['auth'],
     public: true,
     credentials: true,
@@ -70,8 +72,9 @@ export const auth: RouteModule = [
     answers: { 200: tokens },
     problems: ['invalid-credentials', 'email-unconfirmed'],
     leadsTo: { 200: withItsToken },
-    handler: async ({ machine, body, command }) => {
-      const result = await machine.identity.signIn(body.email, body.password);
+    handler: async ({ machine, body, command, address, context: { rateScale: scale } }) => {
+      const { email, password } = body;
+      const result = await limitGuesses(machine, { email, address, scale }, () => machine.identity.signIn(email, password));
       if (result.outcome === 'refused') throw new Problem('invalid-credentials', 'Check both and try again.');
       if (result.outcome === 'unconfirmed') throw new Problem('email-unconfirmed', 'Open the link in the e-mail we sent, then sign in.');
       const { userId, accountId } = result;

@@ -1,0 +1,65 @@
+/**
+ * Guessing a password (OWASP ASVS 5.0, 6.1.1 and 6.3.1): failures are counted per e-mail in `Records`, by windows of a quarter of an hour. From one
+ * address an e-mail gets 10 of them; from all addresses together 50, which only those addresses are held to that it never signed in
+ * from. So many machines guessing together get no further than one, and nobody is locked out of where they sign in from by strangers.
+ */
+import { normalizeIP } from '@fastify/rate-limit';
+import { Problem } from '../domain/errors.ts';
+import type { Machine, RecordKey, SignedIn } from '../domain/ports.ts';
+import { keyedHash } from './secret-keys.ts';
+
+const window = 15 * 60_000;
+const fromOneAddress = 10;
+const fromAll = 50;
+/** How long an address is remembered after a sign-in from there. */
+const knownMilliseconds = 90 * 24 * 60 * 60_000;
+
+type Guess = { email: string; address: string; scale: number };
+
+/**
+ * What `attempt` gives. It is counted before it begins, so that guesses made at once count too, and taken back when it succeeds; whether
+ * the e-mail is known makes no difference. Throws Problem `rate-limited` when there were too many. `scale` multiplies both limits, 0: none.
+ */
+export async function limitGuesses(machine: Machine, guess: Guess, attempt: () => Promise<SignedIn>): Promise<SignedIn> {
+  const { scale } = guess;
+  if (scale === 0) return attempt();
+  const email = guess.email.normalize('NFC').toLowerCase();
+  const number = Math.floor(machine.now() / window);
+  const [here, anywhere] = await Promise.all([
+    placeOf(machine, { email, address: normalizeIP(guess.address) }),
+    placeOf(machine, { email }),
+  ]);
+  const known = { pk: here, sk: 'known' };
+  const counted = [{ pk: here, sk: String(number) }];
+  await count(machine, { pk: here, sk: String(number) }, fromOneAddress * scale, number);
+  if ((await machine.records.get(known)) === undefined) {
+    const all = { pk: anywhere, sk: String(number) };
+    counted.push(all);
+    await count(machine, all, fromAll * scale, number);
+  }
+  const result = await attempt();
+  if (result.outcome === 'signed-in') {
+    await Promise.all(counted.map((key) => machine.records.add(key, { failed: -1 }, expiryOf(number))));
+    await machine.records.putMany([{ ...known, data: {}, expiresAt: Math.floor((machine.now() + knownMilliseconds) / 1000) }]);
+  }
+  return result;
+}
+
+/** Both are personal data: they rest as a keyed hash. */
+async function placeOf(machine: Machine, guessed: { email: string; address?: string }): Promise<string> {
+  return `guess#${(await keyedHash(machine, 'guess', guessed)).toString('base64url')}`;
+}
+
+async function count(machine: Machine, key: RecordKey, limit: number, number: number): Promise<void> {
+  const { failed } = await machine.records.add(key, { failed: 1 }, expiryOf(number));
+  if (Number(failed) <= Math.max(1, Math.round(limit))) return;
+  const retryAfter = Math.ceil(((number + 1) * window - machine.now()) / 1000);
+  throw new Problem('rate-limited', `There were too many tries with a wrong password. Wait ${retryAfter} s, then try again.`, {
+    extra: { retryAfter },
+  });
+}
+
+/** Seconds since the epoch. */
+function expiryOf(number: number): number {
+  return ((number + 2) * window) / 1000;
+}

@@ -1,0 +1,85 @@
+import { expect, test } from 'vitest';
+import { appOver, type TestApi, testApi } from '../support/api.ts';
+
+const person = { email: 'ada@example.org', password: 'correct horse battery', name: 'Ada' };
+const quarter = 15 * 60_000;
+
+/** The limits per address and minute are out of the way. */
+async function opened() {
+  const api = await testApi({ rateScale: 1 });
+  expect((await api.app.inject({ method: 'POST', url: '/auth/register', payload: person, remoteAddress: '203.0.113.1' })).statusCode).toBe(
+    201,
+  );
+  // a wrong password costs no hashing here
+  const { signIn } = api.machine.identity;
+  api.machine.identity.signIn = async (email, password) => (password === 'wrong' ? { outcome: 'refused' } : signIn(email, password));
+  return api;
+}
+
+const login = ({ app }: Pick<TestApi, 'app'>, remoteAddress: string, password = 'wrong', email = person.email) =>
+  app.inject({ method: 'POST', url: '/auth/login', payload: { email, password }, remoteAddress });
+
+async function statuses(times: number, call: (turn: number) => Promise<{ statusCode: number }>) {
+  const all = await Promise.all(Array.from({ length: times }, (_, turn) => call(turn)));
+  return Object.fromEntries(
+    Object.entries(Object.groupBy(all, ({ statusCode }) => statusCode)).map(([status, some]) => [status, some?.length]),
+  );
+}
+
+test('ten wrong passwords from one address, then nothing is looked at there until the quarter of an hour is over', async () => {
+  const api = await opened();
+  let checked = 0;
+  const { signIn } = api.machine.identity;
+  api.machine.identity.signIn = (...given) => {
+    checked += 1;
+    return signIn(...given);
+  };
+  // at once, in any case, and by another process too
+  const other = { app: await appOver(api.machine, { rateScale: 1 }) };
+  const spelled = (turn: number) => (turn % 2 ? person.email : person.email.toUpperCase());
+  expect(await statuses(25, (turn) => login(turn % 3 ? api : other, '192.0.2.1', 'wrong', spelled(turn)))).toEqual({ 401: 10, 429: 15 });
+  expect(checked).toBe(10);
+  api.machine.clock.now += 60_000;
+  const limited = await login(api, '192.0.2.1', person.password);
+  expect(limited.json()).toMatchObject({ status: 429, code: 'rate-limited', retryAfter: 14 * 60 });
+  expect(limited.headers['retry-after']).toBe('840');
+  // who is elsewhere is not held by it, nor is another e-mail
+  expect((await login(api, '192.0.2.2', person.password)).statusCode).toBe(200);
+  expect((await login(api, '192.0.2.1', 'wrong', 'eve@example.org')).statusCode).toBe(401);
+  api.machine.clock.now += quarter;
+  expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
+});
+
+test('an e-mail that nobody has is limited alike', async () => {
+  const api = await opened();
+  const guesses = (email: string) => statuses(12, () => login(api, '192.0.2.1', 'wrong', email));
+  expect(await guesses('nobody@example.org')).toEqual(await guesses(person.email));
+});
+
+test('signing in, however often, does not use it up', async () => {
+  const api = await opened();
+  for (let times = 0; times < 12; times++) expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
+});
+
+test('many addresses get fifty guesses together, and where one signs in from they hold nobody up', async () => {
+  const api = await opened();
+  expect((await login(api, '203.0.113.1', person.password)).statusCode).toBe(200);
+  expect(await statuses(60, (turn) => login(api, `198.51.100.${turn}`))).toEqual({ 401: 50, 429: 10 });
+  expect((await login(api, '203.0.113.2', person.password)).statusCode).toBe(429);
+  expect((await login(api, '203.0.113.1', person.password)).statusCode).toBe(200);
+});
+
+test('neither the e-mail nor the address rests in the clear', async () => {
+  const api = await opened();
+  const written: string[] = [];
+  for (const method of ['add', 'putMany'] as const) {
+    const real = api.machine.records[method] as (...given: unknown[]) => Promise<never>;
+    api.machine.records[method] = (...given: unknown[]) => {
+      written.push(JSON.stringify(given));
+      return real(...given);
+    };
+  }
+  await login(api, '192.0.2.77', person.password);
+  expect(written.filter((text) => text.includes('guess#')).length).toBeGreaterThan(2);
+  expect(written.join()).not.toMatch(/192\.0\.2\.77|ada@/i);
+});
