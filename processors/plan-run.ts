@@ -52,7 +52,8 @@ export async function planRun(home: Home, about: About, until: Until): Promise<v
   await sendPending(machine, about, step);
   if (!step.done) {
     const outcome = await walk(home, keys, about, step, state.line.sealed, until);
-    if (outcome === 'overtaken') return;
+    if (outcome === 'ended') return;
+    if (outcome === 'overtaken') return leaveWord(machine, about);
     if (!outcome.done) return send(machine, [{ type: 'plan', ...about }]);
     step = outcome;
   }
@@ -72,7 +73,7 @@ async function walk(
   from: Step,
   sealed: { manifest: ManifestRef; since: string | null } | null,
   until: Until,
-): Promise<Step | 'overtaken'> {
+): Promise<Step | 'overtaken' | 'ended'> {
   const { machine, limits = usualLimits } = home;
   const place = await readPlace(machine, keys, about, from);
   const session = await openSource(home, about);
@@ -99,7 +100,7 @@ async function walk(
       const late = machine.now() > until.deadline;
       if (full.length === 0 && !done && !late && pages % limits.pagesPerStep !== 0) continue;
       await home.reached?.('plan:listed');
-      if (!(await isOpen(machine, about))) return 'overtaken';
+      if (!(await isOpen(machine, about))) return 'ended';
 
       const rest = done ? emptyWork() : cutter.rest;
       const moved = await moveStep(home, keys, about, step, full, { page, since, lastKey, blind: comparer.blind(), rest }, done, {
@@ -117,6 +118,15 @@ async function walk(
   } finally {
     await session.close();
   }
+}
+
+/** Long enough for the one ahead to come to an end, short enough to wait for if it never does. */
+const wordSeconds = 60;
+
+/** The message that a twin hands back may be the only one there is, and the one ahead of it may die: then another goes on from there. */
+function leaveWord(machine: Machine, about: About): Promise<void> {
+  const body: Task = { type: 'plan', ...about };
+  return machine.queue.send('job', [{ body, delaySeconds: wordSeconds }]);
 }
 
 /** Whether the run was not cancelled (or overtaken) meanwhile. */

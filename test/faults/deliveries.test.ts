@@ -168,6 +168,41 @@ describe('a twin that wakes while the run goes on', () => {
     expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
   });
 
+  it.each(['plan:listed', 'plan:noted'])(
+    'at %s leaves word, for the one who was faster may die with the last message gone',
+    async (step) => {
+      const slow = gate(step);
+      let dies = true;
+      let now = Date.now();
+      const world = await makeWorld({
+        now: () => now,
+        async reached(name) {
+          await slow.reached(name);
+          if (name !== 'plan:step' || !dies) return;
+          dies = false;
+          throw new Error('it died');
+        },
+      });
+      await makeCorpus(world.source);
+      const runId = await world.request();
+      await world.caughtUp();
+      const [message] = await world.receive('job');
+      if (!message) throw new Error('there is no message');
+      const first = world.handle(message.body, 1);
+      await slow.arrived;
+      await expect(world.handle(message.body, 2)).rejects.toThrow('it died');
+      slow.leave();
+      await first;
+      await world.machine.queue.ack('job', message.receipt);
+      await world.settle();
+      expect(await statusOf(world, runId)).toBe('running');
+      now += 61_000;
+      await world.settle();
+      expect(await statusOf(world, runId)).toBe('succeeded');
+      await expectClean(world.machine, { home: world.home });
+    },
+  );
+
   it.each(['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'])('at %s adds nothing', async (step) => {
     const slow = gate(step);
     const world = await makeWorld({ reached: slow.reached });
