@@ -259,4 +259,34 @@ export interface Log {
   info(message: string, fields?: JsonObject): void;
   warn(message: string, fields?: JsonObject): void;
   error(message: string, fields?: JsonObject, error?: unknown): void;
+  /** Numbers that charts and alarms are made of. What may come twice (a step that is repeated) may be counted twice. */
+  measure(numbers: Measures): void;
 }
+
+/** Seconds, counts, bytes and US dollars, by what the metrics are called. */
+export type Measures = { [name in Measure]?: number };
+
+export type Measure =
+  /** Of a run that ended: from its request to its end, and what it did. */
+  | 'RunSeconds'
+  | 'RunFiles'
+  | 'RunFilesFailed'
+  | 'RunBytesRead'
+  | 'RunBytesStored'
+  | 'RunCost'
+  | 'RunsSucceeded'
+  | 'RunsPartial'
+  | 'RunsFailed'
+  | 'RunsCancelled'
+  /** Runs that were looked at because nothing had come of them for long. */
+  | 'RunsStandingStill'
+  /** Streams at which a projection stands still, and since when the first of them does. */
+  | 'Parked'
+  | 'ProjectionLagSeconds'
+  /** Commits that the relay could not enter in the ledger or put on the bus, and since when the first has waited. */
+  | 'RelayAside'
+  | 'LedgerLagSeconds'
+  /** Streams that lagged when the reconcile looked: their wake-ups were lost. */
+  | 'Unwoken'
+  /** A stream record told of a change in the activity, where there are only additions. */
+  | 'ActivityChanged';

@@ -7,6 +7,7 @@ import { systemContext } from '../commands/context.ts';
 import { line, releaseLine } from '../domain/line.ts';
 import { type Counts, finishRun, run } from '../domain/run.ts';
 import { endOnLine } from './line-end.ts';
+import { measureRun } from './measure-run.ts';
 import { type About, type Home, idsOf, lineStream, loadRun, runRecord, runStream, vaultKeys } from './run.ts';
 import { readStep } from './step.ts';
 import { readTally } from './tally.ts';
@@ -24,11 +25,11 @@ export async function failRun(home: Home, about: About, reason: Reason): Promise
     await transact(machine, line, lineStream(about), releaseLine(idsOf(about), 'failed'), cause(about));
     await home.reached?.('fail:released');
   }
-  await finishReleased(home, about);
+  await finishReleased(home, about, state.line.open?.requestedAt);
 }
 
 /** What is left to do for a run whose line was released, because it failed or was cancelled; nothing when it was sealed instead. Harmless to repeat. */
-export async function finishReleased(home: Home, about: About): Promise<void> {
+export async function finishReleased(home: Home, about: About, requestedAt?: string): Promise<void> {
   const { machine } = home;
   const end = await endOnLine(machine, about);
   if (end?.type !== 'LineReleased') return;
@@ -41,7 +42,8 @@ export async function finishReleased(home: Home, about: About): Promise<void> {
   const reason = outcome === 'failed' ? await readReason(home, about) : null;
   const cost = { requests, usd };
   const data = { ...idsOf(about), outcome, counts, cost, manifest: null, totals: null, reason, errors: [], errorPages: 0 };
-  await transact(machine, run, runStream(about), finishRun(data), cause(about));
+  const { appended } = await transact(machine, run, runStream(about), finishRun(data), cause(about));
+  if (appended) measureRun(machine, data, requestedAt);
   await home.reached?.('fail:finished');
   await unwatchRun(machine, about);
 }

@@ -15,6 +15,7 @@ import { openManifest } from '../vault/reader.ts';
 import { errorsPerPage, putErrors } from '../vault/run-errors.ts';
 import { finishReleased } from './fail-run.ts';
 import { endOnLine } from './line-end.ts';
+import { measureRun } from './measure-run.ts';
 import { addCosts, metered } from './meter.ts';
 import { readParts } from './parts.ts';
 import { type About, type Home, idsOf, lineStream, loadRun, runStream, vaultKeys } from './run.ts';
@@ -54,7 +55,7 @@ export async function sealRun(home: Home, about: About): Promise<void> {
   }
   const end = await endOnLine(machine, about);
   if (end?.type !== 'LineSealed') return finishReleased(home, about);
-  await finish(machine, about, end.data, sums, meter);
+  await finish(machine, about, end.data, sums, meter, state.line.open?.requestedAt);
   await home.reached?.('seal:finished');
   await unwatchRun(machine, about);
 }
@@ -108,6 +109,7 @@ async function finish(
   sealed: Sealed,
   sums: Sums,
   meter: { cost(): Cost; bytesStored(): number },
+  requestedAt: string | undefined,
 ): Promise<void> {
   const data = {
     ...idsOf(about),
@@ -120,7 +122,8 @@ async function finish(
     errors: sums.errors,
     errorPages: sums.errorPages,
   };
-  await transact(machine, run, runStream(about), finishRun(data), cause(about));
+  const { appended } = await transact(machine, run, runStream(about), finishRun(data), cause(about));
+  if (appended) measureRun(machine, data, requestedAt);
 }
 
 /** The run's row holds them sealed (4/3 of this), and an item of DynamoDB has 400 KB. */

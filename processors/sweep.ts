@@ -46,6 +46,7 @@ async function look(home: Home, watched: Watched): Promise<void> {
   await machine.records.write([{ op: 'put', pk: openRuns, sk: about.runId, data: next, if: 'present' }]);
   if (now !== seen && seen !== '') return;
   machine.log.warn('reviving a run that stands still', { runId: about.runId, looks });
+  machine.log.measure({ RunsStandingStill: 1 });
   if (run.status === 'none' || !run.planned) await send(machine, [{ type: 'plan', ...about }]);
   await sendMissing(machine, about);
   await sealIfComplete(machine, about);

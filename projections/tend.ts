@@ -1,7 +1,7 @@
 /** What read models need besides wake-ups, done every minute in both homes: rebuilds, clearing away, and another try for what stands still. */
 import type { Machine } from '../domain/ports.ts';
 import { beginBuilding, beginEmpty, isDue, readGenerations } from './generations.ts';
-import { retryParked } from './parking.ts';
+import { parked as allParked, retryParked } from './parking.ts';
 import type { Projection } from './projection.ts';
 import { clearRetired, continueRebuild, type Stop } from './rebuild.ts';
 
@@ -20,6 +20,7 @@ export async function tendProjections(
   await guarded(machine, 'all', async () => {
     const { healed, parked } = await retryParked(machine, projections, before, stop);
     if (healed + parked > 0) machine.log.info('parked streams were tried again', { healed, parked });
+    await measureParked(machine);
   });
   for (const projection of projections) await guarded(machine, projection.name, () => tend(machine, projection, stop));
 }
@@ -30,6 +31,16 @@ async function tend(machine: Machine, projection: Projection, stop: Stop): Promi
   if (!now || isDue(projection, now)) now = await beginBuilding(machine, projection);
   if (now.building) await continueRebuild(machine, projection, stop);
   await clearRetired(machine, projection, stop);
+}
+
+async function measureParked(machine: Machine): Promise<void> {
+  let count = 0;
+  let first = machine.now();
+  for await (const { since } of allParked(machine)) {
+    count++;
+    first = Math.min(first, Date.parse(since));
+  }
+  if (count > 0) machine.log.measure({ Parked: count, ProjectionLagSeconds: (machine.now() - first) / 1000 });
 }
 
 async function hasNoActivity(machine: Machine): Promise<boolean> {

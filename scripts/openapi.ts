@@ -9,7 +9,7 @@ import { renderTypes } from '../cli/render-types.ts';
 import type { Log } from '../domain/ports.ts';
 import { openEmbedded } from '../infra/embedded/machine.ts';
 
-const silent: Log = { info() {}, warn() {}, error() {} };
+const silent: Log = { info() {}, warn() {}, error() {}, measure() {} };
 
 /** Path → text of every file that follows from the routes, as they should be. Nothing is written. */
 export async function describedFiles(): Promise<{ [path: string]: string }> {

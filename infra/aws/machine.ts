@@ -1,7 +1,6 @@
 /** The AWS home as one machine. Nothing is asked of AWS, and no client made, before it is needed. */
 import { randomBytes } from 'node:crypto';
-import { Logger } from '@aws-lambda-powertools/logger';
-import type { Log, Machine } from '../../domain/ports.ts';
+import type { Machine } from '../../domain/ports.ts';
 import { homesOf } from '../../projections/homes.ts';
 import { projections } from '../../projections/index.ts';
 import { awsBlobs } from './blobs.ts';
@@ -12,6 +11,7 @@ import { awsEventStore, awsStreamShares, type StreamShares } from './event-store
 import { awsIdentity } from './identity.ts';
 import { awsKeyRing } from './key-ring.ts';
 import { awsLedgerStanding, type LedgerStanding } from './ledger-standing.ts';
+import { awsLog } from './log.ts';
 import { awsOrders, type SendOrder } from './orders.ts';
 import { awsPush } from './push.ts';
 import { awsQueue } from './queue.ts';
@@ -63,22 +63,12 @@ export function openAws(env: { [name: string]: string | undefined } = process.en
     secrets: awsSecrets(clients.ssm, told('STAGE'), now),
     now,
     random: (bytes) => new Uint8Array(randomBytes(bytes)),
-    log: lines(),
+    log: awsLog(told('STAGE')),
     wakeLive: awsWakeLive(clients.events, told('EVENT_BUS_NAME')),
     relay: awsRelay(dynamo, prefix, events, bus),
     streamShares: awsStreamShares(dynamo, prefix),
     ledger: awsLedgerStanding(dynamo, prefix),
     order: awsOrders(clients.lambda),
     close: clients.close,
-  };
-}
-
-/** One line of JSON each, which CloudWatch and its queries understand. */
-function lines(): Log {
-  const logger = new Logger({ serviceName: 'listbackup' });
-  return {
-    info: (message, fields = {}) => logger.info(message, fields),
-    warn: (message, fields = {}) => logger.warn(message, fields),
-    error: (message, fields = {}, error) => logger.error(message, error instanceof Error ? { ...fields, error } : fields),
   };
 }

@@ -140,7 +140,7 @@ type Found = { missing: Lag[]; untold: Wakeup[]; behind: Map<Projection['name'],
 async function compareAndMend(visit: Visit, heads: Wakeup[]): Promise<Counts> {
   const { parts, before } = visit;
   const { ledger, log } = parts;
-  const accounts = [...new Set(heads.map(({ stream }) => parseStream(stream).account))].filter((account) => !visit.accounts.has(account));
+  const accounts = accountsOf(heads).filter((account) => !visit.accounts.has(account));
   for (const account of accounts) visit.accounts.add(account);
   const lacking = await countLacking(parts, accounts);
   const found = await compare(visit, heads, accounts);
@@ -150,9 +150,8 @@ async function compareAndMend(visit: Visit, heads: Wakeup[]): Promise<Counts> {
 
   await wake(visit, 'relay', [...found.missing, ...found.untold]);
   await wake(visit, 'projections', [...found.behind.values()].flat());
-  const again = await compare({ parts, before }, lagging(found), [
-    ...new Set(found.untold.map(({ stream }) => parseStream(stream).account)),
-  ]);
+  // What has only now come into the ledger is to be told too.
+  const again = await compare({ parts, before }, lagging(found), accountsOf([...found.missing, ...found.untold]));
   counts.left = Math.min(all, sizeOf(again));
   counts.repaired = all - counts.left;
   const { missing, untold, behind } = counts;
@@ -160,6 +159,7 @@ async function compareAndMend(visit: Visit, heads: Wakeup[]): Promise<Counts> {
   log.warn('stream records never came: what they tell of was done now', {
     ...{ missing, untold, behind, repaired: counts.repaired, left: counts.left, streams },
   });
+  log.measure({ Unwoken: all });
   if (counts.left > 0) {
     const still = [...new Set([...lagging(again), ...again.untold].map(({ stream }) => stream))].slice(0, shown);
     log.error('the reconcile could not mend all that lags', { left: counts.left, streams: still });
@@ -211,6 +211,10 @@ async function wake({ parts, failing }: Visit, follower: Follower, lags: Wakeup[
       parts.log.error('the reconcile could not wake a follower; its next visit tries again', { follower }, error);
     }
   }
+}
+
+function accountsOf(wakeups: Wakeup[]): string[] {
+  return [...new Set(wakeups.map(({ stream }) => parseStream(stream).account))];
 }
 
 function lagging({ missing, behind }: Found): Wakeup[] {

@@ -9,5 +9,6 @@ export function openLog(level = 'warn'): Log {
     info: (message, fields = {}) => log.info(fields, message),
     warn: (message, fields = {}) => log.warn(fields, message),
     error: (message, fields = {}, error) => log.error(error === undefined ? fields : { ...fields, err: error }, message),
+    measure: (numbers) => log.info(numbers, 'measured'),
   };
 }

@@ -8,7 +8,10 @@ export function wakeupsOf(event: DynamoDBStreamEvent, log: Log): Wakeup[] {
     const version = Number(dynamodb?.Keys?.version?.N);
     if (stream === undefined || !Number.isSafeInteger(version)) throw new Error('a record of the activity stream lacks its keys');
     // No role may do this, but IAM cannot demand the condition of a put: it would show here.
-    if (eventName !== 'INSERT') log.error('activity was changed', { eventName: eventName ?? 'unknown', stream, version });
+    if (eventName !== 'INSERT') {
+      log.error('activity was changed', { eventName: eventName ?? 'unknown', stream, version });
+      log.measure({ ActivityChanged: 1 });
+    }
     return { stream, version };
   });
 }

@@ -18,7 +18,7 @@ import { type Owner, readModels, restored, settle, startBox } from './box-proces
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { type Fate, type Lives, startLives } from './lives.ts';
 
-const silent = { info() {}, warn() {}, error() {} };
+const silent = { info() {}, warn() {}, error() {}, measure() {} };
 
 /** A data folder to copy for each seed: a person, a source, a job, and another job whose source is gone. */
 export type Beginning = { root: string; data: string; source: string; owner: Owner; failing: string; clockStart: number };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { JsonObject, Log, Machine, Wakeup } from '../../domain/ports.ts';
+import type { JsonObject, Log, Machine, Measures, Wakeup } from '../../domain/ports.ts';
 import { makeTrouble } from '../../infra/embedded/trouble.ts';
 import { type Parked, parked, retryParked, unpark } from '../../projections/parking.ts';
 import { handleWakeups } from '../../projections/runner.ts';
@@ -14,9 +14,11 @@ type Line = { message: string; fields: JsonObject; error: unknown };
 
 async function open(now?: () => number) {
   const errors: Line[] = [];
-  const log: Log = { info() {}, warn() {}, error: (message, fields = {}, error) => errors.push({ message, fields, error }) };
+  const measured: Measures[] = [];
+  const measure = (numbers: Measures) => void measured.push(numbers);
+  const log: Log = { info() {}, warn() {}, measure, error: (message, fields = {}, error) => errors.push({ message, fields, error }) };
   const home = await openTestHome({ log, ...(now && { now }) });
-  return { ...home, errors };
+  return { ...home, errors, measured };
 }
 
 async function all(machine: Machine): Promise<Parked[]> {
@@ -205,18 +207,22 @@ describe('unpark', () => {
 
 test('what stands still is tried again at each start, and once an hour', async () => {
   let now = Date.UTC(2026, 0, 1);
-  const { machine } = await open(() => now);
+  const { machine, measured } = await open(() => now);
   await tendProjections(machine, [model]);
   const { stream, jobId } = await makeJob(machine, account);
   await handleWakeups(machine, [failing(model)], [await rename(machine, account, jobId)]);
+  expect(measured).toEqual([]);
   now += 59 * 60_000;
   await tendProjections(machine, [model]);
   expect(await all(machine)).toHaveLength(1);
+  expect(measured).toEqual([{ Parked: 1, ProjectionLagSeconds: 59 * 60 }]);
   await tendProjections(machine, [failing(model)], { retryNow: true });
   expect(await all(machine)).toHaveLength(1);
   now += 61 * 60_000;
+  const before = measured.length;
   await tendProjections(machine, [model]);
   expect(await all(machine)).toEqual([]);
+  expect(measured).toHaveLength(before);
   expect(await machine.rows.cursor('jobs', stream)).toBe(2);
   expect(await retryParked(machine, [model], Number.POSITIVE_INFINITY, () => false)).toEqual({ healed: 0, parked: 0 });
 });

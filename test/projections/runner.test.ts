@@ -106,7 +106,7 @@ describe('a commit that cannot be projected', () => {
 
   it('stops its stream in that read model, and nothing else', async () => {
     const errors: JsonObject[] = [];
-    const log = { info() {}, warn() {}, error: (_: string, fields?: JsonObject) => void errors.push(fields ?? {}) };
+    const log = { info() {}, warn() {}, measure() {}, error: (_: string, fields?: JsonObject) => void errors.push(fields ?? {}) };
     const { machine } = await openTestHome({ log });
     const [poisoned, well] = [counter('jobs', { upset: poison }), counter('sources')];
     await grow(machine, one, 3);

@@ -24,7 +24,7 @@ export async function testMachine(environment: { [name: string]: string } = {}):
     (message, fields, error?) => {
       lines.push({ level, message, fields, error });
     };
-  const log = { info: line('info'), warn: line('warn'), error: line('error') };
+  const log = { info: line('info'), warn: line('warn'), error: line('error'), measure() {} };
   const { machine } = await openTestHome({ log, now: () => clock.now, environment });
   return { ...machine, clock, lines };
 }

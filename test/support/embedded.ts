@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 import type { Log } from '../../domain/ports.ts';
 import { type Embedded, type EmbeddedOptions, openEmbedded } from '../../infra/embedded/machine.ts';
 
-export const silent: Log = { info() {}, warn() {}, error() {} };
+export const silent: Log = { info() {}, warn() {}, error() {}, measure() {} };
 
 export async function temporaryFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'listbackup-'));

@@ -40,7 +40,7 @@ async function makeWorld() {
   }
   const parts: ReconcileParts = {
     ...machine,
-    log: { info: note('info'), warn: note('warn'), error: note('error') },
+    log: { info: note('info'), warn: note('warn'), error: note('error'), measure() {} },
     projections: [jobs],
     // A few at a time, whatever was asked for.
     async streamShares({ share, cursor }) {
@@ -158,6 +158,17 @@ test('what is in the ledger and the bus was never told of is told', async () => 
   expect((await reconcile(parts)).counts).toMatchObject({ accounts: 2, missing: 0, untold: 2, repaired: 2, left: 0 });
   expect(sorted(woken.relay)).toEqual(sorted([made[1], made[2]].filter((each) => each !== undefined)));
   expect([published.get('acc_1'), published.get('acc_2')]).toEqual([2, 1]);
+});
+
+test('what came into the ledger by this and could not be told to the bus is not taken for mended', async () => {
+  const { machine, parts, later, entered, project } = await makeWorld();
+  const made = await makeJob(machine, 'acc_1');
+  await project(made);
+  later(11 * minute);
+  const wake: ReconcileParts['wake'] = async (_, wakeups) => {
+    for (const { stream, version } of wakeups) entered.set(stream, version);
+  };
+  expect((await reconcile({ ...parts, wake })).counts).toMatchObject({ missing: 1, untold: 0, repaired: 0, left: 1 });
 });
 
 test('what could not be mended is said, and does not end the walk', async () => {

@@ -13,7 +13,7 @@ beforeEach(() => {
   extended = [];
   const machine: Pick<Machine, 'now' | 'log' | 'queue' | 'events'> = {
     now: () => 0,
-    log: { info() {}, warn() {}, error() {} },
+    log: { info() {}, warn() {}, error() {}, measure() {} },
     queue: {
       extend: async (_queue: string, receipt: string, seconds: number) => void extended.push({ receipt, seconds }),
     } as Machine['queue'],

@@ -1,5 +1,6 @@
 import type { DynamoDBRecord } from 'aws-lambda';
 import { expect, test } from 'vitest';
+import type { Measures } from '../../../domain/ports.ts';
 import { wakeupsOf } from '../../../infra/lambda/stream-wakeups.ts';
 
 const keys = { stream: { S: 'acc_1/job/job_1' }, version: { N: '3' } };
@@ -7,17 +8,24 @@ const record = (eventName: DynamoDBRecord['eventName']): DynamoDBRecord => ({ ev
 
 function read(records: DynamoDBRecord[]) {
   const errors: string[] = [];
-  const log = { info() {}, warn() {}, error: (message: string) => void errors.push(message) };
-  return { wakeups: wakeupsOf({ Records: records }, log), errors };
+  const measured: Measures[] = [];
+  const log = {
+    info() {},
+    warn() {},
+    error: (message: string) => void errors.push(message),
+    measure: (numbers: Measures) => void measured.push(numbers),
+  };
+  return { wakeups: wakeupsOf({ Records: records }, log), errors, measured };
 }
 
 test('a record is the stream and version of its keys', () => {
-  expect(read([record('INSERT')])).toEqual({ wakeups: [{ stream: 'acc_1/job/job_1', version: 3 }], errors: [] });
+  expect(read([record('INSERT')])).toEqual({ wakeups: [{ stream: 'acc_1/job/job_1', version: 3 }], errors: [], measured: [] });
 });
 
 test.for(['MODIFY', 'REMOVE'] as const)('a %s of the activity raises an error, and is a wake-up like any other', (eventName) => {
-  const { wakeups, errors } = read([record(eventName)]);
+  const { wakeups, errors, measured } = read([record(eventName)]);
   expect(errors).toEqual(['activity was changed']);
+  expect(measured).toEqual([{ ActivityChanged: 1 }]);
   expect(wakeups).toHaveLength(1);
 });
 

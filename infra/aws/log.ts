@@ -1,0 +1,33 @@
+/** Logs and metrics of the functions: lines of JSON, which CloudWatch takes apart. */
+import { Logger } from '@aws-lambda-powertools/logger';
+import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { Log, Measure } from '../../domain/ports.ts';
+
+/** Metrics stand there under `ListBackup`, by stage. */
+export const namespace = 'ListBackup';
+
+const units: { [name in Measure]?: (typeof MetricUnit)[keyof typeof MetricUnit] } = {
+  RunSeconds: MetricUnit.Seconds,
+  ProjectionLagSeconds: MetricUnit.Seconds,
+  LedgerLagSeconds: MetricUnit.Seconds,
+  RunBytesRead: MetricUnit.Bytes,
+  RunBytesStored: MetricUnit.Bytes,
+  RunCost: MetricUnit.NoUnit,
+};
+
+/** No function publishes a number it has not got: an idle stage costs no metrics. */
+export function awsLog(stage: () => string): Log {
+  const logger = new Logger({ serviceName: 'listbackup' });
+  return {
+    info: (message, fields = {}) => logger.info(message, fields),
+    warn: (message, fields = {}) => logger.warn(message, fields),
+    error: (message, fields = {}, error) => logger.error(message, error instanceof Error ? { ...fields, error } : fields),
+    measure(numbers) {
+      const metrics = new Metrics({ namespace, serviceName: 'listbackup', defaultDimensions: { stage: stage() } });
+      for (const [name, value] of Object.entries(numbers) as [Measure, number][]) {
+        metrics.addMetric(name, units[name] ?? MetricUnit.Count, value);
+      }
+      metrics.publishStoredMetrics();
+    },
+  };
+}
