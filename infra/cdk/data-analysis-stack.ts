@@ -6,6 +6,7 @@ import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { CoreStack } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
@@ -34,6 +35,12 @@ export class DataAnalysisStack extends Stack {
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
+    acknowledge(givenUp, {
+      'AwsSolutions-SQS3': 'It holds the visits that a schedule or a function gave up on: their dead letters, which the rule does not see',
+      'Serverless-SQSRedrivePolicy': 'It holds dead letters itself',
+      CKV_AWS_27: 'SQS encrypts it with a key of its own, which the rule does not count',
+    });
+    acknowledge(reconcile, { CKV_AWS_117: 'It holds no keys and reads no personal data: names of streams, versions and times alone' });
     reconcile.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(1), onFailure: new SqsDestination(givenUp) });
     everyNight(this, stage, reconcile, givenUp);
   }

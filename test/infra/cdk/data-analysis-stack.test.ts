@@ -1,0 +1,73 @@
+import { Match } from 'aws-cdk-lib/assertions';
+import { expect, test } from 'vitest';
+import { type Resource, type Statement, synthesize } from './synth.ts';
+
+const { dataAnalysis, analytics, backupProcessors } = synthesize('main').templates;
+const all = dataAnalysis.toJSON() as { Resources: { [id: string]: Resource } };
+const list = <T>(value: T | T[] | undefined): T[] => (value === undefined ? [] : ([value].flat() as T[]));
+
+/** What the roles whose name begins so are allowed. */
+function allowed(role: string): Statement[] {
+  const policies = Object.values(all.Resources).filter(({ Type, Properties }) => {
+    return Type === 'AWS::IAM::Policy' && JSON.stringify(Properties.Roles).includes(`"${role}`);
+  });
+  expect(policies).toHaveLength(1);
+  return policies.flatMap(({ Properties }) => Properties.PolicyDocument?.Statement ?? []);
+}
+
+test('the reconcile comes at night by UTC, spread a little, is tried again, and what is given up is kept', () => {
+  const queue = Object.keys(dataAnalysis.findResources('AWS::SQS::Queue'))[0];
+  const dead = { 'Fn::GetAtt': [queue, 'Arn'] };
+  dataAnalysis.resourceCountIs('AWS::Scheduler::Schedule', 1);
+  dataAnalysis.hasResourceProperties('AWS::Scheduler::Schedule', {
+    ScheduleExpression: Match.stringLikeRegexp(/^cron\(\S+ 1-5 /.source),
+    ScheduleExpressionTimezone: 'UTC',
+    FlexibleTimeWindow: { Mode: 'FLEXIBLE', MaximumWindowInMinutes: Match.anyValue() },
+    Target: {
+      Arn: { 'Fn::GetAtt': [Match.stringLikeRegexp('^reconcile'), 'Arn'] },
+      Input: '{"nightly":true}',
+      RetryPolicy: { MaximumRetryAttempts: 3, MaximumEventAgeInSeconds: Match.anyValue() },
+      DeadLetterConfig: { Arn: dead },
+    },
+  });
+  // Both what cannot be started and what fails once it was.
+  dataAnalysis.hasResourceProperties('AWS::Lambda::EventInvokeConfig', { DestinationConfig: { OnFailure: { Destination: dead } } });
+});
+
+test('the schedule may start this function and keep what it gave up, and nothing else', () => {
+  const statements = allowed('ScheduleRole').map(({ Action, Resource }) => [Action, JSON.stringify(Resource)]);
+  expect(statements).toEqual([
+    ['lambda:InvokeFunction', expect.stringMatching(/^\{"Fn::GetAtt":\["reconcile\w+","Arn"\]\}$/)],
+    ['sqs:SendMessage', expect.stringMatching(/^\{"Fn::GetAtt":\["GivenUp\w+","Arn"\]\}$/)],
+  ]);
+});
+
+test('the reconcile changes nothing but its own record', () => {
+  const writing = allowed('reconcilerole').filter(({ Action }) =>
+    list(Action).some((each) => /^dynamodb:.*(Put|Update|Delete|Write|PartiQL)/.test(each)),
+  );
+  expect(writing).toHaveLength(1);
+  expect(writing[0]).toMatchObject({
+    Action: ['dynamodb:GetItem', 'dynamodb:PutItem'],
+    Resource: { 'Fn::GetStackOutput': { OutputName: expect.stringContaining('Tablerecords') } },
+    Condition: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['reconcile'] } },
+  });
+  const others = allowed('reconcilerole')
+    .flatMap(({ Action }) => list(Action))
+    .filter((action) => !action.startsWith('dynamodb:'));
+  expect(others.filter((action) => /^(s3|kms|ssm|events|cognito-idp):/.test(action))).toEqual([]);
+});
+
+test('relay and projections are ordered by their names: their groups are neither needed nor touched by a deployment of this one', () => {
+  const orders = allowed('reconcilerole').filter(({ Action }) => list(Action).includes('lambda:InvokeFunction'));
+  const names = ['listbackup-main-relay', 'listbackup-main-projections'];
+  const arns = orders.flatMap(({ Resource }) => list(Resource)).map((arn) => JSON.stringify(arn));
+  expect(arns.sort()).toEqual(names.toSorted().map((name) => expect.stringMatching(new RegExp(`:function:${name}"`))));
+  dataAnalysis.hasResourceProperties('AWS::Lambda::Function', {
+    Environment: { Variables: Match.objectLike({ RELAY_FUNCTION: names[0], PROJECTIONS_FUNCTION: names[1] }) },
+  });
+  backupProcessors.hasResourceProperties('AWS::Lambda::Function', { FunctionName: names[0] });
+  analytics.hasResourceProperties('AWS::Lambda::Function', { FunctionName: names[1] });
+  const references = JSON.stringify(all).match(/"StackName":"[^"]+"/g) ?? [];
+  expect(new Set(references)).toEqual(new Set(['"StackName":"listbackup-main-core"']));
+});
