@@ -11,7 +11,7 @@ import { runJob } from '../../commands/run-job.ts';
 import type { BatchEvent } from '../../domain/batch.ts';
 import { keyBytes } from '../../domain/entry.ts';
 import type { Recorded } from '../../domain/event.ts';
-import type { JsonObject, QueueName, Received, StoredCommit } from '../../domain/ports.ts';
+import type { Blobs, JsonObject, Machine, QueueName, Received, StoredCommit } from '../../domain/ports.ts';
 import type { Embedded } from '../../infra/embedded/machine.ts';
 import type { Trouble } from '../../infra/embedded/trouble.ts';
 import { routes } from '../../processors/index.ts';
@@ -59,6 +59,8 @@ export function command(): CommandContext {
 }
 
 type WorldOptions = {
+  /** The data folder, when it has to be a known one. */
+  data?: string;
   trouble?: Trouble;
   reached?: Home['reached'];
   now?: () => number;
@@ -67,8 +69,8 @@ type WorldOptions = {
 };
 
 /** A source over a new, empty folder and a job, in an embedded home that goes with the test. */
-export async function makeWorld({ trouble, reached, now, tellers = 1 }: WorldOptions = {}): Promise<World> {
-  const { machine, feed } = await openTestHome({ routes, ...(trouble && { trouble }), ...(now && { now }) });
+export async function makeWorld({ data, trouble, reached, now, tellers = 1 }: WorldOptions = {}): Promise<World> {
+  const { machine, feed } = await openTestHome({ routes, ...(data && { data }), ...(trouble && { trouble }), ...(now && { now }) });
   const source = await temporaryFolder();
   onTestFinished(() => rm(source, { recursive: true, force: true }));
   const home: Home = {
@@ -125,7 +127,7 @@ export async function makeWorld({ trouble, reached, now, tellers = 1 }: WorldOpt
 }
 
 /** What read models, vault and ledger say, without what differs between two worlds: ids, times, and what it took. */
-export async function pictureOf(world: World) {
+export async function pictureOf(world: Pick<World, 'jobId'> & { machine: Machine }) {
   const { machine } = world;
   const { items: runs } = await listRuns(machine, account, { limit: 100 });
   const { items: files } = await listFiles(machine, account, { recursive: true }, { limit: 1000 });
@@ -140,7 +142,7 @@ export async function pictureOf(world: World) {
 }
 
 /** The hash of each file's content as the newest backup gives it. */
-async function restored({ machine, jobId }: World): Promise<{ [key: string]: string }> {
+async function restored({ machine, jobId }: Pick<World, 'jobId'> & { machine: Machine }): Promise<{ [key: string]: string }> {
   const hashes: { [key: string]: string } = {};
   const moment = await momentOf(machine, account, { jobId });
   if (!moment) return hashes;

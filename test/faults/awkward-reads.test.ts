@@ -1,0 +1,274 @@
+/** Folders that refuse, and files that are not what they were when they are read: said as it is, and what was good stays. */
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { sha256 } from '../../activity/commit.ts';
+import { getRun } from '../../projections/runs.ts';
+import { expectClean } from '../support/check.ts';
+import { testFolder } from '../support/embedded.ts';
+import { hashesOf } from './corpus.ts';
+import { account, makeWorld, pictureOf, type World } from './world.ts';
+
+/** Does it as a user whom permissions bind, which they do not root. */
+async function asNobody<T>(act: () => Promise<T>): Promise<T> {
+  if (process.geteuid?.() !== 0) return act();
+  process.seteuid?.(65_534);
+  try {
+    return await act();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
+/** A world in a data folder that nobody may write to as well. */
+async function nobodysWorld(): Promise<World> {
+  const data = await testFolder();
+  const world = await makeWorld({ data });
+  if (process.geteuid?.() === 0) execFileSync('chown', ['-R', '65534', data, world.source]);
+  await chmod(world.source, 0o755);
+  return world;
+}
+
+/** A whole run, with the permissions of nobody; as the API shows it. */
+async function run(world: World) {
+  const id = await world.request();
+  await asNobody(() => world.settle());
+  return getRun(world.machine, account, id);
+}
+
+const filesOf = async (world: World) => new Map((await pictureOf(world)).files.map((file) => [file.path, file]));
+const contents = async (world: World) => new Map(Object.entries((await pictureOf(world)).restored));
+
+async function expectAsAtSource(world: World): Promise<void> {
+  await expectClean(world.machine, { home: world.home });
+}
+
+describe('what may not be read', () => {
+  it('is listed with its reason, all else is backed up, and what was backed up of it before is still there', async () => {
+    const world = await nobodysWorld();
+    const at = (path: string) => join(world.source, path);
+    for (const folder of ['shut/in', 'blind', 'fine']) mkdirSync(at(folder), { recursive: true });
+    for (const path of ['a', 'secret', 'shut/1', 'shut/in/2', 'blind/3', 'fine/4', 'z']) writeFileSync(at(path), `first ${path}`);
+    expect(await run(world)).toMatchObject({ status: 'succeeded', progress: { filesDone: 7 } });
+
+    for (const path of ['a', 'secret', 'shut/1', 'fine/4']) writeFileSync(at(path), `second ${path}`);
+    for (const path of ['fresh secret', 'fresh']) writeFileSync(at(path), path);
+    mkdirSync(at('fresh shut'));
+    rmSync(at('z'));
+    for (const [path, mode] of [
+      ['secret', 0],
+      ['fresh secret', 0],
+      ['shut', 0],
+      ['fresh shut', 0],
+      ['blind', 0o444],
+    ] as const)
+      chmodSync(at(path), mode);
+    if (process.geteuid?.() === 0) execFileSync('chown', ['-R', '65534', world.source]);
+    onTestFinished(() => {
+      for (const path of ['shut', 'fresh shut', 'blind']) chmodSync(at(path), 0o755);
+    });
+    const refused = await run(world);
+    const denied = expect.stringMatching(/not permitted.*let its user/);
+    expect(refused).toMatchObject({
+      status: 'partial',
+      progress: { filesDone: 3, filesFailed: 5, filesDeleted: 1, filesSkipped: 0 },
+      errors: expect.toSatisfy((errors: { path: string; code: string; message: string }[]) => {
+        expect(errors.toSorted((a, b) => (a.path < b.path ? -1 : 1))).toEqual(
+          ['blind/3', 'fresh secret', 'fresh shut', 'secret', 'shut'].map((path) => ({ path, code: 'unreadable', message: denied })),
+        );
+        return true;
+      }),
+    });
+    expect([...(await filesOf(world)).keys()]).toEqual([
+      'a',
+      'blind',
+      'blind/3',
+      'fine',
+      'fine/4',
+      'fresh',
+      'secret',
+      'shut',
+      'shut/1',
+      'shut/in',
+      'shut/in/2',
+    ]);
+    expect(await contents(world)).toEqual(
+      new Map(
+        ['second a', 'first blind/3', 'second fine/4', 'fresh', 'first secret', 'first shut/1', 'first shut/in/2'].map((text) => [
+          text.split(' ').at(-1) ?? '',
+          sha256(Buffer.from(text)),
+        ]),
+      ),
+    );
+    await expectClean(world.machine);
+
+    for (const path of ['secret', 'fresh secret', 'shut', 'fresh shut', 'blind']) chmodSync(at(path), 0o755);
+    expect(await run(world)).toMatchObject({ status: 'succeeded', progress: { filesFailed: 0, filesDeleted: 0 } });
+    expect(await contents(world)).toEqual(await hashesOf(world.source));
+    await expectAsAtSource(world);
+  });
+
+  it('at all fails the run, which says what to do, and nothing counts as deleted', async () => {
+    const world = await nobodysWorld();
+    writeFileSync(join(world.source, 'a'), 'a');
+    expect(await run(world)).toMatchObject({ status: 'succeeded' });
+    const before = await contents(world);
+    await chmod(world.source, 0);
+    expect(await run(world)).toMatchObject({
+      status: 'failed',
+      errors: [{ code: 'source-forbidden', message: expect.stringContaining('let its user read') }],
+    });
+    expect(await contents(world)).toEqual(before);
+    await chmod(world.source, 0o755);
+    expect(await run(world)).toMatchObject({ status: 'succeeded', progress: { filesDeleted: 0 } });
+    await expectAsAtSource(world);
+  });
+});
+
+/** Lets `change` happen between the listing and the first read of the next run. */
+function betweenListingAndReading(world: World, change: () => void): void {
+  world.home.reached = (step) => {
+    if (step !== 'plan:planned') return;
+    delete world.home.reached;
+    change();
+  };
+}
+
+/** Lets `change` happen while content is on its way from a file: when its first chunks are looked up, which it waits for. */
+function whileReading(world: World, change: () => void): void {
+  const { machine } = world.home;
+  const { records } = machine;
+  world.home.machine = {
+    ...machine,
+    records: {
+      ...records,
+      getMany(keys) {
+        if (keys[0]?.pk.startsWith('chunk/')) change();
+        return records.getMany(keys);
+      },
+    },
+  };
+  onTestFinished(() => {
+    world.home.machine = machine;
+  });
+}
+
+function replace(path: string, make: () => void): void {
+  rmSync(path);
+  make();
+}
+
+/** In place, from the beginning. */
+function overwrite(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, 'r+');
+  writeSync(file, bytes);
+  closeSync(file);
+}
+
+async function runAsRoot(world: World) {
+  const id = await world.request();
+  await world.settle();
+  return getRun(world.machine, account, id);
+}
+
+describe('what changes after it was listed', () => {
+  it('is backed up as it is when it is read; nothing outside is, and nothing hangs', async () => {
+    const [world, outside] = [await makeWorld(), await testFolder()];
+    const at = (path: string) => join(world.source, path);
+    for (const folder of [at('away'), at('moved')]) mkdirSync(folder);
+    for (const name of ['grows', 'shrinks', 'goes', 'to pipe', 'to link', 'to folder', 'stays', 'away/x', 'moved/x'])
+      writeFileSync(at(name), `listed ${name}`);
+    // The very same files, so that nothing but the way to them tells that they are not those that were listed.
+    linkSync(at('away/x'), join(outside, 'x'));
+    linkSync(at('to link'), join(outside, 'target'));
+    betweenListingAndReading(world, () => {
+      writeFileSync(at('grows'), 'listed grows, and has grown');
+      truncateSync(at('shrinks'), 3);
+      for (const name of ['goes', 'to pipe', 'to link', 'to folder']) rmSync(at(name));
+      execFileSync('mkfifo', [at('to pipe')]);
+      symlinkSync(join(outside, 'target'), at('to link'));
+      mkdirSync(at('to folder'));
+      renameSync(at('away'), join(outside, 'away'));
+      symlinkSync(outside, at('away'));
+      renameSync(at('moved'), at('moved again'));
+    });
+    const ended = await runAsRoot(world);
+    expect(ended).toMatchObject({ status: 'succeeded', progress: { filesFailed: 0, filesSkipped: 5 } });
+    expect(ended?.errors.map(({ path, code }) => [path, code]).sort()).toEqual(
+      ['away/x', 'goes', 'moved/x', 'to folder', 'to pipe'].map((path) => [path, 'vanished']),
+    );
+    expect(await contents(world)).toEqual(new Map(['grows', 'shrinks', 'stays'].map((name) => [name, sha256(readFileSync(at(name)))])));
+    expect((await filesOf(world)).get('to link')).toMatchObject({ kind: 'link', hash: null });
+    await expectClean(world.machine);
+    expect(await runAsRoot(world)).toMatchObject({ status: 'succeeded' });
+    await expectAsAtSource(world);
+  });
+
+  it.each([
+    ['grows', (path: string) => appendFileSync(path, 'more')],
+    ['shrinks', (path: string) => truncateSync(path, 5_000_000)],
+    ['is another', (path: string) => writeFileSync(path, randomBytes(16_000_000))],
+    ['vanishes', (path: string) => rmSync(path)],
+    ['becomes a link', (path: string) => replace(path, () => symlinkSync('/etc/passwd', path))],
+    ['becomes a pipe', (path: string) => replace(path, () => execFileSync('mkfifo', [path]))],
+  ])('while a file is read, which %s, is never half of what it was and half of what it is', async (_how, change) => {
+    const world = await makeWorld();
+    const path = join(world.source, 'large');
+    writeFileSync(path, randomBytes(16_000_000));
+    let changes = 0;
+    whileReading(world, () => {
+      if (changes++ === 0) change(path);
+    });
+    expect(await runAsRoot(world)).toMatchObject({ status: 'succeeded', progress: { filesFailed: 0 } });
+    expect(changes).toBeGreaterThan(0);
+    expect(await contents(world)).toEqual(await hashesOf(world.source));
+    await expectClean(world.machine);
+    await runAsRoot(world);
+    await expectAsAtSource(world);
+  });
+
+  it('at every try is failed, and its last good version stays', async () => {
+    const world = await makeWorld();
+    const path = join(world.source, 'log');
+    const good = randomBytes(16_000_000);
+    writeFileSync(path, good);
+    expect(await runAsRoot(world)).toMatchObject({ status: 'succeeded' });
+    writeFileSync(path, randomBytes(16_000_000));
+    writeFileSync(join(world.source, 'other'), 'other');
+    let isBusy = true;
+    whileReading(world, () => {
+      if (isBusy) overwrite(path, randomBytes(100));
+    });
+    expect(await runAsRoot(world)).toMatchObject({
+      status: 'partial',
+      progress: { filesFailed: 1, filesDone: 1 },
+      errors: [{ path: 'log', code: 'changed', message: expect.stringContaining('changed while') }],
+    });
+    expect(await contents(world)).toEqual(
+      new Map([
+        ['log', sha256(good)],
+        ['other', sha256(Buffer.from('other'))],
+      ]),
+    );
+    isBusy = false;
+    expect(await runAsRoot(world)).toMatchObject({ status: 'succeeded' });
+    await expectAsAtSource(world);
+  });
+});
