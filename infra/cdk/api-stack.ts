@@ -33,6 +33,7 @@ export class ApiStack extends Stack {
     const { url: liveUrl } = liveSocket(this, stage, core);
     const handler = lambdaFunction(this, stage, {
       entry: 'api',
+      place: core.network?.outward,
       description: 'Answers the REST API',
       memory: 1769, // one whole core
       timeout: Duration.seconds(29), // API Gateway gives up at 30

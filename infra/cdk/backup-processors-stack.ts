@@ -25,6 +25,7 @@ export class BackupProcessorsStack extends Stack {
 
     const relay = lambdaFunction(this, stage, {
       entry: 'relay',
+      place: core.network?.inside,
       description: 'Enters commits in the ledger and puts their events on the bus',
       memory: 512,
       timeout: Duration.minutes(5),
@@ -45,6 +46,7 @@ export class BackupProcessorsStack extends Stack {
     const work = [...appendEvents(core), ...useRecords(core), ...useKeys(core), ...send(core.jobQueue, core.dataQueue)];
     const orchestrator = lambdaFunction(this, stage, {
       entry: 'job-queue',
+      place: core.network?.outward,
       description: 'Plans runs and seals them',
       memory: 1769,
       timeout: workTimeout,
@@ -54,6 +56,7 @@ export class BackupProcessorsStack extends Stack {
     mapQueue(this, 'JobMapping', core.jobQueue, orchestrator, 20);
     const worker = lambdaFunction(this, stage, {
       entry: 'data-queue',
+      place: core.network?.outward,
       description: 'Fetches, chunks, encrypts and stores batches of files',
       memory: 3008, // 1.7 cores, and the most a new AWS account may have
       timeout: workTimeout,
@@ -64,6 +67,7 @@ export class BackupProcessorsStack extends Stack {
 
     const sweeper = lambdaFunction(this, stage, {
       entry: 'sweeper',
+      place: core.network?.inside,
       description: 'Looks after runs that stand still, and exports whose time has come',
       memory: 512,
       timeout: Duration.minutes(5),

@@ -8,6 +8,7 @@ import type { Construct } from 'constructs';
 import { makeBuckets } from './buckets.ts';
 import { makeBus } from './bus.ts';
 import { makeKeys } from './keys.ts';
+import { makeNetwork, type Network } from './network.ts';
 import { makeQueues } from './queues.ts';
 import { makeSchedules, type Schedules } from './schedules.ts';
 import type { Stage } from './stage.ts';
@@ -29,6 +30,8 @@ export class CoreStack extends Stack {
   /** Signs checkpoints. */
   readonly signingKey: Key;
   readonly schedules: Schedules;
+  /** undefined: all functions run in Lambda's own network. */
+  readonly network: Network | undefined;
 
   constructor(scope: Construct, id: string, stage: Stage, props: StackProps) {
     super(scope, id, props);
@@ -45,6 +48,13 @@ export class CoreStack extends Stack {
     this.key = keys.wrapping;
     this.signingKey = keys.signing;
     this.schedules = makeSchedules(this, stage, this.jobQueue);
+    this.network = makeNetwork(this, stage, {
+      buckets: [this.bucket.bucketArn],
+      tables: Object.values(this.tables).map((table) => table.tableArn),
+      queues: [this.jobQueue.queueArn, this.dataQueue.queueArn],
+      buses: [this.bus.eventBusArn],
+      keys: [this.key.keyArn, this.signingKey.keyArn],
+    });
   }
 }
 

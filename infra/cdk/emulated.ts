@@ -14,6 +14,8 @@ const unknownTypes = [
   'AWS::CE::AnomalyMonitor',
   'AWS::CE::AnomalySubscription',
   'AWS::CloudWatch::CompositeAlarm',
+  'AWS::EC2::EIP',
+  'AWS::EC2::FlowLog',
   'AWS::EC2::NatGateway',
   'AWS::Events::Archive',
   'AWS::Logs::QueryDefinition',
@@ -49,6 +51,18 @@ export function forEmulator(template: Template, apiId: string): { template: Temp
     }
   }
   const gone = Object.keys(template.Resources ?? {}).filter((id) => !(id in resources));
+  const lost = (value: unknown) => gone.some((other) => refersTo(value, other));
+  // A way through what is not there, and what would be told of it.
+  for (const [id, resource] of Object.entries(resources)) {
+    if (resource.Type !== 'AWS::EC2::Route' || !lost(resource)) continue;
+    delete resources[id];
+    dropped.push(`${resource.Type} ${id}: it leads through what is gone`);
+  }
+  for (const [id, output] of Object.entries(copy.Outputs ?? {})) {
+    if (!lost(output)) continue;
+    delete copy.Outputs?.[id];
+    dropped.push(`the output ${id}: it tells of what is gone`);
+  }
   for (const [id, resource] of Object.entries(resources)) {
     if (resource.DependsOn) resource.DependsOn = [resource.DependsOn].flat().filter((other) => !gone.includes(other));
     for (const other of gone) if (refersTo(resource, other)) throw new Error(`${id} refers to ${other}, which the emulator cannot have`);

@@ -1,12 +1,13 @@
 /** One way to make a function: its code, its own role with nothing but its own log, and what it is told. */
 import { fileURLToPath } from 'node:url';
-import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
-import { type PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { ArnFormat, type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, type Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { type BundlingOptions, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { acknowledge, acknowledgeAnyOf } from './acknowledge.ts';
+import type { Place } from './network.ts';
 import { functionName, type Stage } from './stage.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,6 +23,8 @@ export type FunctionProps = {
   timeout: Duration;
   environment: { [name: string]: string };
   grants: PolicyStatement[];
+  /** Where in the stage's network it runs; undefined: in Lambda's own, which reaches the internet and is reached from nowhere. */
+  place?: Place | undefined;
   bundling?: Pick<BundlingOptions, 'externalModules' | 'commandHooks'>;
 };
 
@@ -37,7 +40,8 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
   });
   const role = new Role(scope, `${props.entry}-role`, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
   logGroup.grantWrite(role);
-  for (const statement of props.grants) role.addToPrincipalPolicy(statement);
+  const grants = [...props.grants, ...(props.place ? takePlace(scope, name) : [])];
+  for (const statement of grants) role.addToPrincipalPolicy(statement);
   acknowledgeAnyOf(role, props.grants);
   const made = new NodejsFunction(scope, props.entry, {
     functionName: name,
@@ -53,6 +57,9 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
     logGroup,
     role,
     tracing: Tracing.ACTIVE,
+    ...(props.place
+      ? { vpc: props.place.vpc, vpcSubnets: { subnets: props.place.subnets }, securityGroups: [props.place.securityGroup] }
+      : {}),
     bundling: {
       format: OutputFormat.ESM,
       target: 'node24',
@@ -65,7 +72,9 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
       banner: requireBanner,
     },
   });
-  acknowledge(role, { 'AwsSolutions-IAM5[Resource::*]': 'X-Ray, and ListStreams of DynamoDB, know no resources' });
+  acknowledge(role, {
+    'AwsSolutions-IAM5[Resource::*]': 'X-Ray, ListStreams of DynamoDB and the network interfaces that Lambda makes know no resources',
+  });
   const ownDeadLetters =
     'Streams and queues that it reads have dead letters of their own; what the bus or the clock starts, the next visit makes up for';
   acknowledge(made, {
@@ -73,7 +82,29 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
     CKV_AWS_116: ownDeadLetters,
     CKV_AWS_115:
       'Queues and streams are capped at their mapping and the API at its gateway; a reserve would be taken from the account for good',
+    ...(props.place ? {} : { CKV_AWS_117: 'Where each function runs, and why, is in docs/adr/network.md' }),
     CKV_AWS_173: 'The variables are names of resources; secrets stay in SSM and are read at run time',
   });
   return made;
+}
+
+/** Lambda puts a function in its subnets as the function's role; the code itself, which has the same role, may do nothing of the kind. */
+function takePlace(scope: Construct, name: string): PolicyStatement[] {
+  const interfaces = ['CreateNetworkInterface', 'DeleteNetworkInterface', 'DescribeNetworkInterfaces', 'AssignPrivateIpAddresses'];
+  const actions = [...interfaces, 'UnassignPrivateIpAddresses', 'DescribeSubnets'].map((action) => `ec2:${action}`);
+  const arn = Stack.of(scope).formatArn({
+    service: 'lambda',
+    resource: 'function',
+    resourceName: name,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+  return [
+    new PolicyStatement({ actions, resources: ['*'] }),
+    new PolicyStatement({
+      effect: Effect.DENY,
+      actions,
+      resources: ['*'],
+      conditions: { ArnEquals: { 'lambda:SourceFunctionArn': arn } },
+    }),
+  ];
 }

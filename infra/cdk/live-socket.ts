@@ -65,6 +65,7 @@ function pusher(
   const sockets = Stack.of(scope).formatArn({ service: 'execute-api', resource: api.apiId, resourceName: 'live/*/@connections/*' });
   const push = lambdaFunction(scope, stage, {
     entry: 'live-push',
+    place: core.network?.outward,
     description: 'Pushes what is new in an account to its live sockets',
     memory: 1024,
     timeout: Duration.minutes(5),

@@ -32,6 +32,24 @@ test.for([{ Ref: 'Past' }, { 'Fn::GetAtt': ['Past', 'Arn'] }, { 'Fn::GetAtt': 'P
   },
 );
 
+test('a route through what is gone goes with it, and an output about it; other routes stay', () => {
+  const route = (properties: object) => ({ Type: 'AWS::EC2::Route', Properties: { ...properties } });
+  const { template, dropped } = forEmulator(
+    {
+      Resources: {
+        Nat: { Type: 'AWS::EC2::NatGateway' },
+        Address: { Type: 'AWS::EC2::EIP' },
+        Out: route({ NatGatewayId: { Ref: 'Nat' } }),
+        Other: route({ GatewayId: { Ref: 'Internet' } }),
+      },
+      Outputs: { FetchesFrom: { Value: { Ref: 'Address' } }, Url: { Value: 'x' } },
+    },
+    'abcd1234',
+  );
+  expect(template).toEqual({ Resources: { Other: route({ GatewayId: { Ref: 'Internet' } }) }, Outputs: { Url: { Value: 'x' } } });
+  expect(dropped).toHaveLength(4);
+});
+
 test('only the demand for TLS leaves a policy; an empty policy goes', () => {
   const { template } = forEmulator({ Resources: { Mixed: policy(deny, allow), Only: policy(deny) } }, 'abcd1234');
   expect(template.Resources).toEqual({ Mixed: policy(allow) });

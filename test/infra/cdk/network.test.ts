@@ -1,0 +1,91 @@
+import { Match, type Template } from 'aws-cdk-lib/assertions';
+import { expect, test } from 'vitest';
+import { type Statement, synthesize } from './synth.ts';
+
+const stage = { open: synthesize('main', { network: 'open' }), isolated: synthesize('main'), nat: synthesize('main', { network: 'nat' }) };
+const holdsKeys = (statements: Statement[]) => JSON.stringify(statements).includes('kms:Decrypt');
+
+/** Name of each function → where it runs, and whether it may open the keys of accounts. */
+function functionsOf({ ofType }: ReturnType<typeof synthesize>) {
+  const policies = ofType('AWS::IAM::Policy');
+  return Object.fromEntries(
+    ofType('AWS::Lambda::Function').map(([id, { Properties }]) => {
+      const name = String(Properties.FunctionName).replace('listbackup-main-', '');
+      const subnets = JSON.stringify(Properties.VpcConfig ?? '');
+      const statements = policies
+        .filter(([policy]) => policy.startsWith(`${name.replaceAll('-', '')}role`))
+        .flatMap(([, policy]) => policy.Properties.PolicyDocument?.Statement ?? []);
+      expect({ id, statements }).toEqual({ id, statements: expect.arrayContaining([expect.anything()]) });
+      const place = subnets.includes('insideSubnet') ? 'inside' : subnets.includes('outwardSubnet') ? 'outward' : 'none';
+      return [name, { place, keys: holdsKeys(statements) }];
+    }),
+  );
+}
+
+const endpoints = (template: Template, properties: object) =>
+  Object.values(template.findResources('AWS::EC2::VPCEndpoint', { Properties: properties }));
+
+test('who talks to AWS alone runs where there is no way out', () => {
+  const functions = functionsOf(stage.isolated);
+  for (const name of ['projections', 'relay', 'sweeper']) expect([name, functions[name]?.place]).toEqual([name, 'inside']);
+});
+
+test('behind the gateway no function that can open keys runs outside of the network', () => {
+  for (const [name, { place, keys }] of Object.entries(functionsOf(stage.nat))) if (keys) expect([name, place]).not.toEqual([name, 'none']);
+  expect(functionsOf(stage.nat)['data-queue']).toEqual({ place: 'outward', keys: true });
+});
+
+test('an open stage has no network, and pays for none', () => {
+  stage.open.templates.core.resourceCountIs('AWS::EC2::VPC', 0);
+  for (const { place } of Object.values(functionsOf(stage.open))) expect(place).toBe('none');
+});
+
+test('the inner subnets have no route but those of the gateways for buckets and tables', () => {
+  const { core } = stage.isolated.templates;
+  core.resourceCountIs('AWS::EC2::Route', 0);
+  core.resourceCountIs('AWS::EC2::InternetGateway', 0);
+  const routed = Object.values(stage.nat.templates.core.findResources('AWS::EC2::Route'));
+  expect(routed.length).toBeGreaterThan(0);
+  for (const { Properties } of routed) expect(JSON.stringify(Properties.RouteTableId)).not.toContain('inside');
+});
+
+test('from inside only what is of this stage can be reached', () => {
+  const doors = endpoints(stage.isolated.templates.core, {});
+  expect(doors).toHaveLength(5);
+  for (const { Properties } of doors) {
+    const [statement, ...others] = Properties.PolicyDocument.Statement;
+    expect(others).toEqual([]);
+    const resources = [statement.Resource].flat();
+    expect(resources).not.toContain('*');
+    for (const resource of resources) expect(JSON.stringify(resource)).toMatch(/Fn::GetAtt/);
+  }
+});
+
+test('content does not pay for its way through the gateway: buckets and tables are reached beside it', () => {
+  expect(endpoints(stage.nat.templates.core, { VpcEndpointType: 'Gateway' })).toHaveLength(4);
+  stage.nat.templates.core.resourceCountIs('AWS::EC2::NatGateway', 1);
+});
+
+test('sources are fetched from one address, which outlives the gateway and is told', () => {
+  const [[id, address] = ['']] = Object.entries(stage.nat.templates.core.findResources('AWS::EC2::EIP'));
+  expect(address?.DeletionPolicy).toBe('Retain');
+  stage.nat.templates.core.hasResourceProperties('AWS::EC2::NatGateway', { AllocationId: { 'Fn::GetAtt': [id, 'AllocationId'] } });
+  stage.nat.templates.core.hasOutput('FetchesFrom', { Value: { Ref: id } });
+});
+
+test('the code of a function in the network may not make network interfaces, though its role has to', () => {
+  const statements = Object.values(stage.isolated.templates.analytics.findResources('AWS::IAM::Policy')).flatMap(
+    ({ Properties }) => Properties.PolicyDocument.Statement as Statement[],
+  );
+  const interfaces = statements.filter(({ Action }) => [Action].flat().includes('ec2:CreateNetworkInterface'));
+  expect(interfaces).toHaveLength(2);
+  const [allow, deny] = interfaces;
+  expect(allow).toMatchObject({ Effect: 'Allow' });
+  const granted = [allow?.Action ?? []].flat().filter((action) => action.startsWith('ec2:'));
+  expect(deny).toMatchObject({ Effect: 'Deny', Action: granted, Resource: '*' });
+  expect(JSON.stringify(deny?.Condition)).toMatch(/lambda:SourceFunctionArn.*function:listbackup-main-projections/);
+});
+
+test('connections that are turned away leave a line', () => {
+  stage.isolated.templates.core.hasResourceProperties('AWS::EC2::FlowLog', { TrafficType: 'REJECT', LogGroupName: Match.anyValue() });
+});
