@@ -1,0 +1,192 @@
+/** Stream records lost on the AWS home: the reconcile finds them, and what it mends is as if they had come. */
+
+import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
+import { PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
+import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkCovered, checkLog } from '../../../activity/check.ts';
+import type { Finding } from '../../../domain/finding.ts';
+import type { Machine, Wakeup } from '../../../domain/ports.ts';
+import { busSource } from '../../../infra/aws/bus.ts';
+import type { AwsClients } from '../../../infra/aws/clients.ts';
+import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
+import { type Follower, type ReconcileParts, reconcile } from '../../../infra/aws/reconcile.ts';
+import { relayWakeups } from '../../../infra/aws/relay-wakeups.ts';
+import { eventually } from '../../../infra/contract/eventually.ts';
+import { upTo } from '../../../infra/contract/fresh.ts';
+import { makeTrouble } from '../../../infra/embedded/trouble.ts';
+import { handleWakeups } from '../../../projections/runner.ts';
+import { countingJobs, currentGeneration, makeJob, write } from '../../projections/jobs-world.ts';
+import { makeStage, ministackClients } from '../../support/aws-resources.ts';
+import { openTestHome, silent } from '../../support/embedded.ts';
+
+const accounts = ['acc_1', 'acc_2', 'acc_3'];
+const jobs = countingJobs(1);
+const minute = 60_000;
+
+let clients: AwsClients;
+let machine: AwsMachine;
+let prefix = '';
+/** All that was ever appended. */
+const appended: Wakeup[] = [];
+/** What arrived from the bus, as `stream version index`, and how often. */
+const arrived = new Map<string, number>();
+
+beforeAll(async () => {
+  clients = ministackClients();
+  const env = await makeStage(clients);
+  machine = openAws(env);
+  prefix = env.TABLE_PREFIX;
+  const { Attributes } = await clients
+    .sqs()
+    .send(new GetQueueAttributesCommand({ QueueUrl: env.JOB_QUEUE_URL, AttributeNames: ['QueueArn'] }));
+  const bus = { EventBusName: env.EVENT_BUS_NAME };
+  const EventPattern = JSON.stringify({ source: [busSource], 'detail-type': [{ prefix: 'job.' }] });
+  await clients.events().send(new PutRuleCommand({ ...bus, Name: 'jobs', EventPattern }));
+  const Targets = [{ Id: 'job', Arn: Attributes?.QueueArn ?? '', InputPath: '$.detail' }];
+  await clients.events().send(new PutTargetsCommand({ ...bus, Rule: 'jobs', Targets }));
+});
+afterAll(() => {
+  machine.close();
+  clients.close();
+});
+
+/** Another process, `ahead` of time, with a note of whom it has woken. */
+function visitor(ahead = 0) {
+  const woken: { [follower in Follower]: string[] } = { relay: [], projections: [] };
+  const parts: ReconcileParts = {
+    ...machine,
+    now: () => Date.now() + ahead,
+    projections: [jobs],
+    log: silent,
+    async wake(follower, wakeups) {
+      woken[follower].push(...wakeups.map(nameOf));
+      await (follower === 'relay' ? relayWakeups(machine, wakeups) : handleWakeups(machine, [jobs], wakeups));
+    },
+  };
+  return { parts, woken };
+}
+
+const nameOf = ({ stream, version }: Wakeup) => `${stream} ${version}`;
+
+function headsOf(wakeups: Wakeup[]): Wakeup[] {
+  const newest = new Map<string, number>();
+  for (const { stream, version } of wakeups) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
+  return [...newest].map(([stream, version]) => ({ stream, version }));
+}
+
+async function drainBus(): Promise<void> {
+  for (;;) {
+    const received = await machine.queue.receive('job', { max: 10, visibilitySeconds: 30 });
+    for (const { body, receipt } of received) {
+      const name = `${body.stream} ${body.version}`;
+      arrived.set(name, (arrived.get(name) ?? 0) + 1);
+      await machine.queue.ack('job', receipt);
+    }
+    if (received.length === 0) return;
+  }
+}
+
+/** The ledger has each commit once and in order, the read models are those of a home that lost nothing, the bus has told all. */
+async function expectWhole(): Promise<void> {
+  const twin = (await openTestHome()).machine as Machine;
+  const found: Finding[] = [];
+  for (const account of accounts) {
+    const checking = checkLog(machine, account, { count() {} });
+    let each = await checking.next();
+    for (; !each.done; each = await checking.next()) found.push(each.value);
+    const heads = headsOf(appended.filter(({ stream }) => stream.startsWith(`${account}/`)));
+    const standing = heads.map(({ stream, version }): [string, number] => [stream, version]);
+    found.push(...checkCovered(account, each.value.heads, standing));
+    const ledger = await machine.events.ledger(account, { order: 'asc', limit: 10_000 });
+    expect(ledger).toHaveLength(appended.filter(({ stream }) => stream.startsWith(`${account}/`)).length);
+  }
+  // What the world appends is sealed under no key here.
+  expect(found.filter(({ what }) => what !== 'sealed-field' && what !== 'key')).toEqual([]);
+  for (const { stream } of headsOf(appended)) {
+    for (const commit of await machine.events.load(stream)) expect(await twin.events.append(commit)).toBe('appended');
+  }
+  await handleWakeups(twin, [jobs], appended);
+  expect((await currentGeneration(machine)).rows).toEqual((await currentGeneration(twin)).rows);
+  await eventually(async () => {
+    await drainBus();
+    expect(appended.map(nameOf).filter((name) => !arrived.has(name))).toEqual([]);
+  });
+}
+
+test('exactly what was lost is found and done, as if its records had come', async () => {
+  const trouble = makeTrouble(11);
+  const world: Wakeup[] = [];
+  await write(machine, accounts, 90, trouble, (wakeup) => world.push(wakeup));
+  appended.push(...world);
+  const heads = headsOf(world);
+  const lost = { relay: heads.filter(() => trouble.chance(0.25)), projections: heads.filter(() => trouble.chance(0.25)) };
+  expect(Math.min(lost.relay.length, lost.projections.length)).toBeGreaterThan(3);
+  const without = (some: Wakeup[]) => world.filter(({ stream }) => !some.some((each) => each.stream === stream));
+  await relayWakeups(machine, without(lost.relay));
+  await handleWakeups(machine, [jobs], without(lost.projections));
+
+  const early = visitor();
+  expect((await reconcile(early.parts)).counts).toMatchObject({ streams: heads.length, missing: 0, behind: {}, repaired: 0 });
+  const { parts, woken } = visitor(11 * minute);
+  expect(await reconcile(parts)).toMatchObject({
+    outcome: 'done',
+    counts: {
+      ...{ streams: heads.length, accounts: 3, missing: lost.relay.length, untold: 0, behind: { jobs: lost.projections.length } },
+      ...{ repaired: lost.relay.length + lost.projections.length, left: 0, lacking: 0 },
+    },
+  });
+  expect(woken.relay.sort()).toEqual(lost.relay.map(nameOf).sort());
+  expect(woken.projections.sort()).toEqual(lost.projections.map(nameOf).sort());
+  await expectWhole();
+  // Nobody was told twice: only a lost answer of the bus would do that.
+  expect(Math.max(...arrived.values())).toBe(1);
+  const again = visitor(11 * minute);
+  expect((await reconcile(again.parts)).counts).toMatchObject({ missing: 0, untold: 0, behind: {}, repaired: 0 });
+});
+
+test('what the ledger has and the bus was never told of is told', async () => {
+  const made = await Promise.all(upTo(5).map(() => makeJob(machine, 'acc_1')));
+  appended.push(...made);
+  await handleWakeups(machine, [jobs], made);
+  // A relay that dies in between.
+  for (const { error } of await machine.relay.sequence(made)) expect(error).toBeUndefined();
+  const { parts, woken } = visitor(11 * minute);
+  expect((await reconcile(parts)).counts).toMatchObject({ missing: 0, untold: 1, behind: {}, repaired: 1, left: 0 });
+  expect(woken.relay).toHaveLength(1);
+  await expectWhole();
+});
+
+test('many at once, beside live appends that are told of late, twice or never: nothing is lost and nothing doubled', async () => {
+  const trouble = makeTrouble(23);
+  const told: Promise<unknown>[] = [];
+  const world: Wakeup[] = [];
+  let writing = true;
+  const written = write(machine, accounts, 50, trouble, (wakeup) => {
+    world.push(wakeup);
+    for (const tell of [() => relayWakeups(machine, [wakeup]), () => handleWakeups(machine, [jobs], [wakeup])]) {
+      if (trouble.chance(0.5)) told.push(tell());
+      if (trouble.chance(0.2)) told.push(tell());
+    }
+  }).finally(() => {
+    writing = false;
+  });
+  // Without any grace all that is under way is taken for lost.
+  const visits = upTo(3).map(async () => {
+    while (writing) await reconcile(visitor(minute).parts, { graceMilliseconds: 0 });
+  });
+  await Promise.all([written, ...visits]);
+  await Promise.all(told);
+  appended.push(...world);
+  const last = await Promise.all(upTo(3).map(() => reconcile(visitor(11 * minute).parts)));
+  expect(last.map(({ outcome }) => outcome)).toContain('done');
+  expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({ missing: 0, untold: 0, behind: {}, lacking: 0 });
+  await expectWhole();
+});
+
+test('an entry that was taken out of the ledger is told of', async () => {
+  const [entry] = await machine.events.ledger('acc_2', { order: 'asc', afterSeq: 3, limit: 1 });
+  const Key = { account: { S: 'acc_2' }, seq: { N: String(entry?.seq) } };
+  await clients.dynamo().send(new DeleteItemCommand({ TableName: `${prefix}ledger`, Key }));
+  expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({ lacking: 1 });
+});
