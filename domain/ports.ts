@@ -35,8 +35,11 @@ export type LedgerQuery = { afterSeq?: number; beforeSeq?: number; fromTime?: st
 export interface EventStore {
   /** Durable when it resolves. `conflict`: that stream already has that version; nothing was written. */
   append(commit: StoredCommit): Promise<'appended' | 'conflict'>;
-  /** Commits of a stream in order from `from` (default 1), strongly consistent, at most `limit` (default all). */
-  load(stream: string, options?: { from?: number; limit?: number }): Promise<StoredCommit[]>;
+  /**
+   * Commits of a stream in order from `from` (default 1), strongly consistent, at most `limit` (default all). `known`: a version that the
+   * stream is known to have reached, where later ones may be missing: that is cheaper.
+   */
+  load(stream: string, options?: { from?: number; limit?: number; known?: number }): Promise<StoredCommit[]>;
   /** The stream's newest commit, strongly consistent: one read whatever the stream's length. */
   last(stream: string): Promise<StoredCommit | undefined>;
   /** Each asked-for commit that exists, in any order. */

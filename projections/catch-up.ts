@@ -41,7 +41,7 @@ export async function catchUp(
   const mark = await markOf(machine, target, stream);
   if (mark && mark.version > cursor && !options.again) return 'parked';
   while (cursor < version) {
-    const commits = await machine.events.load(stream, { from: cursor + 1, limit: atOnce });
+    const commits = await machine.events.load(stream, { from: cursor + 1, limit: atOnce, known: version });
     if (commits.length === 0) break;
     for (const commit of commits) {
       cursor++;

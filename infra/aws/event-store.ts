@@ -13,19 +13,27 @@ import {
 import type { EventStore, LedgerEntry, LedgerQuery, Page, StoredCommit, Wakeup } from '../../domain/ports.ts';
 import type { Item } from './attributes.ts';
 import { amongRivals, distinct, getItems, type Share, scanItems } from './dynamo.ts';
+import { squeeze, unsqueeze } from './squeezed.ts';
 
 export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): EventStore {
   const activity = `${prefix}activity`;
   const ledger = `${prefix}ledger`;
 
-  async function load(stream: string, options: { from?: number; limit?: number } = {}): Promise<StoredCommit[]> {
-    const items = await queryAll(dynamo(), options.limit, {
+  /** Commits never change, so one that a cheaper read finds is as good; only whether all are there has to be known. */
+  async function load(stream: string, options: { from?: number; limit?: number; known?: number } = {}): Promise<StoredCommit[]> {
+    const { from = 1, limit, known } = options;
+    const query = {
       TableName: activity,
       KeyConditionExpression: '#stream = :stream AND #version >= :from',
       ExpressionAttributeNames: { '#stream': 'stream', '#version': 'version' },
-      ExpressionAttributeValues: { ':stream': { S: stream }, ':from': { N: String(options.from ?? 1) } },
-    });
-    return items.map(toCommit);
+      ExpressionAttributeValues: { ':stream': { S: stream }, ':from': { N: String(from) } },
+    };
+    if (known !== undefined) {
+      const found = (await queryAll(dynamo(), limit, query, false)).map(toCommit);
+      const gapless = found.every(({ version }, i) => version === from + i);
+      if (gapless && found.length >= Math.min(known - from + 1, limit ?? Number.POSITIVE_INFINITY)) return found;
+    }
+    return (await queryAll(dynamo(), limit, query)).map(toCommit);
   }
 
   async function entries(
@@ -146,24 +154,35 @@ async function append(dynamo: DynamoDBClient, table: string, commit: StoredCommi
   }
 }
 
-/** Every page until the limit, strongly consistent. */
-async function queryAll(dynamo: DynamoDBClient, limit: number | undefined, query: QueryCommandInput): Promise<Item[]> {
+/** Every page until the limit. */
+async function queryAll(
+  dynamo: DynamoDBClient,
+  limit: number | undefined,
+  query: QueryCommandInput,
+  ConsistentRead = true,
+): Promise<Item[]> {
   const found: Item[] = [];
   let start: Item | undefined;
   do {
     const rest = limit === undefined ? {} : { Limit: limit - found.length };
-    const page = await dynamo.send(new QueryCommand({ ...query, ...rest, ConsistentRead: true, ExclusiveStartKey: start }));
+    const page = await dynamo.send(new QueryCommand({ ...query, ...rest, ConsistentRead, ExclusiveStartKey: start }));
     found.push(...(page.Items ?? []));
     start = page.LastEvaluatedKey;
   } while (start && (limit === undefined || found.length < limit));
   return found;
 }
 
-/** Names are short because each is paid for with every item: time, previous hash, hash, bytes or blob and its hash. */
+/**
+ * Names are short because each is paid for with every item: time, previous hash, hash, and squeezed bytes, the bytes as they are, or a blob
+ * and its hash.
+ */
 function toItem(commit: StoredCommit): Item {
+  const squeezed = 'bytes' in commit.body ? squeeze(commit.body.bytes, commit) : undefined;
   const body: Item =
     'bytes' in commit.body
-      ? { b: { B: commit.body.bytes } }
+      ? squeezed
+        ? { z: { B: squeezed } }
+        : { b: { B: commit.body.bytes } }
       : { k: { S: commit.body.blob }, x: { B: Buffer.from(commit.body.bytesHash, 'hex') } };
   return {
     stream: { S: commit.stream },
@@ -176,13 +195,15 @@ function toItem(commit: StoredCommit): Item {
 }
 
 function toCommit(item: Item): StoredCommit {
+  const place = { stream: string(item, 'stream'), at: string(item, 't') };
   return {
-    stream: string(item, 'stream'),
+    ...place,
     version: number(item, 'version'),
-    at: string(item, 't'),
     prevHash: hex(item, 'p'),
     hash: hex(item, 'h'),
-    body: item.k ? { blob: string(item, 'k'), bytesHash: hex(item, 'x') } : { bytes: binary(item, 'b') },
+    body: item.k
+      ? { blob: string(item, 'k'), bytesHash: hex(item, 'x') }
+      : { bytes: item.z ? unsqueeze(binary(item, 'z'), place) : binary(item, 'b') },
   };
 }
 

@@ -171,7 +171,7 @@ async function pendingOf(events: EventStore, targets: Map<string, number>, curso
   const considered = behind.slice(0, Math.floor((mostItems - 1) / 2));
   const loaded = new Map<string, StoredCommit[]>();
   await inParallel(8, considered, async (stream) => {
-    loaded.set(stream, await events.load(stream, { from: cursor(stream) + 1, limit: mostItems - 2 }));
+    loaded.set(stream, await events.load(stream, { from: cursor(stream) + 1, limit: mostItems - 2, known: targets.get(stream) ?? 0 }));
   });
   const batch: Batch = { commits: [], reached: new Map(), more: considered.length < behind.length };
   let room = mostItems - 1;

@@ -185,6 +185,26 @@ export const eventPromises: PortPromise<EventStore>[] = [
     }),
   },
   {
+    promise: 'load of what a stream is known to have reached gives all of that, right after the append',
+    async check(port) {
+      const stream = freshStream();
+      const sent = await fill(port, stream, 12);
+      const versions = async (options: Parameters<EventStore['load']>[1]) =>
+        (await port.load(stream, options)).map(({ version }) => version);
+      assert.deepEqual(
+        (await port.load(stream, { known: 12 })).map(({ hash }) => hash),
+        sent.map(({ hash }) => hash),
+      );
+      assert.deepEqual(await versions({ from: 3, limit: 4, known: 12 }), [3, 4, 5, 6]);
+      assert.deepEqual((await versions({ from: 7, known: 8 })).slice(0, 2), [7, 8]);
+      assert.deepEqual(await versions({ from: 13, known: 12 }), []);
+    },
+    broken: (port) => ({
+      ...port,
+      load: async (stream, options) => (await port.load(stream, options)).filter(({ version }) => version !== options?.known),
+    }),
+  },
+  {
     promise: 'load without a limit gives all of a stream, however many megabytes it has',
     async check(port) {
       const stream = freshStream();
