@@ -1,0 +1,50 @@
+/** schemathesis, which makes requests from the OpenAPI document and follows its links, signed in to a fresh `npm start` that holds a backup. */
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished, test } from 'vitest';
+import { pythonWith } from '../../scripts/venv.ts';
+import { listFiles, newPerson, runJob, until } from '../acceptance/client.ts';
+import { testFolder } from '../support/embedded.ts';
+import { npmStart } from '../support/npm-start.ts';
+import { type Document, operationsOf } from './attack/document.ts';
+
+const configuration = fileURLToPath(new URL('schemathesis', import.meta.url));
+
+/** Its exit code and what it said. */
+function schemathesis(python: string, url: string, token: string): Promise<{ code: number; said: string }> {
+  const args = ['-m', 'schemathesis.cli', '--config-file', 'schemathesis.toml', 'run', `${url}/openapi.json`, '--no-color'];
+  const env = { PATH: process.env.PATH, HOME: process.env.HOME, LANG: 'C.UTF-8', PYTHONDONTWRITEBYTECODE: '1', LISTBACKUP_TOKEN: token };
+  return new Promise((resolve) => {
+    execFile(python, args, { cwd: configuration, env, maxBuffer: 64 << 20, timeout: 580_000 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, said: stdout + stderr });
+    });
+  });
+}
+
+test('finds no answer that the description does not promise, and no failure of ours', { timeout: 600_000 }, async () => {
+  const python = await pythonWith('schemathesis');
+  const folder = await testFolder();
+  await Promise.all(['a.txt', 'b.csv', 'c'].map((name) => writeFile(join(folder, name), `some text in ${name}`)));
+  const home = await npmStart({ LISTBACKUP_RATE_LIMIT: '0' });
+  let wrong = '';
+  for (const stream of [home.process.stdout, home.process.stderr]) {
+    stream?.on('data', (text) => {
+      wrong += `${text}`.includes('request failed') ? text : '';
+    });
+  }
+  onTestFinished(async () => void (await home.stop()));
+  const { api, token } = await newPerson(home.url);
+  const source = await api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Files', config: { path: folder } } });
+  const job = await api.expect(201, 'POST', '/jobs', { body: { name: 'Nightly', sourceId: source.id } });
+  await runJob(api, String(job.id));
+  await until('the files are listed', async () => ((await listFiles(api, `sourceId=${source.id}`)).length === 3 ? true : undefined));
+
+  const { code, said } = await schemathesis(python, home.url, token);
+  expect(wrong).toBe('');
+  expect(code, said).toBe(0);
+  const described = operationsOf((await api.expect(200, 'GET', '/openapi.json')) as unknown as Document).length;
+  expect(said).toContain(`Tested: ${described}`);
+  for (const phase of ['Examples', 'Coverage', 'Fuzzing', 'Stateful']) expect(said).toMatch(new RegExp(`✅ ${phase}`));
+});
