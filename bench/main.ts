@@ -1,4 +1,4 @@
-/** `npm run bench`: ListBackup next to restic and borg on one corpus. `npm run bench -- --help` says how. */
+/** `npm run bench`: ListBackup next to restic and borg on one corpus, its event store next to emmett's. `npm run bench -- --help` says how. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -10,21 +10,23 @@ import { listbackup } from './listbackup.ts';
 import { type Result, table } from './report.ts';
 import { countRequests, requestTable } from './requests.ts';
 import { restic } from './restic.ts';
+import { measureStores, storeTable } from './store.ts';
 import { verify } from './verify.ts';
 
-const help = `npm run bench -- [run | requests | verify | corpus] [options]
+const help = `npm run bench -- [run | requests | verify | corpus | store] [options]
 
   run      backs the corpus up with each tool in turn, round by round, and prints medians and their ratios to restic's (default)
   requests counts what ListBackup and restic ask of an S3 bucket, once; also the end of \`run\` unless --no-requests
   verify   backs it up with ListBackup, and compares every listed and downloaded file with the corpus; ends with 1 if any differs
   corpus   makes the corpus in --folder, and its sha256 lists beside it
+  store    appends to and replays the event store next to emmett-sqlite, which it installs when missing; needs no corpus
 
   --folder <path>     where the corpus and the work lie, kept afterwards (default: a temporary folder; needs about 4 GB)
   --seed <text>       another corpus (default: 1)
-  --scale <number>    a smaller corpus, above 0 to 1 (default: 1)
+  --scale <number>    a smaller corpus or shorter measures, above 0 to 1 (default: 1)
   --rounds <number>   (default: 3)
   --warm-up <number>  rounds before these, not counted (default: 1)
-  --tools <names>     of listbackup, restic, borg, borg-zstd (default: listbackup,restic,borg)
+  --tools <names>     of listbackup, restic, borg, borg-zstd (default: listbackup,restic,borg); listbackup alone: \`store\` without its peer
   --no-requests       leaves the counting of requests out of \`run\`
   --json <file>       writes every single measure there
 
@@ -45,17 +47,24 @@ const { values, positionals } = parseArgs({
     scale: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '3' },
     'warm-up': { type: 'string', default: '1' },
-    tools: { type: 'string', default: 'listbackup,restic,borg' },
+    tools: { type: 'string' },
     'no-requests': { type: 'boolean', default: false },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
-const commands: { [name: string]: (corpus: Corpus, folder: string) => Promise<void> } = {
-  run: measureAll,
-  requests: countAll,
-  verify: verifyAll,
-  corpus: async (corpus) => console.log(`${corpus.base.size} files in ${corpus.tree}`),
+const tools = (values.tools ?? 'listbackup,restic,borg').split(',');
+const scale = Number(values.scale);
+const rounds = Number(values.rounds);
+const warmUps = Number(values['warm-up']);
+const onCorpus = (work: (corpus: Corpus, folder: string) => Promise<void>) => async (folder: string) =>
+  work(await openCorpus(folder, { seed: values.seed, scale }), folder);
+const commands: { [name: string]: (folder: string) => Promise<void> } = {
+  run: onCorpus(measureAll),
+  requests: onCorpus(countAll),
+  verify: onCorpus(verifyAll),
+  corpus: onCorpus(async (corpus) => console.log(`${corpus.base.size} files in ${corpus.tree}`)),
+  store: measureStore,
 };
 const name = positionals[0] ?? 'run';
 const command = commands[name];
@@ -66,7 +75,7 @@ if (values.help || command === undefined || positionals.length > 1) {
   const folder = values.folder === undefined ? await mkdtemp(join(tmpdir(), 'listbackup-bench-')) : resolve(values.folder);
   try {
     await mkdir(folder, { recursive: true });
-    await command(await openCorpus(folder, { seed: values.seed, scale: Number(values.scale) }), folder);
+    await command(folder);
   } finally {
     if (values.folder === undefined) await rm(folder, { recursive: true, force: true });
   }
@@ -75,7 +84,7 @@ if (values.help || command === undefined || positionals.length > 1) {
 async function measureAll(corpus: Corpus, folder: string): Promise<void> {
   const results: Result[] = [];
   const chosen: { contestant: Contestant; result: Result }[] = [];
-  for (const tool of values.tools.split(',')) {
+  for (const tool of tools) {
     const contestant = contestants[tool];
     if (!contestant) throw new Error(`no tool is called ${tool}: choose of ${Object.keys(contestants).join(', ')}`);
     const version = await contestant.version();
@@ -87,8 +96,7 @@ async function measureAll(corpus: Corpus, folder: string): Promise<void> {
     results.push(result);
     chosen.push({ contestant, result });
   }
-  const warmUps = Number(values['warm-up']);
-  for (let round = 0; round < warmUps + Number(values.rounds); round++) {
+  for (let round = 0; round < warmUps + rounds; round++) {
     for (const { contestant, result } of chosen) {
       const work = join(folder, 'work');
       await rm(work, { recursive: true, force: true });
@@ -102,7 +110,7 @@ async function measureAll(corpus: Corpus, folder: string): Promise<void> {
     }
   }
   console.log(
-    `\n${availableParallelism()} cores, scale ${corpus.scale}, seed ${corpus.seed}, medians of ${values.rounds}; in brackets: to restic\n`,
+    `\n${availableParallelism()} cores, scale ${corpus.scale}, seed ${corpus.seed}, medians of ${rounds}; in brackets: to restic\n`,
   );
   console.log(table(results, restic.name));
   console.log(`\n${results.map(({ name, version, settings }) => `- ${name}: ${version}; ${settings}`).join('\n')}`);
@@ -111,7 +119,7 @@ async function measureAll(corpus: Corpus, folder: string): Promise<void> {
 }
 
 async function countAll(corpus: Corpus, folder: string): Promise<void> {
-  const counts = await countRequests(corpus, join(folder, 'work'), values.tools.split(','), console.log);
+  const counts = await countRequests(corpus, join(folder, 'work'), tools, console.log);
   console.log(`\n${requestTable(counts)}`);
 }
 
@@ -123,4 +131,12 @@ async function verifyAll(corpus: Corpus, folder: string): Promise<void> {
   for (const line of wrong) console.log(`✗ ${line}`);
   console.log(`${listed} listed, ${downloaded} downloaded (${bytes} bytes), ${wrong.length} wrong`);
   if (wrong.length > 0) process.exitCode = 1;
+}
+
+async function measureStore(folder: string): Promise<void> {
+  const results = await measureStores(folder, { rounds, warmUps, scale, alone: values.tools === 'listbackup' }, console.log);
+  console.log(`\n${availableParallelism()} cores, medians of ${rounds}; in brackets: to ListBackup; µs: processor time of one\n`);
+  console.log(storeTable(results));
+  console.log(`\n${results.map(({ name, settings, durability }) => `- ${name}: ${settings}; ${durability}`).join('\n')}`);
+  if (values.json) await writeFile(values.json, `${JSON.stringify({ scale, results }, null, 2)}\n`);
 }

@@ -10,6 +10,7 @@ import { phases } from '../../bench/contestant.ts';
 import { type Corpus, openCorpus } from '../../bench/corpus.ts';
 import { askVersion } from '../../bench/processes.ts';
 import { median, type Result, table } from '../../bench/report.ts';
+import { type StoreResult, storeTable } from '../../bench/store.ts';
 import { compareLists } from '../../bench/verify.ts';
 
 const scale = 0.002;
@@ -101,6 +102,19 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     expect(changed?.bytes).toBeGreaterThan(4 * 1024);
   });
 
+  it('appends to the event store and replays it, without its peer', async () => {
+    const json = join(folder, 'stores.json');
+    const { stdout } = await bench('store', '--tools', 'listbackup', '--rounds', '2', '--warm-up', '0', '--json', json);
+    expect(stdout).toContain('| durable appends, 64 at once | ');
+    const results = JSON.parse(readFileSync(json, 'utf8')).results as StoreResult[];
+    expect(results).toMatchObject([{ name: 'ListBackup', durability: expect.stringMatching(/^wal, synchronous 2, /) }]);
+    expect(results[0]?.rounds).toHaveLength(2);
+    for (const { perSecond, cpuMicroseconds } of results.flatMap(({ rounds }) => rounds.flatMap((round) => Object.values(round)))) {
+      expect(perSecond).toBeGreaterThan(0);
+      expect(cpuMicroseconds).toBeGreaterThan(0);
+    }
+  });
+
   it('verifies, and ends with 1 for the one file that is not as the list says', async () => {
     const [path = '', hash = ''] = [...corpus.base][3] ?? [];
     const wrong = [...corpus.base].map(([name, right]) => `${name === path ? '0'.repeat(64) : right}  ${name}\n`).join('');
@@ -159,5 +173,16 @@ describe('the report', () => {
       '| first | A | 2.00 (0.50×) | 1.00 (1.00×) | 1.0 MiB (1.00×) | 0.5 KiB (1.00×) | 0.0 KiB |',
       '| first | B | 4.00 | 1.00 | 1.0 MiB | 0.5 KiB | 0.0 KiB |',
     ]);
+  });
+
+  it('takes medians of event stores, and their ratios to ours', () => {
+    const round = (perSecond: number) => {
+      const rate = { perSecond, cpuMicroseconds: perSecond / 10 };
+      return { append1: rate, append64: rate, append512: rate, command64: rate, load: rate, replay: rate, replayOpened: rate };
+    };
+    const result = (name: string, ...rates: number[]): StoreResult => ({ name, settings: '', durability: '', rounds: rates.map(round) });
+    expect(storeTable([result('A', 900, 1000, 90_000), result('B', 250)]).split('\n')[2]).toBe(
+      '| durable appends, one after another | 1,000, 100.0 µs | 250 (0.25×), 25.0 µs |',
+    );
   });
 });

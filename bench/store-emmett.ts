@@ -1,0 +1,135 @@
+/**
+ * @event-driven-io/emmett-sqlite, of this folder's own package. Its calls are made one after another: made at once, those of one store
+ * close the connection under each other, and those of one connection share a transaction and are answered before it is committed.
+ */
+import { spawn } from 'node:child_process';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cause, type EventLog, eventData, type Store } from './store-contestant.ts';
+
+// As much of its types as is used here: the product's type check must do without the package.
+type Connection = { command(sql: string): Promise<unknown>; query<T>(sql: string): Promise<T[]>; close(): void };
+type Event = { type: string; data: object; metadata: object };
+type Expected = { expectedStreamVersion: bigint };
+type Read = { events: { data: object }[]; currentStreamVersion: bigint };
+type Emmett = {
+  getSQLiteEventStore(options: { fileName: string }): {
+    appendToStream(stream: string, events: Event[], options: Expected): Promise<unknown>;
+    readStream(stream: string): Promise<Read>;
+  };
+  sqliteConnection(options: { fileName: string }): Connection;
+  createEventStoreSchema(connection: Connection): Promise<void>;
+  appendToStream(connection: Connection, stream: string, type: string, events: Event[], options: Expected): Promise<{ success: boolean }>;
+  readStream(connection: Connection, stream: string): Promise<Read>;
+  readMessagesBatch(
+    connection: Connection,
+    options: { after: bigint; batchSize: number },
+  ): Promise<{ messages: object[]; currentGlobalPosition: bigint; areEventsLeft: boolean }>;
+};
+
+const here = import.meta.dirname;
+const entry = join(here, 'node_modules/@event-driven-io/emmett-sqlite/dist/index.js');
+const page = 1000;
+
+/** Installs the package of this folder when it is not there; false, and why was said, when that fails. */
+export async function installPeers(say: (line: string) => void): Promise<boolean> {
+  const there = () =>
+    access(entry).then(
+      () => true,
+      () => false,
+    );
+  if (await there()) return true;
+  say(
+    'The peer is not installed yet: npm ci --prefix bench. It may have to build SQLite from source, which takes a minute and a compiler.',
+  );
+  const npm = spawn('npm', ['ci', '--prefix', here], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const code = await new Promise((resolve) => npm.on('error', resolve).on('close', resolve));
+  if (code === 0 && (await there())) return true;
+  say('emmett-sqlite is left out: it could not be installed. What npm ci --prefix bench says tells why.');
+  return false;
+}
+
+export const emmettStore: Store = {
+  name: 'emmett-sqlite, its store',
+  settings: '`getSQLiteEventStore`, all defaults: a connection for each call, callers take turns',
+  open: (folder) => openEmmett(folder, 'store'),
+};
+
+export const emmettConnection: Store = {
+  name: 'emmett-sqlite, one connection',
+  settings: 'its `appendToStream`, `readStream` and `readMessagesBatch` on one open connection, callers take turns',
+  open: (folder) => openEmmett(folder, 'connection'),
+};
+
+async function openEmmett(folder: string, by: 'store' | 'connection'): Promise<EventLog> {
+  const emmett: Emmett = await import(entry);
+  const fileName = join(folder, 'emmett.db');
+  const connection = emmett.sqliteConnection({ fileName });
+  await connection.command('PRAGMA synchronous = FULL');
+  await emmett.createEventStoreSchema(connection);
+  const store = emmett.getSQLiteEventStore({ fileName });
+  const streamOf = (stream: number) => `job-${eventData(stream, 1).jobId}`;
+  const eventOf = (stream: number, version: number): Event => ({
+    type: version === 1 ? 'JobCreated' : 'JobRenamed',
+    data: eventData(stream, version),
+    metadata: cause,
+  });
+
+  let last: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = last.then(work);
+    last = mine.catch(() => {});
+    return mine;
+  }
+
+  async function write(stream: number, events: Event[], before: bigint): Promise<void> {
+    const options = { expectedStreamVersion: before };
+    if (by === 'store') await store.appendToStream(streamOf(stream), events, options);
+    else if (!(await emmett.appendToStream(connection, streamOf(stream), 'job', events, options)).success) throw new Error('a conflict');
+  }
+  const read = (stream: number) => (by === 'store' ? store.readStream(streamOf(stream)) : emmett.readStream(connection, streamOf(stream)));
+
+  return {
+    append: (stream, version) => inTurn(() => write(stream, [eventOf(stream, version)], BigInt(version - 1))),
+    command: (stream) =>
+      inTurn(async () => {
+        const { currentStreamVersion: before } = await read(stream);
+        await write(stream, [eventOf(stream, Number(before) + 1)], before);
+      }),
+    fill: (stream, events) =>
+      inTurn(() =>
+        emmett.appendToStream(
+          connection,
+          streamOf(stream),
+          'job',
+          upTo(events).map((v) => eventOf(stream, v)),
+          { expectedStreamVersion: 0n },
+        ),
+      ).then(() => {}),
+    load: (stream) => inTurn(async () => (await read(stream)).events.length),
+    async replay() {
+      let events = 0;
+      for (let after = 0n; ; ) {
+        const { messages, currentGlobalPosition, areEventsLeft } = await emmett.readMessagesBatch(connection, { after, batchSize: page });
+        events += messages.length;
+        if (!areEventsLeft) return events;
+        after = currentGlobalPosition;
+      }
+    },
+    async durability() {
+      const asked = by === 'store' ? emmett.sqliteConnection({ fileName }) : connection;
+      const [mode] = await asked.query<{ journal_mode: string }>('PRAGMA journal_mode');
+      const [level] = await asked.query<{ synchronous: number }>('PRAGMA synchronous');
+      const [sqlite] = await asked.query<{ version: string }>('SELECT sqlite_version() AS version');
+      if (by === 'store') asked.close();
+      return `${mode?.journal_mode}, synchronous ${level?.synchronous}, SQLite ${sqlite?.version}`;
+    },
+    async close() {
+      connection.close();
+    },
+  };
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i + 1);
+}
