@@ -13,12 +13,11 @@ import { openReadOnly } from '../../infra/embedded/read-only.ts';
 import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
 import { free } from '../../processors/meter.ts';
 import { type Body, client, until } from '../acceptance/client.ts';
+import { silent } from '../support/embedded.ts';
 import { auditLedger } from '../support/ledger.ts';
 import { type Owner, readModels, restored, settle, startBox } from './box-process.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { type Fate, type Lives, startLives } from './lives.ts';
-
-const silent = { info() {}, warn() {}, error() {}, measure() {} };
 
 /** A data folder to copy for each seed: a person, a source, a job, and another job whose source is gone. */
 export type Beginning = { root: string; data: string; source: string; owner: Owner; failing: string; clockStart: number };

@@ -1,0 +1,197 @@
+/**
+ * The CDK app as deployed on a ministack of this machine, its functions killed at random. They are processes of Node there, found by the
+ * environment they were given (Linux only). What they had in hand comes again once its time is up, as on AWS.
+ */
+import { randomBytes } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { GetFunctionConfigurationCommand } from '@aws-sdk/client-lambda';
+import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { GetQueueAttributesCommand, SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
+import { sha256 } from '../../activity/commit.ts';
+import type { Finding } from '../../domain/finding.ts';
+import type { Machine } from '../../domain/ports.ts';
+import { awsClients } from '../../infra/aws/clients.ts';
+import { openAws } from '../../infra/aws/machine.ts';
+import { checkEverything } from '../../infra/doctor.ts';
+import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
+import { awsList } from '../../processors/meter.ts';
+import { type Body, type Client, newPerson, until } from '../acceptance/client.ts';
+import { silent } from '../support/embedded.ts';
+
+/** How long a message stays hidden here, so that one whose function was killed need not be waited for. */
+const visibilitySeconds = 20;
+
+export type Target = { url: string; endpoint: string; s3: S3Client; machine: Machine; close(): Promise<void> };
+
+/** The deployed stage `test` behind that URL, its queues made impatient. `environment`: what an SDK needs to be root there. */
+export async function openTarget(url: string, environment: { [name: string]: string }): Promise<Target> {
+  Object.assign(process.env, environment);
+  const clients = awsClients(environment);
+  const { Environment } = await clients.lambda().send(new GetFunctionConfigurationCommand({ FunctionName: 'listbackup-test-job-queue' }));
+  const env = { ...Environment?.Variables, ...environment };
+  const queues = [env.JOB_QUEUE_URL, env.DATA_QUEUE_URL];
+  const hide = async (seconds: number) => {
+    const Attributes = { VisibilityTimeout: String(seconds) };
+    await Promise.all(queues.map((QueueUrl) => clients.sqs().send(new SetQueueAttributesCommand({ QueueUrl, Attributes }))));
+  };
+  const usual = await clients.sqs().send(new GetQueueAttributesCommand({ QueueUrl: queues[0], AttributeNames: ['VisibilityTimeout'] }));
+  await hide(visibilitySeconds);
+  const { close, ...machine } = openAws(env, clients);
+  const setBack = async () => {
+    await hide(Number(usual.Attributes?.VisibilityTimeout));
+    close();
+  };
+  return { url, endpoint: environment.AWS_ENDPOINT_URL ?? '', s3: clients.s3(), machine: { ...machine, log: silent }, close: setBack };
+}
+
+/** Function names (`job-queue`) by the id of the process that runs them now. */
+async function running(endpoint: string): Promise<Map<number, string>> {
+  const port = `GATEWAY_PORT=${new URL(endpoint).port}`;
+  const found = new Map<number, string>();
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const variables = (await readFile(`/proc/${name}/environ`, 'utf8').catch(() => '')).split('\0');
+    const role = variables.find((each) => each.startsWith('AWS_LAMBDA_FUNCTION_NAME='))?.split('listbackup-test-')[1];
+    if (role && variables.includes(port)) found.set(Number(name), role);
+  }
+  return found;
+}
+
+const victims = ['job-queue', 'data-queue', 'relay', 'projections'];
+
+/** `kill -9` so often, at moments and to functions that the trouble picks; resolves with who it was. */
+async function killSome({ endpoint }: Target, trouble: Trouble, times: number): Promise<string[]> {
+  const killed: string[] = [];
+  while (killed.length < times) {
+    await pause(trouble.below(3000));
+    const chosen = victims[trouble.below(victims.length)];
+    const [pid] = [...(await running(endpoint))].find(([, name]) => name === chosen) ?? [];
+    if (pid === undefined) continue;
+    try {
+      process.kill(pid, 'SIGKILL');
+      killed.push(String(chosen));
+    } catch {
+      // It ended by itself
+    }
+  }
+  return killed;
+}
+
+const sizes = [0, 10, 500, 3_000, 20_000, 70_000, 200_000];
+
+/**
+ * One person backs a bucket up, changes it and backs it up again, while functions are killed. Throws when anything was lost, doubled or
+ * damaged. Resolves with who was killed.
+ */
+export async function tellOnAws(target: Target, seed: number): Promise<string[]> {
+  const trouble = makeTrouble(seed);
+  const { url, endpoint, s3 } = target;
+  const held = new Map<string, Uint8Array>();
+  const Bucket = `soak-${seed}-${randomBytes(4).toString('hex')}`;
+  await s3.send(new CreateBucketCommand({ Bucket }));
+  const put = async (Key: string) => {
+    const Body = randomBytes(sizes[trouble.below(sizes.length)] ?? 0);
+    await s3.send(new PutObjectCommand({ Bucket, Key, Body }));
+    held.set(Key, Body);
+  };
+  for (let i = 0; i < 12; i++) await put(`${i % 3}/file ${i}`);
+  const person = await patiently(() => newPerson(url));
+  const api = patient(person.api);
+  const config = { bucket: Bucket, endpoint, region: 'us-east-1' };
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+  const { id: sourceId } = await api.expect(201, 'POST', '/sources', { body: { type: 's3', name: 'Bucket', config, credentials } });
+  const { id: jobId } = await api.expect(201, 'POST', '/jobs', { body: { name: 'Bucket', sourceId } });
+  const killed: string[] = [];
+
+  const backup = async (kills: number) => {
+    const { id } = await api.expect(202, 'POST', `/jobs/${jobId}/run`);
+    const [, names] = await Promise.all([succeeded(api, String(id)), killSome(target, trouble, kills)]);
+    killed.push(...names);
+  };
+  await backup(1 + trouble.below(2));
+  for (const key of ['0/file 0', '1/file 4', 'new']) await put(key);
+  await s3.send(new DeleteObjectCommand({ Bucket, Key: '2/file 5' }));
+  held.delete('2/file 5');
+  await backup(1 + trouble.below(2));
+
+  const restored = new Map<string, string>();
+  for (const { id, path, kind } of await api.all(`/data/files?sourceId=${sourceId}&recursive=true`)) {
+    if (kind !== 'file') continue;
+    const { url } = await api.expect(200, 'POST', '/data/download', { body: { fileId: id } });
+    restored.set(String(path), sha256(new Uint8Array(await (await fetch(String(url))).arrayBuffer())));
+  }
+  const should = new Map([...held].map(([path, bytes]) => [path, sha256(bytes)]));
+  const wrong = [...new Set([...should.keys(), ...restored.keys()])].filter((path) => should.get(path) !== restored.get(path));
+  if (wrong.length > 0) throw new Error(`not restored as they are: ${wrong.join(', ')}`);
+  const runs = await api.all('/runs');
+  if (runs.length !== 2) throw new Error(`there are ${runs.length} runs`);
+  await requireClean(target, person.account);
+  return killed;
+}
+
+async function succeeded(api: Client, id: string): Promise<void> {
+  const run = await until(
+    `run ${id} to end`,
+    async () => {
+      const { status, body } = await api.call('GET', `/runs/${id}`);
+      if (status === 200 && typeof body.finishedAt === 'string') return body;
+      await pause(500);
+      return undefined;
+    },
+    300,
+  );
+  if (run.status !== 'succeeded') throw new Error(`run ${id} ended ${run.status}: ${JSON.stringify(run.errors)}`);
+}
+
+/** Asks again when a function was not there to answer. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === 5) throw error;
+      await pause(1000);
+    }
+  }
+}
+
+/** Each request under a key of its own, asked again while the API is not there to answer it. */
+function patient(api: Client): Client {
+  const call: Client['call'] = async (method, path, options = {}) => {
+    const headers = { ...options.headers, ...(method === 'POST' && { 'idempotency-key': randomBytes(16).toString('hex') }) };
+    return patiently(async () => {
+      const answer = await api.call(method, path, { ...options, headers });
+      if (answer.status >= 500) throw new Error(`${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+      return answer;
+    });
+  };
+  return {
+    call,
+    async expect(status, method, path, options): Promise<Body> {
+      const answer = await call(method, path, options);
+      if (answer.status !== status) throw new Error(`${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+      return answer.body;
+    },
+    all: (path, limit) => patiently(() => api.all(path, limit)),
+  };
+}
+
+/** The checker finds nothing, once what still goes on has come to rest. */
+async function requireClean(target: Target, account: string): Promise<void> {
+  const { machine } = target;
+  const connectors = () => ({ allowHosts: [new URL(target.endpoint).host] });
+  const home = { machine, connectors, prices: awsList };
+  let found: Finding[] = [];
+  await until('the checker to find nothing', async () => {
+    found = [];
+    for await (const finding of checkEverything(machine, { account, readData: true, quiet: true, home })) {
+      if (finding.level === 'failure') found.push(finding);
+    }
+    if (found.length === 0) return true;
+    await pause(1000);
+    return undefined;
+  }).catch((error) => {
+    throw new Error(`the checker found ${JSON.stringify(found, null, 2)}`, { cause: error });
+  });
+}
