@@ -40,7 +40,6 @@ export class DataAnalysisStack extends Stack {
       'Serverless-SQSRedrivePolicy': 'It holds dead letters itself',
       CKV_AWS_27: 'SQS encrypts it with a key of its own, which the rule does not count',
     });
-    acknowledge(reconcile, { CKV_AWS_117: 'It holds no keys and reads no personal data: names of streams, versions and times alone' });
     reconcile.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(1), onFailure: new SqsDestination(givenUp) });
     everyNight(this, stage, reconcile, givenUp);
   }
