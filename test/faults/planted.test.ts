@@ -6,19 +6,7 @@ import { client, listFiles, runJob, until } from '../acceptance/client.ts';
 import { testFolder } from '../support/embedded.ts';
 import { npmStart } from '../support/npm-start.ts';
 import { startS3Server } from '../support/s3-server.ts';
-
-const planted = {
-  email: 'planted.person@example.com',
-  password: 'planted password phrase',
-  person: 'Planted Surname',
-  secret: 'plantedSecretKey+/=0123456789',
-  source: 'Planted source name',
-  job: 'Planted job name',
-  prefix: 'planted-prefix',
-  path: 'planted-path-of-a-file',
-  frozen: 'planted-path-that-fails',
-  content: 'planted content of a file',
-};
+import { holds, planted } from './needles.ts';
 
 it('rest nowhere in clear: no event, row, record, message, blob, key file or log line', async () => {
   const data = await testFolder();
@@ -76,16 +64,6 @@ it('rest nowhere in clear: no event, row, record, message, blob, key file or log
   for (const needle of needles) expect(said, 'the log').not.toContain(needle);
   expect(said).toContain('run failed');
 });
-
-/** In clear, or as base64 at any of its three offsets. */
-function holds(bytes: Buffer, needle: string): boolean {
-  const encoded = [0, 1, 2].map((offset) =>
-    Buffer.from(`${'x'.repeat(offset)}${needle}`)
-      .toString('base64')
-      .slice(4, -4),
-  );
-  return [needle, ...encoded].some((text) => bytes.includes(text));
-}
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })

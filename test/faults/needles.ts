@@ -1,0 +1,23 @@
+/** What is planted in every input and looked for wherever something rests. */
+export const planted = {
+  email: 'planted.person@example.com',
+  password: 'planted password phrase',
+  person: 'Planted Surname',
+  secret: 'plantedSecretKey+/=0123456789',
+  source: 'Planted source name',
+  job: 'Planted job name',
+  prefix: 'planted-prefix',
+  path: 'planted-path-of-a-file',
+  frozen: 'planted-path-that-fails',
+  content: 'planted content of a file',
+};
+
+/** In clear, or as base64 at any of its three offsets. */
+export function holds(bytes: Buffer, needle: string): boolean {
+  const encoded = [0, 1, 2].map((offset) =>
+    Buffer.from(`${'x'.repeat(offset)}${needle}`)
+      .toString('base64')
+      .slice(4, -4),
+  );
+  return [needle, ...encoded].some((text) => bytes.includes(text));
+}

@@ -1,0 +1,252 @@
+/**
+ * The same on the deployed app: in every item of every table, stream record, message, event on the bus, log line and object. What the owner
+ * sees is sealed there too; two things hold it in clear, and are held to be the only ones: the user pool, which knows people by name and
+ * e-mail (its user names are hashes), and below `exports/` a zip that was asked for, for less than a day.
+ */
+import { randomBytes } from 'node:crypto';
+import { type AttributeValue, paginateListTables, paginateScan } from '@aws-sdk/client-dynamodb';
+import { PutRuleCommand, PutTargetsCommand, RemoveTargetsCommand } from '@aws-sdk/client-eventbridge';
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListBucketsCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+} from '@aws-sdk/client-s3';
+import {
+  CreateQueueCommand,
+  DeleteQueueCommand,
+  GetQueueAttributesCommand,
+  GetQueueUrlCommand,
+  ReceiveMessageCommand,
+} from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import type { AwsClients } from '../../infra/aws/clients.ts';
+import { client, listFiles, type Run, until } from '../acceptance/client.ts';
+import { ministackClients } from '../support/aws-resources.ts';
+import { deployedUrl } from '../support/deployed.ts';
+import { logs, streams, takeMessages } from '../support/raw-aws.ts';
+import { holds, planted } from './needles.ts';
+
+const run = randomBytes(4).toString('hex');
+const bus = 'listbackup-events-test';
+const EventBusName = bus;
+const Bucket = `source-${run}`;
+/** Each of them once, with what it was found in. */
+const seen: { where: string; bytes: Buffer }[] = [];
+const saw = (where: string, ...texts: (string | Uint8Array | undefined)[]) => {
+  for (const text of texts) if (text !== undefined) seen.push({ where, bytes: Buffer.from(text) });
+};
+
+let clients: AwsClients;
+let url: string;
+let heard = '';
+
+beforeAll(async () => {
+  clients = ministackClients();
+  url = await deployedUrl();
+  const { QueueUrl = '' } = await clients.sqs().send(new CreateQueueCommand({ QueueName: `planted-${run}` }));
+  heard = QueueUrl;
+  const { Attributes } = await clients.sqs().send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }));
+  const Name = `planted-${run}`;
+  await clients
+    .events()
+    .send(new PutRuleCommand({ Name, EventBusName, EventPattern: JSON.stringify({ account: [inject('ministack').account] }) }));
+  await clients
+    .events()
+    .send(new PutTargetsCommand({ Rule: Name, EventBusName, Targets: [{ Id: 'planted', Arn: Attributes?.QueueArn ?? '' }] }));
+});
+afterAll(async () => {
+  for (const queue of ['job-queue', 'data-queue']) await takeMessages(`listbackup-test-${queue}`, true);
+  await clients.events().send(new RemoveTargetsCommand({ Rule: `planted-${run}`, EventBusName, Ids: ['planted'] }));
+  await clients.sqs().send(new DeleteQueueCommand({ QueueUrl: heard }));
+  clients.close();
+});
+
+/** Shows what is in a queue at the moment, and leaves it there. */
+async function peek(name: string): Promise<number> {
+  const { QueueUrl } = await clients.sqs().send(new GetQueueUrlCommand({ QueueName: name }));
+  const { Messages = [] } = await clients
+    .sqs()
+    .send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 0 }));
+  saw(`queue ${name}`, ...Messages.map((message) => JSON.stringify(message)));
+  return Messages.length;
+}
+
+const inQueue = (name: string) => until(`there is something in ${name}`, async () => (await peek(name)) || undefined);
+
+async function readBus(): Promise<void> {
+  for (;;) {
+    const { Messages = [] } = await clients.sqs().send(new ReceiveMessageCommand({ QueueUrl: heard, MaxNumberOfMessages: 10 }));
+    if (Messages.length === 0) return;
+    saw('bus', ...Messages.map((message) => JSON.stringify(message)));
+  }
+}
+
+/** Text and bytes, however deep in lists and maps. */
+function scalarsOf(value: AttributeValue): (string | Uint8Array)[] {
+  if (value.S !== undefined) return [value.S];
+  if (value.B !== undefined) return [value.B];
+  if (value.M) return Object.entries(value.M).flatMap(([name, inner]) => [name, ...scalarsOf(inner)]);
+  if (value.L) return value.L.flatMap(scalarsOf);
+  return [...(value.SS ?? []), ...(value.BS ?? [])];
+}
+
+async function readTables(): Promise<void> {
+  for await (const { TableNames = [] } of paginateListTables({ client: clients.dynamo() }, {})) {
+    for (const TableName of TableNames.filter((name) => name.startsWith('listbackup-test-'))) {
+      for await (const { Items = [] } of paginateScan({ client: clients.dynamo() }, { TableName, ConsistentRead: true })) {
+        for (const item of Items) saw(`table ${TableName}`, ...scalarsOf({ M: item }));
+      }
+    }
+  }
+}
+
+async function readStreams(): Promise<void> {
+  const { Streams } = (await streams('ListStreams', {})) as unknown as { Streams: { StreamArn: string; TableName: string }[] };
+  for (const { StreamArn, TableName } of Streams.filter(({ TableName }) => TableName.startsWith('listbackup-test-'))) {
+    const { StreamDescription } = (await streams('DescribeStream', { StreamArn })) as unknown as {
+      StreamDescription: { Shards: { ShardId: string }[] };
+    };
+    for (const { ShardId } of StreamDescription.Shards) {
+      const shard = { StreamArn, ShardId, ShardIteratorType: 'TRIM_HORIZON' };
+      let { ShardIterator } = (await streams('GetShardIterator', shard)) as unknown as { ShardIterator?: string };
+      for (let last = false; ShardIterator && !last; ) {
+        const page = (await streams('GetRecords', { ShardIterator, Limit: 1000 })) as unknown as {
+          Records: object[];
+          NextShardIterator?: string;
+        };
+        saw(`stream ${TableName}`, ...page.Records.map((record) => JSON.stringify(record)));
+        last = page.Records.length === 0;
+        ShardIterator = page.NextShardIterator;
+      }
+    }
+  }
+}
+
+async function readLogs(): Promise<void> {
+  const { logGroups } = (await logs('DescribeLogGroups', {})) as unknown as { logGroups: { logGroupName: string }[] };
+  for (const { logGroupName } of logGroups) {
+    let nextToken: string | undefined;
+    do {
+      const page = (await logs('FilterLogEvents', { logGroupName, ...(nextToken ? { nextToken } : {}) })) as unknown as {
+        events: { message: string }[];
+        nextToken?: string;
+      };
+      saw(`log ${logGroupName}`, ...page.events.map(({ message }) => message));
+      nextToken = page.events.length > 0 ? page.nextToken : undefined;
+    } while (nextToken);
+  }
+}
+
+async function readObjects(): Promise<void> {
+  const { Buckets = [] } = await clients.s3().send(new ListBucketsCommand({}));
+  for (const { Name } of Buckets.filter((each) => each.Name?.startsWith('listbackup-'))) {
+    for await (const { Contents = [] } of paginateListObjectsV2({ client: clients.s3() }, { Bucket: Name })) {
+      for (const { Key = '' } of Contents) {
+        const { Body, Metadata } = await clients.s3().send(new GetObjectCommand({ Bucket: Name, Key }));
+        saw(`object ${Name}/${Key}`, Key, JSON.stringify(Metadata), await Body?.transformToByteArray());
+      }
+    }
+  }
+}
+
+test('rest nowhere in clear: no item, stream record, message, event, log line or object', { timeout: 400_000 }, async () => {
+  const { endpoint, region } = inject('ministack');
+  const s3 = clients.s3();
+  await s3.send(new CreateBucketCommand({ Bucket }));
+  const Key = `${planted.prefix}/${planted.path}`;
+  await s3.send(new PutObjectCommand({ Bucket, Key, Body: planted.content }));
+  await s3.send(new PutObjectCommand({ Bucket, Key: `${planted.prefix}/${planted.frozen}`, Body: 'x', StorageClass: 'GLACIER' }));
+
+  const headers = { 'idempotency-key': `planted-${run}` };
+  const nobody = client(url);
+  const person = { email: `${run}.${planted.email}`, password: planted.password };
+  await nobody.expect(201, 'POST', '/auth/register', { body: { ...person, name: planted.person }, headers });
+  const { accessToken, refreshToken } = await nobody.expect(200, 'POST', '/auth/login', { body: person, headers });
+  const api = client(url, String(accessToken));
+  const config = { bucket: Bucket, endpoint, region, prefix: `${planted.prefix}/` };
+  const credentials = { accessKeyId: 'test', secretAccessKey: planted.secret };
+  const body = { type: 's3', name: planted.source, config, credentials };
+  const source = await api.expect(201, 'POST', '/sources', { body, headers });
+  const job = await api.expect(201, 'POST', '/jobs', { body: { name: planted.job, sourceId: source.id }, headers });
+
+  // Stopped at each queue, so that what is in them can be seen.
+  for (const queue of ['job-queue', 'data-queue']) await takeMessages(`listbackup-test-${queue}`, false);
+  const requested = await api.expect(202, 'POST', `/jobs/${job.id}/run`);
+  await inQueue('listbackup-job-queue-test');
+  await takeMessages('listbackup-test-job-queue', true);
+  await inQueue('listbackup-data-queue-test');
+  await takeMessages('listbackup-test-data-queue', true);
+  const ended = (id: unknown) =>
+    until('the run ends', async () => {
+      const answer = await api.call('GET', `/runs/${id}`);
+      return answer.body.finishedAt ? (answer.body as Run) : undefined;
+    });
+  // The owner does see it.
+  expect(await ended(requested.id)).toMatchObject({ status: 'partial', errors: [{ path: planted.frozen }] });
+  const [file] = await listFiles(api, `sourceId=${source.id}&recursive=true`);
+  expect(file?.path).toBe(planted.path);
+
+  // It is given out: one file, and a zip, which is what rests in clear.
+  const { url: address } = await api.expect(200, 'POST', '/data/download', { body: { fileId: file?.id } });
+  expect(await (await fetch(String(address))).text()).toBe(planted.content);
+  const zip = await api.expect(202, 'POST', '/data/download', { body: { sourceId: source.id, paths: [planted.path] } });
+  await until('the zip is ready', async () => {
+    const answer = await api.expect(200, 'GET', `/data/downloads/${zip.id}`);
+    return answer.status === 'ready' ? answer : undefined;
+  });
+
+  // What goes wrong does not tell either.
+  const refusals = await Promise.all([
+    nobody.call('POST', '/auth/login', { body: { ...person, password: `${planted.password} not` } }),
+    nobody.call('POST', '/auth/register', { body: { ...person, name: planted.person, extra: planted.secret } }),
+    api.call('POST', '/sources', { body: { ...body, credentials: { ...credentials, more: planted.secret } } }),
+    api.call('PUT', `/sources/${source.id}`, { body: { name: planted.source, config, credentials: { accessKeyId: planted.secret } } }),
+  ]);
+  for (const refusal of refusals) {
+    expect(refusal.status).toBeGreaterThanOrEqual(400);
+    for (const secret of [planted.secret, planted.password]) expect(JSON.stringify(refusal.body)).not.toContain(secret);
+  }
+  for (const each of [planted.path, planted.frozen]) await s3.send(new DeleteObjectCommand({ Bucket, Key: `${planted.prefix}/${each}` }));
+  await s3.send(new DeleteBucketCommand({ Bucket }));
+  const failed = await api.expect(202, 'POST', `/jobs/${job.id}/run`);
+  expect(await ended(failed.id)).toMatchObject({ status: 'failed' });
+  await until('the bus told of it', async () => {
+    await readBus();
+    return seen.some(({ where, bytes }) => where === 'bus' && bytes.includes(String(failed.id))) ? true : undefined;
+  });
+  await Promise.all([
+    readTables(),
+    readStreams(),
+    readLogs(),
+    readObjects(),
+    peek('listbackup-job-queue-dlq-test'),
+    peek('listbackup-data-queue-dlq-test'),
+  ]);
+
+  // That all of it was looked at: the job's id, which is no secret, is in each kind of place.
+  const places = [...new Set(seen.filter(({ bytes }) => holds(bytes, String(job.id))).map(({ where }) => where))];
+  for (const place of [
+    'table listbackup-test-activity',
+    'table listbackup-test-runs',
+    'stream listbackup-test-activity',
+    'queue listbackup-job-queue-test',
+    'queue listbackup-data-queue-test',
+    'bus',
+  ]) {
+    expect(places).toContain(place);
+  }
+  expect(seen.some(({ where, bytes }) => where.startsWith('log ') && bytes.includes(String(failed.id)))).toBe(true);
+  expect(seen.filter(({ where }) => where.startsWith('object ')).length).toBeGreaterThan(5);
+
+  const found = new Set<string>();
+  for (const [what, needle] of Object.entries({ ...planted, accessToken: String(accessToken), refreshToken: String(refreshToken) })) {
+    for (const { where, bytes } of seen) if (holds(bytes, needle)) found.add(`${what} in ${where}`);
+  }
+  const inZip = (one: string) => /^(path|content) in object listbackup-data-test\/exports\//.test(one);
+  expect([...found].filter((one) => !inZip(one))).toEqual([]);
+  expect([...found].some(inZip)).toBe(true);
+});
