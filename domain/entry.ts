@@ -24,6 +24,13 @@ export type SourceEntry = {
 /** Why something is not in the backup. For a failed folder (key ends in `/`) nothing below it is known either. */
 export type Refusal = { key: string; code: string; message: string };
 
+/** The keys that a folder at that path may have, as people write it (a `/` behind it or none), the likeliest first; `''` is the root. */
+export function folderKeys(path: string): string[] {
+  const trimmed = path.replace(/\/+$/, '');
+  const usual = trimmed === '' ? '' : `${trimmed}/`;
+  return nameless.test(path) ? [path, usual] : [usual];
+}
+
 /** What a listing yields: things to keep, things that cannot be kept by their nature, things that should have been kept. */
 export type ListItem = { type: 'entry'; entry: SourceEntry } | { type: 'skipped'; refusal: Refusal } | { type: 'failed'; refusal: Refusal };
 
@@ -94,9 +101,15 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
   }
 }
 
-/** A key as people see it: no trailing `/` on folders, undecodable bytes as U+FFFD; `bytes` only where that loses something. */
+/** A folder without a name, as in the S3 keys `a//b` and `/c`. */
+const nameless = /(?:^|\/)\/$/;
+
+/**
+ * A key as people see it: no trailing `/` on folders, but on those without a name, which otherwise would pass for what they are in;
+ * undecodable bytes as U+FFFD; `bytes` only where that loses something.
+ */
 export function displayPath(key: string): { path: string; bytes?: Uint8Array } {
-  const path = key.endsWith('/') ? key.slice(0, -1) : key;
+  const path = key.endsWith('/') && !nameless.test(key) ? key.slice(0, -1) : key;
   if (!loneEscapes.test(path)) return { path };
   return { path: path.replaceAll(new RegExp(loneEscapes, 'g'), '\ufffd'), bytes: keyBytes(path) };
 }

@@ -90,7 +90,7 @@ async function* named(
   const root = await openManifest(context, manifest);
   for await (const entry of selectEntries(context, root, paths)) {
     if (++things > most) throw new TooMany();
-    const beside = entry.kind !== 'folder' && (await isFolderToo(context, root, entry));
+    const beside = entry.kind !== 'folder' && (entry.key.endsWith('/') || (await isFolderToo(context, root, entry)));
     yield { ...entry, name: beside ? zipNameBeside(entry.key) : zipName(entry.key) };
   }
 }

@@ -16,9 +16,9 @@ export function zipName(key: string): string {
   return path.split('/').map(safePart).join('/');
 }
 
-/** For what is no folder, where there is a folder of the same name: two things of one name cannot be unpacked. */
+/** For what is no folder, where there is a folder of the same name, and for a file whose key ends in a slash: two things of one name cannot be unpacked. */
 export function zipNameBeside(key: string): string {
-  return `${zipName(key)}%2F`;
+  return `${zipName(key)}${key.endsWith('/') ? '%2F%2F' : '%2F'}`;
 }
 
 function safePart(part: string): string {

@@ -10,7 +10,7 @@ import type { JsonObject, Machine, RowChange } from '../domain/ports.ts';
 import type { ManifestEntry } from '../vault/entry.ts';
 import { fileId } from '../vault/file-id.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
-import { findEntry, listFolder, openManifest, type ReaderContext } from '../vault/reader.ts';
+import { folderAt, listFolder, namesake, openManifest, type ReaderContext } from '../vault/reader.ts';
 import { currentRows } from './generations.ts';
 import { accountOf, type Projection } from './projection.ts';
 
@@ -60,7 +60,7 @@ export const files: Projection = {
 export type FilesQuery = {
   sourceId?: string | undefined;
   jobId?: string | undefined;
-  /** Of a folder, or of one file. */
+  /** Of a folder, or of one file; of both where one is named like the other. */
   path?: string | undefined;
   recursive: boolean;
   /** UTC ISO-8601: the newest good backup not after it. */
@@ -95,12 +95,9 @@ export async function listFiles(
 
 async function* entriesOf(ctx: ReaderContext, moment: Moment, query: FilesQuery, after: string | null): AsyncGenerator<ManifestEntry> {
   const root = await openManifest(ctx, moment.manifest);
-  const path = (query.path ?? '').replace(/\/+$/, '');
-  if (path !== '' && after === null) {
-    const file = await findEntry(ctx, root, path);
-    if (file && !file.deleted) return yield file;
-  }
-  const folder = path === '' ? '' : `${path}/`;
+  const folder = await folderAt(ctx, root, query.path ?? '');
+  const file = after === null ? await namesake(ctx, root, folder) : undefined;
+  if (file) yield file;
   yield* listFolder(ctx, root, folder, { recursive: query.recursive, ...(after === null ? {} : { after }) });
 }
 

@@ -116,7 +116,9 @@ async function* checkContent(
 
 /** What an entry cannot be, whatever was backed up. */
 function faultOf({ kind, key, size, deleted, sha256, chunks, version, previous }: ManifestEntry): string | undefined {
-  if ((kind === 'folder') !== key.endsWith('/')) return 'folders, and they alone, have keys that end in a slash';
+  // S3 has files of such names too; an empty one is a folder.
+  if (kind === 'folder' ? !key.endsWith('/') : key.endsWith('/') && (kind === 'link' || (size === 0 && !deleted)))
+    return 'keys of folders end in a slash, and no others do but those of files with content';
   if (version > 1 !== (previous !== undefined)) return `it is version ${version}, and ${previous ? 'names' : 'does not name'} one before`;
   if (kind !== 'file' || deleted) return chunks || sha256 ? 'it has content, and should not' : undefined;
   if (!sha256) return 'it has no hash';

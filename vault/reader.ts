@@ -1,5 +1,5 @@
 /** Manifests as people browse them: range reads of segments, whatever the number of entries. */
-import { compareKeys } from '../domain/entry.ts';
+import { compareKeys, folderKeys } from '../domain/entry.ts';
 import type { ManifestRef } from '../domain/line.ts';
 import { remembered } from './cache.ts';
 import type { ManifestEntry } from './entry.ts';
@@ -61,6 +61,22 @@ export async function findEntry(context: ReaderContext, root: ManifestRoot, key:
   return entry?.key === key ? entry : undefined;
 }
 
+/** The key of the folder at that path as people write it, which may be there or not; `''` for the root. */
+export async function folderAt(context: ReaderContext, root: ManifestRoot, path: string): Promise<string> {
+  const [first = '', usual] = folderKeys(path);
+  if (usual === undefined) return first;
+  for await (const _entry of entries(context, root, { prefix: first, limit: 1 })) return first;
+  return usual;
+}
+
+/** The file or link whose name is that of the folder, as in S3, where `a` and `a/b` can both be objects; undefined when it is none, or deleted. */
+export async function namesake(context: ReaderContext, root: ManifestRoot, folder: string): Promise<ManifestEntry | undefined> {
+  const key = folder.slice(0, -1);
+  if (key === '' || key.endsWith('/')) return undefined;
+  const entry = await findEntry(context, root, key);
+  return entry?.deleted ? undefined : entry;
+}
+
 /**
  * The versions of a key, newest first, deletions included, through the manifests that hold them. `locate` gives the hash that the log
  * recorded for a manifest; the history ends where it knows none, as that manifest's backup is no longer kept.
@@ -81,7 +97,8 @@ export async function* versions(
 
 /**
  * What lies in a folder (`''` or a key that ends in `/`), in key order; what is deeper is jumped over, not read. With `recursive`, every
- * entry below it, and no implied folders. `after` is the key of the last item seen.
+ * entry below it, and no implied folders. `after` is the key of the last item seen. A file whose key is that of the folder, as S3 has them,
+ * lies in it and has no name there.
  */
 export async function* listFolder(
   context: ReaderContext,
@@ -92,17 +109,18 @@ export async function* listFolder(
   const { after, includeDeleted = false, limit = Number.POSITIVE_INFINITY } = options;
   const base = { prefix: folder, includeDeleted };
   let left = limit;
-  // The folder's own entry is not in it.
-  let next: EntryQuery = { after: after ?? folder };
-  if (!options.recursive && after?.endsWith('/')) next = { from: pastFolder(after) };
+  let next: EntryQuery = after === undefined ? {} : { after };
+  if (!options.recursive && after?.endsWith('/') && after !== folder) next = { from: pastFolder(after) };
   while (left > 0) {
     let jump: string | undefined;
     for await (const entry of entries(context, root, { ...base, ...next })) {
+      // The folder's own entry is not in it.
+      if (entry.key === folder && entry.kind === 'folder') continue;
       const slash = options.recursive ? -1 : entry.key.indexOf('/', folder.length);
       if (slash < 0) yield entry;
       else {
         const key = entry.key.slice(0, slash + 1);
-        yield key === entry.key ? entry : await impliedFolder(context, root, key, entry);
+        yield key === entry.key && entry.kind === 'folder' ? entry : await impliedFolder(context, root, key, entry);
         jump = key;
       }
       left--;

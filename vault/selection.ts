@@ -1,30 +1,24 @@
 /** What people choose by path: a file, or a folder and all below it; the empty path is everything. */
 import { compareKeys } from '../domain/entry.ts';
 import type { ManifestEntry } from './entry.ts';
-import { entries, findEntry } from './reader.ts';
+import { entries, folderAt, namesake } from './reader.ts';
 import type { ManifestRoot } from './root.ts';
 import type { ReaderContext } from './segment.ts';
 
-/** The path of a folder may end in a slash or not. */
-function trimmed(path: string): string {
-  return path.replace(/\/+$/, '');
-}
-
 /** Whether there is anything at that path. */
 export async function holdsPath(context: ReaderContext, root: ManifestRoot, path: string): Promise<boolean> {
-  const key = trimmed(path);
-  if (key === '') return true;
-  const entry = await findEntry(context, root, key);
-  return (entry !== undefined && !entry.deleted) || hasBelow(context, root, `${key}/`);
+  const folder = await folderAt(context, root, path);
+  return folder === '' || (await namesake(context, root, folder)) !== undefined || hasBelow(context, root, folder);
 }
 
 /** All that is at those paths and below, each entry once, a folder before what is in it. */
 export async function* selectEntries(context: ReaderContext, root: ManifestRoot, paths: string[]): AsyncGenerator<ManifestEntry> {
-  for (const key of outermost(paths)) {
-    if (key === '') return yield* entries(context, root);
-    const entry = await findEntry(context, root, key);
-    if (entry && !entry.deleted) yield entry;
-    yield* entries(context, root, { prefix: `${key}/` });
+  const folders: string[] = [];
+  for (const path of paths) folders.push(await folderAt(context, root, path));
+  for (const folder of outermost(folders)) {
+    const file = await namesake(context, root, folder);
+    if (file) yield file;
+    yield* entries(context, root, { prefix: folder });
   }
 }
 
@@ -38,15 +32,15 @@ async function hasBelow(context: ReaderContext, root: ManifestRoot, prefix: stri
   return false;
 }
 
-/** The paths without those that lie below another of them. */
-function outermost(paths: string[]): string[] {
-  const all = new Set(paths.map(trimmed));
+/** The folders without those that lie in another of them. */
+function outermost(folders: string[]): string[] {
+  const all = new Set(folders);
   if (all.has('')) return [''];
-  const isCovered = (path: string) => {
-    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
-      if (all.has(path.slice(0, slash))) return true;
+  const isCovered = (folder: string) => {
+    for (let end = folder.indexOf('/') + 1; end < folder.length; end = folder.indexOf('/', end) + 1) {
+      if (all.has(folder.slice(0, end))) return true;
     }
     return false;
   };
-  return [...all].filter((path) => !isCovered(path)).sort(compareKeys);
+  return [...all].filter((folder) => !isCovered(folder)).sort(compareKeys);
 }

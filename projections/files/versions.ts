@@ -43,7 +43,6 @@ export async function listVersions(
 export async function findVersion(machine: Machine, account: string, id: string, version?: number): Promise<FoundVersion> {
   const place = await placeOf(machine, account, id);
   const { key, sourceId, jobId } = place;
-  if (key.endsWith('/')) throw noContent('folder');
   for await (const { entry, manifest } of history(machine, place, place.newest)) {
     if (version === undefined ? entry.deleted : entry.version > version) continue;
     if (version !== undefined && entry.version !== version) break;
@@ -51,6 +50,7 @@ export async function findVersion(machine: Machine, account: string, id: string,
     if (entry.kind !== 'file' || entry.sha256 === undefined) throw noContent(entry.kind);
     return { entry: { ...entry, sha256: entry.sha256 }, manifest, sourceId, jobId };
   }
+  if (key.endsWith('/')) throw noContent('folder');
   throw noVersion(version === undefined ? 'No version of this file is kept any more.' : `There is no version ${version} of this file.`);
 }
 

@@ -35,6 +35,7 @@ describe('keys', () => {
 
   it('show replacement characters, and the bytes, only where text would lose something', () => {
     expect(displayPath('a/\u00e9/')).toEqual({ path: 'a/\u00e9' });
+    for (const key of ['/', '//', 'a//']) expect(displayPath(key)).toEqual({ path: key });
     expect(displayPath('\u{1f4c1}x')).toEqual({ path: '\u{1f4c1}x' });
     const key = keyFromBytes(Buffer.from([0x61, 0xff, 0x62]));
     expect(displayPath(key)).toEqual({ path: 'a\ufffdb', bytes: Uint8Array.from([0x61, 0xff, 0x62]) });

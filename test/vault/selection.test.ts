@@ -35,15 +35,18 @@ describe('selecting by path', () => {
         fc.array(path, { minLength: 1, maxLength: 4 }),
         async (names, paths) => {
           const { vault, root } = await vaultWith(names);
-          const wanted = paths.map((name) => name.replace(/\/+$/, ''));
-          const expected = names.filter((name) =>
-            wanted.some((chosen) => chosen === '' || name === chosen || name.startsWith(`${chosen}/`)),
-          );
+          const wanted = paths.map((name) => {
+            const isNameless = /(^|\/)\/$/.test(name) && names.some((other) => other.startsWith(name));
+            return isNameless ? name.slice(0, -1) : name === '' ? '/all/' : name.replace(/\/+$/, '') || '/all/';
+          });
+          const isAt = (name: string, chosen: string) =>
+            chosen === '/all/' || (name === chosen && !name.endsWith('/')) || name.startsWith(`${chosen}/`);
+          const expected = names.filter((name) => wanted.some((chosen) => isAt(name, chosen)));
           const taken = (await collect(selectEntries(vault, root, paths))).map((entry) => entry.key);
           expect(taken.toSorted()).toEqual(expected.toSorted());
-          for (const one of wanted) {
-            const has = names.some((name) => one === '' || name === one || name.startsWith(`${one}/`));
-            expect(await holdsPath(vault, root, one)).toBe(has || one === '');
+          for (const [index, one] of wanted.entries()) {
+            const has = one === '/all/' || names.some((name) => isAt(name, one));
+            expect(await holdsPath(vault, root, paths[index] ?? '')).toBe(has);
           }
         },
       ),

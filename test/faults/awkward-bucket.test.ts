@@ -1,0 +1,200 @@
+/** A bucket with the keys that S3 allows and no file system does, and one that goes away or says no, through the whole product. */
+import { createHash } from 'node:crypto';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startHome } from '../../infra/embedded/home.ts';
+import { readSettings } from '../../infra/embedded/settings.ts';
+import { free } from '../../processors/meter.ts';
+import { zipName, zipNameBeside } from '../../processors/zip-names.ts';
+import { type Body, type Client, newPerson, runJob, until } from '../acceptance/client.ts';
+import { expectClean } from '../support/check.ts';
+import { silent, testFolder } from '../support/embedded.ts';
+import { type S3Server, startS3Server } from '../support/s3-server.ts';
+import { unzip } from '../support/unzip.ts';
+
+const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
+
+/** Each with its content; an empty one that ends in a slash is a folder. */
+const objects: { [key: string]: string } = {
+  plain: 'plain',
+  'a//b': 'an empty name between',
+  'a///c': 'two of them',
+  'a/b': 'beside them',
+  '/x': 'leading slash',
+  '//': 'nothing but slashes',
+  '../x': 'up',
+  '../../etc/passwd': 'further up',
+  './y': 'here',
+  '.': 'a dot',
+  '..': 'two dots',
+  'dots/..': 'two dots below',
+  both: 'a file that is a folder too',
+  'both/below': 'below it',
+  'empty folder/': '',
+  'full folder/': 'content where none would be',
+  'full folder/below': 'below it',
+  'new\nline': 'line',
+  'tab\tand \u0001': 'control',
+  '\u{1f469}\u200d\u{1f680}': 'emoji',
+  'e\u0301': 'NFD',
+  '\u00e9': 'NFC',
+  'back\\slash': 'backslash',
+  'C:\\x': 'drive',
+  '%2E%2E/x': 'looks escaped',
+  '+ &?#=%20': 'delimiters',
+  ' ': 'space',
+  empty: '',
+  [`long/${'字'.repeat(339)}zz`]: '1,024 bytes',
+};
+
+async function homeOver(server: S3Server) {
+  const data = await testFolder();
+  const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0', LISTBACKUP_ALLOW_HOSTS: server.host });
+  const home = await startHome(settings, silent);
+  onTestFinished(() => home.close());
+  const { api } = await newPerson(home.url);
+  const { bucket, endpoint, credentials } = server;
+  const source = await api.expect(201, 'POST', '/sources', {
+    body: { type: 's3', name: 'Bucket', config: { bucket, endpoint }, credentials },
+  });
+  const job = await api.expect(201, 'POST', '/jobs', { body: { name: 'Bucket', sourceId: source.id } });
+  const { machine } = home.embedded;
+  return {
+    ...{ api, sourceId: String(source.id), jobId: String(job.id) },
+    check: () => expectClean(machine, { home: { machine, prices: free, connectors: () => ({ allowHosts: [server.host] }) } }),
+  };
+}
+
+async function serverOf(what: { [key: string]: string }): Promise<S3Server> {
+  const server = await startS3Server();
+  onTestFinished(() => server.close());
+  for (const [key, body] of Object.entries(what)) server.put(key, body);
+  return server;
+}
+
+async function contentOf(api: Client, fileId: unknown): Promise<string> {
+  const { url } = await api.expect(200, 'POST', '/data/download', { body: { fileId } });
+  return (await fetch(String(url))).text();
+}
+
+async function zipOf(api: Client, sourceId: string, paths: string[]) {
+  const { id } = await api.expect(202, 'POST', '/data/download', { body: { sourceId, paths } });
+  const { url } = await until('the zip is ready', async () => {
+    const look = await api.expect(200, 'GET', `/data/downloads/${id}`);
+    expect(look.error).toBeUndefined();
+    return look.status === 'ready' ? look : undefined;
+  });
+  return unzip(new Uint8Array(await (await fetch(String(url))).arrayBuffer()));
+}
+
+describe('awkward keys of a bucket', () => {
+  it('come back as they are, one by one, folder by folder and as a zip', async () => {
+    const server = await serverOf(objects);
+    for (const key of Object.keys(objects)) expect(Buffer.byteLength(key)).toBeLessThanOrEqual(1_024);
+    const { api, sourceId, jobId, check } = await homeOver(server);
+    const ended = await runJob(api, jobId);
+    expect(ended).toMatchObject({ status: 'succeeded', errors: [] });
+
+    const isFolder = (key: string) => key.endsWith('/') && objects[key] === '';
+    const keys = Object.keys(objects);
+    const files = keys.filter((key) => !isFolder(key));
+    const listed = await api.all(`/data/files?sourceId=${sourceId}&recursive=true`);
+    const shown = (key: string) => (/(^|\/)\/$/.test(key) ? key : key.replace(/\/$/, ''));
+    expect(listed.map(({ path, kind, sha256 }) => [path, kind, sha256]).sort()).toEqual(
+      keys.map((key) => [shown(key), isFolder(key) ? 'folder' : 'file', isFolder(key) ? null : sha256(objects[key] ?? '')]).sort(),
+    );
+    for (const { id, kind, sha256: hash, path } of listed) {
+      if (kind === 'file') expect(sha256(await contentOf(api, id)), String(path)).toBe(hash);
+      expect((await api.all(`/data/files/${id}/versions`)).length).toBe(1);
+    }
+
+    const unzipped = await zipOf(api, sourceId, ['']);
+    const isFolderToo = (key: string) => key.endsWith('/') || keys.some((other) => other.startsWith(`${key}/`));
+    const named = (key: string) => (isFolderToo(key) ? zipNameBeside(key) : zipName(key));
+    expect(new Map(unzipped.map(({ name, content }) => [name, content.toString()]))).toEqual(
+      new Map(keys.map((key) => [isFolder(key) ? key : named(key), objects[key] ?? ''])),
+    );
+    expect(unzipped.length).toBe(keys.length);
+    expect(ended.progress.filesDone).toBe(files.length);
+
+    const browsed = new Set((await browse(api, sourceId)).map(({ id }) => id));
+    expect(browsed).toEqual(new Set(listed.filter(({ kind }) => kind === 'file').map(({ id }) => id)));
+    await check();
+  });
+});
+
+describe('a bucket that is not what it was', () => {
+  it('between listing and reading: what vanished is left out, what changed comes as it is, nothing is stitched together', async () => {
+    const server = await serverOf({ goes: 'goes', changes: 'before', stays: 'stays', 'large and changing': 'b'.repeat(300_000) });
+    const { api, sourceId, jobId, check } = await homeOver(server);
+    let reads = 0;
+    server.misbehave = ({ key }) => {
+      if (key === '') return undefined;
+      if (reads++ === 0) {
+        server.objects.delete('goes');
+        server.put('changes', 'after');
+      }
+      if (key !== 'large and changing' || server.objects.get(key)?.body[0] !== 0x62) return undefined;
+      queueMicrotask(() => server.put(key, 'a'.repeat(300_000)));
+      return { cutAfter: 100_000 };
+    };
+    expect(await runJob(api, jobId)).toMatchObject({
+      status: 'succeeded',
+      progress: { filesFailed: 0, filesDone: 3, filesSkipped: 1 },
+      errors: [{ path: 'goes', code: 'vanished' }],
+    });
+    const files = await api.all(`/data/files?sourceId=${sourceId}`);
+    expect(await Promise.all(files.map(async ({ path, id }) => [path, await contentOf(api, id)]))).toEqual([
+      ['changes', 'after'],
+      ['large and changing', 'a'.repeat(300_000)],
+      ['stays', 'stays'],
+    ]);
+    await check();
+  });
+
+  it.each([
+    ['gone', { status: 404, code: 'NoSuchBucket' }, 'source-not-found', /no such bucket|Correct|bucket/i],
+    ['shut to us', { status: 403, code: 'AccessDenied' }, 'source-forbidden', /s3:ListBucket/],
+    ['not to be had with these keys', { status: 403, code: 'InvalidAccessKeyId' }, 'source-forbidden', /access key/],
+  ])(
+    'as it is %s: the run fails with what to do, nothing counts as deleted, and it is well again with the bucket',
+    async (_how, answer, code, message) => {
+      const server = await serverOf({ a: 'a', 'b/c': 'c' });
+      const { api, sourceId, jobId, check } = await homeOver(server);
+      expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
+      const before = await api.all(`/data/files?sourceId=${sourceId}&recursive=true`);
+      server.misbehave = () => ({ answer });
+      expect(await runJob(api, jobId)).toMatchObject({ status: 'failed', errors: [{ code, message: expect.stringMatching(message) }] });
+      expect(await api.all(`/data/files?sourceId=${sourceId}&recursive=true`)).toEqual(before);
+      server.misbehave = () => undefined;
+      expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesDeleted: 0, filesDone: 0 } });
+      await check();
+    },
+  );
+
+  it.each([429, 503])('as it asks with %i to be left alone: it is, for that long, and then the run goes on', async (status) => {
+    const server = await serverOf({ a: 'a' });
+    const { api, jobId, check } = await homeOver(server);
+    const asked: number[] = [];
+    const seconds = 3;
+    server.misbehave = () => {
+      asked.push(Date.now());
+      return asked.length === 1 ? { answer: { status, code: 'SlowDown', headers: { 'retry-after': String(seconds) } } } : undefined;
+    };
+    expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
+    expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThanOrEqual(seconds * 1000 - 50);
+    await check();
+  });
+});
+
+/** The files that are met by going into each folder that is shown, by the path it is shown with. */
+async function browse(api: Client, sourceId: string, path = '', seen = new Set<string>()): Promise<Body[]> {
+  const files: Body[] = [];
+  for (const item of await api.all(`/data/files?sourceId=${sourceId}&path=${encodeURIComponent(path)}`)) {
+    if (item.kind !== 'folder') files.push(item);
+    else if (!seen.has(String(item.path))) {
+      seen.add(String(item.path));
+      files.push(...(await browse(api, sourceId, String(item.path), seen)));
+    }
+  }
+  return files;
+}
