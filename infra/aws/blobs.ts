@@ -1,9 +1,12 @@
 /** Blobs in one versioned S3 bucket. */
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {
   DeleteObjectsCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   HeadObjectCommand,
+  type HeadObjectCommandOutput,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
   type ListObjectVersionsCommandOutput,
@@ -26,19 +29,25 @@ export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
   return {
     async put(key, body, { ifAbsent = false } = {}) {
       checkBlobKey(key);
-      const target = { Bucket: bucket(), Key: key, ...(ifAbsent ? { IfNoneMatch: '*' } : {}) };
-      const isThere = async () => (await sizeOf(s3(), bucket(), key)) !== undefined;
-      if (body instanceof Uint8Array) return unlessThere(() => s3().send(new PutObjectCommand({ ...target, Body: body })), isThere, 20);
+      // By this we know our own again, when an answer was lost and the repeat meets what the first asking has put.
+      const mark = randomUUID();
+      const target = { Bucket: bucket(), Key: key, Metadata: { put: mark }, ...(ifAbsent ? { IfNoneMatch: '*' } : {}) };
+      const found = async () => {
+        const head = await headOf(s3(), bucket(), key);
+        return head && (head.Metadata?.put === mark ? 'stored' : 'exists');
+      };
+      if (body instanceof Uint8Array) return unlessThere(() => s3().send(new PutObjectCommand({ ...target, Body: body })), found, 20);
       // An iterable can be read only once.
       const upload = new Upload({ client: s3(), params: { ...target, Body: Readable.from(body) }, partSize: partBytes, queueSize: 3 });
-      return unlessThere(() => upload.done(), isThere, 1);
+      return unlessThere(() => upload.done(), found, 1);
     },
 
     async get(key, range) {
       if (range?.length === 0) return (await sizeOf(s3(), bucket(), key)) === undefined ? undefined : new Uint8Array();
       try {
-        const answer = await s3().send(new GetObjectCommand({ Bucket: bucket(), Key: key, ...(range ? { Range: header(range) } : {}) }));
-        return await answer.Body?.transformToByteArray();
+        return await whole(() =>
+          s3().send(new GetObjectCommand({ Bucket: bucket(), Key: key, ...(range ? { Range: header(range) } : {}) })),
+        );
       } catch (error) {
         if (isMissing(error)) return undefined;
         if (error instanceof S3ServiceException && error.name === 'InvalidRange') return new Uint8Array();
@@ -72,39 +81,75 @@ export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
         });
         versions.push(...found);
       });
-      await inParallel(4, chunks(versions, 1000), async (Objects) => {
-        const answer = await s3().send(new DeleteObjectsCommand({ Bucket: bucket(), Delete: { Objects, Quiet: true } }));
-        const [failed] = answer.Errors ?? [];
-        if (failed) throw new Error(`${answer.Errors?.length} blobs were not deleted: ${failed.Code}`);
+      await inParallel(4, chunks(versions, 1000), async (all) => {
+        let Objects = all;
+        for (let attempt = 1; Objects.length > 0; attempt++) {
+          const { Errors = [] } = await s3().send(new DeleteObjectsCommand({ Bucket: bucket(), Delete: { Objects, Quiet: true } }));
+          if (Errors.length > 0 && attempt === deleteAttempts)
+            throw new Error(`${Errors.length} blobs were not deleted: ${Errors[0]?.Code}`);
+          Objects = Errors.map(({ Key, VersionId }) => ({ Key, VersionId }));
+          if (Objects.length > 0) await pause(attempt);
+        }
       });
     },
   };
 }
 
-/** 412: it is there. 409: a rival is writing it at this moment, and whether it will be there shows a little later. */
-async function unlessThere(write: () => Promise<unknown>, isThere: () => Promise<boolean>, attempts: number): Promise<'stored' | 'exists'> {
+const readAttempts = 6;
+const deleteAttempts = 6;
+
+/** The answer's bytes. The SDK asks again for an answer that does not begin; one that breaks off in the middle is ours to ask for again. */
+async function whole(ask: () => Promise<GetObjectCommandOutput>): Promise<Uint8Array | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const { Body } = await ask();
+    try {
+      return await Body?.transformToByteArray();
+    } catch (error) {
+      if (attempt === readAttempts) throw error;
+      await pause(attempt);
+    }
+  }
+}
+
+/**
+ * 412: it is there. 409: a rival is writing it at this moment, and whether it will be there shows a little later. 404: its parts have been
+ * put together before. In each case what is there may be our own. `found`: which of the two it is, if it is there.
+ */
+async function unlessThere(
+  write: () => Promise<unknown>,
+  found: () => Promise<'stored' | 'exists' | undefined>,
+  attempts: number,
+): Promise<'stored' | 'exists'> {
   for (let attempt = 1; ; attempt++) {
     try {
       await write();
       return 'stored';
     } catch (error) {
-      const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-      if (status === 412) return 'exists';
-      if (status !== 409) throw error;
-      await pause(attempt + 5);
-      if (await isThere()) return 'exists';
-      if (attempt === attempts) throw error;
+      if (!(error instanceof S3ServiceException)) throw error;
+      const { httpStatusCode: status, attempts: asked = 1 } = error.$metadata;
+      if (status === 412 && attempt === 1 && asked === 1) return 'exists';
+      const isDone = status === 412 || (error.name === 'NoSuchUpload' && asked > 1);
+      if (!isDone && status !== 409) throw error;
+      if (!isDone) await pause(attempt + 5);
+      const outcome = await found();
+      if (outcome) return outcome;
+      if (isDone || attempt === attempts) throw error;
     }
   }
 }
 
-async function sizeOf(s3: S3Client, bucket: string, key: string): Promise<number | undefined> {
+async function headOf(s3: S3Client, bucket: string, key: string): Promise<HeadObjectCommandOutput | undefined> {
   try {
-    return (await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))).ContentLength ?? 0;
+    return await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+async function sizeOf(s3: S3Client, bucket: string, key: string): Promise<number | undefined> {
+  const head = await headOf(s3, bucket, key);
+  return head && (head.ContentLength ?? 0);
 }
 
 /** All versions and delete markers of exactly that key. */

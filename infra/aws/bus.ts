@@ -1,5 +1,5 @@
 /** The bus is EventBridge; its rules, made by the CDK app from the processors' routes, do the delivering. */
-import { type EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { type EventBridgeClient, EventBridgeServiceException, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import type { Bus, BusEvent } from '../../domain/ports.ts';
 import { chunks } from './dynamo.ts';
 import { inParallel, pause } from './parallel.ts';
@@ -9,22 +9,39 @@ export const busSource = 'listbackup';
 /** The source of what is no event of the product: a live socket of that account wants to be served. */
 export const liveSource = 'listbackup.live';
 
+/** The bus takes nobody's events just now: there is no use in offering it more. */
+export class BusAway extends Error {}
+
 export function awsBus(events: () => EventBridgeClient, busName: () => string): Bus {
   return {
     async publish(all) {
       await inParallel(4, chunks(all, 10), async (chunk) => {
         let rest = chunk;
         for (let attempt = 1; rest.length > 0; attempt++) {
-          const answer = await events().send(new PutEventsCommand({ Entries: rest.map((event) => toEntry(busName(), event)) }));
+          const command = new PutEventsCommand({ Entries: rest.map((event) => toEntry(busName(), event)) });
+          const answer = await events().send(command).catch(rethrow);
           const outcomes = answer.Entries ?? [];
           const code = outcomes.find((outcome) => outcome.ErrorCode)?.ErrorCode;
-          if (code && attempt === 6) throw new Error(`the bus did not take ${answer.FailedEntryCount} events: ${code}`);
+          if (code && attempt === 6) throw refusal(code, answer.FailedEntryCount);
           rest = rest.filter((_, i) => outcomes[i]?.ErrorCode);
           if (rest.length > 0) await pause(attempt);
         }
       });
     },
   };
+}
+
+const busy = ['ThrottlingException', 'InternalFailure', 'InternalException'];
+
+function refusal(code: string, events = 0): Error {
+  const message = `the bus did not take ${events} events: ${code}`;
+  return busy.includes(code) ? new BusAway(message) : new Error(message);
+}
+
+/** What was wrong with the events themselves as it is; everything else as BusAway. */
+function rethrow(error: unknown): never {
+  const refused = error instanceof EventBridgeServiceException && error.$fault === 'client' && !busy.includes(error.name);
+  throw refused ? error : new BusAway('the bus does not answer', { cause: error });
 }
 
 /** Has the account's live sockets served soon. */

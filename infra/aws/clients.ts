@@ -10,6 +10,7 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { required } from './environment.ts';
+import { patientRetries } from './retries.ts';
 
 export type AwsClients = {
   dynamo(): DynamoDBClient;
@@ -30,8 +31,11 @@ export type AwsClients = {
 
 type Environment = { [name: string]: string | undefined };
 
-/** Region and credentials come from where the SDK always looks; `AWS_ENDPOINT_URL` points all of them elsewhere. */
-export function awsClients(env: Environment): AwsClients {
+/**
+ * Region and credentials come from where the SDK always looks; `AWS_ENDPOINT_URL` points all of them elsewhere. `hurry`: for tests, by how
+ * much the pauses between attempts are shorter.
+ */
+export function awsClients(env: Environment, hurry = 1): AwsClients {
   const endpoint = env.AWS_ENDPOINT_URL;
   const made: { destroy(): void }[] = [];
   const lazy = <C extends { destroy(): void }>(make: () => C) => {
@@ -46,8 +50,8 @@ export function awsClients(env: Environment): AwsClients {
   };
   const common = (requestTimeout: number, maxAttempts: number, maxSockets = 64) => ({
     ...(endpoint ? { endpoint } : {}),
-    retryMode: 'standard' as const,
     maxAttempts,
+    retryStrategy: patientRetries(maxAttempts, hurry),
     requestHandler: new NodeHttpHandler({
       connectionTimeout: 2000,
       requestTimeout,

@@ -34,7 +34,7 @@ export function toWrite(table: string, write: RecordWrite, seconds: number, dead
 }
 
 /** Adds to a record that lives or was never there; a dead one is refused and shown. */
-export function toUpdate(table: string, write: Add, seconds: number): { Update: Update & { UpdateExpression: string | undefined } } {
+function toUpdate(table: string, write: Add, seconds: number): { Update: Update & { UpdateExpression: string | undefined } } {
   const at = placeholders();
   const update = updateOf(at, write, expiry(write.expiresAt));
   const fits =
@@ -92,10 +92,10 @@ function conditionOf(at: ReturnType<typeof placeholders>, condition: RecordCondi
   return parts.join(' AND ');
 }
 
-function alive(at: ReturnType<typeof placeholders>, seconds: number): string {
+export function alive(at: ReturnType<typeof placeholders>, seconds: number): string {
   return `attribute_not_exists(${at.name('expiresAt')}) OR ${at.name('expiresAt')} > ${at.value({ N: String(seconds) })}`;
 }
 
-function expiry(expiresAt: number | undefined): Item {
+export function expiry(expiresAt: number | undefined): Item {
   return expiresAt === undefined ? {} : { expiresAt: { N: String(expiresAt) } };
 }

@@ -26,7 +26,8 @@ import {
   skOfCursor,
   transact,
 } from './dynamo.ts';
-import { type DeadRecords, keyOf, mayGoOn, toItem, toReplacement, toUpdate, toWrite } from './record-writes.ts';
+import { forgetMarks, marked, newMark, sumsOf, toMarkedUpdate } from './record-marks.ts';
+import { type DeadRecords, keyOf, mayGoOn, toItem, toReplacement, toWrite } from './record-writes.ts';
 
 /** `now`: milliseconds since the epoch. */
 export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: () => number): Records {
@@ -89,15 +90,21 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
 
     async add(key, add, expiresAt) {
       const write: RecordWrite & { op: 'add' } = { op: 'add', ...key, add, ...(expiresAt === undefined ? {} : { expiresAt }) };
+      const mark = newMark(now());
       for (;;) {
         try {
-          const { Update } = toUpdate(table, write, seconds());
+          const Update = toMarkedUpdate(table, write, seconds(), mark);
           const answer = await amongRivals(() => dynamo().send(new UpdateItemCommand({ ...Update, ReturnValues: 'ALL_NEW' })));
-          return dataOf(answer.Attributes ?? {});
+          const { Attributes: after = {} } = answer;
+          await forgetMarks(dynamo(), table, key, after, now());
+          return dataOf(after);
         } catch (error) {
           if (!(error instanceof ConditionalCheckFailedException)) throw error;
+          // Done before: the answer to that was lost.
+          const sums = error.Item && sumsOf(error.Item, mark);
+          if (sums) return { ...dataOf(error.Item ?? {}), ...sums };
           const { Put } = toReplacement(table, write, error.Item?.expiresAt?.N ?? '0');
-          const replaced = await conditionally(() => dynamo().send(new PutItemCommand(Put)));
+          const replaced = await conditionally(() => dynamo().send(new PutItemCommand({ ...Put, Item: marked(Put.Item, mark, add) })));
           if (replaced) return { ...add };
         }
       }

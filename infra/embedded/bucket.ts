@@ -9,6 +9,7 @@ import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Blobs } from '../../domain/ports.ts';
 import { awsBlobs } from '../aws/blobs.ts';
+import { patientRetries } from '../aws/retries.ts';
 import { prefixed } from '../prefixed-blobs.ts';
 import { blobFolder, holdsBlobs } from './blobs.ts';
 import { codeOf, writeDurably } from './durable-file.ts';
@@ -35,8 +36,10 @@ export function parseBucket(environment: Environment): Bucket | undefined {
 
 export type BucketBlobs = { blobs: Blobs; close(): void };
 
-/** Throws an Error in one line that says what to do, when the bucket cannot be reached or used. */
-export async function openBucket({ bucket, prefix, environment: env }: Bucket): Promise<BucketBlobs> {
+const attempts = 5;
+
+/** Throws an Error in one line that says what to do, when the bucket cannot be reached or used. `hurry`: as in `patientRetries`, for tests. */
+export async function openBucket({ bucket, prefix, environment: env }: Bucket, hurry = 1): Promise<BucketBlobs> {
   const endpoint = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined;
   if (endpoint !== undefined && !URL.canParse(endpoint)) throw new Error(`AWS_ENDPOINT_URL_S3 must be a URL, not ${endpoint}.`);
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: sessionToken } = env;
@@ -48,7 +51,8 @@ export async function openBucket({ bucket, prefix, environment: env }: Bucket): 
       ? { endpoint, forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED' }
       : { followRegionRedirects: true }),
     ...(accessKeyId && secretAccessKey ? { credentials: { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) } } : {}),
-    maxAttempts: 5,
+    maxAttempts: attempts,
+    retryStrategy: patientRetries(attempts, hurry),
     requestHandler: new NodeHttpHandler({ connectionTimeout: 10_000, socketTimeout: 60_000 }),
   });
   try {

@@ -64,13 +64,21 @@ type WorldOptions = {
   trouble?: Trouble;
   reached?: Home['reached'];
   now?: () => number;
+  /** Instead of files in the data folder. */
+  blobs?: Blobs;
   /** So many are told of each commit at once, and all of them apply it. */
   tellers?: number;
 };
 
 /** A source over a new, empty folder and a job, in an embedded home that goes with the test. */
-export async function makeWorld({ data, trouble, reached, now, tellers = 1 }: WorldOptions = {}): Promise<World> {
-  const { machine, feed } = await openTestHome({ routes, ...(data && { data }), ...(trouble && { trouble }), ...(now && { now }) });
+export async function makeWorld({ data, trouble, reached, now, blobs, tellers = 1 }: WorldOptions = {}): Promise<World> {
+  const { machine, feed } = await openTestHome({
+    routes,
+    ...(data && { data }),
+    ...(trouble && { trouble }),
+    ...(now && { now }),
+    ...(blobs && { blobs }),
+  });
   const source = await temporaryFolder();
   onTestFinished(() => rm(source, { recursive: true, force: true }));
   const home: Home = {

@@ -1,7 +1,8 @@
 /** What becomes of wake-ups when an account, or the bus, fails. */
 import { beforeEach, expect, test } from 'vitest';
 import { parseStream } from '../../../domain/event.ts';
-import type { Wakeup } from '../../../domain/ports.ts';
+import type { Measures, Wakeup } from '../../../domain/ports.ts';
+import { BusAway } from '../../../infra/aws/bus.ts';
 import { relayAgain, relayWakeups } from '../../../infra/aws/relay-wakeups.ts';
 import { memoryBlobs, memoryRecords } from '../../support/memory-ports.ts';
 
@@ -9,19 +10,26 @@ const one: Wakeup = { stream: 'acc_1/job/job_1', version: 1 };
 const two: Wakeup = { stream: 'acc_1/job/job_2', version: 4 };
 const other: Wakeup = { stream: 'acc_2/job/job_3', version: 2 };
 
-let broken: { ledger: string[]; bus: string[] };
+let broken: { ledger: string[]; bus: string[]; away?: true };
+let asked: string[];
 let sequenced: Wakeup[];
 let published: string[];
+let measured: Measures[];
+let clock: number;
 let machine: Parameters<typeof relayWakeups>[0] & { records: ReturnType<typeof memoryRecords> };
 
 beforeEach(() => {
   broken = { ledger: [], bus: [] };
   sequenced = [];
   published = [];
+  asked = [];
+  measured = [];
+  clock = Date.parse('2026-01-01');
   machine = {
     blobs: memoryBlobs(),
     records: memoryRecords(),
-    log: { info() {}, warn() {}, error() {} },
+    log: { info() {}, warn() {}, error() {}, measure: (numbers) => void measured.push(numbers) },
+    now: () => clock,
     relay: {
       async sequence(wakeups) {
         const accounts = new Set(wakeups.map(({ stream }) => parseStream(stream).account));
@@ -31,6 +39,8 @@ beforeEach(() => {
         );
       },
       async publish(account) {
+        asked.push(account);
+        if (broken.away) throw new BusAway('it does not answer');
         if (broken.bus.includes(account)) throw new Error('the bus is down');
         published.push(account);
         return 0;
@@ -39,7 +49,7 @@ beforeEach(() => {
   };
 });
 
-const aside = () => [...machine.records.stored.values()].map(({ data }) => data);
+const aside = () => [...machine.records.stored.values()].map(({ data: { since: _, ...wakeup } }) => wakeup);
 
 test('each account is sequenced and told to the bus, and nothing put aside', async () => {
   await relayWakeups(machine, [one, two, other]);
@@ -68,6 +78,19 @@ test('what was put aside is done once the trouble is over, and only then forgott
   expect(published).toEqual(['acc_1', 'acc_2']);
 });
 
+test('what waits is counted, with how long the first of it has', async () => {
+  broken.bus = ['acc_1', 'acc_2'];
+  await relayWakeups(machine, [other]);
+  clock += 60_000;
+  await relayWakeups(machine, [one, two]);
+  clock += 30_000;
+  await relayAgain(machine);
+  expect(measured).toEqual([{ RelayAside: 3, LedgerLagSeconds: 90 }]);
+  broken.bus = [];
+  await relayAgain(machine);
+  expect(measured).toHaveLength(1);
+});
+
 test('a failure that lasts holds up none of hundreds behind it', async () => {
   broken.bus = Array.from({ length: 300 }, (_, i) => `acc_${i}`);
   await relayWakeups(
@@ -85,4 +108,21 @@ test('what cannot even be put aside fails, so that the stream brings it again', 
     throw new Error('no table');
   };
   await expect(relayWakeups(machine, [one])).rejects.toThrow('no table');
+});
+
+test('a bus that is away is not asked for each account anew, and every ledger goes on', async () => {
+  broken.away = true;
+  const wakeups = Array.from({ length: 150 }, (_, i): Wakeup => ({ stream: `acc_${i}/job/job_1`, version: 1 }));
+  await relayWakeups(machine, wakeups);
+  expect(sequenced).toEqual(wakeups);
+  expect(asked).toHaveLength(1);
+  expect(aside()).toHaveLength(150);
+  sequenced = [];
+  await relayAgain(machine);
+  expect(sequenced).toHaveLength(150);
+  expect(asked).toHaveLength(2);
+  delete broken.away;
+  await relayAgain(machine);
+  expect(published).toHaveLength(150);
+  expect(aside()).toEqual([]);
 });

@@ -1,0 +1,280 @@
+/** The adapters of AWS while calls are throttled, fail, are cut or lose their answers: nothing is lost, and nothing done twice. */
+import { createHash } from 'node:crypto';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { streamName } from '../../domain/event.ts';
+import type { BusEvent, QueueName, StoredCommit } from '../../domain/ports.ts';
+import { type AwsMachine, openAws } from '../../infra/aws/machine.ts';
+import { fresh, upTo } from '../../infra/contract/fresh.ts';
+import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { makeStage, ministackClients } from '../support/aws-resources.ts';
+import { openTroubled, type Stage, testProxy } from './aws-world.ts';
+import { onceEach, type Plan, share, upToAttempt } from './fault-proxy.ts';
+
+let stage: Stage;
+beforeAll(async () => {
+  const clients = ministackClients();
+  stage = await makeStage(clients);
+  clients.close();
+});
+
+/** Machines behind one proxy, each as of its own process, and one beside it. */
+async function troubled(seed: number, plan?: Plan, many = 1): Promise<{ machine: AwsMachine; machines: AwsMachine[]; calm: AwsMachine }> {
+  const proxy = await testProxy(stage, seed, plan);
+  const machines = upTo(many).map(() => openTroubled(stage, proxy));
+  const calm = openAws(stage);
+  onTestFinished(() => {
+    expect(proxy.total().troubled).toBeGreaterThan(0);
+    calm.close();
+  });
+  return { machine: machines[0] as AwsMachine, machines, calm };
+}
+
+function commitOf(stream: string, version: number, text: string): StoredCommit {
+  const bytes = Buffer.from(text);
+  const hash = createHash('sha256').update(`${stream} ${version} ${text}`).digest('hex');
+  return { stream, version, at: '2026-01-01T00:00:00.000Z', prevHash: '0'.repeat(64), hash, body: { bytes: new Uint8Array(bytes) } };
+}
+
+function textOf({ body }: StoredCommit): string {
+  return 'bytes' in body ? Buffer.from(body.bytes).toString() : '';
+}
+
+const toEvents = ({ stream, version, at }: StoredCommit): BusEvent[] => [
+  { id: `${stream} ${version}`, type: 'contract.tested.v1', account: stream.split('/')[0] ?? '', stream, version, index: 0, at },
+];
+
+/** All that comes over a queue, until these have. What is received and not answered for comes again. */
+async function received(machine: AwsMachine, queue: QueueName, wanted: Set<string>, visibilitySeconds = 60): Promise<void> {
+  for (const left = new Set(wanted); left.size > 0; ) {
+    for (const { body, receipt } of await machine.queue.receive(queue, { max: 10, visibilitySeconds, waitSeconds: 1 })) {
+      left.delete(String(body.id));
+      await machine.queue.ack(queue, receipt);
+    }
+  }
+}
+
+/** Where the SDK does not give up, so that every answer can be held to what it says. */
+const trouble = upToAttempt(3, share(0.3));
+
+describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
+  it('appends of several writers: each once, and none its own rival', async () => {
+    const { machines, calm } = await troubled(seed, trouble, 4);
+    const stream = streamName(fresh('acc'), 'job', fresh('job'));
+    const ownRivals: string[] = [];
+    await Promise.all(
+      machines.map(async ({ events }, writer) => {
+        for (const n of upTo(12)) {
+          const text = `${writer}:${n}`;
+          for (;;) {
+            const version = ((await events.last(stream))?.version ?? 0) + 1;
+            if ((await events.append(commitOf(stream, version, text))) === 'appended') break;
+            const [there] = await calm.events.getMany([{ stream, version }]);
+            if (there && textOf(there) === text) ownRivals.push(text);
+          }
+        }
+      }),
+    );
+    expect(ownRivals).toEqual([]);
+    const commits = await calm.events.load(stream);
+    expect(commits.map(({ version }) => version)).toEqual(upTo(48));
+    expect(commits.map(textOf).sort()).toEqual([0, 1, 2, 3].flatMap((writer) => upTo(12).map((n) => `${writer}:${n}`)).sort());
+  });
+
+  it('relays side by side: a ledger without gaps, each commit once, and the bus told of all', async () => {
+    const { machines, calm } = await troubled(seed, share(0.3), 3);
+    const account = fresh('acc');
+    const commits = upTo(8).flatMap((job) => upTo(6).map((version) => commitOf(streamName(account, 'job', `job_${job}`), version, 'x')));
+    await Promise.all(commits.map((commit) => calm.events.append(commit)));
+    const { shuffled } = makeTrouble(seed);
+    await Promise.all(
+      machines.map(async ({ relay }) => {
+        const wakeups = shuffled([...commits]);
+        for (const some of [wakeups.slice(0, 10), wakeups.slice(5, 40), wakeups]) {
+          for (let failed = true; failed; ) {
+            const [result] = await relay.sequence(some);
+            failed = result?.error !== undefined;
+          }
+        }
+        for (let told = false; !told; )
+          told = await relay.publish(account, toEvents).then(
+            () => true,
+            () => false,
+          );
+      }),
+    );
+    const ledger = await calm.events.ledger(account, { order: 'asc', limit: 1000 });
+    expect(ledger.map(({ seq }) => seq)).toEqual(upTo(48));
+    for (const job of upTo(8)) {
+      const stream = streamName(account, 'job', `job_${job}`);
+      expect(ledger.filter((entry) => entry.stream === stream).map(({ version }) => version)).toEqual(upTo(6));
+    }
+    await received(calm, 'job', new Set(commits.map(({ stream, version }) => `${stream} ${version}`)));
+  });
+
+  it('rows: each change once, together with its cursor', async () => {
+    const { machines, calm } = await troubled(seed, trouble, 2);
+    const [projection, pk] = [fresh('projection'), fresh('row')];
+    const streams = upTo(4).map((n) => fresh(`stream${n}`));
+    const count = (sk: string) => ({ op: 'update', table: 'analytics-aggregates', pk, sk, add: { n: 1 } }) as const;
+    const outcomes = streams.map((stream, i) =>
+      (async () => {
+        const alone: string[] = [];
+        for (const version of upTo(10)) {
+          const apply = (machine = machines[0] as AwsMachine) =>
+            machine.rows.apply(projection, stream, version, [count('all'), count(stream)]);
+          // Half of the streams have two at work on them.
+          if (i % 2 === 0) alone.push(await apply());
+          else expect((await Promise.all(machines.map(apply))).sort()).toEqual(['applied', 'stale']);
+        }
+        return alone;
+      })(),
+    );
+    expect((await Promise.all(outcomes)).flat()).toEqual(upTo(20).map(() => 'applied'));
+    expect((await calm.rows.get({ table: 'analytics-aggregates', pk, sk: 'all' }))?.data).toEqual({ n: 40 });
+    for (const stream of streams) {
+      expect((await calm.rows.get({ table: 'analytics-aggregates', pk, sk: stream }))?.data).toEqual({ n: 10 });
+      expect(await calm.rows.cursor(projection, stream)).toBe(10);
+    }
+  });
+
+  it('records: each add once with its own sum, a claim for one alone, many at once whole', async () => {
+    const { machines, machine, calm } = await troubled(seed, trouble, 3);
+    const pk = fresh('rec');
+    const sums = await Promise.all(
+      machines.map(async ({ records }) => {
+        const own: number[] = [];
+        for (const _ of upTo(12)) own.push(Number((await records.add({ pk, sk: 'sum' }, { n: 1, bytes: 10 })).n));
+        return own;
+      }),
+    );
+    expect(sums.flat().sort((a, b) => a - b)).toEqual(upTo(36));
+    expect((await calm.records.get({ pk, sk: 'sum' }))?.data).toEqual({ n: 36, bytes: 360 });
+
+    for (const n of upTo(6)) {
+      const claims = machines.map(({ records }, i) => records.write([{ op: 'put', pk, sk: `lease ${n}`, data: { i }, if: 'absent' }]));
+      const won = await Promise.all(claims);
+      expect(won.filter(Boolean)).toHaveLength(1);
+      expect((await calm.records.get({ pk, sk: `lease ${n}` }))?.data).toEqual({ i: won.indexOf(true) });
+    }
+
+    const many = upTo(130).map((n) => ({ pk, sk: `many ${n}`, data: { n } }));
+    await machine.records.putMany(many);
+    const found = await machine.records.getMany([...many, { pk, sk: 'none' }]);
+    expect(found.map(({ data }) => Number(data.n)).sort((a, b) => a - b)).toEqual(upTo(130));
+    expect(await calm.records.getMany(many)).toHaveLength(130);
+  });
+
+  it('blobs: whole, told to be stored by who stored them, and gone when deleted', async () => {
+    const { machine, machines, calm } = await troubled(seed, trouble, 2);
+    const place = fresh('blob');
+    const keys = upTo(20).map((n) => `${place}/${n}`);
+    const contents = keys.map((key, i) => Buffer.from(key.repeat(i * 200)));
+    const outcomes = await Promise.all(
+      keys.map(async (key, i) =>
+        (await Promise.all(machines.map(({ blobs }) => blobs.put(key, contents[i] ?? Buffer.alloc(0), { ifAbsent: true })))).sort(),
+      ),
+    );
+    expect(outcomes).toEqual(keys.map(() => ['exists', 'stored']));
+    for (const [i, key] of keys.entries()) {
+      expect(Buffer.from((await machine.blobs.get(key)) ?? []).equals(contents[i] ?? Buffer.alloc(0))).toBe(true);
+      const range = { offset: 100, length: 1000 };
+      expect(Buffer.from((await machine.blobs.get(key, range)) ?? []).equals((contents[i] ?? Buffer.alloc(0)).subarray(100, 1100))).toBe(
+        true,
+      );
+    }
+    await machine.blobs.delete(keys);
+    expect((await calm.blobs.list(`${place}/`, { limit: 100 })).items).toEqual([]);
+  });
+
+  it('the queue and the bus: nothing sent is lost, nothing received and not done with is either', async () => {
+    const { machine, calm } = await troubled(seed, trouble);
+    const sent = upTo(40).map((n) => fresh(`message${n}`));
+    await machine.queue.send(
+      'data',
+      sent.map((id) => ({ body: { id } })),
+    );
+    // Short, because an answer may be lost with messages in it.
+    await received(machine, 'data', new Set(sent), 1);
+    const events = upTo(40).flatMap((version) => toEvents(commitOf(`${fresh('acc')}/job/job_1`, version, 'x')));
+    await machine.bus.publish(events);
+    await received(calm, 'job', new Set(events.map(({ id }) => id)));
+  });
+
+  it('keys: one for all who come at once', async () => {
+    const { machines } = await troubled(seed, trouble, 4);
+    const account = fresh('acc');
+    const keys = await Promise.all(
+      machines.map(async ({ keys: ring }) => [await ring.accountKey(account), await ring.subjectKey(account, 'usr_1')]),
+    );
+    expect(new Set(keys.map((pair) => pair.map((key) => Buffer.from(key ?? []).toString('hex')).join())).size).toBe(1);
+  });
+});
+
+describe('an answer lost after the call took effect', () => {
+  it('makes no conflict of an append, no loser of a claim, no twin of an add', async () => {
+    const { machine, calm } = await troubled(1, onceEach('lost', ['PutItem', 'UpdateItem', 'TransactWriteItems']));
+    const commit = commitOf(streamName(fresh('acc'), 'job', fresh('job')), 1, 'x');
+    expect(await machine.events.append(commit)).toBe('appended');
+    expect(await machine.events.append(commit)).toBe('conflict');
+    const pk = fresh('rec');
+    expect(await machine.records.add({ pk, sk: 'sum' }, { n: 2, m: 1 })).toEqual({ n: 2, m: 1 });
+    expect(await machine.records.write([{ op: 'put', pk, sk: 'lease', data: {}, if: 'absent' }])).toBe(true);
+    expect((await calm.records.get({ pk, sk: 'sum' }))?.data).toEqual({ n: 2, m: 1 });
+  });
+
+  it('leaves an add with its own sum, though others add before it is asked for again', async () => {
+    const key = { pk: fresh('rec'), sk: 'sum' };
+    const { machine, calm } = await troubled(1, async ({ operation, attempt }) => {
+      if (operation !== 'UpdateItem') return undefined;
+      if (attempt === 1) return 'lost';
+      expect(await calm.records.add(key, { n: 1 })).toEqual({ n: 2 });
+      return undefined;
+    });
+    expect(await machine.records.add(key, { n: 1 })).toEqual({ n: 1 });
+    expect((await calm.records.get(key))?.data).toEqual({ n: 2 });
+  });
+
+  it('replaces an expired record once', async () => {
+    const { machine, calm } = await troubled(1, onceEach('lost', ['PutItem']));
+    const key = { pk: fresh('rec'), sk: 'sum' };
+    await calm.records.write([{ op: 'put', ...key, data: { n: 100 }, expiresAt: Math.floor(Date.now() / 1000) - 10 }]);
+    expect(await machine.records.add(key, { n: 1 })).toEqual({ n: 1 });
+    expect((await calm.records.get(key))?.data).toEqual({ n: 1 });
+  });
+
+  it('is no reason to do a transaction twice that is refused by a rival when it is asked for again', async () => {
+    const thrice: Plan = (_, __, count) => (['lost', 'throttled', undefined] as const)[(count - 1) % 3];
+    const { machine, calm } = await troubled(1, (call, ...rest) =>
+      call.operation === 'TransactWriteItems' ? thrice(call, ...rest) : undefined,
+    );
+    const key = { pk: fresh('rec'), sk: 'sum' };
+    for (const _ of upTo(10)) expect(await machine.records.write([{ op: 'add', ...key, add: { n: 1 } }])).toBe(true);
+    expect((await calm.records.get(key))?.data).toEqual({ n: 10 });
+  });
+
+  it("makes no stranger of one's own blob, whether it went up whole or in parts", async () => {
+    const { machine, calm } = await troubled(1, onceEach('lost', ['PutObject', 'CompleteMultipartUpload']));
+    const [whole, parts] = [fresh('blob'), fresh('blob')];
+    const body = Buffer.alloc(20 << 20, 'parts');
+    expect(await machine.blobs.put(whole, body.subarray(0, 1000), { ifAbsent: true })).toBe('stored');
+    const streamed = async function* () {
+      yield body;
+    };
+    expect(await machine.blobs.put(parts, streamed(), { ifAbsent: true })).toBe('stored');
+    expect(Buffer.from((await calm.blobs.get(parts)) ?? []).equals(body)).toBe(true);
+    expect(await machine.blobs.put(whole, body.subarray(0, 1000), { ifAbsent: true })).toBe('exists');
+  });
+});
+
+it('a blob that is cut while it is read is read again', async () => {
+  const { machine, calm } = await troubled(1, (_, __, count) => (count % 3 === 0 ? undefined : 'cut'));
+  const key = fresh('blob');
+  const body = Buffer.alloc(300_000, 'cut here');
+  await calm.blobs.put(key, body);
+  expect(Buffer.from((await machine.blobs.get(key)) ?? []).equals(body)).toBe(true);
+});
+
+it('a long time of trouble does not use patience up', async () => {
+  const { machine } = await troubled(1, (_, __, count) => (count % 3 === 0 ? undefined : 'failed'));
+  for (const _ of upTo(60)) expect(await machine.records.get({ pk: 'none', sk: 'none' })).toBeUndefined();
+});

@@ -1,0 +1,79 @@
+/** Errors as the services word them, for the fault proxy. */
+import type { Trouble } from '../../infra/embedded/trouble.ts';
+import type { Call, Service } from './fault-proxy.ts';
+
+type Refusal = { status: number; code: string };
+type Answer = { status: number; headers: { [name: string]: string }; body: Buffer };
+
+/** Each service's reference, under "Common errors" and its own. */
+const throttles: { [service in Service]: Refusal[] } = {
+  dynamodb: [
+    { status: 400, code: 'com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException' },
+    { status: 400, code: 'com.amazon.coral.availability#ThrottlingException' },
+    { status: 400, code: 'com.amazonaws.dynamodb.v20120810#RequestLimitExceeded' },
+  ],
+  sqs: [{ status: 400, code: 'com.amazonaws.sqs#RequestThrottled' }],
+  s3: [{ status: 503, code: 'SlowDown' }],
+  events: [{ status: 400, code: 'ThrottlingException' }],
+  kms: [{ status: 400, code: 'ThrottlingException' }],
+  cognito: [{ status: 400, code: 'TooManyRequestsException' }],
+  ssm: [{ status: 400, code: 'ThrottlingException' }],
+};
+
+const failures: { [service in Service]: Refusal[] } = {
+  dynamodb: [
+    { status: 500, code: 'com.amazonaws.dynamodb.v20120810#InternalServerError' },
+    { status: 503, code: 'com.amazonaws.dynamodb.v20120810#ServiceUnavailable' },
+  ],
+  sqs: [
+    { status: 500, code: 'InternalFailure' },
+    { status: 503, code: 'ServiceUnavailable' },
+  ],
+  s3: [
+    { status: 500, code: 'InternalError' },
+    { status: 503, code: 'ServiceUnavailable' },
+  ],
+  events: [{ status: 500, code: 'InternalException' }],
+  kms: [
+    { status: 500, code: 'KMSInternalException' },
+    { status: 503, code: 'DependencyTimeoutException' },
+  ],
+  cognito: [{ status: 500, code: 'InternalErrorException' }],
+  ssm: [{ status: 500, code: 'InternalServerError' }],
+};
+
+export function throttling(call: Call, body: Buffer, trouble: Trouble): Answer {
+  if (call.operation === 'TransactWriteItems' && trouble.chance(0.5)) return cancelled(body, trouble);
+  return worded(call, pick(throttles[call.service], trouble));
+}
+
+export function failure(call: Call, trouble: Trouble): Answer {
+  // S3 has begun to answer when it still puts the parts together: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+  if (call.operation === 'CompleteMultipartUpload' && trouble.chance(0.5)) return worded(call, { status: 200, code: 'InternalError' });
+  return worded(call, pick(failures[call.service], trouble));
+}
+
+/** A transaction that met a throttled item, or another transaction: it says so item by item. */
+function cancelled(body: Buffer, trouble: Trouble): Answer {
+  const { TransactItems = [] }: { TransactItems?: unknown[] } = JSON.parse(body.toString());
+  const code = trouble.chance(0.5) ? 'ThrottlingError' : 'TransactionConflict';
+  const CancellationReasons = TransactItems.map((_, i) => (i === 0 ? { Code: code, Message: 'told to' } : { Code: 'None' }));
+  const __type = 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException';
+  return json(400, { __type, message: `Transaction cancelled for specific reasons [${code}]`, CancellationReasons });
+}
+
+function worded({ service }: Call, { status, code }: Refusal): Answer {
+  if (service !== 's3') return json(status, { __type: code, message: 'told to' });
+  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>told to</Message><RequestId>0</RequestId></Error>`;
+  return { status, headers: { 'content-type': 'application/xml' }, body: Buffer.from(xml) };
+}
+
+function json(status: number, value: object): Answer {
+  return { status, headers: { 'content-type': 'application/x-amz-json-1.0' }, body: Buffer.from(JSON.stringify(value)) };
+}
+
+function pick<T>(all: readonly T[], trouble: Trouble): T {
+  const [one] = trouble.shuffled([...all]);
+  if (one === undefined) throw new Error('nothing to pick from');
+  return one;
+}

@@ -1,0 +1,98 @@
+/** Whole runs while three calls in ten are throttled, fail, are cut or held back: they end as undisturbed ones do. */
+import { CreateBucketCommand } from '@aws-sdk/client-s3';
+import { expect, it, onTestFailed, onTestFinished } from 'vitest';
+import { createJob } from '../../commands/create-job.ts';
+import { renameJob } from '../../commands/rename-job.ts';
+import { fresh } from '../../infra/contract/fresh.ts';
+import { openBucket } from '../../infra/embedded/bucket.ts';
+import { ministackClients } from '../support/aws-resources.ts';
+import { expectClean } from '../support/check.ts';
+import { auditLedger } from '../support/ledger.ts';
+import { hurry, makeAwsWorld } from './aws-world.ts';
+import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
+import { calm, type Fault, share, startFaultProxy, upToAttempt } from './fault-proxy.ts';
+import { account, command, makeWorld, pictureOf } from './world.ts';
+
+/** Two runs with changes between them. */
+async function twoRuns(world: { source: string; request(): Promise<string>; settle(): Promise<void> }): Promise<void> {
+  await makeCorpus(world.source);
+  for (const change of [async () => {}, changeCorpus]) {
+    await change(world.source);
+    await world.request();
+    await world.settle();
+  }
+}
+
+let known: ReturnType<typeof pictureOf> | undefined;
+/** Two runs in the embedded home, with nothing in their way. */
+function undisturbed(): ReturnType<typeof pictureOf> {
+  known ??= makeWorld().then(async (world) => {
+    await twoRuns(world);
+    return pictureOf(world);
+  });
+  return known;
+}
+
+it.each([1, 2, 3])('on AWS: DynamoDB, SQS, S3, EventBridge and KMS in trouble (%i)', async (seed) => {
+  const world = await makeAwsWorld(seed);
+  world.proxy.plan = share(0.3);
+  await twoRuns(world);
+  expect(world.proxy.total().troubled).toBeGreaterThan(100);
+  const after = { ...world, machine: world.calm };
+  expect(await pictureOf(after)).toEqual(await undisturbed());
+  await expectClean(world.calm, { home: { ...world.home, machine: world.calm } });
+});
+
+it.each([1, 2])('in the embedded home with its blobs in a bucket: S3 in trouble (%i)', async (seed) => {
+  const clients = ministackClients();
+  onTestFinished(() => clients.close());
+  const bucket = fresh('bucket').replaceAll('_', '-');
+  await clients.s3().send(new CreateBucketCommand({ Bucket: bucket }));
+  const environment = { ...process.env };
+  const proxy = await startFaultProxy({ target: environment.AWS_ENDPOINT_URL ?? '', seed });
+  onTestFailed(() => console.error(proxy.summary()));
+  const place = await openBucket({ bucket, prefix: 'ours/', environment: { ...environment, AWS_ENDPOINT_URL: proxy.endpoint } }, hurry);
+  onTestFinished(async () => {
+    place.close();
+    await proxy.close();
+  });
+  const world = await makeWorld({ blobs: place.blobs });
+  await twoRuns(world);
+  // A reader does not come again as a message does.
+  proxy.plan = upToAttempt(3, share(0.3));
+  expect(await pictureOf(world)).toEqual(await undisturbed());
+  expect(proxy.total().troubled).toBeGreaterThan(5);
+  proxy.plan = calm;
+  await expectClean(world.machine, { home: world.home });
+});
+
+it('the bus away for ten minutes: the ledger goes on, and all of it is told when the bus is back, each stream in its order', async () => {
+  const world = await makeAwsWorld(1);
+  const { calm: machine, proxy } = world;
+  await makeCorpus(world.source);
+  await world.settle();
+  const kinds: Fault[] = ['failed', 'refused', 'throttled'];
+  let minutes = 0;
+  proxy.plan = ({ service }) => (service === 'events' ? kinds[minutes % kinds.length] : undefined);
+  await world.request();
+  const { id: other } = await createJob(world.machine, command(), { name: 'Weekly', sourceId: world.sourceId });
+  const entries = () => machine.events.ledger(account, { order: 'asc', limit: 1000 });
+  const before = (await entries()).length + 2;
+  while (minutes < 10) {
+    await renameJob(world.machine, command(), other, `Weekly ${minutes}`);
+    await world.follow();
+    await world.minute();
+    minutes++;
+    expect(await entries()).toHaveLength(before + minutes);
+  }
+  expect(await machine.queue.receive('job', { max: 1, visibilitySeconds: 0 })).toEqual([]);
+  proxy.plan = calm;
+  await world.settle();
+  // Throws unless each stream's commits are all there and in their order.
+  expect(await auditLedger(machine, account)).toMatchObject({ JobRenamed: 10, RunFinished: 1 });
+  const { runs, restored } = await pictureOf({ ...world, machine });
+  expect(runs).toMatchObject([{ status: 'succeeded' }]);
+  expect(new Map(Object.entries(restored))).toEqual(await hashesOf(world.source));
+  expect(await machine.relay.publish(account, () => [])).toBe(0);
+  await expectClean(machine, { home: { ...world.home, machine } });
+});
