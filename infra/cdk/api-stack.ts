@@ -28,6 +28,8 @@ function bundleDocsPage(_input: string, output: string): string[] {
 const none = () => [];
 
 export class ApiStack extends Stack {
+  readonly http: HttpApi;
+
   constructor(scope: Construct, id: string, stage: Stage, core: CoreStack, auth: AuthStack, props: StackProps) {
     super(scope, id, props);
     const { url: liveUrl } = liveSocket(this, stage, core);
@@ -49,14 +51,14 @@ export class ApiStack extends Stack {
       ],
       bundling: { externalModules: [docsPage], commandHooks: { beforeInstall: none, beforeBundling: none, afterBundling: bundleDocsPage } },
     });
-    const api = new HttpApi(this, 'Http', {
+    this.http = new HttpApi(this, 'Http', {
       apiName: resourceName(stage, 'api'),
       createDefaultStage: false,
       defaultIntegration: new HttpLambdaIntegration('Function', keptWarm(this, stage, handler)),
     });
-    acknowledge(api, { 'AwsSolutions-APIG4': 'The application checks tokens and API keys itself, alike in both homes' });
+    acknowledge(this.http, { 'AwsSolutions-APIG4': 'The application checks tokens and API keys itself, alike in both homes' });
     const live = new HttpStage(this, 'Default', {
-      httpApi: api,
+      httpApi: this.http,
       stageName: '$default',
       autoDeploy: true,
       // Of the whole stage, to cap what a flood costs; the limits per credential and address are the application's.

@@ -14,6 +14,7 @@ import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
 import { appendEvents, consume, deleteExports, loadEvents, publish, readStream, send, useKeys, useRecords, writeLedger } from './grants.ts';
 import { resourceName, type Stage } from './stage.ts';
+import { performanceDashboard } from './watching/dashboards.ts';
 
 /** Which events, by their wire names, start work, and on which queue it waits. */
 export type Route = { types: string[]; queue: QueueName };
@@ -81,6 +82,7 @@ export class BackupProcessorsStack extends Stack {
       targets: [relay, sweeper].map((target) => new LambdaTarget(target, { retryAttempts: 0 })),
     });
     acknowledge(everyMinute, { 'Serverless-EventBusDLQ': 'The next minute comes' });
+    performanceDashboard(this, stage);
   }
 }
 

@@ -38,7 +38,11 @@ export function forEmulator(template: Template, apiId: string): { template: Temp
     } else if (unknownTypes.includes(resource.Type)) {
       delete resources[id];
       dropped.push(`${resource.Type} ${id}: not known to the emulator`);
-    } else if (resource.Type === 'AWS::S3::BucketPolicy' || resource.Type === 'AWS::SQS::QueuePolicy') {
+    } else if (
+      resource.Type === 'AWS::S3::BucketPolicy' ||
+      resource.Type === 'AWS::SQS::QueuePolicy' ||
+      resource.Type === 'AWS::SNS::TopicPolicy'
+    ) {
       const policy = resource.Properties?.PolicyDocument as { Statement: Statement[] };
       const kept = policy.Statement.filter((statement) => !demandsTls(statement));
       if (kept.length === policy.Statement.length) continue;

@@ -8,6 +8,7 @@ import { BackupProcessorsStack, type Route } from './backup-processors-stack.ts'
 import { CoreStack } from './core-stack.ts';
 import { DataAnalysisStack } from './data-analysis-stack.ts';
 import { type Stage, stackName } from './stage.ts';
+import { watch } from './watching/watch.ts';
 
 /** CDK's behaviour as of the pinned version, without the exceptions it makes for apps older than that. */
 export const context = { ...flags };
@@ -34,6 +35,7 @@ export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
   const analytics = new AnalyticsStack(app, 'analytics', stage, core, group('analytics'));
   const backupProcessors = new BackupProcessorsStack(app, 'backup-processors', stage, core, routes, group('backup-processors'));
   const dataAnalysis = new DataAnalysisStack(app, 'data-analysis', stage, core, group('data-analysis'));
+  watch(dataAnalysis, stage, api.http);
   Tags.of(app).add('product', 'listbackup');
   Tags.of(app).add('stage', stage.name);
   return { core, auth, api, analytics, backupProcessors, dataAnalysis };

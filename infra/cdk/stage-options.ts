@@ -23,6 +23,8 @@ export type StageOptions = {
   edge: boolean;
   /** E-mails to users come from this domain, through SES; undefined: from Cognito's own address, 50 a day. */
   mailDomain: string | undefined;
+  /** US dollars a month that the stage should cost at the most; 0: nobody is told what it costs. */
+  budget: number;
 };
 
 /** An option's words, as given by whoever deploys; undefined when they said nothing. */
@@ -54,6 +56,12 @@ export function stageOptions(name: string, told: Told): StageOptions {
       (words) => (/^([a-z0-9-]+\.)+[a-z]{2,}$/.test(words) ? words : undefined),
       'a domain like mail.example.com',
       undefined,
+    ),
+    budget: given(
+      'budget',
+      (words) => (/^\d{1,7}$/.test(words) ? Number(words) : undefined),
+      'whole US dollars a month, like 50',
+      name === 'test' ? 0 : 50,
     ),
   };
 }
