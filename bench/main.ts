@@ -7,19 +7,21 @@ import { borg } from './borg.ts';
 import type { Contestant } from './contestant.ts';
 import { type Corpus, openCorpus } from './corpus.ts';
 import { listbackup } from './listbackup.ts';
+import { loadTable, measureLoad } from './load.ts';
 import { type Result, table } from './report.ts';
 import { countRequests, requestTable } from './requests.ts';
 import { restic } from './restic.ts';
 import { measureStores, storeTable } from './store.ts';
 import { verify } from './verify.ts';
 
-const help = `npm run bench -- [run | requests | verify | corpus | store] [options]
+const help = `npm run bench -- [run | requests | verify | corpus | store | load] [options]
 
   run      backs the corpus up with each tool in turn, round by round, and prints medians and their ratios to restic's (default)
   requests counts what ListBackup and restic ask of an S3 bucket, once; also the end of \`run\` unless --no-requests
   verify   backs it up with ListBackup, and compares every listed and downloaded file with the corpus; ends with 1 if any differs
   corpus   makes the corpus in --folder, and its sha256 lists beside it
   store    appends to and replays the event store next to emmett-sqlite, which it installs when missing; needs no corpus
+  load     10,000 requests against \`npm start\`, up to all of them at once; needs no corpus
 
   --folder <path>     where the corpus and the work lie, kept afterwards (default: a temporary folder; needs about 4 GB)
   --seed <text>       another corpus (default: 1)
@@ -65,6 +67,7 @@ const commands: { [name: string]: (folder: string) => Promise<void> } = {
   verify: onCorpus(verifyAll),
   corpus: onCorpus(async (corpus) => console.log(`${corpus.base.size} files in ${corpus.tree}`)),
   store: measureStore,
+  load: measureRequests,
 };
 const name = positionals[0] ?? 'run';
 const command = commands[name];
@@ -139,4 +142,13 @@ async function measureStore(folder: string): Promise<void> {
   console.log(storeTable(results));
   console.log(`\n${results.map(({ name, settings, durability }) => `- ${name}: ${settings}; ${durability}`).join('\n')}`);
   if (values.json) await writeFile(values.json, `${JSON.stringify({ scale, results }, null, 2)}\n`);
+}
+
+async function measureRequests(): Promise<void> {
+  const rows = [];
+  for (const atOnce of [64, 10_000]) {
+    const load = { requests: Math.ceil(10_000 * scale), atOnce: Math.ceil(atOnce * scale) };
+    rows.push({ load, measured: await measureLoad(load) });
+  }
+  console.log(loadTable(rows));
 }
