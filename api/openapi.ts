@@ -198,7 +198,7 @@ function refusals(definition: RouteDefinition): { [status: string]: Response } {
     if (when) for (const code of more) codes.add(code);
   };
   add(query || body || reads || method !== 'GET', 'invalid-input');
-  add(method !== 'GET', 'payload-too-large', 'unsupported-media-type');
+  add(method !== 'GET', 'payload-too-large', 'unsupported-media-type', 'storage-full');
   add(!definition.public, 'unauthenticated', 'invalid-token', 'rate-limited');
   add(definition.url.startsWith('/auth/'), 'rate-limited');
   add(params, 'not-found');

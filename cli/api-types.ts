@@ -942,6 +942,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
     };
   };
   postAuthLogout: {
@@ -1018,6 +1027,15 @@ export interface operations {
       };
       /** @description `internal` Something went wrong on our side. */
       500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
         headers: {
           [name: string]: unknown;
         };
@@ -1103,6 +1121,15 @@ export interface operations {
       };
       /** @description `internal` Something went wrong on our side. */
       500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
         headers: {
           [name: string]: unknown;
         };
@@ -1214,6 +1241,15 @@ export interface operations {
       };
       /** @description `internal` Something went wrong on our side. */
       500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
         headers: {
           [name: string]: unknown;
         };
@@ -1343,6 +1379,15 @@ export interface operations {
       };
       /** @description `unavailable` Try again shortly. */
       503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
         headers: {
           [name: string]: unknown;
         };
@@ -1748,6 +1793,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
     };
   };
   getDownloadsToken: {
@@ -2069,6 +2123,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
     };
   };
   getJobsId: {
@@ -2304,6 +2367,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
     };
   };
   deleteJobsId: {
@@ -2407,6 +2479,15 @@ export interface operations {
       };
       /** @description `internal` Something went wrong on our side. */
       500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
         headers: {
           [name: string]: unknown;
         };
@@ -2526,6 +2607,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
     };
   };
   postLiveTicket: {
@@ -2600,6 +2690,15 @@ export interface operations {
       };
       /** @description `internal` Something went wrong on our side. */
       500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
         headers: {
           [name: string]: unknown;
         };
@@ -2974,6 +3073,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
     };
   };
   getRunsIdErrors: {
@@ -3281,6 +3389,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
     };
   };
   getSourcesId: {
@@ -3512,6 +3629,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
     };
   };
   deleteSourcesId: {
@@ -3615,6 +3741,15 @@ export interface operations {
       };
       /** @description `internal` Something went wrong on our side. */
       500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full` There is no space left to store it. */
+      507: {
         headers: {
           [name: string]: unknown;
         };
