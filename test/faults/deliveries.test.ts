@@ -60,6 +60,7 @@ describe('two runs', () => {
     for (const body of later) await world.handle(body, 1);
     await world.settle();
     expect(await pictureOf(world)).toEqual((await undisturbed()).calm);
+    await expectClean(world.machine, { home: world.home });
   });
 
   it.each(seeds)('are the same when every other attempt breaks off at some boundary (%i)', async (seed) => {
@@ -127,6 +128,7 @@ describe('a twin that falls asleep', () => {
     expect((await Promise.allSettled(sleepers)).map(({ status }) => status)).not.toContain('rejected');
     await world.settle();
     expect(await pictureOf(world)).toEqual(before);
+    await expectClean(world.machine, { home: world.home });
   });
 });
 
@@ -166,6 +168,7 @@ describe('a twin that wakes while the run goes on', () => {
     await world.settle();
     expect(await statusOf(world, runId)).toBe('succeeded');
     expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
+    await expectClean(world.machine, { home: world.home });
   });
 
   it.each(['plan:listed', 'plan:noted'])(
@@ -220,5 +223,6 @@ describe('a twin that wakes while the run goes on', () => {
     expect(tally).toEqual({ stored: count, total: count });
     expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
     expect(world.failures).toEqual([]);
+    await expectClean(world.machine, { home: world.home });
   });
 });

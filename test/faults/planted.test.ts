@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { client, listFiles, runJob, until } from '../acceptance/client.ts';
+import { expectClean } from '../support/check.ts';
 import { testFolder } from '../support/embedded.ts';
 import { npmStart } from '../support/npm-start.ts';
 import { startS3Server } from '../support/s3-server.ts';
@@ -55,6 +56,7 @@ it('rest nowhere in clear: no event, row, record, message, blob, key file or log
   await until('it is logged', async () => (said.includes('run failed') ? true : undefined));
   stopped = true;
   await home.stop();
+  await expectClean(data);
 
   const needles = Object.values({ ...planted, accessToken: String(accessToken), refreshToken: String(refreshToken) });
   for (const file of filesBelow(data)) {

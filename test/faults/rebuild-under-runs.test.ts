@@ -5,6 +5,7 @@ import { foldAsOf } from '../../projections/fold.ts';
 import { readGenerations, rowsAt } from '../../projections/generations.ts';
 import { projections } from '../../projections/index.ts';
 import { rebuild } from '../../projections/rebuild.ts';
+import { expectClean } from '../support/check.ts';
 import { changeCorpus, makeCorpus } from './corpus.ts';
 import { account, makeWorld, pictureOf, type World } from './world.ts';
 
@@ -48,4 +49,5 @@ it.each([1, 2, 3])('read models rebuilt under runs are those of runs without (%i
   const { expected, read } = await rowsRead(world);
   expect(read).toEqual(expected);
   expect(await pictureOf(world)).toEqual(await pictureOf(calm));
+  await expectClean(world.machine, { home: world.home });
 });
