@@ -10,14 +10,17 @@ import { testFolder } from '../support/embedded.ts';
 import { npmStart } from '../support/npm-start.ts';
 import { type Document, operationsOf } from './attack/document.ts';
 
-const configuration = fileURLToPath(new URL('schemathesis', import.meta.url));
+const file = (name: string) => fileURLToPath(new URL(`schemathesis/${name}`, import.meta.url));
 
 /** Its exit code and what it said. */
-function schemathesis(python: string, url: string, token: string): Promise<{ code: number; said: string }> {
-  const args = ['-m', 'schemathesis.cli', '--config-file', 'schemathesis.toml', 'run', `${url}/openapi.json`, '--no-color'];
-  const env = { PATH: process.env.PATH, HOME: process.env.HOME, LANG: 'C.UTF-8', PYTHONDONTWRITEBYTECODE: '1', LISTBACKUP_TOKEN: token };
+async function schemathesis(python: string, url: string, token: string): Promise<{ code: number; said: string }> {
+  // It leaves notes for another run where it is started.
+  const cwd = await testFolder();
+  const args = ['-m', 'schemathesis.cli', '--config-file', file('schemathesis.toml'), 'run', `${url}/openapi.json`, '--no-color'];
+  const env = { PATH: process.env.PATH, HOME: cwd, LANG: 'C.UTF-8', PYTHONDONTWRITEBYTECODE: '1' };
+  const told = { ...env, LISTBACKUP_TOKEN: token, SCHEMATHESIS_HOOKS: file('hooks.py') };
   return new Promise((resolve) => {
-    execFile(python, args, { cwd: configuration, env, maxBuffer: 64 << 20, timeout: 580_000 }, (error, stdout, stderr) => {
+    execFile(python, args, { cwd, env: told, maxBuffer: 64 << 20, timeout: 580_000 }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, said: stdout + stderr });
     });
   });

@@ -5,12 +5,13 @@ export type Sent = { method: string; path: string; headers?: { [name: string]: s
 export type Got = { status: number; headers: { [name: string]: string | string[] | undefined }; text: string };
 
 export function sender(url: string): (sent: Sent) => Promise<Got> {
-  const { hostname, port } = new URL(url);
+  const { hostname, port, pathname } = new URL(url);
+  const base = pathname.replace(/\/$/, '');
   return ({ method, path, headers = {}, body }) =>
     new Promise((resolve, reject) => {
       const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
       const sending = request(
-        { hostname, port, method, path: path.replaceAll(' ', '%20'), headers: { ...length, ...headers } },
+        { hostname, port, method, path: `${base}${path.replaceAll(' ', '%20')}`, headers: { ...length, ...headers } },
         (answer) => {
           const pieces: Buffer[] = [];
           answer.on('data', (piece: Buffer) => pieces.push(piece));

@@ -33,7 +33,7 @@ async function own(url: string, connect: (api: Client) => Promise<Body>): Promis
     runs: run,
     'data/files': file,
     'data/downloads': String(zip.id),
-    downloads: new URL(address).pathname.replace('/downloads/', ''),
+    downloads: address.split('/downloads/')[1] ?? '',
   };
   const byPrefix = Object.fromEntries([source, job, run, String(zip.id)].map((id) => [id.slice(0, 3), id]));
   const consistencyToken = made.headers.get('consistency-token') ?? '';

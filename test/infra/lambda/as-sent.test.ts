@@ -15,6 +15,17 @@ test.for([
   expect(sent.queryStringParameters).toBeUndefined();
 });
 
+test.for([
+  ['/sources/../jobs', '/%2Fsources%2F..%2Fjobs'],
+  ['/sources/x\\..\\..\\jobs', '/%2Fsources%2Fx%255C..%255C..%255Cjobs'],
+  ['/sources/%2E%2e/jobs', '/%2Fsources%2F%252E%252e%2Fjobs'],
+  ['/sources/x?limit=1', '/sources/x%3Flimit=1'],
+  ['/sources/x#y', '/sources/x%23y'],
+  ['/sources/..x', '/sources/..x'],
+] as const)('what the gateway decoded in %s stays part of its segment', ([rawPath, path]) => {
+  expect(asSent({ ...event(''), rawPath }).rawPath).toBe(path);
+});
+
 test('without a query the path is all', () => {
   expect(asSent(event('')).rawPath).toBe('/data/files');
 });

@@ -1,0 +1,45 @@
+/** The same wrong requests at the deployed app, where a gateway and an adapter stand before the API. */
+import { randomBytes } from 'node:crypto';
+import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { beforeAll, expect, inject, test } from 'vitest';
+import { ministackClients } from '../support/aws-resources.ts';
+import { deployedUrl } from '../support/deployed.ts';
+import { casesFor, wrongMethods } from './attack/cases.ts';
+import { type Document, type Operation, operationsOf } from './attack/document.ts';
+import { foreignFaults } from './attack/foreign.ts';
+import { attacked } from './attack/judge.ts';
+import { sender } from './attack/send.ts';
+import { makeWorld, type World } from './attack/world.ts';
+
+let world: World;
+let operations: Operation[];
+
+beforeAll(async () => {
+  const url = await deployedUrl();
+  const { endpoint, region } = inject('ministack');
+  const clients = ministackClients();
+  world = await makeWorld(url, async (api) => {
+    const bucket = `source-${randomBytes(6).toString('hex')}`;
+    await clients.s3().send(new CreateBucketCommand({ Bucket: bucket }));
+    await clients.s3().send(new PutObjectCommand({ Bucket: bucket, Key: 'a.txt', Body: 'some text' }));
+    const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+    const body = { type: 's3', name: 'Bucket', config: { bucket, endpoint, region }, credentials };
+    return api.expect(201, 'POST', '/sources', { body });
+  });
+  clients.close();
+  operations = operationsOf((await (await fetch(`${url}/openapi.json`)).json()) as Document);
+});
+
+test('each is refused by a problem that says what to do and names the field', { timeout: 300_000 }, async () => {
+  const cases = operations.flatMap((operation) => casesFor(operation, world));
+  expect(cases.length).toBeGreaterThan(operations.length * 30);
+  expect(await attacked(cases, sender(world.url))).toEqual([]);
+});
+
+test('any other method is 405 with what is allowed', async () => {
+  expect(await attacked(wrongMethods(operations, world), sender(world.url))).toEqual([]);
+});
+
+test("another account's anything is as if it never was", async () => {
+  expect(await foreignFaults(operations, world, sender(world.url))).toEqual([]);
+});
