@@ -11,7 +11,7 @@ import { onTestFailed, onTestFinished } from 'vitest';
 import { connectSource } from '../../commands/connect-source.ts';
 import { createJob } from '../../commands/create-job.ts';
 import { runJob } from '../../commands/run-job.ts';
-import type { QueueName, Wakeup } from '../../domain/ports.ts';
+import type { JsonObject, QueueName, Wakeup } from '../../domain/ports.ts';
 import { busSource } from '../../infra/aws/bus.ts';
 import { type AwsClients, awsClients } from '../../infra/aws/clients.ts';
 import type { AwsEnvironment } from '../../infra/aws/environment.ts';
@@ -50,6 +50,7 @@ export function openTroubled(stage: Stage, proxy: FaultProxy): AwsMachine {
   return { ...machine, log: silent };
 }
 
+type Handle = (body: JsonObject, receives: number) => Promise<void>;
 export type AwsWorld = {
   proxy: FaultProxy;
   /** Behind the proxy. */
@@ -67,8 +68,9 @@ export type AwsWorld = {
   follow(): Promise<number>;
   /** What comes by schedule, each minute. */
   minute(): Promise<void>;
-  /** Lets everything that was begun come to its end. */
-  settle(): Promise<void>;
+  handle: Handle;
+  /** Lets everything that was begun come to its end, its messages handled so. */
+  settle(how?: Handle): Promise<void>;
   /** What was thrown meanwhile, and made good by another attempt. */
   failures: unknown[];
 };
@@ -121,12 +123,14 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
     return some.length;
   }
 
-  async function work(queue: QueueName): Promise<number> {
+  const handle: Handle = (body, receives) => handleMessage(home, body, { receives, deadline: Number.POSITIVE_INFINITY });
+
+  async function work(queue: QueueName, how: Handle): Promise<number> {
     const messages = await calm.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
     await Promise.all(
       messages.map(async ({ body, receipt, receives }) => {
         try {
-          await handleMessage(home, body, { receives, deadline: Number.POSITIVE_INFINITY });
+          await how(body, receives);
           await calm.queue.ack(queue, receipt);
         } catch (error) {
           failures.push(error);
@@ -139,9 +143,9 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
 
   const minute = () => again(() => relayAgain(machine));
 
-  async function settle(): Promise<void> {
+  async function settle(how = handle): Promise<void> {
     for (let idle = 0; idle < 2; ) {
-      const done = (await follow()) + (await work('job')) + (await work('data'));
+      const done = (await follow()) + (await work('job', how)) + (await work('data', how));
       if (done > 0) idle = 0;
       else {
         await minute();
@@ -152,7 +156,7 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   }
 
   return {
-    ...{ proxy, machine, calm, home, source, sourceId, jobId, follow, minute, settle, failures },
+    ...{ proxy, machine, calm, home, source, sourceId, jobId, follow, minute, handle, settle, failures },
     async request() {
       const asked = command();
       return again(async () => (await runJob(machine, asked, jobId)).id);

@@ -1,0 +1,46 @@
+/** Throngs over the ports of AWS. LISTBACKUP_TIMES=100 makes them ten times as large as they usually are here. */
+import { expect, it } from 'vitest';
+import { routes } from '../../api/routes/index.ts';
+import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { listJobs } from '../../projections/jobs.ts';
+import { appOver, as } from '../support/api.ts';
+import { expectClean } from '../support/check.ts';
+import { makeAwsWorld } from './aws-world.ts';
+import { sameKey } from './same-key.ts';
+import { everyMessage, everyType, expectDeaf, expectOneOfEach, thronged } from './throng.ts';
+import { account, makeWorld, pictureOf } from './world.ts';
+
+const times = Number(process.env.LISTBACKUP_TIMES ?? 10);
+const patience = 60_000 + times * 20_000;
+
+it('every message many times, ten at once, has one effect and one event; every commit told so changes no row', {
+  timeout: patience,
+}, async () => {
+  const [calm, world] = [await makeWorld(), await makeAwsWorld(1)];
+  await everyMessage(calm, calm.handle);
+  const { handle, seen } = thronged(world.handle, times, 10);
+  await everyMessage(world, handle);
+  expect(world.failures).toEqual([]);
+  expect(Object.keys(seen).sort()).toEqual(everyType);
+  await expectOneOfEach(world.calm);
+  expect(await pictureOf({ ...world, machine: world.calm })).toEqual(await pictureOf(calm));
+  await expectDeaf(world.calm, makeTrouble(1), times, 10);
+  await expectClean(world.calm, { home: { ...world.home, machine: world.calm } });
+});
+
+it('one key makes one job of very many requests at once', { timeout: patience }, async () => {
+  const world = await makeAwsWorld(1);
+  const app = await appOver(world.machine, { home: 'aws', routes });
+  const call = await as({ app, machine: world.machine }, { userId: 'usr_test', accountId: account, role: 'owner' });
+  const { id } = await sameKey(
+    async (url, payload, key) => {
+      const answer = await call({ method: 'POST', url, payload, headers: { 'idempotency-key': key } });
+      return { status: answer.statusCode, body: answer.json() };
+    },
+    world.sourceId,
+    10 * times,
+  );
+  await world.settle();
+  expect((await listJobs(world.calm, account, { limit: 100 })).items.map((job) => job.id).sort()).toEqual([id, world.jobId].sort());
+  await expectClean(world.calm);
+});
