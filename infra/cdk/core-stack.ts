@@ -1,23 +1,23 @@
 /** Everything that holds state: tables, buckets, queues, the bus, keys. */
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import type { EventBus } from 'aws-cdk-lib/aws-events';
-import type { Key } from 'aws-cdk-lib/aws-kms';
-import type { Bucket } from 'aws-cdk-lib/aws-s3';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import type { Bucket, IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { makeBuckets } from './buckets.ts';
+import { adoptBuckets, makeBuckets } from './buckets.ts';
 import { makeBus } from './bus.ts';
-import { makeKeys } from './keys.ts';
+import { adoptKeys, makeKeys } from './keys.ts';
 import { makeNetwork, type Network } from './network.ts';
 import { makeQueues } from './queues.ts';
 import { makeSchedules, type Schedules } from './schedules.ts';
 import type { Stage } from './stage.ts';
-import { makeTables, type Tables } from './tables.ts';
+import { adoptTables, makeTables, type Tables } from './tables.ts';
 
 export class CoreStack extends Stack {
   readonly tables: Tables;
   /** What users have backed up. */
-  readonly bucket: Bucket;
+  readonly bucket: IBucket;
   /** Batches that a reader of the activity stream gave up on. */
   readonly failed: Bucket;
   readonly jobQueue: Queue;
@@ -26,17 +26,19 @@ export class CoreStack extends Stack {
   readonly undelivered: Queue;
   readonly bus: EventBus;
   /** Wraps data keys. */
-  readonly key: Key;
+  readonly key: IKey;
   /** Signs checkpoints. */
-  readonly signingKey: Key;
+  readonly signingKey: IKey;
   readonly schedules: Schedules;
   /** undefined: all functions run in Lambda's own network. */
   readonly network: Network | undefined;
 
+  /** Where the functions do not run at home, copies of tables, buckets and keys are already there. */
   constructor(scope: Construct, id: string, stage: Stage, props: StackProps) {
     super(scope, id, props);
-    this.tables = makeTables(this, stage);
-    const buckets = makeBuckets(this, stage);
+    const adopts = stage.runsIn === stage.region ? undefined : stage.runsIn;
+    this.tables = adopts ? adoptTables(this, stage) : makeTables(this, stage);
+    const buckets = adopts ? adoptBuckets(this, stage, adopts) : makeBuckets(this, stage);
     this.bucket = buckets.data;
     this.failed = buckets.failed;
     this.bus = makeBus(this, stage);
@@ -44,7 +46,7 @@ export class CoreStack extends Stack {
     this.jobQueue = queues.job;
     this.dataQueue = queues.data;
     this.undelivered = queues.undelivered;
-    const keys = makeKeys(this, stage);
+    const keys = adopts ? adoptKeys(this, stage) : makeKeys(this, stage);
     this.key = keys.wrapping;
     this.signingKey = keys.signing;
     this.schedules = makeSchedules(this, stage, this.jobQueue);

@@ -1,5 +1,7 @@
 /** What can be deployed at once: one stack, or the stacks of a name that people have in their fingers. In the order of deployment. */
 
+import type { Stage } from './stage.ts';
+
 export const groups = ['core', 'auth', 'api', 'analytics', 'backup-processors', 'data-analysis'] as const;
 export type Group = (typeof groups)[number];
 
@@ -61,4 +63,15 @@ export function needed(chosen: readonly Group[]): Group[] {
 
 function isGroup(name: string): name is Group {
   return groups.some((each) => each === name);
+}
+
+/** The stacks of those groups, in that order: while the stage runs at home, its core comes with what it has in other regions. */
+export function stacksOf(
+  chosen: readonly Group[],
+  { region, runsIn, replicaRegions }: Pick<Stage, 'region' | 'runsIn' | 'replicaRegions'>,
+): string[] {
+  const copies = runsIn === region ? replicaRegions : [];
+  return chosen.flatMap((group) =>
+    group === 'core' ? [...copies.map((each) => `replica-${each}`), group, ...copies.map((each) => `replica-keys-${each}`)] : [group],
+  );
 }

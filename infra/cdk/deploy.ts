@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SSMClient } from '@aws-sdk/client-ssm';
-import { type Order, parseOrder, usage } from './deploy-groups.ts';
+import { type Order, parseOrder, stacksOf, usage } from './deploy-groups.ts';
 import { check, NotReady, parameters, whereTo } from './preflight.ts';
 import { makeSecrets } from './secrets.ts';
 import { type Stage, stackName, stage } from './stage.ts';
@@ -23,7 +23,7 @@ async function deploy(order: Order): Promise<number> {
   say(`stage ${target.name} → account ${account}, ${region}, as ${caller}`);
   await check(target, order.groups, { account, region, caller });
   await secrets(target, order.dryRun);
-  return order.dryRun ? compare(order, region) : carryOut(order, target, region);
+  return order.dryRun ? compare(order, target, region) : carryOut(order, target, region);
 }
 
 async function secrets(target: Stage, dryRun: boolean): Promise<void> {
@@ -41,8 +41,8 @@ async function secrets(target: Stage, dryRun: boolean): Promise<void> {
 }
 
 /** Against the templates that are deployed: a change set would need rights to make one, and leave a trace. */
-function compare(order: Order, region: string): Promise<number> {
-  return cdk(['diff', ...order.groups, '--exclusively', '--method=template'], order, region);
+function compare(order: Order, target: Stage, region: string): Promise<number> {
+  return cdk(['diff', ...stacksOf(order.groups, target), '--exclusively', '--method=template'], order, region);
 }
 
 async function carryOut(order: Order, target: Stage, region: string): Promise<number> {
@@ -52,7 +52,7 @@ async function carryOut(order: Order, target: Stage, region: string): Promise<nu
     const approval = order.yes ? 'never' : 'broadening';
     // One after the other, in the order of their needs: what a deployment prints can be read.
     const options = ['--exclusively', '--method=direct', '--concurrency=1', '--require-approval', approval, '--outputs-file', outputs];
-    const code = await cdk(['deploy', ...order.groups, ...options], order, region);
+    const code = await cdk(['deploy', ...stacksOf(order.groups, target), ...options], order, region);
     if (code !== 0) {
       say(`\nNot deployed. What CloudFormation undid can be deployed again with the same command; more: docs/troubleshooting.md`);
       return code;

@@ -1,5 +1,5 @@
 /** The whole system of one stage, one stack a deploy group. */
-import { type App, CliCredentialsStackSynthesizer, Tags } from 'aws-cdk-lib';
+import { type App, CliCredentialsStackSynthesizer, type StackProps, Tags } from 'aws-cdk-lib';
 import flags from 'aws-cdk-lib/recommended-feature-flags.json' with { type: 'json' };
 import { AnalyticsStack } from './analytics-stack.ts';
 import { ApiStack } from './api-stack.ts';
@@ -7,6 +7,7 @@ import { AuthStack } from './auth-stack.ts';
 import { BackupProcessorsStack, type Route } from './backup-processors-stack.ts';
 import { CoreStack } from './core-stack.ts';
 import { DataAnalysisStack } from './data-analysis-stack.ts';
+import { ReplicaKeysStack, ReplicaStack } from './replica-stacks.ts';
 import { type Stage, stackName } from './stage.ts';
 import { watch } from './watching/watch.ts';
 
@@ -23,13 +24,14 @@ export type Stacks = {
 };
 
 export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
-  const group = (name: string) => ({
+  const group = (name: string, region = stage.runsIn) => ({
     stackName: stackName(stage, name),
+    ...(region ? { env: { region } } : {}),
     // Deploys with the caller's own rights: of the bootstrap only the asset bucket is used, no roles that could do more than the caller.
     synthesizer: new CliCredentialsStackSynthesizer(),
     terminationProtection: !stage.disposable,
   });
-  const core = new CoreStack(app, 'core', stage, group('core'));
+  const core = stage.runsIn === stage.region ? homeCore(app, stage, group) : new CoreStack(app, 'core', stage, group('core'));
   const auth = new AuthStack(app, 'auth', stage, group('auth'));
   const api = new ApiStack(app, 'api', stage, core, auth, group('api'));
   const analytics = new AnalyticsStack(app, 'analytics', stage, core, group('analytics'));
@@ -39,4 +41,17 @@ export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
   Tags.of(app).add('product', 'listbackup');
   Tags.of(app).add('stage', stage.name);
   return { core, auth, api, analytics, backupProcessors, dataAnalysis };
+}
+
+/** With what it has in other regions: copies, and nothing that runs. */
+function homeCore(app: App, stage: Stage, group: (name: string, region?: string) => StackProps): CoreStack {
+  const replicas = stage.replicaRegions.map(
+    (region) => new ReplicaStack(app, `replica-${region}`, stage, region, group('replica', region)),
+  );
+  const core = new CoreStack(app, 'core', stage, group('core'));
+  for (const replica of replicas) core.addStackDependency(replica, 'copies go to its buckets');
+  for (const region of stage.replicaRegions) {
+    new ReplicaKeysStack(app, `replica-keys-${region}`, stage, core, group('replica-keys', region));
+  }
+  return core;
 }

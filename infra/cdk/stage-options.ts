@@ -13,8 +13,16 @@ export type StageOptions = {
    * that hold keys, behind a gateway with a fixed address.
    */
   network: Network;
-  /** Regions that tables, buckets and keys are copied to; never the region of the stage itself. */
+  /** Where the stage is at home; undefined: wherever it is deployed to. Has to be said when there are other regions. */
+  region: string | undefined;
+  /** Regions that tables, buckets and keys are copied to. */
   replicaRegions: string[];
+  /** The one region whose tables can be written to: the home, one of the others, or `none`. */
+  writerRegion: string | undefined;
+  /** Where the functions run: at home, or on the copies in one of the other regions, which has taken over. */
+  runsIn: string | undefined;
+  /** The ARN of the stream of the table activity where the functions run, when that is not at home. */
+  activityStream: string | undefined;
   /** How many API functions are kept started at the least and at the most; none when both are 0. */
   warm: { least: number; most: number };
   /** Links to large downloads go by the edge of AWS next to the user, for $0.04 to $0.08 a GB. */
@@ -39,7 +47,7 @@ export function stageOptions(name: string, told: Told): StageOptions {
     if (value === undefined) throw new Error(`the stage option ${option} is "${words}"; give it as ${expected}`);
     return value;
   };
-  return {
+  const options = {
     suffix: given('suffix', (words) => (/^[a-z0-9]{0,8}$/.test(words) ? words : undefined), 'up to 8 lower-case letters and digits', ''),
     network: given(
       'network',
@@ -47,7 +55,21 @@ export function stageOptions(name: string, told: Told): StageOptions {
       networks.join(', '),
       name === 'test' ? 'open' : 'isolated',
     ),
+    region: given<string | undefined>('region', region, 'a region like eu-west-1', undefined),
     replicaRegions: given('replicaRegions', regions, 'regions with commas between them, like eu-west-1,eu-north-1', []),
+    writerRegion: given<string | undefined>(
+      'writerRegion',
+      (words) => (words === 'none' ? words : region(words)),
+      'a region like eu-west-1, or none',
+      told('region'),
+    ),
+    runsIn: given<string | undefined>('runsIn', region, 'a region like eu-west-1', told('region')),
+    activityStream: given<string | undefined>(
+      'activityStream',
+      (words) => (/^arn:[^:]+:dynamodb:[^:]+:\d{12}:table\/[^/]+\/stream\/.+$/.test(words) ? words : undefined),
+      'the LatestStreamArn that describe-table tells of the table activity where the functions run',
+      undefined,
+    ),
     warm: given('warm', warm, 'two numbers like 2-20, or 0', name === 'prod' ? { least: 2, most: 20 } : { least: 0, most: 0 }),
     acceleratedLinks: given('acceleratedLinks', yesOrNo, 'true or false', false),
     edge: given('edge', yesOrNo, 'true or false', false),
@@ -64,6 +86,25 @@ export function stageOptions(name: string, told: Told): StageOptions {
       name === 'test' ? 0 : 50,
     ),
   };
+  checkRegions(options);
+  return options;
+}
+
+function checkRegions({ region: home, replicaRegions, writerRegion, runsIn, activityStream }: StageOptions): void {
+  if (!home && (replicaRegions.length > 0 || writerRegion || runsIn)) {
+    throw new Error('say with the stage option region where the stage is at home, since there is another region');
+  }
+  if (home && replicaRegions.includes(home)) throw new Error(`the stage is at home in ${home}, so that is no replica region of it`);
+  for (const other of [writerRegion, runsIn]) {
+    if (other === undefined || [home, ...replicaRegions].includes(other) || (other === 'none' && other === writerRegion)) continue;
+    throw new Error(`${other} cannot take over: there are no copies, since it is not among the replica regions`);
+  }
+  if (runsIn !== home && writerRegion !== runsIn) {
+    throw new Error(`functions cannot run in ${runsIn} while ${writerRegion} is the writer region: give both as the same`);
+  }
+  if (runsIn !== home && !activityStream) {
+    throw new Error('say with the stage option activityStream which stream is read there, as docs/recovery.md shows');
+  }
 }
 
 /** `LISTBACKUP_` and the option's words in capitals: `replicaRegions` is LISTBACKUP_REPLICA_REGIONS. */
@@ -81,9 +122,13 @@ export function toldBy(context: (key: string) => unknown, env: { [name: string]:
 
 const networks: Network[] = ['open', 'isolated', 'nat'];
 
+function region(words: string): string | undefined {
+  return /^[a-z]{2}(-[a-z]+)+-\d$/.test(words) ? words : undefined;
+}
+
 function regions(words: string): string[] | undefined {
   const list = words.split(',').map((each) => each.trim());
-  return list.every((each) => /^[a-z]{2}(-[a-z]+)+-\d$/.test(each)) && new Set(list).size === list.length ? list : undefined;
+  return list.every((each) => region(each)) && new Set(list).size === list.length ? list : undefined;
 }
 
 function yesOrNo(words: string): boolean | undefined {

@@ -1,7 +1,8 @@
 /** The tables of a stage, as `infra/aws/tables.ts` tells their keys. */
-import { AttributeType, Billing, StreamViewType, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import { AttributeType, Billing, type ITableV2, StreamViewType, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import type { Construct } from 'constructs';
 import { type TableShape, tables } from '../aws/tables.ts';
+import { closedUnlessWriter } from './fence.ts';
 import { keepData, type Stage, tablePrefix } from './stage.ts';
 
 /** The tables of the public contract that no adapter reads yet. */
@@ -18,9 +19,12 @@ const types = { S: AttributeType.STRING, N: AttributeType.NUMBER };
 const forgetting = 'subject-keys';
 
 export type TableName = keyof typeof shapes;
-export type Tables = { [name in TableName]: TableV2 };
+export type Tables = { [name in TableName]: ITableV2 };
 
 export function makeTables(scope: Construct, stage: Stage): Tables {
+  // A record is a wake-up, no more: the table is the truth, so the stream carries keys and no bodies. Only what is copied to other
+  // regions needs bodies on its stream, which DynamoDB copies from.
+  const view = stage.replicaRegions.length > 0 ? StreamViewType.NEW_AND_OLD_IMAGES : StreamViewType.KEYS_ONLY;
   const entries = Object.entries<TableShape>(shapes).map(([name, shape]) => [
     name,
     new TableV2(scope, `Table-${name}`, {
@@ -33,8 +37,22 @@ export function makeTables(scope: Construct, stage: Stage): Tables {
       deletionProtection: !stage.disposable,
       removalPolicy: keepData(stage),
       ...(shape.expires ? { timeToLiveAttribute: 'expiresAt' } : {}),
-      // A record is a wake-up, no more: the table is the truth, so the stream carries keys and no bodies.
-      ...(shape.stream ? { dynamoStream: StreamViewType.KEYS_ONLY } : {}),
+      ...(shape.stream ? { dynamoStream: view } : {}),
+      ...(stage.replicaRegions.length > 0 ? closedUnlessWriter(scope, stage, stage.region, name) : {}),
+      // Subject keys too: their tombstones arrive there within seconds, and no copy of them can go back in time.
+      replicas: stage.replicaRegions.map((region) => ({ region, ...closedUnlessWriter(scope, stage, region, name) })),
+    }),
+  ]);
+  return Object.fromEntries(entries) as Tables;
+}
+
+/** The copies that the home's stack has made in this region. */
+export function adoptTables(scope: Construct, stage: Stage): Tables {
+  const entries = Object.entries<TableShape>(shapes).map(([name, shape]) => [
+    name,
+    TableV2.fromTableAttributes(scope, `Table-${name}`, {
+      tableName: `${tablePrefix(stage)}${name}`,
+      ...(shape.stream && stage.activityStream ? { tableStreamArn: stage.activityStream } : {}),
     }),
   ]);
   return Object.fromEntries(entries) as Tables;

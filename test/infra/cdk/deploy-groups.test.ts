@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { groups, needed, parseOrder } from '../../../infra/cdk/deploy-groups.ts';
+import { groups, needed, parseOrder, stacksOf } from '../../../infra/cdk/deploy-groups.ts';
 
 const order = (line: string) => parseOrder(line.split(' ').filter(Boolean));
 
@@ -38,4 +38,11 @@ test('a group asks for the groups it reads from, unless they come along', () => 
   expect(needed(['core', 'api'])).toEqual(['auth']);
   expect(needed(groups)).toEqual([]);
   expect(needed(['backup-processors', 'data-analysis'])).toEqual(['core', 'analytics']);
+});
+
+test('the core comes with its copies in other regions, but not where one of them has taken over', () => {
+  const home = { region: 'eu-central-1', runsIn: 'eu-central-1', replicaRegions: ['eu-west-1'] };
+  expect(stacksOf(['core', 'auth'], home)).toEqual(['replica-eu-west-1', 'core', 'replica-keys-eu-west-1', 'auth']);
+  expect(stacksOf(['core', 'auth'], { ...home, runsIn: 'eu-west-1' })).toEqual(['core', 'auth']);
+  expect(stacksOf(['core', 'auth'], { region: undefined, runsIn: undefined, replicaRegions: [] })).toEqual(['core', 'auth']);
 });

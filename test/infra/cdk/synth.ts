@@ -52,5 +52,16 @@ export function synthesize(name: string, told: { [option in keyof StageOptions]?
   // All stacks there are, also ones that nobody lists.
   const all = app.node.findAll().filter((each) => Stack.isStack(each));
   const resources = all.flatMap((stack) => Object.entries<Resource>(Template.fromStack(stack).toJSON().Resources));
-  return { templates, ofType: (type: string) => resources.filter(([, resource]) => resource.Type === type) };
+  return {
+    templates,
+    names: all.map(({ node }) => node.id),
+    stack: (id: string) => Template.fromStack(all.find(({ node }) => node.id === id) ?? failed(id)),
+    /** Ids of the stacks that have to be there before that one. */
+    before: (id: string) => (all.find(({ node }) => node.id === id) ?? failed(id)).dependencies.map(({ node }) => node.id),
+    ofType: (type: string) => resources.filter(([, resource]) => resource.Type === type),
+  };
+}
+
+function failed(id: string): never {
+  throw new Error(`there is no stack ${id}`);
 }

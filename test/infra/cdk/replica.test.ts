@@ -1,0 +1,156 @@
+import { Match, type Template } from 'aws-cdk-lib/assertions';
+import { expect, test } from 'vitest';
+import { synthesize } from './synth.ts';
+
+const home = 'eu-central-1';
+const other = 'eu-west-1';
+const activityStream = `arn:aws:dynamodb:${other}:123456789012:table/listbackup-main-activity/stream/2026-01-01T00:00:00.000`;
+const copied = { region: home, replicaRegions: other };
+const normal = synthesize('main', copied);
+const core = normal.templates.core;
+const there = (stack: string) => normal.stack(`${stack}-${other}`);
+
+type Replica = { Region: string; ResourcePolicy?: { PolicyDocument: { Statement: object[] } }; PointInTimeRecoverySpecification: object };
+const replicasOf = (template: Template) =>
+  Object.values(template.findResources('AWS::DynamoDB::GlobalTable')).map(({ Properties }) => ({
+    name: String(Properties.TableName),
+    replicas: Object.fromEntries((Properties.Replicas as Replica[]).map((each) => [each.Region, each])),
+  }));
+/** The regions whose tables nobody writes to. */
+const closed = (template: Template) =>
+  new Set(
+    replicasOf(template).map(({ replicas }) =>
+      Object.values(replicas)
+        .filter(({ ResourcePolicy }) => ResourcePolicy)
+        .map(({ Region }) => Region)
+        .sort()
+        .join(),
+    ),
+  );
+
+test('every table has its copy, kept as the original is; no copy of a destroyed key can go back in time', () => {
+  const tables = replicasOf(core);
+  expect(tables.length).toBeGreaterThan(10);
+  for (const { name, replicas } of tables) {
+    expect([name, Object.keys(replicas).sort()]).toEqual([name, [home, other]]);
+    const back = name !== 'listbackup-main-subject-keys';
+    for (const replica of Object.values(replicas)) {
+      expect(replica).toMatchObject({
+        DeletionProtectionEnabled: true,
+        PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: back },
+      });
+    }
+  }
+  core.hasResourceProperties('AWS::DynamoDB::GlobalTable', {
+    TableName: 'listbackup-main-activity',
+    StreamSpecification: { StreamViewType: 'NEW_AND_OLD_IMAGES' },
+  });
+});
+
+test('one region is written to; all tables of the others are closed to everybody but the copying itself', () => {
+  expect(closed(core)).toEqual(new Set([other]));
+  const [{ replicas } = { replicas: {} as { [region: string]: Replica } }] = replicasOf(core);
+  expect(replicas[other]?.ResourcePolicy?.PolicyDocument.Statement).toEqual([
+    expect.objectContaining({
+      Effect: 'Deny',
+      Principal: { AWS: '*' },
+      Action: expect.arrayContaining(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:BatchWriteItem']),
+      Condition: {
+        ArnNotEquals: { 'aws:PrincipalArn': expect.anything() },
+        Bool: { 'aws:PrincipalIsAWSService': 'false' },
+      },
+    }),
+  ]);
+  expect(JSON.stringify(replicas[other]?.ResourcePolicy)).toContain('AWSServiceRoleForDynamoDBReplication');
+  expect(JSON.stringify(replicas[other]?.ResourcePolicy)).toContain(`:${other}:`);
+});
+
+test('the fence can be moved, or closed on all sides', () => {
+  expect(closed(synthesize('main', { ...copied, writerRegion: other }).templates.core)).toEqual(new Set([home]));
+  expect(closed(synthesize('main', { ...copied, writerRegion: 'none' }).templates.core)).toEqual(new Set([`${home},${other}`]));
+});
+
+test('buckets are copied within a quarter of an hour, without what is deleted, by a role that can delete nothing', () => {
+  for (const kind of ['data', 'checkpoints']) {
+    core.hasResourceProperties('AWS::S3::Bucket', {
+      BucketName: `listbackup-${kind}-main`,
+      ReplicationConfiguration: {
+        Rules: [
+          Match.objectLike({
+            Status: 'Enabled',
+            DeleteMarkerReplication: { Status: 'Disabled' },
+            Destination: Match.objectLike({
+              Bucket: `arn:aws:s3:::listbackup-${kind}-main-${other}`,
+              ReplicationTime: { Status: 'Enabled', Time: { Minutes: 15 } },
+            }),
+          }),
+        ],
+      },
+    });
+    there('replica').hasResourceProperties('AWS::S3::Bucket', {
+      BucketName: `listbackup-${kind}-main-${other}`,
+      VersioningConfiguration: { Status: 'Enabled' },
+    });
+  }
+  const copiers = Object.entries(core.findResources('AWS::IAM::Policy')).filter(([id]) => id.includes('copier'));
+  expect(copiers).toHaveLength(2);
+  for (const [, policy] of copiers) expect(JSON.stringify(policy)).not.toMatch(/s3:(Replicate)?(Delete|Put)/);
+  expect(normal.before('core')).toContain(`replica-${other}`);
+});
+
+test('nobody writes to the buckets of a region that is not the writer, nor deletes in them', () => {
+  const denials = (template: Template) =>
+    Object.values(template.findResources('AWS::S3::BucketPolicy')).filter((policy) =>
+      JSON.stringify(policy).includes('"s3:DeleteObjectVersion"'),
+    );
+  expect(denials(there('replica'))).toHaveLength(2);
+  expect(denials(synthesize('main', { ...copied, writerRegion: other }).stack(`replica-${other}`))).toHaveLength(0);
+});
+
+test('keys are copies of those at home, under the same names', () => {
+  const keys = there('replica-keys').findResources('AWS::KMS::ReplicaKey');
+  expect(Object.keys(keys)).toHaveLength(2);
+  for (const { Properties, DeletionPolicy } of Object.values(keys)) {
+    expect(Properties.PrimaryKeyArn).toEqual({ 'Fn::GetStackOutput': expect.objectContaining({ Region: home }) });
+    expect(DeletionPolicy).toBe('Retain');
+  }
+  for (const kind of ['data', 'signing'])
+    there('replica-keys').hasResourceProperties('AWS::KMS::Alias', { AliasName: `alias/listbackup-${kind}-main` });
+});
+
+test('nothing runs where the stage is not at home', () => {
+  for (const stack of ['replica', 'replica-keys']) there(stack).resourceCountIs('AWS::Lambda::Function', 0);
+});
+
+test('the region that takes over runs on the copies: it makes no table, data bucket or key, and functions get what is there', () => {
+  const taken = synthesize('main', { ...copied, writerRegion: other, runsIn: other, activityStream });
+  for (const type of ['AWS::DynamoDB::GlobalTable', 'AWS::KMS::Key']) expect(taken.ofType(type)).toEqual([]);
+  expect(taken.ofType('AWS::S3::Bucket').map(([, { Properties }]) => Properties.BucketName)).toEqual([`listbackup-failed-main-${other}`]);
+  const variables = taken.ofType('AWS::Lambda::Function').map(([, { Properties }]) => Properties.Environment?.Variables ?? {});
+  expect(variables.length).toBe(normal.ofType('AWS::Lambda::Function').length);
+  for (const each of variables) {
+    expect(each.DATA_BUCKET).toBe(`listbackup-data-main-${other}`);
+    expect(JSON.stringify(each.KEY_ID)).toMatch(/GetStackOutput|DataKey/);
+  }
+  const reading = taken
+    .ofType('AWS::Lambda::EventSourceMapping')
+    .filter(([, { Properties }]) => Properties.EventSourceArn === activityStream);
+  expect(reading).toHaveLength(2);
+});
+
+test('a stage in one region has nothing of all this', () => {
+  const alone = synthesize('main');
+  expect(alone.names).not.toContain(expect.stringContaining('replica'));
+  expect(closed(alone.templates.core)).toEqual(new Set(['']));
+  alone.templates.core.resourcePropertiesCountIs('AWS::S3::Bucket', { ReplicationConfiguration: Match.anyValue() }, 0);
+});
+
+test.for([
+  [{ replicaRegions: other }, 'where the stage is at home'],
+  [{ region: home, replicaRegions: home }, 'no replica region of it'],
+  [{ ...copied, writerRegion: 'us-east-1' }, 'cannot take over'],
+  [{ ...copied, runsIn: other, activityStream }, 'give both as the same'],
+  [{ ...copied, writerRegion: other, runsIn: other }, 'activityStream'],
+] as const)('%j is no stage: %s', ([told, why]) => {
+  expect(() => synthesize('main', told)).toThrow(why);
+});
