@@ -14,7 +14,7 @@ import { restic } from './restic.ts';
 import { measureStores, storeTable } from './store.ts';
 import { verify } from './verify.ts';
 
-const help = `npm run bench -- [run | requests | verify | corpus | store | load] [options]
+const help = `npm run bench -- [run | requests | verify | corpus | store | load | cost] [options]
 
   run      backs the corpus up with each tool in turn, round by round, and prints medians and their ratios to restic's (default)
   requests counts what ListBackup and restic ask of an S3 bucket, once; also the end of \`run\` unless --no-requests
@@ -22,6 +22,7 @@ const help = `npm run bench -- [run | requests | verify | corpus | store | load]
   corpus   makes the corpus in --folder, and its sha256 lists beside it
   store    appends to and replays the event store next to emmett-sqlite, which it installs when missing; needs no corpus
   load     10,000 requests against \`npm start\`, up to all of them at once; needs no corpus
+  cost     counts what commands and runs use of AWS, on its emulator, and writes the tables of docs/cost.md; needs no corpus
 
   --folder <path>     where the corpus and the work lie, kept afterwards (default: a temporary folder; needs about 4 GB)
   --seed <text>       another corpus (default: 1)
@@ -31,6 +32,8 @@ const help = `npm run bench -- [run | requests | verify | corpus | store | load]
   --tools <names>     of listbackup, restic, borg, borg-zstd (default: listbackup,restic,borg); listbackup alone: \`store\` without its peer
   --no-requests       leaves the counting of requests out of \`run\`
   --json <file>       writes every single measure there
+  --files <numbers>   how many files the runs of \`cost\` have (default: 1000,11000)
+  --print             \`cost\` prints the tables instead
 
 Linux only. The peers: apt-get install restic borgbackup time`;
 
@@ -52,6 +55,8 @@ const { values, positionals } = parseArgs({
     tools: { type: 'string' },
     'no-requests': { type: 'boolean', default: false },
     json: { type: 'string' },
+    files: { type: 'string', default: '1000,11000' },
+    print: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -68,6 +73,7 @@ const commands: { [name: string]: (folder: string) => Promise<void> } = {
   corpus: onCorpus(async (corpus) => console.log(`${corpus.base.size} files in ${corpus.tree}`)),
   store: measureStore,
   load: measureRequests,
+  cost: countCost,
 };
 const name = positionals[0] ?? 'run';
 const command = commands[name];
@@ -82,6 +88,12 @@ if (values.help || command === undefined || positionals.length > 1) {
   } finally {
     if (values.folder === undefined) await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function countCost(folder: string): Promise<void> {
+  // What it is made of (the CDK, the emulator) is not needed by any other.
+  const { cost } = await import('./cost/main.ts');
+  await cost(folder, values.files.split(',').map(Number), !values.print, console.log);
 }
 
 async function measureAll(corpus: Corpus, folder: string): Promise<void> {

@@ -1,0 +1,97 @@
+/** What commands, what follows from them, and whole runs use. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { relayAgain } from '../../infra/aws/relay-wakeups.ts';
+import { awsList } from '../../processors/meter.ts';
+import { sweep } from '../../processors/sweep.ts';
+import { projections } from '../../projections/index.ts';
+import { tendProjections } from '../../projections/tend.ts';
+import type { Applied, Stage, Worked } from './stage.ts';
+import { plus, type Usage } from './usage.ts';
+
+/** `append`: units of the table `activity` alone; `rest`: all else that the request took. */
+export type Command = { name: string; events: number; append: number; rest: Usage; projections: Usage; relay: Usage };
+
+export type Run = { files: number; first: Worked; unchanged: Worked };
+
+export type Measured = { commands: Command[]; applied: Applied[]; runs: Run[]; minute: Usage };
+
+const person = { email: 'ada@example.com', password: 'correct horse battery', name: 'Ada Lovelace' };
+
+/** `sizes`: how many files each run has, one source and job for each. */
+export async function measure(stage: Stage, folder: string, sizes: number[], say: (line: string) => void): Promise<Measured> {
+  const commands: Command[] = [];
+  const applied: Applied[] = [];
+
+  async function command<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const { result, usage } = await stage.counter.during(work);
+    const followed = await stage.follow();
+    applied.push(...followed.applied);
+    const append = usage.get('WRU activity') ?? 0;
+    const rest = new Map([...usage].filter(([kind]) => kind !== 'WRU activity'));
+    commands.push({ name, events: followed.commits, append, rest, projections: followed.projections, relay: followed.relay });
+    return result;
+  }
+
+  const unrecorded: typeof command = async (_, work) => {
+    const result = await work();
+    await stage.follow();
+    return result;
+  };
+
+  await command('sign up', () => stage.call('POST', '/auth/register', person));
+  const { accessToken } = await command('sign in', () =>
+    stage.call('POST', '/auth/login', { email: person.email, password: person.password }),
+  );
+  const token = String(accessToken);
+  const runs: Run[] = [];
+  for (const [index, files] of sizes.entries()) {
+    const path = await makeFiles(join(folder, `source-${index}`), files);
+    const record: typeof command = index === 0 ? command : unrecorded;
+    const source = await record('connect a source', () =>
+      stage.call('POST', '/sources', { type: 'folder', name: 'Holiday pictures', config: { path } }, token),
+    );
+    const job = await record('create a job', () =>
+      stage.call('POST', '/jobs', { name: 'Every night', sourceId: source.id ?? null }, token),
+    );
+    const url = `/jobs/${job.id}`;
+    if (index === 0) {
+      await command('rename the job', () => stage.call('PUT', url, { name: 'Every other night' }, token));
+      await command('read the job', () => stage.call('GET', url, undefined, token));
+      await command('list jobs', () => stage.call('GET', '/jobs', undefined, token));
+      await command('read the numbers of the account', () => stage.call('GET', '/analytics/overview', undefined, token));
+    }
+    await record('ask for a run', () => stage.call('POST', `${url}/run`, {}, token));
+    const first = await stage.work();
+    applied.push(...(index === 0 ? first.applied : []));
+    await unrecorded('ask for a run', () => stage.call('POST', `${url}/run`, {}, token));
+    const unchanged = await stage.work();
+    runs.push({ files, first, unchanged });
+    say(`${files} files: counted`);
+  }
+  return { commands, applied, runs, minute: await idleMinute(stage) };
+}
+
+/** Small files of JSON, each unlike the others, a thousand a folder. */
+async function makeFiles(folder: string, count: number): Promise<string> {
+  for (let first = 0; first < count; first += 1000) {
+    const into = join(folder, `folder-${first / 1000}`);
+    await mkdir(into, { recursive: true });
+    for (let number = first; number < Math.min(first + 1000, count); number++) {
+      const text = JSON.stringify({ number, note: `what is said of ${number} `.repeat(40) });
+      await writeFile(join(into, `note-${number}.json`), text);
+    }
+  }
+  return folder;
+}
+
+/** What the functions ask that look every minute whether there is something to do. */
+async function idleMinute({ machine, counter }: Stage): Promise<Usage> {
+  const home = { machine, connectors: () => ({ allowHosts: [] }), prices: awsList };
+  const rounds = [() => relayAgain(machine), () => sweep(home), () => tendProjections(machine, projections)];
+  // The first time a rebuild may be due, which is no idle minute.
+  for (const round of rounds) await round();
+  const used: Usage[] = [];
+  for (const round of rounds) used.push((await counter.during(async () => round())).usage);
+  return plus(...used, new Map([['Lambda', rounds.length]]));
+}

@@ -1,0 +1,172 @@
+/** A stage without its functions: what they do is done here, one thing after another, so that each can be counted by itself. */
+
+import type { FastifyInstance } from 'fastify';
+import { decode } from '../../activity/decode.ts';
+import { buildApp } from '../../api/app.ts';
+import { parseStream } from '../../domain/event.ts';
+import type { BusEvent, JsonObject, Wakeup } from '../../domain/ports.ts';
+import type { AwsClients } from '../../infra/aws/clients.ts';
+import { type AwsMachine, openAws } from '../../infra/aws/machine.ts';
+import { relayWakeups } from '../../infra/aws/relay-wakeups.ts';
+import { routes } from '../../processors/index.ts';
+import { awsList } from '../../processors/meter.ts';
+import type { Home } from '../../processors/run.ts';
+import { handleMessage } from '../../processors/runner.ts';
+import { projections } from '../../projections/index.ts';
+import { handleWakeups } from '../../projections/runner.ts';
+import { type Counter, countUsage, plus, type Usage, unitsOf } from './usage.ts';
+
+export type Stage = {
+  machine: AwsMachine;
+  counter: Counter;
+  /** As the API's function is asked. Throws when the answer is no success. */
+  call(method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, body?: JsonObject, token?: string): Promise<JsonObject>;
+  /** Lets projections and relay follow what was appended. */
+  follow(): Promise<Followed>;
+  /** Works off messages, and what follows from them, until there are none. */
+  work(): Promise<Worked>;
+  close(): Promise<void>;
+};
+
+/** Write units that a commit of these events took in a read model. */
+export type Applied = { events: string; projection: string; units: number };
+export type Followed = { commits: number; applied: Applied[]; projections: Usage; relay: Usage };
+/** `cpuSeconds`: of this process, for the processors. */
+export type Worked = Followed & { messages: number; processors: Usage; cpuSeconds: number };
+
+/** `environment`: as `openAws` reads it, of resources that are there. */
+export async function openStage(clients: AwsClients, environment: { [name: string]: string } & { TABLE_PREFIX: string }): Promise<Stage> {
+  const counter = countUsage(clients, environment.TABLE_PREFIX);
+  const opened = openAws(environment, clients);
+  let wakeups: Wakeup[] = [];
+  let messages: JsonObject[] = [];
+  let calls = 0;
+  const machine: AwsMachine = {
+    ...opened,
+    events: {
+      ...opened.events,
+      async append(commit) {
+        const outcome = await opened.events.append(commit);
+        if (outcome === 'appended') wakeups.push({ stream: commit.stream, version: commit.version });
+        return outcome;
+      },
+    },
+    queue: {
+      ...opened.queue,
+      async send(queue, all) {
+        await opened.queue.send(queue, all);
+        messages.push(...all.map(({ body }) => body));
+      },
+    },
+    relay: {
+      ...opened.relay,
+      publish: (account, toEvents, fresh) =>
+        opened.relay.publish(
+          account,
+          async (commit) => {
+            const events = await toEvents(commit);
+            messages.push(...events.flatMap(routed));
+            return events;
+          },
+          fresh,
+        ),
+    },
+  };
+  /** The bus sends each of them to its queue. */
+  function routed(event: BusEvent): JsonObject[] {
+    const matching = routes.filter(({ types }) => types.includes(event.type));
+    counter.add('SQS', matching.length);
+    return matching.map(() => event satisfies JsonObject);
+  }
+
+  const allowed = { allowHosts: [], folders: { roots: 'any' as const, never: [] } };
+  const home: Home = { machine, connectors: () => allowed, prices: awsList };
+  const app: FastifyInstance = await buildApp({
+    machine,
+    home: 'aws',
+    connectorContext: () => allowed,
+    followers: projections,
+    rateScale: 1,
+    live: 'wss://live.example',
+    origin: 'https://api.example',
+  });
+
+  /** As if later commits were not there yet. */
+  const loadUpTo =
+    (last: number): AwsMachine['events']['load'] =>
+    async (...query) =>
+      (await opened.events.load(...query)).filter(({ version }) => version <= last);
+
+  /** Each read model by itself, so that it shows who wrote what. */
+  async function project(due: Wakeup[]): Promise<Pick<Followed, 'applied' | 'projections'>> {
+    const applied: Applied[] = [];
+    let used = none;
+    for (const wakeup of due) {
+      const [commit] = await opened.events.getMany([wakeup]);
+      const events = commit ? (await decode(opened, commit)).map(({ type }) => type).join(', ') : '';
+      const upToThat = { ...machine, events: { ...machine.events, load: loadUpTo(wakeup.version) } };
+      for (const projection of projections.filter(({ streams }) => streams.includes(parseStream(wakeup.stream).type))) {
+        const { usage } = await counter.during(() => handleWakeups(upToThat, [projection], [wakeup]));
+        applied.push({ events, projection: projection.name, units: unitsOf(usage, 'WRU') });
+        used = plus(used, usage);
+      }
+    }
+    // Together they would have read the generations once.
+    return { applied, projections: applied.length > 1 ? plus(used, new Map([['RRU records', 1 - applied.length]])) : used };
+  }
+
+  async function follow(): Promise<Followed> {
+    const due = wakeups;
+    wakeups = [];
+    const projected = await project(due);
+    const { usage: relay } = await counter.during(() => relayWakeups(machine, due));
+    return { commits: due.length, ...projected, relay };
+  }
+
+  return {
+    machine,
+    counter,
+    follow,
+
+    async call(method, url, body, token) {
+      const headers = {
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...(method === 'POST' && { 'idempotency-key': `key-${++calls}` }),
+      };
+      const answer = await app.inject({ method, url, headers, ...(body && { payload: body }) });
+      if (answer.statusCode >= 300) throw new Error(`${method} ${url} answered ${answer.statusCode}: ${answer.body}`);
+      return answer.body === '' ? {} : answer.json<JsonObject>();
+    },
+
+    async work() {
+      const sum: Worked = { commits: 0, messages: 0, applied: [], processors: none, projections: none, relay: none, cpuSeconds: 0 };
+      while (wakeups.length + messages.length > 0) {
+        const followed = await follow();
+        const due = messages;
+        messages = [];
+        const before = process.cpuUsage();
+        const worked = await counter.during(async () => {
+          // Each is received and deleted by itself.
+          counter.add('SQS', 2 * due.length);
+          for (const body of due) await handleMessage(home, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });
+        });
+        const { user, system } = process.cpuUsage(before);
+        sum.cpuSeconds += (user + system) / 1e6;
+        sum.commits += followed.commits;
+        sum.messages += due.length;
+        sum.applied.push(...followed.applied);
+        sum.projections = plus(sum.projections, followed.projections);
+        sum.relay = plus(sum.relay, followed.relay);
+        sum.processors = plus(sum.processors, worked.usage);
+      }
+      return sum;
+    },
+
+    async close() {
+      await app.close();
+      opened.close();
+    },
+  };
+}
+
+const none: Usage = new Map();

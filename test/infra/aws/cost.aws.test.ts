@@ -1,0 +1,139 @@
+/** What AWS would bill, counted on the emulator, and held to what was promised (docs/cost.md). */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GetItemCommand, PutItemCommand, TransactWriteItemsCommand } from '@aws-sdk/client-dynamodb';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { transact } from '../../../activity/store.ts';
+import { type Command, type Measured, measure } from '../../../bench/cost/measure.ts';
+import { dollars } from '../../../bench/cost/prices.ts';
+import { millionFiles } from '../../../bench/cost/report.ts';
+import { openStage, type Stage } from '../../../bench/cost/stage.ts';
+import { unitsOf } from '../../../bench/cost/usage.ts';
+import { createJob, job, renameJob } from '../../../domain/job.ts';
+import type { AwsClients } from '../../../infra/aws/clients.ts';
+import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
+import { upTo } from '../../../infra/contract/fresh.ts';
+import { makeStage, ministackClients } from '../../support/aws-resources.ts';
+
+let clients: AwsClients;
+let prefix: string;
+/** Whose appends nobody follows. */
+let machine: AwsMachine;
+let stage: Stage;
+let folder: string;
+beforeAll(async () => {
+  clients = ministackClients();
+  const environment = await makeStage(clients);
+  prefix = environment.TABLE_PREFIX;
+  stage = await openStage(clients, environment);
+  machine = openAws(environment, clients);
+  folder = await mkdtemp(join(tmpdir(), 'listbackup-cost-'));
+});
+afterAll(async () => {
+  await stage.close();
+  await rm(folder, { recursive: true });
+});
+
+describe('the counter', () => {
+  const item = (sk: string, bytes: number) => ({
+    pk: { S: 'a' },
+    sk: { S: sk },
+    d: { S: 'x'.repeat(bytes - 'pkaskd'.length - sk.length) },
+  });
+  const units = async (kind: 'WRU' | 'RRU', work: () => Promise<unknown>) => unitsOf((await stage.counter.during(work)).usage, kind);
+  const TableName = () => `${prefix}records`;
+
+  it.each([
+    [1024, 1, 1],
+    [1025, 2, 1],
+    [4096, 4, 1],
+    [4097, 5, 2],
+  ])('takes an item of %i bytes for %i write units and %i read units', async (bytes, writes, reads) => {
+    const [Item, Key] = [item('1', bytes), { pk: { S: 'a' }, sk: { S: '1' } }];
+    const dynamo = clients.dynamo();
+    expect(await units('WRU', () => dynamo.send(new PutItemCommand({ TableName: TableName(), Item })))).toBe(writes);
+    const transaction = new TransactWriteItemsCommand({ TransactItems: [{ Put: { TableName: TableName(), Item } }] });
+    expect(await units('WRU', () => dynamo.send(transaction))).toBe(2 * writes);
+    expect(await units('RRU', () => dynamo.send(new GetItemCommand({ TableName: TableName(), Key, ConsistentRead: true })))).toBe(reads);
+    expect(await units('RRU', () => dynamo.send(new GetItemCommand({ TableName: TableName(), Key })))).toBe(reads / 2);
+  });
+
+  it('takes a refused write for one', async () => {
+    const put = () =>
+      clients
+        .dynamo()
+        .send(new PutItemCommand({ TableName: TableName(), Item: item('2', 100), ConditionExpression: 'attribute_not_exists(pk)' }));
+    await put();
+    expect(await units('WRU', () => put().catch(() => {}))).toBe(1);
+  });
+});
+
+it('a thousand events are replayed for at most 60 read units', async () => {
+  const account = 'acc_q3c9qb0b72have8y1bwmgmeczm';
+  const jobId = 'job_r2ch8xf297mxxt4rwf5s1qyf4g';
+  const stream = `${account}/job/${jobId}`;
+  const cause = (n: number) => ({
+    account,
+    actor: { type: 'user' as const, id: 'usr_66ppem28424sf2yz4cr1h7qkzw' },
+    commandId: Buffer.from(machine.random(32)).toString('hex'),
+    correlationId: `req_${String(n).padStart(26, '0')}`,
+  });
+  await transact(
+    stage.machine,
+    job,
+    stream,
+    createJob({ jobId, sourceId: 'src_v5y32c1patxvshghh8hkqkjkrg', name: 'Every night' }),
+    cause(0),
+  );
+  // Each loads all that is before it: a hundred are enough to tell.
+  for (const n of upTo(99)) await transact(machine, job, stream, renameJob(jobId, `Every night but the ${n}th`), cause(n));
+  const { result, usage } = await stage.counter.during(() => machine.events.load(stream, { known: 100 }));
+  expect(result).toHaveLength(100);
+  expect(unitsOf(usage, 'RRU')).toBeLessThanOrEqual(6);
+});
+
+describe('at work', () => {
+  let measured: Measured;
+  beforeAll(async () => {
+    measured = await measure(stage, folder, [1000, 2000], () => {});
+  });
+
+  const named = (name: string): Command => {
+    const command = measured.commands.find((each) => each.name === name);
+    if (!command) throw new Error(`nothing was counted of: ${name}`);
+    return command;
+  };
+
+  it.each([
+    ['sign up', 2, 4],
+    ['connect a source', 1, 4],
+    ['create a job', 1, 4],
+    ['rename the job', 1, 4],
+    // Two lists, the run, and the cursor of its line; files and numbers follow the line too.
+    ['ask for a run', 1, 7],
+  ])('to %s appends for %i units, and with all read models takes at most %i', (name, append, most) => {
+    const command = named(name);
+    expect(command.events).toBe(append);
+    expect(command.append).toBe(append);
+    expect(command.append + unitsOf(command.projections, 'WRU')).toBeLessThanOrEqual(most);
+  });
+
+  it('a million small files are first backed up for at most $1.50 in requests', () => {
+    expect(dollars(millionFiles(measured.runs).first)).toBeLessThanOrEqual(1.5);
+  });
+
+  it('an unchanged run asks for nothing by the file', () => {
+    const [small, large] = measured.runs;
+    if (!small || !large) throw new Error('two runs');
+    for (const kind of ['WRU', 'RRU'] as const) {
+      const growth = unitsOf(large.unchanged.processors, kind) - unitsOf(small.unchanged.processors, kind);
+      expect(growth, kind).toBeLessThanOrEqual(2);
+    }
+    // A segment of the manifest holds about a thousand entries.
+    const reads = (large.unchanged.processors.get('S3 read') ?? 0) - (small.unchanged.processors.get('S3 read') ?? 0);
+    expect(reads).toBeLessThanOrEqual(4);
+    expect(large.unchanged.processors.get('S3 write') ?? 0).toBe(0);
+  });
+});
