@@ -12,7 +12,7 @@ const needs: { [group in Group]: Group[] } = {
   api: ['core', 'auth'],
   analytics: ['core'],
   'backup-processors': ['core'],
-  'data-analysis': ['core', 'analytics', 'backup-processors'],
+  'data-analysis': ['core', 'api', 'analytics', 'backup-processors'],
 };
 
 const sets: { [name: string]: readonly Group[] } = {

@@ -37,7 +37,7 @@ test('a group asks for the groups it reads from, unless they come along', () => 
   expect(needed(['api'])).toEqual(['core', 'auth']);
   expect(needed(['core', 'api'])).toEqual(['auth']);
   expect(needed(groups)).toEqual([]);
-  expect(needed(['backup-processors', 'data-analysis'])).toEqual(['core', 'analytics']);
+  expect(needed(['backup-processors', 'data-analysis'])).toEqual(['core', 'api', 'analytics']);
 });
 
 test('the core comes with its copies in other regions, but not where one of them has taken over', () => {

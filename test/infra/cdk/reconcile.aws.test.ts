@@ -20,7 +20,7 @@ const account = fresh('acc');
 
 let clients: AwsClients;
 let machine: AwsMachine;
-let mappings: string[];
+let mappings: string[] = [];
 
 beforeAll(async () => {
   clients = ministackClients();
