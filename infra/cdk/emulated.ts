@@ -23,9 +23,8 @@ const unknownTypes = [
 ];
 
 /**
- * The template without unknown types, and without the statements that demand TLS, which a plain HTTP endpoint never meets; grants of
- * single messages get the emulator's batches.
- * The HTTP API gets that id and the WebSocket API one made from it, so that their addresses are known before they are there. `dropped` says what went, one line each. Throws when something that stays refers to something that goes.
+ * The template without unknown types and alarms on computed metrics, and without the statements that demand TLS, which a plain HTTP
+ * endpoint never meets; grants of single messages get the emulator's batches. The HTTP API gets that id and the WebSocket API one made from it, so that their addresses are known before they are there. `dropped` says what went, one line each. Throws when something that stays refers to something that goes.
  */
 export function forEmulator(template: Template, apiId: string): { template: Template; dropped: string[] } {
   const copy = structuredClone(template);
@@ -38,6 +37,9 @@ export function forEmulator(template: Template, apiId: string): { template: Temp
     } else if (unknownTypes.includes(resource.Type)) {
       delete resources[id];
       dropped.push(`${resource.Type} ${id}: not known to the emulator`);
+    } else if (resource.Type === 'AWS::CloudWatch::Alarm' && resource.Properties?.Metrics) {
+      delete resources[id];
+      dropped.push(`${resource.Type} ${id}: computed from several metrics, which the emulator cannot`);
     } else if (
       resource.Type === 'AWS::S3::BucketPolicy' ||
       resource.Type === 'AWS::SQS::QueuePolicy' ||

@@ -5,7 +5,6 @@ import {
   AlarmState,
   ComparisonOperator,
   CompositeAlarm,
-  type IAlarm,
   type IMetric,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
@@ -31,8 +30,11 @@ type Kind = {
 /** Streams are read by these two; what waits there is not yet in a read model, or not yet in the ledger and on the bus. */
 const readers = { projections: 'read models', relay: 'ledger' };
 
-export function makeAlarms(scope: Construct, stage: Stage, found: Found, serverErrors: IMetric, topic: ITopic): IAlarm[] {
-  const alarms = kinds(stage, found, serverErrors).map((kind) => makeAlarm(scope, stage, kind));
+/** Answers their names. */
+export function makeAlarms(scope: Construct, stage: Stage, found: Found, serverErrors: IMetric, topic: ITopic): string[] {
+  const kindsThere = kinds(stage, found, serverErrors);
+  const alarms = kindsThere.map((kind) => makeAlarm(scope, stage, kind));
+  const names = kindsThere.map((kind) => nameOf(stage, kind));
   const all = new CompositeAlarm(scope, 'Any', {
     compositeAlarmName: resourceName(stage, 'any-alarm'),
     alarmDescription: `Something is wrong with ListBackup stage ${stage.name}: the dashboard listbackup-v2-system-${stage.name} shows what. Runbook: docs/runbook.md`,
@@ -40,7 +42,7 @@ export function makeAlarms(scope: Construct, stage: Stage, found: Found, serverE
   });
   all.addAlarmAction(new SnsAction(topic));
   all.addOkAction(new SnsAction(topic));
-  return alarms;
+  return names;
 }
 
 function kinds(stage: Stage, { functions, queues, tables }: Found, serverErrors: IMetric): Kind[] {
@@ -131,9 +133,14 @@ function busy(tables: string[]): string[] {
   return tables.filter((name) => /-(activity|ledger|records|files|runs)$/.test(name));
 }
 
-function makeAlarm(scope: Construct, stage: Stage, { runbook, of, means, metric, over, within: [some, last] = [1, 1] }: Kind): Alarm {
+function nameOf(stage: Stage, { runbook, of }: Kind): string {
+  return [resourceName(stage, runbook), of].filter(Boolean).join('-');
+}
+
+function makeAlarm(scope: Construct, stage: Stage, kind: Kind): Alarm {
+  const { runbook, of, means, metric, over, within: [some, last] = [1, 1] } = kind;
   const alarm = new Alarm(scope, `${runbook}${of ? `-${of}` : ''}`, {
-    alarmName: [resourceName(stage, runbook), of].filter(Boolean).join('-'),
+    alarmName: nameOf(stage, kind),
     alarmDescription: `${of ? `${of}: ` : ''}${means}. Runbook: docs/runbook.md#${runbook}`,
     metric,
     threshold: over,

@@ -1,14 +1,6 @@
 /** The two charts pages that are looked at: the whole system, for who is on call, and the backups. */
 import { Duration } from 'aws-cdk-lib';
-import {
-  AlarmStatusWidget,
-  Dashboard,
-  GraphWidget,
-  type IAlarm,
-  type IMetric,
-  SingleValueWidget,
-  TextWidget,
-} from 'aws-cdk-lib/aws-cloudwatch';
+import { Alarm, AlarmStatusWidget, Dashboard, GraphWidget, type IMetric, SingleValueWidget, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
 import { bucketName, type Stage } from '../stage.ts';
 import type { Found } from './found.ts';
@@ -19,7 +11,7 @@ export function systemDashboard(
   scope: Construct,
   stage: Stage,
   found: Found,
-  alarms: IAlarm[],
+  alarms: string[],
   api: { requests: IMetric; errors: IMetric; latency: IMetric },
 ): void {
   const { functions, queues, tables } = found;
@@ -29,7 +21,12 @@ export function systemDashboard(
     defaultInterval: Duration.hours(3),
     widgets: [
       [
-        new AlarmStatusWidget({ title: 'Alarms', alarms, width: 18, height: 6 }),
+        new AlarmStatusWidget({
+          title: 'Alarms',
+          alarms: alarms.map((name) => Alarm.fromAlarmName(scope, name, name)),
+          width: 18,
+          height: 6,
+        }),
         new TextWidget({ markdown: onCall(stage), width: 6, height: 6 }),
       ],
       [

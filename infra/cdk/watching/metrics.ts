@@ -1,4 +1,4 @@
-/** Metrics by the names of what they are of. */
+/** Metrics by the names of what they are of, without labels: CloudWatch shows in what several differ. */
 import { Duration } from 'aws-cdk-lib';
 import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Measure } from '../../../domain/ports.ts';
@@ -14,18 +14,18 @@ export function ours(stage: Stage, name: Measure, statistic: string, label?: str
 }
 
 /** Calls that AWS refused for all functions of the account, which share how many may run at once. */
-export const throttles = new Metric({ namespace: 'AWS/Lambda', metricName: 'Throttles', statistic: 'Sum', period, label: 'throttles' });
+export const throttles = new Metric({ namespace: 'AWS/Lambda', metricName: 'Throttles', statistic: 'Sum', period });
 
-export function ofFunction(name: string, metricName: string, statistic = 'Sum', label = name): Metric {
-  return new Metric({ namespace: 'AWS/Lambda', metricName, dimensionsMap: { FunctionName: name }, statistic, period, label });
+export function ofFunction(name: string, metricName: string, statistic = 'Sum'): Metric {
+  return new Metric({ namespace: 'AWS/Lambda', metricName, dimensionsMap: { FunctionName: name }, statistic, period });
 }
 
 export function ofQueue(name: string, metricName: string, statistic = 'Maximum'): Metric {
-  return new Metric({ namespace: 'AWS/SQS', metricName, dimensionsMap: { QueueName: name }, statistic, period, label: name });
+  return new Metric({ namespace: 'AWS/SQS', metricName, dimensionsMap: { QueueName: name }, statistic, period });
 }
 
 export function ofTable(name: string, metricName: string, statistic = 'Sum'): Metric {
-  return new Metric({ namespace: 'AWS/DynamoDB', metricName, dimensionsMap: { TableName: name }, statistic, period, label: name });
+  return new Metric({ namespace: 'AWS/DynamoDB', metricName, dimensionsMap: { TableName: name }, statistic, period });
 }
 
 /** Percent of the calls that failed. */

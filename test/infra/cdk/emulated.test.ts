@@ -50,6 +50,20 @@ test('a route through what is gone goes with it, and an output about it; other r
   expect(dropped).toHaveLength(4);
 });
 
+test('an alarm on a computed metric goes, one on a metric stays', () => {
+  const { template, dropped } = forEmulator(
+    {
+      Resources: {
+        Rate: { Type: 'AWS::CloudWatch::Alarm', Properties: { Metrics: [] } },
+        Age: { Type: 'AWS::CloudWatch::Alarm', Properties: { MetricName: 'Age' } },
+      },
+    },
+    'abcd1234',
+  );
+  expect(Object.keys(template.Resources ?? {})).toEqual(['Age']);
+  expect(dropped).toEqual([expect.stringContaining('AWS::CloudWatch::Alarm Rate')]);
+});
+
 test('only the demand for TLS leaves a policy; an empty policy goes', () => {
   const { template } = forEmulator({ Resources: { Mixed: policy(deny, allow), Only: policy(deny) } }, 'abcd1234');
   expect(template.Resources).toEqual({ Mixed: policy(allow) });
