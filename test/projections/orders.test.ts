@@ -33,6 +33,15 @@ test('operators list what is parked, let it go on, and have a read model rebuilt
   expect((await readGenerations(machine)).get('jobs')).toMatchObject({ current: 2, building: null });
 });
 
+test('wake-ups that never came are given by hand', async () => {
+  const { machine } = await openTestHome();
+  const { stream, jobId } = await makeJob(machine, 'acc_1');
+  const other = await makeJob(machine, 'acc_1');
+  const renamed = await rename(machine, 'acc_1', jobId);
+  expect(await handleOrder(machine, [model], { wake: [renamed] })).toEqual({ woken: 1 });
+  expect([await machine.rows.cursor('jobs', stream), await machine.rows.cursor('jobs', other.stream)]).toEqual([2, 0]);
+});
+
 test('what there is not is said', async () => {
   const { machine } = await openTestHome();
   await expect(handleOrder(machine, [model], { rebuild: { projection: 'job' } })).rejects.toThrow('there is no projection job, but jobs');
