@@ -1,5 +1,5 @@
 /** Every route under every kind of wrong request, made from the API's own description, against the home over HTTP. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -13,14 +13,16 @@ import { attacked } from './attack/judge.ts';
 import { sender } from './attack/send.ts';
 import { makeWorld, type World } from './attack/world.ts';
 
+let place: string;
 let home: RunningHome;
 let world: World;
 let operations: Operation[];
 const log: unknown[] = [];
 
 beforeAll(async () => {
-  const data = await temporaryFolder();
-  const folder = join(await temporaryFolder(), 'files');
+  place = await temporaryFolder();
+  const data = join(place, 'data');
+  const folder = join(place, 'files');
   await mkdir(folder);
   await writeFile(join(folder, 'a.txt'), 'some text');
   const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_FOLDERS: folder, LISTBACKUP_RATE_LIMIT: '0' });
@@ -38,7 +40,10 @@ beforeAll(async () => {
     .sign(new TextEncoder().encode(secret));
   operations = operationsOf((await (await fetch(`${home.url}/openapi.json`)).json()) as Document);
 });
-afterAll(() => home.close());
+afterAll(async () => {
+  await home.close();
+  await rm(place, { recursive: true, force: true });
+});
 
 const faults = (cases: readonly Case[]) => attacked(cases, sender(home.url));
 
