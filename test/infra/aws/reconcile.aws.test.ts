@@ -184,6 +184,25 @@ test('many at once, beside live appends that are told of late, twice or never: n
   await expectWhole();
 });
 
+test('shares of the activity are apart, and together all of it, page by page', async () => {
+  const found = await Promise.all(
+    upTo(4).map(async (n) => {
+      const streams = new Set<string>();
+      for (let cursor: string | undefined; ; ) {
+        const { items, next } = await machine.streamShares({ share: { index: n - 1, of: 4 }, limit: 7, ...(cursor ? { cursor } : {}) });
+        for (const { stream } of items) streams.add(stream);
+        if (next === null) return [...streams];
+        cursor = next;
+      }
+    }),
+  );
+  expect(found.flat().sort()).toEqual(
+    headsOf(appended)
+      .map(({ stream }) => stream)
+      .sort(),
+  );
+});
+
 test('an entry that was taken out of the ledger is told of', async () => {
   const [entry] = await machine.events.ledger('acc_2', { order: 'asc', afterSeq: 3, limit: 1 });
   const Key = { account: { S: 'acc_2' }, seq: { N: String(entry?.seq) } };
