@@ -255,7 +255,7 @@ describe('awkward names and things', () => {
       ).toContain(path);
     }
     await check();
-  });
+  }, 180_000);
 
   it('are so at any depth, beyond what a path may be long, and thousands to a folder', async () => {
     const source = await realpath(await testFolder());
