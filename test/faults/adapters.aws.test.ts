@@ -43,14 +43,17 @@ const toEvents = ({ stream, version, at }: StoredCommit): BusEvent[] => [
   { id: `${stream} ${version}`, type: 'contract.tested.v1', account: stream.split('/')[0] ?? '', stream, version, index: 0, at },
 ];
 
-/** All that comes over a queue, until these have. What is received and not answered for comes again. */
-async function received(machine: AwsMachine, queue: QueueName, wanted: Set<string>, visibilitySeconds = 60): Promise<void> {
+/** Which of these came over a queue, in that order and as often as they came, until all have. What is received and not answered for comes again. */
+async function received(machine: AwsMachine, queue: QueueName, wanted: Set<string>, visibilitySeconds = 60): Promise<string[]> {
+  const all: string[] = [];
   for (const left = new Set(wanted); left.size > 0; ) {
     for (const { body, receipt } of await machine.queue.receive(queue, { max: 10, visibilitySeconds, waitSeconds: 1 })) {
       left.delete(String(body.id));
+      if (wanted.has(String(body.id))) all.push(String(body.id));
       await machine.queue.ack(queue, receipt);
     }
   }
+  return all;
 }
 
 /** Where the SDK does not give up, so that every answer can be held to what it says. */
@@ -266,12 +269,52 @@ describe('an answer lost after the call took effect', () => {
   });
 });
 
+it('parts that were put together before the answer was lost are known again, where the server has forgotten them', async () => {
+  const { machine } = await troubled(1, ({ operation, attempt }) => {
+    if (operation !== 'CompleteMultipartUpload') return undefined;
+    return attempt === 1 ? 'lost' : { status: 404, code: 'NoSuchUpload' };
+  });
+  const streamed = async function* () {
+    yield Buffer.alloc(20 << 20, 'parts');
+  };
+  expect(await machine.blobs.put(fresh('blob'), streamed())).toBe('stored');
+});
+
+it('what is done of a batch in part is not done again, and the rest not forgotten', async () => {
+  const { machine, calm } = await troubled(1, (_, __, count) => (count % 3 === 0 ? undefined : 'partial'));
+  const pk = fresh('rec');
+  const records = upTo(60).map((n) => ({ pk, sk: `${n}`, data: { n } }));
+  await machine.records.putMany(records);
+  expect(await calm.records.getMany(records)).toHaveLength(60);
+  expect((await machine.records.getMany(records)).map(({ sk }) => Number(sk)).sort((a, b) => a - b)).toEqual(upTo(60));
+
+  const keys = upTo(12).map((n) => `${pk}/${n}`);
+  await Promise.all(keys.map((key) => calm.blobs.put(key, new Uint8Array([1]))));
+  await machine.blobs.delete(keys);
+  expect((await calm.blobs.list(`${pk}/`, { limit: 100 })).items).toEqual([]);
+
+  const sent = upTo(25).map((n) => `${pk} ${n}`);
+  const messages = sent.map((id) => ({ body: { id } }));
+  await machine.queue.send('data', messages);
+  const events = upTo(25).flatMap((version) => toEvents(commitOf(`${pk}/job/job_1`, version, 'x')));
+  await machine.bus.publish(events);
+  expect((await received(calm, 'data', new Set(sent))).sort()).toEqual(sent.toSorted());
+  const ids = events.map(({ id }) => id);
+  expect((await received(calm, 'job', new Set(ids))).sort()).toEqual(ids.toSorted());
+});
+
 it('a blob that is cut while it is read is read again', async () => {
   const { machine, calm } = await troubled(1, (_, __, count) => (count % 3 === 0 ? undefined : 'cut'));
   const key = fresh('blob');
   const body = Buffer.alloc(300_000, 'cut here');
   await calm.blobs.put(key, body);
   expect(Buffer.from((await machine.blobs.get(key)) ?? []).equals(body)).toBe(true);
+});
+
+it('a call that is never answered is given up and made again', async () => {
+  const never = new Promise<undefined>(() => {});
+  const { machine } = await troubled(1, ({ attempt }) => (attempt === 1 ? never : 'slow'));
+  expect(await machine.records.get({ pk: 'none', sk: 'none' })).toBeUndefined();
 });
 
 it('a long time of trouble does not use patience up', async () => {

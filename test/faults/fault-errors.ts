@@ -1,8 +1,7 @@
 /** Errors as the services word them, for the fault proxy. */
 import type { Trouble } from '../../infra/embedded/trouble.ts';
-import type { Call, Service } from './fault-proxy.ts';
+import type { Call, Refusal, Service } from './fault-proxy.ts';
 
-type Refusal = { status: number; code: string };
 type Answer = { status: number; headers: { [name: string]: string }; body: Buffer };
 
 /** Each service's reference, under "Common errors" and its own. */
@@ -62,7 +61,8 @@ function cancelled(body: Buffer, trouble: Trouble): Answer {
   return json(400, { __type, message: `Transaction cancelled for specific reasons [${code}]`, CancellationReasons });
 }
 
-function worded({ service }: Call, { status, code }: Refusal): Answer {
+/** The error as that service writes it. */
+export function worded({ service }: Call, { status, code }: Refusal): Answer {
   if (service !== 's3') return json(status, { __type: code, message: 'told to' });
   const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>told to</Message><RequestId>0</RequestId></Error>`;
   return { status, headers: { 'content-type': 'application/xml' }, body: Buffer.from(xml) };

@@ -13,7 +13,7 @@ import { Agent, createServer, type IncomingMessage, request, type ServerResponse
 import type { AddressInfo } from 'node:net';
 import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
 import { partOf } from './fault-batches.ts';
-import { failure, throttling } from './fault-errors.ts';
+import { failure, throttling, worded } from './fault-errors.ts';
 
 export type Service = 'dynamodb' | 'sqs' | 's3' | 'events' | 'kms' | 'cognito' | 'ssm';
 /** `operation`: as the API's reference calls it (`PutItem`, `GetObject`). `attempt`: the SDK's at the same call, from 1. */
@@ -27,9 +27,12 @@ export type Call = { service: Service; operation: string; attempt: number };
  */
 export const faults = ['throttled', 'failed', 'botched', 'refused', 'lost', 'cut', 'slow', 'partial'] as const;
 export type Fault = (typeof faults)[number];
+/** A service's own error, other than its usual ones. */
+export type Refusal = { status: number; code: string };
 
 /** What becomes of a call, and when it goes on. `count`: the how-manieth of its operation, from 1. */
-export type Plan = (call: Call, trouble: Trouble, count: number) => Fault | undefined | Promise<Fault | undefined>;
+export type Plan = (call: Call, trouble: Trouble, count: number) => Outcome | Promise<Outcome>;
+type Outcome = Fault | Refusal | undefined;
 
 /** So many of all calls (0–1), each kind of trouble as often as any other that the call can have. */
 export function share(part: number, kinds: readonly Fault[] = faults): Plan {
@@ -101,13 +104,14 @@ export async function startFaultProxy({
     },
   };
 
-  async function decide(call: Call): Promise<{ fault: Fault | undefined; trouble: Trouble }> {
+  async function decide(call: Call): Promise<{ fault: Outcome; trouble: Trouble }> {
     const name = `${call.service} ${call.operation}`;
     const known = operations.get(name) ?? { trouble: makeTrouble(seed ^ numberOf(name)), counts: { calls: 0 } };
     operations.set(name, known);
     known.counts.calls++;
     const fault = await proxy.plan(call, known.trouble, known.counts.calls);
-    if (fault) known.counts[fault] = (known.counts[fault] ?? 0) + 1;
+    const counted = typeof fault === 'object' ? 'failed' : fault;
+    if (counted) known.counts[counted] = (known.counts[counted] ?? 0) + 1;
     return { fault, trouble: known.trouble };
   }
 
@@ -173,6 +177,7 @@ export async function startFaultProxy({
     }
     const body = Buffer.concat(await incoming.toArray());
     if (fault === 'refused') return void response.destroy();
+    if (typeof fault === 'object') return send(response, worded(call, fault));
     if (fault === 'throttled') return send(response, throttling(call, body, trouble));
     if (fault === 'failed') return send(response, failure(call, trouble));
     const part = fault === 'partial' ? partOf(call.operation)?.(body, trouble) : undefined;
