@@ -6,6 +6,7 @@ import type { JsonObject } from '../../domain/ports.ts';
 import { makeTrouble } from '../../infra/embedded/trouble.ts';
 import { expectClean } from '../support/check.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
+import { someSeeds } from './troubled.ts';
 import { batchesOf, makeWorld, pictureOf, statusOf, type World } from './world.ts';
 
 type Picture = Awaited<ReturnType<typeof pictureOf>>;
@@ -19,11 +20,11 @@ async function twoRuns(world: World, handle = world.handle): Promise<Picture> {
     await world.settle(handle);
   }
   // Rows are those of a fold in order, to the byte
-  await expectClean(world.machine, { home: world.home });
+  await expectClean(world.machine, { home: { ...world.home, machine: world.machine } });
   return pictureOf(world);
 }
 
-const seeds = [1, 2, 3, 4];
+const seeds = someSeeds(4);
 
 describe('two runs', () => {
   let known: Promise<{ calm: Picture; source: Map<string, string> }> | undefined;
@@ -45,6 +46,15 @@ describe('two runs', () => {
   it.each(seeds)('are the same with feeds and queues that repeat, shuffle and delay (%i)', async (seed) => {
     expect(await twoRuns(await makeWorld({ trouble: makeTrouble(seed) }))).toEqual((await undisturbed()).calm);
   });
+
+  it.each(seeds)(
+    'are the same when calls are slow, refused, or lose their answers, attempts break off, and all comes twice (%i)',
+    async (seed) => {
+      const world = await makeWorld({ seed });
+      expect(await twoRuns(world)).toEqual((await undisturbed()).calm);
+      expect(world.failures).toEqual([]);
+    },
+  );
 
   it.each(seeds)('are the same when several work on each message at once, and on some again later (%i)', async (seed) => {
     const { chance } = makeTrouble(seed);

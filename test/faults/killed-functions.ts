@@ -183,15 +183,21 @@ async function requireClean(target: Target, account: string): Promise<void> {
   const connectors = () => ({ allowHosts: [new URL(target.endpoint).host] });
   const home = { machine, connectors, prices: awsList };
   let found: Finding[] = [];
-  await until('the checker to find nothing', async () => {
-    found = [];
-    for await (const finding of checkEverything(machine, { account, readData: true, quiet: true, home })) {
-      if (finding.level === 'failure') found.push(finding);
-    }
-    if (found.length === 0) return true;
-    await pause(1000);
-    return undefined;
-  }).catch((error) => {
-    throw new Error(`the checker found ${JSON.stringify(found, null, 2)}`, { cause: error });
+  // What a killed function had in hand comes again within half a minute, what the relay put aside within another one
+  await until(
+    'the checker to find nothing',
+    async () => {
+      found = [];
+      for await (const finding of checkEverything(machine, { account, readData: true, quiet: true, home })) {
+        if (finding.level === 'failure') found.push(finding);
+      }
+      if (found.length === 0) return true;
+      await pause(1000);
+      return undefined;
+    },
+    240,
+  ).catch(async (error) => {
+    const { items: aside } = await machine.records.query('relay-aside', { limit: 100 });
+    throw new Error(`the checker found ${JSON.stringify({ found, aside }, null, 2)}`, { cause: error });
   });
 }

@@ -59,7 +59,8 @@ async function tellAll({ first, count, tell, whereKept, again }: Seeds): Promise
     while (next < first + count && !failure) {
       const seed = next++;
       try {
-        restarts += (await tell(seed)).restarts;
+        const told = await tell(seed);
+        restarts += told.restarts;
         if (++done % 10 === 0) console.log(`${done} of ${count} seeds, ${(seconds() / done).toFixed(2)} s each, ${restarts} restarts`);
       } catch (error) {
         failure ??= { seed, error };

@@ -1,6 +1,7 @@
 /** The backup machinery in this process, its messages handed out by the test: what AWS may do to them is done on purpose. */
 import { rm } from 'node:fs/promises';
-import { onTestFinished } from 'vitest';
+import { relative } from 'node:path';
+import { expect, onTestFailed, onTestFinished } from 'vitest';
 import { announcements } from '../../activity/announce.ts';
 import { sha256 } from '../../activity/commit.ts';
 import { decode } from '../../activity/decode.ts';
@@ -13,7 +14,7 @@ import { keyBytes } from '../../domain/entry.ts';
 import type { Recorded } from '../../domain/event.ts';
 import type { Blobs, JsonObject, Machine, QueueName, Received, StoredCommit } from '../../domain/ports.ts';
 import type { Embedded } from '../../infra/embedded/machine.ts';
-import type { Trouble } from '../../infra/embedded/trouble.ts';
+import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
 import { routes } from '../../processors/index.ts';
 import { free } from '../../processors/meter.ts';
 import { readPart } from '../../processors/parts.ts';
@@ -29,6 +30,7 @@ import { entries, openManifest } from '../../vault/reader.ts';
 import { openTestHome, temporaryFolder } from '../support/embedded.ts';
 import { auditLedger } from '../support/ledger.ts';
 import { little } from './little.ts';
+import { troubled } from './troubled.ts';
 
 export const account = 'acc_test';
 
@@ -51,6 +53,8 @@ export type World = {
   failures: unknown[];
   /** Lets read models and bus come up to date. */
   caughtUp(): Promise<void>;
+  /** How much has gone wrong by the seed's doing. */
+  troubles(): number;
 };
 
 let commands = 0;
@@ -68,10 +72,20 @@ type WorldOptions = {
   blobs?: Blobs;
   /** So many are told of each commit at once, and all of them apply it. */
   tellers?: number;
+  /** All that can go wrong, at moments that this picks: what troubled.ts does, and feeds and queues in trouble. */
+  seed?: number;
 };
 
 /** A source over a new, empty folder and a job, in an embedded home that goes with the test. */
-export async function makeWorld({ data, trouble, reached, now, blobs, tellers = 1 }: WorldOptions = {}): Promise<World> {
+export async function makeWorld({ data, seed, reached, now, blobs, tellers = 1, ...more }: WorldOptions = {}): Promise<World> {
+  const trouble = more.trouble ?? (seed === undefined ? undefined : makeTrouble(seed));
+  const troubles = trouble && seed !== undefined ? troubled(trouble) : undefined;
+  if (seed !== undefined) {
+    const { testPath = '', currentTestName = '' } = expect.getState();
+    onTestFailed(() =>
+      console.error(`again: LISTBACKUP_SEED=${seed} npx vitest run --project unit ${relative('', testPath)} # ${currentTestName}`),
+    );
+  }
   const { machine, feed } = await openTestHome({
     routes,
     ...(data && { data }),
@@ -82,15 +96,15 @@ export async function makeWorld({ data, trouble, reached, now, blobs, tellers = 
   const source = await temporaryFolder();
   onTestFinished(() => rm(source, { recursive: true, force: true }));
   const home: Home = {
-    machine,
+    machine: troubles?.watch(machine) ?? machine,
     connectors: () => ({ allowHosts: [], folders: { roots: 'any', never: [] } }),
     prices: free,
     limits: little,
-    ...(reached && { reached }),
+    ...((reached ?? troubles) && { reached: reached ?? troubles?.reached }),
   };
   const feeds = [
     feed('projections', async (wakeups) => {
-      await Promise.all(Array.from({ length: tellers }, () => handleWakeups(machine, projections, wakeups)));
+      await Promise.all(Array.from({ length: tellers }, () => handleWakeups(home.machine, projections, wakeups)));
     }),
     feed('bus', async (wakeups) => {
       const commits = await machine.events.getMany(wakeups);
@@ -108,7 +122,9 @@ export async function makeWorld({ data, trouble, reached, now, blobs, tellers = 
   const failures: unknown[] = [];
   const caughtUp = async () => void (await Promise.all(feeds.map((each) => each.caughtUp())));
   const receive = (queue: QueueName) => machine.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
-  const handle: Handle = (body, receives) => handleMessage(home, body, { receives, deadline: Number.POSITIVE_INFINITY });
+  const once: Handle = (body, receives) => handleMessage(home, body, { receives, deadline: Number.POSITIVE_INFINITY });
+  // It is not the message that is at fault: it may come as often as it takes.
+  const handle: Handle = troubles ? (body) => troubles.untilDone(() => once(body, 1)) : once;
 
   async function settle(how: Handle = handle): Promise<void> {
     for (;;) {
@@ -130,6 +146,7 @@ export async function makeWorld({ data, trouble, reached, now, blobs, tellers = 
 
   return {
     ...{ machine, home, source, jobId, sourceId, settle, receive, handle, failures, caughtUp },
+    troubles: () => troubles?.count() ?? 0,
     request: async () => (await runJob(machine, command(), jobId)).id,
   };
 }
