@@ -139,10 +139,10 @@ type Found = { missing: Lag[]; untold: Wakeup[]; behind: Map<Projection['name'],
 
 async function compareAndMend(visit: Visit, heads: Wakeup[]): Promise<Counts> {
   const { parts, before } = visit;
-  const { ledger, log } = parts;
+  const { log } = parts;
   const accounts = accountsOf(heads).filter((account) => !visit.accounts.has(account));
   for (const account of accounts) visit.accounts.add(account);
-  const lacking = await countLacking(parts, accounts);
+  const lacking = await lackingIn(parts, accounts);
   const found = await compare(visit, heads, accounts);
   const counts: Counts = { ...nothing(), streams: heads.length, accounts: accounts.length, lacking, ...numbersOf(found) };
   const all = sizeOf(found);
@@ -165,16 +165,17 @@ async function compareAndMend(visit: Visit, heads: Wakeup[]): Promise<Counts> {
     log.error('the reconcile could not mend all that lags', { left: counts.left, streams: still });
   }
   return counts;
+}
 
-  async function countLacking({ log }: ReconcileParts, of: string[]): Promise<number> {
-    let total = 0;
-    for (const { account, head } of await ledger.accounts(of)) {
-      const numbers = head === 0 ? 0 : await ledger.lacking(account, head);
-      if (numbers > 0) log.error('a ledger lacks numbers: entries were taken away', { account, numbers, head });
-      total += numbers;
-    }
-    return total;
+/** How many numbers the ledgers of these accounts lack. */
+async function lackingIn({ ledger, log }: ReconcileParts, accounts: string[]): Promise<number> {
+  let total = 0;
+  for (const { account, head } of await ledger.accounts(accounts)) {
+    const numbers = head === 0 ? 0 : await ledger.lacking(account, head);
+    if (numbers > 0) log.error('a ledger lacks numbers: entries were taken away', { account, numbers, head });
+    total += numbers;
   }
+  return total;
 }
 
 /** How far each has come is read after the heads were, so that what is under way cannot pass for a lag. */
