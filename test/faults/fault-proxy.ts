@@ -7,7 +7,7 @@
  *
  * What becomes of the n-th call of an operation follows from the seed, the operation and n alone, whatever else goes on beside it: one
  * seeded `Trouble` (infra/embedded/trouble.ts) an operation. Put the seed into the test's name, so that a failure tells it; `summary()`
- * tells what was done. A `Plan` of one's own makes other trouble (`onceEach`, `upToAttempt`), and `proxy.plan` may be changed at any time.
+ * tells what was done. A `Plan` of one's own makes other trouble (`onceEach`, `upToAttempt`, `givenUp`), and `proxy.plan` may be changed at any time.
  */
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -16,8 +16,8 @@ import { partOf } from './fault-batches.ts';
 import { failure, throttling, worded } from './fault-errors.ts';
 
 export type Service = 'dynamodb' | 'sqs' | 's3' | 'events' | 'kms' | 'cognito' | 'ssm';
-/** `operation`: as the API's reference calls it (`PutItem`, `GetObject`). `attempt`: the SDK's at the same call, from 1. */
-export type Call = { service: Service; operation: string; attempt: number };
+/** `operation`: as the API's reference calls it (`PutItem`, `GetObject`). `attempt`: the SDK's at the same call, from 1; `id`: that call's. */
+export type Call = { service: Service; operation: string; attempt: number; id: string };
 
 /**
  * - `throttled`, `failed` and `botched` are the service's own errors, the last although the call took effect
@@ -45,6 +45,16 @@ export function share(part: number, kinds: readonly Fault[] = faults): Plan {
 /** Leaves each call alone after so many attempts: for those whose caller cannot ask again, when the SDK has given up. */
 export function upToAttempt(most: number, plan: Plan): Plan {
   return (call, trouble, count) => (call.attempt <= most ? plan(call, trouble, count) : undefined);
+}
+
+/** Besides, so many of all calls (0–1) fail at each of their attempts: the SDK gives up, and whoever called has to come again. */
+export function givenUp(part: number, plan: Plan): Plan {
+  const doomed = new Set<string>();
+  return (call, trouble, count) => {
+    if (call.attempt === 1 && trouble.chance(part)) doomed.add(call.id);
+    if (!doomed.has(call.id)) return plan(call, trouble, count);
+    return trouble.chance(0.5) ? 'failed' : 'botched';
+  };
 }
 
 /** The first call of each of these operations, and no other. */
@@ -212,7 +222,8 @@ function callOf({ method = 'GET', url = '/', headers }: IncomingMessage): Call {
   const [prefix = '', operation = ''] = String(headers['x-amz-target'] ?? '').split('.');
   const service = targets[prefix];
   const attempt = Number(String(headers['amz-sdk-request']).match(/attempt=(\d+)/)?.[1] ?? 1);
-  return service ? { service, operation, attempt } : { service: 's3', operation: s3Operation(method, url), attempt };
+  const id = String(headers['amz-sdk-invocation-id']);
+  return service ? { service, operation, attempt, id } : { service: 's3', operation: s3Operation(method, url), attempt, id };
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html */

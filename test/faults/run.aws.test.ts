@@ -10,7 +10,7 @@ import { expectClean } from '../support/check.ts';
 import { auditLedger } from '../support/ledger.ts';
 import { hurry, makeAwsWorld } from './aws-world.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
-import { calm, type Fault, share, startFaultProxy, upToAttempt } from './fault-proxy.ts';
+import { calm, type Fault, givenUp, share, startFaultProxy, upToAttempt } from './fault-proxy.ts';
 import { account, command, makeWorld, pictureOf } from './world.ts';
 
 /** Two runs with changes between them. */
@@ -35,7 +35,7 @@ function undisturbed(): ReturnType<typeof pictureOf> {
 
 it.each([1, 2, 3])('on AWS: DynamoDB, SQS, S3, EventBridge and KMS in trouble (%i)', async (seed) => {
   const world = await makeAwsWorld(seed);
-  world.proxy.plan = share(0.3);
+  world.proxy.plan = givenUp(0.005, share(0.3));
   await twoRuns(world);
   expect(world.proxy.total().troubled).toBeGreaterThan(100);
   const after = { ...world, machine: world.calm };
@@ -49,7 +49,7 @@ it.each([1, 2, 3, 4])('in the embedded home with its blobs in a bucket: S3 in tr
   const bucket = fresh('bucket').replaceAll('_', '-');
   await clients.s3().send(new CreateBucketCommand({ Bucket: bucket }));
   const environment = { ...process.env };
-  const proxy = await startFaultProxy({ target: environment.AWS_ENDPOINT_URL ?? '', seed });
+  const proxy = await startFaultProxy({ target: environment.AWS_ENDPOINT_URL ?? '', seed, plan: givenUp(0.1, share(0.3)) });
   onTestFailed(() => console.error(proxy.summary()));
   const place = await openBucket({ bucket, prefix: 'ours/', environment: { ...environment, AWS_ENDPOINT_URL: proxy.endpoint } }, hurry);
   onTestFinished(async () => {
