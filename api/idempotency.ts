@@ -14,7 +14,7 @@ import {
 import { BasePersistenceLayer, IdempotencyRecord } from '@aws-lambda-powertools/idempotency/persistence';
 import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
-import type { Machine, RecordKey, StoredRecord } from '../domain/ports.ts';
+import type { JsonObject, Machine, RecordKey, StoredRecord } from '../domain/ports.ts';
 import { anonymous, type Intent } from './command-context.ts';
 import { derivedKey, hkdf, keyedHash } from './secret-keys.ts';
 
@@ -24,7 +24,7 @@ export type StoredAnswer = { status: number; headers: { [name: string]: string }
 const keepSeconds = 25 * 60 * 60;
 /** Longer than any request may take. If one dies, a repeat is let in after this, and its command finds what was already done. */
 const inProgressMilliseconds = 60_000;
-/** Base64 of a part has to fit an item of 400 KB. */
+/** Base64 of it has to fit an item of 400 KB. */
 const partBytes = 256 * 1024;
 
 /**
@@ -78,7 +78,8 @@ const stored = z.object({
   /** Whose turn it is: a request that lost its turn to another no longer writes. */
   turn: z.string(),
   inProgressUntil: z.number(),
-  /** How many records hold the sealed answer. */
+  /** The sealed answer, or how many records hold it where it is too large for this one. */
+  answer: z.string().optional(),
   parts: z.number(),
 });
 type Stored = z.output<typeof stored>;
@@ -127,17 +128,25 @@ class RecordsPersistence extends BasePersistenceLayer {
     return new IdempotencyRecord({ idempotencyKey, status, payloadHash: input, responseData: await this.#open(existing) });
   }
 
-  /** Puts the answer beside the record, then says so in it, if it is still this request's turn. */
+  /** Puts the answer into the record, or beside it and then says so in it, if it is still this request's turn. */
   protected override async _updateRecord(record: IdempotencyRecord): Promise<void> {
     const { records } = this.#machine;
     const sealed = await this.#seal(JSON.stringify(record.responseData));
     const parts: StoredRecord[] = [];
-    for (let at = 0; at < sealed.length; at += partBytes) {
+    const small = sealed.length <= partBytes;
+    for (let at = 0; at < sealed.length && !small; at += partBytes) {
       const data = { bytes: sealed.subarray(at, at + partBytes).toString('base64') };
       parts.push({ ...this.#partKey(this.#turn, parts.length), data, expiresAt: this.#expiry() + 60 });
     }
-    await records.putMany(parts);
-    const data = { status: 'COMPLETED', input: record.payloadHash ?? '', turn: this.#turn, inProgressUntil: 0, parts: parts.length };
+    if (!small) await records.putMany(parts);
+    const data: JsonObject = {
+      status: 'COMPLETED',
+      input: record.payloadHash ?? '',
+      turn: this.#turn,
+      inProgressUntil: 0,
+      parts: parts.length,
+      ...(small && { answer: sealed.toString('base64') }),
+    };
     const mine = { equals: { turn: this.#turn } };
     const done = await records.write([{ op: 'put', ...this.#key, data, expiresAt: this.#expiry(), if: mine }]);
     if (!done) this.#machine.log.warn('an answer came after its turn and was not stored', { account: this.#account });
@@ -167,14 +176,18 @@ class RecordsPersistence extends BasePersistenceLayer {
     return Buffer.concat([nonce, cipher.update(gzipSync(text)), cipher.final(), cipher.getAuthTag()]);
   }
 
-  async #open({ turn, parts }: Stored): Promise<StoredAnswer> {
-    const keys = Array.from({ length: parts }, (_, index) => this.#partKey(turn, index));
-    const found = new Map((await this.#machine.records.getMany(keys)).map(({ sk, data }) => [sk, String(data.bytes)]));
-    const sealed = Buffer.concat(keys.map(({ sk }) => Buffer.from(found.get(sk) ?? '', 'base64')));
+  async #open({ turn, parts, answer }: Stored): Promise<StoredAnswer> {
+    const sealed = answer === undefined ? await this.#partsOf(turn, parts) : Buffer.from(answer, 'base64');
     const decipher = createDecipheriv('aes-256-gcm', await this.#sealingKey(), sealed.subarray(0, 12), { authTagLength: 16 });
     decipher.setAAD(Buffer.from(this.#key.pk)).setAuthTag(sealed.subarray(-16));
     const text = gunzipSync(Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()])).toString('utf8');
     return JSON.parse(text) as StoredAnswer;
+  }
+
+  async #partsOf(turn: string, parts: number): Promise<Buffer> {
+    const keys = Array.from({ length: parts }, (_, index) => this.#partKey(turn, index));
+    const found = new Map((await this.#machine.records.getMany(keys)).map(({ sk, data }) => [sk, String(data.bytes)]));
+    return Buffer.concat(keys.map(({ sk }) => Buffer.from(found.get(sk) ?? '', 'base64')));
   }
 
   /** The account's own key, so that erasing the account erases its answers; before anyone is known, one of the API's. */

@@ -134,7 +134,10 @@ export interface Records {
   getMany(keys: RecordKey[]): Promise<StoredRecord[]>;
   /** Records of one pk in sk order (UTF-8 bytes), strongly consistent. */
   query(pk: string, options: { prefix?: string; limit: number; cursor?: string }): Promise<Page<StoredRecord>>;
-  /** 1–99 writes to different records, all or none; false when a condition failed. Items ≤ 400 KB. */
+  /**
+   * 1–99 writes to different records, all or none; false when a condition failed. Items ≤ 400 KB. Where an answer was lost on the way and
+   * somebody has put the record anew before it was asked for again, false may also be said of a single put that was done.
+   */
   write(writes: RecordWrite[]): Promise<boolean>;
   /** Like one `add` write without `if`, and returns the data after it. */
   add(key: RecordKey, add: { [field: string]: number }, expiresAt?: number): Promise<JsonObject>;

@@ -72,13 +72,13 @@ export async function measure(stage: Stage, folder: string, sizes: number[], say
   return { commands, applied, runs, minute: await idleMinute(stage) };
 }
 
-/** Small files of JSON, each unlike the others, a thousand a folder. */
+/** Small files of JSON, each unlike all others of the account, a thousand a folder. */
 async function makeFiles(folder: string, count: number): Promise<string> {
   for (let first = 0; first < count; first += 1000) {
     const into = join(folder, `folder-${first / 1000}`);
     await mkdir(into, { recursive: true });
     for (let number = first; number < Math.min(first + 1000, count); number++) {
-      const text = JSON.stringify({ number, note: `what is said of ${number} `.repeat(40) });
+      const text = JSON.stringify({ number, of: folder, note: `what is said of ${number} `.repeat(40) });
       await writeFile(join(into, `note-${number}.json`), text);
     }
   }

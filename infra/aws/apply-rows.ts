@@ -4,8 +4,10 @@
  * first, then one conditional write moves the cursor, which rests in the row that belongs to the stream (its home) where it has one.
  *
  * A home has two attributes of ours: `v`, the cursor, and `r`, that there is a row. With `v` alone it is a cursor without a row: one
- * that was deleted, or has not come to be. What is written without a cursor has no `v`, and is a row with or without `r`.
+ * that was deleted, or has not come to be. What is written without a cursor has no `v`, and is a row with or without `r`. `w` says which
+ * write it was that moved the cursor, as the token of a transaction would: so that asking again, after an answer that was lost, finds it done.
  */
+import { randomBytes } from 'node:crypto';
 import {
   ConditionalCheckFailedException,
   DeleteItemCommand,
@@ -37,10 +39,7 @@ export function cursorIn(item: Item | undefined): number {
   return Number(item?.v?.N ?? 0);
 }
 
-/**
- * An `applied` whose answer was lost and that the SDK has asked for again is `stale`: the changes are there, and nobody can tell whose they are.
- * Throws LimitExceeded for a change that no row takes.
- */
+/** Throws LimitExceeded for a change that no row takes. */
 export async function applyRows(
   dynamo: DynamoDBClient,
   prefix: string,
@@ -56,13 +55,11 @@ export async function applyRows(
   try {
     await inParallel(8, ahead, (change) => send(dynamo, toWrite(prefix, change)));
     if (together.length === 0) {
-      await send(dynamo, advance);
-      return 'applied';
+      return await move(dynamo, advance, version);
     }
-    const outcome = await transact(dynamo, [advance, ...together.map((change) => toWrite(prefix, change))]);
+    const outcome = await transact(dynamo, [advance.write, ...together.map((change) => toWrite(prefix, change))]);
     return outcome === 'done' ? 'applied' : refusal(outcome[0]?.Item, version);
   } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return refusal(error.Item, version);
     throw isUnfit(error)
       ? new LimitExceeded('a change that DynamoDB takes of no one: too large a row, or an add to what is no number')
       : error;
@@ -73,6 +70,17 @@ function mayComeFirst(change: RowChange): boolean {
   return change.op !== 'delete' && change.ahead === true && !(change.op === 'update' && change.add);
 }
 
+async function move(dynamo: DynamoDBClient, { write, token }: Advance, version: number): Promise<'applied' | 'stale' | 'gap'> {
+  try {
+    await send(dynamo, write);
+    return 'applied';
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+    const done = error.Item?.w?.B && Buffer.compare(error.Item.w.B, token) === 0;
+    return done ? 'applied' : refusal(error.Item, version);
+  }
+}
+
 function refusal(item: Item | undefined, version: number): 'stale' | 'gap' {
   return cursorIn(item) >= version ? 'stale' : 'gap';
 }
@@ -81,10 +89,13 @@ function isAt(change: RowKey, { table, pk, sk }: RowKey): boolean {
   return change.table === table && change.pk === pk && change.sk === sk;
 }
 
+type Advance = { write: Write; token: Uint8Array };
+
 /** Moves the cursor by one, and changes the row it is in. */
-function advanceTo({ table: TableName, key: Key, home }: CursorPlace, version: number, own: RowChange | undefined): Write {
+function advanceTo({ table: TableName, key: Key, home }: CursorPlace, version: number, own: RowChange | undefined): Advance {
   const at = placeholders();
-  const v = { N: String(version) };
+  const token = new Uint8Array(randomBytes(6));
+  const cursor: Item = { v: { N: String(version) }, w: { B: token } };
   const isNext = () => ({
     ConditionExpression:
       version === 1 ? `attribute_not_exists(${at.name('v')})` : `${at.name('v')} = ${at.value({ N: String(version - 1) })}`,
@@ -92,13 +103,13 @@ function advanceTo({ table: TableName, key: Key, home }: CursorPlace, version: n
   });
   // A home may have been made by someone else, and then keeps what it has.
   if (home && (!own || own.op === 'update')) {
-    const update = updateOf(at, own ?? {}, { v, ...(own && exists) });
+    const update = updateOf(at, own ?? {}, { ...cursor, ...(own && exists) });
     const next = isNext();
-    return { Update: { TableName, Key, ...update, ...next, ...at.all() } };
+    return { token, write: { Update: { TableName, Key, ...update, ...next, ...at.all() } } };
   }
   const next = isNext();
   const data = own?.op === 'put' ? { ...fieldsOf(own.data), ...exists } : {};
-  return { Put: { TableName, Item: { ...Key, ...data, v }, ...next, ...at.all() } };
+  return { token, write: { Put: { TableName, Item: { ...Key, ...data, ...cursor }, ...next, ...at.all() } } };
 }
 
 const exists: Item = { r: { BOOL: true } };

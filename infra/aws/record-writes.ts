@@ -1,4 +1,5 @@
 /** Writes of records as items of a transaction, under conditions that take expired records for absent. */
+import { randomBytes } from 'node:crypto';
 import type { CancellationReason, Put, TransactWriteItem, Update } from '@aws-sdk/client-dynamodb';
 import type { RecordCondition, RecordKey, RecordWrite, StoredRecord } from '../../domain/ports.ts';
 import { updateOf } from './apply-rows.ts';
@@ -31,6 +32,19 @@ export function toWrite(table: string, write: RecordWrite, seconds: number, dead
     case 'check':
       return { ConditionCheck: { TableName: table, Key: keyOf(write), ConditionExpression, ...at.all() } };
   }
+}
+
+/** A conditional put of its own, and the token that it leaves in the record. */
+export function toPutIf(
+  table: string,
+  write: RecordWrite & { op: 'put' },
+  seconds: number,
+): { put: Put & { Item: Item }; token: Uint8Array } {
+  const token = new Uint8Array(randomBytes(6));
+  const at = placeholders();
+  const ConditionExpression = write.if === undefined ? undefined : conditionOf(at, write.if, seconds);
+  const Item = { ...toItem(write), w: { B: token } };
+  return { put: { TableName: table, Item, ConditionExpression, ReturnValuesOnConditionCheckFailure: 'ALL_OLD', ...at.all() }, token };
 }
 
 /** Adds to a record that lives or was never there; a dead one is refused and shown. */

@@ -27,7 +27,7 @@ import {
   transact,
 } from './dynamo.ts';
 import { forgetMarks, marked, newMark, sumsOf, toMarkedUpdate } from './record-marks.ts';
-import { type DeadRecords, keyOf, mayGoOn, toItem, toReplacement, toWrite } from './record-writes.ts';
+import { type DeadRecords, keyOf, mayGoOn, toItem, toPutIf, toReplacement, toWrite } from './record-writes.ts';
 
 /** `now`: milliseconds since the epoch. */
 export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: () => number): Records {
@@ -76,7 +76,8 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
       checkChanges(writes.map(pairName));
       checkTransaction(writes.map((write) => checkItem({ ...write, data: dataOfWrite(write) })));
       const [only] = writes;
-      if (only && writes.length === 1 && (await writeAlone(dynamo(), table, only))) return true;
+      const alone = only && writes.length === 1 ? await writeAlone(dynamo(), table, only, seconds()) : undefined;
+      if (alone !== undefined) return alone;
       const dead: DeadRecords = new Map();
       for (;;) {
         const outcome = await transact(
@@ -137,11 +138,26 @@ async function conditionally(write: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Unconditional puts and deletes give the same however often they are done and cost half of a transaction. False: not one of these. */
-async function writeAlone(dynamo: DynamoDBClient, table: string, write: RecordWrite): Promise<boolean> {
-  if (write.if !== undefined) return false;
+/**
+ * What costs half without a transaction: puts and deletes that give the same however often they are done, and conditional puts, which leave
+ * a token (`w`) that tells who asks again after a lost answer that it was done. Undefined: not one of these.
+ */
+async function writeAlone(dynamo: DynamoDBClient, table: string, write: RecordWrite, seconds: number): Promise<boolean | undefined> {
+  if (write.op === 'put' && write.if !== undefined) return putIf(dynamo, toPutIf(table, write, seconds));
+  if (write.if !== undefined) return undefined;
   if (write.op === 'put') await amongRivals(() => dynamo.send(new PutItemCommand({ TableName: table, Item: toItem(write) })));
   else if (write.op === 'delete') await amongRivals(() => dynamo.send(new DeleteItemCommand({ TableName: table, Key: keyOf(write) })));
-  else return false;
+  else return undefined;
   return true;
+}
+
+/** False also where it was done, the answer lost, and somebody else has put another record since. */
+async function putIf(dynamo: DynamoDBClient, { put, token }: ReturnType<typeof toPutIf>): Promise<boolean> {
+  try {
+    await amongRivals(() => dynamo.send(new PutItemCommand(put)));
+    return true;
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+    return error.Item?.w?.B !== undefined && Buffer.compare(error.Item.w.B, token) === 0;
+  }
 }

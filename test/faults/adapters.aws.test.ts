@@ -140,6 +140,30 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
     }
   });
 
+  it('rows that belong to a stream: each change once, and what may come first is there', async () => {
+    const { machines, calm } = await troubled(seed, trouble, 2);
+    const account = fresh('acc');
+    await Promise.all(
+      upTo(4).map(async (n) => {
+        const [id, stream] = [`job_${n}`, streamName(account, 'job', `job_${n}`)];
+        const own = { table: 'jobs', pk: account, sk: `id#${id}` } as const;
+        const listed = { op: 'put', table: 'jobs', pk: `${account}#all`, data: { id }, ahead: true } as const;
+        for (const version of upTo(10)) {
+          const apply = (machine = machines[0] as AwsMachine) =>
+            machine.rows.apply('jobs', stream, version, [
+              { op: 'update', ...own, add: { n: 1 } },
+              { ...listed, sk: `${version}` },
+            ]);
+          if (n % 2 === 0) expect(await apply()).toBe('applied');
+          else expect((await Promise.all(machines.map(apply))).sort()).toEqual(['applied', 'stale']);
+        }
+        expect((await calm.rows.get(own))?.data).toEqual({ n: 10 });
+        expect(await calm.rows.cursor('jobs', stream)).toBe(10);
+      }),
+    );
+    expect((await calm.rows.query({ table: 'jobs', pk: `${account}#all`, limit: 100 })).items).toHaveLength(10);
+  });
+
   it('records: each add once with its own sum, a claim for one alone, many at once whole', async () => {
     const { machines, machine, calm } = await troubled(seed, trouble, 3);
     const pk = fresh('rec');

@@ -1,7 +1,8 @@
 /** What DynamoDB does only under load or among rivals, answered here by a client without a network. */
-import { DynamoDBClient, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
+import { ConditionalCheckFailedException, DynamoDBClient, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
 import { afterEach, describe, expect, it } from 'vitest';
 import { getItems, putItems, transact } from '../../../infra/aws/dynamo.ts';
+import { awsRecords } from '../../../infra/aws/records.ts';
 import { awsRows } from '../../../infra/aws/rows.ts';
 import { upTo } from '../../../infra/contract/fresh.ts';
 
@@ -85,5 +86,40 @@ describe('a transaction', () => {
       return {};
     });
     expect(await awsRows(() => client, 'p-').apply('jobs', 'acc/job/1', 1, [])).toBe('applied');
+  });
+});
+
+describe('a conditional write of its own, refused', () => {
+  type Put = { Item?: { [name: string]: object }; ExpressionAttributeValues?: { [name: string]: { B?: Uint8Array } } };
+  /** As DynamoDB refuses it, showing what is there: what the same call has put before, when its answer was lost, or a rival's. */
+  const refused = (whose: 'own' | 'rival') =>
+    answering((call) => {
+      const { Item = {}, ExpressionAttributeValues = {} } = call as Put;
+      const [token] = Object.values(ExpressionAttributeValues).filter(({ B }) => B);
+      const own = { ...Item, v: { N: '1' }, w: Item.w ?? token };
+      throw new ConditionalCheckFailedException({
+        message: 'refused',
+        $metadata: {},
+        Item: (whose === 'own' ? own : { ...own, w: { B: new Uint8Array(6) } }) as never,
+      });
+    }).client;
+  const home = () => ({ table: 'jobs', pk: 'acc', sk: 'id#job' }) as const;
+
+  it.each([
+    ['own', 'applied'],
+    ['rival', 'stale'],
+  ] as const)('by its %s: a change of rows is %s', async (whose, outcome) => {
+    expect(await awsRows(() => refused(whose), 'p-').apply('jobs', 'acc/job/1', 1, [])).toBe(outcome);
+    const rows = awsRows(() => refused(whose), 'p-', home);
+    expect(await rows.apply('jobs', 'acc/job/1', 1, [{ op: 'put', ...home(), data: {} }])).toBe(outcome);
+    expect(await rows.apply('jobs', 'acc/job/1', 1, [{ op: 'update', ...home(), set: {} }])).toBe(outcome);
+  });
+
+  it.each([
+    ['own', true],
+    ['rival', false],
+  ] as const)('by its %s: whether a record was put is %s', async (whose, done) => {
+    const records = awsRecords(() => refused(whose), 'p-', Date.now);
+    expect(await records.write([{ op: 'put', pk: 'a', sk: 'b', data: {}, if: 'absent' }])).toBe(done);
   });
 });
