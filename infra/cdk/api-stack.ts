@@ -7,6 +7,7 @@ import { accessLog } from './access-log.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack } from './core-stack.ts';
+import { edgeProof } from './edge-stack.ts';
 import { environment } from './environment.ts';
 import { lambdaFunction, requireBanner } from './function.ts';
 import { appendEvents, identify, readLedger, readRows, readSecrets, useKeys, useRecords } from './grants.ts';
@@ -39,7 +40,12 @@ export class ApiStack extends Stack {
       description: 'Answers the REST API',
       memory: 1769, // one whole core
       timeout: Duration.seconds(29), // API Gateway gives up at 30
-      environment: { ...environment(stage, core, auth), LIVE_URL: liveUrl, ACCELERATED_LINKS: String(stage.acceleratedLinks) },
+      environment: {
+        ...environment(stage, core, auth),
+        LIVE_URL: liveUrl,
+        ACCELERATED_LINKS: String(stage.acceleratedLinks),
+        ...(stage.edge ? { EDGE_PROOF: edgeProof(core) } : {}),
+      },
       grants: [
         ...appendEvents(core),
         ...readLedger(core),

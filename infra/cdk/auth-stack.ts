@@ -1,16 +1,17 @@
 /** Who people are: Cognito checks passwords and second factors, and nothing else; the tokens are ours. */
 import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
-import { AccountRecovery, Mfa, StringAttribute, UserPool, type UserPoolClient } from 'aws-cdk-lib/aws-cognito';
+import { AccountRecovery, Mfa, StringAttribute, UserPool, type UserPoolClient, UserPoolEmail } from 'aws-cdk-lib/aws-cognito';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+import type { Mail } from './mail.ts';
 import { keepData, parameterName, resourceName, type Stage } from './stage.ts';
 
 export class AuthStack extends Stack {
   readonly pool: UserPool;
   readonly client: UserPoolClient;
 
-  constructor(scope: Construct, id: string, stage: Stage, props: StackProps) {
+  constructor(scope: Construct, id: string, stage: Stage, mail: Mail | undefined, props: StackProps) {
     super(scope, id, props);
     this.pool = new UserPool(this, 'Users', {
       userPoolName: resourceName(stage, 'users'),
@@ -34,6 +35,7 @@ export class AuthStack extends Stack {
         requireUppercase: false,
         tempPasswordValidity: Duration.days(1),
       },
+      ...(mail ? { email: fromOwnDomain(mail, this.region) } : {}),
       mfa: Mfa.OPTIONAL,
       mfaSecondFactor: { sms: false, otp: true },
       accountRecovery: AccountRecovery.EMAIL_ONLY,
@@ -63,4 +65,15 @@ export class AuthStack extends Stack {
       stringValue: this.client.userPoolClientId,
     });
   }
+}
+
+/** The domain has to be proven before: Cognito refuses one that is not. */
+function fromOwnDomain({ from, domain, configurationSet }: Mail, sesRegion: string): UserPoolEmail {
+  return UserPoolEmail.withSES({
+    fromEmail: from,
+    fromName: 'ListBackup',
+    sesVerifiedDomain: domain,
+    configurationSetName: configurationSet,
+    sesRegion,
+  });
 }

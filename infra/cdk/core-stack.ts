@@ -7,7 +7,9 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { adoptBuckets, makeBuckets } from './buckets.ts';
 import { makeBus } from './bus.ts';
+import { makeEdgeProof } from './edge-stack.ts';
 import { adoptKeys, makeKeys } from './keys.ts';
+import { type Mail, makeMail } from './mail.ts';
 import { makeNetwork, type Network } from './network.ts';
 import { makeQueues } from './queues.ts';
 import { makeSchedules, type Schedules } from './schedules.ts';
@@ -30,6 +32,8 @@ export class CoreStack extends Stack {
   /** Signs checkpoints. */
   readonly signingKey: IKey;
   readonly schedules: Schedules;
+  /** undefined: Cognito writes to users from an address of its own. */
+  readonly mail: Mail | undefined;
   /** undefined: all functions run in Lambda's own network. */
   readonly network: Network | undefined;
 
@@ -50,6 +54,8 @@ export class CoreStack extends Stack {
     this.key = keys.wrapping;
     this.signingKey = keys.signing;
     this.schedules = makeSchedules(this, stage, this.jobQueue);
+    this.mail = makeMail(this, stage);
+    if (stage.edge) makeEdgeProof(this);
     this.network = makeNetwork(this, stage, {
       buckets: [this.bucket.bucketArn],
       tables: Object.values(this.tables).map((table) => table.tableArn),

@@ -65,13 +65,15 @@ function isGroup(name: string): name is Group {
   return groups.some((each) => each === name);
 }
 
-/** The stacks of those groups, in that order: while the stage runs at home, its core comes with what it has in other regions. */
+/** The stacks of those groups, in that order: a core at home comes with its copies in other regions, the API with what stands before it. */
 export function stacksOf(
   chosen: readonly Group[],
-  { region, runsIn, replicaRegions }: Pick<Stage, 'region' | 'runsIn' | 'replicaRegions'>,
+  { region, runsIn, replicaRegions, edge }: Pick<Stage, 'region' | 'runsIn' | 'replicaRegions' | 'edge'>,
 ): string[] {
   const copies = runsIn === region ? replicaRegions : [];
-  return chosen.flatMap((group) =>
-    group === 'core' ? [...copies.map((each) => `replica-${each}`), group, ...copies.map((each) => `replica-keys-${each}`)] : [group],
-  );
+  const around: { [group in Group]?: string[] } = {
+    core: [...copies.map((each) => `replica-${each}`), 'core', ...copies.map((each) => `replica-keys-${each}`)],
+    api: ['api', ...(edge ? ['edge'] : [])],
+  };
+  return chosen.flatMap((group) => around[group] ?? [group]);
 }

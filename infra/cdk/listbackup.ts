@@ -7,6 +7,7 @@ import { AuthStack } from './auth-stack.ts';
 import { BackupProcessorsStack, type Route } from './backup-processors-stack.ts';
 import { CoreStack } from './core-stack.ts';
 import { DataAnalysisStack } from './data-analysis-stack.ts';
+import { EdgeStack, edgeRegion } from './edge-stack.ts';
 import { ReplicaKeysStack, ReplicaStack } from './replica-stacks.ts';
 import { type Stage, stackName } from './stage.ts';
 import { watch } from './watching/watch.ts';
@@ -32,8 +33,9 @@ export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
     terminationProtection: !stage.disposable,
   });
   const core = stage.runsIn === stage.region ? homeCore(app, stage, group) : new CoreStack(app, 'core', stage, group('core'));
-  const auth = new AuthStack(app, 'auth', stage, group('auth'));
+  const auth = new AuthStack(app, 'auth', stage, core.mail, group('auth'));
   const api = new ApiStack(app, 'api', stage, core, auth, group('api'));
+  if (stage.edge) new EdgeStack(app, 'edge', stage, core, api.http, group('edge', edgeRegion));
   const analytics = new AnalyticsStack(app, 'analytics', stage, core, group('analytics'));
   const backupProcessors = new BackupProcessorsStack(app, 'backup-processors', stage, core, routes, group('backup-processors'));
   const dataAnalysis = new DataAnalysisStack(app, 'data-analysis', stage, core, group('data-analysis'));

@@ -27,7 +27,7 @@ export type StageOptions = {
   warm: { least: number; most: number };
   /** Links to large downloads go by the edge of AWS next to the user, for $0.04 to $0.08 a GB. */
   acceleratedLinks: boolean;
-  /** CloudFront with a web firewall in front of the API. */
+  /** CloudFront with a web firewall in front of the API, which then answers nobody who does not come that way. Needs `region`. */
   edge: boolean;
   /** E-mails to users come from this domain, through SES; undefined: from Cognito's own address, 50 a day. */
   mailDomain: string | undefined;
@@ -90,9 +90,9 @@ export function stageOptions(name: string, told: Told): StageOptions {
   return options;
 }
 
-function checkRegions({ region: home, replicaRegions, writerRegion, runsIn, activityStream }: StageOptions): void {
-  if (!home && (replicaRegions.length > 0 || writerRegion || runsIn)) {
-    throw new Error('say with the stage option region where the stage is at home, since there is another region');
+function checkRegions({ region: home, replicaRegions, writerRegion, runsIn, activityStream, edge }: StageOptions): void {
+  if (!home && (edge || replicaRegions.length > 0 || writerRegion || runsIn)) {
+    throw new Error('say with the stage option region where the stage is at home, since not all of it is in one');
   }
   if (home && replicaRegions.includes(home)) throw new Error(`the stage is at home in ${home}, so that is no replica region of it`);
   for (const other of [writerRegion, runsIn]) {

@@ -9,6 +9,7 @@ import { required } from '../aws/environment.ts';
 import { exportLinks, largestAnswer } from '../aws/export-links.ts';
 import { openAws } from '../aws/machine.ts';
 import { asSent } from './as-sent.ts';
+import { fromEdge } from './edge.ts';
 import { connectorContext } from './home.ts';
 
 const ownText = /^(application\/(problem\+)?json|text\/(html|javascript))\b/;
@@ -25,9 +26,12 @@ const options: AppOptions = {
 const proxy = awsLambdaFastify(await buildApp(options), { decorateRequest: false, enforceBase64: isBytes });
 
 export async function handler(event: APIGatewayProxyEventV2, context: Context): Promise<LambdaResponse> {
+  const proof = process.env.EDGE_PROOF;
+  const arrived = proof ? fromEdge(event, proof) : { event, origin: `https://${event.requestContext.domainName}` };
+  if (!arrived) return { statusCode: 403, body: '', headers: {}, isBase64Encoded: false };
   // Only requests tell what the API is called: its function is there before it has a name.
-  options.origin = process.env.LISTBACKUP_ORIGIN ?? `https://${event.requestContext.domainName}`;
-  return proxy(asSent(event), context);
+  options.origin = process.env.LISTBACKUP_ORIGIN ?? arrived.origin;
+  return proxy(asSent(arrived.event), context);
 }
 
 /** Lambda carries text as it is and bytes as base64; what people have backed up is bytes, whatever it calls itself. */

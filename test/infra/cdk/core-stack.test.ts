@@ -212,3 +212,20 @@ test('stage test can be deleted as a whole', () => {
   );
   for (const [id, { DeletionPolicy }] of kept) expect([id, DeletionPolicy]).toEqual([id, 'Delete']);
 });
+
+test('e-mails come from a domain of your own where it is told, over TLS alone, and never again to who complained', () => {
+  const { templates } = synthesize('main', { mailDomain: 'mail.example.com' });
+  templates.core.hasResourceProperties('AWS::SES::EmailIdentity', { EmailIdentity: 'mail.example.com' });
+  templates.core.hasResourceProperties('AWS::SES::ConfigurationSet', {
+    Name: 'listbackup-mail-main',
+    DeliveryOptions: { TlsPolicy: 'REQUIRE' },
+    SuppressionOptions: { SuppressedReasons: ['BOUNCE', 'COMPLAINT'] },
+  });
+  // What proves the domain is told before the user pool needs it to be proven.
+  const outputs = Object.keys(templates.core.findOutputs('*'));
+  expect(outputs.filter((name) => name.startsWith('MailRecord'))).toHaveLength(3);
+  templates.auth.hasResourceProperties('AWS::Cognito::UserPool', {
+    EmailConfiguration: { EmailSendingAccount: 'DEVELOPER', From: 'ListBackup <no-reply@mail.example.com>' },
+  });
+  main.templates.auth.hasResourceProperties('AWS::Cognito::UserPool', { EmailConfiguration: Match.absent() });
+});

@@ -40,9 +40,9 @@ test('a group asks for the groups it reads from, unless they come along', () => 
   expect(needed(['backup-processors', 'data-analysis'])).toEqual(['core', 'api', 'analytics']);
 });
 
-test('the core comes with its copies in other regions, but not where one of them has taken over', () => {
-  const home = { region: 'eu-central-1', runsIn: 'eu-central-1', replicaRegions: ['eu-west-1'] };
+test('the core comes with its copies in other regions, but not where one of them has taken over; the API with its edge', () => {
+  const home = { region: 'eu-central-1', runsIn: 'eu-central-1', replicaRegions: ['eu-west-1'], edge: false };
   expect(stacksOf(['core', 'auth'], home)).toEqual(['replica-eu-west-1', 'core', 'replica-keys-eu-west-1', 'auth']);
-  expect(stacksOf(['core', 'auth'], { ...home, runsIn: 'eu-west-1' })).toEqual(['core', 'auth']);
-  expect(stacksOf(['core', 'auth'], { region: undefined, runsIn: undefined, replicaRegions: [] })).toEqual(['core', 'auth']);
+  expect(stacksOf(['core', 'api'], { ...home, runsIn: 'eu-west-1', edge: true })).toEqual(['core', 'api', 'edge']);
+  expect(stacksOf(['core', 'auth'], { ...home, replicaRegions: [] })).toEqual(['core', 'auth']);
 });
