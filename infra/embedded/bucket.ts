@@ -84,6 +84,8 @@ function whatToDo(error: unknown, bucket: string, endpoint: string | undefined):
     return `These credentials may not use the bucket ${bucket} (LISTBACKUP_BLOBS). Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what they are allowed.`;
   if (status === 301 || status === 307 || status === 400)
     return `The bucket ${bucket} (LISTBACKUP_BLOBS) is not to be had in this way: check AWS_REGION and AWS_ENDPOINT_URL_S3.`;
+  if (status !== undefined && status >= 500)
+    return `The S3 server at ${endpoint ?? 'AWS'} answers, but only that it cannot (${status}). Start again in a while.`;
   return `No S3 server answers at ${endpoint ?? 'AWS'} (${codeOf(error) ?? name}). Check AWS_ENDPOINT_URL_S3 and the network.`;
 }
 

@@ -47,13 +47,12 @@ export function upToAttempt(most: number, plan: Plan): Plan {
   return (call, trouble, count) => (call.attempt <= most ? plan(call, trouble, count) : undefined);
 }
 
-/** Besides, so many of all calls (0–1) fail at each of their attempts: the SDK gives up, and whoever called has to come again. */
+/** Besides, so many of all calls (0–1) fail at each of their attempts, done or not: the SDK gives up, and whoever called has to come again. */
 export function givenUp(part: number, plan: Plan): Plan {
-  const doomed = new Set<string>();
+  const doomed = new Map<string, Fault>();
   return (call, trouble, count) => {
-    if (call.attempt === 1 && trouble.chance(part)) doomed.add(call.id);
-    if (!doomed.has(call.id)) return plan(call, trouble, count);
-    return trouble.chance(0.5) ? 'failed' : 'botched';
+    if (call.attempt === 1 && trouble.chance(part)) doomed.set(call.id, trouble.chance(0.5) ? 'failed' : 'botched');
+    return doomed.get(call.id) ?? plan(call, trouble, count);
   };
 }
 

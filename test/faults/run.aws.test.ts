@@ -49,7 +49,7 @@ it.each([1, 2, 3, 4])('in the embedded home with its blobs in a bucket: S3 in tr
   const bucket = fresh('bucket').replaceAll('_', '-');
   await clients.s3().send(new CreateBucketCommand({ Bucket: bucket }));
   const environment = { ...process.env };
-  const proxy = await startFaultProxy({ target: environment.AWS_ENDPOINT_URL ?? '', seed, plan: givenUp(0.1, share(0.3)) });
+  const proxy = await startFaultProxy({ target: environment.AWS_ENDPOINT_URL ?? '', seed, plan: calm });
   onTestFailed(() => console.error(proxy.summary()));
   const place = await openBucket({ bucket, prefix: 'ours/', environment: { ...environment, AWS_ENDPOINT_URL: proxy.endpoint } }, hurry);
   onTestFinished(async () => {
@@ -57,6 +57,7 @@ it.each([1, 2, 3, 4])('in the embedded home with its blobs in a bucket: S3 in tr
     await proxy.close();
   });
   const world = await makeWorld({ blobs: place.blobs });
+  proxy.plan = givenUp(0.15, share(0.3));
   await twoRuns(world);
   // A reader does not come again as a message does.
   proxy.plan = upToAttempt(3, share(0.3));

@@ -71,6 +71,9 @@ describe('a bucket that cannot be used', () => {
     expect(await told({ ...right, AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9' })).toMatch(
       /^No S3 server answers at http:\/\/127\.0\.0\.1:9 \(ECONNREFUSED\)/,
     );
+    server.misbehave = () => ({ answer: { status: 503, code: 'ServiceUnavailable' } });
+    expect(await told(right)).toMatch(/answers, but only that it cannot \(503\)\. Start again in a while/);
+    server.misbehave = () => undefined;
     expect(await told({ ...right, AWS_ENDPOINT_URL_S3: 'minio' })).toMatch(/must be a URL, not minio/);
   });
 });
