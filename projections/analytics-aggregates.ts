@@ -27,9 +27,9 @@ function ownRow({ account, type, id }: StreamParts): RowKey | undefined {
   return type === 'run' ? undefined : { table: 'analytics-aggregates', pk: account, sk: `${type}#${id}` };
 }
 
-function count(event: { stream: string }, add: { [field: string]: number }): RowChange[] {
+function count(event: { stream: string }, add: { [field: string]: number }, set?: { lastRunAt: string }): RowChange[] {
   const key = ownRow(parseStream(event.stream));
-  return key ? [{ op: 'update', ...key, add }] : [];
+  return key ? [{ op: 'update', ...key, add, ...(set && { set }) }] : [];
 }
 
 const growth = (before: Totals, after: Totals) => ({
@@ -39,7 +39,7 @@ const growth = (before: Totals, after: Totals) => ({
 
 export const analyticsAggregates: Projection = {
   name: 'analytics-aggregates',
-  version: 2,
+  version: 3,
   streams: ['source', 'job', 'line', 'run'],
   home: ownRow,
   on: {
@@ -48,11 +48,13 @@ export const analyticsAggregates: Projection = {
     JobCreated: (event) => count(event, { jobs: 1 }),
     JobDeleted: (event) => count(event, { jobs: -1 }),
     RunRequested: (event) => count(event, { runs: 1 }),
-    LineSealed: (event) => count(event, growth(event.data.before ?? nothing, event.data.totals)),
+    LineSealed: (event) => count(event, growth(event.data.before ?? nothing, event.data.totals), { lastRunAt: event.at }),
+    LineReleased: (event) => count(event, {}, { lastRunAt: event.at }),
     RunFinished: (event) => {
       const { outcome, counts, cost } = event.data;
       const add = { [outcome]: 1, bytesStored: counts.bytesStored, cost: cost.usd };
-      return [{ op: 'update', ...runsKey(accountOf(event)), add, set: { lastRunAt: event.at } }];
+      // Nothing but sums here: each run is a stream of its own, and streams come in any order
+      return [{ op: 'update', ...runsKey(accountOf(event)), add }];
     },
   },
 };
@@ -62,7 +64,7 @@ export async function getOverview(machine: Machine, account: string): Promise<Ov
   let lastRunAt: string | null = null;
   for await (const data of rowsOf(machine, account)) {
     for (const [field, value] of Object.entries(data)) if (typeof value === 'number') sum[field] = (sum[field] ?? 0) + value;
-    if (typeof data.lastRunAt === 'string') lastRunAt = data.lastRunAt;
+    if (typeof data.lastRunAt === 'string' && (lastRunAt === null || data.lastRunAt > lastRunAt)) lastRunAt = data.lastRunAt;
   }
   const number = (field: string) => sum[field] ?? 0;
   return {

@@ -1,6 +1,7 @@
 /** One of every message there is, each delivered very many times, several at once: one effect, one event. */
 import { rename } from 'node:fs/promises';
 import { expect } from 'vitest';
+import { canonicalJson } from '../../api/secret-keys.ts';
 import { requestZipDownload } from '../../commands/grant-download.ts';
 import type { JsonObject, Machine, Wakeup } from '../../domain/ports.ts';
 import type { Trouble } from '../../infra/embedded/trouble.ts';
@@ -88,12 +89,13 @@ export async function expectDeaf(machine: Machine, trouble: Trouble, times: numb
   expect(await allRows(machine)).toEqual(before);
 }
 
-async function allRows({ rows }: Machine): Promise<string[]> {
+/** Every row of every read model, as text; the order of the fields in a row means nothing. */
+export async function allRows({ rows }: Machine): Promise<string[]> {
   const texts: string[] = [];
   for (const { name } of projections) {
     for (let cursor: string | undefined; ; ) {
       const { items, next } = await rows.scan(name, { limit: 1000, ...(cursor ? { cursor } : {}) });
-      texts.push(...items.map((row) => `${name} ${JSON.stringify(row)}`));
+      texts.push(...items.map((row) => `${name} ${canonicalJson(row)}`));
       if (!next) break;
       cursor = next;
     }
