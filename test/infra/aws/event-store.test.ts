@@ -75,6 +75,7 @@ it.each([
   ['all are seen: one cheap read', () => false, { known: 3 }, [false], [1, 2, 3]],
   ['the last is not seen: read again', (version: number) => version === 3, { known: 3 }, [false, true], [1, 2, 3]],
   ['one between is not seen: read again', (version: number) => version === 2, { known: 3 }, [false, true], [1, 2, 3]],
+  ['one is not seen, and a later one is: read again', (version: number) => version === 2, { known: 2 }, [false, true], [1, 2, 3]],
   ['what was not known is not seen: that may be missing', (version: number) => version === 3, { known: 2 }, [false], [1, 2]],
   ['nothing is known: one strong read', (version: number) => version === 3, {}, [true], [1, 2, 3]],
 ] as const)('of what is known to be there, %s', async (_, unseen, options, asked, found) => {

@@ -33,6 +33,16 @@ test.for(Object.entries(tables))('table %s has the keys its adapter reads', ([na
   });
 });
 
+test('no table has an index: each write would be paid for again', () => {
+  for (const [id, { Properties }] of main.ofType('AWS::DynamoDB::GlobalTable')) {
+    const { GlobalSecondaryIndexes, LocalSecondaryIndexes } = Properties as {
+      GlobalSecondaryIndexes?: object;
+      LocalSecondaryIndexes?: object;
+    };
+    expect({ id, indexes: GlobalSecondaryIndexes ?? LocalSecondaryIndexes }).toEqual({ id, indexes: undefined });
+  }
+});
+
 test('every table is on demand, encrypted and protected; every one but the subject keys can go back in time', () => {
   for (const [id, { Properties, DeletionPolicy }] of main.ofType('AWS::DynamoDB::GlobalTable')) {
     const back = Properties.TableName !== 'listbackup-main-subject-keys';
