@@ -115,19 +115,33 @@ export async function tellOnAws(target: Target, seed: number): Promise<string[]>
   held.delete('2/file 5');
   await backup(1 + trouble.below(2));
 
+  const should = new Map([...held].map(([path, bytes]) => [path, sha256(bytes)]));
+  const began = performance.now();
+  const wrong = () => wrongIn(api, String(sourceId), should);
+  const first = await wrong();
+  if (first.length > 0) {
+    const late = await until('all to be restored as it is', async () => ((await wrong()).length === 0 ? true : undefined)).catch(
+      () => false,
+    );
+    const after = late ? `until ${((performance.now() - began) / 1000).toFixed(1)} s later` : 'for good';
+    const { items: parked } = await target.machine.records.query('parked', { limit: 100 });
+    throw new Error(`not restored as they are, ${after}: ${first.join(', ')}; parked: ${JSON.stringify(parked)}`);
+  }
+  const runs = await api.all('/runs');
+  if (runs.length !== 2) throw new Error(`there are ${runs.length} runs`);
+  await requireClean(target, person.account);
+  return killed;
+}
+
+/** The paths at which the newest backup does not give what there should be. */
+async function wrongIn(api: Client, sourceId: string, should: Map<string, string>): Promise<string[]> {
   const restored = new Map<string, string>();
   for (const { id, path, kind } of await api.all(`/data/files?sourceId=${sourceId}&recursive=true`)) {
     if (kind !== 'file') continue;
     const { url } = await api.expect(200, 'POST', '/data/download', { body: { fileId: id } });
     restored.set(String(path), sha256(new Uint8Array(await (await fetch(String(url))).arrayBuffer())));
   }
-  const should = new Map([...held].map(([path, bytes]) => [path, sha256(bytes)]));
-  const wrong = [...new Set([...should.keys(), ...restored.keys()])].filter((path) => should.get(path) !== restored.get(path));
-  if (wrong.length > 0) throw new Error(`not restored as they are: ${wrong.join(', ')}`);
-  const runs = await api.all('/runs');
-  if (runs.length !== 2) throw new Error(`there are ${runs.length} runs`);
-  await requireClean(target, person.account);
-  return killed;
+  return [...new Set([...should.keys(), ...restored.keys()])].filter((path) => should.get(path) !== restored.get(path));
 }
 
 async function succeeded(api: Client, id: string): Promise<void> {
