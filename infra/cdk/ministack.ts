@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
+import { clearAway } from './destroy.ts';
 import { forEmulator, liveIdOf } from './emulated.ts';
 import { makeSecrets } from './secrets.ts';
 import { type Stage, stage } from './stage.ts';
@@ -27,19 +28,41 @@ export type Deployed = {
   dropped: string[];
 };
 
+type Options = { stage?: string; settings?: { [name: `LISTBACKUP_${string}`]: string }; groups?: string[] };
+
 /**
- * Deploys (or updates) the whole stage on the ministack at that loopback endpoint. `settings` are the `LISTBACKUP_…` variables the
- * functions get. Throws with the CLI's words when a step fails.
+ * Deploys (or updates) the stage on the ministack at that loopback endpoint, all of it or only some groups. `settings` are the
+ * `LISTBACKUP_…` variables the functions get. Throws with the CLI's words when a step fails.
  */
-export async function deployToMinistack(
+export function deployToMinistack(endpoint: string, options: Options = {}): Promise<Deployed> {
+  return onMinistack(endpoint, options, async (cdk, dropped, target) => {
+    await prepare(endpoint, target.name);
+    const groups = options.groups ? [...options.groups, '--exclusively'] : ['--all'];
+    await cdk(['deploy', ...groups, '--method=direct', '--concurrency=4', '--require-approval', 'never', '--ci']);
+    return { url: urlOnMinistack(endpoint, target.name), dropped };
+  });
+}
+
+/** Takes the stage away again, with all that is in it. */
+export async function destroyOnMinistack(endpoint: string, options: Options = {}): Promise<void> {
+  await onMinistack(endpoint, options, async (cdk, _, target) => {
+    const { s3, ssm, close } = clients(endpoint);
+    await clearAway(s3, ssm, target).finally(close);
+    await cdk(['destroy', '--all', '--force', '--concurrency=4', '--ci']);
+  });
+}
+
+type Cdk = (args: string[]) => Promise<unknown>;
+
+async function onMinistack<T>(
   endpoint: string,
-  options: { stage?: string; settings?: { [name: `LISTBACKUP_${string}`]: string } } = {},
-): Promise<Deployed> {
+  options: Options,
+  use: (cdk: Cdk, dropped: string[], target: Stage) => Promise<T>,
+): Promise<T> {
   const host = new URL(endpoint).hostname;
   if (host !== '127.0.0.1') throw new Error(`${endpoint} is not a ministack on this machine; give its address as http://127.0.0.1:<port>`);
   const target = stage(options.stage ?? 'test');
   const apiId = apiIdOf(target);
-  const url = urlOnMinistack(endpoint, target.name);
   const out = await mkdtemp(join(tmpdir(), 'listbackup-cdk-'));
   const environment = {
     // Nothing of the caller's own AWS environment: a slip must not reach a real account.
@@ -54,17 +77,15 @@ export async function deployToMinistack(
     CDK_DISABLE_CLI_TELEMETRY: 'true',
     STAGE: target.name,
     CDK_OUTDIR: join(out, 'cdk.out'),
-    LISTBACKUP_ORIGIN: url,
+    LISTBACKUP_ORIGIN: urlOnMinistack(endpoint, target.name),
     LISTBACKUP_LIVE_URL: `${endpoint.replace(/^http/, 'ws')}/_aws/execute-api/${liveIdOf(apiId)}/live`,
     ...options.settings,
   };
   const step = (command: string, args: string[]) => run(command, args, { cwd: root, env: environment, maxBuffer: 64 << 20 });
   try {
-    await Promise.all([step('node', ['infra/cdk/app.ts']), prepare(endpoint, target.name)]);
+    await step('node', ['infra/cdk/app.ts']);
     const dropped = await rewriteTemplates(environment.CDK_OUTDIR, apiId);
-    const quiet = ['--require-approval', 'never', '--no-notices', '--no-color', '--ci'];
-    await step('cdk', ['deploy', '--app', environment.CDK_OUTDIR, '--all', '--method=direct', '--concurrency=4', ...quiet]);
-    return { url, dropped };
+    return await use((args) => step('cdk', [...args, '--app', environment.CDK_OUTDIR, '--no-notices', '--no-color']), dropped, target);
   } finally {
     await rm(out, { recursive: true, force: true });
   }
@@ -82,17 +103,25 @@ function apiIdOf(target: Stage): string {
 
 /** What on AWS comes from `cdk bootstrap` and `deploy.sh`: the bucket for assets, the secrets. */
 async function prepare(endpoint: string, stageName: string): Promise<void> {
-  const config = { endpoint, region, credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
-  const s3 = new S3Client(config);
-  const ssm = new SSMClient(config);
+  const { s3, ssm, close } = clients(endpoint);
   try {
     // In us-east-1, making a bucket that is already ours succeeds.
     await s3.send(new CreateBucketCommand({ Bucket: `cdk-hnb659fds-assets-${account}-${region}` }));
     await makeSecrets(ssm, stage(stageName));
   } finally {
+    close();
+  }
+}
+
+function clients(endpoint: string) {
+  const config = { endpoint, region, credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
+  const s3 = new S3Client({ ...config, forcePathStyle: true });
+  const ssm = new SSMClient(config);
+  const close = () => {
     s3.destroy();
     ssm.destroy();
-  }
+  };
+  return { s3, ssm, close };
 }
 
 async function rewriteTemplates(folder: string, apiId: string): Promise<string[]> {

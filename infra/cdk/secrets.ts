@@ -28,3 +28,15 @@ export async function missingSecrets(ssm: SSMClient, stage: Stage): Promise<stri
   const { InvalidParameters } = await ssm.send(new GetParametersCommand({ Names: made.map((secret) => parameterName(stage, secret)) }));
   return InvalidParameters ?? [];
 }
+
+/** Of every secret a stage may have, also those that nobody has set. */
+export function secretNames(stage: Stage): string[] {
+  const all: { [name in SecretName]: true } = {
+    'jwt-secret': true,
+    'jwt-refresh-secret': true,
+    'cors-origin': true,
+    'ses-from-email': true,
+    'openai-api-key': true,
+  };
+  return (Object.keys(all) as SecretName[]).map((name) => parameterName(stage, name));
+}
