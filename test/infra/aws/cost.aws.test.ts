@@ -80,13 +80,7 @@ it('a thousand events are replayed for at most 60 read units', async () => {
     commandId: Buffer.from(machine.random(32)).toString('hex'),
     correlationId: `req_${String(n).padStart(26, '0')}`,
   });
-  await transact(
-    stage.machine,
-    job,
-    stream,
-    createJob({ jobId, sourceId: 'src_v5y32c1patxvshghh8hkqkjkrg', name: 'Every night' }),
-    cause(0),
-  );
+  await transact(machine, job, stream, createJob({ jobId, sourceId: 'src_v5y32c1patxvshghh8hkqkjkrg', name: 'Every night' }), cause(0));
   // Each loads all that is before it: a hundred are enough to tell.
   for (const n of upTo(99)) await transact(machine, job, stream, renameJob(jobId, `Every night but the ${n}th`), cause(n));
   const { result, usage } = await stage.counter.during(() => machine.events.load(stream, { known: 100 }));
