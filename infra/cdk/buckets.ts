@@ -112,6 +112,7 @@ function closedBucket(
       : 'It holds the logs of the others';
     acknowledge(bucket, { 'AwsSolutions-S1': why, CKV_AWS_18: why });
   }
+  if (!props.versioned) acknowledge(bucket, { CKV_AWS_21: 'It is written once by AWS itself, and forgotten within months' });
   return bucket;
 }
 

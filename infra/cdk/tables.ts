@@ -2,6 +2,7 @@
 import { AttributeType, Billing, type ITableV2, StreamViewType, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import type { Construct } from 'constructs';
 import { type TableShape, tables } from '../aws/tables.ts';
+import { acknowledge } from './acknowledge.ts';
 import { closedUnlessWriter } from './fence.ts';
 import { keepData, type Stage, tablePrefix } from './stage.ts';
 
@@ -43,7 +44,9 @@ export function makeTables(scope: Construct, stage: Stage): Tables {
       replicas: stage.replicaRegions.map((region) => ({ region, ...closedUnlessWriter(scope, stage, region, name) })),
     }),
   ]);
-  return Object.fromEntries(entries) as Tables;
+  const made = Object.fromEntries(entries) as Tables;
+  acknowledge(made[forgetting], { CKV_AWS_165: 'What is destroyed there has to stay destroyed' });
+  return made;
 }
 
 /** The copies that the home's stack has made in this region. */
