@@ -7,7 +7,7 @@ import { accessLog } from './access-log.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack } from './core-stack.ts';
-import { edgeProof } from './edge-stack.ts';
+import { edgeProof } from './edge-proof.ts';
 import { environment } from './environment.ts';
 import { lambdaFunction, requireBanner } from './function.ts';
 import { appendEvents, identify, readLedger, readRows, readSecrets, useKeys, useRecords } from './grants.ts';

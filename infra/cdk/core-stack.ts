@@ -7,7 +7,7 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { adoptBuckets, makeBuckets } from './buckets.ts';
 import { makeBus } from './bus.ts';
-import { makeEdgeProof } from './edge-stack.ts';
+import { makeEdgeProof } from './edge-proof.ts';
 import { adoptKeys, makeKeys } from './keys.ts';
 import { type Mail, makeMail } from './mail.ts';
 import { makeNetwork, type Network } from './network.ts';

@@ -1,5 +1,5 @@
 /** In front of the API, where a stage asks for it: CloudFront, and the web firewall, which AWS does not let an HTTP API have. docs/adr/edge.md */
-import { CfnOutput, Fn, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import {
   AllowedMethods,
@@ -22,21 +22,11 @@ import type { Construct } from 'constructs';
 import { hostHeader, proofHeader, viewerHeader } from '../lambda/edge.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { CoreStack } from './core-stack.ts';
+import { edgeProof } from './edge-proof.ts';
 import { resourceName, type Stage } from './stage.ts';
 
 /** CloudFront takes web firewalls from here alone. */
 export const edgeRegion = 'us-east-1';
-
-const output = 'EdgeProof';
-
-/** What only CloudFront knows to say: part of the core stack's id, random and seen by nobody outside of the account. */
-export function makeEdgeProof(core: Stack): void {
-  new CfnOutput(core, output, { value: Fn.select(2, Fn.split('/', core.stackId)) });
-}
-
-export function edgeProof(core: Stack): string {
-  return Fn.getStackOutput(core.stackName, output, core.region).toString();
-}
 
 export class EdgeStack extends Stack {
   constructor(scope: Construct, id: string, stage: Stage, core: CoreStack, api: HttpApi, props: StackProps) {
