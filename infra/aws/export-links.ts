@@ -2,14 +2,13 @@
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 
-/** Bytes. Lambda's answers end at 6 MB, bytes go into them as base64, and headers need room. */
-export const largestAnswer = 4 * 1024 * 1024;
-
 const lifetimeSeconds = 15 * 60;
 
+export type ExportLink = (key: string, answer: { fileName: string; type: string }) => Promise<string>;
+
 /** `fileName` is a whole `Content-Disposition`. The link needs no credential, takes ranges, and ends in a quarter of an hour. */
-export function exportLinks(s3: () => S3Client, bucket: () => string) {
-  return (Key: string, { fileName, type }: { fileName: string; type: string }): Promise<string> => {
+export function exportLinks(s3: () => S3Client, bucket: () => string): ExportLink {
+  return (Key, { fileName, type }) => {
     const get = new GetObjectCommand({ Bucket: bucket(), Key, ResponseContentDisposition: fileName, ResponseContentType: type });
     return getSignedUrl(s3(), get, { expiresIn: lifetimeSeconds });
   };

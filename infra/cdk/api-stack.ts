@@ -9,24 +9,11 @@ import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack } from './core-stack.ts';
 import { edgeProof } from './edge-proof.ts';
 import { environment } from './environment.ts';
-import { lambdaFunction, requireBanner } from './function.ts';
+import { lambdaFunction } from './function.ts';
 import { appendEvents, identify, readLedger, readRows, readSecrets, useKeys, useRecords } from './grants.ts';
 import { keptWarm } from './kept-warm.ts';
 import { liveSocket } from './live-socket.ts';
 import { resourceName, type Stage } from './stage.ts';
-
-/** Brings 5 MB of script with it: bundled apart, so that a start of the API reads it only when someone visits `/docs`. */
-const docsPage = '@scalar/fastify-api-reference';
-
-function bundleDocsPage(_input: string, output: string): string[] {
-  const folder = `${output}/node_modules/${docsPage}`;
-  return [
-    `npx --no-install esbuild ${docsPage} --bundle --minify --platform=node --format=esm --log-level=warning --banner:js="${requireBanner}" --outfile=${folder}/index.mjs`,
-    `echo '{"main":"index.mjs"}' > ${folder}/package.json`,
-  ];
-}
-
-const none = () => [];
 
 export class ApiStack extends Stack {
   readonly http: HttpApi;
@@ -55,7 +42,6 @@ export class ApiStack extends Stack {
         ...readSecrets(this, stage, 'jwt-secret', 'jwt-refresh-secret', 'cors-origin'),
         ...identify(auth),
       ],
-      bundling: { externalModules: [docsPage], commandHooks: { beforeInstall: none, beforeBundling: none, afterBundling: bundleDocsPage } },
     });
     this.http = new HttpApi(this, 'Http', {
       apiName: resourceName(stage, 'api'),

@@ -1,19 +1,13 @@
 /** One way to make a function: its code, its own role with nothing but its own log, and what it is told. */
-import { fileURLToPath } from 'node:url';
 import { ArnFormat, type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, type Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
-import { type BundlingOptions, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { Architecture, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { acknowledge, acknowledgeAnyOf } from './acknowledge.ts';
+import { codeOf } from './code.ts';
 import type { Place } from './network.ts';
 import { functionName, type Stage } from './stage.ts';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-
-/** Some packages are CommonJS inside and call require, which modules do not have. */
-export const requireBanner = "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);";
 
 export type FunctionProps = {
   /** File in infra/lambda without its ending; also the name. */
@@ -25,7 +19,6 @@ export type FunctionProps = {
   grants: PolicyStatement[];
   /** Where in the stage's network it runs; undefined: in Lambda's own, which reaches the internet and is reached from nowhere. */
   place?: Place | undefined;
-  bundling?: Pick<BundlingOptions, 'externalModules' | 'commandHooks'>;
 };
 
 export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionProps): LambdaFunction {
@@ -43,12 +36,11 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
   const grants = [...props.grants, ...(props.place ? takePlace(scope, name) : [])];
   for (const statement of grants) role.addToPrincipalPolicy(statement);
   acknowledgeAnyOf(role, props.grants);
-  const made = new NodejsFunction(scope, props.entry, {
+  const made = new LambdaFunction(scope, props.entry, {
     functionName: name,
     description: props.description,
-    entry: `${root}infra/lambda/${props.entry}.ts`,
-    projectRoot: root,
-    depsLockFilePath: `${root}package-lock.json`,
+    code: codeOf(props.entry),
+    handler: 'index.handler',
     runtime: Runtime.NODEJS_24_X,
     architecture: Architecture.ARM_64,
     memorySize: props.memory,
@@ -60,17 +52,6 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
     ...(props.place
       ? { vpc: props.place.vpc, vpcSubnets: { subnets: props.place.subnets }, securityGroups: [props.place.securityGroup] }
       : {}),
-    bundling: {
-      format: OutputFormat.ESM,
-      target: 'node24',
-      minify: true,
-      mainFields: ['module', 'main'],
-      // The SDK goes in too: the version that was tested, and one file loads faster than the runtime's tree of modules.
-      externalModules: [],
-      bundleAwsSDK: true,
-      ...props.bundling,
-      banner: requireBanner,
-    },
   });
   acknowledge(role, {
     'AwsSolutions-IAM5[Resource::*]': 'X-Ray, ListStreams of DynamoDB and the network interfaces that Lambda makes know no resources',

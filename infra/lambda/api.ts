@@ -4,24 +4,25 @@ import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import type { LightMyRequestResponse } from 'fastify';
 import { type AppOptions, buildApp } from '../../api/app.ts';
 import { projections } from '../../projections/index.ts';
-import { awsClients } from '../aws/clients.ts';
 import { required } from '../aws/environment.ts';
-import { exportLinks, largestAnswer } from '../aws/export-links.ts';
 import { openAws } from '../aws/machine.ts';
 import { asSent } from './as-sent.ts';
 import { fromEdge } from './edge.ts';
 import { connectorContext } from './home.ts';
 
 const ownText = /^(application\/(problem\+)?json|text\/(html|javascript))\b/;
-const clients = awsClients(process.env);
+/** Bytes. Lambda's answers end at 6 MB, bytes go into them as base64, and headers need room. */
+const largestAnswer = 4 * 1024 * 1024;
+
+const machine = openAws();
 const options: AppOptions = {
-  machine: openAws(),
+  machine,
   home: 'aws',
   connectorContext: connectorContext(process.env),
   followers: projections,
   live: required(process.env, 'LIVE_URL'),
   rateScale: Number(process.env.LISTBACKUP_RATE_LIMIT ?? 1),
-  exports: { over: largestAnswer, link: exportLinks(clients.links, () => required(process.env, 'DATA_BUCKET')) },
+  exports: { over: largestAnswer, link: machine.exportLink },
 };
 const proxy = awsLambdaFastify(await buildApp(options), { decorateRequest: false, enforceBase64: isBytes });
 

@@ -150,5 +150,14 @@ test.for(['', 'Main', 'a_b', '-a', 'a-', 'x'.repeat(21)])('"%s" is no stage', (n
 test('the emulator gets all of it but the demand for TLS and what it does not know', () => {
   const dropped = Object.values(main.templates).flatMap((template) => forEmulator(template.toJSON(), 'abcd1234').dropped);
   const types = dropped.filter((line) => !line.includes('its demand for TLS')).map((line) => line.split(' ')[0]);
-  expect([...new Set(types)].sort()).toEqual(['AWS::EC2::FlowLog', 'AWS::Events::Archive']);
+  expect([...new Set(types)].sort()).toEqual([
+    'AWS::Budgets::Budget',
+    'AWS::CE::AnomalyMonitor',
+    'AWS::CE::AnomalySubscription',
+    'AWS::CloudWatch::Alarm',
+    'AWS::CloudWatch::CompositeAlarm',
+    'AWS::EC2::FlowLog',
+    'AWS::Events::Archive',
+    'AWS::Logs::QueryDefinition',
+  ]);
 });

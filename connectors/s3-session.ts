@@ -1,0 +1,151 @@
+/** A bucket as it is listed and read. Its code, the SDK's with it, is read when a bucket is first opened. */
+import { type _Object as Listed, ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
+import { compareKeys, type ListItem, type SourceEntry } from '../domain/entry.ts';
+import type { ByteRange } from '../domain/ports.ts';
+import {
+  afterOf,
+  type ConnectorContext,
+  invalidSettings,
+  type ListPage,
+  pageAfter,
+  SourceProblem,
+  type SourceSession,
+} from './connector.ts';
+import { archivedMessage, clientFor, type Link, type Patience, persist, usualPatience } from './s3-client.ts';
+import { readObject, revisionOf } from './s3-read.ts';
+import type { S3Config, S3Credentials } from './s3-settings.ts';
+import { checkAddress } from './safe-agent.ts';
+
+/** Throws Problem `invalid-input` for an endpoint that is not to be reached. */
+export function startSession(
+  { bucket, endpoint, prefix = '', region = 'us-east-1' }: S3Config,
+  access: S3Credentials,
+  context: ConnectorContext,
+  patience: Patience = usualPatience,
+): SourceSession {
+  if (endpoint !== undefined) {
+    const url = checkAddress(endpoint, context.allowHosts, 'config.endpoint');
+    if (url.search !== '' || url.hash !== '') {
+      throw invalidSettings([{ path: 'config.endpoint', message: 'Give the URL without what follows a ? or #.' }]);
+    }
+  }
+  const client = clientFor({ region, endpoint, credentials: access, allowHosts: context.allowHosts }, patience);
+  const closing = new AbortController();
+  const link: Link = { client, patience, closed: closing.signal };
+
+  async function list(start: string, after: string | null, limit: number): Promise<ListObjectsV2CommandOutput> {
+    let token: string | undefined;
+    while (true) {
+      const command = new ListObjectsV2Command({
+        Bucket: bucket,
+        MaxKeys: Math.min(limit, 1_000),
+        // XML cannot hold every character that a key can.
+        EncodingType: 'url',
+        OptionalObjectAttributes: ['RestoreStatus'],
+        ...(start === '' ? {} : { Prefix: start }),
+        ...(after === null ? {} : { StartAfter: after }),
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      });
+      const answer = await persist(link, 'bucket', (client, options) => client.send(command, options));
+      // Whatever else answers 200 must not pass for an empty bucket, or every file would count as deleted.
+      if (answer.IsTruncated === undefined)
+        throw new SourceProblem('unusable', 'What answers at this endpoint is not an S3 server. Correct `endpoint`.');
+      if (!answer.IsTruncated || answer.Contents?.length) return answer;
+      token = answer.NextContinuationToken;
+      if (token === undefined) throw unordered();
+    }
+  }
+
+  return {
+    async check() {
+      await list(prefix, null, 1);
+    },
+
+    /** A page token holds the last key, not the server's token, so it outlives both of us and the objects. */
+    async changes(cursor, { limit }): Promise<ListPage> {
+      const after = cursor.page === null ? null : afterOf(cursor.page);
+      const answer = await list(prefix, after === null ? null : prefix + after, limit);
+      const items: ListItem[] = [];
+      let last = after;
+      for (const object of answer.Contents ?? []) {
+        const key = keyOf(object, prefix, answer.EncodingType === 'url');
+        if (last !== null && compareKeys(key, last) <= 0) throw unordered();
+        last = key;
+        const item = itemOf(object, key);
+        if (item !== undefined) items.push(item);
+      }
+      return { mode: 'full', items, page: answer.IsTruncated && last !== null ? pageAfter(last) : null, since: null };
+    },
+
+    async read(entry: SourceEntry, range?: ByteRange) {
+      if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'Only files have content.');
+      return readObject({ link, bucket, key: prefix + entry.key, entry }, range ?? { offset: 0, length: entry.size });
+    },
+
+    /** A listing, since HeadObject cuts the time of the last change to seconds and the revision would be another. */
+    async look(key) {
+      const name = prefix + key;
+      const answer = await list(name, null, 1);
+      // Of all keys that start with it, it is the first.
+      const first = answer.Contents?.[0];
+      if (first === undefined || keyOf(first, name, answer.EncodingType === 'url') !== '') return undefined;
+      const item = itemOf(first, key);
+      if (item?.type === 'failed') throw new SourceProblem('archived', item.refusal.message);
+      return item?.type === 'entry' ? item.entry : undefined;
+    },
+
+    describe: () => ({ identity: `s3://${bucket}/${prefix}${endpoint === undefined ? '' : ` at ${new URL(endpoint).host}`}` }),
+
+    async close() {
+      closing.abort();
+      client.destroy();
+    },
+  };
+}
+
+function unordered(): SourceProblem {
+  return new SourceProblem(
+    'unusable',
+    'This server does not list objects in the order of their keys, as S3 does; a backup of it could miss some.',
+  );
+}
+
+/** The key below the prefix. With `url` it is encoded as in a form: a space is `+`. */
+function keyOf(object: Listed, prefix: string, url: boolean): string {
+  const listed = object.Key ?? '';
+  try {
+    const key = url ? decodeURIComponent(listed.replaceAll('+', ' ')) : listed;
+    if (key !== '' && key.startsWith(prefix)) return key.slice(prefix.length);
+  } catch {
+    // Not UTF-8, which S3 does not allow.
+  }
+  throw new SourceProblem('unusable', 'The server lists names that cannot be, or that are not below the prefix.');
+}
+
+/**
+ * An object whose key ends in `/` is a folder when it is empty, as the consoles make them; with content it is a file of that very
+ * name. One named like the prefix itself has no name below it: the empty marker is left out, one with content is skipped.
+ */
+function itemOf(object: Listed, key: string): ListItem | undefined {
+  const size = object.Size ?? 0;
+  if (key === '') {
+    const message = 'An object named exactly like the prefix has no name below it. Shorten `prefix` to include it.';
+    return size === 0 ? undefined : { type: 'skipped', refusal: { key, code: 'is-prefix', message } };
+  }
+  if (isArchived(object)) return { type: 'failed', refusal: { key, code: 'archived', message: archivedMessage } };
+  return {
+    type: 'entry',
+    entry: {
+      key,
+      kind: key.endsWith('/') && size === 0 ? 'folder' : 'file',
+      size,
+      modifiedAt: object.LastModified?.toISOString() ?? null,
+      revision: revisionOf(size, object.LastModified, object.ETag),
+    },
+  };
+}
+
+function isArchived(object: Listed): boolean {
+  if (object.StorageClass !== 'GLACIER' && object.StorageClass !== 'DEEP_ARCHIVE') return false;
+  return object.RestoreStatus?.RestoreExpiryDate === undefined;
+}

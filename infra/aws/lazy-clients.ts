@@ -1,0 +1,64 @@
+/** The SDK's clients: each one's code read and it made when first used, then kept with its connections. Only DynamoDB's is needed at once. */
+import type { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi';
+import type { CognitoIdentityProviderClient } from '@aws-sdk/client-cognito-identity-provider';
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import type { KMSClient } from '@aws-sdk/client-kms';
+import type { LambdaClient } from '@aws-sdk/client-lambda';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { SSMClient } from '@aws-sdk/client-ssm';
+import type { Environment } from './clients/common.ts';
+import { dynamoClient } from './clients/dynamo.ts';
+
+type Client<C> = () => C | Promise<C>;
+
+export type Clients = {
+  dynamo(): DynamoDBClient;
+  s3: Client<S3Client>;
+  links: Client<S3Client>;
+  sqs: Client<SQSClient>;
+  events: Client<EventBridgeClient>;
+  cognito: Client<CognitoIdentityProviderClient>;
+  kms: Client<KMSClient>;
+  ssm: Client<SSMClient>;
+  lambda: Client<LambdaClient>;
+  sockets: Client<ApiGatewayManagementApiClient>;
+  /** Closes their connections. */
+  close(): void;
+};
+
+/** The ones of this environment, as `common` says. */
+export function lazyClients(env: Environment): Clients {
+  const made: (() => void)[] = [];
+  const once = <C extends { destroy(): void }>(make: () => Promise<C>) => {
+    let client: Promise<C> | undefined;
+    return () => {
+      client ??= make().then((ready) => {
+        made.push(() => ready.destroy());
+        return ready;
+      });
+      return client;
+    };
+  };
+  let dynamo: DynamoDBClient | undefined;
+  return {
+    dynamo: () => {
+      dynamo ??= dynamoClient(env);
+      return dynamo;
+    },
+    s3: once(async () => (await import('./clients/s3.ts')).s3Client(env)),
+    links: once(async () => (await import('./clients/s3.ts')).linksClient(env)),
+    sqs: once(async () => (await import('./clients/sqs.ts')).sqsClient(env)),
+    events: once(async () => (await import('./clients/events.ts')).eventsClient(env)),
+    cognito: once(async () => (await import('./clients/cognito.ts')).cognitoClient(env)),
+    kms: once(async () => (await import('./clients/kms.ts')).kmsClient(env)),
+    ssm: once(async () => (await import('./clients/ssm.ts')).ssmClient(env)),
+    lambda: once(async () => (await import('./clients/lambda.ts')).lambdaClient(env)),
+    sockets: once(async () => (await import('./clients/sockets.ts')).socketsClient(env)),
+    close: () => {
+      dynamo?.destroy();
+      for (const destroy of made) destroy();
+    },
+  };
+}
