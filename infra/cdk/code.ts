@@ -32,8 +32,13 @@ export function codeOf(entry: string): AssetCode {
 
 /** Writes `index.mjs` and its chunks. Throws with esbuild's words. */
 export function bundle(entry: string, outdir: string): void {
+  bundleFile(`${folder}/${entry}.ts`, outdir);
+}
+
+/** The same of any file. */
+export function bundleFile(file: string, outdir: string): void {
   buildSync({
-    entryPoints: { index: `${folder}/${entry}.ts` },
+    entryPoints: { index: file },
     outdir,
     outExtension: { '.js': '.mjs' },
     bundle: true,

@@ -1,0 +1,34 @@
+/** One start of a function's code, as Lambda makes it: imports the entry it is given, answers, and prints what that took as JSON. */
+type Handler = (event: object, context: object) => Promise<{ statusCode: number; body: string }>;
+
+const [entry = '', calls = '0'] = process.argv.slice(2);
+const http = { method: 'GET', path: '/health', protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'bench' };
+const event = {
+  version: '2.0',
+  routeKey: '$default',
+  rawPath: '/health',
+  rawQueryString: '',
+  headers: { host: 'api.example.com', accept: 'application/json' },
+  requestContext: { http, domainName: 'api.example.com', requestId: 'bench', stage: '$default' },
+  isBase64Encoded: false,
+};
+
+const began = performance.now();
+const { handler } = (await import(entry)) as { handler: Handler };
+const imported = performance.now();
+const { statusCode, body } = await handler(event, { awsRequestId: 'bench' });
+const answered = performance.now();
+if (statusCode !== 200) throw new Error(`${entry} answered ${statusCode}: ${body}`);
+
+/** Microseconds of processor time a call, over as many calls as were asked for, once the code is warm. */
+async function cpuOfCalls(count: number): Promise<number> {
+  for (let i = 0; i < count; i++) await handler(event, { awsRequestId: 'bench' });
+  const before = process.cpuUsage();
+  for (let i = 0; i < count; i++) await handler(event, { awsRequestId: 'bench' });
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / count;
+}
+
+const microseconds = Number(calls) > 0 ? await cpuOfCalls(Number(calls)) : 0;
+console.log(JSON.stringify({ importMilliseconds: imported - began, firstMilliseconds: answered - imported, microseconds }));
+process.exit(0);

@@ -1,0 +1,88 @@
+/** How long the API's function takes to start, with and without V8's code cache, and what a request costs it over the bare adapter. */
+import { execFile } from 'node:child_process';
+import { readdir, stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { bundle, bundleFile } from '../infra/cdk/code.ts';
+import { median } from './report.ts';
+
+const run = promisify(execFile);
+const script = fileURLToPath(new URL('api-process.ts', import.meta.url));
+
+type Start = { importMilliseconds: number; firstMilliseconds: number; microseconds: number };
+
+/** Prints a Markdown table. Every start is a fresh process; the stage's secrets come from a server of this process. */
+export async function measureApi(folder: string, rounds: number, print: (line: string) => void): Promise<void> {
+  const [api, bare] = [join(folder, 'api'), join(folder, 'bare')];
+  bundle('api', api);
+  bundleFile(fileURLToPath(new URL('bare-api.ts', import.meta.url)), bare);
+  const secrets = await serveSecrets();
+  try {
+    const env = environment(secrets.endpoint);
+    const cached = { ...env, NODE_COMPILE_CACHE: join(folder, 'cache') };
+    const rows: [string, string, { [name: string]: string }][] = [
+      ['ListBackup', api, env],
+      ['ListBackup, with a code cache', api, cached],
+      ['the bare adapter', bare, env],
+    ];
+    print('| function | entry | import, ms | first answer, ms | together, ms | CPU a request, µs |');
+    print('| --- | ---: | ---: | ---: | ---: | ---: |');
+    for (const [name, code, variables] of rows) {
+      // The first fills the cache, and the disk's.
+      await start(code, variables, 0);
+      const starts: Start[] = [];
+      for (let i = 0; i < rounds; i++) starts.push(await start(code, variables, 2000));
+      const of = (value: (each: Start) => number) => median(starts.map(value)).toFixed(0);
+      const size = (await stat(join(code, 'index.mjs'))).size;
+      const both = of(({ importMilliseconds, firstMilliseconds }) => importMilliseconds + firstMilliseconds);
+      const cells = [
+        name,
+        `${(size / 1e6).toFixed(2)} MB`,
+        of((each) => each.importMilliseconds),
+        of((each) => each.firstMilliseconds),
+        both,
+      ];
+      print(`| ${[...cells, of(({ microseconds }) => microseconds)].join(' | ')} |`);
+    }
+    print(
+      `\nMedians of ${rounds}. The API's chunks: ${(await readdir(api)).filter((file) => file.endsWith('.mjs')).length}, most of them read later.`,
+    );
+  } finally {
+    secrets.close();
+  }
+}
+
+async function start(code: string, env: { [name: string]: string }, calls: number): Promise<Start> {
+  const { stdout } = await run(process.execPath, [script, join(code, 'index.mjs'), String(calls)], { env });
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Start;
+}
+
+function environment(endpoint: string): { [name: string]: string } {
+  const names = ['DATA_BUCKET', 'EVENT_BUS_NAME', 'USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'KEY_ID', 'SIGNING_KEY_ID'];
+  return {
+    ...Object.fromEntries(names.map((name) => [name, 'bench'])),
+    PATH: process.env.PATH ?? '',
+    STAGE: 'bench',
+    TABLE_PREFIX: 'bench-',
+    JOB_QUEUE_URL: `${endpoint}/job`,
+    DATA_QUEUE_URL: `${endpoint}/data`,
+    LIVE_URL: 'wss://live.example.com',
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'bench',
+    AWS_SECRET_ACCESS_KEY: 'bench',
+  };
+}
+
+/** SSM, as far as a start asks for it. */
+async function serveSecrets(): Promise<{ endpoint: string; close(): void }> {
+  const Parameter = { Name: 'bench', Type: 'SecureString', Value: 'x'.repeat(64) };
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => response.setHeader('content-type', 'application/x-amz-json-1.1').end(JSON.stringify({ Parameter })));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
+}

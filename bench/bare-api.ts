@@ -1,0 +1,8 @@
+/** What the API is compared with: Fastify behind the same adapter, with one route that answers as short. */
+import awsLambdaFastify from '@fastify/aws-lambda';
+import Fastify from 'fastify';
+
+const app = Fastify();
+app.get('/health', async () => ({ status: 'ok' }));
+export const handler = awsLambdaFastify(app, { decorateRequest: false });
+await app.ready();
