@@ -57,7 +57,7 @@ it.each([1, 4, 5, 7])('in the embedded home with its blobs in a bucket: S3 in tr
     await proxy.close();
   });
   const world = await makeWorld({ blobs: place.blobs });
-  proxy.plan = givenUp(0.15, share(0.3));
+  proxy.plan = givenUp(0.03, share(0.3));
   await twoRuns(world);
   // A reader does not come again as a message does.
   proxy.plan = upToAttempt(3, share(0.3));

@@ -69,7 +69,7 @@ test('an Idempotency-Key never brings tokens back: each sign-in and refresh is m
   const { refreshToken } = first.json();
   const pairs = [await post('/auth/refresh', { refreshToken }, 'r'), await post('/auth/refresh', { refreshToken }, 'r')];
   expect(new Set(pairs.map((answer) => answer.json().refreshToken)).size).toBe(2);
-  expect(written.filter((text) => text.includes('idempotency#') && !text.includes('answer'))).not.toEqual([]);
+  expect(written.filter((text) => text.includes('idempotency#') && !text.includes('"answer":'))).not.toEqual([]);
   for (const secret of [refreshToken, person.password, person.email, first.json().accessToken])
     expect(written.join()).not.toContain(secret);
 });
