@@ -62,7 +62,9 @@ const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(re
 /** The app, ready to `listen` or `inject`. Throws when a secret it needs is missing. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { machine, home, connectorContext, trustedHosts, rateScale } = options;
-  await Promise.all([secretKey(machine, 'jwt-secret'), secretKey(machine, 'jwt-refresh-secret')]);
+  // Fetched while the rest is made.
+  const secrets = Promise.all([secretKey(machine, 'jwt-secret'), secretKey(machine, 'jwt-refresh-secret')]);
+  secrets.catch(() => {});
   const origin: ApiContext['origin'] = (headers) => options.origin ?? `http://${headers.host}`;
   const live: ApiContext['live'] = (headers) => options.live ?? `${origin(headers).replace(/^http/, 'ws')}/live`;
   const context: ApiContext = { machine, home, connectorContext, origin, live, exports: options.exports, version: pkg.version, rateScale };
@@ -112,7 +114,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   for (const definition of definitions) register(app, context, definition);
   serveDocs(app);
   await app.ready();
+  await secrets;
   return app;
+}
+
+function noCompiler(): never {
+  throw new Error('a schema is not one of zod');
 }
 
 function newServer(options: AppOptions): FastifyInstance {
@@ -127,6 +134,8 @@ function newServer(options: AppOptions): FastifyInstance {
     return503OnClosing: false,
     genReqId: () => `req_${base32(machine.random(10))}`,
     routerOptions: { maxParamLength: 16_000 },
+    // Schemas are zod's: Fastify's own compilers of JSON Schema are not even loaded.
+    schemaController: { compilersFactory: { buildValidator: () => noCompiler, buildSerializer: () => noCompiler } },
     frameworkErrors: (error, request, reply) => {
       sendProblem(reply.headers(headers) as FastifyReply, toProblem(error, request as FastifyRequest, machine.log));
     },

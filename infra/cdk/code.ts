@@ -4,6 +4,8 @@ import { AssetHashType, DockerImage } from 'aws-cdk-lib';
 import { type AssetCode, Code } from 'aws-cdk-lib/aws-lambda';
 import { buildSync } from 'esbuild';
 
+const beside = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+const noCompiler = beside('no-compiler.cjs');
 const folder = fileURLToPath(new URL('../lambda', import.meta.url));
 
 /** Some packages are CommonJS inside and call require, which modules do not have. */
@@ -51,8 +53,8 @@ export function bundleFile(file: string, outdir: string): void {
     legalComments: 'external',
     mainFields: ['module', 'main'],
     banner: { js: requireBanner },
-    // Only for the OpenAPI document as YAML, which nobody is offered.
-    alias: { yaml: fileURLToPath(new URL('no-yaml.ts', import.meta.url)) },
+    // What is never called, so that no start reads it.
+    alias: { yaml: beside('no-yaml.cjs'), '@fastify/ajv-compiler': noCompiler, '@fastify/fast-json-stringify-compiler': noCompiler },
     logLevel: 'error',
   });
 }
