@@ -76,6 +76,7 @@ async function* checkAccount(
       if (whole) await rows.take(commit);
     },
   });
+  reader.end();
   yield* checkCovered(account, log.heads, streams);
   if (log.whole) {
     yield* reader.findings;

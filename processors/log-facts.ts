@@ -26,7 +26,11 @@ export type UnfinishedRun = {
   packs: Set<string>;
   sums: Pick<Counts, (typeof summed)[number]>;
   manifest: string | null;
+  /** Its end on record, while something of it is still to come: streams come into the ledger each in its order, side by side in any. */
+  end: End | null;
 };
+
+type End = Extract<AnyEvent, { type: 'RunFinished' }>['data'];
 
 export type LogFacts = {
   manifests: NamedManifest[];
@@ -44,9 +48,15 @@ export type LogFacts = {
 
 const summed = ['filesDone', 'filesDeleted', 'filesFailed', 'filesSkipped', 'bytesRead'] as const;
 
-export type FactsReader = { take(events: Recorded[]): void; facts: LogFacts; findings: Finding[] };
+export type FactsReader = {
+  take(events: Recorded[]): void;
+  /** The log is over: what has not come by now is missing. `facts` and `findings` are whole from then on. */
+  end(): void;
+  facts: LogFacts;
+  findings: Finding[];
+};
 
-/** To be given each commit of the account in the ledger's order. */
+/** To be given each commit of the account in the ledger's order, and told when that was all. */
 export function readFacts(account: string): FactsReader {
   const facts: LogFacts = {
     manifests: [],
@@ -59,6 +69,7 @@ export function readFacts(account: string): FactsReader {
   };
   const findings: Finding[] = [];
   const lines = new Map<string, LineState>();
+  const endsOfUnknown: End[] = [];
 
   function followLine(event: Recorded & LineEvent): void {
     const before = lines.get(event.stream) ?? lineNoun.initial;
@@ -82,10 +93,12 @@ export function readFacts(account: string): FactsReader {
         followLine(event);
         const run = facts.unfinished.get(event.data.runId);
         if (run) run.ended = event.type;
-        if (event.type === 'LineReleased') return;
-        const { manifest, totals, runId } = event.data;
-        if (run) run.manifest = manifest.id;
-        facts.manifests.push({ ref: manifest, totals, runId });
+        if (event.type === 'LineSealed') {
+          const { manifest, totals, runId } = event.data;
+          if (run) run.manifest = manifest.id;
+          facts.manifests.push({ ref: manifest, totals, runId });
+        }
+        if (run) settle(run);
         return;
       }
       case 'RunStarted': {
@@ -95,7 +108,9 @@ export function readFacts(account: string): FactsReader {
       }
       case 'RunPlanned': {
         const run = facts.unfinished.get(event.data.runId);
-        if (run) run.planned = event.data.batches;
+        if (!run) return;
+        run.planned = event.data.batches;
+        settle(run);
         return;
       }
       case 'BatchStored': {
@@ -105,15 +120,19 @@ export function readFacts(account: string): FactsReader {
         run.stored.set(batch, partHash);
         for (const pack of packs) run.packs.add(pack);
         for (const field of summed) run.sums[field] += counts[field];
+        settle(run);
         return;
       }
       case 'RunFinished': {
         const { runId, errorPages, counts } = event.data;
         const run = facts.unfinished.get(runId);
-        facts.unfinished.delete(runId);
         if (errorPages > 0) facts.errorLists.push({ runId, pages: errorPages, errors: counts.filesFailed + counts.filesSkipped });
-        const fault = run ? faultOfEnd(run, event.data) : 'it was never asked for, or has ended before';
-        if (fault) findings.push(failure('run', runId, fault));
+        if (!run || run.end) {
+          endsOfUnknown.push(event.data);
+          return;
+        }
+        run.end = event.data;
+        settle(run);
         return;
       }
       case 'JobDeleted':
@@ -139,9 +158,23 @@ export function readFacts(account: string): FactsReader {
     }
   }
 
+  /** A run whose end agrees with all else that there is of it is done with. */
+  function settle(run: UnfinishedRun): void {
+    if (run.end && run.ended && faultOfEnd(run, run.end) === undefined) facts.unfinished.delete(run.about.runId);
+  }
+
   return {
     take(events) {
       for (const event of events) take(event as Recorded & AnyEvent);
+    },
+    end() {
+      for (const [runId, run] of [...facts.unfinished]) {
+        if (!run.end) continue;
+        facts.unfinished.delete(runId);
+        const fault = faultOfEnd(run, run.end);
+        if (fault) findings.push(failure('run', runId, fault));
+      }
+      for (const { runId } of endsOfUnknown) findings.push(failure('run', runId, 'it was never asked for, or has ended before'));
     },
     facts,
     findings,
@@ -150,7 +183,18 @@ export function readFacts(account: string): FactsReader {
 
 function newRun(about: About, requestedAt: string): UnfinishedRun {
   const sums = { filesDone: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, bytesRead: 0 };
-  return { about, requestedAt, started: false, planned: null, ended: null, stored: new Map(), packs: new Set(), sums, manifest: null };
+  return {
+    about,
+    requestedAt,
+    started: false,
+    planned: null,
+    ended: null,
+    stored: new Map(),
+    packs: new Set(),
+    sums,
+    manifest: null,
+    end: null,
+  };
 }
 
 /** The state that the event carries has to follow from the one before it. */
@@ -171,7 +215,7 @@ function faultOfLine(before: LineState, event: LineEvent): string | undefined {
 }
 
 /** The end of a run has to agree with its line, and with its batches if it came to a backup. */
-function faultOfEnd(run: UnfinishedRun, end: Extract<AnyEvent, { type: 'RunFinished' }>['data']): string | undefined {
+function faultOfEnd(run: UnfinishedRun, end: End): string | undefined {
   const good = end.outcome === 'succeeded' || end.outcome === 'partial';
   if (good !== (run.ended === 'LineSealed')) return `it ended ${end.outcome}, and its line says otherwise (${run.ended ?? 'still open'})`;
   if (!good) return undefined;

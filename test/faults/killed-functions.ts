@@ -191,6 +191,28 @@ function patient(api: Client): Client {
   };
 }
 
+/** Streams of the account that have come further than its ledger knows: their wake-ups were lost, which the reconcile is for. */
+async function untoldTo(machine: Machine, account: string): Promise<{ stream: string; version: number; told: number }[]> {
+  const told = new Map<string, number>();
+  for (let after = 0; ; ) {
+    const entries = await machine.events.ledger(account, { afterSeq: after, order: 'asc', limit: 100 });
+    for (const { stream, version } of entries) told.set(stream, version);
+    const last = entries.at(-1);
+    if (!last) break;
+    after = last.seq;
+  }
+  const lagging: { stream: string; version: number; told: number }[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const page = await machine.events.streams({ limit: 1000, ...(cursor ? { cursor } : {}) });
+    for (const { stream, version } of page.items) {
+      if (stream.startsWith(`${account}/`) && version > (told.get(stream) ?? 0))
+        lagging.push({ stream, version, told: told.get(stream) ?? 0 });
+    }
+    if (!page.next) return lagging;
+    cursor = page.next;
+  }
+}
+
 /** The checker finds nothing, once what still goes on has come to rest. */
 async function requireClean(target: Target, account: string): Promise<void> {
   const { machine } = target;
@@ -209,9 +231,10 @@ async function requireClean(target: Target, account: string): Promise<void> {
       await pause(1000);
       return undefined;
     },
-    240,
+    120,
   ).catch(async (error) => {
     const { items: aside } = await machine.records.query('relay-aside', { limit: 100 });
-    throw new Error(`the checker found ${JSON.stringify({ found, aside }, null, 2)}`, { cause: error });
+    const untold = await untoldTo(machine, account);
+    throw new Error(`the checker found ${JSON.stringify({ found, aside, untold }, null, 2)}`, { cause: error });
   });
 }
