@@ -88,7 +88,12 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
     async end(how) {
       const { box } = await alive();
       if (how === 'kill') box.kill();
-      else await box.stop();
+      else {
+        await box.stop().catch(async (error) => {
+          // Its fate may come while it closes
+          if ((await box.ended) !== 'SIGKILL') throw error;
+        });
+      }
       await box.ended;
     },
   };
