@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { RowChange, RowKey, Rows } from '../../domain/ports.ts';
 import { fresh, upTo } from './fresh.ts';
 import type { PortPromise } from './promise.ts';
+import { applyingAgain, leavingOut, rewriting } from './rows-twins.ts';
 
 const table = 'accounts';
 
@@ -34,14 +35,7 @@ export const rowHomePromises: PortPromise<Rows>[] = [
       assert.deepEqual(await port.get(key), { pk: key.pk, sk: key.sk, data: { n: 2, kept: true, name: 'new' } });
       assert.equal(await port.cursor(projection, stream), 2);
     },
-    broken: (port) => ({
-      ...port,
-      async apply(projection, stream, version, changes) {
-        const outcome = await port.apply(projection, stream, version, changes);
-        if (outcome === 'stale') await port.apply(fresh('projection'), stream, 1, changes);
-        return outcome;
-      },
-    }),
+    broken: applyingAgain,
   },
   {
     promise: 'the row that belongs to a stream can be deleted and come again, and its cursor goes on',
@@ -66,16 +60,7 @@ export const rowHomePromises: PortPromise<Rows>[] = [
       assert.equal(await port.cursor(projection, stream), 5);
       assert.deepEqual([...(await port.cursors(projection, [stream]))], [[stream, 5]]);
     },
-    broken: (port) => ({
-      ...port,
-      apply: (projection, stream, version, changes) =>
-        port.apply(
-          projection,
-          stream,
-          version,
-          changes.map((each) => (each.op === 'delete' ? { ...each, op: 'update' } : each)),
-        ),
-    }),
+    broken: rewriting((each) => (each.op === 'delete' ? { ...each, op: 'update' } : each)),
   },
   {
     promise: 'other streams may update that row at any time, also before it was made, and its cursor stays',
@@ -92,16 +77,7 @@ export const rowHomePromises: PortPromise<Rows>[] = [
       assert.deepEqual(await dataOf(port, key), { x: 1, y: 1, own: 1 });
       assert.equal(await port.cursor(projection, stream), 2);
     },
-    broken: (port) => ({
-      ...port,
-      apply: (projection, stream, version, changes) =>
-        port.apply(
-          projection,
-          stream,
-          version,
-          changes.map((each) => (each.op === 'update' ? { ...each, op: 'put', data: each.set ?? {} } : each)),
-        ),
-    }),
+    broken: rewriting((each) => (each.op === 'update' ? { ...each, op: 'put', data: each.set ?? {} } : each)),
   },
   {
     promise: 'a partition where many rows were deleted is read to its end',
@@ -164,15 +140,6 @@ export const rowHomePromises: PortPromise<Rows>[] = [
         assert.deepEqual(await dataOf(port, key), { n: 1 });
       }
     },
-    broken: (port) => ({
-      ...port,
-      apply: (projection, stream, version, changes) =>
-        port.apply(
-          projection,
-          stream,
-          version,
-          changes.filter((each) => each.op === 'delete' || !each.ahead),
-        ),
-    }),
+    broken: leavingOut((each) => each.op === 'delete' || !each.ahead),
   },
 ];

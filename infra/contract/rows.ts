@@ -5,6 +5,7 @@ import { fresh, upTo } from './fresh.ts';
 import type { PortPromise } from './promise.ts';
 import { rowHomePromises } from './rows-home.ts';
 import { rowQueryPromises } from './rows-query.ts';
+import { applyingAgain, rewriting } from './rows-twins.ts';
 import { rowWalkPromises } from './rows-walk.ts';
 
 const table = 'jobs';
@@ -27,14 +28,6 @@ async function dataOf(port: Rows, pk: string, sk: string): Promise<JsonObject | 
 }
 
 const refused = (what: RegExp) => (error: unknown) => error instanceof Error && what.test(error.message);
-
-/** The port whose updates are rewritten on their way in. */
-const rewriting =
-  (rewrite: (change: RowChange) => RowChange) =>
-  (port: Rows): Rows => ({
-    ...port,
-    apply: (projection, stream, version, changes) => port.apply(projection, stream, version, changes.map(rewrite)),
-  });
 
 /** The port that applies each change by itself instead of all together. */
 const piecemeal = (port: Rows): Rows => ({
@@ -156,14 +149,7 @@ export const rowPromises: PortPromise<Rows>[] = [
       assert.equal(await port.cursor(projection, stream), 2);
       assert.deepEqual(await dataOf(port, pk, 'a'), { n: 2 });
     },
-    broken: (port) => ({
-      ...port,
-      async apply(projection, stream, version, changes) {
-        const outcome = await port.apply(projection, stream, version, changes);
-        if (outcome === 'stale') await port.apply(fresh('projection'), stream, 1, changes);
-        return outcome;
-      },
-    }),
+    broken: applyingAgain,
   },
   {
     promise: 'a version that arrives 10 times at once counts once',

@@ -5,11 +5,11 @@ import { startHome } from '../../infra/embedded/home.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
 import { free } from '../../processors/meter.ts';
 import { zipName, zipNameBeside } from '../../processors/zip-names.ts';
-import { type Body, type Client, newPerson, runJob, until } from '../acceptance/client.ts';
+import { type Body, type Client, newPerson, runJob } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { silent, testFolder } from '../support/embedded.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
-import { unzip } from '../support/unzip.ts';
+import { zipOf } from '../support/unzip.ts';
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 
@@ -74,16 +74,6 @@ async function serverOf(what: { [key: string]: string }): Promise<S3Server> {
 async function contentOf(api: Client, fileId: unknown): Promise<string> {
   const { url } = await api.expect(200, 'POST', '/data/download', { body: { fileId } });
   return (await fetch(String(url))).text();
-}
-
-async function zipOf(api: Client, sourceId: string, paths: string[]) {
-  const { id } = await api.expect(202, 'POST', '/data/download', { body: { sourceId, paths } });
-  const { url } = await until('the zip is ready', async () => {
-    const look = await api.expect(200, 'GET', `/data/downloads/${id}`);
-    expect(look.error).toBeUndefined();
-    return look.status === 'ready' ? look : undefined;
-  });
-  return unzip(new Uint8Array(await (await fetch(String(url))).arrayBuffer()));
 }
 
 describe('awkward keys of a bucket', () => {

@@ -22,10 +22,10 @@ import { startHome } from '../../infra/embedded/home.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
 import { free } from '../../processors/meter.ts';
 import { zipName } from '../../processors/zip-names.ts';
-import { type Client, client, type Run, runJob, until } from '../acceptance/client.ts';
+import { type Client, client, type Run, runJob } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { silent, testFolder } from '../support/embedded.ts';
-import { unzip } from '../support/unzip.ts';
+import { zipOf } from '../support/unzip.ts';
 import { settle } from './box-process.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -162,16 +162,6 @@ async function backedUp(source: string) {
       home: { machine, prices: free, connectors: () => ({ allowHosts: [], folders: { roots: 'any', never: [data] } }) },
     });
   return { api, owner, run, check };
-}
-
-async function zipOf(api: Client, sourceId: string, paths: string[]) {
-  const { id } = await api.expect(202, 'POST', '/data/download', { body: { sourceId, paths } });
-  const { url } = await until('the zip is ready', async () => {
-    const look = await api.expect(200, 'GET', `/data/downloads/${id}`);
-    expect(look.error).toBeUndefined();
-    return look.status === 'ready' ? look : undefined;
-  });
-  return unzip(new Uint8Array(await (await fetch(String(url))).arrayBuffer()));
 }
 
 const bytesOf = ({ path, pathBytes }: { path?: unknown; pathBytes?: unknown }) =>

@@ -6,12 +6,10 @@ import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openEmbedded } from '../../infra/embedded/machine.ts';
 import { maxReceives } from '../../infra/limits.ts';
 import { client } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
-import { silent } from '../support/embedded.ts';
-import { auditLedger } from '../support/ledger.ts';
+import { auditLedgerIn } from '../support/ledger.ts';
 import { allEnded, type Box, clientOf, endBoxes, type Owner, readModels, restored, settle, startBox } from './box-process.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 
@@ -115,12 +113,7 @@ async function struck(box: Box, owner: Owner, count: number, fault: string): Pro
 async function leftIn(data: string): Promise<{ [type: string]: number }> {
   // The last message of a run may still be waiting.
   await expectClean(data, { quiet: false });
-  const { machine, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
-  try {
-    return await auditLedger(machine, firstAccount() ?? '');
-  } finally {
-    await close();
-  }
+  return auditLedgerIn(data);
 }
 
 const cases = [

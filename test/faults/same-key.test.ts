@@ -3,11 +3,9 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openEmbedded } from '../../infra/embedded/machine.ts';
 import type { client } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
-import { silent } from '../support/embedded.ts';
-import { auditLedger } from '../support/ledger.ts';
+import { auditLedgerIn } from '../support/ledger.ts';
 import { clientOf, endBoxes, startBox } from './box-process.ts';
 import { startLives } from './lives.ts';
 import { sameKey } from './same-key.ts';
@@ -31,12 +29,7 @@ async function copyOf(name: string): Promise<string> {
 /** How many events of each type an account's ledger holds; the checker finds nothing. */
 async function eventsIn(data: string): Promise<{ [type: string]: number }> {
   await expectClean(data, { quiet: false });
-  const { machine, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
-  try {
-    return await auditLedger(machine, firstAccount() ?? '');
-  } finally {
-    await close();
-  }
+  return auditLedgerIn(data);
 }
 
 it('makes one job of a thousand requests at once', async () => {

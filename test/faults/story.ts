@@ -8,13 +8,12 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Finding } from '../../domain/finding.ts';
 import { checkEverything } from '../../infra/doctor.ts';
-import { openEmbedded } from '../../infra/embedded/machine.ts';
 import { openReadOnly } from '../../infra/embedded/read-only.ts';
 import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
 import { free } from '../../processors/meter.ts';
 import { type Body, client, until } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
-import { auditLedger } from '../support/ledger.ts';
+import { auditLedgerIn } from '../support/ledger.ts';
 import { type Owner, readModels, restored, settle, startBox } from './box-process.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { type Fate, type Lives, startLives } from './lives.ts';
@@ -177,13 +176,8 @@ async function requireClean(data: string, at: number): Promise<void> {
 
 /** How many events of each type the first account's ledger holds, but of those that asking again makes anew: no key goes with these. */
 async function eventsIn(data: string): Promise<{ [type: string]: number }> {
-  const { machine, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
-  try {
-    const { DownloadGranted: _, SourceChanged: __, JobRenamed: ___, ...events } = await auditLedger(machine, firstAccount() ?? '');
-    return events;
-  } finally {
-    await close();
-  }
+  const { DownloadGranted: _, SourceChanged: __, JobRenamed: ___, ...events } = await auditLedgerIn(data);
+  return events;
 }
 
 /** A folder below the root for that seed, empty. */

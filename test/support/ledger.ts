@@ -2,6 +2,8 @@
 import { commitHash, sha256 } from '../../activity/commit.ts';
 import { commitBytes, decode } from '../../activity/decode.ts';
 import type { Machine } from '../../domain/ports.ts';
+import { openEmbedded } from '../../infra/embedded/machine.ts';
+import { silent } from './embedded.ts';
 
 /**
  * How many events of each type the ledger holds. Throws unless its numbers have no gap and every commit is there, unaltered and chained
@@ -24,4 +26,14 @@ export async function auditLedger(machine: Machine, account: string): Promise<{ 
     for (const { type } of await decode(machine, commit)) types[type] = (types[type] ?? 0) + 1;
   }
   return types;
+}
+
+/** The same of the first account of a data folder that no process uses. */
+export async function auditLedgerIn(data: string): Promise<{ [type: string]: number }> {
+  const { machine, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
+  try {
+    return await auditLedger(machine, firstAccount() ?? '');
+  } finally {
+    await close();
+  }
 }

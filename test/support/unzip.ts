@@ -2,6 +2,7 @@
 import { buffer } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl';
+import { type Client, until } from '../acceptance/client.ts';
 
 export type Unzipped = { name: string; content: Buffer; kind: 'file' | 'folder' | 'link'; mode: number; modifiedAt: string };
 
@@ -11,6 +12,17 @@ const kinds = new Map<number, Unzipped['kind']>([
   [0o040000, 'folder'],
   [0o120000, 'link'],
 ]);
+
+/** What is in the zip that the API gives of these paths of a source, once it is ready. */
+export async function zipOf(api: Client, sourceId: string, paths: string[]): Promise<Unzipped[]> {
+  const { id } = await api.expect(202, 'POST', '/data/download', { body: { sourceId, paths } });
+  const { url } = await until('the zip is ready', async () => {
+    const look = await api.expect(200, 'GET', `/data/downloads/${id}`);
+    if (look.error) throw new Error(`the zip failed: ${JSON.stringify(look.error)}`);
+    return look.status === 'ready' ? look : undefined;
+  });
+  return unzip(new Uint8Array(await (await fetch(String(url))).arrayBuffer()));
+}
 
 /** Every entry in order; sizes and checksums are compared. */
 export async function unzip(bytes: Uint8Array): Promise<Unzipped[]> {
