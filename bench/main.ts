@@ -14,7 +14,7 @@ import { restic } from './restic.ts';
 import { measureStores, storeTable } from './store.ts';
 import { verify } from './verify.ts';
 
-const help = `npm run bench -- [run | requests | verify | corpus | store | load | api | cost] [options]
+const help = `npm run bench -- [run | requests | verify | corpus | store | load | feed | api | cost] [options]
 
   run      backs the corpus up with each tool in turn, round by round, and prints medians and their ratios to restic's (default)
   requests counts what ListBackup and restic ask of an S3 bucket, once; also the end of \`run\` unless --no-requests
@@ -22,6 +22,7 @@ const help = `npm run bench -- [run | requests | verify | corpus | store | load 
   corpus   makes the corpus in --folder, and its sha256 lists beside it
   store    appends to and replays the event store next to emmett-sqlite, which it installs when missing; needs no corpus
   load     10,000 requests against \`npm start\`, up to all of them at once; needs no corpus
+  feed     lets relay and read models follow commits on AWS's emulator, and compares them with bare puts; needs no corpus
   api      starts the API's function of AWS over and over, and measures what a request costs it; needs no corpus
   cost     counts what commands and runs use of AWS, on its emulator, and writes the tables of docs/cost.md; needs no corpus
 
@@ -74,6 +75,7 @@ const commands: { [name: string]: (folder: string) => Promise<void> } = {
   corpus: onCorpus(async (corpus) => console.log(`${corpus.base.size} files in ${corpus.tree}`)),
   store: measureStore,
   load: measureRequests,
+  feed: measureFollowers,
   api: measureStarts,
   cost: countCost,
 };
@@ -90,6 +92,13 @@ if (values.help || command === undefined || positionals.length > 1) {
   } finally {
     if (values.folder === undefined) await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function measureFollowers(): Promise<void> {
+  // It brings the emulator.
+  const { measureFeed } = await import('./feed/main.ts');
+  const results = await measureFeed({ rounds, warmUps, scale }, console.log);
+  if (values.json) await writeFile(values.json, `${JSON.stringify({ scale, rounds: results }, null, 2)}\n`);
 }
 
 async function measureStarts(folder: string): Promise<void> {

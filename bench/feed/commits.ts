@@ -1,0 +1,148 @@
+/** What is appended for relay and projections to follow. */
+import { hash } from 'node:crypto';
+import { type Head, start } from '../../activity/commit.ts';
+import { encodeCommit } from '../../activity/encode.ts';
+import { account as accountNoun } from '../../domain/account.ts';
+import { batch, batchId } from '../../domain/batch.ts';
+import { type Cause, type DomainEvent, streamName } from '../../domain/event.ts';
+import { makeId, type Noun as Named } from '../../domain/ids.ts';
+import { job } from '../../domain/job.ts';
+import { line, lineId, nothing } from '../../domain/line.ts';
+import type { Noun } from '../../domain/noun.ts';
+import type { Machine, StoredCommit, Wakeup } from '../../domain/ports.ts';
+import { run } from '../../domain/run.ts';
+import { source } from '../../domain/source.ts';
+import { user } from '../../domain/user.ts';
+import { inParallel } from '../../infra/aws/parallel.ts';
+
+/** A commit of one event. */
+type Planned = { stream: string; encode(machine: Machine, head: Head): Promise<StoredCommit> };
+
+export type Shape = {
+  title: string;
+  /** One hundred commits for each of so many readers; `set`: whose, so that several can be made of one shape. */
+  wave(number: number, set: string, hundreds: number): Planned[];
+  /** All in one stream: there is no second reader. */
+  alone?: true;
+};
+
+/** Nobody opens what is sealed here. */
+const key = new Uint8Array(32);
+const cause: Cause = { actor: { type: 'user', id: idOf('user', 'ada') }, commandId: 'c'.repeat(64), correlationId: 'bench' };
+
+function idOf(noun: Named, name: string): string {
+  return makeId(noun, hash('sha256', name, 'buffer'));
+}
+
+function plan<S, E extends DomainEvent>(noun: Noun<S, E>, account: string, id: string, event: NoInfer<E>): Planned {
+  const stream = streamName(account, noun.stream, id);
+  return { stream, encode: (machine, head) => encodeCommit(machine, noun, stream, head, [event], cause) };
+}
+
+const sourceId = idOf('source', 'shared');
+const name = 'Nightly backup of the office share';
+
+/** The next thing that happens to a job: it is created, and then renamed over and over. */
+function aboutJob(account: string, number: string, version: number): Planned {
+  const jobId = idOf('job', `${account} ${number}`);
+  if (version === 1) return plan(job, account, jobId, { type: 'JobCreated', data: { jobId, sourceId, name } });
+  return plan(job, account, jobId, { type: 'JobRenamed', data: { jobId, name: `${name}, ${version}` } });
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** Ten commits: someone signs up, connects a source, makes a job, and it is backed up for the first time. */
+function firstBackup(number: string): Planned[] {
+  const account = idOf('account', number);
+  const [userId, sourceId] = [idOf('user', number), idOf('source', number)];
+  const [jobId, runId] = [idOf('job', number), idOf('run', number)];
+  const about = { runId, jobId, sourceId };
+  const manifest = { id: hash('sha256', runId).slice(0, 32), hash: hash('sha256', runId) };
+  const at = '2026-11-22T10:00:00.000Z';
+  const totals = { files: 800, folders: 40, links: 0, bytes: 50_000_000 };
+  const counts = { filesDone: 800, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, bytesRead: 50_000_000, bytesStored: 30_000_000 };
+  const cost = { requests: 900, usd: 0.0031 };
+  const open = { open: { runId, requestedAt: at }, sealed: null, runs: 1 };
+  const done = { open: null, sealed: { runId, at, manifest, totals, since: null }, runs: 1 };
+  return [
+    plan(user, account, userId, { type: 'UserRegistered', data: { userId, accountId: account, email: 'ada@example.com', name: 'Ada' } }),
+    plan(accountNoun, account, account, { type: 'AccountOpened', data: { accountId: account, ownerId: userId, name: 'Ada' } }),
+    plan(source, account, sourceId, { type: 'SourceConnected', data: { sourceId, kind: 'folder', name, config: { path: '/home/ada' } } }),
+    plan(job, account, jobId, { type: 'JobCreated', data: { jobId, sourceId, name } }),
+    plan(line, account, lineId(jobId, sourceId), { type: 'RunRequested', data: { ...about, line: open } }),
+    plan(run, account, runId, { type: 'RunStarted', data: about }),
+    plan(run, account, runId, {
+      type: 'RunPlanned',
+      data: { ...about, batches: 1, filesTotal: 800, filesUnchanged: 0, bytesTotal: totals.bytes, since: null },
+    }),
+    plan(batch, account, batchId(runId, 1), {
+      type: 'BatchStored',
+      data: { ...about, batch: 1, partHash: manifest.hash, packs: [idOf('pack', number)], counts, cost },
+    }),
+    plan(line, account, lineId(jobId, sourceId), {
+      type: 'LineSealed',
+      data: { ...about, outcome: 'succeeded', manifest, totals, before: nothing, line: done },
+    }),
+    plan(run, account, runId, {
+      type: 'RunFinished',
+      data: {
+        ...about,
+        outcome: 'succeeded',
+        counts: { ...counts, filesTotal: 800, filesUnchanged: 0 },
+        cost,
+        manifest,
+        totals,
+        reason: null,
+        errors: [],
+        errorPages: 0,
+      },
+    }),
+  ];
+}
+
+export const shapes: Shape[] = [
+  {
+    title: 'one stream',
+    alone: true,
+    wave: (number, set) => upTo(100).map((i) => aboutJob(idOf('account', `one stream, ${set}`), 'one', number * 100 + i + 1)),
+  },
+  {
+    title: 'one account, each in a stream of its own',
+    wave: (number, set, hundreds) =>
+      upTo(100 * hundreds).map((i) => aboutJob(idOf('account', `one account, ${set}`), String(i), number + 1)),
+  },
+  {
+    title: '50 accounts, each in a stream of its own',
+    wave: (number, set, hundreds) => upTo(100 * hundreds).map((i) => aboutJob(idOf('account', `${i % 50}, ${set}`), String(i), number + 1)),
+  },
+  {
+    title: 'first backups, ten commits in each account',
+    wave: (number, set, hundreds) => upTo(10 * hundreds).flatMap((i) => firstBackup(`${set} ${number} ${i}`)),
+  },
+];
+
+/** Appends them, and tells of them in their order. `heads`: where streams stand, kept up to date. */
+export async function append(machine: Machine, heads: Map<string, Head>, planned: Planned[]): Promise<Wakeup[]> {
+  const wakeups = new Map<Planned, Wakeup>();
+  const sealing = { ...machine, keys: { ...machine.keys, subjectKey: async () => key } };
+  await inParallel(
+    64,
+    Map.groupBy(planned, ({ stream }) => stream),
+    async ([stream, commits]) => {
+      for (const each of commits) {
+        const commit = await each.encode(sealing, heads.get(stream) ?? start);
+        if ((await machine.events.append(commit)) !== 'appended') throw new Error(`${stream} was not at version ${commit.version - 1}`);
+        heads.set(stream, commit);
+        wakeups.set(each, { stream, version: commit.version });
+      }
+    },
+  );
+  return planned.flatMap((each) => wakeups.get(each) ?? []);
+}
+
+/** As the mapping of a shard hands them out: in batches of up to a hundred, a stream's always to the same of so many readers. */
+export function handOut(wakeups: Wakeup[], readers: number): Wakeup[][][] {
+  const readerOf = ({ stream }: Wakeup) => hash('sha256', stream, 'buffer').readUInt32BE() % readers;
+  const shares = [...Map.groupBy(wakeups, readerOf).values()];
+  return shares.map((share) => upTo(Math.ceil(share.length / 100)).map((i) => share.slice(100 * i, 100 * (i + 1))));
+}

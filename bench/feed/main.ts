@@ -1,0 +1,131 @@
+/** `npm run bench -- feed`: what follows the activity on AWS, relay and read models, on its emulator. */
+
+import type { Head } from '../../activity/commit.ts';
+import { parseStream } from '../../domain/event.ts';
+import type { Wakeup } from '../../domain/ports.ts';
+import { awsClients } from '../../infra/aws/clients.ts';
+import { type AwsMachine, openAws } from '../../infra/aws/machine.ts';
+import { relayWakeups } from '../../infra/aws/relay-wakeups.ts';
+import { projections } from '../../projections/index.ts';
+import { handleWakeups } from '../../projections/runner.ts';
+import { startMinistack } from '../../scripts/ministack.ts';
+import { makeStageAt } from '../../test/support/aws-stage.ts';
+import { watchChildren } from '../processes.ts';
+import { append, handOut, type Shape, shapes } from './commits.ts';
+import { type Meter, meterOf } from './meter.ts';
+import { measurePuts } from './puts.ts';
+import { type Followed, feedTable, type Round } from './report.ts';
+
+type Follower = { name: string; set: string; streams: string[] | undefined; follow(machine: AwsMachine, wakeups: Wakeup[]): Promise<void> };
+
+/** Each read model by itself, all at once as the function has them, which takes commits of its own, and the relay. */
+const followers: Follower[] = [
+  { name: 'relay', set: 'first', streams: undefined, follow: relayWakeups },
+  ...projections.map((projection) => ({
+    name: projection.name,
+    set: 'first',
+    streams: projection.streams,
+    follow: (machine: AwsMachine, wakeups: Wakeup[]) => handleWakeups(machine, [projection], wakeups),
+  })),
+  {
+    name: 'all read models',
+    set: 'second',
+    streams: undefined,
+    follow: (machine, wakeups) => handleWakeups(machine, projections, wakeups),
+  },
+];
+
+export type FeedOptions = { rounds: number; warmUps: number; scale: number };
+
+/** Every round has a stage of its own on one emulator. `say` is told of each; the table comes last. */
+export async function measureFeed({ rounds, warmUps, scale }: FeedOptions, say: (line: string) => void): Promise<Round[]> {
+  const ministack = await startMinistack();
+  Object.assign(process.env, ministack.environment);
+  try {
+    const measured: Round[] = [];
+    for (let round = 0; round < warmUps + rounds; round++) {
+      const clients = awsClients(ministack.environment);
+      const stage: Stage = { environment: await makeStageAt(clients, ministack.environment), heads: new Map() };
+      const puts = await measurePuts(clients.dynamo(), stage.environment.TABLE_PREFIX, Math.ceil(1000 * scale));
+      clients.close();
+      const followed: Followed[] = [];
+      for (const shape of shapes) followed.push(...(await measureShape(stage, shape, Math.ceil(3 * scale))));
+      const counts = round >= warmUps;
+      if (counts) measured.push({ puts, followed });
+      const numbers = followed.map(({ commits, seconds }) => (commits / seconds).toFixed(0));
+      say(`${counts ? `round ${round - warmUps + 1}` : 'warm-up'}: ${numbers.join(', ')} /s`);
+    }
+    say(`\n${feedTable(measured)}`);
+    return measured;
+  } finally {
+    await ministack.stop();
+  }
+}
+
+type Stage = { environment: Parameters<typeof openAws>[0] & { TABLE_PREFIX: string }; heads: Map<string, Head> };
+
+async function measureShape(stage: Stage, shape: Shape, waves: number): Promise<Followed[]> {
+  const alone = await measureReaders(stage, shape, followers, 1, waves);
+  // More readers of read models would but wait for the emulator, while relays also wait for one another.
+  const together = shape.alone ? [] : await measureReaders(stage, shape, followers.slice(0, 1), 10, 1);
+  return [...alone, ...together];
+}
+
+/**
+ * Each reader with connections of its own, as functions are. Commits come a hundred for each at a time, and are followed before the
+ * next come: nobody finds a later one early.
+ */
+async function measureReaders(
+  { environment, heads }: Stage,
+  shape: Shape,
+  measured: Follower[],
+  readers: number,
+  waves: number,
+): Promise<Followed[]> {
+  const all = Array.from({ length: readers }, () => awsClients(environment));
+  const meter = meterOf(all);
+  const machines = all.map((clients) => openAws(environment, clients));
+  const [writer] = machines;
+  if (!writer) throw new Error('nobody reads');
+  const results = new Map<string, Followed>();
+  for (let wave = 0; wave <= waves; wave++) {
+    const due = new Map<string, Wakeup[]>();
+    for (const set of new Set(measured.map((each) => each.set))) {
+      due.set(set, await append(writer, heads, shape.wave(wave, `${set} of ${readers}`, readers)));
+    }
+    for (const { name, set, streams, follow } of measured) {
+      const wakeups = (due.get(set) ?? []).filter(({ stream }) => !streams || streams.includes(parseStream(stream).type));
+      if (wakeups.length === 0) continue;
+      const shares = handOut(wakeups, readers);
+      const work = async () => {
+        const read = async (machine: AwsMachine, index: number) => {
+          for (const batch of shares[index] ?? []) await follow(machine, batch);
+        };
+        await Promise.all(machines.map(read));
+      };
+      const result = results.get(name) ?? { ...nothingYet, shape: shape.title, readers, name };
+      results.set(name, result);
+      // The last is for counting alone: to hold requests back takes time.
+      if (wave < waves) await measure(meter, work, wakeups.length, result);
+      else if (readers === 1) result.roundTrips = await meter.roundTripsOf(work);
+    }
+  }
+  for (const clients of all) clients.close();
+  return [...results.values()];
+}
+
+const nothingYet = { commits: 0, seconds: 0, requests: 0, waitSeconds: 0, ownCpu: 0, emulatorCpu: 0, roundTrips: 0 };
+
+async function measure(meter: Meter, work: () => Promise<void>, commits: number, sum: Followed): Promise<void> {
+  const own = process.cpuUsage();
+  const emulator = watchChildren(process.pid);
+  const { requests, waitSeconds } = await meter.during(work);
+  const { wallSeconds, cpuSeconds } = emulator();
+  const { user, system } = process.cpuUsage(own);
+  sum.commits += commits;
+  sum.seconds += wallSeconds;
+  sum.requests += requests;
+  sum.waitSeconds += waitSeconds;
+  sum.ownCpu += (user + system) / 1e6;
+  sum.emulatorCpu += cpuSeconds;
+}

@@ -1,0 +1,92 @@
+/** What work asks of AWS: how many requests, how many of them under way at once, and how often it waits for an answer. */
+import type { AwsClients } from '../../infra/aws/clients.ts';
+
+/** `waitSeconds`: the time that all of them together were under way. */
+export type Asked = { requests: number; waitSeconds: number };
+
+export type Meter = {
+  during(work: () => Promise<void>): Promise<Asked>;
+  /**
+   * Round trips one after another: how long the work would take if each request took one unit of time and nothing else took any. Until all
+   * requests under way are answered, and the work has asked all that follows from the answers, none goes out.
+   */
+  roundTripsOf(work: () => Promise<void>): Promise<number>;
+};
+
+/** Of the requests that relay and projections make with these clients from now on, one piece of work at a time. */
+export function meterOf(all: AwsClients[]): Meter {
+  const asked: Asked = { requests: 0, waitSeconds: 0 };
+  let gate: Gate | undefined;
+
+  async function measured<T>(send: () => Promise<T>): Promise<T> {
+    const holding = gate;
+    await holding?.enter();
+    asked.requests++;
+    const began = performance.now();
+    try {
+      return await send();
+    } finally {
+      asked.waitSeconds += (performance.now() - began) / 1000;
+      holding?.leave();
+    }
+  }
+
+  for (const client of all.flatMap((clients) => [clients.dynamo(), clients.events(), clients.s3()]) as unknown as Measurable[]) {
+    client.middlewareStack.add((next) => (args) => measured(() => next(args)), { step: 'initialize', name: 'meter' });
+  }
+  return {
+    async during(work) {
+      const before = { ...asked };
+      await work();
+      return { requests: asked.requests - before.requests, waitSeconds: asked.waitSeconds - before.waitSeconds };
+    },
+
+    async roundTripsOf(work) {
+      const opened = openGate();
+      gate = opened;
+      try {
+        await work();
+        return opened.rounds();
+      } finally {
+        gate = undefined;
+      }
+    },
+  };
+}
+
+type Next = (args: object) => Promise<object>;
+type Measurable = { middlewareStack: { add(middleware: (next: Next) => Next, options: { step: 'initialize'; name: string }): void } };
+type Gate = { enter(): Promise<void>; leave(): void; rounds(): number };
+
+/** Lets requests through in rounds. */
+export function openGate(): Gate {
+  let waiting: (() => void)[] = [];
+  let [under, rounds] = [0, 0];
+  let letting = false;
+
+  /** Once whatever follows from the last answers has come. */
+  async function letThrough(): Promise<void> {
+    if (letting || under > 0) return;
+    letting = true;
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    const due = waiting;
+    waiting = [];
+    under = due.length;
+    letting = false;
+    if (under > 0) rounds++;
+    for (const go of due) go();
+  }
+
+  return {
+    enter: () =>
+      new Promise((resolve) => {
+        waiting.push(resolve);
+        void letThrough();
+      }),
+    leave() {
+      under--;
+      void letThrough();
+    },
+    rounds: () => rounds,
+  };
+}
