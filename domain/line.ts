@@ -45,6 +45,11 @@ export function lineId(jobId: string, sourceId: string): string {
   return `${jobId}.${sourceId}`;
 }
 
+export function parseLineId(id: string): { jobId: string; sourceId: string } {
+  const [jobId = '', sourceId = ''] = id.split('.');
+  return { jobId, sourceId };
+}
+
 // ── Decide ──
 export function requestRun(about: About, at: string): Decide<LineState, LineEvent> {
   return (state) => {

@@ -4,6 +4,12 @@ import { parseStream, type Recorded, type StreamParts } from '../domain/event.ts
 import type { JsonObject, Machine, Page, Row, RowChange, RowKey, Table } from '../domain/ports.ts';
 import { currentRows } from './generations.ts';
 
+/**
+ * The row that belongs to a stream. As a `trail` it is a row after another: each version may put one whose sk begins with this one, and they sort
+ * in the order of versions. Nobody else puts any, none is deleted, and the events that put them change nothing that a repeat would change again.
+ */
+export type RowHome = RowKey & { trail?: true };
+
 type EventOf<T extends AnyEvent['type']> = Recorded<Extract<AnyEvent, { type: T }>>;
 type Handlers = { [T in AnyEvent['type']]?: (event: EventOf<T>) => RowChange[] };
 
@@ -16,10 +22,10 @@ export type Projection = {
   streams: string[];
   on: Handlers;
   /**
-   * The row that belongs to a stream, for those that have one: how far the stream was read can be noted in it, so that both are one write.
-   * Events of other streams may update it, but neither put nor delete it.
+   * For streams that a row belongs to: how far the stream was read can be noted in it, so that both are one write. Events of other
+   * streams may update it, but neither put nor delete it.
    */
-  home?: (stream: StreamParts) => RowKey | undefined;
+  home?: (stream: StreamParts) => RowHome | undefined;
   /** Applied after the others: who sees here that something is done sees it done everywhere. */
   last?: true;
 };
@@ -43,7 +49,12 @@ export function itemKey<T extends Table>(table: T, account: string, id: string) 
  * before the thing itself is there it is not listed: so it may come first.
  */
 export function listed(table: Table, account: string, at: string, id: string, list = 'all'): RowChange {
-  return { op: 'put', table, pk: `${account}#${list}`, sk: `${at}#${id}`, data: { id }, ahead: true };
+  return { op: 'put', ...listKey(table, account, list), sk: `${at}#${id}`, data: { id }, ahead: true };
+}
+
+/** Where a list of an account is, each row of it with an id. */
+export function listKey<T extends Table>(table: T, account: string, list: string) {
+  return { table, pk: `${account}#${list}` };
 }
 
 export async function getItem(machine: Machine, table: Table, account: string, id: string): Promise<JsonObject | undefined> {
@@ -61,8 +72,7 @@ export async function listItems(
   let next: string | null = page.cursor ?? null;
   do {
     const ids = await currentRows(machine).query({
-      table,
-      pk: `${account}#${page.list ?? 'all'}`,
+      ...listKey(table, account, page.list ?? 'all'),
       order: page.order,
       limit: page.limit - items.length,
       ...(next ? { cursor: next } : {}),

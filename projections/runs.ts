@@ -1,10 +1,12 @@
 /** Runs with their progress, newest first. One row is fed by three kinds of stream in any order, so each event touches its own fields. */
 import { reveal } from '../activity/seal.ts';
+import type { StreamParts } from '../domain/event.ts';
+import { parseLineId } from '../domain/line.ts';
 import type { JsonObject, Machine, Page } from '../domain/ports.ts';
 import type { Cost, Counts, RunError } from '../domain/run.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
 import { errorsPerPage, getErrors } from '../vault/run-errors.ts';
-import { accountOf, getItem, homeOfItems, itemKey, listed, listItems, type Projection } from './projection.ts';
+import { accountOf, getItem, itemKey, listed, listItems, listKey, type Projection, type RowHome } from './projection.ts';
 
 export type RunView = {
   id: string;
@@ -19,11 +21,23 @@ export type RunView = {
   cost: Cost;
 };
 
+/** The runs of a job are in the order of its line, so that the newest can hold how far the line was read. A job has one source. */
+function placeOnLine(account: string, { jobId, sourceId }: { jobId: string; sourceId: string }, version?: number) {
+  const place = version === undefined ? '' : String(version).padStart(10, '0');
+  return { ...listKey('runs', account, `job#${jobId}`), sk: `${sourceId}#${place}` };
+}
+
+/** A run's own row; of a line, the rows of its runs. */
+function homeOfRuns({ account, type, id }: StreamParts): RowHome | undefined {
+  if (type === 'run') return itemKey('runs', account, id);
+  return type === 'line' ? { ...placeOnLine(account, parseLineId(id)), trail: true } : undefined;
+}
+
 export const runs: Projection = {
   name: 'runs',
-  version: 1,
+  version: 2,
   streams: ['line', 'run', 'batch'],
-  home: homeOfItems('runs', 'run'),
+  home: homeOfRuns,
   last: true,
   on: {
     RunRequested: (event) => {
@@ -32,7 +46,7 @@ export const runs: Projection = {
       return [
         { op: 'update', ...itemKey('runs', account, id), set: { id, jobId, sourceId, requestedAt: event.at }, ahead: true },
         listed('runs', account, event.at, id),
-        listed('runs', account, event.at, id, `job#${jobId}`),
+        { op: 'put', ...placeOnLine(account, { jobId, sourceId }, event.version), data: { id } },
       ];
     },
     RunStarted: (event) => [{ op: 'update', ...itemKey('runs', accountOf(event), event.data.runId), set: { startedAt: event.at } }],

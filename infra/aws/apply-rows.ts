@@ -6,6 +6,9 @@
  * A home has two attributes of ours: `v`, the cursor, and `r`, that there is a row. With `v` alone it is a cursor without a row: one
  * that was deleted, or has not come to be. What is written without a cursor has no `v`, and is a row with or without `r`. `w` says which
  * write it was that moved the cursor, as the token of a transaction would: so that asking again, after an answer that was lost, finds it done.
+ *
+ * A home that is a trail goes on to its next row with the commits that put one. No write can compare the row before it: what a late one does
+ * again is what was there already, and the condition on its own row keeps it from taking the cursor back.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -22,13 +25,17 @@ import { fieldName, fieldsOf, type Item, toAttribute } from './attributes.ts';
 import { amongRivals, placeholders, transact } from './dynamo.ts';
 import { inParallel } from './parallel.ts';
 
-/** An item that holds a cursor: the stream's home, or one of the table of cursors. */
-export type CursorPlace = { table: string; key: Item; home: RowKey | undefined };
+/** An item that holds a cursor: the stream's home, or one of the table of cursors. Of a trail it is the newest row, which holds `cursor`. */
+export type CursorPlace = { table: string; key: Item; home: RowKey | undefined; trail?: { cursor: number } };
 
 type Write =
   | { Put: NonNullable<TransactWriteItem['Put']> & { Item: Item } }
   | { Update: NonNullable<TransactWriteItem['Update']> & { UpdateExpression: string | undefined } }
   | { Delete: NonNullable<TransactWriteItem['Delete']> };
+
+export function keyOf({ pk, sk }: { pk: string; sk: string }): Item {
+  return { pk: { S: pk }, sk: { S: sk } };
+}
 
 /** Whether the item is a row, and not a mere cursor. */
 export function isRow(item: Item): boolean {
@@ -47,11 +54,12 @@ export async function applyRows(
   version: number,
   changes: RowChange[],
 ): Promise<'applied' | 'stale' | 'gap'> {
-  const own = changes.find((change) => place.home && isAt(change, place.home));
+  const own = changes.find((change) => isOwn(place, change));
   const others = changes.filter((change) => change !== own);
   const ahead = others.filter((change) => mayComeFirst(change));
   const together = others.filter((change) => !ahead.includes(change));
-  const advance = advanceTo(place, version, own);
+  if (place.trail && place.trail.cursor !== version - 1) return place.trail.cursor < version ? 'gap' : 'stale';
+  const advance = place.trail && own ? nextOn(place, version, own) : advanceTo(place, version, own);
   try {
     await inParallel(8, ahead, (change) => send(dynamo, toWrite(prefix, change)));
     if (together.length === 0) {
@@ -85,11 +93,24 @@ function refusal(item: Item | undefined, version: number): 'stale' | 'gap' {
   return cursorIn(item) >= version ? 'stale' : 'gap';
 }
 
-function isAt(change: RowKey, { table, pk, sk }: RowKey): boolean {
-  return change.table === table && change.pk === pk && change.sk === sk;
+function isOwn({ home, trail }: CursorPlace, change: RowChange): boolean {
+  if (change.table !== home?.table || change.pk !== home.pk) return false;
+  return trail ? change.op === 'put' && change.sk.startsWith(home.sk) : change.sk === home.sk;
 }
 
 type Advance = { write: Write; token: Uint8Array };
+
+/** Moves the cursor to the row that comes next on the trail. */
+function nextOn({ table: TableName }: CursorPlace, version: number, own: RowChange): Advance {
+  const at = placeholders();
+  const token = new Uint8Array(randomBytes(6));
+  const Item = { ...keyOf(own), ...(own.op === 'put' && fieldsOf(own.data)), ...exists, v: { N: String(version) }, w: { B: token } };
+  const isNext = {
+    ConditionExpression: `attribute_not_exists(${at.name('v')})`,
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
+  };
+  return { token, write: { Put: { TableName, Item, ...isNext, ...at.all() } } };
+}
 
 /** Moves the cursor by one, and changes the row it is in. */
 function advanceTo({ table: TableName, key: Key, home }: CursorPlace, version: number, own: RowChange | undefined): Advance {
@@ -116,7 +137,7 @@ const exists: Item = { r: { BOOL: true } };
 
 function toWrite(prefix: string, change: RowChange): Write {
   const TableName = `${prefix}${change.table}`;
-  const Key = { pk: { S: change.pk }, sk: { S: change.sk } };
+  const Key = keyOf(change);
   switch (change.op) {
     case 'put':
       return { Put: { TableName, Item: { ...Key, ...fieldsOf(change.data) } } };

@@ -8,7 +8,8 @@ import { announcements } from '../../activity/announce.ts';
 import { parseStream } from '../../domain/event.ts';
 import type { JsonObject, Machine, Wakeup } from '../../domain/ports.ts';
 import { BusAway } from './bus.ts';
-import type { Relay } from './relay.ts';
+import { inParallel } from './parallel.ts';
+import type { Relay, Sequenced } from './relay.ts';
 
 type Parts = Pick<Machine, 'blobs' | 'records' | 'log' | 'now'> & { relay: Relay };
 type Aside = Wakeup & { since: number };
@@ -50,7 +51,7 @@ function place({ stream, version }: Wakeup) {
 /** The wake-ups of the accounts that failed. */
 async function attempt<W extends Wakeup>(machine: Parts, wakeups: W[], visit: { isBusAway: boolean }): Promise<W[]> {
   const failed = new Set<string>();
-  for (const { account, commits, error } of await machine.relay.sequence(wakeups)) {
+  const tell = async ({ account, commits, error }: Sequenced): Promise<void> => {
     try {
       // What did come into the ledger is told even when the rest failed.
       if (!visit.isBusAway) await machine.relay.publish(account, (commit) => announcements(machine, commit), commits);
@@ -61,6 +62,10 @@ async function attempt<W extends Wakeup>(machine: Parts, wakeups: W[], visit: { 
       visit.isBusAway ||= cause instanceof BusAway;
       machine.log.error('relay put aside', { account }, cause);
     }
-  }
+  };
+  const [first, ...rest] = await machine.relay.sequence(wakeups);
+  // Alone, so that only one waits for a bus that is away.
+  if (first) await tell(first);
+  await inParallel(8, rest, tell);
   return wakeups.filter(({ stream }) => failed.has(parseStream(stream).account));
 }

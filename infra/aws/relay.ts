@@ -21,6 +21,9 @@ import { inParallel, pause } from './parallel.ts';
 /** DynamoDB takes 100; the head is one of them, and each stream's cursor another. */
 const mostItems = 99;
 
+/** Entries of the ledger that the bus is told in one go. */
+const toldAtOnce = 100;
+
 /** What came of an account's wake-ups: the commits that were given a place, or why not all could be. */
 export type Sequenced = { account: string; commits: StoredCommit[]; error?: unknown };
 
@@ -49,10 +52,14 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
   }
 
   /** One transaction's worth; what it sequenced, and whether there is more to do. Undefined when a rival came first. */
-  async function step(account: string, targets: Map<string, number>): Promise<{ commits: StoredCommit[]; more: boolean } | undefined> {
+  async function step(
+    account: string,
+    targets: Map<string, number>,
+    held: Held,
+  ): Promise<{ commits: StoredCommit[]; more: boolean } | undefined> {
     const marks = await marksOf(dynamo(), ledger, [headName(account), ...[...targets.keys()].map(cursorName)]);
     const head = marks.get(headName(account)) ?? start;
-    const batch = await pendingOf(events, targets, (stream) => marks.get(cursorName(stream))?.n ?? 0);
+    const batch = await pendingOf(events, targets, held, (stream) => marks.get(cursorName(stream))?.n ?? 0);
     if (batch.commits.length === 0) return { commits: [], more: false };
     const entries = entriesOf(batch.commits, head);
     const last = { n: head.n + entries.length, at: entries.at(-1)?.at ?? head.at };
@@ -69,9 +76,10 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
 
   async function sequenceAccount(account: string, targets: Map<string, number>): Promise<Sequenced> {
     const commits: StoredCommit[] = [];
+    const held: Held = new Map();
     try {
       for (let lost = 0; ; ) {
-        const done = await step(account, targets);
+        const done = await step(account, targets, held);
         if (!done) {
           lost++;
           if (lost === 50) throw new Error('other relays were always quicker');
@@ -101,7 +109,7 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
       let told = 0;
       let { n: after } = await mark(publishedName(account));
       for (;;) {
-        const entries = await events.ledger(account, { afterSeq: after, order: 'asc', limit: 100 });
+        const entries = await events.ledger(account, { afterSeq: after, order: 'asc', limit: toldAtOnce });
         const last = entries.at(-1);
         if (!last) return told;
         const missing = entries.filter((entry) => !held.has(`${entry.stream} ${entry.version}`));
@@ -115,6 +123,8 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
         await bus.publish(wire);
         await advance(dynamo(), ledger, publishedName(account), { n: last.seq, at: last.at });
         told += entries.length;
+        // Whoever enters more tells of it too.
+        if (entries.length < toldAtOnce) return told;
         after = last.seq;
       }
     },
@@ -164,20 +174,25 @@ function byAccount(wakeups: Wakeup[]): Map<string, Map<string, number>> {
 
 type Batch = { commits: StoredCommit[]; reached: Map<string, { from: number; to: number }>; more: boolean };
 
+/** What was loaded of each stream: commits never change, so that a rival who came first costs no second look. */
+type Held = Map<string, StoredCommit[]>;
+
 /** Commits past their stream's cursor, in the order of versions, as many as one transaction takes. */
-async function pendingOf(events: EventStore, targets: Map<string, number>, cursor: (stream: string) => number): Promise<Batch> {
+async function pendingOf(events: EventStore, targets: Map<string, number>, held: Held, cursor: (stream: string) => number): Promise<Batch> {
   const behind = [...targets].filter(([stream, version]) => version > cursor(stream)).map(([stream]) => stream);
   // Two items for each stream's first commit: more streams than this would not fit anyway.
   const considered = behind.slice(0, Math.floor((mostItems - 1) / 2));
-  const loaded = new Map<string, StoredCommit[]>();
   await inParallel(8, considered, async (stream) => {
-    loaded.set(stream, await events.load(stream, { from: cursor(stream) + 1, limit: mostItems - 2, known: targets.get(stream) ?? 0 }));
+    const known = targets.get(stream) ?? 0;
+    const rest = (held.get(stream) ?? []).filter(({ version }) => version > cursor(stream));
+    const reaches = (rest.at(-1)?.version ?? 0) >= known;
+    held.set(stream, reaches ? rest : await events.load(stream, { from: cursor(stream) + 1, limit: mostItems - 2, known }));
   });
   const batch: Batch = { commits: [], reached: new Map(), more: considered.length < behind.length };
   let room = mostItems - 1;
   for (const stream of considered) {
     const from = cursor(stream);
-    const commits = loaded.get(stream) ?? [];
+    const commits = held.get(stream) ?? [];
     const hole = commits.findIndex((commit, i) => commit.version !== from + 1 + i);
     if (hole >= 0) throw new Error(`stream ${stream} has no version ${from + 1 + hole} but later ones`);
     const taken = commits.slice(0, Math.max(0, room - 1));

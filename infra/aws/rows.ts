@@ -8,30 +8,35 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { compareKeys } from '../../domain/entry.ts';
-import type { Page, Row, RowChange, RowKey, RowQuery, Rows } from '../../domain/ports.ts';
+import type { Page, Row, RowChange, RowQuery, Rows } from '../../domain/ports.ts';
+import type { RowHome } from '../../projections/projection.ts';
 import { checkChanges, checkItem, checkMany, checkTransaction, LimitExceeded } from '../limits.ts';
-import { applyRows, type CursorPlace, cursorIn, isRow } from './apply-rows.ts';
+import { applyRows, type CursorPlace, cursorIn, isRow, keyOf } from './apply-rows.ts';
 import { dataOf, type Item } from './attributes.ts';
 import { checkQueryLimit, cursorOf, deleteItems, distinct, getItems, pairName, placeholders, scanItems, skOfCursor } from './dynamo.ts';
 import { inParallel } from './parallel.ts';
 
 /** The row that belongs to a stream, where a projection has such rows (projections/homes.ts). */
-export type HomeOf = (projection: string, stream: string) => RowKey | undefined;
+export type HomeOf = (projection: string, stream: string) => RowHome | undefined;
+
+/** Where a cursor is, or the trail on which it is. */
+type Place = CursorPlace & { home: RowHome | undefined };
 
 /** Whoever shares the tables has to name the same homes: a cursor is looked for there. */
 export function awsRows(dynamo: () => DynamoDBClient, prefix: string, homeOf: HomeOf = () => undefined): Rows {
-  function placeOf(projection: string, stream: string): CursorPlace {
+  function placeOf(projection: string, stream: string): Place {
     const home = homeOf(projection, stream);
     if (home) return { table: `${prefix}${home.table}`, key: keyOf(home), home };
     return { table: `${prefix}cursors`, key: keyOf({ pk: stream, sk: projection }), home };
   }
 
   /** The items of those that have a cursor, by the stream. */
-  async function cursorItems(projection: string, streams: string[]): Promise<Map<string, { item: Item; place: CursorPlace }>> {
+  async function cursorItems(projection: string, streams: string[]): Promise<Map<string, { item: Item; place: Place }>> {
     checkMany(streams);
     const places = [...new Set(streams)].map((stream) => ({ stream, place: placeOf(projection, stream) }));
-    const found = new Map<string, { item: Item; place: CursorPlace }>();
-    for (const [table, here] of Map.groupBy(places, ({ place }) => place.table)) {
+    const found = new Map<string, { item: Item; place: Place }>();
+    const fixed = places.filter(({ place }) => !place.home?.trail);
+    for (const [table, here] of Map.groupBy(fixed, ({ place }) => place.table)) {
       const keys = here.map(({ place }) => place.key);
       const items = new Map((await getItems(dynamo(), table, keys)).map((item) => [itemName(item), item]));
       for (const { stream, place } of here) {
@@ -39,12 +44,19 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string, homeOf: Ho
         if (item?.v) found.set(stream, { item, place });
       }
     }
+    const trails = places.filter(({ place }) => place.home?.trail);
+    await inParallel(8, trails, async ({ stream, place }) => {
+      const item = await newestOn(dynamo(), place);
+      if (item) found.set(stream, { item, place });
+    });
     return found;
   }
 
   return {
     async cursor(projection, stream) {
-      const { table: TableName, key: Key } = placeOf(projection, stream);
+      const place = placeOf(projection, stream);
+      if (place.home?.trail) return cursorIn(await newestOn(dynamo(), place));
+      const { table: TableName, key: Key } = place;
       const answer = await dynamo().send(new GetItemCommand({ TableName, Key, ConsistentRead: true }));
       return cursorIn(answer.Item);
     },
@@ -75,7 +87,11 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string, homeOf: Ho
         true,
       );
       checkTransaction(changes.map(sizeOf));
-      return applyRows(dynamo(), prefix, placeOf(projection, stream), version, changes);
+      const place = placeOf(projection, stream);
+      if (!place.home?.trail) return applyRows(dynamo(), prefix, place, version, changes);
+      const newest = await newestOn(dynamo(), place);
+      const on = { ...place, ...(newest && { key: keyIn(newest) }), trail: { cursor: cursorIn(newest) } };
+      return applyRows(dynamo(), prefix, on, version, changes);
     },
 
     async scan(table, page) {
@@ -96,10 +112,40 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string, homeOf: Ho
       await inParallel(
         8,
         found.filter(({ place }) => place.home),
-        ({ item, place }) => forgetIn(dynamo(), place, item),
+        async ({ item, place }) => {
+          if (!place.home?.trail) return forgetIn(dynamo(), place, item);
+          for await (const each of onTrail(dynamo(), place)) await forgetIn(dynamo(), { ...place, key: keyIn(each) }, each);
+        },
       );
     },
   };
+}
+
+/** The items of a trail that hold a cursor, the newest first. */
+async function* onTrail(dynamo: DynamoDBClient, { table: TableName, home }: Place): AsyncGenerator<Item> {
+  if (!home) return;
+  const range = rangeOf({ pk: home.pk, prefix: home.sk });
+  // The first is all that is ever needed, unless cursors were taken out.
+  for (let Limit = 1, next: Item | undefined; ; Limit = 100) {
+    const answer = await dynamo.send(
+      new QueryCommand({
+        TableName,
+        ConsistentRead: true,
+        ScanIndexForward: false,
+        Limit,
+        ...range,
+        ...(next && { ExclusiveStartKey: next }),
+      }),
+    );
+    for (const item of answer.Items ?? []) if (item.v) yield item;
+    next = answer.LastEvaluatedKey;
+    if (!next) return;
+  }
+}
+
+async function newestOn(dynamo: DynamoDBClient, place: Place): Promise<Item | undefined> {
+  for await (const item of onTrail(dynamo, place)) return item;
+  return undefined;
 }
 
 /** Takes the cursor out of a row, or away with the item where it is all there is, unless it has moved since. */
@@ -113,8 +159,8 @@ async function forgetIn(dynamo: DynamoDBClient, { table: TableName, key: Key }: 
   }
 }
 
-function keyOf({ pk, sk }: { pk: string; sk: string }): Item {
-  return { pk: { S: pk }, sk: { S: sk } };
+function keyIn({ pk, sk }: Item): Item {
+  return keyOf({ pk: pk?.S ?? '', sk: sk?.S ?? '' });
 }
 
 function itemName({ pk, sk }: Item): string {
@@ -159,7 +205,7 @@ async function queryRows(dynamo: DynamoDBClient, prefix: string, query: RowQuery
 }
 
 /** undefined when no sk can be in the range. */
-function rangeOf({ pk, prefix, from, to }: RowQuery) {
+function rangeOf({ pk, prefix, from, to }: Pick<RowQuery, 'pk' | 'prefix' | 'from' | 'to'>) {
   if (prefix && (from !== undefined || to !== undefined))
     throw new LimitExceeded('a query by prefix and bounds: DynamoDB takes one of them');
   const at = placeholders();

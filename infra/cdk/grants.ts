@@ -53,6 +53,8 @@ export function compareAll(core: CoreStack): PolicyStatement[] {
     allow(['dynamodb:Scan', 'dynamodb:BatchGetItem'], tableArns(core, 'activity')),
     allow(['dynamodb:Query', 'dynamodb:BatchGetItem'], tableArns(core, 'ledger')),
     allow(['dynamodb:BatchGetItem'], tableArns(core, ...readModels, 'cursors')),
+    // How far a line was read is in the newest of its runs.
+    allow(['dynamodb:Query'], tableArns(core, 'runs')),
     records(['dynamodb:Query', 'dynamodb:BatchGetItem'], 'generations', 'parked'),
     records(['dynamodb:GetItem', 'dynamodb:PutItem'], 'reconcile'),
   ];

@@ -7,9 +7,19 @@ import { applyingAgain, leavingOut, rewriting } from './rows-twins.ts';
 
 const table = 'accounts';
 
-/** The row that belongs to a stream, for a machine that asks for it: every projection and stream of a contract may have one. */
-export function homeInContract(projection: string, stream: string): RowKey {
-  return { table, pk: `home of ${stream}`, sk: projection };
+/** The row that belongs to a stream, for a machine that asks for it: every projection and stream of a contract may have one, or a trail. */
+export function homeInContract(projection: string, stream: string): RowKey & { trail?: true } {
+  const home = { table, pk: `home of ${stream}`, sk: projection } as const;
+  return stream.startsWith('trail') ? { ...home, trail: true } : home;
+}
+
+/** A stream with a trail: what its version puts there, and all that is on it. */
+function freshTrail() {
+  const [projection, stream] = [fresh('projection'), fresh('trail')];
+  const { pk, sk } = homeInContract(projection, stream);
+  const placed = (version: number): RowChange => ({ op: 'put', table, pk, sk: `${sk}${version}`, data: { version } });
+  const versions = async (port: Rows) => (await port.query({ table, pk, limit: 10 })).items.map(({ data }) => data.version);
+  return { projection, stream, key: { table, pk, sk } as RowKey, placed, versions };
 }
 
 type Home = { projection: string; stream: string; key: RowKey };
@@ -141,5 +151,55 @@ export const rowHomePromises: PortPromise<Rows>[] = [
       }
     },
     broken: leavingOut((each) => each.op === 'delete' || !each.ahead),
+  },
+  {
+    promise: 'a stream that makes row after row is applied once and in order, with versions that make none in between',
+    async check(port) {
+      const { projection, stream, placed, versions } = freshTrail();
+      const apply = (version: number, changes: RowChange[]) => port.apply(projection, stream, version, changes);
+      assert.equal(await apply(2, [placed(2)]), 'gap');
+      assert.equal(await port.cursor(projection, stream), 0);
+      assert.equal(await apply(1, []), 'applied');
+      assert.deepEqual(await versions(port), []);
+      for (const version of [2, 4, 6]) {
+        assert.equal(await apply(version + 1, []), 'gap');
+        const first = await Promise.all(upTo(5).map(() => apply(version, [placed(version)])));
+        assert.deepEqual(first.sort(), ['applied', ...upTo(4).map(() => 'stale')]);
+        const second = await Promise.all(upTo(5).map(() => apply(version + 1, [])));
+        assert.deepEqual(second.sort(), ['applied', ...upTo(4).map(() => 'stale')]);
+        assert.equal(await apply(version, [placed(version)]), 'stale');
+        assert.equal(await port.cursor(projection, stream), version + 1);
+      }
+      assert.deepEqual(await versions(port), [2, 4, 6]);
+      assert.deepEqual([...(await port.cursors(projection, [stream, fresh('trail')]))], [[stream, 7]]);
+    },
+    broken: leavingOut((each) => each.op !== 'put'),
+  },
+  {
+    promise: 'what a row on the way brings with it happens with it, or not at all',
+    async check(port) {
+      const { projection, stream, key, placed } = freshTrail();
+      const counted = { table, pk: key.pk, sk: 'counted' } as const;
+      const with1: RowChange[] = [placed(1), { op: 'update', ...counted, add: { n: 1 } }];
+      const outcomes = await Promise.all(upTo(5).map(() => port.apply(projection, stream, 1, with1)));
+      assert.deepEqual(outcomes.sort(), ['applied', ...upTo(4).map(() => 'stale')]);
+      assert.deepEqual(await dataOf(port, counted), { n: 1 });
+    },
+    broken: applyingAgain,
+  },
+  {
+    promise: 'forget puts back the cursor of a stream that makes row after row, and they can be made again',
+    async check(port) {
+      const { projection, stream, placed, versions } = freshTrail();
+      for (const version of upTo(3)) assert.equal(await port.apply(projection, stream, version, [placed(version)]), 'applied');
+      await port.forget(projection, [stream]);
+      assert.equal(await port.cursor(projection, stream), 0);
+      assert.deepEqual(await versions(port), [1, 2, 3]);
+      assert.equal(await port.apply(projection, stream, 2, [placed(2)]), 'gap');
+      for (const version of upTo(2)) assert.equal(await port.apply(projection, stream, version, [placed(version)]), 'applied');
+      assert.equal(await port.cursor(projection, stream), 2);
+      assert.deepEqual(await versions(port), [1, 2, 3]);
+    },
+    broken: (port) => ({ ...port, forget: async () => {} }),
   },
 ];

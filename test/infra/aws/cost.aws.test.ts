@@ -105,13 +105,18 @@ describe('at work', () => {
     ['connect a source', 1, 4],
     ['create a job', 1, 4],
     ['rename the job', 1, 4],
-    // Two lists, the run, and the cursor of its line; files and numbers follow the line too.
-    ['ask for a run', 1, 7],
+    // The run, the list of all and that of its job; files and numbers follow the line too.
+    ['ask for a run', 1, 6],
   ])('to %s appends for %i units, and with all read models takes at most %i', (name, append, most) => {
     const command = named(name);
     expect(command.events).toBe(append);
     expect(command.append).toBe(append);
     expect(command.append + unitsOf(command.projections, 'WRU')).toBeLessThanOrEqual(most);
+  });
+
+  it('to ask for a run appends and shows it for at most 4', () => {
+    const shown = measured.applied.find(({ events, projection }) => events === 'RunRequested' && projection === 'runs');
+    expect(1 + (shown?.units ?? 99)).toBeLessThanOrEqual(4);
   });
 
   it('a million small files are first backed up for at most $1.50 in requests', () => {

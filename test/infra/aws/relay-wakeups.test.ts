@@ -58,6 +58,21 @@ test('each account is sequenced and told to the bus, and nothing put aside', asy
   expect(aside()).toEqual([]);
 });
 
+test('accounts are told beside one another: none waits for the one before', async () => {
+  const wakeups = Array.from({ length: 9 }, (_, i): Wakeup => ({ stream: `acc_${i}/job/job_1`, version: 1 }));
+  const all = Promise.withResolvers<void>();
+  let under = 0;
+  machine.relay.publish = async (account) => {
+    // The first finds out alone whether there is a bus.
+    if (account !== 'acc_0' && ++under === 8) all.resolve();
+    if (account !== 'acc_0') await all.promise;
+    published.push(account);
+    return 0;
+  };
+  await relayWakeups(machine, wakeups);
+  expect(new Set(published)).toHaveLength(9);
+});
+
 test.for(['ledger', 'bus'] as const)('an account whose %s fails is put aside, the others go on', async (part) => {
   broken[part] = ['acc_1'];
   await relayWakeups(machine, [one, other, two]);

@@ -154,6 +154,25 @@ describe('sequence', () => {
     expectWhole(await ledgerOf(bad), badCommits);
   });
 
+  it('reads no commit again because a rival came first', async () => {
+    const account = fresh('acc');
+    const [commits, others] = await Promise.all([streamsOf(account, 3, 4), fill(streamName(account, 'source', 'src_1'), [1])]);
+    const loaded: string[] = [];
+    const late: EventStore = {
+      ...events,
+      async load(stream, options) {
+        loaded.push(stream);
+        const found = await events.load(stream, options);
+        if (loaded.length === 3) await makeRelay().sequence([...others, ...commits.slice(0, 4)]);
+        return found;
+      },
+    };
+    const [result] = await makeRelay(fakeBus(), late).sequence(commits);
+    expect(result?.commits).toHaveLength(2 * 4);
+    expect(loaded).toHaveLength(3);
+    expectWhole(await ledgerOf(account), [...commits, ...others]);
+  });
+
   it('stops at a hole in a stream instead of numbering around it', async () => {
     const account = fresh('acc');
     const stream = streamName(account, 'job', 'job_1');
@@ -179,6 +198,22 @@ describe('publish', () => {
     const expected = (await ledgerOf(account)).flatMap((entry) => toEvents(byId.get(`${entry.stream} ${entry.version}`) as StoredCommit));
     expect(bus.told).toEqual(expected);
     expect(await relay.publish(account, toEvents)).toBe(0);
+  });
+
+  it('looks once for what is told in one go', async () => {
+    const account = fresh('acc');
+    let looks = 0;
+    const watched: EventStore = {
+      ...events,
+      ledger: (...query) => {
+        looks++;
+        return events.ledger(...query);
+      },
+    };
+    const relay = makeRelay(fakeBus(), watched);
+    const [result] = await relay.sequence(await streamsOf(account, 2, 3));
+    expect(await relay.publish(account, toEvents, result?.commits)).toBe(6);
+    expect(looks).toBe(1);
   });
 
   it('loses nothing while the bus is down, and the ledger goes on meanwhile', async () => {

@@ -6,13 +6,16 @@ import {
   UpdateEventSourceMappingCommand,
 } from '@aws-sdk/client-lambda';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { transact } from '../../../activity/store.ts';
+import { parseStream, streamName } from '../../../domain/event.ts';
+import { line, lineId, releaseLine, requestRun } from '../../../domain/line.ts';
 import type { AwsClients } from '../../../infra/aws/clients.ts';
 import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
 import type { Reconciled } from '../../../infra/aws/reconcile.ts';
 import { eventually } from '../../../infra/contract/eventually.ts';
 import { fresh } from '../../../infra/contract/fresh.ts';
 import { currentRows } from '../../../projections/generations.ts';
-import { makeJob, rename } from '../../projections/jobs-world.ts';
+import { command, makeJob, rename } from '../../projections/jobs-world.ts';
 import { ministackClients } from '../../support/aws-resources.ts';
 import { deployedUrl } from '../../support/deployed.ts';
 
@@ -65,24 +68,41 @@ test('what was never told of is found and done by those whose work it is, and wh
   const before = { ...machine, now: () => Date.now() - 11 * 60_000 };
   const { jobId, stream } = await makeJob(before, account);
   await rename(before, account, jobId);
+  const run = { runId: fresh('run'), jobId, sourceId: 'src_1' };
+  const requested = streamName(account, 'line', lineId(jobId, run.sourceId));
+  await transact(before, line, requested, requestRun(run, new Date(before.now()).toISOString()), command(account));
+  // Ended, so that nobody works at it meanwhile.
+  await transact(before, line, requested, releaseLine(run, 'cancelled'), command(account));
   const young = await makeJob(machine, account);
   const { outcome, counts } = await invoke({});
-  expect({ outcome, ...counts }).toMatchObject({ outcome: 'done', missing: 1, untold: 0, left: 0, lacking: 0 });
-  expect(counts.behind).toMatchObject({ jobs: 1 });
-  const told = [1, 2].map((version) => ({ seq: version, stream, version }));
-  expect(await ledgerOf()).toEqual(told);
-  expect(await machine.ledger.accounts([account])).toEqual([{ account, head: 2, published: 2 }]);
+  expect({ outcome, ...counts }).toMatchObject({ outcome: 'done', missing: 2, untold: 0, left: 0, lacking: 0 });
+  expect(counts.behind).toMatchObject({ jobs: 1, runs: 1, files: 1 });
+  const told = await ledgerOf();
+  const missed = [
+    { stream, version: 1 },
+    { stream, version: 2 },
+    { stream: requested, version: 1 },
+    { stream: requested, version: 2 },
+  ];
+  expect(told.map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+  expect(told.map(({ stream, version }) => ({ stream, version }))).toEqual(expect.arrayContaining(missed));
+  expect(await machine.ledger.accounts([account])).toEqual([{ account, head: 4, published: 4 }]);
   // Others' tests on this stage may have made the read model anew.
   const rows = currentRows(machine);
   expect([await rows.cursor('jobs', stream), await rows.cursor('jobs', young.stream)]).toEqual([2, 0]);
   const row = await rows.get({ table: 'jobs', pk: account, sk: `id#${jobId}` });
   expect(row).toBeDefined();
+  expect(await rows.cursor('runs', requested)).toBe(2);
 
   // This night's is done.
   expect(await invoke({ nightly: true })).toEqual({ outcome: 'not-due', counts });
 
   await reading(true);
-  await eventually(async () => expect(await ledgerOf()).toEqual([...told, { seq: 3, stream: young.stream, version: 1 }]));
+  // A run that has been told of is ended.
+  const withoutRuns = async () => (await ledgerOf()).filter((entry) => parseStream(entry.stream).type !== 'run');
+  await eventually(async () =>
+    expect(await withoutRuns()).toEqual([...told, { seq: expect.any(Number), stream: young.stream, version: 1 }]),
+  );
   await eventually(async () => expect(await rows.cursor('jobs', young.stream)).toBe(1));
   expect(await rows.get({ table: 'jobs', pk: account, sk: `id#${jobId}` })).toEqual(row);
 });
