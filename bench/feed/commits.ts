@@ -22,8 +22,8 @@ export type Shape = {
   title: string;
   /** One hundred commits for each of so many readers; `set`: whose, so that several can be made of one shape. */
   wave(number: number, set: string, hundreds: number): Planned[];
-  /** All in one stream: there is no second reader. */
-  alone?: true;
+  /** How many readers at once it is tried with, besides one. A stream has but one. */
+  rivals: number[];
 };
 
 /** Nobody opens what is sealed here. */
@@ -103,20 +103,23 @@ function firstBackup(number: string): Planned[] {
 export const shapes: Shape[] = [
   {
     title: 'one stream',
-    alone: true,
+    rivals: [],
     wave: (number, set) => upTo(100).map((i) => aboutJob(idOf('account', `one stream, ${set}`), 'one', number * 100 + i + 1)),
   },
   {
     title: 'one account, each in a stream of its own',
+    rivals: [2, 4, 10],
     wave: (number, set, hundreds) =>
       upTo(100 * hundreds).map((i) => aboutJob(idOf('account', `one account, ${set}`), String(i), number + 1)),
   },
   {
     title: '50 accounts, each in a stream of its own',
+    rivals: [10],
     wave: (number, set, hundreds) => upTo(100 * hundreds).map((i) => aboutJob(idOf('account', `${i % 50}, ${set}`), String(i), number + 1)),
   },
   {
     title: 'first backups, ten commits in each account',
+    rivals: [10],
     wave: (number, set, hundreds) => upTo(10 * hundreds).flatMap((i) => firstBackup(`${set} ${number} ${i}`)),
   },
 ];

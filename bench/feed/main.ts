@@ -5,35 +5,67 @@ import { parseStream } from '../../domain/event.ts';
 import type { Wakeup } from '../../domain/ports.ts';
 import { awsClients } from '../../infra/aws/clients.ts';
 import { type AwsMachine, openAws } from '../../infra/aws/machine.ts';
+import { inParallel } from '../../infra/aws/parallel.ts';
 import { relayWakeups } from '../../infra/aws/relay-wakeups.ts';
 import { projections } from '../../projections/index.ts';
 import { handleWakeups } from '../../projections/runner.ts';
 import { startMinistack } from '../../scripts/ministack.ts';
 import { makeStageAt } from '../../test/support/aws-stage.ts';
-import { watchChildren } from '../processes.ts';
 import { append, handOut, type Shape, shapes } from './commits.ts';
 import { type Meter, meterOf } from './meter.ts';
 import { measurePuts } from './puts.ts';
 import { type Followed, feedTable, type Round } from './report.ts';
 
-type Follower = { name: string; set: string; streams: string[] | undefined; follow(machine: AwsMachine, wakeups: Wakeup[]): Promise<void> };
+type Follower = {
+  name: string;
+  set: string;
+  streams: string[] | undefined;
+  follow(machine: AwsMachine, wakeups: Wakeup[]): Promise<void>;
+  /** How many commits of these streams, and of no others, it has followed by now. */
+  done(machine: AwsMachine, streams: string[]): Promise<number>;
+};
 
 /** Each read model by itself, all at once as the function has them, which takes commits of its own, and the relay. */
 const followers: Follower[] = [
-  { name: 'relay', set: 'first', streams: undefined, follow: relayWakeups },
+  { name: 'relay', set: 'first', streams: undefined, follow: relayWakeups, done: inLedger },
   ...projections.map((projection) => ({
     name: projection.name,
     set: 'first',
     streams: projection.streams,
     follow: (machine: AwsMachine, wakeups: Wakeup[]) => handleWakeups(machine, [projection], wakeups),
+    done: (machine: AwsMachine, streams: string[]) => applied(machine, projection.name, streams),
   })),
   {
     name: 'all read models',
     set: 'second',
     streams: undefined,
     follow: (machine, wakeups) => handleWakeups(machine, projections, wakeups),
+    // Of the least far among those that follow it.
+    done: async (machine, streams) =>
+      sumOf(streams, async (stream) => {
+        const all = projections.filter((projection) => projection.streams.includes(parseStream(stream).type));
+        return Math.min(...(await Promise.all(all.map(({ name }) => applied(machine, name, [stream])))));
+      }),
   },
 ];
+
+function inLedger(machine: AwsMachine, streams: string[]): Promise<number> {
+  const accounts = new Set(streams.map((stream) => parseStream(stream).account));
+  return sumOf(accounts, async (account) => (await machine.events.ledger(account, { order: 'desc', limit: 1 }))[0]?.seq ?? 0);
+}
+
+function applied(machine: AwsMachine, projection: string, streams: string[]): Promise<number> {
+  return sumOf(streams, (stream) => machine.rows.cursor(projection, stream));
+}
+
+async function sumOf<T>(all: Iterable<T>, count: (each: T) => Promise<number>): Promise<number> {
+  let sum = 0;
+  await inParallel(16, all, async (each) => {
+    const counted = await count(each);
+    sum += counted;
+  });
+  return sum;
+}
 
 export type FeedOptions = { rounds: number; warmUps: number; scale: number };
 
@@ -66,8 +98,9 @@ type Stage = { environment: Parameters<typeof openAws>[0] & { TABLE_PREFIX: stri
 
 async function measureShape(stage: Stage, shape: Shape, waves: number): Promise<Followed[]> {
   const alone = await measureReaders(stage, shape, followers, 1, waves);
+  const together: Followed[] = [];
   // More readers of read models would but wait for the emulator, while relays also wait for one another.
-  const together = shape.alone ? [] : await measureReaders(stage, shape, followers.slice(0, 1), 10, 1);
+  for (const readers of shape.rivals) together.push(...(await measureReaders(stage, shape, followers.slice(0, 1), readers, 1)));
   return [...alone, ...together];
 }
 
@@ -83,12 +116,14 @@ async function measureReaders(
   waves: number,
 ): Promise<Followed[]> {
   const all = Array.from({ length: readers }, () => awsClients(environment));
-  const meter = meterOf(all);
+  const meter = meterOf(all, environment.TABLE_PREFIX);
   const machines = all.map((clients) => openAws(environment, clients));
   const [writer] = machines;
   if (!writer) throw new Error('nobody reads');
   const results = new Map<string, Followed>();
-  for (let wave = 0; wave <= waves; wave++) {
+  const told = new Map<string, Set<string>>();
+  // One reader's last is for counting alone: to hold requests back takes time.
+  for (let wave = 0; wave < waves + (readers === 1 ? 1 : 0); wave++) {
     const due = new Map<string, Wakeup[]>();
     for (const set of new Set(measured.map((each) => each.set))) {
       due.set(set, await append(writer, heads, shape.wave(wave, `${set} of ${readers}`, readers)));
@@ -105,27 +140,25 @@ async function measureReaders(
       };
       const result = results.get(name) ?? { ...nothingYet, shape: shape.title, readers, name };
       results.set(name, result);
-      // The last is for counting alone: to hold requests back takes time.
       if (wave < waves) await measure(meter, work, wakeups.length, result);
-      else if (readers === 1) result.roundTrips = await meter.roundTripsOf(work);
+      else result.roundTrips = await meter.roundTripsOf(work);
+      told.set(name, new Set([...(told.get(name) ?? []), ...wakeups.map(({ stream }) => stream)]));
     }
+  }
+  for (const { name, done } of measured) {
+    const streams = [...(told.get(name) ?? [])];
+    const due = streams.reduce((sum, stream) => sum + (heads.get(stream)?.version ?? 0), 0);
+    const reached = await done(writer, streams);
+    if (reached !== due) throw new Error(`${name} has followed ${reached} of ${due} commits, ${shape.title}`);
   }
   for (const clients of all) clients.close();
   return [...results.values()];
 }
 
-const nothingYet = { commits: 0, seconds: 0, requests: 0, waitSeconds: 0, ownCpu: 0, emulatorCpu: 0, roundTrips: 0 };
+const nothingYet = { commits: 0, seconds: 0, requests: 0, waitSeconds: 0, writeUnits: 0, ownCpu: 0, emulatorCpu: 0, roundTrips: 0 };
 
 async function measure(meter: Meter, work: () => Promise<void>, commits: number, sum: Followed): Promise<void> {
-  const own = process.cpuUsage();
-  const emulator = watchChildren(process.pid);
-  const { requests, waitSeconds } = await meter.during(work);
-  const { wallSeconds, cpuSeconds } = emulator();
-  const { user, system } = process.cpuUsage(own);
+  const measured = await meter.during(work);
   sum.commits += commits;
-  sum.seconds += wallSeconds;
-  sum.requests += requests;
-  sum.waitSeconds += waitSeconds;
-  sum.ownCpu += (user + system) / 1e6;
-  sum.emulatorCpu += cpuSeconds;
+  for (const key of Object.keys(measured) as (keyof typeof measured)[]) sum[key] += measured[key];
 }

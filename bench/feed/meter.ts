@@ -1,11 +1,25 @@
 /** What work asks of AWS: how many requests, how many of them under way at once, and how often it waits for an answer. */
 import type { AwsClients } from '../../infra/aws/clients.ts';
+import { countUsage, plus, unitsOf } from '../cost/usage.ts';
+import { watchChildren } from '../processes.ts';
 
-/** `waitSeconds`: the time that all of them together were under way. */
-export type Asked = { requests: number; waitSeconds: number };
+/** `seconds`: by the clock; `ownCpu` and `emulatorCpu`: of processor time, ours and that of what we have started. */
+export type Spent = { seconds: number; ownCpu: number; emulatorCpu: number };
+
+export async function spent(work: () => Promise<unknown>): Promise<Spent> {
+  const own = process.cpuUsage();
+  const children = watchChildren(process.pid);
+  await work();
+  const { wallSeconds, cpuSeconds } = children();
+  const { user, system } = process.cpuUsage(own);
+  return { seconds: wallSeconds, ownCpu: (user + system) / 1e6, emulatorCpu: cpuSeconds };
+}
+
+/** `waitSeconds`: the time that all of them together were under way. `writeUnits`: of DynamoDB, those of refused writes too. */
+export type Asked = { requests: number; waitSeconds: number; writeUnits: number };
 
 export type Meter = {
-  during(work: () => Promise<void>): Promise<Asked>;
+  during(work: () => Promise<void>): Promise<Asked & Spent>;
   /**
    * Round trips one after another: how long the work would take if each request took one unit of time and nothing else took any. Until all
    * requests under way are answered, and the work has asked all that follows from the answers, none goes out.
@@ -13,9 +27,10 @@ export type Meter = {
   roundTripsOf(work: () => Promise<void>): Promise<number>;
 };
 
-/** Of the requests that relay and projections make with these clients from now on, one piece of work at a time. */
-export function meterOf(all: AwsClients[]): Meter {
-  const asked: Asked = { requests: 0, waitSeconds: 0 };
+/** Of the requests that relay and projections make with these clients from now on, one piece of work at a time. `prefix`: of the names of tables. */
+export function meterOf(all: AwsClients[], prefix: string): Meter {
+  const asked = { requests: 0, waitSeconds: 0 };
+  const counters = all.map((clients) => countUsage(clients, prefix));
   let gate: Gate | undefined;
 
   async function measured<T>(send: () => Promise<T>): Promise<T> {
@@ -37,8 +52,12 @@ export function meterOf(all: AwsClients[]): Meter {
   return {
     async during(work) {
       const before = { ...asked };
-      await work();
-      return { requests: asked.requests - before.requests, waitSeconds: asked.waitSeconds - before.waitSeconds };
+      const done = Promise.withResolvers<void>();
+      const counted = counters.map((counter) => counter.during(() => done.promise));
+      const took = await spent(work).finally(done.resolve);
+      const usages = (await Promise.all(counted)).map(({ usage }) => usage);
+      const [requests, waitSeconds] = [asked.requests - before.requests, asked.waitSeconds - before.waitSeconds];
+      return { ...took, requests, waitSeconds, writeUnits: unitsOf(plus(...usages), 'WRU') };
     },
 
     async roundTripsOf(work) {

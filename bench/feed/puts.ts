@@ -1,23 +1,25 @@
 /** The yardstick: what the emulator does of the least there is to ask, a conditional put of a small item, with the same client. */
 import { type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { inParallel } from '../../infra/aws/parallel.ts';
+import { type Spent, spent } from './meter.ts';
 
-export type Puts = { atOnce: number; perSecond: number };
+export type Puts = Spent & { atOnce: number; puts: number };
 
 /** Into the ledger's table, under keys that no account has. */
 export async function measurePuts(dynamo: DynamoDBClient, prefix: string, count: number): Promise<Puts[]> {
   const measured: Puts[] = [];
   for (const atOnce of [1, 64]) {
-    const began = performance.now();
-    await inParallel(
-      atOnce,
-      Array.from({ length: count }, (_, i) => i + 1),
-      async (seq) => {
-        const Item = { account: { S: `put#${atOnce}` }, seq: { N: String(seq) }, s: { S: 'x'.repeat(80) }, h: { B: new Uint8Array(32) } };
-        await dynamo.send(new PutItemCommand({ TableName: `${prefix}ledger`, Item, ConditionExpression: 'attribute_not_exists(seq)' }));
-      },
+    const took = await spent(() =>
+      inParallel(
+        atOnce,
+        Array.from({ length: count }, (_, i) => i + 1),
+        async (seq) => {
+          const Item = { account: { S: `put#${atOnce}` }, seq: { N: String(seq) }, s: { S: 'x'.repeat(80) }, h: { B: new Uint8Array(32) } };
+          await dynamo.send(new PutItemCommand({ TableName: `${prefix}ledger`, Item, ConditionExpression: 'attribute_not_exists(seq)' }));
+        },
+      ),
     );
-    measured.push({ atOnce, perSecond: (1000 * count) / (performance.now() - began) });
+    measured.push({ ...took, atOnce, puts: count });
   }
   return measured;
 }

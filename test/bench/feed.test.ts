@@ -48,11 +48,11 @@ test('a stream always goes to the same reader, in its order, a hundred at a time
   }
 });
 
-test('the table has medians, next to the faster puts', () => {
+test('the table has medians, in bare puts made at once', () => {
   const round = (seconds: number) => ({
     puts: [
-      { atOnce: 1, perSecond: 50 },
-      { atOnce: 64, perSecond: 200 },
+      { atOnce: 1, puts: 100, seconds: 2, ownCpu: 0.05, emulatorCpu: 0.1 },
+      { atOnce: 64, puts: 100, seconds: 0.5, ownCpu: 0.1, emulatorCpu: 0.1 },
     ],
     followed: [
       {
@@ -63,6 +63,7 @@ test('the table has medians, next to the faster puts', () => {
         seconds,
         requests: 60,
         waitSeconds: 3,
+        writeUnits: 618,
         ownCpu: 0.15,
         emulatorCpu: 1.5,
         roundTrips: 13,
@@ -70,6 +71,6 @@ test('the table has medians, next to the faster puts', () => {
     ],
   });
   const text = feedTable([round(1), round(3), round(100)]);
-  expect(text).toContain('| one stream | 1 | relay | 100 | 0.50× | 0.20 | 1.0 | 50 % | 0.50 | 13 |');
-  expect(text).toContain('50 one after another, 200 with 64 at once');
+  expect(text).toContain('| one stream | 1 | relay | 100 | 2.8 | 0.20 | 2.06 | 1.0 | 50 % | 0.50 | 13 |');
+  expect(text).toContain('1 at once: 50 a second, 1.50 ms of CPU each; 64 at once: 200 a second, 2.00 ms of CPU each.');
 });
