@@ -12,11 +12,10 @@ import { authenticate } from './authentication.ts';
 import { consistencyHeader, type Follower, readConsistencyTokens, type Sleep, waitForWrites } from './consistency.ts';
 import { pagesOfDocs, serveDocs } from './docs.ts';
 import { parseJsonBodies, validatorCompiler } from './input.ts';
-import { describeApi } from './openapi.ts';
 import { corsOrigins, requireHost } from './origins.ts';
 import { problemDocument, problemType, sendProblem, toProblem } from './problem.ts';
 import { rateLimits } from './rate-limit.ts';
-import { type ApiContext, type RouteDefinition, type RouteModule, serve } from './route.ts';
+import { type ApiContext, fastifyPath, type RouteDefinition, type RouteModule, serve } from './route.ts';
 import { routes as allRoutes } from './routes/index.ts';
 import { secretKey } from './secret-keys.ts';
 import type { Principal } from './sessions.ts';
@@ -62,8 +61,12 @@ const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(re
 /** The app, ready to `listen` or `inject`. Throws when a secret it needs is missing. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { machine, home, connectorContext, trustedHosts, rateScale } = options;
-  // Fetched while the rest is made.
-  const secrets = Promise.all([secretKey(machine, 'jwt-secret'), secretKey(machine, 'jwt-refresh-secret')]);
+  // Fetched, with one question, while the rest is made.
+  const secrets = Promise.all([
+    secretKey(machine, 'jwt-secret'),
+    secretKey(machine, 'jwt-refresh-secret'),
+    machine.secrets.get('cors-origin'),
+  ]);
   secrets.catch(() => {});
   const origin: ApiContext['origin'] = (headers) => options.origin ?? `http://${headers.host}`;
   const live: ApiContext['live'] = (headers) => options.live ?? `${origin(headers).replace(/^http/, 'ws')}/live`;
@@ -110,9 +113,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   app.addHook('preHandler', (request) => awaitOwnWrites(request, options));
 
-  await describeApi(app, definitions, context.version);
   for (const definition of definitions) register(app, context, definition);
-  serveDocs(app);
+  serveDocs(app, definitions, context.version);
   await app.ready();
   await secrets;
   return app;
@@ -200,11 +202,6 @@ async function awaitOwnWrites(request: FastifyRequest, { machine, followers, sle
   await waitForWrites(machine, readers, written, sleep ?? sleepFor);
 }
 
-/** Route files write paths as the contract does (`/runs/{id}`). */
-function fastifyPath(url: string): string {
-  return url.replaceAll(/\{(\w+)\}/g, ':$1');
-}
-
 function register(app: FastifyInstance, context: ApiContext, definition: RouteDefinition): void {
   const { method, params, query, body } = definition;
   app.route({
@@ -222,7 +219,7 @@ function register(app: FastifyInstance, context: ApiContext, definition: RouteDe
 
 /** What is allowed at the address of a request, for `Allow`; undefined where there is nothing. */
 function allowedAt(definitions: readonly RouteDefinition[]): (request: FastifyRequest) => string | undefined {
-  const known = new Map<string, Set<string>>([...pagesOfDocs, '/openapi.json'].map((url) => [url, new Set(['GET'])]));
+  const known = new Map<string, Set<string>>(pagesOfDocs.map((url) => [url, new Set(['GET'])]));
   for (const { url, method } of definitions) known.set(url, (known.get(url) ?? new Set()).add(method));
   const addresses = [...known].map(([url, methods]) => {
     const allow = [...methods, ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');

@@ -1,6 +1,7 @@
-/** `GET /docs`: the OpenAPI document as a page, with everything it needs from here. */
+/** `GET /openapi.json`, and `GET /docs`: the same as a page, with everything it needs from here. Made when asked for: most starts are not. */
 import { createHash } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { RouteDefinition } from './route.ts';
 
 /** The page's own policy, the one exception to the API's. Its styles are set by script, so they cannot be named by hash. */
 function pagePolicy(html: string): string {
@@ -25,7 +26,7 @@ function pagePolicy(html: string): string {
 
 type Page = { html: string; script: string };
 
-/** The page and its script (5 MB) as the plugin makes them: on the first visit, since most starts of the API have none. */
+/** The page and its script (5 MB) as the plugin makes them. */
 async function makePage(): Promise<Page> {
   const { default: scalar } = await import('@scalar/fastify-api-reference');
   const plugin = Fastify({ logger: false });
@@ -48,9 +49,9 @@ async function makePage(): Promise<Page> {
   return { html: page.body, script: script.body };
 }
 
-export const pagesOfDocs = ['/docs', '/docs/', '/docs/js/scalar.js'] as const;
+export const pagesOfDocs = ['/docs', '/docs/', '/docs/js/scalar.js', '/openapi.json'] as const;
 
-export function serveDocs(app: FastifyInstance): void {
+export function serveDocs(app: FastifyInstance, definitions: readonly RouteDefinition[], version: string): void {
   let made: Promise<Page> | undefined;
   const page = () => {
     made ??= makePage();
@@ -66,5 +67,10 @@ export function serveDocs(app: FastifyInstance): void {
   app.get(pagesOfDocs[2], open, async (_request, reply) => {
     const { script } = await page();
     return reply.type('text/javascript; charset=utf-8').header('cache-control', 'public, max-age=3600').send(script);
+  });
+  let described: Promise<string> | undefined;
+  app.get(pagesOfDocs[3], open, async (_request, reply) => {
+    described ??= import('./openapi.ts').then(({ describeApi }) => describeApi(definitions, version));
+    return reply.type('application/json; charset=utf-8').send(await described);
   });
 }

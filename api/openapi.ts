@@ -1,13 +1,13 @@
-/** `GET /openapi.json`: OpenAPI 3.1, made from the schemas the routes run on, so that it cannot tell of something else. */
+/** OpenAPI 3.1, made from the schemas the routes run on, so that it cannot tell of something else. */
 import swagger from '@fastify/swagger';
-import type { FastifyInstance } from 'fastify';
+import Fastify from 'fastify';
 import { createJsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import { type ErrorCode, Problem } from '../domain/errors.ts';
 import { idempotencyKeyPattern } from './command-context.ts';
 import { ifMatchPattern } from './etag.ts';
 import { problemSchema } from './problem.ts';
-import type { RouteDefinition } from './route.ts';
+import { fastifyPath, type RouteDefinition } from './route.ts';
 
 type Response = { description: string; headers?: { [name: string]: unknown }; links?: { [name: string]: Link } };
 type Link = { operationId: string; parameters?: { [name: string]: string }; requestBody?: { [field: string]: string } };
@@ -21,10 +21,11 @@ type Document = { paths?: { [path: string]: { [method: string]: Operation } }; c
 
 const toJsonSchema = createJsonSchemaTransform({});
 
-/** Describes the routes that are registered after this, and serves the description. */
-export async function describeApi(app: FastifyInstance, definitions: readonly RouteDefinition[], version: string): Promise<void> {
+/** What those routes are, as JSON. The plugin gathers them from an app of its own, which serves nobody. */
+export async function describeApi(definitions: readonly RouteDefinition[], version: string): Promise<string> {
   const byOperation = new Map(definitions.map((definition) => [`${definition.method} ${definition.url}`, definition]));
   if (!z.globalRegistry.has(problemSchema)) z.globalRegistry.add(problemSchema, { id: 'Problem' });
+  const app = Fastify({ logger: false, exposeHeadRoutes: false });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -48,7 +49,7 @@ export async function describeApi(app: FastifyInstance, definitions: readonly Ro
     },
     transform: (document) => {
       const definition = document.route.config?.definition;
-      if (!definition || document.route.method === 'HEAD') return { schema: { hide: true }, url: document.url };
+      if (!definition) return { schema: { hide: true }, url: document.url };
       const { summary, description, tags, params, query, body, answers } = definition;
       const schema = {
         summary,
@@ -74,12 +75,13 @@ export async function describeApi(app: FastifyInstance, definitions: readonly Ro
       return plain as ReturnType<typeof jsonSchemaTransformObject>;
     },
   });
-
-  let text: string | undefined;
-  app.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, (_request, reply) => {
-    text ??= JSON.stringify(app.swagger());
-    return reply.type('application/json; charset=utf-8').send(text);
-  });
+  for (const definition of definitions) {
+    app.route({ method: definition.method, url: fastifyPath(definition.url), config: { definition }, handler: async () => {} });
+  }
+  await app.ready();
+  const text = JSON.stringify(app.swagger());
+  await app.close();
+  return text;
 }
 
 /** What holds for every route of its kind and is not in the schemas. */

@@ -9,7 +9,7 @@ import type { Machine, Page } from '../domain/ports.ts';
 import { type Intent, intentOf, type RequestCause, requestCause } from './command-context.ts';
 import { consistencyHeader, consistencyToken } from './consistency.ts';
 import { etagOf, matchedVersions, noneMatch } from './etag.ts';
-import { answerOnce, type StoredAnswer } from './idempotency.ts';
+import type { StoredAnswer } from './idempotency.ts';
 import { listOf, listQuery, openCursor, sealCursor } from './lists.ts';
 import { problemDocument, problemHeaders } from './problem.ts';
 import type { Principal } from './sessions.ts';
@@ -168,6 +168,11 @@ export function listRoute<
   };
 }
 
+/** Route files write paths as the contract does (`/runs/{id}`). */
+export function fastifyPath(url: string): string {
+  return url.replaceAll(/\{(\w+)\}/g, ':$1');
+}
+
 export function ok<Body>(body: Body, extras: AnswerExtras = {}) {
   return { status: 200 as const, body, ...extras };
 }
@@ -196,6 +201,8 @@ export async function serve(
   const intent = intentOf(request);
   const { key } = intent;
   if (key === undefined || definition.credentials) return send(await run(context, definition, request, intent), request, reply);
+  // read when the first such request comes: it is much code
+  const { answerOnce } = await import('./idempotency.ts');
   let ran = false;
   const answer = await answerOnce(machine, { ...intent, key }, async () => {
     ran = true;
