@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { bundle, bundleFile } from '../infra/cdk/code.ts';
@@ -79,9 +80,10 @@ function environment(endpoint: string): { [name: string]: string } {
 
 /** SSM, as far as a start asks for it. */
 async function serveSecrets(): Promise<{ endpoint: string; close(): void }> {
-  const Parameter = { Name: 'bench', Type: 'SecureString', Value: 'x'.repeat(64) };
-  const server = createServer((request, response) => {
-    request.resume().on('end', () => response.setHeader('content-type', 'application/x-amz-json-1.1').end(JSON.stringify({ Parameter })));
+  const server = createServer(async (request, response) => {
+    const { Names } = (await json(request)) as { Names: string[] };
+    const Parameters = Names.map((Name) => ({ Name, Type: 'SecureString', Value: 'x'.repeat(64) }));
+    response.setHeader('content-type', 'application/x-amz-json-1.1').end(JSON.stringify({ Parameters }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
