@@ -108,3 +108,13 @@ test('it starts, and answers also with what it reads later', async () => {
   );
   expect(page).toMatchObject({ statusCode: 200, body: expect.stringContaining('ListBackup API') });
 }, 60_000);
+
+test('what starts a worker, with all that it reads later, can be read: nothing that stands in for a package is missed', async () => {
+  const worker = join(out, 'worker');
+  bundle('data-queue', worker);
+  const files = readdirSync(worker).filter((file) => file.endsWith('.mjs'));
+  const program = 'for (const file of process.argv.slice(1)) await import(file); process.stdout.write("read", () => process.exit());';
+  const env = { PATH: process.env.PATH, STAGE: 'test', TABLE_PREFIX: 'test-', AWS_REGION: 'us-east-1' };
+  const args = ['--input-type=module', '-e', program, ...files.map((file) => join(worker, file))];
+  expect((await promisify(execFile)(process.execPath, args, { env })).stdout).toBe('read');
+}, 60_000);
