@@ -5,11 +5,11 @@ import type { Construct } from 'constructs';
 import type { CoreStack } from './core-stack.ts';
 
 /**
- * Up to ten batches a shard at once: order is promised for each item alone, which no reader needs, since both bring any order right
- * by themselves. A batch that fails is halved and tried again for six hours, so that one that is poison holds up its neighbours no
+ * `atOnce`: batches a shard at the same time. Order is then promised for each item alone, which no reader needs, since both bring any order
+ * right by themselves. A batch that fails is halved and tried again for six hours, so that one that is poison holds up its neighbours no
  * longer; it is then put in a bucket, whole, under `aws/lambda/{mapping}/{shard}/{date}`.
  */
-export function readActivity(scope: Construct, core: CoreStack, target: LambdaFunction): EventSourceMapping {
+export function readActivity(scope: Construct, core: CoreStack, target: LambdaFunction, atOnce: number): EventSourceMapping {
   const stream = core.tables.activity.tableStreamArn;
   if (!stream) throw new Error('the table activity has no stream');
   return new EventSourceMapping(scope, 'ActivityMapping', {
@@ -17,7 +17,7 @@ export function readActivity(scope: Construct, core: CoreStack, target: LambdaFu
     eventSourceArn: stream,
     startingPosition: StartingPosition.TRIM_HORIZON,
     batchSize: 100,
-    parallelizationFactor: 10,
+    parallelizationFactor: atOnce,
     bisectBatchOnError: true,
     retryAttempts: 1000,
     maxRecordAge: Duration.hours(6),

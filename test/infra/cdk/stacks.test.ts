@@ -22,6 +22,9 @@ test('exactly two readers of the activity stream, from its beginning, halving a 
     expect(JSON.stringify(Properties.DestinationConfig)).toMatch(/OnFailure.*Destination.*Failed/);
   }
   analytics.resourceCountIs('AWS::Lambda::EventSourceMapping', 1);
+  // Relays contend for the head of an account's ledger.
+  const [relay] = Object.values(backupProcessors.findResources('AWS::Lambda::EventSourceMapping', { Properties: promise }));
+  expect(relay?.Properties.ParallelizationFactor).toBeLessThanOrEqual(2);
 });
 
 test.for(['job', 'data'])('messages of the %s queue fail one by one, and not too many work at once', (kind) => {
