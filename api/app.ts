@@ -61,7 +61,7 @@ const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(re
 /** The app, ready to `listen` or `inject`. Throws when a secret it needs is missing. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { machine, home, connectorContext, trustedHosts, rateScale } = options;
-  // Fetched, with one question, while the rest is made.
+  // Fetched beside one another, while the rest is made.
   const secrets = Promise.all([
     secretKey(machine, 'jwt-secret'),
     secretKey(machine, 'jwt-refresh-secret'),

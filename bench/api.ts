@@ -81,9 +81,9 @@ function environment(endpoint: string): { [name: string]: string } {
 /** SSM, as far as a start asks for it. */
 async function serveSecrets(): Promise<{ endpoint: string; close(): void }> {
   const server = createServer(async (request, response) => {
-    const { Names } = (await json(request)) as { Names: string[] };
-    const Parameters = Names.map((Name) => ({ Name, Type: 'SecureString', Value: 'x'.repeat(64) }));
-    response.setHeader('content-type', 'application/x-amz-json-1.1').end(JSON.stringify({ Parameters }));
+    const { Name } = (await json(request)) as { Name: string };
+    const Parameter = { Name, Type: 'SecureString', Value: 'x'.repeat(64) };
+    response.setHeader('content-type', 'application/x-amz-json-1.1').end(JSON.stringify({ Parameter }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };

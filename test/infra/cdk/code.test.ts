@@ -65,8 +65,8 @@ test('what is never called is not there, and nothing is imported that makes all 
 /** Starts the code as Lambda does, with secrets from a server of this process, and asks it for those paths. */
 async function ask(paths: string[]): Promise<{ statusCode: number; body: string }[]> {
   const ssm = createServer(async (request, response) => {
-    const { Names } = (await json(request)) as { Names: string[] };
-    response.end(JSON.stringify({ Parameters: Names.map((Name) => ({ Name, Value: 'x'.repeat(64) })) }));
+    const { Name } = (await json(request)) as { Name: string };
+    response.end(JSON.stringify({ Parameter: { Name, Value: 'x'.repeat(64) } }));
   });
   await new Promise<void>((resolve) => ssm.listen(0, '127.0.0.1', resolve));
   const program = `
