@@ -59,9 +59,11 @@ export async function catchUp(
       }
     }
   }
-  // What stood still has been got past, by us or by someone else.
-  if (mark) await unmark(machine, target, mark);
-  return 'there';
+  if (!mark) return 'there';
+  // What stood still has been got past, by us or by someone else. Who was told of more meanwhile found the mark, and left it to whom takes it away.
+  await unmark(machine, target, mark);
+  const head = (await machine.events.last(stream))?.version ?? 0;
+  return head > version ? catchUp(machine, target, stream, head, options) : 'there';
 }
 
 async function markOf(machine: Machine, target: Target, stream: string): Promise<Mark | undefined> {

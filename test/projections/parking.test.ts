@@ -188,6 +188,20 @@ describe('unpark', () => {
     expect((await currentGeneration(machine)).rows).toEqual(await folded(machine, model, [account, 'acc_2']));
   });
 
+  test('does what others were told of while it was at work, and left because the stream stood still', async () => {
+    const { machine } = await open();
+    const [stream = ''] = await stuck(machine, 1);
+    let told = 0;
+    const load: Machine['events']['load'] = async (...asked) => {
+      const commits = await machine.events.load(...asked);
+      if (told++ === 0) await handleWakeups(machine, [model], [await rename(machine, account, stream.split('/')[2] ?? '')]);
+      return commits;
+    };
+    expect(await unpark({ ...machine, events: { ...machine.events, load } }, model, stream)).toEqual({ healed: 1, parked: 0 });
+    expect(await machine.rows.cursor('jobs', stream)).toBe(6);
+    expect(await all(machine)).toEqual([]);
+  });
+
   test('of a stream that the projection does not follow is refused', async () => {
     const { machine } = await open();
     await expect(unpark(machine, model, 'acc_1/run/run_1')).rejects.toThrow('jobs follows job, and no run');
