@@ -13,11 +13,13 @@ const event = {
   isBase64Encoded: false,
 };
 
+const cpu = process.cpuUsage();
 const began = performance.now();
 const { handler } = (await import(entry)) as { handler: Handler };
 const imported = performance.now();
 const { statusCode, body } = await handler(event, { awsRequestId: 'bench' });
 const answered = performance.now();
+const { user, system } = process.cpuUsage(cpu);
 if (statusCode !== 200) throw new Error(`${entry} answered ${statusCode}: ${body}`);
 
 /** Microseconds of processor time a call, over as many calls as were asked for, once the code is warm. */
@@ -30,5 +32,6 @@ async function cpuOfCalls(count: number): Promise<number> {
 }
 
 const microseconds = Number(calls) > 0 ? await cpuOfCalls(Number(calls)) : 0;
-console.log(JSON.stringify({ importMilliseconds: imported - began, firstMilliseconds: answered - imported, microseconds }));
+const [importMilliseconds, firstMilliseconds, cpuMilliseconds] = [imported - began, answered - imported, (user + system) / 1000];
+console.log(JSON.stringify({ importMilliseconds, firstMilliseconds, cpuMilliseconds, microseconds }));
 process.exit(0);
