@@ -2,7 +2,7 @@
  * The cursor rule: at (projection, stream), a version at or below the cursor is skipped, the next one applied, a later one makes the gap
  * be loaded. Order, duplicates, retries and a rebuild beside live traffic are this one mechanism.
  */
-import type { Machine, RecordKey, StoredCommit } from '../domain/ports.ts';
+import type { Machine, RecordKey, StoredCommit, Wakeup } from '../domain/ports.ts';
 import { changesOf, type Fault, faultOf, MissingCommit } from './changes.ts';
 import { alive, cursorName, readGenerations, rowsAt } from './generations.ts';
 import type { Projection } from './projection.ts';
@@ -34,12 +34,40 @@ export async function catchUp(
   version: number,
   options: { again?: boolean } = {},
 ): Promise<'there' | 'parked'> {
+  const cursor = await rowsAt(machine.rows, target.generation).cursor(target.projection.name, stream);
+  if (cursor >= version && !options.again) return 'there';
+  const mark = (await machine.records.get(markKey(target, stream)))?.data as Mark | undefined;
+  if (mark && mark.version > cursor && !options.again) return 'parked';
+  return advance(machine, target, { stream, version }, cursor, mark);
+}
+
+/** The same of many streams, each named once: where the target is at them, and whether it stands still there, is asked of all at once. */
+export async function catchUpAll(machine: Machine, target: Target, wakeups: Wakeup[]): Promise<void> {
+  const { name } = target.projection;
+  const cursors = await rowsAt(machine.rows, target.generation).cursors(
+    name,
+    wakeups.map(({ stream }) => stream),
+  );
+  const cursorOf = (stream: string) => cursors.get(stream) ?? 0;
+  const behind = wakeups.filter(({ stream, version }) => cursorOf(stream) < version);
+  if (behind.length === 0) return;
+  const found = await machine.records.getMany(behind.map(({ stream }) => markKey(target, stream)));
+  const parked = new Map(found.map(({ data }) => [(data as Mark).stream, data as Mark]));
+  const going = behind.filter(({ stream }) => (parked.get(stream)?.version ?? 0) <= cursorOf(stream));
+  await Promise.all(going.map((wakeup) => advance(machine, target, wakeup, cursorOf(wakeup.stream), parked.get(wakeup.stream))));
+}
+
+/** From the cursor on, past the mark. */
+async function advance(
+  machine: Machine,
+  target: Target,
+  { stream, version }: Wakeup,
+  from: number,
+  mark: Mark | undefined,
+): Promise<'there' | 'parked'> {
   const rows = rowsAt(machine.rows, target.generation);
   const { name } = target.projection;
-  let cursor = await rows.cursor(name, stream);
-  if (cursor >= version && !options.again) return 'there';
-  const mark = await markOf(machine, target, stream);
-  if (mark && mark.version > cursor && !options.again) return 'parked';
+  let cursor = from;
   while (cursor < version) {
     const commits = await machine.events.load(stream, { from: cursor + 1, limit: atOnce, known: version });
     if (commits.length === 0) break;
@@ -63,11 +91,7 @@ export async function catchUp(
   // What stood still has been got past, by us or by someone else. Who was told of more meanwhile found the mark, and left it to whom takes it away.
   await unmark(machine, target, mark);
   const head = (await machine.events.last(stream))?.version ?? 0;
-  return head > version ? catchUp(machine, target, stream, head, options) : 'there';
-}
-
-async function markOf(machine: Machine, target: Target, stream: string): Promise<Mark | undefined> {
-  return (await machine.records.get(markKey(target, stream)))?.data as Mark | undefined;
+  return head > version ? catchUp(machine, target, stream, head) : 'there';
 }
 
 async function isAlive(machine: Machine, { projection, generation }: Target): Promise<boolean> {

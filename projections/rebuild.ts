@@ -4,7 +4,7 @@
  */
 import { parseStream } from '../domain/event.ts';
 import type { Machine } from '../domain/ports.ts';
-import { catchUp, type Mark, markKey, marks } from './catch-up.ts';
+import { catchUpAll, type Mark, markKey, marks } from './catch-up.ts';
 import {
   beginBuilding,
   changeGenerations,
@@ -47,10 +47,7 @@ export async function continueRebuild(machine: Machine, projection: Projection, 
     if (stop()) return 'stopped';
     const page = await machine.events.streams({ limit: streamsPerPage, ...(cursor === null ? {} : { cursor }) });
     const followed = page.items.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
-    for (let i = 0; i < followed.length; i += width) {
-      const some = followed.slice(i, i + width);
-      await Promise.all(some.map(({ stream, version }) => catchUp(machine, { projection, generation }, stream, version)));
-    }
+    for (let i = 0; i < followed.length; i += width) await catchUpAll(machine, { projection, generation }, followed.slice(i, i + width));
     cursor = page.next;
     walked = cursor === null;
     if (!(await saveWalk(machine, projection.name, { generation, cursor, walked }))) return 'superseded';

@@ -1,7 +1,7 @@
 /** Applies commits to read models as wake-ups tell of them: to every generation there is, by the cursor rule (catch-up.ts). */
 import { parseStream } from '../domain/event.ts';
-import type { Machine, Wakeup } from '../domain/ports.ts';
-import { catchUp } from './catch-up.ts';
+import type { EventStore, Machine, StoredCommit, Wakeup } from '../domain/ports.ts';
+import { catchUpAll } from './catch-up.ts';
 import { alive, beginBuilding, type Generations, isDue, readGenerations } from './generations.ts';
 import type { Projection } from './projection.ts';
 
@@ -12,19 +12,47 @@ import type { Projection } from './projection.ts';
 export async function handleWakeups(machine: Machine, projections: Projection[], wakeups: Wakeup[]): Promise<void> {
   const newest = new Map<string, number>();
   for (const { stream, version } of wakeups) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
+  const heads = [...newest].map(([stream, version]): Wakeup => ({ stream, version }));
+  const sharing = { ...machine, events: sharedLoads(machine.events) };
   // Only now: whatever is not named here yet will find these commits by itself.
   const generations = await readGenerations(machine);
   for (const group of [projections.filter(({ last }) => !last), projections.filter(({ last }) => last)]) {
     await Promise.all(
       group.map(async (projection) => {
-        const followed = [...newest].filter(([stream]) => projection.streams.includes(parseStream(stream).type));
+        const followed = heads.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
         if (followed.length === 0) return;
         for (const generation of alive(await settled(machine, projection, generations.get(projection.name)))) {
-          await Promise.all(followed.map(([stream, version]) => catchUp(machine, { projection, generation }, stream, version)));
+          for (const some of chunks(followed, streamsAtOnce)) await catchUpAll(sharing, { projection, generation }, some);
         }
       }),
     );
   }
+}
+
+/** Any machine tells of so many at once. */
+const streamsAtOnce = 500;
+
+function chunks<T>(all: T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
+}
+
+/** The newest commits held in memory, a stream. */
+const commitsShared = 20;
+
+/** Several read models that come to the same new commits load them once; who is far behind loads for itself. */
+function sharedLoads(events: EventStore): EventStore {
+  const loads = new Map<string, Promise<StoredCommit[]>>();
+  return {
+    ...events,
+    load(stream, options = {}) {
+      const { from = 1, known } = options;
+      if (known === undefined || known - from >= commitsShared) return events.load(stream, options);
+      const key = `${stream} ${from} ${known}`;
+      const load = loads.get(key) ?? events.load(stream, options);
+      loads.set(key, load);
+      return load;
+    },
+  };
 }
 
 /** Rows of another version's making, or that are about to be, are made anew: neither applies what the other does. */

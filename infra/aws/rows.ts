@@ -45,7 +45,7 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string, homeOf: Ho
       }
     }
     const trails = places.filter(({ place }) => place.home?.trail);
-    await inParallel(8, trails, async ({ stream, place }) => {
+    await inParallel(32, trails, async ({ stream, place }) => {
       const item = await newestOn(dynamo(), place);
       if (item) found.set(stream, { item, place });
     });

@@ -102,7 +102,7 @@ describe('a straggler that knows an old generation only', () => {
     clock.now += 5 * 60_000;
     await clearRetired(machine, two, () => false);
     // Between the look at the cursor and the write, as it were.
-    const rows = { ...straggler.rows, cursor: async () => 1 };
+    const rows = { ...straggler.rows, cursors: async () => new Map([[renamed.stream, 1]]) };
     await handleWakeups({ ...straggler, rows }, [one], [renamed]);
     expect((await machine.rows.scan('jobs', { limit: 10 })).items.filter(({ pk }) => !pk.startsWith('g2~'))).toEqual([]);
     expect((await currentGeneration(machine)).rows).toEqual(await folded(machine, two, [account]));

@@ -83,6 +83,32 @@ describe('wake-ups', () => {
     expect(await machine.rows.cursor('jobs', one)).toBe(0);
   });
 
+  it('are looked up together, and a commit is loaded once for all who are as far', async () => {
+    const { machine } = await openTestHome();
+    const streams = Array.from({ length: 30 }, (_, i) => `acc_1/job/${i}`);
+    for (const stream of streams) await grow(machine, stream, 2);
+    const asked = { cursors: 0, getMany: 0, load: 0 };
+    const counting =
+      <A extends unknown[], R>(what: keyof typeof asked, of: (...args: A) => R) =>
+      (...args: A): R => {
+        asked[what]++;
+        return of(...args);
+      };
+    const counted: Machine = {
+      ...machine,
+      rows: { ...machine.rows, cursors: counting('cursors', machine.rows.cursors) },
+      records: { ...machine.records, getMany: counting('getMany', machine.records.getMany) },
+      events: { ...machine.events, load: counting('load', machine.events.load) },
+    };
+    const [jobs, runs] = [counter('jobs'), counter('runs')];
+    const wakeups = streams.map((stream) => ({ stream, version: 2 }));
+    await handleWakeups(counted, [jobs.projection, runs.projection], wakeups);
+    expect(asked).toEqual({ cursors: 2, getMany: 2, load: 30 });
+    for (const { row } of [jobs, runs]) {
+      for (const stream of streams) expect(await row(machine, stream)).toEqual({ renames: 2, version: 2 });
+    }
+  });
+
   it('reach what comes last only once the others are done', async () => {
     const { machine } = await openTestHome();
     await grow(machine, one, 2);
