@@ -2,7 +2,6 @@
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import * as z from 'zod';
 import type { ConnectorContext } from '../connectors/connector.ts';
 import { Problem } from '../domain/errors.ts';
 import { base32 } from '../domain/ids.ts';
@@ -11,11 +10,20 @@ import pkg from '../package.json' with { type: 'json' };
 import { authenticate } from './authentication.ts';
 import { consistencyHeader, type Follower, readConsistencyTokens, type Sleep, waitForWrites } from './consistency.ts';
 import { pagesOfDocs, serveDocs } from './docs.ts';
-import { parseJsonBodies, validatorCompiler } from './input.ts';
+import { parseJsonBodies, validate } from './input.ts';
 import { corsOrigins, requireHost } from './origins.ts';
 import { problemDocument, problemType, sendProblem, toProblem } from './problem.ts';
 import { rateLimits } from './rate-limit.ts';
-import { type ApiContext, fastifyPath, type RouteDefinition, type RouteModule, serve } from './route.ts';
+import {
+  type Address,
+  type ApiContext,
+  addressOf,
+  fastifyPath,
+  type RouteDefinition,
+  type RouteFile,
+  type RouteModule,
+  serve,
+} from './route.ts';
 import { routes as allRoutes } from './routes/index.ts';
 import { secretKey } from './secret-keys.ts';
 import type { Principal } from './sessions.ts';
@@ -39,7 +47,7 @@ export type AppOptions = {
   trustProxy?: boolean | string | string[] | undefined;
   /** Where an answer may be no larger than so many bytes, and how larger downloads are given out instead. */
   exports?: ApiContext['exports'];
-  routes?: readonly RouteModule[];
+  routes?: readonly (RouteFile | RouteModule)[];
   sleep?: Sleep;
 };
 
@@ -47,10 +55,12 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who is calling; absent on public routes. */
     principal: Principal | undefined;
+    /** What is asked for; absent for pages that are no routes of the contract. */
+    definition: RouteDefinition | undefined;
   }
   interface FastifyContextConfig {
     public?: boolean;
-    definition?: RouteDefinition;
+    definition?: () => Promise<RouteDefinition>;
   }
 }
 
@@ -74,7 +84,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const app = newServer(options);
 
   app.decorateRequest('principal', undefined);
-  app.setValidatorCompiler(validatorCompiler);
+  app.decorateRequest('definition', undefined);
   app.setErrorHandler((error, request, reply) => sendProblem(reply, toProblem(error, request, machine.log)));
   app.setNotFoundHandler(() => {
     throw new Problem('not-found', 'There is nothing at this address.');
@@ -86,8 +96,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
     requireHost(request.headers.host, trustedHosts);
   });
-  const definitions = (options.routes ?? allRoutes).flat();
-  const allowed = allowedAt(definitions);
+  const files = (options.routes ?? allRoutes).map(asFile);
+  const allowed = allowedAt(files.flatMap(({ addresses }) => addresses));
   app.addHook('onRequest', async (request, reply) => {
     if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] !== undefined) return;
     const allow = allowed(request);
@@ -107,14 +117,19 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     if (request.is404) return;
     const { config, url } = request.routeOptions;
     if (url?.startsWith('/auth/')) await admit(request, reply, 'auth');
-    if (config.public) return;
+    request.definition = await config.definition?.();
+    if (config.public || request.definition?.public) return;
     request.principal = await authenticate(machine, request.headers);
     await admit(request, reply, 'default');
   });
-  app.addHook('preHandler', (request) => awaitOwnWrites(request, options));
+  app.addHook('preHandler', async (request) => {
+    if (!request.definition) return;
+    validate(request, request.definition);
+    await awaitOwnWrites(request, request.definition, options);
+  });
 
-  for (const definition of definitions) register(app, context, definition);
-  serveDocs(app, definitions, context.version);
+  for (const file of files) register(app, context, file);
+  serveDocs(app, async () => (await Promise.all(files.map(({ load }) => load()))).flat(), context.version);
   await app.ready();
   await secrets;
   return app;
@@ -193,8 +208,11 @@ async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<voi
   });
 }
 
-async function awaitOwnWrites(request: FastifyRequest, { machine, followers, sleep }: AppOptions): Promise<void> {
-  const reads = request.routeOptions.config.definition?.reads;
+async function awaitOwnWrites(
+  request: FastifyRequest,
+  { reads }: RouteDefinition,
+  { machine, followers, sleep }: AppOptions,
+): Promise<void> {
   const header = request.headers[consistencyHeader];
   if (!reads || !request.principal || typeof header !== 'string') return;
   const written = await readConsistencyTokens(machine, request.principal.account, header);
@@ -202,25 +220,43 @@ async function awaitOwnWrites(request: FastifyRequest, { machine, followers, sle
   await waitForWrites(machine, readers, written, sleep ?? sleepFor);
 }
 
-function register(app: FastifyInstance, context: ApiContext, definition: RouteDefinition): void {
-  const { method, params, query, body } = definition;
-  app.route({
-    method,
-    url: fastifyPath(definition.url),
-    config: { public: definition.public === true, definition },
-    schema: {
-      querystring: query ?? z.strictObject({}),
-      ...(params ? { params } : {}),
-      ...(method === 'GET' ? {} : { body: body ?? z.strictObject({}).optional() }),
-    },
-    handler: (request, reply) => serve(context, definition, request, reply),
-  });
+function asFile(routes: RouteFile | RouteModule): RouteFile {
+  return 'load' in routes ? routes : { addresses: routes.map(addressOf), load: async () => routes };
+}
+
+function register(app: FastifyInstance, context: ApiContext, { addresses, load }: RouteFile): void {
+  for (const address of addresses) {
+    const [method, url] = partsOf(address);
+    let read: Promise<RouteDefinition> | undefined;
+    const definition = () => {
+      read ??= load().then((all) => all.find((each) => addressOf(each) === address) ?? missing(address));
+      return read;
+    };
+    app.route({
+      method,
+      url: fastifyPath(url),
+      config: { definition },
+      handler: async (request, reply) => serve(context, await definition(), request, reply),
+    });
+  }
+}
+
+function missing(address: Address): never {
+  throw new Error(`its file has no ${address}`);
+}
+
+function partsOf(address: Address): [method: string, url: string] {
+  const space = address.indexOf(' ');
+  return [address.slice(0, space), address.slice(space + 1)];
 }
 
 /** What is allowed at the address of a request, for `Allow`; undefined where there is nothing. */
-function allowedAt(definitions: readonly RouteDefinition[]): (request: FastifyRequest) => string | undefined {
+function allowedAt(all: readonly Address[]): (request: FastifyRequest) => string | undefined {
   const known = new Map<string, Set<string>>(pagesOfDocs.map((url) => [url, new Set(['GET'])]));
-  for (const { url, method } of definitions) known.set(url, (known.get(url) ?? new Set()).add(method));
+  for (const address of all) {
+    const [method, url] = partsOf(address);
+    known.set(url, (known.get(url) ?? new Set()).add(method));
+  }
   const addresses = [...known].map(([url, methods]) => {
     const allow = [...methods, ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
     return { pattern: new RegExp(`^${url.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`), allow };

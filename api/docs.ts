@@ -51,13 +51,13 @@ async function makePage(): Promise<Page> {
 
 export const pagesOfDocs = ['/docs', '/docs/', '/docs/js/scalar.js', '/openapi.json'] as const;
 
-export function serveDocs(app: FastifyInstance, definitions: readonly RouteDefinition[], version: string): void {
+export function serveDocs(app: FastifyInstance, routes: () => Promise<RouteDefinition[]>, version: string): void {
   let made: Promise<Page> | undefined;
   const page = () => {
     made ??= makePage();
     return made;
   };
-  const open = { config: { public: true }, schema: { hide: true } };
+  const open = { config: { public: true } };
   // the page names its script relative to itself
   app.get(pagesOfDocs[0], open, (_request, reply) => reply.redirect('docs/', 302));
   app.get(pagesOfDocs[1], open, async (_request, reply) => {
@@ -70,7 +70,7 @@ export function serveDocs(app: FastifyInstance, definitions: readonly RouteDefin
   });
   let described: Promise<string> | undefined;
   app.get(pagesOfDocs[3], open, async (_request, reply) => {
-    described ??= import('./openapi.ts').then(({ describeApi }) => describeApi(definitions, version));
+    described ??= Promise.all([import('./openapi.ts'), routes()]).then(([{ describeApi }, all]) => describeApi(all, version));
     return reply.type('application/json; charset=utf-8').send(await described);
   });
 }

@@ -1,8 +1,9 @@
 /** What comes in: strict JSON, well-formed text, and the routes' schemas. Nothing is coerced. */
-import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
-import type * as z from 'zod';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
 import { inputProblem } from './problem.ts';
+import type { RouteDefinition } from './route.ts';
 
 /** JSON nested deeper than this is nobody's input. */
 const deepest = 64;
@@ -27,18 +28,30 @@ export function parseJsonBodies(app: FastifyInstance): void {
   });
 }
 
-/** Zod for each part of a request. An id in the path that has the wrong form is 404, like one that never was. */
-export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => {
-  return (data: unknown) => {
-    // Fastify gives null for a body that is not there
-    const given = httpPart === 'body' && data === null ? undefined : data;
-    const bad = httpPart === 'body' ? undefined : textProblem(given);
-    const result = bad ? undefined : schema.safeParse(given);
-    if (result?.success) return { value: result.data };
-    if (httpPart === 'params') return { error: new Problem('not-found', 'There is nothing at this address.') };
-    return { error: bad ?? inputProblem((result as z.ZodSafeParseError<unknown>).error, httpPart === 'body' ? 'body' : '') };
-  };
-};
+/** What a route takes that says nothing of it. */
+const nothing = z.strictObject({});
+const nothingAtAll = nothing.optional();
+
+/**
+ * Puts what the route's schemas make of a request in its place. Throws Problem `invalid-input`; for an id in the path that has the wrong form
+ * `not-found`, as for one that never was.
+ */
+export function validate(request: FastifyRequest, { method, params, query, body }: RouteDefinition): void {
+  if (params) request.params = checked(params, request.params, () => new Problem('not-found', 'There is nothing at this address.'));
+  if (method !== 'GET') {
+    const result = (body ?? nothingAtAll).safeParse(request.body ?? undefined);
+    if (!result.success) throw inputProblem(result.error, 'body');
+    request.body = result.data;
+  }
+  request.query = checked(query ?? nothing, request.query, (why) => (why instanceof Problem ? why : inputProblem(why, '')));
+}
+
+function checked(schema: z.ZodType, given: unknown, refusal: (why: Problem | z.ZodError) => Problem): unknown {
+  const bad = textProblem(given);
+  const result = schema.safeParse(given);
+  if (result.success && !bad) return result.data;
+  throw refusal(bad ?? (result as z.ZodSafeParseError<unknown>).error);
+}
 
 /** Refuses NUL and lone surrogates, in names too: no store, path or log keeps them unharmed. */
 function textProblem(value: unknown): Problem | undefined {

@@ -7,7 +7,7 @@ import { type ErrorCode, Problem } from '../domain/errors.ts';
 import { idempotencyKeyPattern } from './command-context.ts';
 import { ifMatchPattern } from './etag.ts';
 import { problemSchema } from './problem.ts';
-import { fastifyPath, type RouteDefinition } from './route.ts';
+import { addressOf, fastifyPath, type RouteDefinition } from './route.ts';
 
 type Response = { description: string; headers?: { [name: string]: unknown }; links?: { [name: string]: Link } };
 type Link = { operationId: string; parameters?: { [name: string]: string }; requestBody?: { [field: string]: string } };
@@ -23,7 +23,8 @@ const toJsonSchema = createJsonSchemaTransform({});
 
 /** What those routes are, as JSON. The plugin gathers them from an app of its own, which serves nobody. */
 export async function describeApi(definitions: readonly RouteDefinition[], version: string): Promise<string> {
-  const byOperation = new Map(definitions.map((definition) => [`${definition.method} ${definition.url}`, definition]));
+  const byOperation = new Map<string, RouteDefinition>(definitions.map((each) => [addressOf(each), each]));
+  const byRoute = new Map(definitions.map((each) => [`${each.method} ${fastifyPath(each.url)}`, each]));
   if (!z.globalRegistry.has(problemSchema)) z.globalRegistry.add(problemSchema, { id: 'Problem' });
   const app = Fastify({ logger: false, exposeHeadRoutes: false });
   await app.register(swagger, {
@@ -48,7 +49,7 @@ export async function describeApi(definitions: readonly RouteDefinition[], versi
       },
     },
     transform: (document) => {
-      const definition = document.route.config?.definition;
+      const definition = byRoute.get(`${document.route.method} ${document.url}`);
       if (!definition) return { schema: { hide: true }, url: document.url };
       const { summary, description, tags, params, query, body, answers } = definition;
       const schema = {
@@ -71,13 +72,11 @@ export async function describeApi(definitions: readonly RouteDefinition[], versi
         }
       }
       const plain = withoutCycles(described);
-      dropUnused(plain);
+      keepUsed(plain);
       return plain as ReturnType<typeof jsonSchemaTransformObject>;
     },
   });
-  for (const definition of definitions) {
-    app.route({ method: definition.method, url: fastifyPath(definition.url), config: { definition }, handler: async () => {} });
-  }
+  for (const { method, url } of definitions) app.route({ method, url: fastifyPath(url), handler: async () => {} });
   await app.ready();
   const text = JSON.stringify(app.swagger());
   await app.close();
@@ -155,14 +154,15 @@ function withoutCycles(document: Document): Document {
   );
 }
 
-/** Each schema with a name is put in for input and for output; most are used for one of them. */
-function dropUnused(document: Document): void {
+/** Each schema with a name is put in for input and for output, in the order in which files were read; most are used for one of them. */
+function keepUsed(document: Document): void {
   const { schemas = {} } = document.components ?? {};
   const used = new Set([...JSON.stringify(document.paths).matchAll(/#\/components\/schemas\/([^"]+)/g)].map(([, name]) => name ?? ''));
   for (const name of used) {
     for (const [, inner] of JSON.stringify(schemas[name] ?? {}).matchAll(/#\/components\/schemas\/([^"]+)/g)) used.add(inner ?? '');
   }
-  for (const name of Object.keys(schemas)) if (!used.has(name)) delete schemas[name];
+  const kept = Object.entries(schemas).filter(([name]) => used.has(name));
+  if (document.components) document.components.schemas = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function capitalized(word: string): string {

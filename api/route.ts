@@ -114,6 +114,15 @@ export type RouteDefinition = Described & {
 /** What a file in `routes/` exports. */
 export type RouteModule = readonly RouteDefinition[];
 
+/** As in the contract: `GET /runs/{id}`. */
+export type Address = `${RouteDefinition['method']} /${string}`;
+/** A file in `routes/` before it is read: all addresses it has. */
+export type RouteFile = { addresses: readonly Address[]; load(): Promise<RouteModule> };
+
+export function addressOf({ method, url }: RouteDefinition): Address {
+  return `${method} ${url}`;
+}
+
 export function route<
   Answers extends { [status: number]: z.ZodType },
   Params extends z.ZodType = None,

@@ -5,8 +5,9 @@ import { grantFileDownload, openZipDownload, requestZipDownload } from '../../co
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Machine } from '../../domain/ports.ts';
+import { momentOf, nameIn, readerContext } from '../../projections/files/listing.ts';
 import { findVersion } from '../../projections/files/versions.ts';
-import { files as model, momentOf, nameIn, readerContext } from '../../projections/files.ts';
+import { files as model } from '../../projections/files.ts';
 import { exportKey } from '../../vault/exports.ts';
 import { openManifest } from '../../vault/reader.ts';
 import { holdsPath } from '../../vault/selection.ts';

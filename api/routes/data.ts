@@ -1,8 +1,9 @@
 /** What was backed up: browse it, look into its past, search it. */
 import * as z from 'zod';
+import { type FilesPosition, listFiles } from '../../projections/files/listing.ts';
 import { searchFiles } from '../../projections/files/search.ts';
 import { listVersions } from '../../projections/files/versions.ts';
-import { type FilesPosition, listFiles, files as model } from '../../projections/files.ts';
+import { files as model } from '../../projections/files.ts';
 import { listRoute, type RouteModule } from '../route.ts';
 import { idField, time, utc } from '../shapes.ts';
 

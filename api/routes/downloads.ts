@@ -5,7 +5,7 @@ import * as z from 'zod';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { ByteRange, Machine } from '../../domain/ports.ts';
-import { readerContext } from '../../projections/files.ts';
+import { readerContext } from '../../projections/files/listing.ts';
 import { exportKey, exportSize, noteExport, readExport } from '../../vault/exports.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { findEntry, openManifest, type ReaderContext } from '../../vault/reader.ts';

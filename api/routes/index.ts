@@ -1,29 +1,40 @@
-/** All routes: the one list. */
-import type { RouteModule } from '../route.ts';
-import { activity } from './activity.ts';
-import { analytics } from './analytics.ts';
-import { auth } from './auth.ts';
-import { data } from './data.ts';
-import { dataDownload } from './data-download.ts';
-import { downloads } from './downloads.ts';
-import { health } from './health.ts';
-import { jobs } from './jobs.ts';
-import { live } from './live.ts';
-import { me } from './me.ts';
-import { runs } from './runs.ts';
-import { sources } from './sources.ts';
+/** All routes: the one list. What is at an address is read when it is first asked for, so that a start does not make the schemas of all. */
+import type { RouteDefinition, RouteFile } from '../route.ts';
 
-export const routes: readonly RouteModule[] = [
-  health,
-  auth,
-  me,
-  sources,
-  jobs,
-  runs,
-  data,
-  dataDownload,
-  downloads,
-  analytics,
-  activity,
-  live,
+export const routes: readonly RouteFile[] = [
+  { addresses: ['GET /health'], load: async () => (await import('./health.ts')).health },
+  {
+    addresses: ['POST /auth/register', 'POST /auth/login', 'POST /auth/refresh', 'POST /auth/logout'],
+    load: async () => (await import('./auth.ts')).auth,
+  },
+  { addresses: ['GET /me'], load: async () => (await import('./me.ts')).me },
+  {
+    addresses: ['GET /sources', 'POST /sources', 'GET /sources/{id}', 'PUT /sources/{id}', 'DELETE /sources/{id}'],
+    load: async () => (await import('./sources.ts')).sources,
+  },
+  {
+    addresses: ['GET /jobs', 'POST /jobs', 'GET /jobs/{id}', 'PUT /jobs/{id}', 'DELETE /jobs/{id}', 'POST /jobs/{id}/run'],
+    load: async () => (await import('./jobs.ts')).jobs,
+  },
+  {
+    addresses: ['GET /runs', 'GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'],
+    load: async () => (await import('./runs.ts')).runs,
+  },
+  {
+    addresses: ['GET /data/files', 'GET /data/files/{id}/versions', 'POST /data/search'],
+    load: async () => (await import('./data.ts')).data,
+  },
+  {
+    addresses: ['POST /data/download', 'GET /data/downloads/{id}'],
+    load: async () => (await import('./data-download.ts')).dataDownload,
+  },
+  { addresses: ['GET /downloads/{token}'], load: async () => (await import('./downloads.ts')).downloads },
+  { addresses: ['GET /analytics/overview'], load: async () => (await import('./analytics.ts')).analytics },
+  { addresses: ['GET /activity'], load: async () => (await import('./activity.ts')).activity },
+  { addresses: ['POST /live/ticket'], load: async () => (await import('./live.ts')).live },
 ];
+
+/** Every route, in the order of the list. */
+export async function allRoutes(): Promise<RouteDefinition[]> {
+  return (await Promise.all(routes.map(({ load }) => load()))).flat();
+}

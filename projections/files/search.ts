@@ -3,7 +3,7 @@ import { displayPath } from '../../domain/entry.ts';
 import type { Machine } from '../../domain/ports.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import { entries, openManifest } from '../../vault/reader.ts';
-import { type FilesPosition, type FileView, fileView, heldSources, mimeTypeOf, momentOf, readerContext } from '../files.ts';
+import { type FilesPosition, type FileView, fileView, heldSources, mimeTypeOf, momentOf, readerContext } from './listing.ts';
 
 export type FilesSearch = {
   /** Words that all have to be in the path, each somewhere; none: everything. Neither case nor accents count. */

@@ -5,7 +5,7 @@ import type { Machine, Page } from '../../domain/ports.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import { parseFileId } from '../../vault/file-id.ts';
 import { entries, openManifest, type ReaderContext, versions } from '../../vault/reader.ts';
-import { manifestRef, momentOf, readerContext } from '../files.ts';
+import { manifestRef, momentOf, readerContext } from './listing.ts';
 
 export type VersionView = { version: number; runId: string; at: string; size: number; sha256: string | null; deleted: boolean };
 

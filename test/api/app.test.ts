@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { ok, route } from '../../api/route.ts';
+import { addressOf, ok, route } from '../../api/route.ts';
 import { auth } from '../../api/routes/auth.ts';
 import { health } from '../../api/routes/health.ts';
-import { routes } from '../../api/routes/index.ts';
+import { allRoutes, routes } from '../../api/routes/index.ts';
 import { appOver, as, testApi, testMachine } from '../support/api.ts';
 
 const mine = route({
@@ -37,7 +37,7 @@ test('it does not start with secrets that are missing or short', async () => {
 
 test('every route is closed to callers without a credential, unless it says public', async () => {
   const { app } = await testApi({ routes });
-  const definitions = routes.flat();
+  const definitions = await allRoutes();
   const closed = definitions.filter((definition) => !definition.public);
   expect(closed.length).toBeGreaterThan(10);
   for (const { method, url } of closed) {
@@ -50,6 +50,11 @@ test('every route is closed to callers without a credential, unless it says publ
   }
   const open = definitions.filter((definition) => definition.public).map(({ url }) => url.split('/')[1] ?? '');
   expect([...new Set(open)].sort()).toEqual(['auth', 'downloads', 'health']);
+});
+
+test('the list of routes names each address of every file, in whose order they are, and no other', async () => {
+  const read = await Promise.all(routes.map(async ({ addresses, load }) => ({ addresses, has: (await load()).map(addressOf) })));
+  for (const { addresses, has } of read) expect(addresses).toEqual(has);
 });
 
 test('answers are not to be cached, framed, sniffed or run', async () => {

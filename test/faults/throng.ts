@@ -5,7 +5,7 @@ import { canonicalJson } from '../../api/secret-keys.ts';
 import { requestZipDownload } from '../../commands/grant-download.ts';
 import type { JsonObject, Machine, Wakeup } from '../../domain/ports.ts';
 import type { Trouble } from '../../infra/embedded/trouble.ts';
-import { momentOf } from '../../projections/files.ts';
+import { momentOf } from '../../projections/files/listing.ts';
 import { projections } from '../../projections/index.ts';
 import { handleWakeups } from '../../projections/runner.ts';
 import { auditLedger } from '../support/ledger.ts';

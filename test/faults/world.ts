@@ -21,7 +21,7 @@ import { readPart } from '../../processors/parts.ts';
 import { type Home, runRecord } from '../../processors/run.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { getOverview } from '../../projections/analytics-aggregates.ts';
-import { listFiles, momentOf, readerContext } from '../../projections/files.ts';
+import { listFiles, momentOf, readerContext } from '../../projections/files/listing.ts';
 import { projections } from '../../projections/index.ts';
 import { handleWakeups } from '../../projections/runner.ts';
 import { getRun, listRuns } from '../../projections/runs.ts';

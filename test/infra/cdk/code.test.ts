@@ -42,7 +42,8 @@ test('a start reads two files, of at most 1 MB together', () => {
 test('what most starts do not need is read later', () => {
   const clients = ['TrentService', 'AmazonSQS', 'AWSEvents', 'AWSCognitoIdentityProviderService', 'AmazonSSM', 'ListBucketResult'];
   const description = ['scalar-app', 'securitySchemes'];
-  for (const words of [...clients, ...description, 'IdempotencyItemAlreadyExists', '/proc/self/fd']) {
+  const routes = ['Sign up', 'List jobs', 'Browse what was backed up'];
+  for (const words of [...clients, ...description, ...routes, 'IdempotencyItemAlreadyExists', '/proc/self/fd']) {
     expect({ words, later: holds(readLater(), words), atStart: holds(readAtStart(), words) }).toEqual({
       words,
       later: true,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { FilesPosition } from '../../../projections/files/listing.ts';
 import { type FilesSearch, folded, searchFiles } from '../../../projections/files/search.ts';
-import type { FilesPosition } from '../../../projections/files.ts';
 import { testMachine } from '../../support/api.ts';
 import { backupLine, type Things } from '../../support/backups.ts';
 

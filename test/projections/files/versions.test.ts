@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { listFiles } from '../../../projections/files/listing.ts';
 import { findVersion, listVersions } from '../../../projections/files/versions.ts';
-import { listFiles } from '../../../projections/files.ts';
 import { type TestMachine, testMachine } from '../../support/api.ts';
 import { backupLine } from '../../support/backups.ts';
 
