@@ -25,7 +25,7 @@ import {
   serve,
 } from './route.ts';
 import { routes as allRoutes } from './routes/index.ts';
-import { secretKey } from './secret-keys.ts';
+import { requireSecrets } from './secret-keys.ts';
 import type { Principal } from './sessions.ts';
 
 export type AppOptions = {
@@ -68,16 +68,11 @@ const bodyLimit = 1024 * 1024;
 const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** The app, ready to `listen` or `inject`. Throws when a secret it needs is missing. */
+/** The app, ready to `listen` or `inject`. Without its secrets (`requireSecrets`) it fails whoever needs them, and no one else. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { machine, home, connectorContext, trustedHosts, rateScale } = options;
-  // Fetched beside one another, while the rest is made.
-  const secrets = Promise.all([
-    secretKey(machine, 'jwt-secret'),
-    secretKey(machine, 'jwt-refresh-secret'),
-    machine.secrets.get('cors-origin'),
-  ]);
-  secrets.catch(() => {});
+  // Fetched while the rest is made; whoever needs them waits.
+  requireSecrets(machine).catch(() => {});
   const origin: ApiContext['origin'] = (headers) => options.origin ?? `http://${headers.host}`;
   const live: ApiContext['live'] = (headers) => options.live ?? `${origin(headers).replace(/^http/, 'ws')}/live`;
   const context: ApiContext = { machine, home, connectorContext, origin, live, exports: options.exports, version: pkg.version, rateScale };
@@ -105,10 +100,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     return reply.code(204).header('allow', allow).send();
   });
   await allowOrigins(app, machine);
-  // whatever the method is, and before its body is looked at
+  // Whatever the method is, and before its body is looked at. OPTIONS is here only where a preflight was not answered.
   app.addHook('onRequest', async (request, reply) => {
-    const allow = request.is404 ? allowed(request) : undefined;
-    if (allow === undefined) return;
+    if (!request.is404 && request.method !== 'OPTIONS') return;
+    const allow = allowed(request);
+    if (allow === undefined && request.is404) return;
+    if (allow === undefined) throw new Problem('not-found', 'There is nothing at this address.');
     reply.header('allow', allow);
     throw new Problem('method-not-allowed', `Use one of ${allow}.`);
   });
@@ -131,7 +128,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   for (const file of files) register(app, context, file);
   serveDocs(app, async () => (await Promise.all(files.map(({ load }) => load()))).flat(), context.version);
   await app.ready();
-  await secrets;
   return app;
 }
 
@@ -187,11 +183,9 @@ async function secureHeaders(app: FastifyInstance): Promise<void> {
 }
 
 /** Pages of the origins in the secret `cors-origin` (comma-separated, or `*`) may call; none when it is not set. */
+/** What pages of other origins may do. Asked for when one comes, so that a start waits for nothing. */
 async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<void> {
-  const origins = await corsOrigins(machine);
-  if (origins.length === 0) return;
-  await app.register(cors, {
-    origin: origins.includes('*') ? '*' : origins,
+  const policy = {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['Authorization', 'X-Api-Key', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'Consistency-Token'],
     exposedHeaders: [
@@ -205,6 +199,13 @@ async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<voi
       'Idempotent-Replayed',
     ],
     maxAge: 600,
+  };
+  await app.register(cors, {
+    delegator: async ({ headers }: FastifyRequest) => {
+      const origins = headers.origin === undefined ? [] : await corsOrigins(machine);
+      if (origins.length === 0) return { origin: false };
+      return { ...policy, origin: origins.includes('*') ? '*' : origins };
+    },
   });
 }
 

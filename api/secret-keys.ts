@@ -9,6 +9,11 @@ export async function secretKey(machine: Machine, name: 'jwt-secret' | 'jwt-refr
   return new TextEncoder().encode(secret);
 }
 
+/** Throws when a secret that the API cannot do without is missing or too short. */
+export async function requireSecrets(machine: Machine): Promise<void> {
+  await Promise.all([secretKey(machine, 'jwt-secret'), secretKey(machine, 'jwt-refresh-secret')]);
+}
+
 /** 32 bytes derived from `jwt-secret` by HKDF-SHA-256 (RFC 5869); the purpose is its info. */
 export async function derivedKey(machine: Machine, purpose: string): Promise<Buffer> {
   return hkdf(await secretKey(machine, 'jwt-secret'), purpose);

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { announcements } from '../../activity/announce.ts';
 import { buildApp } from '../../api/app.ts';
 import { allRoutes } from '../../api/routes/index.ts';
+import { requireSecrets } from '../../api/secret-keys.ts';
 import type { ConnectorContext } from '../../connectors/connector.ts';
 import { parseStream } from '../../domain/event.ts';
 import type { Log, Machine } from '../../domain/ports.ts';
@@ -76,6 +77,7 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
   try {
     if (settings.blobs) await notePlace(settings.data, settings.blobs);
     const trustedHosts = [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames];
+    await requireSecrets(machine);
     // All of them now: another version of the files may be put in place while this one runs.
     await allRoutes();
     const app = await buildApp({

@@ -4,6 +4,7 @@ import { addressOf, ok, route } from '../../api/route.ts';
 import { auth } from '../../api/routes/auth.ts';
 import { health } from '../../api/routes/health.ts';
 import { allRoutes, routes } from '../../api/routes/index.ts';
+import { requireSecrets } from '../../api/secret-keys.ts';
 import { appOver, as, testApi, testMachine } from '../support/api.ts';
 
 const mine = route({
@@ -24,13 +25,19 @@ test('it is healthy once it is built', async () => {
   expect((await app.inject({ method: 'HEAD', url: '/health' })).statusCode).toBe(200);
 });
 
-test('it does not start with secrets that are missing or short', async () => {
+test('secrets that are missing or short keep a home from starting, and fail whoever needs them where it does', async () => {
   for (const name of ['jwt-secret', 'jwt-refresh-secret']) {
     const machine = await testMachine();
     const { secrets } = machine;
     for (const value of [undefined, 'x'.repeat(31)]) {
       machine.secrets = { get: async (asked) => (asked === name ? value : secrets.get(asked)) };
-      await expect(appOver(machine)).rejects.toThrow(`the secret ${name} is missing or shorter than 32 bytes`);
+      await expect(requireSecrets(machine)).rejects.toThrow(`the secret ${name} is missing or shorter than 32 bytes`);
+      const app = await appOver(machine, { routes: tools });
+      expect((await app.inject('/health')).statusCode).toBe(200);
+      if (name === 'jwt-secret') {
+        const answer = await app.inject({ url: '/mine', headers: { authorization: 'Bearer some.to.ken' } });
+        expect([answer.statusCode, answer.body.includes('secret')]).toEqual([500, false]);
+      }
     }
   }
 });
@@ -123,7 +130,10 @@ test('pages of other origins are told nothing, unless the secret cors-origin nam
     headers: { origin: 'https://app.example', 'access-control-request-method': 'GET' },
   } as const;
   const shut = await testApi({ routes: tools });
-  expect((await shut.app.inject(preflight)).headers['access-control-allow-origin']).toBeUndefined();
+  const unanswered = await shut.app.inject(preflight);
+  expect([unanswered.statusCode, unanswered.headers['access-control-allow-origin']]).toEqual([405, undefined]);
+  const shutNowhere = await shut.app.inject({ ...preflight, url: '/nothing' });
+  expect([shutNowhere.statusCode, shutNowhere.json().code]).toEqual([404, 'not-found']);
 
   const open = await testApi(
     { routes: tools },
@@ -141,6 +151,8 @@ test('pages of other origins are told nothing, unless the secret cors-origin nam
   expect([nowhere.statusCode, nowhere.json().code]).toEqual([404, 'not-found']);
   const refusal = await open.app.inject({ url: '/mine', headers: { origin: 'https://two.example' } });
   expect([refusal.statusCode, refusal.headers['access-control-allow-origin']]).toEqual([401, 'https://two.example']);
+  const strange = await open.app.inject({ ...preflight, headers: { ...preflight.headers, origin: 'https://evil.example' } });
+  expect([strange.statusCode, strange.headers['access-control-allow-origin']]).toEqual([204, undefined]);
   const stranger = await open.app.inject({ url: '/mine', headers: { origin: 'https://evil.example' } });
   expect(stranger.headers['access-control-allow-origin']).toBeUndefined();
 });
