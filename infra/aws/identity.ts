@@ -57,7 +57,8 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
       );
     } catch (error) {
       const code = nameOf(error);
-      if (code === 'UsernameExistsException') return { outcome: 'taken' };
+      // Where an e-mail has to be confirmed, nobody learns of whom there is an account.
+      if (code === 'UsernameExistsException') return { outcome: confirm ? 'confirm' : 'taken' };
       if (code === 'InvalidPasswordException') return { outcome: 'weak-password', detail: 'Take a longer password of several words.' };
       throw asProblem(error);
     }
