@@ -12,7 +12,7 @@ import { consistencyHeader, type Follower, readConsistencyTokens, type Sleep, wa
 import { pagesOfDocs, serveDocs } from './docs.ts';
 import { parseJsonBodies, validate } from './input.ts';
 import { corsOrigins, requireHost } from './origins.ts';
-import { problemDocument, problemType, sendProblem, toProblem } from './problem.ts';
+import { nothingHere, problemDocument, problemType, sendProblem, toProblem } from './problem.ts';
 import { rateLimits } from './rate-limit.ts';
 import {
   type Address,
@@ -22,9 +22,10 @@ import {
   type RouteDefinition,
   type RouteFile,
   type RouteModule,
+  readRoutes,
   serve,
 } from './route.ts';
-import { routes as allRoutes } from './routes/index.ts';
+import { routes } from './routes/index.ts';
 import { requireSecrets } from './secret-keys.ts';
 import type { Principal } from './sessions.ts';
 
@@ -82,7 +83,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorateRequest('definition', undefined);
   app.setErrorHandler((error, request, reply) => sendProblem(reply, toProblem(error, request, machine.log)));
   app.setNotFoundHandler(() => {
-    throw new Problem('not-found', 'There is nothing at this address.');
+    throw nothingHere();
   });
   parseJsonBodies(app);
 
@@ -91,12 +92,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
     requireHost(request.headers.host, trustedHosts);
   });
-  const files = (options.routes ?? allRoutes).map(asFile);
+  const files = (options.routes ?? routes).map(asFile);
   const allowed = allowedAt(files.flatMap(({ addresses }) => addresses));
   app.addHook('onRequest', async (request, reply) => {
     if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] !== undefined) return;
     const allow = allowed(request);
-    if (allow === undefined) throw new Problem('not-found', 'There is nothing at this address.');
+    if (allow === undefined) throw nothingHere();
     return reply.code(204).header('allow', allow).send();
   });
   await allowOrigins(app, machine);
@@ -105,7 +106,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     if (!request.is404 && request.method !== 'OPTIONS') return;
     const allow = allowed(request);
     if (allow === undefined && request.is404) return;
-    if (allow === undefined) throw new Problem('not-found', 'There is nothing at this address.');
+    if (allow === undefined) throw nothingHere();
     reply.header('allow', allow);
     throw new Problem('method-not-allowed', `Use one of ${allow}.`);
   });
@@ -126,7 +127,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
 
   for (const file of files) register(app, context, file);
-  serveDocs(app, async () => (await Promise.all(files.map(({ load }) => load()))).flat(), context.version);
+  serveDocs(app, () => readRoutes(files), context.version);
   await app.ready();
   return app;
 }
@@ -182,8 +183,7 @@ async function secureHeaders(app: FastifyInstance): Promise<void> {
   });
 }
 
-/** Pages of the origins in the secret `cors-origin` (comma-separated, or `*`) may call; none when it is not set. */
-/** What pages of other origins may do. Asked for when one comes, so that a start waits for nothing. */
+/** Pages of the origins in the secret `cors-origin` (comma-separated, or `*`) may call; none when it is not set. It is asked for when one comes. */
 async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<void> {
   const policy = {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],

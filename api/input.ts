@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
-import { inputProblem } from './problem.ts';
+import { inputProblem, nothingHere } from './problem.ts';
 import type { RouteDefinition } from './route.ts';
 
 /** JSON nested deeper than this is nobody's input. */
@@ -37,20 +37,22 @@ const nothingAtAll = nothing.optional();
  * `not-found`, as for one that never was.
  */
 export function validate(request: FastifyRequest, { method, params, query, body }: RouteDefinition): void {
-  if (params) request.params = checked(params, request.params, () => new Problem('not-found', 'There is nothing at this address.'));
-  if (method !== 'GET') {
-    const result = (body ?? nothingAtAll).safeParse(request.body ?? undefined);
-    if (!result.success) throw inputProblem(result.error, 'body');
-    request.body = result.data;
+  if (params) {
+    const result = textProblem(request.params) ? undefined : params.safeParse(request.params);
+    if (!result?.success) throw nothingHere();
+    request.params = result.data;
   }
-  request.query = checked(query ?? nothing, request.query, (why) => (why instanceof Problem ? why : inputProblem(why, '')));
+  if (method !== 'GET') request.body = parsed(body ?? nothingAtAll, request.body ?? undefined, 'body');
+  const bad = textProblem(request.query);
+  if (bad) throw bad;
+  request.query = parsed(query ?? nothing, request.query, '');
 }
 
-function checked(schema: z.ZodType, given: unknown, refusal: (why: Problem | z.ZodError) => Problem): unknown {
-  const bad = textProblem(given);
+/** `at`: what the input is called in a refusal. */
+function parsed(schema: z.ZodType, given: unknown, at: string): unknown {
   const result = schema.safeParse(given);
-  if (result.success && !bad) return result.data;
-  throw refusal(bad ?? (result as z.ZodSafeParseError<unknown>).error);
+  if (!result.success) throw inputProblem(result.error, at);
+  return result.data;
 }
 
 /** Refuses NUL and lone surrogates, in names too: no store, path or log keeps them unharmed. */

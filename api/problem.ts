@@ -18,6 +18,11 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
 
+/** For whoever asks at an address that nothing is at. */
+export function nothingHere(): Problem {
+  return new Problem('not-found', 'There is nothing at this address.');
+}
+
 /** The document of a Problem. Its own members come last: `extra` can add but not replace. */
 export function problemDocument(problem: Problem): JsonObject {
   return {
@@ -71,7 +76,7 @@ function frameworkProblem(error: unknown): Problem | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, statusCode } = error as Partial<FastifyError>;
   if (!code?.startsWith('FST_') || statusCode === undefined || statusCode >= 500) return undefined;
-  if (code === 'FST_ERR_MAX_PARAM_LENGTH') return new Problem('not-found', 'There is nothing at this address.');
+  if (code === 'FST_ERR_MAX_PARAM_LENGTH') return nothingHere();
   if (code === 'FST_ERR_BAD_URL')
     return new Problem('invalid-input', 'The address is not valid percent-encoded UTF-8. Correct it and send it again.');
   const known = byStatus[statusCode] ?? byStatus[400];

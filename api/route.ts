@@ -119,6 +119,11 @@ export type Address = `${RouteDefinition['method']} /${string}`;
 /** A file in `routes/` before it is read: all addresses it has. */
 export type RouteFile = { addresses: readonly Address[]; load(): Promise<RouteModule> };
 
+/** Every route of those files, in their order. */
+export async function readRoutes(files: readonly RouteFile[]): Promise<RouteDefinition[]> {
+  return (await Promise.all(files.map(({ load }) => load()))).flat();
+}
+
 export function addressOf({ method, url }: RouteDefinition): Address {
   return `${method} ${url}`;
 }

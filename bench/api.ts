@@ -1,13 +1,11 @@
 /** How long the API's function takes to start, with and without V8's code cache, and what a request costs it over the bare adapter. */
 import { execFile } from 'node:child_process';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { bundle, bundleFile } from '../infra/cdk/code.ts';
+import { readAtStart, serveSecrets } from '../test/support/bundle.ts';
 import { median } from './report.ts';
 
 const run = promisify(execFile);
@@ -43,7 +41,7 @@ export async function measureApi(folder: string, rounds: number, print: (line: s
       const of = (value: (each: Start) => number) => median(all.map(value)).toFixed(0);
       const cells = [
         name,
-        `${((await readAtStart(code)) / 1e6).toFixed(2)} MB`,
+        `${((await bytesAtStart(code)) / 1e6).toFixed(2)} MB`,
         of((each) => each.importMilliseconds),
         of((each) => each.firstMilliseconds),
         of(together),
@@ -62,11 +60,9 @@ export async function measureApi(folder: string, rounds: number, print: (line: s
 }
 
 /** Bytes of the entry and of what it imports at once. */
-async function readAtStart(code: string): Promise<number> {
-  const entry = await readFile(join(code, 'index.mjs'), 'utf8');
-  const files = [...entry.matchAll(/\bfrom"\.\/([^"]+)"/g)].map(([, file]) => file ?? '');
-  const sizes = await Promise.all(files.map(async (file) => (await stat(join(code, file))).size));
-  return sizes.reduce((sum, size) => sum + size, Buffer.byteLength(entry));
+async function bytesAtStart(code: string): Promise<number> {
+  const sizes = await Promise.all(readAtStart(code).map(async (file) => (await stat(join(code, file))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 async function start(code: string, env: { [name: string]: string }, calls: number): Promise<Start> {
@@ -89,15 +85,4 @@ function environment(endpoint: string): { [name: string]: string } {
     AWS_ACCESS_KEY_ID: 'bench',
     AWS_SECRET_ACCESS_KEY: 'bench',
   };
-}
-
-/** SSM, as far as a start asks for it. */
-async function serveSecrets(): Promise<{ endpoint: string; close(): void }> {
-  const server = createServer(async (request, response) => {
-    const { Name } = (await json(request)) as { Name: string };
-    const Parameter = { Name, Type: 'SecureString', Value: 'x'.repeat(64) };
-    response.setHeader('content-type', 'application/x-amz-json-1.1').end(JSON.stringify({ Parameter }));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
 }

@@ -24,24 +24,16 @@ export function markKey({ projection, generation }: Target, stream: string): Rec
 const atOnce = 100;
 
 /**
- * Brings the target up to that version of the stream. `parked`: it stands still there, by a fault of a commit; `again` tries nevertheless.
+ * Brings the target up to that version of the stream, also where it stood still before. `parked`: it stands still there, by a fault of a commit.
  * Throws when the machine fails, and then has parked nothing for it.
  */
-export async function catchUp(
-  machine: Machine,
-  target: Target,
-  stream: string,
-  version: number,
-  options: { again?: boolean } = {},
-): Promise<'there' | 'parked'> {
+export async function catchUp(machine: Machine, target: Target, stream: string, version: number): Promise<'there' | 'parked'> {
   const cursor = await rowsAt(machine.rows, target.generation).cursor(target.projection.name, stream);
-  if (cursor >= version && !options.again) return 'there';
   const mark = (await machine.records.get(markKey(target, stream)))?.data as Mark | undefined;
-  if (mark && mark.version > cursor && !options.again) return 'parked';
   return advance(machine, target, { stream, version }, cursor, mark);
 }
 
-/** The same of many streams, each named once: where the target is at them, and whether it stands still there, is asked of all at once. */
+/** The same of many streams, each named once and left where it stands still: where the target is at them, and whether so, is asked of all at once. */
 export async function catchUpAll(machine: Machine, target: Target, wakeups: Wakeup[]): Promise<void> {
   const { name } = target.projection;
   const cursors = await rowsAt(machine.rows, target.generation).cursors(

@@ -47,7 +47,7 @@ export async function unpark(machine: Machine, projection: Projection, stream?: 
     const target = { projection, generation };
     const stood = (await machine.records.get(markKey(target, stream))) !== undefined;
     const head = (await machine.events.last(stream))?.version ?? 0;
-    const outcome = await catchUp(machine, target, stream, head, { again: true });
+    const outcome = await catchUp(machine, target, stream, head);
     if (outcome === 'parked') counts.parked++;
     else if (stood) counts.healed++;
   }
@@ -82,7 +82,7 @@ async function retry(
       return;
     }
     const head = (await machine.events.last(stream))?.version ?? 0;
-    const outcome = await catchUp(machine, target, stream, head, { again: true });
+    const outcome = await catchUp(machine, target, stream, head);
     counts[outcome === 'there' ? 'healed' : 'parked']++;
   }
 

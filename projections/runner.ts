@@ -22,7 +22,9 @@ export async function handleWakeups(machine: Machine, projections: Projection[],
         const followed = heads.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
         if (followed.length === 0) return;
         for (const generation of alive(await settled(machine, projection, generations.get(projection.name)))) {
-          for (const some of chunks(followed, streamsAtOnce)) await catchUpAll(sharing, { projection, generation }, some);
+          for (let i = 0; i < followed.length; i += streamsAtOnce) {
+            await catchUpAll(sharing, { projection, generation }, followed.slice(i, i + streamsAtOnce));
+          }
         }
       }),
     );
@@ -31,10 +33,6 @@ export async function handleWakeups(machine: Machine, projections: Projection[],
 
 /** Any machine tells of so many at once. */
 const streamsAtOnce = 500;
-
-function chunks<T>(all: T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
-}
 
 /** The newest commits held in memory, a stream. */
 const commitsShared = 20;

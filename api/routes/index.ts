@@ -1,5 +1,5 @@
 /** All routes: the one list. What is at an address is read when it is first asked for, so that a start does not make the schemas of all. */
-import type { RouteDefinition, RouteFile } from '../route.ts';
+import type { RouteFile } from '../route.ts';
 
 export const routes: readonly RouteFile[] = [
   { addresses: ['GET /health'], load: async () => (await import('./health.ts')).health },
@@ -33,8 +33,3 @@ export const routes: readonly RouteFile[] = [
   { addresses: ['GET /activity'], load: async () => (await import('./activity.ts')).activity },
   { addresses: ['POST /live/ticket'], load: async () => (await import('./live.ts')).live },
 ];
-
-/** Every route, in the order of the list. */
-export async function allRoutes(): Promise<RouteDefinition[]> {
-  return (await Promise.all(routes.map(({ load }) => load()))).flat();
-}

@@ -113,8 +113,8 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string, homeOf: Ho
         8,
         found.filter(({ place }) => place.home),
         async ({ item, place }) => {
-          if (!place.home?.trail) return forgetIn(dynamo(), place, item);
-          for await (const each of onTrail(dynamo(), place)) await forgetIn(dynamo(), { ...place, key: keyIn(each) }, each);
+          if (!place.home?.trail) return forgetIn(dynamo(), place.table, item);
+          for await (const each of onTrail(dynamo(), place)) await forgetIn(dynamo(), place.table, each);
         },
       );
     },
@@ -149,7 +149,8 @@ async function newestOn(dynamo: DynamoDBClient, place: Place): Promise<Item | un
 }
 
 /** Takes the cursor out of a row, or away with the item where it is all there is, unless it has moved since. */
-async function forgetIn(dynamo: DynamoDBClient, { table: TableName, key: Key }: CursorPlace, item: Item): Promise<void> {
+async function forgetIn(dynamo: DynamoDBClient, TableName: string, item: Item): Promise<void> {
+  const Key = keyIn(item);
   const still = { ConditionExpression: 'v = :v', ExpressionAttributeValues: { ':v': { N: String(cursorIn(item)) } } };
   try {
     if (isRow(item)) await dynamo.send(new UpdateItemCommand({ TableName, Key, UpdateExpression: 'REMOVE v', ...still }));

@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { announcements } from '../../activity/announce.ts';
 import { buildApp } from '../../api/app.ts';
-import { allRoutes } from '../../api/routes/index.ts';
+import { readRoutes } from '../../api/route.ts';
+import { routes as apiRoutes } from '../../api/routes/index.ts';
 import { requireSecrets } from '../../api/secret-keys.ts';
 import type { ConnectorContext } from '../../connectors/connector.ts';
 import { parseStream } from '../../domain/event.ts';
@@ -79,7 +80,7 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
     const trustedHosts = [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames];
     await requireSecrets(machine);
     // All of them now: another version of the files may be put in place while this one runs.
-    await allRoutes();
+    await readRoutes(apiRoutes);
     const app = await buildApp({
       machine,
       home: 'embedded',

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { addressOf, ok, route } from '../../api/route.ts';
+import { addressOf, ok, readRoutes, route } from '../../api/route.ts';
 import { auth } from '../../api/routes/auth.ts';
 import { health } from '../../api/routes/health.ts';
-import { allRoutes, routes } from '../../api/routes/index.ts';
+import { routes } from '../../api/routes/index.ts';
 import { requireSecrets } from '../../api/secret-keys.ts';
 import { appOver, as, testApi, testMachine } from '../support/api.ts';
 
@@ -44,7 +44,7 @@ test('secrets that are missing or short keep a home from starting, and fail whoe
 
 test('every route is closed to callers without a credential, unless it says public', async () => {
   const { app } = await testApi({ routes });
-  const definitions = await allRoutes();
+  const definitions = await readRoutes(routes);
   const closed = definitions.filter((definition) => !definition.public);
   expect(closed.length).toBeGreaterThan(10);
   for (const { method, url } of closed) {

@@ -1,14 +1,12 @@
 /** What a start of the API has to read: little, and the rest when it comes to it. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bundle } from '../../../infra/cdk/code.ts';
+import { readAtStart, serveSecrets } from '../../support/bundle.ts';
 
 let out: string;
 beforeAll(() => {
@@ -17,25 +15,14 @@ beforeAll(() => {
 }, 60_000);
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
-/** The entry and all that it imports at once. */
-function readAtStart(): string[] {
-  const files = ['index.mjs'];
-  for (const file of files) {
-    for (const [, one, other] of textOf(file).matchAll(/\bfrom"\.\/([^"]+)"|\bimport"\.\/([^"]+)"/g)) {
-      const imported = one ?? other;
-      if (imported && !files.includes(imported)) files.push(imported);
-    }
-  }
-  return files;
-}
-
+const atStart = () => readAtStart(out);
 const textOf = (file: string) => readFileSync(join(out, file), 'utf8');
-const readLater = () => readdirSync(out).filter((file) => file.endsWith('.mjs') && !readAtStart().includes(file));
+const readLater = () => readdirSync(out).filter((file) => file.endsWith('.mjs') && !atStart().includes(file));
 const holds = (files: string[], words: string) => files.some((file) => textOf(file).includes(words));
 
 test('a start reads two files, of at most 1 MB together', () => {
-  expect(readAtStart()).toHaveLength(2);
-  const bytes = readAtStart().reduce((sum, file) => sum + statSync(join(out, file)).size, 0);
+  expect(atStart()).toHaveLength(2);
+  const bytes = atStart().reduce((sum, file) => sum + statSync(join(out, file)).size, 0);
   expect(bytes).toBeLessThanOrEqual(1_000_000);
 });
 
@@ -44,7 +31,7 @@ test('what most starts do not need is read later', () => {
   const description = ['scalar-app', 'securitySchemes'];
   const routes = ['Sign up', 'List jobs', 'Browse what was backed up'];
   for (const words of [...clients, ...description, ...routes, 'IdempotencyItemAlreadyExists', '/proc/self/fd']) {
-    expect({ words, later: holds(readLater(), words), atStart: holds(readAtStart(), words) }).toEqual({
+    expect({ words, later: holds(readLater(), words), atStart: holds(atStart(), words) }).toEqual({
       words,
       later: true,
       atStart: false,
@@ -55,9 +42,9 @@ test('what most starts do not need is read later', () => {
 test('what is never called is not there, and nothing is imported that makes all of HTTP or of the process', () => {
   // semver, pino, Ajv, yaml
   for (const words of ['COERCERTL', 'pino-raw-err-ref', 'Ajv', 'YAMLParseError']) {
-    expect({ words, there: holds(readAtStart(), words) }).toEqual({ words, there: false });
+    expect({ words, there: holds(atStart(), words) }).toEqual({ words, there: false });
   }
-  const imported = [...readAtStart(), ...readLater()].flatMap(
+  const imported = [...atStart(), ...readLater()].flatMap(
     (file) => textOf(file).match(/\b(?:from|import\()"node:(?:http2?|process)"/g) ?? [],
   );
   expect(imported).toEqual([]);
@@ -65,11 +52,7 @@ test('what is never called is not there, and nothing is imported that makes all 
 
 /** Starts the code as Lambda does, with secrets from a server of this process, and asks it for those paths. */
 async function ask(paths: string[]): Promise<{ statusCode: number; body: string }[]> {
-  const ssm = createServer(async (request, response) => {
-    const { Name } = (await json(request)) as { Name: string };
-    response.end(JSON.stringify({ Parameter: { Name, Value: 'x'.repeat(64) } }));
-  });
-  await new Promise<void>((resolve) => ssm.listen(0, '127.0.0.1', resolve));
+  const ssm = await serveSecrets();
   const program = `
     const { handler } = await import(process.argv[1]);
     const answers = [];
@@ -86,7 +69,7 @@ async function ask(paths: string[]): Promise<{ statusCode: number; body: string 
     STAGE: 'test',
     TABLE_PREFIX: 'test-',
     LIVE_URL: 'wss://live.example.com',
-    AWS_ENDPOINT_URL: `http://127.0.0.1:${(ssm.address() as AddressInfo).port}`,
+    AWS_ENDPOINT_URL: ssm.endpoint,
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
