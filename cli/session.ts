@@ -47,7 +47,8 @@ export function refreshSession(
 ): Promise<Session | undefined> {
   return locked(async () => {
     const kept = await readSession(url);
-    if (!kept || kept.accessToken !== stale.accessToken) return kept;
+    // only refresh tokens differ for sure: access tokens of one session and second are the same bytes
+    if (!kept || kept.refreshToken !== stale.refreshToken) return kept;
     const fresh = await exchange(kept.refreshToken).catch(() => exchange(kept.refreshToken));
     await store(url, fresh);
     return fresh;

@@ -9,7 +9,8 @@ import { testFolder } from '../support/embedded.ts';
 
 const url = 'http://127.0.0.1:4000';
 const stale: Session = { email: 'a@b.c', accessToken: 'old', refreshToken: 'r1', accessExpiresAt: 0 };
-const fresh: Session = { ...stale, accessToken: 'new', refreshToken: 'r2' };
+// as in one second: the server signs the same claims once more
+const fresh: Session = { ...stale, refreshToken: 'r2' };
 
 beforeEach(async () => {
   vi.stubEnv('XDG_CONFIG_HOME', await testFolder());
