@@ -39,7 +39,7 @@ export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
   const analytics = new AnalyticsStack(app, 'analytics', stage, core, group('analytics'));
   const backupProcessors = new BackupProcessorsStack(app, 'backup-processors', stage, core, routes, group('backup-processors'));
   const dataAnalysis = new DataAnalysisStack(app, 'data-analysis', stage, core, group('data-analysis'));
-  watch(dataAnalysis, stage, api.http);
+  watch(dataAnalysis, stage, core, api.http);
   Tags.of(app).add('product', 'listbackup');
   Tags.of(app).add('stage', stage.name);
   return { core, auth, api, analytics, backupProcessors, dataAnalysis };

@@ -7,15 +7,17 @@ import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { acknowledge } from '../acknowledge.ts';
+import type { CoreStack } from '../core-stack.ts';
 import { resourceName, type Stage } from '../stage.ts';
 import { makeAlarms } from './alarms.ts';
 import { systemDashboard } from './dashboards.ts';
 import { whatThereIs } from './found.ts';
+import { tellOfGivenUp } from './given-up.ts';
 import { saveQueries } from './queries.ts';
 import { watchSpending } from './spending.ts';
 
 /** To be called when all stacks are made. */
-export function watch(scope: Construct, stage: Stage, api: HttpApi): void {
+export function watch(scope: Construct, stage: Stage, core: CoreStack, api: HttpApi): void {
   const found = whatThereIs(scope.node.root);
   const topic = alarmTopic(scope, stage);
   const period = Duration.minutes(5);
@@ -28,6 +30,7 @@ export function watch(scope: Construct, stage: Stage, api: HttpApi): void {
     errors,
     latency: api.metricLatency({ statistic: 'p95', period, label: '95 of 100' }),
   });
+  tellOfGivenUp(scope, stage, core.failed, topic);
   saveQueries(scope, stage, found);
   watchSpending(scope, stage, topic);
 }

@@ -24,6 +24,7 @@ const there = (kind: string) => alarms.filter(({ AlarmName }) => AlarmName.start
 const app = new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] } });
 listbackup(app, stage('main'), routes);
 const found = whatThereIs(app);
+const runbook = readFileSync(new URL('../../../docs/runbook.md', import.meta.url), 'utf8');
 
 test('what there is to watch is found', () => {
   expect(found.functions.map(({ name }) => name)).toContain('listbackup-main-data-queue');
@@ -62,7 +63,6 @@ test('a function without a name cannot be told from others, and is refused', () 
 });
 
 test('each alarm names a line of the runbook that is there', () => {
-  const runbook = readFileSync(new URL('../../../docs/runbook.md', import.meta.url), 'utf8');
   for (const { AlarmName, AlarmDescription } of alarms) {
     const [, heading] = /docs\/runbook\.md#([a-z-]+)$/.exec(AlarmDescription) ?? [];
     expect({ AlarmName, there: runbook.includes(`\n### ${heading}\n`) }).toEqual({ AlarmName, there: true });
@@ -75,6 +75,17 @@ test('one alarm stands for all and calls people; the single ones are silent', ()
   expect(JSON.stringify(any?.AlarmRule).match(/ALARM\(/g)).toHaveLength(alarms.length);
   expect(any?.AlarmActions).toHaveLength(1);
   expect(alarms.filter(({ AlarmActions }) => AlarmActions)).toEqual([]);
+});
+
+test('a batch that was given up is told of, with a line of the runbook that is there', () => {
+  const rules = of('AWS::Events::Rule') as { EventPattern?: { source?: string[] }; Targets: { InputTransformer: object }[] }[];
+  const [rule, ...more] = rules.filter(({ EventPattern }) => EventPattern?.source?.includes('aws.s3'));
+  expect(more).toEqual([]);
+  expect(JSON.stringify(rule?.EventPattern)).toContain('RefFailed');
+  expect(JSON.stringify(rule?.Targets[0]?.InputTransformer)).toContain('docs/runbook.md#given-up');
+  expect(runbook).toContain('\n### given-up\n');
+  const [policy] = of('AWS::SNS::TopicPolicy') as { PolicyDocument: { Statement: { Principal?: { Service?: string } }[] } }[];
+  expect(policy?.PolicyDocument.Statement.map(({ Principal }) => Principal?.Service)).toContain('events.amazonaws.com');
 });
 
 test('CloudWatch takes ten metrics in an alarm', () => {
