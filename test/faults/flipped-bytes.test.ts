@@ -83,8 +83,12 @@ function inTable(table: string, column: string, where: string, flip: (value: Buf
     });
 }
 
-/** A byte of a file below the data folder. `at` counts from the end when it is negative. */
-function inFile(folder: string | ((data: string) => string), at: number, choose: (size: number) => boolean = () => true) {
+/** A byte of a file below the data folder; counted from the end when it is negative. */
+function inFile(
+  folder: string | ((data: string) => string),
+  change: number | ((bytes: Buffer) => void),
+  choose: (size: number) => boolean = () => true,
+) {
   return async (data: string) => {
     const below = join(data, typeof folder === 'string' ? folder : folder(data));
     const names = (await stat(below)).isFile() ? [''] : await readdir(below, { recursive: true });
@@ -93,7 +97,7 @@ function inFile(folder: string | ((data: string) => string), at: number, choose:
     const [chosen] = files.filter(({ about }) => about.isFile() && choose(about.size)).sort((x, y) => y.about.size - x.about.size);
     if (chosen) {
       const bytes = await readFile(chosen.path);
-      flipAt(at)(bytes);
+      (typeof change === 'number' ? flipAt(change) : change)(bytes);
       return writeFile(chosen.path, bytes);
     }
     throw new Error('there is no such file to damage');
@@ -134,7 +138,12 @@ const flipIn =
     flipAt(at + behind)(bytes);
   };
 
-type Case = { name: string; found: Checked; damage: (data: string) => Promise<void>; unseen?: true; unstartable?: true };
+/** Of base64: to another of its characters, so that the length stays. */
+const turnAt = (at: number) => (bytes: Buffer) => void bytes.write(bytes.toString('latin1', at, at + 1) === 'A' ? 'B' : 'A', at);
+
+/** `unstartable`: what the home says instead of starting. */
+type Case = { name: string; found: Checked; damage: (data: string) => Promise<void>; unseen?: true; unstartable?: string };
+const another = 'put back the one that belongs to it';
 
 const cases: Case[] = [
   { name: 'a slot of a pack', found: 'pack-slot', damage: inFile('blobs/packs', 100) },
@@ -180,9 +189,10 @@ const cases: Case[] = [
   { name: 'the pack in the chunk index', found: 'chunk-index', damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipIn('pak_', 9)) },
   { name: 'the syntax of a record', found: 'chunk-index', damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipAt(0)) },
   { name: 'credentials', found: 'credentials', damage: inTable('records', 'data', "pk LIKE 'credentials#%'", flipIn('"$sealed":"', 30)) },
-  { name: 'the key of an account', found: 'key', damage: inTable('keys', 'wrapped', "subject = ''", flipAt(20)), unstartable: true },
+  { name: 'the key of an account', found: 'key', damage: inTable('keys', 'wrapped', "subject = ''", flipAt(20)), unstartable: another },
   { name: 'the key of a source', found: 'key', damage: inTable('keys', 'wrapped', "subject LIKE 'src_%'", flipAt(20)) },
-  { name: 'the key file', found: 'key', damage: inFile('keys.json', 20), unstartable: true },
+  { name: 'the key file', found: 'key', damage: inFile('keys.json', turnAt(20)), unstartable: another },
+  { name: 'the syntax of the key file', found: 'key-file', damage: inFile('keys.json', 0), unstartable: 'put it back' },
 
   {
     name: 'a row of runs',
@@ -237,8 +247,8 @@ describe('one flipped byte in', () => {
     expect(findings.map(({ what }) => what)).toContain(found);
 
     const answers = await answersIn(data);
-    expect(typeof answers === 'string').toBe(unstartable ?? false);
-    if (typeof answers === 'string') return expect(answers).toContain('put back the one that belongs to it');
+    expect(typeof answers === 'string').toBe(unstartable !== undefined);
+    if (typeof answers === 'string') return expect(answers).toContain(unstartable);
     for (const [asked, answer] of answers) {
       if (!unseen && answer !== 'refused') expect(answer === right.get(asked), `another answer to ${asked}`).toBe(true);
     }
