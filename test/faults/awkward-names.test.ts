@@ -97,9 +97,10 @@ function thingsIn(root: string): Map<string, Thing> {
   const visit = (folder: Buffer, prefix: string) => {
     for (const name of readdirSync(folder, { encoding: 'buffer' })) {
       const path = Buffer.concat([folder, Buffer.from('/'), name]);
-      const stat = lstatSync(path);
+      // As a number of milliseconds the last nanoseconds of one are rounded up to the next
+      const stat = lstatSync(path, { bigint: true });
       const key = prefix + name.toString('latin1');
-      const about = { modifiedAt: new Date(Math.floor(stat.mtimeMs)).toISOString(), mode: stat.mode & 0o777 };
+      const about = { modifiedAt: new Date(Number(stat.mtimeNs / 1_000_000n)).toISOString(), mode: Number(stat.mode) & 0o777 };
       if (stat.isDirectory()) {
         things.set(`${key}/`, { kind: 'folder', size: 0, sha256: null, content: '', ...about });
         visit(path, `${key}/`);
