@@ -107,9 +107,11 @@ describe('versions of a file', () => {
     const { machine, line } = await backedUp();
     await line.backUp({ a: 'one' });
     const { a: id = '' } = await fileIds(machine);
+    // Every so many ids end in AA as they are.
+    const altered = `${id.slice(0, -2)}${id.endsWith('AA') ? 'BB' : 'AA'}`;
     for (const [who, what] of [
       ['acc_bob', id],
-      [account, `${id.slice(0, -2)}AA`],
+      [account, altered],
       [account, 'file_x'],
     ] as const) {
       await expect(listVersions(machine, who, what, { limit: 5 })).rejects.toMatchObject({ code: 'not-found' });
