@@ -26,6 +26,9 @@ connectorSuite('s3', async () => {
   };
 });
 
+/** Milliseconds of silence that no machine is ever so busy as to keep. */
+const patient = 60_000;
+
 describe('a bucket as a source', () => {
   let server: S3Server;
   let sessions: SourceSession[];
@@ -40,7 +43,11 @@ describe('a bucket as a source', () => {
     await server.close();
   });
 
-  async function open(config: { [field: string]: unknown } = {}, credentials = server.credentials, idleMs = 5_000): Promise<SourceSession> {
+  async function open(
+    config: { [field: string]: unknown } = {},
+    credentials = server.credentials,
+    idleMs = patient,
+  ): Promise<SourceSession> {
     const settings = { bucket: server.bucket, endpoint: server.endpoint, ...config };
     const session = await openS3(
       settings,
@@ -131,16 +138,21 @@ describe('a bucket as a source', () => {
     expect(server.requests.length).toBe(4);
   });
 
-  test.each([{ cutAfter: 400_000 }, { stallAfter: 400_000 }])('a body that breaks off goes on where it stopped: %o', async (fault) => {
+  // Whoever is that patient waits for nothing but the silence that is meant; a short one is met by a busy machine too.
+  test.each([
+    { fault: { cutAfter: 400_000 }, times: 3, idleMs: patient },
+    { fault: { stallAfter: 400_000 }, times: 2, idleMs: 1_000 },
+  ])('a body that breaks off goes on where it stopped: $fault', async ({ fault, times, idleMs }) => {
     const content = Buffer.alloc(1_500_000, 'pinned content');
     server.put('big', content);
-    const session = await open({}, server.credentials, 300);
+    const session = await open({}, server.credentials, idleMs);
     const entry = await onlyFile(session);
-    server.misbehave = () => (gets().length < 4 ? fault : undefined);
+    server.misbehave = () => (gets().length <= times ? fault : undefined);
     expect((await contentOf(session, entry)).equals(content)).toBe(true);
     const asked = gets().map((request) => [request.headers.range, request.headers['if-match'] === server.objects.get('big')?.etag]);
     expect(asked[0]).toEqual([undefined, true]);
-    expect(asked.length).toBe(4);
+    expect(asked.length).toBeGreaterThan(times);
+    if (idleMs === patient) expect(asked.length).toBe(times + 1);
     for (const [range, pinned] of asked.slice(1))
       expect([String(range), pinned]).toEqual([expect.stringMatching(/^bytes=\d+-1499999$/), true]);
   });
