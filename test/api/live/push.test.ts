@@ -10,6 +10,7 @@ import { makeTrouble } from '../../../infra/embedded/trouble.ts';
 import { ada } from '../../support/api.ts';
 import { account, liveWorld, runSteps, told, wholeRun } from './given.ts';
 
+const patient = { timeout: 60_000 };
 const seqs = (messages: LiveMessage[]) => messages.map(({ seq }) => seq);
 
 test('a socket gets what happens from its opening on', async () => {
@@ -83,7 +84,7 @@ test.for([1, 2, 3, 4, 5])('sockets that drop now and then, while much happens an
     seen.push(...current.messages);
     current.messages = [];
     expect(seen.length).toBeGreaterThanOrEqual(all.length);
-  });
+  }, patient);
   expect(seen).toEqual(all);
 });
 
@@ -106,7 +107,7 @@ test('what happens while a socket is being served is not forgotten', async () =>
     return 'sent';
   };
   const pushing = pushLive(live, account);
-  await vi.waitFor(async () => expect((await findConnection(machine, account, 'one'))?.turn).not.toBe(''));
+  await vi.waitFor(async () => expect((await findConnection(machine, account, 'one'))?.turn).not.toBe(''), patient);
   await runSteps(machine, 'run_1', 1).start();
   expect(await pushLive(live, account)).toBe('done');
   expect(socket.messages).toEqual([]);
@@ -139,7 +140,7 @@ test('who comes too late with a message sends no more', async () => {
     return 'sent';
   };
   const pushing = pushLive(live, account);
-  await vi.waitFor(async () => expect((await findConnection(machine, account, 'one'))?.turn).not.toBe(''));
+  await vi.waitFor(async () => expect((await findConnection(machine, account, 'one'))?.turn).not.toBe(''), patient);
   machine.clock.now += 60_001;
   await pushLive(live, account);
   expect(slow.closed).toBe(true);
