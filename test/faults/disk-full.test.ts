@@ -113,7 +113,7 @@ describe('a full disk', () => {
     expect(await end(api, await home.run())).toMatchObject({ status: 'succeeded' });
     expect(await zipEnd(await askForZip())).toMatchObject({ status: 'ready' });
     await expectWhole(home, data);
-  }, 180_000);
+  });
 
   it.each(['plan:listed', 'store:packed', 'seal:manifest', 'feed:projected'])(
     'of the database at %s: the run waits, is not done, and goes on by itself',

@@ -153,7 +153,7 @@ async function readObjects(): Promise<void> {
   }
 }
 
-test('rest nowhere in clear: no item, stream record, message, event, log line or object', { timeout: 400_000 }, async () => {
+test('rest nowhere in clear: no item, stream record, message, event, log line or object', async () => {
   const { endpoint, region } = inject('ministack');
   const s3 = clients.s3();
   await s3.send(new CreateBucketCommand({ Bucket }));
