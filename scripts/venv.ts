@@ -9,6 +9,9 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** A package index that stumbles is asked again for some minutes. */
+const patience = ['--retries', '10', '--timeout', '180'];
+
 /**
  * The Python of an environment that holds exactly the packages of `scripts/{name}-requirements.txt`, named by their hash and made when it
  * is not there. Programs are run as its modules (`-m`): their own scripts do not survive the move. Throws with what to do when Python or
@@ -30,7 +33,7 @@ export async function pythonWith(name: string): Promise<string> {
   );
   await step(
     join(building, 'bin', 'python'),
-    ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', requirements],
+    ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...patience, '--requirement', requirements],
     `the packages in scripts/${basename(requirements)} could not be installed; is the Python package index reachable?`,
   );
   await rename(building, venv).catch(async (error: unknown) => {
