@@ -90,7 +90,7 @@ async function launch(python: string, port: number, work: string): Promise<Minis
   }
   const stop = async () => {
     await end(child);
-    await rm(work, { recursive: true, force: true, maxRetries: 5 });
+    await rm(work, { recursive: true, force: true, maxRetries: 20 });
   };
   if (!(await answers(endpoint, child))) {
     await end(child);
@@ -108,11 +108,12 @@ async function launch(python: string, port: number, work: string): Promise<Minis
   };
 }
 
-/** Waits up to a minute for it to be ready; false when it ended or the time is over. */
+/** Waits up to three minutes for it to be ready; false when it ended or the time is over. */
 async function answers(endpoint: string, child: ChildProcess): Promise<boolean> {
-  const deadline = Date.now() + 60_000;
+  const deadline = Date.now() + 180_000;
   while (Date.now() < deadline && child.exitCode === null && child.signalCode === null) {
-    const ready = await fetch(`${endpoint}/_ministack/ready`).then(
+    // Whoever took the port in between may never answer.
+    const ready = await fetch(`${endpoint}/_ministack/ready`, { signal: AbortSignal.timeout(10_000) }).then(
       (response) => response.ok,
       () => false,
     );
