@@ -1,5 +1,5 @@
 /** How long a check waits for what a port may deliver late. The suite's own tests, which expect it to fail, set it lower. */
-export const patience = { ms: 30_000 };
+export const patience = { ms: 60_000 };
 
 /** Repeats the check until it no longer throws; its last error once patience is over. */
 export async function eventually<T>(check: () => Promise<T>): Promise<T> {

@@ -12,7 +12,7 @@ let out: string;
 beforeAll(() => {
   out = mkdtempSync(join(tmpdir(), 'bundle-'));
   bundle('api', out);
-}, 60_000);
+});
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 const atStart = () => readAtStart(out);
@@ -91,7 +91,7 @@ test('it starts, and answers also with what it reads later', async () => {
     JSON.parse(readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8')),
   );
   expect(page).toMatchObject({ statusCode: 200, body: expect.stringContaining('ListBackup API') });
-}, 60_000);
+});
 
 test('what starts a worker, with all that it reads later, can be read: nothing that stands in for a package is missed', async () => {
   const worker = join(out, 'worker');
@@ -101,4 +101,4 @@ test('what starts a worker, with all that it reads later, can be read: nothing t
   const env = { PATH: process.env.PATH, STAGE: 'test', TABLE_PREFIX: 'test-', AWS_REGION: 'us-east-1' };
   const args = ['--input-type=module', '-e', program, ...files.map((file) => join(worker, file))];
   expect((await promisify(execFile)(process.execPath, args, { env })).stdout).toBe('read');
-}, 60_000);
+});

@@ -49,7 +49,7 @@ async function call(method: string, path: string, body?: object): Promise<Answer
   return answer as Answer;
 }
 
-const eventually = <T>(check: () => Promise<T>) => vi.waitFor(check, { timeout: 60_000, interval: 200 });
+const eventually = <T>(check: () => Promise<T>) => vi.waitFor(check, { timeout: 240_000, interval: 200 });
 
 test('a bucket is backed up through streams, bus and queues, and comes back byte for byte', async () => {
   const { endpoint } = inject('ministack');
@@ -91,7 +91,7 @@ test('the relay gives every commit its place, without gaps', async () => {
 });
 
 test('the read models are looked after: one that is out of date is rebuilt, and what nobody reads is cleared away', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const records = awsRecords(clients.dynamo, 'listbackup-test-', Date.now);
   const rows = awsRows(clients.dynamo, 'listbackup-test-');
@@ -114,7 +114,7 @@ test('the read models are looked after: one that is out of date is rebuilt, and 
     const retired = [{ generation: spoilt.current }];
     expect((await records.get(key))?.data).toMatchObject({ building: null, version: 1, current: Number(spoilt.last) + 1, retired });
   };
-  await vi.waitFor(visited, { timeout: 140_000, interval: 500 });
+  await vi.waitFor(visited, { timeout: 300_000, interval: 500 });
   expect(await rows.get(left)).toBeUndefined();
   expect((await call('GET', '/sources')).items).toEqual(items);
 });

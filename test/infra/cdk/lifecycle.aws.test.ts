@@ -11,7 +11,7 @@ import { type Ministack, startMinistack } from '../../../scripts/ministack.ts';
 
 /** With everything that a stage can have. */
 const settings = { LISTBACKUP_NETWORK: 'nat', LISTBACKUP_WARM: '1-2' } as const;
-const timeout = 300_000;
+const timeout = 900_000;
 let ministack: Ministack;
 let cloudFormation: CloudFormationClient;
 let s3: S3Client;
