@@ -59,6 +59,17 @@ export async function until<T>(what: string, probe: () => Promise<T | undefined>
   throw new Error(`waited ${seconds} s in vain: ${what}`);
 }
 
+/** A read that brings the token of a write. Where it is told that the write is not to be seen yet, it asks again, as the contract has it. */
+export async function seen(api: Client, written: Answer, status: number, path: string): Promise<Body> {
+  const headers = { 'consistency-token': written.headers.get('consistency-token') ?? '' };
+  return until(`${path} shows what was written`, async () => {
+    const answer = await api.call('GET', path, { headers });
+    if (answer.status === 503 && answer.headers.has('retry-after')) return undefined;
+    assert.equal(answer.status, status, `GET ${path}: ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  });
+}
+
 export type Person = { email: string; password: string; token: string; refreshToken: string; account: string; api: Client };
 
 /** Somebody new, signed in. */

@@ -4,6 +4,7 @@ import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand } from '@aws
 import { beforeAll, describe, inject, it } from 'vitest';
 import { ministackClients } from '../support/aws-resources.ts';
 import { deployedUrl } from '../support/deployed.ts';
+import { takeMessages } from '../support/raw-aws.ts';
 import { dataSuite } from './data.ts';
 import { folderCases } from './folder.ts';
 import { liveSuite } from './live.ts';
@@ -29,7 +30,16 @@ async function bucket(): Promise<TestBucket> {
     async remove(Key) {
       await s3.send(new DeleteObjectCommand({ Bucket, Key }));
     },
+    ...(process.env.LISTBACKUP_URL === undefined && { hold }),
   };
+}
+
+/** What a run reads and stores is asked for on this queue. */
+const readers = 'listbackup-test-data-queue';
+
+async function hold(): Promise<() => Promise<void>> {
+  await takeMessages(readers, false);
+  return () => takeMessages(readers, true);
 }
 
 const target = (): Target => ({ home: 'aws', url, bucket });

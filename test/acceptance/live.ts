@@ -49,12 +49,15 @@ export function liveSuite(name: string, open: () => Target): void {
       const all = await settled(ada, 'run.finished.v1', 1);
       const socket = await openLive(ada.api, { since: 0 });
       await socket.seen('the last of it', ({ data }) => data.id === all.at(-1)?.id);
+      await socket.close();
       const activity = socket.messages.filter(({ type }) => type === 'activity');
-      expect(activity.map(({ data }) => data)).toEqual(all);
-      expect(activity.map(({ seq }) => seq)).toEqual(all.map(({ seq }) => seq));
+      expect(activity.length).toBeGreaterThanOrEqual(all.length);
+      // a batch may come behind the end of its run, to the socket too
+      const told = (await ada.api.all('/activity')).slice(0, activity.length);
+      expect(activity.map(({ data }) => data)).toEqual(told);
+      expect(activity.map(({ seq }) => seq)).toEqual(told.map(({ seq }) => seq));
       const seqs = socket.messages.map(({ seq }) => seq);
       expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
-      await socket.close();
     });
 
     it('goes on where it was after a drop, wherever that came: nothing missing, nothing twice', async () => {
@@ -76,6 +79,7 @@ export function liveSuite(name: string, open: () => Target): void {
       const [first] = whole.messages;
       // Pieces may begin before it, and it goes on after the end.
       const alike = pieces.slice(pieces.findIndex(({ seq }) => seq === first?.seq));
+      await until('as much of it', async () => (whole.messages.length >= alike.length ? true : undefined));
       expect(alike).toEqual(whole.messages.slice(0, alike.length));
       await whole.close();
     });
@@ -94,14 +98,13 @@ export function liveSuite(name: string, open: () => Target): void {
     it('gives each ticket anew, for a minute', async () => {
       const headers = { 'idempotency-key': 'the same' };
       const before = Date.now();
-      const [one, two] = [
-        await ada.api.expect(201, 'POST', '/live/ticket', { headers }),
-        await ada.api.expect(201, 'POST', '/live/ticket', { headers }),
-      ];
+      const one = await ada.api.expect(201, 'POST', '/live/ticket', { headers });
+      const after = Date.now();
+      const two = await ada.api.expect(201, 'POST', '/live/ticket', { headers });
       expect(one.url).not.toBe(two.url);
-      const left = Date.parse(one.expiresAt as string) - before;
-      expect(left).toBeGreaterThan(0);
-      expect(left).toBeLessThanOrEqual(61_000);
+      const expires = Date.parse(one.expiresAt as string);
+      expect(expires).toBeGreaterThan(before);
+      expect(expires).toBeLessThanOrEqual(after + 61_000);
     });
 
     it('tells nobody of what is not theirs', async () => {

@@ -37,6 +37,14 @@ const target = (): Target => ({
       async remove(key) {
         server.objects.delete(key);
       },
+      async hold() {
+        const held = Promise.withResolvers<void>();
+        server.misbehave = ({ key }) => (key === '' ? undefined : { heldUntil: held.promise });
+        return async () => {
+          server.misbehave = () => undefined;
+          held.resolve();
+        };
+      },
     };
   },
 });

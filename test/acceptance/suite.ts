@@ -1,7 +1,7 @@
 /** The main job as users live it, against nothing but the public contract. The same suite for `npm start` and for the deployed CDK app. */
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { client, download, listFiles, newPerson, type Person, type Run, runJob, until } from './client.ts';
+import { type Body, client, download, listFiles, newPerson, type Person, type Run, runJob, seen, until } from './client.ts';
 import type { Target, TestBucket } from './target.ts';
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
@@ -204,20 +204,19 @@ export function acceptanceSuite(name: string, open: () => Target): void {
       });
 
       it('adds it all up', async () => {
-        const overview = await until('the numbers are there', async () => {
-          const body = await ada.api.expect(200, 'GET', '/analytics/overview');
-          return (body.runs as { total: number; failed: number }).failed === 1 ? body : undefined;
-        });
         const live = (await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).filter(({ kind }) => kind === 'file');
-        expect(overview).toMatchObject({
-          sources: 1,
-          jobs: 1,
-          runs: { total: 7, succeeded: 5, partial: 1, failed: 1 },
-          files: live.length,
-          bytesProtected: live.reduce((sum, { size }) => sum + size, 0),
-          bytesStored: expect.any(Number),
-          lastRunAt: expect.any(String),
-        });
+        // each run is counted by itself, in any order
+        await expect
+          .poll(() => ada.api.expect(200, 'GET', '/analytics/overview'))
+          .toMatchObject({
+            sources: 1,
+            jobs: 1,
+            runs: { total: 7, succeeded: 5, partial: 1, failed: 1 },
+            files: live.length,
+            bytesProtected: live.reduce((sum, { size }) => sum + size, 0),
+            bytesStored: expect.any(Number),
+            lastRunAt: expect.any(String),
+          });
       });
 
       it('tells the whole story in the activity log, gapless, without secrets', async () => {
@@ -236,13 +235,13 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const text = JSON.stringify(items);
         expect(text).not.toContain(bucket.credentials.secretAccessKey);
         expect(text).not.toContain(ada.password);
-        const newest = await ada.api.expect(200, 'GET', '/activity?order=desc&limit=3');
-        expect((newest.items as { id: string }[]).map(({ id }) => id)).toEqual(
-          items
-            .slice(-3)
-            .reverse()
-            .map(({ id }) => id),
-        );
+        const idsOf = (some: Body[]) => some.map(({ id }) => id as string);
+        const newest = idsOf((await ada.api.expect(200, 'GET', '/activity?order=desc&limit=3')).items as Body[]);
+        // a batch may come behind the end of its run: then the newest are newer than those of before
+        const now = idsOf(await ada.api.all('/activity'));
+        const end = now.indexOf(newest[0] ?? '') + 1;
+        expect(end).toBeGreaterThanOrEqual(items.length);
+        expect(newest).toEqual(now.slice(end - 3, end).reverse());
       });
     });
 
@@ -255,10 +254,11 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const eve = await newPerson(target.url);
         const source = await eve.api.expect(201, 'POST', '/sources', { body });
         const job = await eve.api.expect(201, 'POST', '/jobs', { body: { name: 'Many', sourceId: source.id } });
+        const release = await bucket.hold?.();
         const requested = await eve.api.call('POST', `/jobs/${job.id}/run`);
-        const token = requested.headers.get('consistency-token') ?? '';
-        await eve.api.expect(200, 'GET', `/runs/${requested.body.id}`, { headers: { 'consistency-token': token } });
+        await seen(eve.api, requested, 200, `/runs/${requested.body.id}`);
         await eve.api.expect(202, 'POST', `/runs/${requested.body.id}/cancel`);
+        await release?.();
         const run = await until('it ends', async () => {
           const body = (await eve.api.expect(200, 'GET', `/runs/${requested.body.id}`)) as Run;
           return body.finishedAt ? body : undefined;
@@ -299,13 +299,11 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const { config, credentials } = await target.bucket();
         const written = await ada.api.call('POST', '/sources', { body: { type: 's3', name: 'Seen at once', config, credentials } });
         expect(written.status).toBe(201);
-        const headers = { 'consistency-token': written.headers.get('consistency-token') ?? '' };
-        const list = await ada.api.expect(200, 'GET', '/sources', { headers });
+        const list = await seen(ada.api, written, 200, '/sources');
         expect((list.items as { id: string }[]).map(({ id }) => id)).toContain(written.body.id);
         const gone = await ada.api.call('DELETE', `/sources/${written.body.id}`);
         expect(gone.status).toBe(204);
-        const after = { 'consistency-token': gone.headers.get('consistency-token') ?? '' };
-        await ada.api.expect(404, 'GET', `/sources/${written.body.id}`, { headers: after });
+        await seen(ada.api, gone, 404, `/sources/${written.body.id}`);
       });
 
       it('does a repeated request once', async () => {

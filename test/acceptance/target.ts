@@ -7,6 +7,8 @@ export type TestBucket = {
   /** An object in the archive is listed and cannot be read: a file that fails. */
   put(key: string, body: Uint8Array | string, options?: { archived?: boolean }): Promise<void>;
   remove(key: string): Promise<void>;
+  /** Nothing that is backed up of it is done before the function is called, so that no run ends too soon. Absent where that cannot be. */
+  hold?(): Promise<() => Promise<void>>;
 };
 
 export type Target = {

@@ -13,6 +13,8 @@ export type Misbehaviour =
   /** Only so many bytes of the body, then the connection breaks, or falls silent. */
   | { cutAfter: number }
   | { stallAfter: number }
+  /** Answered well, but only then. */
+  | { heldUntil: Promise<unknown> }
   /** The conditions of the request are not looked at. */
   | { unconditional: true };
 
@@ -81,6 +83,7 @@ async function handle(state: S3Server, incoming: IncomingMessage, response: Serv
     response.writeHead(fault.raw.status, { 'content-type': 'text/html' }).end(fault.raw.body);
     return;
   }
+  if (fault !== undefined && 'heldUntil' in fault) await fault.heldUntil;
   const denied = authorize(state, request, path, search);
   if (denied !== undefined) return sendError(response, 403, denied);
   if (bucket !== state.bucket) return sendError(response, 404, 'NoSuchBucket');
