@@ -67,7 +67,10 @@ export function requestRun(about: About, at: string): Decide<LineState, LineEven
 
 export const nothing: Totals = { files: 0, folders: 0, links: 0, bytes: 0 };
 
-/** The commit point of a run. A run that is no longer the open one has lost, and nothing of it counts. */
+/**
+ * The commit point of a run. A run that is no longer the open one has lost, and nothing of it counts. `at` (UTC ISO-8601) is the time by which
+ * backups are found again, so each is later than the one before it, also where the clock was set back or ticked no further.
+ */
 export function sealLine(
   about: About,
   result: { outcome: 'succeeded' | 'partial'; manifest: ManifestRef; totals: Totals; since: string | null; at: string },
@@ -76,9 +79,14 @@ export function sealLine(
   return (state) => {
     if (state.open?.runId !== about.runId) return [];
     const before = state.sealed?.totals ?? nothing;
-    const sealed = { runId: about.runId, at, manifest, totals, since };
+    const sealed = { runId: about.runId, at: laterThan(state.sealed?.at, at), manifest, totals, since };
     return [{ type: 'LineSealed', data: { ...about, outcome, manifest, totals, before, line: { ...state, open: null, sealed } } }];
   };
+}
+
+/** That time, or the millisecond after the other where it is not later. */
+function laterThan(before: string | undefined, at: string): string {
+  return before !== undefined && at <= before ? new Date(Date.parse(before) + 1).toISOString() : at;
 }
 
 export function releaseLine(about: About, outcome: 'failed' | 'cancelled'): Decide<LineState, LineEvent> {

@@ -32,6 +32,16 @@ describe('a line', () => {
     });
   });
 
+  it.each([
+    ['in the same millisecond', '2026-01-02T00:00:00.000Z', '2026-01-02T00:00:00.001Z'],
+    ['by a clock that was set back', '2026-01-01T23:59:59.999Z', '2026-01-02T00:00:00.001Z'],
+    ['later', '2026-01-02T00:00:00.002Z', '2026-01-02T00:00:00.002Z'],
+  ])('has its backups one after another in time: the next one %s', (_when, at, kept) => {
+    const next = given(line, ...requested, ...sealed).when(requestRun(ids('run_2'), at));
+    const [event] = given(line, ...next).when(sealLine(ids('run_2'), { ...result, at }));
+    expect(event?.data.line.sealed).toMatchObject({ runId: 'run_2', at: kept });
+  });
+
   it('seals only for the open run: a twin, a late one and a released one change nothing', () => {
     expect(given(line, ...requested, ...sealed).when(sealLine(ids('run_1'), result))).toEqual([]);
     expect(given(line, ...requested).when(sealLine(ids('run_0'), result))).toEqual([]);

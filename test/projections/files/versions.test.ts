@@ -43,6 +43,20 @@ describe('versions of a file', () => {
     ]);
   });
 
+  it('are in the order in which they were backed up, also after the clock was set back', async () => {
+    const { machine, line } = await backedUp();
+    const first = await line.backUp({ a: 'one' });
+    machine.clock.now -= 3_600_000;
+    const second = await line.backUp({ a: 'two', b: 'x' });
+    const { a: id = '', b } = await fileIds(machine);
+    expect(b).toBeDefined();
+    const { items } = await listVersions(machine, account, id, { limit: 5 });
+    expect(items.map(({ version, runId }) => [version, runId])).toEqual([
+      [2, second.runId],
+      [1, first.runId],
+    ]);
+  });
+
   it('come in pages that later runs do not shift', async () => {
     const { machine, line } = await backedUp();
     for (let n = 1; n <= 7; n++) await line.backUp({ a: `content ${n}` });
