@@ -57,11 +57,12 @@ async function prepare(name: string, more: (box: Box, owner: Owner, source: stri
   return { data, owner, source };
 }
 
-/** Asks for a run unless there are that many, as a client does that cannot know whether its last request came through. */
+/** Asks for a run unless that many were asked for, as a client does that cannot know whether its last request came through. */
 async function ask(box: Box, owner: Owner, count: number): Promise<void> {
   const api = clientOf(box, owner);
   try {
-    if ((await api.all('/runs')).length < count) await api.call('POST', `/jobs/${owner.jobId}/run`);
+    // Of the log, for the list of runs may be behind it right after a start
+    if ((await api.all('/activity?type=run.requested')).length < count) await api.call('POST', `/jobs/${owner.jobId}/run`);
   } catch {
     // The box was killed under the request
   }
