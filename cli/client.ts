@@ -36,10 +36,11 @@ export function openApi(url: string): Api {
     if (written !== null && request.method === 'GET') request.headers.set('consistency-token', written);
     // a retry after a lost answer must not do it twice
     if (request.method === 'POST' && !request.headers.has('idempotency-key')) request.headers.set('idempotency-key', crypto.randomUUID());
-    const { accessToken } = await session();
-    let response = await patiently(url, withToken(request, accessToken));
-    if (response.status === 401 && held?.accessToken === accessToken) {
-      held = await refreshed(url, held);
+    const used = await session();
+    let response = await patiently(url, withToken(request, used.accessToken));
+    if (response.status === 401) {
+      // of several at once the first exchanges it, and the others take what it got
+      held = await refreshed(url, used);
       response = await patiently(url, withToken(request, held.accessToken));
     }
     written = response.headers.get('consistency-token') ?? written;

@@ -59,6 +59,16 @@ try {
 } catch (error) {
   process.exitCode = report(error);
 }
+if (process.listenerCount('SIGINT') > 0) await exitNow();
+
+/**
+ * Ctrl+C comes twice, from the terminal and from the launcher. While Node takes itself down it listens no more, and the second would kill it
+ * before it has said how it ended.
+ */
+async function exitNow(): Promise<never> {
+  for (const stream of [process.stdout, process.stderr]) await new Promise((resolve) => stream.write('', resolve));
+  process.exit();
+}
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) {

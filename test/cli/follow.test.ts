@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { dirname } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Cli, cliFor, sessionFile, testServer } from '../support/cli.ts';
 
 const id = 'run_00000000000000000000000000';
@@ -64,6 +64,15 @@ test('a run is followed without a live socket, never backwards, also while the s
   ]);
 });
 
+test('Ctrl+C again, whenever it comes, changes nothing', async () => {
+  const cli = await serving([{ status: 'running', percent: 10, done: 1 }]);
+  const running = cli.start(['runs', 'follow', id]);
+  await expect.poll(running.stderr).toContain('10%');
+  const pressing = setInterval(() => running.process.kill('SIGINT'), 1);
+  onTestFinished(() => clearInterval(pressing));
+  expect(await running.ended).toMatchObject({ code: 130, stderr: expect.stringContaining('The run goes on') });
+});
+
 test('the exit code says how the run ended', async () => {
   const codes = await Promise.all(
     ['succeeded', 'failed', 'cancelled'].map(
@@ -77,7 +86,7 @@ test('Ctrl+C ends the watching, not the run', async () => {
   const asked: string[] = [];
   const cli = await serving([{ status: 'running', percent: 10, done: 1 }], ({ method, url }) => asked.push(`${method} ${url}`));
   const running = cli.start(['runs', 'follow', id], { launcher: true, group: true });
-  await expect.poll(running.stderr, { timeout: 20_000 }).toContain('10%');
+  await expect.poll(running.stderr).toContain('10%');
   // as a terminal does it: to all processes of the group
   process.kill(-(running.process.pid ?? 0), 'SIGINT');
   expect(await running.ended).toMatchObject({
