@@ -240,14 +240,15 @@ test('what is no HTTP, or has too much in its head, gets a problem document too'
   const address = app.server.address();
   const port = typeof address === 'object' && address ? address.port : 0;
   const send = (text: string) =>
-    new Promise<string>((resolve, reject) => {
+    new Promise<string>((resolve) => {
       let received = '';
       const socket = connect(port, '127.0.0.1', () => socket.write(text));
       socket.on('data', (bytes) => {
         received += bytes;
       });
       socket.on('close', () => resolve(received));
-      socket.on('error', reject);
+      // what the server has not read it may answer with a reset, behind its answer
+      socket.on('error', () => undefined);
     });
   const problemOf = (answer: string) => ({ status: Number(answer.split(' ')[1]), ...JSON.parse(answer.split('\r\n\r\n')[1] ?? '{}') });
   expect(problemOf(await send('nonsense\r\n\r\n'))).toMatchObject({ status: 400, code: 'invalid-input' });

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { expect, test } from 'vitest';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Cli, cliFor, email, sessionFile, testHome, testServer } from '../support/cli.ts';
 
 type File = { sessions: { [url: string]: { accessToken: string; refreshToken: string; accessExpiresAt: number } } };
@@ -68,11 +67,21 @@ test('an access token that expired is exchanged, by one of several at a time', a
   expect(await read(cli)).toEqual({ current: null, sessions: {} });
 });
 
+/** Where nobody listens, and nobody can: the port is that of a connection's other end. */
+async function deadUrl(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  onTestFinished(() => {
+    socket.destroy();
+    server.close();
+  });
+  await once(socket, 'connect');
+  return `http://127.0.0.1:${socket.localPort}`;
+}
+
 test('says what to do when nothing answers, when something else answers, and when it is not understood', async () => {
-  const stopped = createServer().listen(0, '127.0.0.1');
-  await once(stopped, 'listening');
-  const dead = `http://127.0.0.1:${(stopped.address() as AddressInfo).port}`;
-  stopped.close();
+  const dead = await deadUrl();
   const cli = await cliFor(dead);
   expect(await cli('login')).toMatchObject({
     code: 1,
