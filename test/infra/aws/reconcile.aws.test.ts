@@ -31,11 +31,21 @@ let prefix = '';
 const appended: Wakeup[] = [];
 /** What arrived from the bus, as `stream version index`, and how often. */
 const arrived = new Map<string, number>();
+/** Whether an answer of the bus was lost, so that it was told again: then it may have been told twice. */
+let answerLost = false;
 
 beforeAll(async () => {
   clients = ministackClients();
   const env = await makeStage(clients);
-  machine = openAws(env);
+  clients.events().middlewareStack.add(
+    (next) => async (call) => {
+      const answer = await next(call);
+      answerLost ||= answer.output.$metadata.attempts !== 1;
+      return answer;
+    },
+    { step: 'initialize', name: 'lost-answers' },
+  );
+  machine = openAws(env, clients);
   prefix = env.TABLE_PREFIX;
   const { Attributes } = await clients
     .sqs()
@@ -139,8 +149,8 @@ test('exactly what was lost is found and done, as if its records had come', asyn
   expect(woken.relay.sort()).toEqual(lost.relay.map(nameOf).sort());
   expect(woken.projections.sort()).toEqual(lost.projections.map(nameOf).sort());
   await expectWhole();
-  // Nobody was told twice: only a lost answer of the bus would do that.
-  expect(Math.max(...arrived.values())).toBe(1);
+  // Nobody was told twice.
+  if (!answerLost) expect(Math.max(...arrived.values())).toBe(1);
   const again = visitor(11 * minute);
   expect((await reconcile(again.parts)).counts).toMatchObject({ missing: 0, untold: 0, behind: {}, repaired: 0 });
 });
