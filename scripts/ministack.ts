@@ -88,7 +88,9 @@ async function launch(python: string, port: number, work: string): Promise<Minis
       text = (text + piece).slice(-65_536);
     });
   }
+  let stopping = false;
   const stop = async () => {
+    stopping = true;
     await end(child);
     await rm(work, { recursive: true, force: true, maxRetries: 20 });
   };
@@ -98,6 +100,8 @@ async function launch(python: string, port: number, work: string): Promise<Minis
     await stop();
     throw new Error(`ministack did not start:\n${text}`);
   }
+  // Or all that is left to see are refused connections.
+  child.once('exit', (code, signal) => stopping || console.error(`ministack ended by itself (${signal ?? code}):\n${text}`));
   return {
     endpoint,
     account: '000000000000',

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
-import { expect, inject, it } from 'vitest';
+import { expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../../infra/contract/eventually.ts';
 import { startMinistack } from '../../scripts/ministack.ts';
 
@@ -34,6 +34,7 @@ it('runs beside others and ends when told to', async () => {
 
 it.each(['SIGTERM', 'SIGKILL'] as const)('ends with the script that started it: %s', async (signal) => {
   const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (piece: string) => {
     text += piece;
