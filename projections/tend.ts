@@ -25,6 +25,14 @@ export async function tendProjections(
   for (const projection of projections) await guarded(machine, projection.name, () => tend(machine, projection, stop));
 }
 
+/**
+ * For a machine that may have no activity yet: then what is projected from now on is of these versions. Done before it takes its first
+ * command, it spares it a rebuild of what that command begins.
+ */
+export async function tendEmpty(machine: Machine, projections: Projection[]): Promise<void> {
+  if (await hasNoActivity(machine)) await Promise.all(projections.map((projection) => beginEmpty(machine, projection)));
+}
+
 async function tend(machine: Machine, projection: Projection, stop: Stop): Promise<void> {
   let now = (await readGenerations(machine)).get(projection.name);
   if (!now && (await hasNoActivity(machine))) return beginEmpty(machine, projection);

@@ -19,6 +19,7 @@ import { sweep } from '../../processors/sweep.ts';
 import { openRuns } from '../../processors/watch.ts';
 import { projections } from '../../projections/index.ts';
 import { handleWakeups } from '../../projections/runner.ts';
+import { tendEmpty } from '../../projections/tend.ts';
 import { sharedPackers } from '../../vault/shared-packers.ts';
 import { openWorkerPool } from '../../vault/worker-pool.ts';
 import { notePlace, openBucket, requireSamePlace } from './bucket.ts';
@@ -90,6 +91,7 @@ export async function startHome(settings: Settings, log: Log, testing: Testing =
       trustedHosts,
     });
     const live = openLive(app.server, embedded.sockets, machine, trustedHosts);
+    await tendEmpty(machine, projections);
     await app.listen({ host: settings.host, port: settings.port });
 
     embedded.feed('projections', async (wakeups) => {

@@ -1,10 +1,13 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { startHome } from '../../../infra/embedded/home.ts';
+import { readSettings } from '../../../infra/embedded/settings.ts';
 import { startTending } from '../../../infra/embedded/tending.ts';
 import { readGenerations } from '../../../projections/generations.ts';
+import { projections } from '../../../projections/index.ts';
 import { parked } from '../../../projections/parking.ts';
 import { handleWakeups } from '../../../projections/runner.ts';
 import { countingJobs, currentGeneration, failing, folded, makeJob, rename } from '../../projections/jobs-world.ts';
-import { openTestHome, testFolder } from '../../support/embedded.ts';
+import { openTestHome, silent, testFolder } from '../../support/embedded.ts';
 
 const [one, two] = [countingJobs(1), countingJobs(2)];
 const account = 'acc_1';
@@ -22,6 +25,14 @@ test('a start tries again what stands still: the version that starts may get pas
   await until(async () => (await machine.rows.cursor('jobs', stream)) === 2);
   await stop();
   expect((await parked(machine).next()).done).toBe(true);
+});
+
+test('a new home has its read models in their first generation before anybody can ask it for anything', async () => {
+  const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: await testFolder() });
+  const home = await startHome(settings, silent);
+  onTestFinished(() => home.close());
+  const generations = await readGenerations(home.embedded.machine);
+  for (const { name, version } of projections) expect(generations.get(name)).toMatchObject({ current: 1, version, building: null });
 });
 
 test('a rebuild is cut off by the end of a home and goes on at its next start', async () => {
