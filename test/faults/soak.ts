@@ -93,7 +93,7 @@ async function soak(first: number, count: number): Promise<void> {
     count,
     async tell(seed) {
       const folder = await folderFor(beginning, `seed-${seed}`);
-      const { outcome, lives } = await tell(beginning, planOf(seed), folder);
+      const { outcome, lives } = await tell(beginning, planOf(seed), folder, expected);
       if (!isDeepStrictEqual(outcome, expected)) throw new Error(`another outcome:\n${different(outcome, expected)}`);
       await rm(folder, { recursive: true });
       return { restarts: lives - 1 };
