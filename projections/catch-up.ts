@@ -61,7 +61,9 @@ async function advance(
   const { name } = target.projection;
   let cursor = from;
   while (cursor < version) {
-    const commits = await machine.events.load(stream, { from: cursor + 1, limit: atOnce, known: version });
+    const loaded = await machine.events.load(stream, { from: cursor + 1, limit: atOnce, known: version });
+    // What came meanwhile is told of by itself: where the others may not have it yet, what comes last may not either.
+    const commits = target.projection.last ? loaded.slice(0, version - cursor) : loaded;
     if (commits.length === 0) break;
     for (const commit of commits) {
       cursor++;

@@ -109,6 +109,17 @@ describe('wake-ups', () => {
     }
   });
 
+  it('bring what comes last no further than they name: what is behind that the others may not have yet', async () => {
+    const { machine } = await openTestHome();
+    const last = counter('runs', { last: true });
+    await grow(machine, one, 2);
+    const wake = (version: number) => handleWakeups(machine, [counter('jobs').projection, last.projection], [{ stream: one, version }]);
+    await wake(1);
+    expect(last.seen).toEqual([`${one}@1`]);
+    await wake(2);
+    expect(last.seen).toEqual([`${one}@1`, `${one}@2`]);
+  });
+
   it('reach what comes last only once the others are done', async () => {
     const { machine } = await openTestHome();
     await grow(machine, one, 2);
