@@ -53,7 +53,8 @@ async function placeOf(machine: Machine, guessed: { email: string; address?: str
 async function count(machine: Machine, key: RecordKey, limit: number, number: number): Promise<void> {
   const { failed } = await machine.records.add(key, { failed: 1 }, expiryOf(number));
   if (Number(failed) <= Math.max(1, Math.round(limit))) return;
-  const retryAfter = Math.ceil(((number + 1) * window - machine.now()) / 1000);
+  // the window may have ended while this was counted
+  const retryAfter = Math.max(1, Math.ceil(((number + 1) * window - machine.now()) / 1000));
   throw new Problem('rate-limited', `There were too many tries with a wrong password. Wait ${retryAfter} s, then try again.`, {
     extra: { retryAfter },
   });

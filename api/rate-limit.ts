@@ -78,7 +78,8 @@ function countingStore(machine: Machine): new () => FastifyRateLimitStore {
       });
       await share.reserving;
     }
-    const ttl = (number + 1) * window - machine.now();
+    // the window may have ended while this was counted
+    const ttl = Math.max(1, (number + 1) * window - machine.now());
     if (share.left === 0) return { current: max + 1, ttl };
     share.left -= 1;
     share.used += 1;

@@ -97,6 +97,23 @@ test('6,000 requests cost at most 100 writes, and several processes never let mo
   expect(await statuses(400, both)).toEqual({ passed: 151, limited: 249 });
 });
 
+test('what is counted while the minute ends is told to wait a second, not one that has passed', async () => {
+  const { app, machine } = await testApi({ routes, rateScale: 1 / 60 });
+  const refresh = () => app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' }, remoteAddress: '192.0.2.1' });
+  expect((await refresh()).statusCode).toBe(401);
+  machine.clock.now += minute;
+  const { add } = machine.records;
+  machine.records.add = async (...given) => {
+    const after = await add(...given);
+    machine.clock.now += minute + 5_000;
+    return { ...after, used: 2 };
+  };
+  const late = await refresh();
+  expect(late.json()).toMatchObject({ status: 429, code: 'rate-limited', retryAfter: 1 });
+  expect(late.headers).toMatchObject({ 'retry-after': '1', ratelimit: '"auth";r=0;t=1' });
+  expect(late.json().detail).toMatch(/^Wait 1 s/);
+});
+
 test('a scale of 0 turns limits and headers off; addresses do not rest in the clear', async () => {
   const off = await testApi({ routes, rateScale: 0 });
   const answer = await off.app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' } });
