@@ -40,3 +40,16 @@ export async function takeMessages(functionName: string, Enabled: boolean): Prom
   if (EventSourceMappings.length === 0) throw new Error(`${functionName} reads no queue`);
   for (const { UUID } of EventSourceMappings) await call(`${mappingsPath}/${UUID}`, 'lambda', { method: 'PUT', body: { Enabled } });
 }
+
+/** Has a function started by its schedules, or not. */
+export async function startBySchedule(functionName: string, enabled: boolean): Promise<void> {
+  const { Schedules } = (await call('/schedules', 'scheduler', { method: 'GET' })) as unknown as {
+    Schedules: { Name: string; GroupName: string; Target: { Arn: string } }[];
+  };
+  const own = Schedules.filter(({ Target }) => Target.Arn.endsWith(`:function:${functionName}`));
+  if (own.length === 0) throw new Error(`${functionName} has no schedule`);
+  for (const { Name, GroupName } of own) {
+    const schedule = await call(`/schedules/${Name}?groupName=${GroupName}`, 'scheduler', { method: 'GET' });
+    await call(`/schedules/${Name}`, 'scheduler', { method: 'PUT', body: { ...schedule, State: enabled ? 'ENABLED' : 'DISABLED' } });
+  }
+}

@@ -18,6 +18,7 @@ import { currentRows } from '../../../projections/generations.ts';
 import { command, makeJob, rename } from '../../projections/jobs-world.ts';
 import { ministackClients } from '../../support/aws-resources.ts';
 import { deployedUrl } from '../../support/deployed.ts';
+import { startBySchedule } from '../../support/raw-aws.ts';
 
 const readers = ['relay', 'projections'];
 const account = fresh('acc');
@@ -29,6 +30,8 @@ let mappings: string[] = [];
 beforeAll(async () => {
   clients = ministackClients();
   await deployedUrl();
+  // Between one and six at night it comes every twenty minutes, and one of two at once gives way.
+  await startBySchedule('listbackup-test-reconcile', false);
   const relay = await clients.lambda().send(new GetFunctionConfigurationCommand({ FunctionName: 'listbackup-test-relay' }));
   machine = openAws({
     ...inject('ministack').environment,
@@ -43,6 +46,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await reading(true);
+  await startBySchedule('listbackup-test-reconcile', true);
   machine.close();
   clients.close();
 });
