@@ -1,6 +1,6 @@
 /** The main job as users live it, against nothing but the public contract. The same suite for `npm start` and for the deployed CDK app. */
 import { createHash, randomBytes } from 'node:crypto';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type Body, client, download, listFiles, newPerson, type Person, type Run, runJob, seen, until } from './client.ts';
 import type { Target, TestBucket } from './target.ts';
 
@@ -255,6 +255,8 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const source = await eve.api.expect(201, 'POST', '/sources', { body });
         const job = await eve.api.expect(201, 'POST', '/jobs', { body: { name: 'Many', sourceId: source.id } });
         const release = await bucket.hold?.();
+        // whatever fails here: the tests that follow have the same home
+        if (release) onTestFinished(release);
         const requested = await eve.api.call('POST', `/jobs/${job.id}/run`);
         await seen(eve.api, requested, 200, `/runs/${requested.body.id}`);
         await eve.api.expect(202, 'POST', `/runs/${requested.body.id}/cancel`);
