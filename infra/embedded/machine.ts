@@ -51,6 +51,9 @@ export type Embedded = {
 
 const sweepMilliseconds = 60_000;
 
+/** Milliseconds since the epoch, as they were at the start and have passed since: no one who sets the clock back makes work wait for it. */
+const steadyNow = () => Math.floor(performance.timeOrigin + performance.now());
+
 /** Opens a data folder. Errors say what to do: another process has it, a newer version made it, its key file is lost. */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const { log, routes, trouble, now = Date.now } = options;
@@ -65,7 +68,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     const secrets = await openSecrets(data, options.environment ?? process.env, now);
     const appended = makeSignal();
     const sockets = makeSockets(log);
-    const queue = makeQueue(db, now, trouble);
+    const queue = makeQueue(db, options.now ?? steadyNow, trouble);
     await queue.giveBack();
     const feeds = new Set<Feed>();
     const stopSweeping = sweep(db, now, log);

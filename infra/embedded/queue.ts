@@ -1,14 +1,14 @@
 /** Queues in SQLite. A send wakes those who wait; nothing polls. */
 import type { JsonObject, Queue, QueueName, Received } from '../../domain/ports.ts';
-import { LimitExceeded, maxReceive, maxReceives, messageText } from '../limits.ts';
+import { LimitExceeded, maxDelaySeconds, maxReceive, maxReceives, messageText } from '../limits.ts';
 import type { Database } from './database.ts';
 import { makeSignal } from './signal.ts';
 import type { Trouble } from './trouble.ts';
 
 export type EmbeddedQueue = Queue & {
   /**
-   * Makes visible what a process that is no more had in hand, without counting that receive: it was not the message that failed. To be
-   * called before anyone receives.
+   * Makes visible what a process that is no more had in hand, without counting that receive: it was not the message that failed; and what
+   * waits longer than a message can be told to, since the clock was set back. To be called before anyone receives.
    */
   giveBack(): Promise<void>;
   /** Ends every wait; receives give nothing from now on. */
@@ -108,11 +108,13 @@ export function makeQueue(db: Database, now: () => number, trouble?: Trouble): E
     },
 
     async giveBack() {
-      await db.write(() =>
-        db
-          .sql('UPDATE messages SET visible_at = ?1, receives = receives - 1 WHERE receives > 0 AND dead = 0 AND visible_at > ?1')
-          .run(now()),
-      );
+      await db.write(() => {
+        const time = now();
+        db.sql('UPDATE messages SET visible_at = ?1, receives = receives - 1 WHERE receives > 0 AND dead = 0 AND visible_at > ?1').run(
+          time,
+        );
+        db.sql('UPDATE messages SET visible_at = ?1 WHERE dead = 0 AND visible_at > ?1 + ?2').run(time, maxDelaySeconds * 1000);
+      });
     },
 
     stop() {

@@ -1,6 +1,6 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openDatabase } from '../../../infra/embedded/database.ts';
 import { makeTrouble } from '../../../infra/embedded/trouble.ts';
 import { openTestHome, testFolder } from '../../support/embedded.ts';
@@ -188,6 +188,23 @@ describe('the queue', () => {
     now += 11_000;
     const [third] = await machine.queue.receive('job', { max: 1, visibilitySeconds: 10 });
     expect([slow?.receives, quick?.receives, third?.receives]).toEqual([1, 2, 3]);
+  });
+
+  it('does not wait for a clock that was set back, while it runs or while it did not', async () => {
+    const data = await testFolder();
+    const clock = vi.spyOn(Date, 'now');
+    onTestFinished(() => clock.mockRestore());
+    const first = await openTestHome({ data });
+    await first.machine.queue.send('job', [{ body: { n: 1 } }, { body: { n: 2 }, delaySeconds: 900 }]);
+    clock.mockReturnValue(Date.now() - 3_600_000);
+    const [message] = await first.machine.queue.receive('job', { max: 10, visibilitySeconds: 10 });
+    expect(message?.body).toEqual({ n: 1 });
+    await first.machine.queue.ack('job', message?.receipt ?? '');
+    await first.close();
+
+    const second = await openTestHome({ data, now: Date.now });
+    const received = await second.machine.queue.receive('job', { max: 10, visibilitySeconds: 10 });
+    expect(received.map(({ body }) => body)).toEqual([{ n: 2 }]);
   });
 
   it('with trouble hands messages out again and again until they are ended, and loses none', async () => {
