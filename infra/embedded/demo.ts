@@ -35,7 +35,7 @@ async function call(url: string, path: string, body: object, token?: string): Pr
 }
 
 async function untilFinished(url: string, id: string, token: string): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
+  for (let tries = 0; tries < 3000; tries++) {
     const response = await fetch(`${url}/runs/${id}`, { headers: { authorization: `Bearer ${token}` } });
     if (((await response.json()) as Answer['body']).finishedAt) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
