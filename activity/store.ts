@@ -61,3 +61,16 @@ export async function transact<S, E extends DomainEvent>(
   }
   throw new Problem('conflict', 'Others changed the same thing at the same time. Try again.', { extra: { retryAfter: 1 } });
 }
+
+/** `transact` for what makes a new thing: a repeat is given the version and time of the first commit, whatever became of the thing since. */
+export async function begin<S, E extends DomainEvent>(
+  machine: Machine,
+  noun: Noun<S, E>,
+  stream: string,
+  decide: Decide<S, E>,
+  cause: Cause,
+): Promise<{ version: number; at: string; stream: string }> {
+  const { appended, version, at } = await transact(machine, noun, stream, decide, cause);
+  const [first] = appended ? [] : await machine.events.load(stream, { limit: 1 });
+  return { stream, version: first?.version ?? version, at: first?.at ?? at };
+}

@@ -2,23 +2,28 @@
 import { load, transact } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
-import { changeSource as change, mustBeConnected, source } from '../domain/source.ts';
+import { changeSource as change, source } from '../domain/source.ts';
 import type { CommandContext, Written } from './context.ts';
-import { putCredentials } from './credentials.ts';
+import { dropCredentials, putCredentials } from './credentials.ts';
 
 export type ChangeSource = { name: string; config: JsonObject; credentials?: JsonObject | undefined };
 
-/** Throws Problem `not-found`. Without `credentials` the stored ones stay. */
+/** Throws Problem `not-found`, and `precondition-failed`, and then changes nothing. Without `credentials` the stored ones stay. */
 export async function changeSource(
   machine: Machine,
   context: CommandContext,
   id: string,
   input: ChangeSource,
 ): Promise<{ written: Written }> {
-  const name = streamName(context.account, 'source', id);
-  mustBeConnected((await load(machine, source, name)).state, id);
-  if (input.credentials) await putCredentials(machine, context.account, id, input.credentials);
+  const { account } = context;
+  const name = streamName(account, 'source', id);
   const decide = change(id, { name: input.name, config: input.config }, input.credentials !== undefined);
   const { stream, version } = await transact(machine, source, name, decide, context);
+  if (input.credentials) {
+    // Only now: who is refused must not have replaced them.
+    await putCredentials(machine, account, id, input.credentials, version);
+    // Whoever disconnected it meanwhile has destroyed them, and may have been faster.
+    if ((await load(machine, source, name)).state.status !== 'connected') await dropCredentials(machine, account, id);
+  }
   return { written: { stream, version } };
 }

@@ -1,5 +1,5 @@
 /** A source is connected: its credentials go where no event can show them, then the event says that it is there. */
-import { transact } from '../activity/store.ts';
+import { begin, load } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
 import { connectSource as connect, source } from '../domain/source.ts';
@@ -8,15 +8,18 @@ import { putCredentials } from './credentials.ts';
 
 export type ConnectSource = { type: string; name: string; config: JsonObject; credentials: JsonObject | null };
 
-/** The config and credentials have been checked against the connector's schema by the caller. */
+/** The config and credentials have been checked against the connector's schema by the caller. A repeat changes nothing, and is told what the first was. */
 export async function connectSource(
   machine: Machine,
   context: CommandContext,
   input: ConnectSource,
 ): Promise<{ id: string; at: string; written: Written }> {
   const id = newId(context, 'source');
-  if (input.credentials) await putCredentials(machine, context.account, id, input.credentials);
+  const stream = streamName(context.account, 'source', id);
+  // Where it is there already, others may have come since, or it was disconnected and must have none.
+  const isRepeat = input.credentials !== null && (await load(machine, source, stream)).state.status !== 'none';
+  if (input.credentials && !isRepeat) await putCredentials(machine, context.account, id, input.credentials, 1);
   const decide = connect(id, input.type, { name: input.name, config: input.config });
-  const { stream, version, at } = await transact(machine, source, streamName(context.account, 'source', id), decide, context);
+  const { version, at } = await begin(machine, source, stream, decide, context);
   return { id, at, written: { stream, version } };
 }

@@ -1,12 +1,12 @@
 /** A job says what is to be backed up. */
-import { load, transact } from '../activity/store.ts';
+import { begin, load } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
 import { createJob as create, job } from '../domain/job.ts';
 import type { Machine } from '../domain/ports.ts';
 import { mustBeConnected, source } from '../domain/source.ts';
 import { type CommandContext, newId, type Written } from './context.ts';
 
-/** Throws Problem `not-found` when the account has no such source. */
+/** A repeat is told what the first was. Throws Problem `not-found` when the account has no such source. */
 export async function createJob(
   machine: Machine,
   context: CommandContext,
@@ -16,6 +16,6 @@ export async function createJob(
   mustBeConnected(state, input.sourceId);
   const id = newId(context, 'job');
   const decide = create({ jobId: id, sourceId: input.sourceId, name: input.name });
-  const { stream, version, at } = await transact(machine, job, streamName(context.account, 'job', id), decide, context);
+  const { stream, version, at } = await begin(machine, job, streamName(context.account, 'job', id), decide, context);
   return { id, at, written: { stream, version } };
 }

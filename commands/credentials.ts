@@ -5,9 +5,22 @@ import type { JsonObject, Machine } from '../domain/ports.ts';
 
 const place = (account: string, sourceId: string) => ({ pk: `credentials#${account}`, sk: sourceId });
 
-export async function putCredentials(machine: Machine, account: string, sourceId: string, credentials: JsonObject): Promise<void> {
-  const sealed = await seal(machine, account, sourceId, credentials);
-  await machine.records.write([{ op: 'put', ...place(account, sourceId), data: { sealed } }]);
+/** `version`: that of the source which they belong to. Those of a later one stay, whoever comes last. */
+export async function putCredentials(
+  machine: Machine,
+  account: string,
+  sourceId: string,
+  credentials: JsonObject,
+  version: number,
+): Promise<void> {
+  const key = place(account, sourceId);
+  const data = { sealed: await seal(machine, account, sourceId, credentials), version };
+  for (;;) {
+    const before = (await machine.records.get(key))?.data;
+    if (before && Number(before.version ?? 0) > version) return;
+    const same = before ? { equals: { sealed: before.sealed ?? null } } : 'absent';
+    if (await machine.records.write([{ op: 'put', ...key, data, if: same }])) return;
+  }
 }
 
 /** null when the source needs none or they are gone. */

@@ -1,5 +1,6 @@
 /** A source is disconnected: nothing more is fetched from it. What was backed up stays, and its credentials are destroyed. */
 import { transact } from '../activity/store.ts';
+import { Problem } from '../domain/errors.ts';
 import { streamName } from '../domain/event.ts';
 import type { Machine } from '../domain/ports.ts';
 import { disconnectSource as disconnect, source } from '../domain/source.ts';
@@ -8,7 +9,12 @@ import { dropCredentials } from './credentials.ts';
 
 /** Throws Problem `not-found`. */
 export async function disconnectSource(machine: Machine, context: CommandContext, id: string): Promise<{ written: Written }> {
-  const { stream, version } = await transact(machine, source, streamName(context.account, 'source', id), disconnect(id), context);
+  const name = streamName(context.account, 'source', id);
+  const { stream, version } = await transact(machine, source, name, disconnect(id), context).catch(async (error: unknown) => {
+    // Who was cut off before they were destroyed asks again, and finds the source gone.
+    if (error instanceof Problem && error.code === 'not-found') await dropCredentials(machine, context.account, id);
+    throw error;
+  });
   await dropCredentials(machine, context.account, id);
   return { written: { stream, version } };
 }
