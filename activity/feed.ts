@@ -22,10 +22,11 @@ export type ActivityFilter = { from?: string; to?: string; actor?: string; type?
 /** Where a page ended: the ledger's number and how many of that commit's events were given. */
 export type ActivityCursor = { seq: number; index: number };
 
-/** How far a commit's own time may lie before its place in the ledger: clocks differ, and the relay may be late. */
-const skew = 10 * 60_000;
 /** Ledger entries looked at for one page, so that a rare filter cannot hold a request for ever; the cursor goes on from there. */
 const scanLimit = 2000;
+/** What an entry counts as whose commit need not be fetched, and how many are asked for where they are. */
+const passedOverCost = 0.1;
+const passedOverAtOnce = 1000;
 
 /** Cursor index of an entry that is done with, going up and going down. */
 const allOfIt = Number.MAX_SAFE_INTEGER;
@@ -41,15 +42,18 @@ export async function readActivity(
   const items: ActivityItem[] = [];
   const ascending = filter.order === 'asc';
   let cursor = page.cursor;
+  let before: LedgerEntry | undefined;
   for (let scanned = 0; scanned < scanLimit; ) {
     const place = position(filter, cursor, ascending);
-    const limit = Math.min(200, Math.max(20, page.limit));
+    const behind = ascending && before !== undefined && isBehind(before, filter);
+    const limit = behind ? passedOverAtOnce : Math.min(200, Math.max(20, page.limit));
     const entries = await machine.events.ledger(account, { ...place, order: filter.order, limit });
     requireGapless(entries, place, ascending);
     if (entries.length === 0) return { items, next: null };
-    scanned += entries.length;
-    for (const { entry, events } of await openEntries(machine, account, entries)) {
-      if (beyond(entry, filter, ascending)) return { items, next: null };
+    const worth = ascending ? entries.filter((entry, i) => mayBeBefore(entry, i === 0 ? before : entries[i - 1], filter)) : entries;
+    scanned += worth.length + passedOverCost * (entries.length - worth.length);
+    for (const { entry, events } of await openEntries(machine, account, worth)) {
+      if (!ascending && isBefore(entry, filter)) return { items, next: null };
       const all = events.map((event) => activityItem(entry, event));
       const inOrder = ascending ? all : all.toReversed();
       for (const item of inOrder) {
@@ -60,6 +64,8 @@ export async function readActivity(
       }
       cursor = { seq: entry.seq, index: ascending ? allOfIt : noneOfIt };
     }
+    before = entries.at(-1);
+    if (before) cursor = { seq: before.seq, index: ascending ? allOfIt : noneOfIt };
   }
   return { items, next: cursor ?? null };
 }
@@ -85,9 +91,21 @@ function requireGapless(
   }
 }
 
-function beyond(entry: LedgerEntry, filter: ActivityFilter, ascending: boolean): boolean {
-  if (ascending) return filter.to !== undefined && Date.parse(entry.at) >= Date.parse(filter.to) + skew;
-  return filter.from !== undefined && Date.parse(entry.at) < Date.parse(filter.from);
+/** Nothing older comes after such an entry: no commit is later than its place in the ledger. */
+function isBefore(entry: LedgerEntry, { from }: ActivityFilter): boolean {
+  return from !== undefined && Date.parse(entry.at) < Date.parse(from);
+}
+
+function isBehind(entry: LedgerEntry, { to }: ActivityFilter): boolean {
+  return to !== undefined && Date.parse(entry.at) >= Date.parse(to);
+}
+
+/**
+ * Whether the commit may be of before `to`. A commit may be much older than its place: its relay was late, or the clock was set back. Then the entry
+ * has the time of the one before it; with a later time it is the commit's own.
+ */
+function mayBeBefore(entry: LedgerEntry, before: LedgerEntry | undefined, filter: ActivityFilter): boolean {
+  return !isBehind(entry, filter) || before === undefined || entry.at === before.at;
 }
 
 function passes(item: ActivityItem, filter: ActivityFilter): boolean {

@@ -102,6 +102,29 @@ describe('activity', () => {
     );
   });
 
+  it('has what lies far behind its time in the ledger: the clock was set back, or a commit came late', async () => {
+    let now = startOfTime;
+    const { machine } = await openTestHome({ now: () => now });
+    // Hours; the ledger's own time stays at 5 until the clock has caught up.
+    const hours = [0, 5, 1, 2, 6, 3, 7, 8, 4, 9];
+    for (const [i, hour] of hours.entries()) {
+      now = startOfTime + hour * 3_600_000;
+      const renamed: JobEvent = { type: 'JobRenamed', data: { jobId: 'job_1', name: `${hour}` } };
+      await transact(machine, job, `acc_1/job/${i}`, () => [renamed], systemContext('acc_1', 'x', 'x', `${i}`));
+    }
+    for (const order of ['asc', 'desc'] as const) {
+      for (const limit of [1, 2, 3, 50]) {
+        for (let from = 0; from < 10; from++) {
+          for (let to = from; to <= 10; to++) {
+            const found = (await pages(machine, { order, from: time(from * 60), to: time(to * 60) }, limit)).flat();
+            const expected = hours.filter((hour) => hour >= from && hour < to);
+            expect(found.map(({ data }) => Number(data.name))).toEqual(order === 'asc' ? expected : expected.toReversed());
+          }
+        }
+      }
+    }
+  });
+
   it('goes on from where a page ended, in the middle of a commit, and sees what came meanwhile', async () => {
     const machine = await ledger([4]);
     const first = await readActivity(machine, 'acc_1', { order: 'asc' }, { limit: 2 });
