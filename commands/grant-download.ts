@@ -16,7 +16,9 @@ export async function grantFileDownload(
   context: CommandContext,
   file: Backup & { version: number; path: string },
 ): Promise<Written> {
-  const downloadId = newId(context, 'download');
+  // Asked for again after another backup it may be of another version: that is on record by itself.
+  const { commandId } = context;
+  const downloadId = newId({ commandId: `${commandId}|${file.runId}|${file.version}` }, 'download');
   const decide = grantFile({ downloadId, ...file, userId: context.actor.id });
   const { stream, version } = await transact(machine, download, streamName(context.account, 'download', downloadId), decide, context);
   return { stream, version };

@@ -13,7 +13,7 @@ export type Registered =
       outcome: 'registered';
       user: { id: string; email: string; name: string };
       account: { id: string; name: string; role: 'owner' };
-      written: Written;
+      written: Written[];
     }
   | { outcome: 'confirm' };
 
@@ -53,11 +53,21 @@ async function isOwn({ identity }: Machine, { email, password }: { email: string
 }
 
 /** Writes the user and the account unless they are there: what sign-up does, and what sign-in heals when sign-up died half-way. */
-export async function recordPerson(machine: Machine, context: Omit<CommandContext, 'account' | 'actor'>, person: Person): Promise<Written> {
+export async function recordPerson(
+  machine: Machine,
+  context: Omit<CommandContext, 'account' | 'actor'>,
+  person: Person,
+): Promise<Written[]> {
   const { userId, accountId, email, name } = person;
   const cause = { ...context, actor: { type: 'user', id: userId } } as const;
-  await transact(machine, user, streamName(accountId, 'user', userId), register({ userId, accountId, email, name }), cause);
+  const registered = await transact(
+    machine,
+    user,
+    streamName(accountId, 'user', userId),
+    register({ userId, accountId, email, name }),
+    cause,
+  );
   const opened = openAccount({ accountId, ownerId: userId, name });
-  const { stream, version } = await transact(machine, account, streamName(accountId, 'account', accountId), opened, cause);
-  return { stream, version };
+  const founded = await transact(machine, account, streamName(accountId, 'account', accountId), opened, cause);
+  return [registered, founded].map(({ stream, version }) => ({ stream, version }));
 }

@@ -4,18 +4,19 @@ import { account } from '../domain/account.ts';
 import { streamName } from '../domain/event.ts';
 import type { Machine, SignedIn } from '../domain/ports.ts';
 import { openSession, session } from '../domain/session.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, Written } from './context.ts';
 import { recordPerson } from './register-user.ts';
 
-/** The role that the person has in the account. */
+/** `role`: what the person has in the account. */
 export async function signIn(
   machine: Machine,
   context: CommandContext,
   person: Extract<SignedIn, { outcome: 'signed-in' }>,
   sessionId: string,
-): Promise<{ role: 'owner' }> {
+): Promise<{ role: 'owner'; written: Written[] }> {
   const { state } = await load(machine, account, streamName(context.account, 'account', context.account));
-  if (state.status === 'none') await recordPerson(machine, context, person);
-  await transact(machine, session, streamName(context.account, 'session', sessionId), openSession(sessionId, person.userId), context);
-  return { role: 'owner' };
+  const healed = state.status === 'none' ? await recordPerson(machine, context, person) : [];
+  const name = streamName(context.account, 'session', sessionId);
+  const { stream, version } = await transact(machine, session, name, openSession(sessionId, person.userId), context);
+  return { role: 'owner', written: [...healed, { stream, version }] };
 }

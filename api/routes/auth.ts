@@ -80,8 +80,8 @@ export const auth: RouteModule = [
       const { userId, accountId } = result;
       const sessionId = makeId('session', machine.random(16));
       const context = { ...command, account: accountId, actor: { type: 'user' as const, id: userId } };
-      const { role } = await signIn(machine, context, result, sessionId);
-      return ok(await openSession(machine, { userId, accountId, role, sessionId }));
+      const { role, written } = await signIn(machine, context, result, sessionId);
+      return ok(await openSession(machine, { userId, accountId, role, sessionId }), { written });
     },
   }),
   route({

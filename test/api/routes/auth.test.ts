@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { readConsistencyTokens } from '../../../api/consistency.ts';
 import { principalOf } from '../../../api/sessions.ts';
+import { makeId } from '../../../domain/ids.ts';
 import { testApi } from '../../support/api.ts';
 
 const person = { email: 'ada@example.org', password: 'correct horse battery', name: 'Ada' };
@@ -29,6 +31,27 @@ test('somebody signs up, in, on and out', async () => {
     await expect(principalOf(machine, accessToken)).rejects.toMatchObject({ code: 'invalid-token' });
   }
   expect((await post('/auth/refresh', { refreshToken: refreshed.refreshToken })).json().code).toBe('invalid-token');
+});
+
+test('signing up and in say where they wrote: the user and the account, whoever of the two recorded them', async () => {
+  const { machine, post } = await caller();
+  const written = async (answer: { headers: { [name: string]: unknown } }, account: string) =>
+    (await readConsistencyTokens(machine, account, String(answer.headers['consistency-token']))).map(({ stream }) => stream.split('/')[1]);
+  const registered = await post('/auth/register', person);
+  expect(await written(registered, registered.json().account.id)).toEqual(['user', 'account']);
+
+  const accountId = makeId('account', new Uint8Array(16));
+  const unrecorded = {
+    email: 'eve@example.org',
+    password: person.password,
+    name: 'Eve',
+    userId: makeId('user', new Uint8Array(16)),
+    accountId,
+  };
+  await machine.identity.register(unrecorded);
+  const login = () => post('/auth/login', { email: unrecorded.email, password: unrecorded.password });
+  expect(await written(await login(), accountId)).toEqual(['user', 'account', 'session']);
+  expect(await written(await login(), accountId)).toEqual(['session']);
 });
 
 test('signing out twice, or long after, is fine; with a token of another make it is 401', async () => {

@@ -140,6 +140,21 @@ describe('POST /data/download of a file', () => {
   });
 });
 
+it('a download asked for again after another backup is on record as what it gives then', async () => {
+  const { post, idOf, line, bytes, machine } = await box({ a: 'one' });
+  const fileId = await idOf('a');
+  const get = async () => {
+    const answer = await post('/data/download', { fileId }, undefined, { 'idempotency-key': 'once' });
+    return (await bytes(answer.json().url)).body;
+  };
+  const given = [await get(), await get()];
+  await line.backUp({ a: 'two' });
+  given.push(await get());
+  const { items } = await readActivity(machine, account, { type: 'download.granted', order: 'asc' }, { limit: 10 });
+  expect(given).toEqual(['one', 'one', 'two']);
+  expect(items.map(({ data }) => data.version)).toEqual([1, 2]);
+});
+
 describe('a zip', () => {
   it('is asked for, prepared, and given out by an address of its own', async () => {
     const { app, post, line, prepare, bytes, machine } = await box({ 'docs/a': 'one', 'docs/b/c': 'two', z: 'three' });
