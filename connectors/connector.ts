@@ -61,6 +61,11 @@ export type SourceSession = {
    * become something that is skipped. @throws SourceProblem when it cannot be told, or cannot be had
    */
   look(key: string): Promise<SourceEntry | undefined>;
+  /**
+   * What this session is reading from, for kinds where something else may come to be at the same address: the same for all sessions of the
+   * same thing, also after a restart, and another for another. @throws SourceProblem
+   */
+  place?(): Promise<string>;
   /** A stable name of what is backed up, for people; never a secret. */
   describe(): { identity: string };
   /** Lets go of everything held; streams still open fail. */

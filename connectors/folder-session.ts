@@ -105,6 +105,11 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
       }
     },
 
+    /** The inode alone: a device may have another number after a restart. */
+    async place() {
+      return String((await tree()).root.stat.ino);
+    },
+
     describe: () => ({ identity: settings.path }),
 
     async close() {

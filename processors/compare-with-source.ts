@@ -32,7 +32,7 @@ export async function* compareWithSource(
   const context = { account, keys, blobs: machine.blobs };
   const where = (key: string) => `${sourceId} ${fileId(keys, { jobId, sourceId, key })}`;
   const kept = entries(context, await openManifest(context, sealed.manifest))[Symbol.asyncIterator]();
-  const session = await openSource(home, target);
+  const { session } = await openSource(home, target);
   try {
     let next = await kept.next();
     let blind: string | undefined;

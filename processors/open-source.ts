@@ -1,4 +1,5 @@
 /** The session with a run's source: its settings from the log, its credentials from where they are kept. */
+import { sha256 } from '../activity/commit.ts';
 import { unseal } from '../activity/seal.ts';
 import { load } from '../activity/store.ts';
 import { getCredentials } from '../commands/credentials.ts';
@@ -9,14 +10,36 @@ import type { JsonObject } from '../domain/ports.ts';
 import { source } from '../domain/source.ts';
 import type { About, Home } from './run.ts';
 
-/** Throws SourceProblem or Problem, saying what to do. */
-export async function openSource(home: Home, about: About): Promise<SourceSession> {
+/**
+ * What a run lists, so that nothing else is taken for it later: all its steps are of the same settings (as a hash) and, where a source can tell, of
+ * the same place that these led to.
+ */
+export type Origin = { settings: string; place: string | null };
+
+/**
+ * The source as it is set up now; `origin`: as what it was listed, when it was.
+ * @throws SourceProblem or Problem, saying what to do; also when its settings are others than those of `origin`
+ */
+export async function openSource(home: Home, about: About, origin?: Origin | null): Promise<{ session: SourceSession; settings: string }> {
   const { machine } = home;
   const { state } = await load(machine, source, streamName(about.account, 'source', about.sourceId));
   if (state.status !== 'connected') throw new SourceProblem('not-found', 'The source was disconnected.');
   const config = isSealed(state.config) ? await unseal<JsonObject>(machine, about.account, state.config) : state.config;
+  const settings = sha256(Buffer.from(JSON.stringify(Object.entries(config ?? {}).sort())));
+  if (origin && origin.settings !== settings) {
+    throw new SourceProblem('unusable', 'The settings of the source were changed while it was being backed up. Run the job again.');
+  }
   const credentials = await getCredentials(machine, about.account, about.sourceId);
   const connector = connectorFor(state.kind);
   if (!connector) throw new SourceProblem('unusable', `This version cannot back up sources of type ${state.kind}.`);
-  return connector.open(config, credentials ?? undefined, home.connectors(about.account));
+  return { session: await connector.open(config, credentials ?? undefined, home.connectors(about.account)), settings };
+}
+
+/** What is at the place is not what was listed: a disk that is not there leads to an empty folder, where everything would pass for deleted. */
+export async function mustBeOf(session: SourceSession, origin: Origin): Promise<void> {
+  if (origin.place === null || (await session.place?.()) === origin.place) return;
+  throw new SourceProblem(
+    'not-found',
+    'Another folder took the place of this source while it was being backed up. See that the right one is there, and run the job again.',
+  );
 }

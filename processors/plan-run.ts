@@ -12,7 +12,7 @@ import type { VaultKeys } from '../vault/keys.ts';
 import { entries, openManifest } from '../vault/reader.ts';
 import { makeComparer } from './compare.ts';
 import { finishReleased } from './fail-run.ts';
-import { openSource } from './open-source.ts';
+import { mustBeOf, type Origin, openSource } from './open-source.ts';
 import {
   type About,
   expiry,
@@ -30,9 +30,17 @@ import {
 import { readStep, type Step } from './step.ts';
 import { closeTally } from './tally.ts';
 import { unwatchRun, watchRun } from './watch.ts';
-import { emptyWork, getSealed, makeCutter, putSealed, things, type Work } from './work.ts';
+import { emptyWork, getSealed, type Listed, makeCutter, putSealed, things, type Work } from './work.ts';
 
-type Place = { page: string | null; since: string | null; lastKey: string | null; blind: string | null; rest: Work };
+/** `origin` is null before the first step. */
+type Place = {
+  page: string | null;
+  since: string | null;
+  lastKey: string | null;
+  blind: string | null;
+  rest: Work;
+  origin?: Origin | null;
+};
 
 /** When to stop (ms since the epoch) and leave the rest to another message; may come nearer while it works. */
 type Until = { readonly deadline: number };
@@ -76,8 +84,10 @@ async function walk(
 ): Promise<Step | 'overtaken' | 'ended'> {
   const { machine, limits = usualLimits } = home;
   const place = await readPlace(machine, keys, about, from);
-  const session = await openSource(home, about);
+  const { session, settings } = await openSource(home, about, place.origin);
   try {
+    if (place.origin) await mustBeOf(session, place.origin);
+    const origin = place.origin ?? { settings, place: (await session.place?.()) ?? null };
     const ctx = { account: about.account, keys, blobs: machine.blobs };
     const root = sealed ? await openManifest(ctx, sealed.manifest) : null;
     const before = root ? entries(ctx, root, place.lastKey === null ? {} : { after: place.lastKey }) : nothing();
@@ -103,7 +113,7 @@ async function walk(
       if (!(await isOpen(machine, about))) return 'ended';
 
       const rest = done ? emptyWork() : cutter.rest;
-      const moved = await moveStep(home, keys, about, step, full, { page, since, lastKey, blind: comparer.blind(), rest }, done, {
+      const moved = await moveStep(home, keys, about, step, full, { page, since, lastKey, blind: comparer.blind(), rest, origin }, done, {
         filesTotal: from.filesTotal + comparer.count.filesTotal,
         filesUnchanged: from.filesUnchanged + comparer.count.filesUnchanged,
         bytesTotal: from.bytesTotal + comparer.count.bytesTotal,
@@ -143,7 +153,7 @@ async function moveStep(
   about: About,
   from: Step,
   full: Work[],
-  place: Place,
+  place: Place & { origin: Origin },
   done: boolean,
   counts: { filesTotal: number; filesUnchanged: number; bytesTotal: number },
 ): Promise<Step | undefined> {
@@ -153,7 +163,10 @@ async function moveStep(
   const placeName = `place-${from.step + 1}-${attempt}`;
   await Promise.all([
     putSealed(machine, keys, about, placeName, place),
-    ...full.map((work, index) => putSealed(machine, keys, about, pending[index]?.work ?? '', work)),
+    ...full.map((work, index) => {
+      const listed: Listed = { ...work, origin: place.origin };
+      return putSealed(machine, keys, about, pending[index]?.work ?? '', listed);
+    }),
   ]);
   await home.reached?.('plan:noted');
   const step: Step = { step: from.step + 1, batches: from.batches + full.length, ...counts, done, place: placeName, pending };

@@ -12,12 +12,12 @@ import { openWriter } from '../vault/writer.ts';
 import { finishReleased } from './fail-run.ts';
 import { fetchEntries } from './fetch-entries.ts';
 import { metered } from './meter.ts';
-import { openSource } from './open-source.ts';
+import { mustBeOf, openSource } from './open-source.ts';
 import { type PartRecord, putPart, readPart } from './parts.ts';
 import { type About, type Home, idsOf, loadRun, vaultKeys } from './run.ts';
 import { countStored } from './tally.ts';
 import { unwatchRun } from './watch.ts';
-import { getSealed, type Work } from './work.ts';
+import { getSealed, type Listed } from './work.ts';
 
 export async function storeBatch(home: Home, about: About, number: number, work: string): Promise<void> {
   const { machine } = home;
@@ -42,9 +42,9 @@ async function makePart(home: Home, about: About, number: number, workName: stri
   const meter = metered(home.machine, home.prices);
   const { machine } = meter;
   const keys = await vaultKeys(machine, about.account);
-  const work = await getSealed<Work>(machine, keys, about, workName);
+  const work = await getSealed<Listed>(machine, keys, about, workName);
   const { account, runId } = about;
-  const session = await openSource({ ...home, machine }, about);
+  const { session } = await openSource({ ...home, machine }, about, work.origin);
   const { blobs, records, random } = home.machine;
   const { workers, packers, intake } = home.storing ?? {};
   const shared = packers?.take(account, keys);
@@ -59,6 +59,7 @@ async function makePart(home: Home, about: About, number: number, workName: stri
   });
   try {
     const fetched = await fetchEntries(session, writer, work.entries, intake);
+    if (fetched.vanished.length > 0 && work.origin) await mustBeOf(session, work.origin);
     await home.reached?.('store:fetched');
     const { packs, bytesStored, requests } = await writer.finish();
     meter.count(requests);

@@ -3,11 +3,15 @@ import type { Refusal, SourceEntry } from '../domain/entry.ts';
 import type { Machine } from '../domain/ports.ts';
 import type { VaultKeys } from '../vault/keys.ts';
 import { openBytes, sealBytes } from '../vault/sealed.ts';
+import type { Origin } from './open-source.ts';
 import { layDown, pickUp, type Resting } from './resting.ts';
 import { type About, expiry, type Limits, runRecord } from './run.ts';
 
 /** In key order each, and between batches too. */
 export type Work = { entries: SourceEntry[]; deleted: string[]; failed: Refusal[]; skipped: Refusal[] };
+
+/** Work as it rests, with what was listed. */
+export type Listed = Work & { origin?: Origin };
 
 /** Seals and puts anything of a run that is too large for a message; `where` names it, once for ever. */
 export async function putSealed(machine: Machine, keys: VaultKeys, about: About, where: string, value: unknown): Promise<void> {

@@ -385,6 +385,22 @@ describe('a folder as a source', () => {
     expect(await problemOf(session.look('shut/x'))).toMatchObject({ code: 'not-found', retryable: true });
   });
 
+  test('tells the place it reads from: the same for every session, another once another folder is there', async () => {
+    const place = await (await open()).place?.();
+    expect(place).toMatch(/./);
+    expect(await (await open()).place?.()).toBe(place);
+    const first = await open();
+    await first.check();
+    expect(await first.place?.()).toBe(place);
+    await rename(root, join(outside, 'away'));
+    await mkdir(root);
+    expect(await (await open()).place?.()).not.toBe(place);
+    expect(await first.place?.()).toBe(place);
+    await rm(root, { recursive: true });
+    expect(await problemOf((async () => (await open()).place?.())())).toMatchObject({ code: 'not-found' });
+    await mkdir(root);
+  });
+
   test('reading waits for the tick of the last change to be over, and no longer', () => {
     const second = 1_800_000_000_000;
     const fine = BigInt(second) * 1_000_000n + 123_456_789n;

@@ -1,0 +1,116 @@
+/** A source that becomes another one while it is backed up: what is there then is not what was listed, and nothing of it may pass for deleted. */
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { changeSource } from '../../commands/change-source.ts';
+import { getRun } from '../../projections/runs.ts';
+import { expectClean } from '../support/check.ts';
+import { testFolder } from '../support/embedded.ts';
+import { account, command, makeWorld, pictureOf, statusOf, type World } from './world.ts';
+
+const names = Array.from({ length: 30 }, (_, number) => `file-${String(number).padStart(2, '0')}`);
+
+/** All of them with new content, so that each is fetched. */
+async function fill(folder: string, content: string): Promise<void> {
+  for (const name of names) await writeFile(join(folder, name), `${content} of ${name}`);
+}
+
+/** The folder moves away, as a disk that is unplugged, and the path leads to an empty one, as the place it was mounted at. */
+async function unplug({ source }: World): Promise<void> {
+  const away = `${source}-away`;
+  await rename(source, away);
+  onTestFinished(() => rm(away, { recursive: true, force: true }));
+  await mkdir(source);
+}
+
+async function pointElsewhere({ machine, sourceId }: World): Promise<void> {
+  const path = await testFolder();
+  await writeFile(join(path, names[0] ?? ''), 'of another source');
+  await changeSource(machine, command(), sourceId, { name: 'Papers', config: { path } });
+}
+
+/** What went on in the end, and what the newest backup holds. */
+async function outcome(world: World, runId: string) {
+  const run = await getRun(world.machine, account, runId);
+  const { restored, files } = await pictureOf(world);
+  return { status: run?.status, code: run?.errors[0]?.code, restored, files: files.length };
+}
+
+const ways = [
+  { what: 'is gone from its path', turn: unplug, code: 'source-not-found' },
+  { what: 'is given another path', turn: pointElsewhere, code: 'source-unusable' },
+];
+
+it.each(ways)('a source that $what after it was listed fails the run, and loses no file', async ({ turn, code }) => {
+  const world = await makeWorld();
+  await fill(world.source, 'one');
+  await world.request();
+  await world.settle();
+  const before = await pictureOf(world);
+  await fill(world.source, 'two');
+  const runId = await world.request();
+  await world.caughtUp();
+  for (const { body, receipt } of await world.receive('job')) {
+    await world.handle(body, 1);
+    await world.machine.queue.ack('job', receipt);
+  }
+  await turn(world);
+  await world.settle();
+  const { restored, files } = before;
+  expect(await outcome(world, runId)).toEqual({ status: 'failed', code, restored, files: files.length });
+  await expectClean(world.machine);
+});
+
+it.each(ways)('a source that $what while it is listed, by a plan that goes on after a crash, fails the run', async ({ turn, code }) => {
+  let crash = false;
+  const world = await makeWorld({
+    reached: (step) => {
+      if (crash && step === 'plan:sent') throw new Error('crashed');
+    },
+  });
+  await fill(world.source, 'one');
+  await world.request();
+  await world.settle();
+  const before = await pictureOf(world);
+  const runId = await world.request();
+  crash = true;
+  await world.caughtUp();
+  const [plan] = await world.receive('job');
+  await expect(world.handle(plan?.body ?? {}, 1)).rejects.toThrow('crashed');
+  crash = false;
+  await turn(world);
+  await world.machine.queue.extend('job', plan?.receipt ?? '', 0);
+  await world.settle();
+  expect(await outcome(world, runId)).toMatchObject({ status: 'failed', code, restored: before.restored });
+});
+
+it('another name for the source, or new credentials, change nothing for a run', async () => {
+  const world = await makeWorld();
+  await fill(world.source, 'one');
+  const runId = await world.request();
+  await world.caughtUp();
+  for (const { body, receipt } of await world.receive('job')) {
+    await world.handle(body, 1);
+    await world.machine.queue.ack('job', receipt);
+  }
+  await changeSource(world.machine, command(), world.sourceId, { name: 'Other papers', config: { path: world.source } });
+  await world.settle();
+  expect(await statusOf(world, runId)).toBe('succeeded');
+});
+
+it('a folder that is replaced by another in the middle, with all files in it, is backed up as it is then', async () => {
+  const world = await makeWorld();
+  await fill(world.source, 'one');
+  const runId = await world.request();
+  await world.caughtUp();
+  for (const { body, receipt } of await world.receive('job')) {
+    await world.handle(body, 1);
+    await world.machine.queue.ack('job', receipt);
+  }
+  await unplug(world);
+  await fill(world.source, 'another');
+  await world.settle();
+  expect(await statusOf(world, runId)).toBe('succeeded');
+  expect((await readdir(world.source)).length).toBe(names.length);
+  await expectClean(world.machine, { home: world.home });
+});
