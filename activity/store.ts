@@ -8,8 +8,8 @@ import { type Head, start } from './commit.ts';
 import { decode } from './decode.ts';
 import { encodeCommit } from './encode.ts';
 
-/** `at`: the time of the newest commit, empty before the first. */
-type Loaded<S> = { state: S; head: Head; at: string };
+/** `at`: the time of the newest commit, empty before the first. `since`: that of the first, where all are loaded. */
+type Loaded<S> = { state: S; head: Head; at: string; since: string };
 export type Appended<S> = { state: S; stream: string; version: number; at: string; appended: boolean };
 
 /** A stream's state now, strongly consistent; the noun's initial state when there is no such stream. */
@@ -25,7 +25,12 @@ export async function load<S, E extends DomainEvent>(
     for (const event of await decode<E>(machine, commit)) state = noun.evolve(state, event as unknown as E);
   }
   const newest = commits.at(-1);
-  return { state, head: newest ? { version: newest.version, hash: newest.hash } : start, at: newest?.at ?? '' };
+  return {
+    state,
+    head: newest ? { version: newest.version, hash: newest.hash } : start,
+    at: newest?.at ?? '',
+    since: commits[0]?.at ?? '',
+  };
 }
 
 /** Throws Problem `precondition-failed` unless the version is among those allowed. For use where the stream's state was just loaded. */

@@ -220,7 +220,7 @@ export async function serve(
   let ran = false;
   const answer = await answerOnce(machine, { ...intent, key }, async () => {
     ran = true;
-    return run(context, definition, request, intent).then(storable, storableRefusal);
+    return run(context, definition, request, intent).then(storable, (error) => storableRefusal(definition, error));
   });
   if (!ran) reply.header('idempotent-replayed', 'true');
   return send(answer, request, reply);
@@ -282,9 +282,10 @@ const momentary: readonly ErrorCode[] = [
   'invalid-credentials',
 ];
 
-/** A refusal is an answer too, unless trying again is what it asks for. */
-function storableRefusal(error: unknown): StoredAnswer {
+/** A refusal is an answer too, unless trying again is what it asks for, or it was a read model that did not have the thing yet. */
+function storableRefusal({ reads }: RouteDefinition, error: unknown): StoredAnswer {
   if (!(error instanceof Problem) || error.status >= 500 || momentary.includes(error.code)) throw error;
+  if (reads && error.code === 'not-found') throw error;
   return { status: error.status, headers: problemHeaders(error), body: JSON.stringify(problemDocument(error)) };
 }
 

@@ -2963,6 +2963,8 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
+        /** @description Of an earlier answer to a write: the answer includes that write. */
+        'Consistency-Token'?: string;
         /** @description Repeats with the same key and input get the first answer, for a day. */
         'Idempotency-Key'?: string;
       };
@@ -3066,6 +3068,15 @@ export interface operations {
       };
       /** @description `internal` Something went wrong on our side. */
       500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable` Try again shortly. */
+      503: {
         headers: {
           [name: string]: unknown;
         };

@@ -2,11 +2,18 @@
 import { load, transact } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
-import { changeSource as change, source } from '../domain/source.ts';
+import { changeSource as change, mustBeConnected, source } from '../domain/source.ts';
 import type { CommandContext, Written } from './context.ts';
 import { dropCredentials, putCredentials } from './credentials.ts';
 
 export type ChangeSource = { name: string; config: JsonObject; credentials?: JsonObject | undefined };
+
+/** A source as the log has it, also where no read model has it yet. Throws Problem `not-found`. */
+export async function findSource(machine: Machine, account: string, id: string): Promise<{ type: string; createdAt: string }> {
+  const { state, since } = await load(machine, source, streamName(account, 'source', id));
+  mustBeConnected(state, id);
+  return { type: state.kind, createdAt: since };
+}
 
 /** Throws Problem `not-found`, and `precondition-failed`, and then changes nothing. Without `credentials` the stored ones stay. */
 export async function changeSource(

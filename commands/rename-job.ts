@@ -1,9 +1,16 @@
 /** A job gets another name. */
-import { transact } from '../activity/store.ts';
+import { load, transact } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
-import { job, renameJob as rename } from '../domain/job.ts';
+import { job, mustBeActive, renameJob as rename } from '../domain/job.ts';
 import type { Machine } from '../domain/ports.ts';
 import type { CommandContext, Written } from './context.ts';
+
+/** A job as the log has it, also where no read model has it yet. Throws Problem `not-found`. */
+export async function findJob(machine: Machine, account: string, id: string): Promise<{ sourceId: string; createdAt: string }> {
+  const { state, since } = await load(machine, job, streamName(account, 'job', id));
+  mustBeActive(state, id);
+  return { sourceId: state.sourceId, createdAt: since };
+}
 
 /** Throws Problem `not-found`. */
 export async function renameJob(machine: Machine, context: CommandContext, id: string, name: string): Promise<{ written: Written }> {

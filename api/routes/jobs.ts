@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { createJob } from '../../commands/create-job.ts';
 import { deleteJob } from '../../commands/delete-job.ts';
-import { renameJob } from '../../commands/rename-job.ts';
+import { findJob, renameJob } from '../../commands/rename-job.ts';
 import { runJob } from '../../commands/run-job.ts';
 import { Problem } from '../../domain/errors.ts';
 import { getJob, listJobs, jobs as model } from '../../projections/jobs.ts';
@@ -101,13 +101,14 @@ export const jobs: RouteModule = [
     problems: ['not-found', 'not-available', 'precondition-failed'],
     handler: async ({ machine, command, params: { id }, body, ifMatch }) => {
       refuseWhatNothingActsOn(body);
-      const before = found(await getJob(machine, command.account, id), missing(id));
+      const before = await findJob(machine, command.account, id);
       if (body.sourceId !== undefined && body.sourceId !== before.sourceId) {
         const message = 'A job keeps its source. Create another job for another source.';
         throw new Problem('invalid-input', message, { errors: [{ path: 'sourceId', message }] });
       }
       const { written } = await renameJob(machine, { ...command, ifVersion: ifMatch }, id, body.name);
-      return ok({ ...before, name: body.name }, { written, version: written.version });
+      const view = { id, name: body.name, schedule: null, retention: null, status: 'active', ...before };
+      return ok(view, { written, version: written.version });
     },
   }),
   route({

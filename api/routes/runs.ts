@@ -77,6 +77,7 @@ export const runs: RouteModule = [
     summary: 'Call a run off',
     description: 'It ends within one step. What the job backed up before stays as it is.',
     tags: ['runs'],
+    reads: [model.name],
     params: idParams('run'),
     answers: { 202: z.object({ id: z.string(), status: z.literal('cancelling') }) },
     problems: ['not-found', 'run-over'],

@@ -1,6 +1,6 @@
 /** Sources: connect, look, change, disconnect. Credentials go in and never come out. */
 import * as z from 'zod';
-import { changeSource } from '../../commands/change-source.ts';
+import { changeSource, findSource } from '../../commands/change-source.ts';
 import { connectSource } from '../../commands/connect-source.ts';
 import { getCredentials } from '../../commands/credentials.ts';
 import { disconnectSource } from '../../commands/disconnect-source.ts';
@@ -8,7 +8,7 @@ import type { AnyConnector } from '../../connectors/connector.ts';
 import { connectorFor, connectors } from '../../connectors/index.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/ports.ts';
-import { getSource, listSources, sources as model, type SourceView } from '../../projections/sources.ts';
+import { getSource, listSources, sources as model } from '../../projections/sources.ts';
 import { type ApiContext, created, listRoute, noContent, ok, type RouteModule, route } from '../route.ts';
 import { found, idParams, jsonObject, name } from '../shapes.ts';
 
@@ -107,7 +107,7 @@ export const sources: RouteModule = [
     answers: { 200: source },
     problems: ['not-found', 'not-available', 'source-unusable', 'precondition-failed'],
     handler: async ({ machine, context, command, params: { id }, body, ifMatch }) => {
-      const before: SourceView = found(await getSource(machine, command.account, id), missing(id));
+      const before = await findSource(machine, command.account, id);
       if (body.type !== undefined && body.type !== before.type) {
         const message = `It is a source of type ${before.type}. Connect another source for another type.`;
         throw new Problem('invalid-input', message, { errors: [{ path: 'type', message }] });
@@ -116,7 +116,8 @@ export const sources: RouteModule = [
       const settings = await checkSettings(context, command.account, before.type, body.config, kept);
       const change = { name: body.name, config: settings.config, credentials: body.credentials };
       const { written } = await changeSource(machine, { ...command, ifVersion: ifMatch }, id, change);
-      return ok({ ...before, name: body.name, config: settings.config }, { written, version: written.version });
+      const view = { id, name: body.name, status: 'connected', config: settings.config, ...before };
+      return ok(view, { written, version: written.version });
     },
   }),
   route({
