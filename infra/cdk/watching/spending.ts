@@ -12,7 +12,7 @@ import { resourceName, type Stage } from '../stage.ts';
 export function watchSpending(scope: Construct, stage: Stage, topic: Topic): void {
   if (stage.budget === 0) return;
   const subscribers = [{ subscriptionType: 'SNS', address: topic.topicArn }];
-  new CfnBudget(scope, 'Budget', {
+  const month = new CfnBudget(scope, 'Budget', {
     budget: {
       budgetName: resourceName(stage, 'budget'),
       budgetType: 'COST',
@@ -28,9 +28,9 @@ export function watchSpending(scope: Construct, stage: Stage, topic: Topic): voi
   const monitor = new CfnAnomalyMonitor(scope, 'AnomalyMonitor', {
     monitorName: resourceName(stage, 'spending'),
     monitorType: 'CUSTOM',
-    monitorSpecification: JSON.stringify({ Tags: { Key: 'stage', Values: [stage.name], MatchOptions: ['EQUALS'] } }),
+    monitorSpecification: JSON.stringify({ Tags: { Key: 'stage', Values: [stage.name] } }),
   });
-  new CfnAnomalySubscription(scope, 'AnomalySubscription', {
+  const unusual = new CfnAnomalySubscription(scope, 'AnomalySubscription', {
     subscriptionName: resourceName(stage, 'spending'),
     frequency: 'IMMEDIATE',
     monitorArnList: [monitor.ref],
@@ -40,4 +40,6 @@ export function watchSpending(scope: Construct, stage: Stage, topic: Topic): voi
       Dimensions: { Key: 'ANOMALY_TOTAL_IMPACT_ABSOLUTE', MatchOptions: ['GREATER_THAN_OR_EQUAL'], Values: ['5'] },
     }),
   });
+  // Cost Explorer asks, when it is told of a topic, whether that lets it in: the topic's policy has to be there.
+  for (const each of [month, unusual]) each.node.addDependency(topic);
 }

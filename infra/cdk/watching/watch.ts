@@ -1,6 +1,6 @@
 /** Everything that watches a stage, in one place and made last, of all that there is. */
 
-import { CfnOutput, Duration, Stack } from 'aws-cdk-lib';
+import { ArnFormat, CfnOutput, Duration, Stack } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { MathExpression } from 'aws-cdk-lib/aws-cloudwatch';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -35,7 +35,10 @@ export function watch(scope: Construct, stage: Stage, core: CoreStack, api: Http
   watchSpending(scope, stage, topic);
 }
 
-/** People subscribe to it by hand: who is called is no matter of the code. */
+/**
+ * People subscribe to it by hand: who is called is no matter of the code. With a policy of its own a topic no longer lets in the services of
+ * its account, so each that publishes is named.
+ */
 function alarmTopic(scope: Construct, stage: Stage): Topic {
   const topic = new Topic(scope, 'Alarms', { topicName: resourceName(stage, 'alarms'), enforceSSL: true });
   topic.addToResourcePolicy(
@@ -46,7 +49,20 @@ function alarmTopic(scope: Construct, stage: Stage): Topic {
       conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
     }),
   );
+  topic.addToResourcePolicy(
+    new PolicyStatement({
+      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+      actions: ['sns:Publish'],
+      resources: [topic.topicArn],
+      conditions: { ArnLike: { 'aws:SourceArn': alarmsHere(scope) } },
+    }),
+  );
   acknowledge(topic, { CKV_AWS_26: 'It says which alarm is on and nothing personal; alarms cannot publish under the key that SNS offers' });
   new CfnOutput(scope, 'AlarmTopic', { value: topic.topicArn });
   return topic;
+}
+
+function alarmsHere(scope: Construct): string {
+  const parts = { service: 'cloudwatch', resource: 'alarm', resourceName: '*', arnFormat: ArnFormat.COLON_RESOURCE_NAME };
+  return Stack.of(scope).formatArn(parts);
 }

@@ -26,6 +26,7 @@ export type Resource = {
     EventSourceArn?: unknown;
     DestinationConfig?: unknown;
     FunctionName?: unknown;
+    RecursiveLoop?: unknown;
     VpcConfig?: unknown;
     Environment?: { Variables: { [name: string]: unknown } };
   };

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { context, listbackup } from '../../../infra/cdk/listbackup.ts';
 import { stage } from '../../../infra/cdk/stage.ts';
 import { whatThereIs } from '../../../infra/cdk/watching/found.ts';
-import { routes, synthesize } from './synth.ts';
+import { routes, type Statement, synthesize } from './synth.ts';
 
 type Alarm = {
   AlarmName: string;
@@ -77,6 +77,16 @@ test('one alarm stands for all and calls people; the single ones are silent', ()
   expect(alarms.filter(({ AlarmActions }) => AlarmActions)).toEqual([]);
 });
 
+test('the topic lets in each service that calls people by it: its policy replaces the one under which SNS lets in all of the account', () => {
+  const [policy] = of('AWS::SNS::TopicPolicy') as { PolicyDocument: { Statement: Statement[] } }[];
+  const letIn = (policy?.PolicyDocument.Statement ?? [])
+    .filter(({ Effect, Action }) => Effect === 'Allow' && Action === 'sns:Publish')
+    .flatMap(({ Principal }) => (Principal as { Service: string | string[] }).Service);
+  // alarms, the sum of a month, what is unusual, batches given up
+  const called = ['budgets', 'cloudwatch', 'costalerts', 'events'];
+  expect(letIn.toSorted()).toEqual(called.map((service) => `${service}.amazonaws.com`));
+});
+
 test('a batch that was given up is told of, with a line of the runbook that is there', () => {
   const rules = of('AWS::Events::Rule') as { EventPattern?: { source?: string[] }; Targets: { InputTransformer: object }[] }[];
   const [rule, ...more] = rules.filter(({ EventPattern }) => EventPattern?.source?.includes('aws.s3'));
@@ -84,8 +94,6 @@ test('a batch that was given up is told of, with a line of the runbook that is t
   expect(JSON.stringify(rule?.EventPattern)).toContain('RefFailed');
   expect(JSON.stringify(rule?.Targets[0]?.InputTransformer)).toContain('docs/runbook.md#given-up');
   expect(runbook).toContain('\n### given-up\n');
-  const [policy] = of('AWS::SNS::TopicPolicy') as { PolicyDocument: { Statement: { Principal?: { Service?: string } }[] } }[];
-  expect(policy?.PolicyDocument.Statement.map(({ Principal }) => Principal?.Service)).toContain('events.amazonaws.com');
 });
 
 test('CloudWatch takes ten metrics in an alarm', () => {
@@ -112,6 +120,14 @@ describe('spending', () => {
   test('is watched where a stage is kept', () => {
     expect([budgets('main'), budgets('prod')]).toEqual([1, 1]);
     expect([main.ofType('AWS::CE::AnomalyMonitor').length, main.ofType('AWS::CE::AnomalySubscription').length]).toEqual([1, 1]);
+  });
+
+  test('is told of by a topic that already lets the teller in: AWS refuses a subscription to any other', () => {
+    const [policy] = main.ofType('AWS::SNS::TopicPolicy').map(([id]) => id);
+    for (const type of ['AWS::Budgets::Budget', 'AWS::CE::AnomalySubscription']) {
+      const [after] = main.ofType(type).map(([, each]) => (each as { DependsOn?: string[] }).DependsOn);
+      expect({ type, after }).toEqual({ type, after: expect.arrayContaining([policy]) });
+    }
   });
 
   test('is not in stage test, which is there for minutes', () => {
