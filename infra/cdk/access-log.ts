@@ -2,12 +2,12 @@
  * The access logs of both APIs: one line of JSON a request, without personal data. No address, no agent, no query (tickets), and no path
  * either, since a download's holds its token: `requestId` leads to the line of the application, which names the route.
  */
-import { RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { RemovalPolicy } from 'aws-cdk-lib';
 import { AccessLogFormat, CfnAccount } from 'aws-cdk-lib/aws-apigateway';
 import { type IAccessLogSettings, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2';
 import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
-import type { Construct } from 'constructs';
+import type { Construct, IDependable } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import { resourceName, type Stage } from './stage.ts';
 
@@ -31,14 +31,13 @@ export function accessLog(scope: Construct, stage: Stage, api: keyof typeof fiel
 
 /**
  * Gateways of the WebSocket kind write logs as one role, which is a setting of the account in that region. It stays when the stack goes:
- * other gateways there will be using it.
+ * other gateways there will be using it. `gateway`: one that is made before, without which AWS refuses the setting in an account that never had any.
  */
-export function letGatewaysLog(scope: Construct): CfnAccount {
+export function letGatewaysLog(scope: Construct, gateway: IDependable): CfnAccount {
   const role = new Role(scope, 'GatewayLogRole', {
     description: 'API gateways of this account and region write their logs',
-    assumedBy: new ServicePrincipal('apigateway.amazonaws.com', {
-      conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
-    }),
+    // No conditions: AWS documents none that it would fulfil, and only this account can hand out its roles.
+    assumedBy: new ServicePrincipal('apigateway.amazonaws.com'),
     managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AmazonAPIGatewayPushToCloudWatchLogs')],
   });
   role.applyRemovalPolicy(RemovalPolicy.RETAIN);
@@ -48,5 +47,6 @@ export function letGatewaysLog(scope: Construct): CfnAccount {
   });
   const account = new CfnAccount(scope, 'GatewayLogs', { cloudWatchRoleArn: role.roleArn });
   account.applyRemovalPolicy(RemovalPolicy.RETAIN);
+  account.node.addDependency(gateway);
   return account;
 }

@@ -47,7 +47,8 @@ function copiedTo(scope: Construct, stage: Stage, kind: string): Partial<BucketP
   if (stage.replicaRegions.length === 0) return {};
   const role = new Role(scope, `${kind}-copier`, {
     description: `Copies the bucket ${kind} to other regions`,
-    assumedBy: new ServicePrincipal('s3.amazonaws.com', { conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } } }),
+    // No conditions: AWS documents none that the copying would fulfil, and it would fail without a word to anyone.
+    assumedBy: new ServicePrincipal('s3.amazonaws.com'),
   });
   const arn = (region?: string) =>
     Stack.of(scope).formatArn({ service: 's3', region: '', account: '', resource: bucketName(stage, kind, region) });

@@ -50,7 +50,7 @@ export function liveSocket(scope: Stack, stage: Stage, core: CoreStack): { url: 
   if (stage.disposable) {
     const why = 'It would take a setting of the whole account, which stage test leaves alone';
     acknowledge(live, { 'AwsSolutions-APIG1': why, 'Serverless-APIGWAccessLogging': why, CKV_AWS_95: why });
-  } else live.node.addDependency(letGatewaysLog(scope));
+  } else live.node.addDependency(letGatewaysLog(scope, api));
   const url = process.env.LISTBACKUP_LIVE_URL ?? live.url;
   pusher(scope, stage, core, { environment: { ...environment, LIVE_URL: url }, api });
   return { url };

@@ -18,6 +18,16 @@ const list = <T>(value: T | T[] | undefined): T[] => (value === undefined ? [] :
 const named = (statement: Statement, part: string) => list(statement.Resource).some((resource) => JSON.stringify(resource).includes(part));
 const isTable = (statement: Statement, name: string) => named(statement, `Table${name}`) && !named(statement, 'StreamArn');
 
+test('S3 and the gateways take their roles as AWS documents it: of conditions on whom they act for it says nothing', () => {
+  const copied = synthesize('main', { region: 'eu-central-1', replicaRegions: 'eu-west-1' });
+  const trusts = copied
+    .ofType('AWS::IAM::Role')
+    .flatMap(([, { Properties }]) => (Properties.AssumeRolePolicyDocument as { Statement: Statement[] }).Statement)
+    .filter(({ Principal }) => /"(s3|apigateway)\.amazonaws\.com"/.test(JSON.stringify(Principal)));
+  expect(trusts.length).toBe(3);
+  expect(trusts.filter(({ Condition }) => Condition)).toEqual([]);
+});
+
 test('each function has a role and a policy of its own', () => {
   expect(policies).toHaveLength(main.ofType('AWS::Lambda::Function').length);
   const managed = main.ofType('AWS::IAM::Role').filter(([, { Properties }]) => Properties.ManagedPolicyArns);
