@@ -1,6 +1,16 @@
 /** Who people are: Cognito checks passwords and second factors, and nothing else; the tokens are ours. */
-import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
-import { AccountRecovery, Mfa, StringAttribute, UserPool, type UserPoolClient, UserPoolEmail } from 'aws-cdk-lib/aws-cognito';
+import { Duration, Fn, Stack, type StackProps } from 'aws-cdk-lib';
+import {
+  AccountRecovery,
+  ClientAttributes,
+  Mfa,
+  StringAttribute,
+  UserPool,
+  type UserPoolClient,
+  UserPoolEmail,
+  type UserVerificationConfig,
+  VerificationEmailStyle,
+} from 'aws-cdk-lib/aws-cognito';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
@@ -22,6 +32,7 @@ export class AuthStack extends Stack {
       standardAttributes: { email: { required: true, mutable: true }, fullname: { required: false, mutable: true } },
       // Cognito writes to every new address it is to verify; stage test takes any address at its word.
       autoVerify: { email: !stage.disposable },
+      ...(stage.disposable ? {} : { userVerification: byLink }),
       customAttributes: {
         userId: new StringAttribute({ mutable: false, minLen: 1, maxLen: 64 }),
         accountId: new StringAttribute({ mutable: false, minLen: 1, maxLen: 64 }),
@@ -42,11 +53,15 @@ export class AuthStack extends Stack {
       deletionProtection: !stage.disposable,
       removalPolicy: keepData(stage),
     });
+    if (!stage.disposable) this.pool.addDomain('Links', { cognitoDomain: { domainPrefix: linksPrefix(this) } });
     acknowledge(this.pool, {
       'AwsSolutions-COG1': 'NIST 800-63B-4: length and a blocklist instead of composition',
       'AwsSolutions-COG2': 'Whoever signs up chooses whether a second factor is asked for',
       'AwsSolutions-COG8': 'The plus plan is paid for each user a month; the application limits attempts itself',
     });
+    const registered = new ClientAttributes()
+      .withStandardAttributes({ email: true, fullname: true })
+      .withCustomAttributes('userId', 'accountId');
     this.client = this.pool.addClient('Api', {
       userPoolClientName: resourceName(stage, 'api'),
       // Signing in takes AWS credentials and signing up the client's secret: nobody talks to the pool but our API.
@@ -54,6 +69,9 @@ export class AuthStack extends Stack {
       generateSecret: true,
       preventUserExistenceErrors: true,
       disableOAuth: true,
+      // A client that is told nothing has the standard attributes alone: no user could be registered, and no token would say whose it is.
+      writeAttributes: registered,
+      readAttributes: registered.withStandardAttributes({ emailVerified: true }),
       // Cognito's own tokens are dropped at once; these are its shortest lives.
       accessTokenValidity: Duration.minutes(5),
       idTokenValidity: Duration.minutes(5),
@@ -76,4 +94,19 @@ function fromOwnDomain({ from, domain, configurationSet }: Mail, sesRegion: stri
     configurationSetName: configurationSet,
     sesRegion,
   });
+}
+
+/** Not by a code: our API has no place to enter one. */
+const byLink: UserVerificationConfig = {
+  emailStyle: VerificationEmailStyle.LINK,
+  emailSubject: 'Confirm your e-mail address',
+  emailBody:
+    'Someone, most likely you, has opened an account at ListBackup with this address. {##Verify Email##} within a day, then sign in. ' +
+    'If it was not you, there is nothing to do.',
+};
+
+/** Where links lead to, and no more: nobody signs up or in there. All of AWS shares one space of names for them, so it is part of the stack's id. */
+function linksPrefix(stack: Stack): string {
+  const id = Fn.select(2, Fn.split('/', stack.stackId));
+  return Fn.join('-', ['listbackup', Fn.select(4, Fn.split('-', id))]);
 }

@@ -52,6 +52,8 @@ export class BackupProcessorsStack extends Stack {
       description: 'Plans runs and seals them',
       memory: 1769,
       timeout: workTimeout,
+      // A plan goes on in another message whenever the time is up: of a source that takes a day to list, a hundred times. Each gets further.
+      callsItself: true,
       environment,
       grants: [...consume(core.jobQueue), ...work],
     });

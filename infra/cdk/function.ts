@@ -1,7 +1,7 @@
 /** One way to make a function: its code, its own role with nothing but its own log, and what it is told. */
 import { ArnFormat, type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, Function as LambdaFunction, RecursiveLoop, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { acknowledge, acknowledgeAnyOf } from './acknowledge.ts';
@@ -19,6 +19,8 @@ export type FunctionProps = {
   grants: PolicyStatement[];
   /** Where in the stage's network it runs; undefined: in Lambda's own, which reaches the internet and is reached from nowhere. */
   place?: Place | undefined;
+  /** It hands its own work on to itself as often as that takes. Any other is stopped by Lambda after some 16 calls that came of one another. */
+  callsItself?: true;
 };
 
 export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionProps): LambdaFunction {
@@ -49,6 +51,7 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
     logGroup,
     role,
     tracing: Tracing.ACTIVE,
+    ...(props.callsItself ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
     ...(props.place
       ? { vpc: props.place.vpc, vpcSubnets: { subnets: props.place.subnets }, securityGroups: [props.place.securityGroup] }
       : {}),

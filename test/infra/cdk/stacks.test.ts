@@ -83,6 +83,19 @@ test('nobody but our API signs up or in: a secret is needed for the one, AWS cre
   });
 });
 
+test('the client may write and read what a user is registered with: what it is not told of, Cognito refuses and leaves out of tokens', () => {
+  const registered = ['custom:accountId', 'custom:userId', 'email', 'name'];
+  auth.hasResourceProperties('AWS::Cognito::UserPoolClient', {
+    WriteAttributes: registered,
+    ReadAttributes: [...registered, 'email_verified'].toSorted(),
+  });
+});
+
+test('a plan may hand itself on as often as a source takes; no other function may call itself without end', () => {
+  const endless = main.ofType('AWS::Lambda::Function').filter(([, { Properties }]) => Properties.RecursiveLoop === 'Allow');
+  expect(endless.map(([, { Properties }]) => Properties.FunctionName)).toEqual(['listbackup-main-job-queue']);
+});
+
 test('the sweeper comes every minute', () => {
   backupProcessors.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)', State: 'ENABLED' });
 });
@@ -144,6 +157,17 @@ test('users confirm their e-mail address everywhere but on stage test', () => {
     );
   expect(confirm('main')).toEqual(new Set(['true']));
   expect(confirm('test')).toEqual(new Set(['false']));
+});
+
+test('the e-mail has a link to open, as whoever signs in too early is told, and the link leads somewhere', () => {
+  auth.hasResourceProperties('AWS::Cognito::UserPool', {
+    VerificationMessageTemplate: {
+      DefaultEmailOption: 'CONFIRM_WITH_LINK',
+      EmailMessageByLink: Match.stringLikeRegexp('\\{##.+##\\}'),
+    },
+  });
+  auth.resourceCountIs('AWS::Cognito::UserPoolDomain', 1);
+  synthesize('test').templates.auth.resourceCountIs('AWS::Cognito::UserPoolDomain', 0);
 });
 
 test.for(['', 'Main', 'a_b', '-a', 'a-', 'x'.repeat(21)])('"%s" is no stage', (name) => {
