@@ -56,6 +56,26 @@ export function startSession(
     }
   }
 
+  /** A server that answers but for one object has trouble with that one: all others must not wait for it. */
+  async function whose(error: unknown): Promise<unknown> {
+    if (!(error instanceof SourceProblem && error.code === 'unreachable' && error.retryable)) return error;
+    try {
+      await list(prefix, null, 1);
+    } catch (problem) {
+      return problem;
+    }
+    const message = 'The server answers, but does not give this object: see there whether it is damaged.';
+    return new SourceProblem('unreadable', message, { retryable: true });
+  }
+
+  async function* guarded(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+    try {
+      yield* content;
+    } catch (error) {
+      throw await whose(error);
+    }
+  }
+
   return {
     async check() {
       await list(prefix, null, 1);
@@ -79,7 +99,12 @@ export function startSession(
 
     async read(entry: SourceEntry, range?: ByteRange) {
       if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'Only files have content.');
-      return readObject({ link, bucket, key: prefix + entry.key, entry }, range ?? { offset: 0, length: entry.size });
+      try {
+        const content = await readObject({ link, bucket, key: prefix + entry.key, entry }, range ?? { offset: 0, length: entry.size });
+        return guarded(content);
+      } catch (error) {
+        throw await whose(error);
+      }
     },
 
     /** A listing, since HeadObject cuts the time of the last change to seconds and the revision would be another. */
@@ -132,17 +157,16 @@ function itemOf(object: Listed, key: string): ListItem | undefined {
     const message = 'An object named exactly like the prefix has no name below it. Shorten `prefix` to include it.';
     return size === 0 ? undefined : { type: 'skipped', refusal: { key, code: 'is-prefix', message } };
   }
-  if (isArchived(object)) return { type: 'failed', refusal: { key, code: 'archived', message: archivedMessage } };
-  return {
-    type: 'entry',
-    entry: {
-      key,
-      kind: key.endsWith('/') && size === 0 ? 'folder' : 'file',
-      size,
-      modifiedAt: object.LastModified?.toISOString() ?? null,
-      revision: revisionOf(size, object.LastModified, object.ETag),
-    },
+  const entry: SourceEntry = {
+    key,
+    kind: key.endsWith('/') && size === 0 ? 'folder' : 'file',
+    size,
+    modifiedAt: object.LastModified?.toISOString() ?? null,
+    revision: revisionOf(size, object.LastModified, object.ETag),
   };
+  // Of a folder there is nothing to read.
+  if (entry.kind === 'folder' || !isArchived(object)) return { type: 'entry', entry };
+  return { type: 'failed', refusal: { key, code: 'archived', message: archivedMessage }, entry };
 }
 
 function isArchived(object: Listed): boolean {

@@ -31,8 +31,14 @@ export function folderKeys(path: string): string[] {
   return nameless.test(path) ? [path, usual] : [usual];
 }
 
-/** What a listing yields: things to keep, things that cannot be kept by their nature, things that should have been kept. */
-export type ListItem = { type: 'entry'; entry: SourceEntry } | { type: 'skipped'; refusal: Refusal } | { type: 'failed'; refusal: Refusal };
+/**
+ * What a listing yields: things to keep, things that cannot be kept by their nature, things that should have been kept. `entry` of the latter: what is
+ * known of it all the same. It hides nothing then, and is no failure where the backup has it as it is.
+ */
+export type ListItem =
+  | { type: 'entry'; entry: SourceEntry }
+  | { type: 'skipped'; refusal: Refusal }
+  | { type: 'failed'; refusal: Refusal; entry?: SourceEntry };
 
 /** Where plain `<` on strings (UTF-16 code units) differs from the order of bytes. */
 const beyondAscii = /[\ud800-\uffff]/;

@@ -46,7 +46,7 @@ export async function* compareWithSource(
       const held = !next.done && next.value.key === key ? next.value : undefined;
       if (held) next = await kept.next();
       if (item.type === 'failed') {
-        if (key.endsWith('/')) blind = key;
+        if (key.endsWith('/') && !item.entry) blind = key;
       } else if (item.type === 'skipped') {
         if (held) yield failure('source', where(key), 'it is in the backup, and cannot be');
       } else {

@@ -1,5 +1,5 @@
 /** What a listing means against the last manifest: both are in key order, so one walk over the two tells. */
-import { compareKeys, type ListItem } from '../domain/entry.ts';
+import { compareKeys, type ListItem, type SourceEntry } from '../domain/entry.ts';
 import type { ManifestEntry } from '../vault/entry.ts';
 import type { Work } from './work.ts';
 
@@ -43,16 +43,20 @@ export function makeComparer(before: AsyncIterator<ManifestEntry>, add: (what: P
     await goneBefore(key);
     const same = (await peek())?.key === key ? old : undefined;
     if (same) old = undefined;
+    const asBefore = (entry: SourceEntry) => same && !same.deleted && same.revision === entry.revision && same.kind === entry.kind;
     if (item.type !== 'entry') {
       count.filesTotal++;
-      if (item.type === 'failed' && key.endsWith('/')) blind = key;
+      if (item.type === 'failed' && item.entry) {
+        // It cannot be read, and need not be.
+        if (asBefore(item.entry)) return void count.filesUnchanged++;
+      } else if (item.type === 'failed' && key.endsWith('/')) blind = key;
       // What failed may be there still, what is skipped has become something else.
       if (item.type === 'skipped' && same && !same.deleted) add({ deleted: [key] });
       add({ [item.type]: [item.refusal] });
       return;
     }
     const { entry } = item;
-    const unchanged = same !== undefined && !same.deleted && same.revision === entry.revision && same.kind === entry.kind;
+    const unchanged = asBefore(entry);
     if (entry.kind !== 'folder') {
       count.filesTotal++;
       if (unchanged) count.filesUnchanged++;

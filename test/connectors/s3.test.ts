@@ -106,6 +106,19 @@ describe('a bucket as a source', () => {
     ]);
   });
 
+  test('what is archived is still told, and a folder is nothing that has to be read', async () => {
+    server.put('cold', 'x');
+    const [warm] = (await (await open()).changes(firstPage, { limit: 10 })).items;
+    const object = server.objects.get('cold');
+    if (object) server.objects.set('cold', { ...object, storageClass: 'GLACIER' });
+    server.put('folder/', '', { storageClass: 'GLACIER' });
+    const { items } = await (await open()).changes(firstPage, { limit: 10 });
+    expect(items).toMatchObject([
+      { type: 'failed', refusal: { key: 'cold' }, entry: warm?.type === 'entry' ? warm.entry : undefined },
+      { type: 'entry', entry: { key: 'folder/', kind: 'folder' } },
+    ]);
+  });
+
   test('an object archived after it was listed is archived, not forbidden', async () => {
     server.put('file', 'x');
     const session = await open();
@@ -226,8 +239,20 @@ describe('a bucket as a source', () => {
     const session = await open();
     const entry = await onlyFile(session);
     server.misbehave = () => ({ cutAfter: 10 });
-    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'unreachable', retryable: true });
+    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'unreadable', retryable: true });
     expect(gets().length).toBe(5);
+  });
+
+  test('an object that a server does not give, which answers otherwise, is unreadable: it is not the server that is unreachable', async () => {
+    for (const key of ['bad', 'good']) server.put(key, 'content');
+    const session = await open();
+    const { items } = await session.changes(firstPage, { limit: 10 });
+    const [bad, good] = items.flatMap((item) => (item.type === 'entry' ? [item.entry] : []));
+    server.misbehave = ({ key }) => (key === 'bad' ? { answer: { status: 500, code: 'InternalError' } } : undefined);
+    expect(await problemOf(contentOf(session, bad as SourceEntry))).toMatchObject({ code: 'unreadable', retryable: true });
+    expect((await contentOf(session, good as SourceEntry)).toString()).toBe('content');
+    server.misbehave = () => ({ answer: { status: 500, code: 'InternalError' } });
+    expect(await problemOf(contentOf(session, bad as SourceEntry))).toMatchObject({ code: 'unreachable', retryable: true });
   });
 
   test.each(['<!doctype html><html><body>Welcome</body></html>', '<rss version="2.0"><channel/></rss>', ''])(

@@ -141,6 +141,34 @@ describe('a bucket that is not what it was', () => {
     await check();
   });
 
+  it('but for one object, which its server has lost: that one is told, and all others are saved', async () => {
+    const server = await serverOf({ a: 'a', bad: 'bad', 'c/d': 'd' });
+    const { api, sourceId, jobId, check } = await homeOver(server);
+    server.misbehave = ({ key }) => (key === 'bad' ? { answer: { status: 500, code: 'InternalError' } } : undefined);
+    expect(await runJob(api, jobId)).toMatchObject({
+      status: 'partial',
+      progress: { filesDone: 2, filesFailed: 1 },
+      errors: [{ path: 'bad', code: 'unreadable' }],
+    });
+    const files = await api.all(`/data/files?sourceId=${sourceId}&recursive=true`);
+    expect(files.map(({ path }) => path)).toEqual(['a', 'c/d']);
+    server.misbehave = () => undefined;
+    expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesDone: 1, filesUnchanged: 2 } });
+    await check();
+  });
+
+  it('as a rule of it has put all of it into an archive since: what the backup has is no failure, and what is deleted is seen', async () => {
+    const server = await serverOf({ 'a/': '', 'a/kept': 'kept', 'a/goes': 'goes' });
+    const { api, sourceId, jobId, check } = await homeOver(server);
+    expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
+    server.objects.delete('a/goes');
+    for (const [key, object] of server.objects) server.objects.set(key, { ...object, storageClass: 'GLACIER' });
+    expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded', errors: [], progress: { filesUnchanged: 1, filesDeleted: 1 } });
+    const files = await api.all(`/data/files?sourceId=${sourceId}&recursive=true`);
+    expect(files.map(({ path }) => path)).toEqual(['a', 'a/kept']);
+    await check();
+  });
+
   it.each([
     ['gone', { status: 404, code: 'NoSuchBucket' }, 'source-not-found', /no such bucket|Correct|bucket/i],
     ['shut to us', { status: 403, code: 'AccessDenied' }, 'source-forbidden', /s3:ListBucket/],

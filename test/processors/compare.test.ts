@@ -142,6 +142,18 @@ describe('comparing a listing with the last manifest', () => {
     });
   });
 
+  it('takes what cannot be read as unchanged where it is what the backup has, and what is known of it hides nothing', async () => {
+    const old = ['a', 'b', 'c/', 'c/x'].map((key) => before(key, '1', 'file'));
+    const cold = (key: string, revision: string): ListItem => ({
+      type: 'failed',
+      refusal: { key, code: 'archived', message: '' },
+      entry: { key, kind: 'file', size: 3, modifiedAt: null, revision },
+    });
+    const seen = await compare(old, [cold('a', '1'), cold('b', '2'), cold('c/', '1')]);
+    expect(seen).toMatchObject({ failed: ['b'], entries: [], deleted: ['c/x'], filesTotal: 3, filesUnchanged: 2 });
+    expect(await compare([{ ...before('a', '1', 'file'), deleted: true }], [cold('a', '1')])).toMatchObject({ failed: ['a'] });
+  });
+
   it('sees a file that became a folder, and a link that became a file', async () => {
     const old = [before('a', '1', 'file'), before('b', '1', 'link')];
     const seen = await compare(old, [listed('a/', '1', 'folder'), listed('b', '1', 'file')]);
