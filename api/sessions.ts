@@ -11,7 +11,7 @@ import { secretKey } from './secret-keys.ts';
 
 export type Principal = { account: string; user: string; role: string; session: string };
 export type Tokens = { accessToken: string; refreshToken: string; expiresIn: number; tokenType: 'Bearer' };
-/** Told once when a family ends: by its owner, or because an old refresh token came back. */
+/** Told when a family ends: by its owner, or because an old refresh token came back. Whoever ends it again tells it again: the first may have been cut off before. */
 export type SessionEnded = (end: { account: string; user: string; session: string; reason: 'signed-out' | 'reused' }) => Promise<unknown>;
 
 const minute = 60_000;
@@ -101,8 +101,8 @@ async function load(machine: Machine, key: RecordKey): Promise<Session> {
 }
 
 async function end(machine: Machine, family: Family, reason: 'signed-out' | 'reused', ended?: SessionEnded): Promise<void> {
-  const wasThere = await machine.records.write([{ op: 'delete', ...keyOf(family), if: 'present' }]);
-  if (wasThere) await ended?.({ account: family.acc, user: family.sub, session: family.sid, reason });
+  await machine.records.write([{ op: 'delete', ...keyOf(family) }]);
+  await ended?.({ account: family.acc, user: family.sub, session: family.sid, reason });
 }
 
 /** Seconds since the epoch after which the session is over unless it is refreshed; never beyond its absolute life. */

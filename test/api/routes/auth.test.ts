@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { readActivity } from '../../../activity/feed.ts';
 import { readConsistencyTokens } from '../../../api/consistency.ts';
 import { principalOf } from '../../../api/sessions.ts';
 import { makeId } from '../../../domain/ids.ts';
@@ -63,6 +64,20 @@ test('signing out twice, or long after, is fine; with a token of another make it
   for (let times = 0; times < 2; times++) expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(204);
   machine.clock.now += 100 * day;
   expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(204);
+});
+
+test('the end of a session is on record once, also where the first to end it was cut off', async () => {
+  const { machine, post } = await caller();
+  const { account } = (await post('/auth/register', person)).json();
+  const { refreshToken } = (await post('/auth/login', { email: person.email, password: person.password })).json();
+  const { append } = machine.events;
+  machine.events.append = () => Promise.reject(new Error('it died here'));
+  expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(500);
+  machine.events.append = append;
+  const answers = await Promise.all([post('/auth/logout', { refreshToken }), post('/auth/logout', { refreshToken })]);
+  expect(answers.map(({ statusCode }) => statusCode)).toEqual([204, 204]);
+  const { items } = await readActivity(machine, account.id, { type: 'session.ended', order: 'asc' }, { limit: 10 });
+  expect(items.map(({ data }) => data.reason)).toEqual(['signed-out']);
 });
 
 test('a wrong password and an unknown e-mail get the very same answer', async () => {
