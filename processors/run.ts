@@ -73,7 +73,8 @@ export function runRecord({ account, runId }: About, sk: string) {
   return { pk: `run#${account}#${runId}`, sk };
 }
 
-const keepSeconds = 7 * 24 * 3600;
+/** A first backup over a slow line takes weeks, and its end needs what its beginning put. */
+const keepSeconds = 90 * 24 * 3600;
 
 export function expiry(machine: Machine): number {
   return Math.floor(machine.now() / 1000) + keepSeconds;

@@ -16,7 +16,7 @@ import { mustBeOf, openSource } from './open-source.ts';
 import { type PartRecord, putPart, readPart } from './parts.ts';
 import { type About, type Home, idsOf, loadRun, vaultKeys } from './run.ts';
 import { countStored } from './tally.ts';
-import { unwatchRun } from './watch.ts';
+import { noteAlive, unwatchRun } from './watch.ts';
 import { getSealed, type Listed } from './work.ts';
 
 export async function storeBatch(home: Home, about: About, number: number, work: string): Promise<void> {
@@ -58,7 +58,8 @@ async function makePart(home: Home, about: About, number: number, workName: stri
     ...(shared && { packer: shared.packer }),
   });
   try {
-    const fetched = await fetchEntries(session, writer, work.entries, intake);
+    const alive = noteAlive(home.machine, about);
+    const fetched = await fetchEntries(session, { store: (content) => writer.store(alive(content)) }, work.entries, intake);
     if (fetched.vanished.length > 0 && work.origin) await mustBeOf(session, work.origin);
     await home.reached?.('store:fetched');
     const { packs, bytesStored, requests } = await writer.finish();

@@ -5,7 +5,7 @@ import { failRun, finishReleased } from './fail-run.ts';
 import { type About, type Home, loadRun, runRecord, send, type Task } from './run.ts';
 import { readStep } from './step.ts';
 import { sealIfComplete } from './tally.ts';
-import { openRuns, unwatchRun, type Watched } from './watch.ts';
+import { openRuns, signsOfLife, unwatchRun, type Watched } from './watch.ts';
 
 /** A run is looked at when nothing has moved for so long, and given up after so many looks in a row. */
 const quietMs = 60 * 60_000;
@@ -54,8 +54,12 @@ async function look(home: Home, watched: Watched): Promise<void> {
 
 /** Anything that moves when the run does. */
 async function standing(machine: Machine, about: About): Promise<string> {
-  const [step, tally] = await Promise.all([readStep(machine, about), machine.records.get(runRecord(about, 'tally'))]);
-  return `${step.step}/${tally?.data.stored ?? 0}`;
+  const [step, tally, signs] = await Promise.all([
+    readStep(machine, about),
+    machine.records.get(runRecord(about, 'tally')),
+    signsOfLife(machine, about),
+  ]);
+  return `${step.step}/${tally?.data.stored ?? 0}/${signs}`;
 }
 
 async function sendMissing(machine: Machine, about: About): Promise<void> {

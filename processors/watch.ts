@@ -1,6 +1,6 @@
 /** The runs that are under way, for whoever looks after those that stand still. */
 import type { Machine } from '../domain/ports.ts';
-import type { About } from './run.ts';
+import { type About, expiry, runRecord } from './run.ts';
 
 export const openRuns = 'open-runs';
 
@@ -14,3 +14,27 @@ export async function watchRun(machine: Machine, about: About): Promise<void> {
 export async function unwatchRun(machine: Machine, about: About): Promise<void> {
   await machine.records.write([{ op: 'delete', pk: openRuns, sk: about.runId }]);
 }
+
+/** Often enough that whoever looks every hour has always heard of it. */
+const aliveMs = 10 * 60_000;
+
+/** Passes content on, and notes now and then that it comes: nothing else of a run moves while one large file is read for hours. */
+export function noteAlive(machine: Machine, about: About): (content: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> {
+  let noted = machine.now();
+  return async function* (content) {
+    for await (const piece of content) {
+      if (Math.abs(machine.now() - noted) >= aliveMs) {
+        noted = machine.now();
+        await machine.records.add(aliveRecord(about), { signs: 1 }, expiry(machine));
+      }
+      yield piece;
+    }
+  };
+}
+
+/** How often it was noted. */
+export async function signsOfLife(machine: Machine, about: About): Promise<number> {
+  return Number((await machine.records.get(aliveRecord(about)))?.data.signs ?? 0);
+}
+
+const aliveRecord = (about: About) => runRecord(about, 'alive');

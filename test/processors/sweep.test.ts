@@ -1,0 +1,103 @@
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../domain/ports.ts';
+import { type About, runRecord } from '../../processors/run.ts';
+import { sweep } from '../../processors/sweep.ts';
+import { noteAlive, signsOfLife } from '../../processors/watch.ts';
+import { getRun } from '../../projections/runs.ts';
+import { account, makeWorld, statusOf, type World } from '../faults/world.ts';
+import { expectClean } from '../support/check.ts';
+
+const hour = 3_600_000;
+
+/** A run that is planned, and whose batches are in nobody's hand but the test's. */
+async function planned(clock: { now: number; each: number }, names: string[]) {
+  const world = await makeWorld({
+    now: () => {
+      clock.now += clock.each;
+      return clock.now;
+    },
+  });
+  for (const name of names) await writeFile(join(world.source, name), name);
+  const runId = await world.request();
+  await world.caughtUp();
+  await take(world, 'job', true);
+  const about: About = { account, runId, jobId: world.jobId, sourceId: world.sourceId };
+  return { world, runId, about, batches: await take(world, 'data', false) };
+}
+
+/** The messages that are there now, taken from the queue. */
+async function take(world: World, queue: 'job' | 'data', done: boolean): Promise<JsonObject[]> {
+  const received = await world.receive(queue);
+  for (const { body, receipt } of received) {
+    if (done) await world.handle(body, 1);
+    await world.machine.queue.ack(queue, receipt);
+  }
+  return received.map(({ body }) => body);
+}
+
+async function* pieces() {
+  for (let piece = 0; piece < 3; piece++) yield Buffer.from('piece');
+}
+
+describe('the sweeper', () => {
+  it('sends again what nobody has in hand, and gives up a run of which nothing has moved for a day', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, runId, batches } = await planned(clock, ['a']);
+    expect(batches).toHaveLength(1);
+    for (let looks = 1; looks <= 24; looks++) {
+      clock.now += hour;
+      await sweep(world.home);
+      expect(await take(world, 'data', false)).toEqual(batches);
+    }
+    clock.now += hour;
+    await sweep(world.home);
+    await world.settle();
+    expect(await getRun(world.machine, account, runId)).toMatchObject({ status: 'failed', errors: [{ code: 'stalled' }] });
+  });
+
+  it('leaves a run alone whose one large file is read for days, and does not have others read it too', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, runId, about, batches } = await planned(clock, ['a']);
+    const alive = noteAlive(world.machine, about);
+    let sent = 0;
+    for (let looks = 1; looks <= 60; looks++) {
+      clock.now += hour;
+      for await (const _piece of alive(pieces()));
+      await sweep(world.home);
+      sent += (await take(world, 'data', false)).length;
+    }
+    // Of the first look it cannot be told yet.
+    expect(sent).toBeLessThanOrEqual(1);
+    expect(await statusOf(world, runId)).not.toBe('failed');
+    for (const body of batches) await world.handle(body, 1);
+    await world.settle();
+    expect(await statusOf(world, runId)).toBe('succeeded');
+    await expectClean(world.machine, { home: world.home });
+  });
+
+  it('hears of content that comes, by whoever stores a batch', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, about, batches } = await planned(clock, ['a', 'b']);
+    await truncate(join(world.source, 'a'), 3 * 1024 * 1024);
+    clock.each = 11 * 60_000;
+    for (const body of batches) await world.handle(body, 1);
+    expect(await signsOfLife(world.machine, about)).toBeGreaterThan(2);
+  });
+});
+
+it('a run that takes weeks finds at its end what it put at its beginning', async () => {
+  const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+  const names = Array.from({ length: 20 }, (_, number) => `file ${number}`);
+  const { world, runId, about, batches } = await planned(clock, names);
+  expect(batches.length).toBeGreaterThan(2);
+  for (const body of batches) {
+    await world.handle(body, 1);
+    clock.now += 8 * 24 * hour;
+  }
+  await world.settle();
+  expect(await statusOf(world, runId)).toBe('succeeded');
+  await expectClean(world.machine, { home: world.home });
+  expect(await world.machine.records.get(runRecord(about, 'part-000000001'))).toBeDefined();
+});
