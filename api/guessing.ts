@@ -17,7 +17,7 @@ const knownMilliseconds = 90 * 24 * 60 * 60_000;
 type Guess = { email: string; address: string; scale: number };
 
 /**
- * What `attempt` gives. It is counted before it begins, so that guesses made at once count too, and taken back when it succeeds; whether
+ * What `attempt` gives. It is counted before it begins, so that guesses made at once count too, and taken back unless it is refused; whether
  * the e-mail is known makes no difference. Throws Problem `rate-limited` when there were too many. `scale` multiplies both limits, 0: none.
  */
 export async function limitGuesses(machine: Machine, guess: Guess, attempt: () => Promise<SignedIn>): Promise<SignedIn> {
@@ -37,9 +37,14 @@ export async function limitGuesses(machine: Machine, guess: Guess, attempt: () =
     counted.push(all);
     await count(machine, all, fromAll * scale, number);
   }
-  const result = await attempt();
+  const takeBack = () => Promise.all(counted.map((key) => machine.records.add(key, { failed: -1 }, expiryOf(number))));
+  const result = await attempt().catch(async (error: unknown) => {
+    // Nobody has looked at the password: whoever keeps them was away.
+    await takeBack();
+    throw error;
+  });
+  if (result.outcome !== 'refused') await takeBack();
   if (result.outcome === 'signed-in') {
-    await Promise.all(counted.map((key) => machine.records.add(key, { failed: -1 }, expiryOf(number))));
     await machine.records.putMany([{ ...known, data: {}, expiresAt: Math.floor((machine.now() + knownMilliseconds) / 1000) }]);
   }
   return result;

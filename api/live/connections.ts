@@ -50,8 +50,14 @@ export async function removeConnection(machine: Machine, id: string): Promise<vo
 }
 
 export async function connectionsOf(machine: Machine, account: string): Promise<Connection[]> {
-  const { items } = await machine.records.query(partition(account), { limit: most });
-  return items.map(({ sk, data }) => connection(sk, data));
+  const all: Connection[] = [];
+  // Of some that came at the same time there may be a few more than a hundred: those want to hear too.
+  for (let cursor: string | undefined; ; ) {
+    const { items, next } = await machine.records.query(partition(account), { limit: most, ...(cursor ? { cursor } : {}) });
+    all.push(...items.map(({ sk, data }) => connection(sk, data)));
+    if (!next) return all;
+    cursor = next;
+  }
 }
 
 export async function findConnection(machine: Machine, account: string, id: string): Promise<Connection | undefined> {

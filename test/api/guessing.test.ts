@@ -56,6 +56,17 @@ test('an e-mail that nobody has is limited alike', async () => {
   expect(await guesses('nobody@example.org')).toEqual(await guesses(person.email));
 });
 
+test('what was no wrong password is not counted as one: passwords could not be looked at, or the e-mail is yet to be confirmed', async () => {
+  const api = await opened();
+  const { signIn } = api.machine.identity;
+  api.machine.identity.signIn = () => Promise.reject(new Error('away'));
+  expect(await statuses(10, () => login(api, '192.0.2.1'))).toEqual({ 500: 10 });
+  api.machine.identity.signIn = async () => ({ outcome: 'unconfirmed' });
+  expect(await statuses(10, () => login(api, '192.0.2.1'))).toEqual({ 403: 10 });
+  api.machine.identity.signIn = signIn;
+  expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
+});
+
 test('signing in, however often, does not use it up', async () => {
   const api = await opened();
   for (let times = 0; times < 12; times++) expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { connectionsOf, findConnection, updateConnection } from '../../../api/live/connections.ts';
+import { addConnection, connectionsOf, findConnection, updateConnection } from '../../../api/live/connections.ts';
 import { admit } from '../../../api/live/handshake.ts';
 import type { LiveMessage } from '../../../api/live/messages.ts';
 import { pushLive } from '../../../api/live/push.ts';
@@ -266,6 +266,18 @@ test('an account has at most a hundred sockets, others as many', async () => {
   await openSession(machine, { userId: 'usr_bob', accountId: 'acc_bob', role: 'owner', sessionId: 'ses_bob' });
   const { ticket } = await issueTicket(machine, { account: 'acc_bob', user: 'usr_bob', session: 'ses_bob' });
   await admit(machine, { ticket, since: undefined, origin: undefined, host: undefined }, 'bob');
+});
+
+test('sockets that came at the same time are all served, also where they are more than that', async () => {
+  const { machine, live, sockets, connect } = await liveWorld();
+  const first = await connect('first');
+  const others = Array.from({ length: 110 }, (_, n) => `other ${n}`);
+  const holder = { account, user: ada.userId, session: 'ses_ada' };
+  await Promise.all(others.map((id) => addConnection(machine, holder, id, { done: 0, since: 0 })));
+  for (const id of others) sockets.set(id, { messages: [], closed: false, take: async () => 'sent' });
+  await runSteps(machine, 'run_1', 1).request();
+  await pushLive(live, account);
+  expect(new Set(others.map((id) => sockets.get(id)?.messages.length))).toEqual(new Set([first.messages.length]));
 });
 
 test('the way back to the beginning of a run is gone once, and no further than that', async () => {
