@@ -65,7 +65,8 @@ export class BackupProcessorsStack extends Stack {
       memory: 3008, // 1.7 cores, and the most a new AWS account may have
       timeout: workTimeout,
       environment,
-      grants: [...consume(core.dataQueue), ...work],
+      // An export that is ready only after its time has come is taken back by whoever made it: the sweeper has passed.
+      grants: [...consume(core.dataQueue), ...work, ...deleteExports(core)],
     });
     mapQueue(this, 'DataMapping', core.dataQueue, worker, 50);
 
