@@ -19,7 +19,7 @@ export function makeMail(scope: Construct, stage: Stage): Mail | undefined {
   });
   const identity = new EmailIdentity(scope, 'MailDomain', { identity: Identity.domain(domain), configurationSet });
   for (const [i, { name, value }] of identity.dkimRecords.entries()) {
-    new CfnOutput(scope, `MailRecord${i + 1}`, { description: `CNAME in the DNS of ${domain}`, value: `${name} → ${value}` });
+    new CfnOutput(scope, `MailRecord${i + 1}`, { description: `In the DNS of ${domain}`, value: `${name} CNAME ${value}` });
   }
   return { from: `no-reply@${domain}`, domain, configurationSet: resourceName(stage, 'mail') };
 }

@@ -146,6 +146,6 @@ function onCall(stage: Stage): string {
     '',
     `Backups: [performance](#dashboards:name=listbackup-backup-processors-${stage.name}-backup-performance)`,
     '',
-    `Logs: Logs Insights → saved queries → \`listbackup/${stage.name}\``,
+    `Logs: Logs Insights, saved queries, \`listbackup/${stage.name}\``,
   ].join('\n');
 }

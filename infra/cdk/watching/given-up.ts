@@ -15,7 +15,7 @@ export function tellOfGivenUp(scope: Construct, stage: Stage, failed: IBucket, t
     targets: [
       new SnsTopic(topic, {
         message: RuleTargetInput.fromText(
-          `ListBackup stage ${stage.name}: a batch of changes was given up after six hours of tries. Runbook: docs/runbook.md#given-up\n` +
+          `ListBackup stage ${stage.name}: a batch of changes was given up after six hours of tries. Runbook: docs/runbook.md#given-up. ` +
             `It is kept as s3://${failed.bucketName}/${EventField.fromPath('$.detail.object.key')}`,
         ),
       }),

@@ -100,6 +100,19 @@ test('the sweeper comes every minute', () => {
   backupProcessors.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)', State: 'ENABLED' });
 });
 
+test('templates are of ASCII: of other characters CloudFormation makes question marks', () => {
+  const all = synthesize('main', {
+    network: 'nat',
+    mailDomain: 'mail.example.com',
+    edge: 'true',
+    region: 'eu-central-1',
+    replicaRegions: 'eu-west-1',
+  });
+  const texts = all.names.map((name) => [name, JSON.stringify(all.stack(name).toJSON())] as const);
+  expect(texts.length).toBeGreaterThan(6);
+  for (const [name, text] of texts) expect([name, text.match(/.{20}[^\x20-\x7e]+/)?.[0]]).toEqual([name, undefined]);
+});
+
 test('every function runs Node 24 on ARM and keeps its log for a limited time', () => {
   for (const [id, { Properties }] of main.ofType('AWS::Lambda::Function')) {
     expect({ id, ...Properties }).toMatchObject({ id, Runtime: 'nodejs24.x', Architectures: ['arm64'] });
