@@ -34,6 +34,14 @@ async function empty(s3: S3Client, Bucket: string): Promise<void> {
   }
 }
 
+/** `remove` answers 0 when all is gone. Twice if need be: what works until its stack goes may write to a bucket once more. */
+export async function takeAway(clear: () => Promise<void>, remove: () => Promise<number>): Promise<number> {
+  await clear();
+  if ((await remove()) === 0) return 0;
+  await clear();
+  return remove();
+}
+
 function removeStacks(of: Stage): Promise<number> {
   const app = 'node --disable-warning=ExperimentalWarning infra/cdk/app.ts';
   const child = spawn('cdk', ['destroy', '--all', '--force', '--no-notices', '--app', process.env.CDK_APP ?? app], {
@@ -52,9 +60,10 @@ if (import.meta.main) {
   const s3 = new S3Client(process.env.AWS_ENDPOINT_URL ? { forcePathStyle: true } : {});
   const ssm = new SSMClient({});
   try {
-    // Twice: what works in between may write once more.
-    await clearAway(s3, ssm, of);
-    process.exitCode = await removeStacks(of);
+    process.exitCode = await takeAway(
+      () => clearAway(s3, ssm, of),
+      () => removeStacks(of),
+    );
   } finally {
     s3.destroy();
     ssm.destroy();
