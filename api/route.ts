@@ -296,5 +296,12 @@ function send(answer: ReadyAnswer, request: FastifyRequest, reply: FastifyReply)
     return reply.code(304).header('etag', etag).send();
   }
   reply.code(answer.status).headers(answer.headers);
-  return answer.body === null ? reply.send() : reply.send(answer.body);
+  if (answer.body === null) return reply.send();
+  return reply.send(request.method === 'HEAD' && answer.body instanceof Readable ? unread(answer.body) : answer.body);
+}
+
+/** Of a stream whose headers are all that is asked for: Fastify would read it to its end. */
+function unread(body: Readable): Readable {
+  body.destroy();
+  return Readable.from([]);
 }

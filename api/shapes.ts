@@ -36,7 +36,12 @@ export function found<T>(thing: T | undefined, detail: string): T {
 /** A time as ISO-8601 with an offset, given back in UTC with milliseconds, so that times compare as text. */
 export const time = z.iso
   .datetime({ offset: true, error: 'Give a time like 2026-01-31T12:00:00Z.' })
-  .refine((text) => !Number.isNaN(Date.parse(text)), 'Give a time like 2026-01-31T12:00:00Z.');
+  .refine((text) => isWithinYears(new Date(text)), 'Give a time like 2026-01-31T12:00:00Z.');
+
+/** Before and after the years of four digits there is a sign before them, and no time compares with that as text. */
+function isWithinYears(date: Date): boolean {
+  return !Number.isNaN(date.getTime()) && /^\d{4}-/.test(date.toISOString());
+}
 
 export function utc(text: string): string {
   return new Date(text).toISOString();

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { readActivity } from '../../../activity/feed.ts';
 import type { AppOptions } from '../../../api/app.ts';
@@ -57,6 +58,18 @@ describe('GET /data/files/{id}/versions', () => {
     const other = await ada({ url: `/data/files/${id}a/versions?cursor=${first.next}` });
     expect(other.json().code).toBe('invalid-cursor');
   });
+});
+
+it('a time that is in another millennium in UTC is refused: it would come before all others', async () => {
+  const { ada } = await box({ a: 'one' });
+  const asOf = async (time: string) => {
+    const answer = await ada({ url: `/data/files?recursive=true&asOf=${encodeURIComponent(time)}` });
+    return answer.json().items?.length ?? answer.json().errors[0].path;
+  };
+  expect(await asOf('9999-12-31T23:59:59Z')).toBe(1);
+  expect(await asOf('9999-12-31T23:59:59-01:00')).toBe('asOf');
+  expect(await asOf('0000-01-01T00:00:00Z')).toBe(0);
+  expect(await asOf('0000-01-01T00:00:00+01:00')).toBe('asOf');
 });
 
 describe('POST /data/search', () => {
@@ -138,6 +151,22 @@ describe('POST /data/download of a file', () => {
     const [commit] = await machine.events.load(items[0]?.stream ?? '');
     expect(commit && 'bytes' in commit.body && Buffer.from(commit.body.bytes).toString()).not.toContain('secret');
   });
+});
+
+it('HEAD of a download tells how large it is, and reads nothing of it', async () => {
+  const { app, post, idOf, bytes, machine } = await box({ a: 'some content' });
+  const { url } = (await post('/data/download', { fileId: await idOf('a') })).json();
+  const read: string[] = [];
+  const { get } = machine.blobs;
+  machine.blobs.get = (key, range) => {
+    read.push(key.split('/')[0] ?? '');
+    return get(key, range);
+  };
+  const head = await app.inject({ method: 'HEAD', url: new URL(url).pathname });
+  await turn();
+  expect([head.statusCode, head.headers['content-length'], head.body, read]).toEqual([200, '12', '', []]);
+  expect((await bytes(url)).body).toBe('some content');
+  expect(read).not.toEqual([]);
 });
 
 it('a download asked for again after another backup is on record as what it gives then', async () => {
