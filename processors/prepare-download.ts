@@ -61,9 +61,14 @@ async function makeZip(home: Home, account: string, { request }: Preparing, deli
   const { downloadId, manifest, until } = request;
   const key = await machine.keys.accountKey(account);
   const paths = await openPaths(machine, account, request.paths);
-  if (!key || !paths || machine.now() >= Date.parse(until)) return undefined;
+  if (!key || !paths) return undefined;
   const context = { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
   const blob = exportKey(account, downloadId);
+  if (machine.now() >= Date.parse(until)) {
+    // Whoever put it after the sweeper had looked, and met a sudden end, has left it to us.
+    await deleteExports(machine.blobs, [blob]);
+    return undefined;
+  }
   await noteExport(machine, blob, until);
   const proceed = () => {
     if (machine.now() >= delivery.deadline) throw new Stopped();

@@ -267,6 +267,23 @@ describe('a zip', () => {
     await sweep(homeOn(box.machine));
   });
 
+  it('that was put when its day was over, by a worker that met a sudden end then, is gone once the message comes again', async () => {
+    const box = await asked({ a: 'a' });
+    const dying = { ...box.machine.blobs };
+    dying.put = async (key, body, options) => {
+      const done = await box.machine.blobs.put(key, body, options);
+      box.machine.clock.now += 24 * hour;
+      await sweep(homeOn(box.machine));
+      if (key.endsWith('.hashes')) dying.delete = () => Promise.reject(new Error('a sudden end'));
+      return done;
+    };
+    dying.delete = (keys) => box.machine.blobs.delete(keys);
+    await expect(box.prepare(unbounded, { ...box.machine, blobs: dying })).rejects.toThrow('a sudden end');
+    await sweep(homeOn(box.machine));
+    await box.prepare();
+    expect((await box.machine.blobs.list('exports/', { limit: 10 })).items).toEqual([]);
+  });
+
   it('goes with its owner: nobody gets it, and none is made, once the account or the source was erased', async () => {
     const [made, unmade] = [await asked({ a: 'x' }), await asked({ a: 'x' })];
     await made.prepare();
