@@ -58,10 +58,12 @@ export function clientFor({ region, endpoint, credentials, allowHosts }: S3Targe
 }
 
 const tries = 4;
+/** Of a batch of a thousand objects none may meet as many refusals in a row, where a server refuses three requests in ten. */
+const triesThrottled = 9;
 /** Longer waits are left to whoever called: it has other things to do meanwhile. */
 const longestWaitSeconds = 5;
 
-/** The answer, asking up to four times where that may help and waiting as long as the server asks for. @throws SourceProblem */
+/** The answer, asking some times where that may help and waiting as long as the server asks for. @throws SourceProblem */
 export async function persist<T>(
   { client, patience, closed }: Link,
   about: 'bucket' | 'object',
@@ -75,8 +77,9 @@ export async function persist<T>(
       if (closed.aborted) throw new SourceProblem('unreachable', 'The session with the source was closed.', { retryable: true });
       const problem = problemOf(error, about);
       const worthAnother = problem.code === 'throttled' || (problem.code === 'unreachable' && problem.retryable);
-      if (!worthAnother || tried >= tries || (problem.retryAfterSeconds ?? 0) > longestWaitSeconds) throw problem;
-      const pause = patience.pauseMs * 2 ** (tried - 1) * (0.5 + Math.random());
+      const most = problem.code === 'throttled' ? triesThrottled : tries;
+      if (!worthAnother || tried >= most || (problem.retryAfterSeconds ?? 0) > longestWaitSeconds) throw problem;
+      const pause = Math.min(patience.pauseMs * 2 ** (tried - 1), longestWaitSeconds * 1_000) * (0.5 + Math.random());
       await patience.wait(Math.max(pause, (problem.retryAfterSeconds ?? 0) * 1_000));
     }
   }

@@ -2,10 +2,10 @@
  * Reaction to `run.requested`: lists the source page by page, compares with the last manifest and hands out batches of work.
  * Where it stands is in one record, moved only by whoever stands at its present step: a crash resumes there, a twin falls behind.
  */
-import { load, transact } from '../activity/store.ts';
+import { transact } from '../activity/store.ts';
 import { systemContext } from '../commands/context.ts';
 import { SourceProblem } from '../connectors/connector.ts';
-import { line, type ManifestRef } from '../domain/line.ts';
+import type { ManifestRef } from '../domain/line.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
 import { planRun as planned, run, startRun } from '../domain/run.ts';
 import type { VaultKeys } from '../vault/keys.ts';
@@ -13,23 +13,10 @@ import { entries, openManifest } from '../vault/reader.ts';
 import { makeComparer } from './compare.ts';
 import { finishReleased } from './fail-run.ts';
 import { mustBeOf, type Origin, openSource } from './open-source.ts';
-import {
-  type About,
-  expiry,
-  type Home,
-  idsOf,
-  lineStream,
-  loadRun,
-  runRecord,
-  runStream,
-  send,
-  type Task,
-  usualLimits,
-  vaultKeys,
-} from './run.ts';
+import { type About, expiry, type Home, idsOf, loadRun, runRecord, runStream, send, type Task, usualLimits, vaultKeys } from './run.ts';
 import { readStep, type Step } from './step.ts';
 import { closeTally } from './tally.ts';
-import { unwatchRun, watchRun } from './watch.ts';
+import { isOpen, unwatchRun, watchRun } from './watch.ts';
 import { emptyWork, getSealed, type Listed, makeCutter, putSealed, things, type Work } from './work.ts';
 
 /** `origin` is null before the first step. */
@@ -137,11 +124,6 @@ const wordSeconds = 60;
 function leaveWord(machine: Machine, about: About): Promise<void> {
   const body: Task = { type: 'plan', ...about };
   return machine.queue.send('job', [{ body, delaySeconds: wordSeconds }]);
-}
-
-/** Whether the run was not cancelled (or overtaken) meanwhile. */
-async function isOpen(machine: Machine, about: About): Promise<boolean> {
-  return (await load(machine, line, lineStream(about))).state.open?.runId === about.runId;
 }
 
 async function* nothing(): AsyncGenerator<never> {}

@@ -16,7 +16,7 @@ import { mustBeOf, openSource } from './open-source.ts';
 import { type PartRecord, putPart, readPart } from './parts.ts';
 import { type About, type Home, idsOf, loadRun, vaultKeys } from './run.ts';
 import { countStored } from './tally.ts';
-import { noteAlive, unwatchRun } from './watch.ts';
+import { CalledOff, noteAlive, unwatchRun } from './watch.ts';
 import { getSealed, type Listed } from './work.ts';
 
 export async function storeBatch(home: Home, about: About, number: number, work: string): Promise<void> {
@@ -26,7 +26,8 @@ export async function storeBatch(home: Home, about: About, number: number, work:
   if (line.open?.runId !== about.runId) return finishReleased(home, about);
   const stream = streamName(about.account, 'batch', batchId(about.runId, number));
   const { state } = await load(machine, batch, stream);
-  const part = (await readPart(machine, about, number)) ?? (await makePart(home, about, number, work));
+  const part = (await readPart(machine, about, number)) ?? (await makePart(home, about, number, work).catch(unlessCalledOff));
+  if (!part) return finishReleased(home, about);
   if (state.status === 'none') {
     await home.reached?.('store:part');
     const { partHash, packs, counts, cost } = part;
@@ -36,6 +37,10 @@ export async function storeBatch(home: Home, about: About, number: number, work:
   }
   await countStored(machine, about, number, part);
   await home.reached?.('store:counted');
+}
+
+function unlessCalledOff(error: unknown): undefined {
+  if (!(error instanceof CalledOff)) throw error;
 }
 
 async function makePart(home: Home, about: About, number: number, workName: string): Promise<PartRecord> {

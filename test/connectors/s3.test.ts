@@ -138,6 +138,19 @@ describe('a bucket as a source', () => {
     expect(waits).toEqual([3_000, 2_000]);
   });
 
+  test('a server that refuses again and again without saying for how long is asked more often, at most some seconds apart', async () => {
+    server.put('file', 'content');
+    const session = await open();
+    const entry = await onlyFile(session);
+    let refusals = 8;
+    server.misbehave = () => (refusals-- > 0 ? { answer: { status: 503, code: 'SlowDown' } } : undefined);
+    expect((await contentOf(session, entry)).toString()).toBe('content');
+    expect(waits).toHaveLength(8);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(7_500);
+    server.misbehave = () => ({ answer: { status: 503, code: 'SlowDown' } });
+    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'throttled', retryable: true });
+  });
+
   test('a long pause is left to the caller, with its length', async () => {
     server.misbehave = () => ({ answer: { status: 429, code: 'TooManyRequests', headers: { 'retry-after': '120' } } });
     const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));

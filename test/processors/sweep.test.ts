@@ -1,12 +1,14 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { cancelRun } from '../../commands/cancel-run.ts';
 import type { JsonObject } from '../../domain/ports.ts';
 import { type About, runRecord } from '../../processors/run.ts';
+import { handleMessage } from '../../processors/runner.ts';
 import { sweep } from '../../processors/sweep.ts';
 import { noteAlive, signsOfLife } from '../../processors/watch.ts';
 import { getRun } from '../../projections/runs.ts';
-import { account, makeWorld, statusOf, type World } from '../faults/world.ts';
+import { account, command, makeWorld, statusOf, type World } from '../faults/world.ts';
 import { expectClean } from '../support/check.ts';
 
 const hour = 3_600_000;
@@ -84,6 +86,25 @@ describe('the sweeper', () => {
     clock.each = 11 * 60_000;
     for (const body of batches) await world.handle(body, 1);
     expect(await signsOfLife(world.machine, about)).toBeGreaterThan(2);
+  });
+
+  it('has nothing to look after once a run is called off in the middle of a large file: the rest of it is not read', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, runId, about, batches } = await planned(clock, ['a']);
+    await truncate(join(world.source, 'a'), 6 * 1024 * 1024);
+    const { machine } = world;
+    const add: typeof machine.records.add = async (...given) => {
+      await cancelRun(machine, command(), about);
+      return machine.records.add(...given);
+    };
+    const home = { ...world.home, machine: { ...machine, records: { ...machine.records, add } } };
+    clock.each = 11 * 60_000;
+    for (const body of batches) await handleMessage(home, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });
+    expect(await signsOfLife(machine, about)).toBe(1);
+    await world.settle();
+    expect(await statusOf(world, runId)).toBe('cancelled');
+    expect((await machine.blobs.list('packs/', { limit: 10 })).items).toEqual([]);
+    await expectClean(machine);
   });
 });
 
