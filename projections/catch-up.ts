@@ -2,13 +2,15 @@
  * The cursor rule: at (projection, stream), a version at or below the cursor is skipped, the next one applied, a later one makes the gap
  * be loaded. Order, duplicates, retries and a rebuild beside live traffic are this one mechanism.
  */
+import { decode } from '../activity/decode.ts';
+import type { Recorded } from '../domain/event.ts';
 import type { Machine, RecordKey, StoredCommit, Wakeup } from '../domain/ports.ts';
 import { changesOf, type Fault, faultOf, MissingCommit } from './changes.ts';
 import { alive, cursorName, readGenerations, rowsAt } from './generations.ts';
 import type { Projection } from './projection.ts';
 
-/** A generation of a projection. */
-export type Target = { projection: Projection; generation: number };
+/** A generation of a projection. `others`: brings those that it comes after up to where these streams are, for what has to wait for that. */
+export type Target = { projection: Projection; generation: number; others?: (streams: string[]) => Promise<void> };
 
 /** That it stands still at a stream, before which version, since when (UTC ISO-8601), and when it was last tried (milliseconds). */
 export type Mark = { projection: string; generation: number; stream: string; version: number; fault: Fault; since: string; tried: number };
@@ -65,6 +67,7 @@ async function advance(
     // What came meanwhile is told of by itself: where the others may not have it yet, what comes last may not either.
     const commits = target.projection.last ? loaded.slice(0, version - cursor) : loaded;
     if (commits.length === 0) break;
+    await bringOthers(machine, target, commits);
     for (const commit of commits) {
       cursor++;
       try {
@@ -86,6 +89,24 @@ async function advance(
   await unmark(machine, target, mark);
   const head = (await machine.events.last(stream))?.version ?? 0;
   return head > version ? catchUp(machine, target, stream, head) : 'there';
+}
+
+/** A commit that cannot be read holds nothing up here: it parks. */
+async function bringOthers(machine: Machine, { projection, others }: Target, commits: StoredCommit[]): Promise<void> {
+  if (!projection.behind || !others) return;
+  const behind: { [type: string]: ((event: Recorded<never>) => string | undefined) | undefined } = projection.behind;
+  const streams = new Set<string>();
+  for (const commit of commits) {
+    const events = await decode(machine, commit).catch((error: unknown) => {
+      if (!faultOf(error)) throw error;
+      return [];
+    });
+    for (const event of events) {
+      const stream = behind[event.type]?.(event as Recorded<never>);
+      if (stream !== undefined) streams.add(stream);
+    }
+  }
+  if (streams.size > 0) await others([...streams]);
 }
 
 async function isAlive(machine: Machine, { projection, generation }: Target): Promise<boolean> {

@@ -28,6 +28,8 @@ export type Projection = {
   home?: (stream: StreamParts) => RowHome | undefined;
   /** Applied after the others: who sees here that something is done sees it done everywhere. */
   last?: true;
+  /** With `last`: the other stream that the others are brought to the end of, as it is, before such an event shows here. */
+  behind?: { [T in AnyEvent['type']]?: (event: EventOf<T>) => string | undefined };
 };
 
 export function accountOf(event: { stream: string }): string {

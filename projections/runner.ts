@@ -16,19 +16,30 @@ export async function handleWakeups(machine: Machine, projections: Projection[],
   const sharing = { ...machine, events: sharedLoads(machine.events) };
   // Only now: whatever is not named here yet will find these commits by itself.
   const generations = await readGenerations(machine);
-  for (const group of [projections.filter(({ last }) => !last), projections.filter(({ last }) => last)]) {
-    await Promise.all(
+  const rest = projections.filter(({ last }) => !last);
+  const bring = (group: Projection[], some: Wakeup[], others?: (streams: string[]) => Promise<void>) =>
+    Promise.all(
       group.map(async (projection) => {
-        const followed = heads.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
+        const followed = some.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
         if (followed.length === 0) return;
         for (const generation of alive(await settled(machine, projection, generations.get(projection.name)))) {
           for (let i = 0; i < followed.length; i += streamsAtOnce) {
-            await catchUpAll(sharing, { projection, generation }, followed.slice(i, i + streamsAtOnce));
+            await catchUpAll(sharing, { projection, generation, ...(others && { others }) }, followed.slice(i, i + streamsAtOnce));
           }
         }
       }),
     );
-  }
+  await bring(rest, heads);
+  await bring(
+    projections.filter(({ last }) => last),
+    heads,
+    async (streams) => void (await bring(rest, await headsOf(machine, streams))),
+  );
+}
+
+async function headsOf({ events }: Pick<Machine, 'events'>, streams: string[]): Promise<Wakeup[]> {
+  const newest = await Promise.all(streams.map((stream) => events.last(stream)));
+  return newest.flatMap((commit) => (commit ? [{ stream: commit.stream, version: commit.version }] : []));
 }
 
 /** Any machine tells of so many at once. */

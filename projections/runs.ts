@@ -1,7 +1,7 @@
 /** Runs with their progress, newest first. One row is fed by three kinds of stream in any order, so each event touches its own fields. */
 import { reveal } from '../activity/seal.ts';
-import type { StreamParts } from '../domain/event.ts';
-import { parseLineId } from '../domain/line.ts';
+import { type StreamParts, streamName } from '../domain/event.ts';
+import { lineId, parseLineId } from '../domain/line.ts';
 import type { JsonObject, Machine, Page } from '../domain/ports.ts';
 import type { Cost, Counts, RunError } from '../domain/run.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
@@ -39,6 +39,13 @@ export const runs: Projection = {
   streams: ['line', 'run', 'batch'],
   home: homeOfRuns,
   last: true,
+  // The end of a good run is said after its line was sealed, and streams come in any order.
+  behind: {
+    RunFinished: (event) => {
+      const { manifest, jobId, sourceId } = event.data;
+      return manifest ? streamName(accountOf(event), 'line', lineId(jobId, sourceId)) : undefined;
+    },
+  },
   on: {
     RunRequested: (event) => {
       const { runId: id, jobId, sourceId } = event.data;

@@ -3,10 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
 import { type JobEvent, job } from '../../domain/job.ts';
+import { line, lineId, nothing, requestRun, sealLine } from '../../domain/line.ts';
 import type { JsonObject, Machine, RowChange, Table } from '../../domain/ports.ts';
+import { finishRun, run, startRun } from '../../domain/run.ts';
+import { getOverview } from '../../projections/analytics-aggregates.ts';
 import { mergeChanges } from '../../projections/changes.ts';
+import { momentOf } from '../../projections/files/listing.ts';
+import { projections } from '../../projections/index.ts';
 import { itemKey, type Projection } from '../../projections/projection.ts';
 import { handleWakeups } from '../../projections/runner.ts';
+import { getRun } from '../../projections/runs.ts';
 import { openTestHome } from '../support/embedded.ts';
 
 const cause = systemContext('acc_1', 'test', 'x', 'x');
@@ -118,6 +124,34 @@ describe('wake-ups', () => {
     expect(last.seen).toEqual([`${one}@1`]);
     await wake(2);
     expect(last.seen).toEqual([`${one}@1`, `${one}@2`]);
+  });
+
+  it('show the end of a run only with its files, though its own stream is heard of before its line', async () => {
+    const { machine } = await openTestHome();
+    const about = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
+    const manifest = { id: 'man_1', hash: 'h' };
+    const at = new Date(machine.now()).toISOString();
+    const sealed = { outcome: 'succeeded' as const, manifest, totals: nothing, since: null, at };
+    const counts = {
+      ...{ filesTotal: 0, filesDone: 0, filesUnchanged: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0 },
+      ...{ bytesRead: 0, bytesStored: 0 },
+    };
+    const ended = { ...about, ...sealed, counts, cost: { requests: 0, usd: 0 }, reason: null, errors: [], errorPages: 0 };
+    const own = 'acc_1/run/run_1';
+    const lined = `acc_1/line/${lineId('job_1', 'src_1')}`;
+    await transact(machine, line, lined, requestRun(about, at), cause);
+    await handleWakeups(machine, projections, [{ stream: lined, version: 1 }]);
+    await transact(machine, run, own, startRun(about), cause);
+    await handleWakeups(machine, projections, [{ stream: own, version: 1 }]);
+    expect(await momentOf(machine, 'acc_1', { jobId: 'job_1' })).toBeUndefined();
+    await transact(machine, line, lined, sealLine(about, sealed), cause);
+    await transact(machine, run, own, finishRun(ended), cause);
+    await handleWakeups(machine, projections, [{ stream: own, version: 2 }]);
+    expect(await getRun(machine, 'acc_1', 'run_1')).toMatchObject({ status: 'succeeded' });
+    expect(await momentOf(machine, 'acc_1', { jobId: 'job_1' })).toMatchObject({ runId: 'run_1', manifest });
+    expect(await getOverview(machine, 'acc_1')).toMatchObject({ lastRunAt: expect.any(String), runs: { total: 1, succeeded: 1 } });
+    await handleWakeups(machine, projections, [{ stream: lined, version: 2 }]);
+    expect(await getOverview(machine, 'acc_1')).toMatchObject({ runs: { total: 1, succeeded: 1 } });
   });
 
   it('reach what comes last only once the others are done', async () => {
