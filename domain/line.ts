@@ -11,12 +11,13 @@ export type Totals = { files: number; folders: number; links: number; bytes: num
 
 // ── State ──
 /**
- * `open`: the run that may seal next. `sealed`: the newest good backup and the source cursor it reached. `released`: the run that ended
+ * `open`: the run that may seal next. `sealed`: the newest good backup, the source cursor it reached and, where the source can tell, what it is of
+ * (`place`, an inode). `released`: the run that ended
  * last without a backup.
  */
 export type LineState = {
   open: { runId: string; requestedAt: string } | null;
-  sealed: { runId: string; at: string; manifest: ManifestRef; totals: Totals; since: string | null } | null;
+  sealed: { runId: string; at: string; manifest: ManifestRef; totals: Totals; since: string | null; place?: string } | null;
   released?: string;
   runs: number;
 };
@@ -73,13 +74,27 @@ export const nothing: Totals = { files: 0, folders: 0, links: 0, bytes: 0 };
  */
 export function sealLine(
   about: About,
-  result: { outcome: 'succeeded' | 'partial'; manifest: ManifestRef; totals: Totals; since: string | null; at: string },
+  result: {
+    outcome: 'succeeded' | 'partial';
+    manifest: ManifestRef;
+    totals: Totals;
+    since: string | null;
+    place?: string | undefined;
+    at: string;
+  },
 ): Decide<LineState, LineEvent> {
-  const { outcome, manifest, totals, since, at } = result;
+  const { outcome, manifest, totals, since, place, at } = result;
   return (state) => {
     if (state.open?.runId !== about.runId) return [];
     const before = state.sealed?.totals ?? nothing;
-    const sealed = { runId: about.runId, at: laterThan(state.sealed?.at, at), manifest, totals, since };
+    const sealed = {
+      runId: about.runId,
+      at: laterThan(state.sealed?.at, at),
+      manifest,
+      totals,
+      since,
+      ...(place !== undefined && { place }),
+    };
     return [{ type: 'LineSealed', data: { ...about, outcome, manifest, totals, before, line: { ...state, open: null, sealed } } }];
   };
 }

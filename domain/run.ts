@@ -27,10 +27,17 @@ export type RunError = { path: string; code: string; message: string };
 type About = { runId: string; jobId: string; sourceId: string };
 export type RunEvent =
   | { type: 'RunStarted'; data: About }
-  /** `since`: the source cursor the next run may start from, once this one is sealed. */
+  /** `since`: the source cursor the next run may start from, once this one is sealed. `place`: what was listed, where the source can tell (an inode). */
   | {
       type: 'RunPlanned';
-      data: About & { batches: number; filesTotal: number; filesUnchanged: number; bytesTotal: number; since: string | null };
+      data: About & {
+        batches: number;
+        filesTotal: number;
+        filesUnchanged: number;
+        bytesTotal: number;
+        since: string | null;
+        place?: string;
+      };
     }
   | {
       type: 'RunFinished';

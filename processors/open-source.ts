@@ -6,6 +6,7 @@ import { getCredentials } from '../commands/credentials.ts';
 import { SourceProblem, type SourceSession } from '../connectors/connector.ts';
 import { connectorFor } from '../connectors/index.ts';
 import { isSealed, streamName } from '../domain/event.ts';
+import type { LineState } from '../domain/line.ts';
 import type { JsonObject } from '../domain/ports.ts';
 import { source } from '../domain/source.ts';
 import type { About, Home } from './run.ts';
@@ -41,5 +42,14 @@ export async function mustBeOf(session: SourceSession, origin: Origin): Promise<
   throw new SourceProblem(
     'not-found',
     'Another folder took the place of this source while it was being backed up. See that the right one is there, and run the job again.',
+  );
+}
+
+/** Nothing is there, and it is not what was backed up before: where a disk was mounted there is an empty folder when it is not. */
+export function mustBeMeantEmpty(sealed: LineState['sealed'], { place }: Origin): void {
+  if (!sealed?.place || sealed.place === place || sealed.totals.files + sealed.totals.folders + sealed.totals.links === 0) return;
+  throw new SourceProblem(
+    'not-found',
+    'The folder of this source is empty, and another one than was backed up before. Mount what belongs there; if it is meant to be empty, put a file into it.',
   );
 }

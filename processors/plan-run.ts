@@ -5,14 +5,14 @@
 import { transact } from '../activity/store.ts';
 import { systemContext } from '../commands/context.ts';
 import { SourceProblem } from '../connectors/connector.ts';
-import type { ManifestRef } from '../domain/line.ts';
+import type { LineState } from '../domain/line.ts';
 import type { JsonObject, Machine } from '../domain/ports.ts';
 import { planRun as planned, run, startRun } from '../domain/run.ts';
 import type { VaultKeys } from '../vault/keys.ts';
 import { entries, openManifest } from '../vault/reader.ts';
 import { makeComparer } from './compare.ts';
 import { finishReleased } from './fail-run.ts';
-import { mustBeOf, type Origin, openSource } from './open-source.ts';
+import { mustBeMeantEmpty, mustBeOf, type Origin, openSource } from './open-source.ts';
 import { type About, expiry, type Home, idsOf, loadRun, runRecord, runStream, send, type Task, usualLimits, vaultKeys } from './run.ts';
 import { readStep, type Step } from './step.ts';
 import { closeTally } from './tally.ts';
@@ -54,7 +54,16 @@ export async function planRun(home: Home, about: About, until: Until): Promise<v
   }
   const place = await readPlace(machine, keys, about, step);
   const { batches, filesTotal, filesUnchanged, bytesTotal } = step;
-  const plan = { ...idsOf(about), batches, filesTotal, filesUnchanged, bytesTotal, since: place.since };
+  const at = place.origin?.place;
+  const plan = {
+    ...idsOf(about),
+    batches,
+    filesTotal,
+    filesUnchanged,
+    bytesTotal,
+    since: place.since,
+    ...(typeof at === 'string' && { place: at }),
+  };
   await transact(machine, run, runStream(about), planned(plan), cause);
   await home.reached?.('plan:planned');
   await closeTally(machine, about, batches);
@@ -66,7 +75,7 @@ async function walk(
   keys: VaultKeys,
   about: About,
   from: Step,
-  sealed: { manifest: ManifestRef; since: string | null } | null,
+  sealed: LineState['sealed'],
   until: Until,
 ): Promise<Step | 'overtaken' | 'ended'> {
   const { machine, limits = usualLimits } = home;
@@ -87,6 +96,7 @@ async function walk(
       const listed = await session.changes({ since: sealed?.since ?? null, page }, { limit: limits.page });
       // What a list of changes does not mention is not gone: that needs another comparison than this one.
       if (listed.mode !== 'full') throw new SourceProblem('unusable', 'This version cannot back up a source that only tells its changes.');
+      if (page === null && listed.page === null && listed.items.length === 0) mustBeMeantEmpty(sealed, origin);
       await comparer.page(listed.items, listed.page === null);
       const final = listed.items.at(-1);
       if (final) lastKey = final.type === 'entry' ? final.entry.key : final.refusal.key;

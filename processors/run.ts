@@ -74,7 +74,7 @@ export function runRecord({ account, runId }: About, sk: string) {
 }
 
 /** A first backup over a slow line takes weeks, and its end needs what its beginning put. */
-const keepSeconds = 90 * 24 * 3600;
+const keepSeconds = 30 * 24 * 3600;
 
 export function expiry(machine: Machine): number {
   return Math.floor(machine.now() / 1000) + keepSeconds;

@@ -21,7 +21,7 @@ import { readParts } from './parts.ts';
 import { type About, type Home, idsOf, lineStream, loadRun, runStream, vaultKeys } from './run.ts';
 import { unwatchRun } from './watch.ts';
 
-type Plan = { batches: number; filesTotal: number; filesUnchanged: number; since: string | null };
+type Plan = { batches: number; filesTotal: number; filesUnchanged: number; since: string | null; place?: string };
 type Sealed = Extract<LineEvent, { type: 'LineSealed' }>['data'];
 
 export async function sealRun(home: Home, about: About): Promise<void> {
@@ -49,7 +49,7 @@ export async function sealRun(home: Home, about: About): Promise<void> {
     });
     await home.reached?.('seal:manifest');
     const outcome = sums.counts.filesFailed > 0 ? 'partial' : 'succeeded';
-    const result = { outcome, manifest: written.manifest, totals: written.totals, since: plan.since, at } as const;
+    const result = { outcome, manifest: written.manifest, totals: written.totals, since: plan.since, place: plan.place, at } as const;
     await transact(machine, line, lineStream(about), sealLine(idsOf(about), result), cause(about));
     await home.reached?.('seal:line');
   }

@@ -84,6 +84,43 @@ it.each(ways)('a source that $what while it is listed, by a plan that goes on af
   expect(await outcome(world, runId)).toMatchObject({ status: 'failed', code, restored: before.restored });
 });
 
+it('a disk that is not mounted when a run begins fails it, and is backed up again once it is', async () => {
+  const world = await makeWorld();
+  await fill(world.source, 'one');
+  await world.request();
+  await world.settle();
+  const { restored, files } = await pictureOf(world);
+  await unplug(world);
+  const runId = await world.request();
+  await world.settle();
+  expect(await outcome(world, runId)).toEqual({ status: 'failed', code: 'source-not-found', restored, files: files.length });
+  await rm(world.source, { recursive: true });
+  await rename(`${world.source}-away`, world.source);
+  await fill(world.source, 'two');
+  const again = await world.request();
+  await world.settle();
+  expect(await statusOf(world, again)).toBe('succeeded');
+  await expectClean(world.machine, { home: world.home });
+});
+
+it('a folder that was emptied is backed up as empty, and so is another one once there is something in it', async () => {
+  const world = await makeWorld();
+  await fill(world.source, 'one');
+  for (const [turn, kept] of [
+    [() => Promise.all(names.map((name) => rm(join(world.source, name)))), {}],
+    [() => fill(world.source, 'two'), expect.objectContaining({ 'file-00': expect.any(String) })],
+    [() => unplug(world).then(() => writeFile(join(world.source, 'other'), '')), { other: expect.any(String) }],
+  ] as const) {
+    await world.request();
+    await world.settle();
+    await turn();
+    const runId = await world.request();
+    await world.settle();
+    expect(await outcome(world, runId)).toMatchObject({ status: 'succeeded' });
+    expect((await pictureOf(world)).restored).toEqual(kept);
+  }
+});
+
 it('another name for the source, or new credentials, change nothing for a run', async () => {
   const world = await makeWorld();
   await fill(world.source, 'one');
