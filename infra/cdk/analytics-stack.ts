@@ -23,7 +23,7 @@ export class AnalyticsStack extends Stack {
       environment: coreEnvironment(stage, core),
       grants: [...readStream(core), ...loadEvents(core), ...walkEvents(core), ...writeRows(core), ...useRecords(core)],
     });
-    readActivity(this, core, handler, 10);
+    readActivity(this, stage, core, handler, 10);
     // The function itself, not the sweeper: what goes on with a rebuild has to be the code that applies what comes meanwhile.
     const everyMinute = new Rule(this, 'EveryMinute', {
       ruleName: resourceName(stage, 'read-models-every-minute'),

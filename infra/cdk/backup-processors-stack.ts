@@ -41,7 +41,7 @@ export class BackupProcessorsStack extends Stack {
       ],
     });
     // An account's ledger takes one place after another: ten relays give it a quarter of the places that one does, and pay for each refusal.
-    readActivity(this, core, relay, 2);
+    readActivity(this, stage, core, relay, 2);
 
     makeRoutes(this, core, routes);
 

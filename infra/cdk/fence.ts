@@ -18,7 +18,8 @@ export function closedUnlessWriter(
   region: string | undefined,
   table: string,
 ): { resourcePolicy?: PolicyDocument } {
-  if (region === undefined || region === stage.writerRegion) return {};
+  // CloudFormation cannot make a copy and close it at once; nothing writes there meanwhile, since nothing runs.
+  if (region === undefined || region === stage.writerRegion || stage.copying !== 'closed') return {};
   const stack = Stack.of(scope);
   const copier = stack.formatArn({
     service: 'iam',

@@ -1,11 +1,13 @@
 /** What has to be right before anything is deployed, each with what to do when it is not. */
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { DescribeTableCommand, DynamoDBClient, ResourceNotFoundException, type TableDescription } from '@aws-sdk/client-dynamodb';
 import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { GetParametersCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { type Group, needed } from './deploy-groups.ts';
 import { missingSecrets } from './secrets.ts';
-import { bucketName, parameterName, type Stage, stackName } from './stage.ts';
+import { bucketName, parameterName, type Stage, stackName, tablePrefix } from './stage.ts';
+import { type Copying, stepsOfCopying } from './stage-options.ts';
 
 export type Target = { account: string; region: string; caller: string };
 
@@ -43,6 +45,8 @@ export async function check(stage: Stage, chosen: readonly Group[], target: Targ
       }
     }
     if (chosen.includes('core') && !(await deployed(cloudFormation, stackName(stage, 'core')))) await nameIsFree(s3, stage);
+    const makesCopies = chosen.includes('core') && stage.replicaRegions.length > 0 && stage.runsIn === stage.region;
+    if (makesCopies) copiesMayBe(stage, await activityTable(stage));
   } finally {
     s3.destroy();
     cloudFormation.destroy();
@@ -71,6 +75,38 @@ async function nameIsFree(s3: S3Client, stage: Stage): Promise<void> {
       ? `The bucket ${bucket} is there, left by an earlier stage of this name. Delete it, or take other names: LISTBACKUP_SUFFIX=${stage.suffix || 'x'}2`
       : `The bucket name ${bucket} is taken by somebody else. Choose an ending for the names of buckets: LISTBACKUP_SUFFIX=acme`,
   );
+}
+
+async function activityTable(stage: Stage): Promise<TableDescription | undefined> {
+  const dynamo = new DynamoDBClient(stage.region ? { region: stage.region } : {});
+  try {
+    return (await dynamo.send(new DescribeTableCommand({ TableName: `${tablePrefix(stage)}activity` }))).Table;
+  } catch (error) {
+    if (error instanceof ResourceNotFoundException) return undefined;
+    throw error;
+  } finally {
+    dynamo.destroy();
+  }
+}
+
+/** Throws `NotReady` where CloudFormation would refuse to come so far in one update of these tables. `activity`: as it is now, if it is. */
+export function copiesMayBe(stage: Stage, activity: Pick<TableDescription, 'StreamSpecification' | 'Replicas'> | undefined): void {
+  const there = (activity?.Replicas ?? []).map(({ RegionName }) => RegionName);
+  const missing = stage.replicaRegions.filter((region) => !there.includes(region));
+  const next: Copying =
+    missing.length === 0
+      ? 'closed'
+      : activity && activity.StreamSpecification?.StreamViewType !== 'NEW_AND_OLD_IMAGES'
+        ? 'streams'
+        : 'open';
+  if (stepsOfCopying.indexOf(stage.copying) > stepsOfCopying.indexOf(next)) {
+    throw new NotReady(
+      `Copies in ${missing.join(' and ')} take several deployments. Now: LISTBACKUP_COPYING=${next} scripts/deploy.sh ${stage.name} core; then this again.`,
+    );
+  }
+  if (stage.copying === 'open' && activity && missing.length > 1) {
+    throw new NotReady(`Copies are added to a stage one region at a time: give ${missing[0]} first, then ${missing[1]} with it.`);
+  }
 }
 
 async function bucketState(s3: S3Client, Bucket: string, owner?: string): Promise<'ours' | 'missing' | 'refused'> {

@@ -5,6 +5,10 @@
 
 export type Network = 'open' | 'isolated' | 'nat';
 
+/** In the order in which copies are turned on. */
+export const stepsOfCopying = ['streams', 'open', 'closed'] as const;
+export type Copying = (typeof stepsOfCopying)[number];
+
 export type StageOptions = {
   /** Ends the names of buckets, which all of AWS shares: up to 8 lower-case letters and digits, or none. */
   suffix: string;
@@ -17,6 +21,11 @@ export type StageOptions = {
   region: string | undefined;
   /** Regions that tables, buckets and keys are copied to. */
   replicaRegions: string[];
+  /**
+   * How far copies of tables are turned on, where there are replica regions, since CloudFormation does each in an update of its own.
+   * `streams`: tables tell what a copy needs. `open`: there are copies, not yet closed to others. `closed`: all of it.
+   */
+  copying: Copying;
   /** The one region whose tables can be written to: the home, one of the others, or `none`. */
   writerRegion: string | undefined;
   /** Where the functions run: at home, or on the copies in one of the other regions, which has taken over. */
@@ -57,6 +66,7 @@ export function stageOptions(name: string, told: Told): StageOptions {
     ),
     region: given<string | undefined>('region', region, 'a region like eu-west-1', undefined),
     replicaRegions: given('replicaRegions', regions, 'regions with commas between them, like eu-west-1,eu-north-1', []),
+    copying: given<Copying>('copying', (words) => stepsOfCopying.find((each) => each === words), stepsOfCopying.join(', '), 'closed'),
     writerRegion: given<string | undefined>(
       'writerRegion',
       (words) => (words === 'none' ? words : region(words)),

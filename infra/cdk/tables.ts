@@ -24,8 +24,9 @@ export type Tables = { [name in TableName]: ITableV2 };
 
 export function makeTables(scope: Construct, stage: Stage): Tables {
   // A record is a wake-up, no more: the table is the truth, so the stream carries keys and no bodies. Only what is copied to other
-  // regions needs bodies on its stream, which DynamoDB copies from.
-  const view = stage.replicaRegions.length > 0 ? StreamViewType.NEW_AND_OLD_IMAGES : StreamViewType.KEYS_ONLY;
+  // regions needs bodies on its stream, which DynamoDB copies from, and needs one for each table.
+  const copied = stage.replicaRegions.length > 0;
+  const regions = stage.copying === 'streams' ? [] : stage.replicaRegions;
   const entries = Object.entries<TableShape>(shapes).map(([name, shape]) => [
     name,
     new TableV2(scope, `Table-${name}`, {
@@ -38,10 +39,10 @@ export function makeTables(scope: Construct, stage: Stage): Tables {
       deletionProtection: !stage.disposable,
       removalPolicy: keepData(stage),
       ...(shape.expires ? { timeToLiveAttribute: 'expiresAt' } : {}),
-      ...(shape.stream ? { dynamoStream: view } : {}),
-      ...(stage.replicaRegions.length > 0 ? closedUnlessWriter(scope, stage, stage.region, name) : {}),
+      ...(copied ? { dynamoStream: StreamViewType.NEW_AND_OLD_IMAGES } : shape.stream ? { dynamoStream: StreamViewType.KEYS_ONLY } : {}),
+      ...(copied ? closedUnlessWriter(scope, stage, stage.region, name) : {}),
       // Subject keys too: their tombstones arrive there within seconds, and no copy of them can go back in time.
-      replicas: stage.replicaRegions.map((region) => ({ region, ...closedUnlessWriter(scope, stage, region, name) })),
+      replicas: regions.map((region) => ({ region, ...closedUnlessWriter(scope, stage, region, name) })),
     }),
   ]);
   const made = Object.fromEntries(entries) as Tables;

@@ -1,5 +1,7 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { expect, test } from 'vitest';
+import { copiesMayBe } from '../../../infra/cdk/preflight.ts';
+import { stage } from '../../../infra/cdk/stage.ts';
 import { synthesize } from './synth.ts';
 
 const home = 'eu-central-1';
@@ -68,6 +70,68 @@ test('one region is written to; all tables of the others are closed to everybody
 test('the fence can be moved, or closed on all sides', () => {
   expect(closed(synthesize('main', { ...copied, writerRegion: other }).templates.core)).toEqual(new Set([home]));
   expect(closed(synthesize('main', { ...copied, writerRegion: 'none' }).templates.core)).toEqual(new Set([`${home},${other}`]));
+});
+
+const streamsOf = (template: Template) =>
+  Object.fromEntries(
+    Object.values(template.findResources('AWS::DynamoDB::GlobalTable')).map(({ Properties }) => [
+      Properties.TableName,
+      Properties.StreamSpecification,
+    ]),
+  );
+
+test('copies are turned on in steps, since CloudFormation changes streams, makes copies and closes them in three updates', () => {
+  const [streams, open] = (['streams', 'open'] as const).map((copying) => synthesize('main', { ...copied, copying }).templates.core);
+  if (!streams || !open) throw new Error('no templates');
+  // each step changes one of the three
+  expect(streamsOf(open)).toEqual(streamsOf(core));
+  expect(streamsOf(streams)).toEqual(streamsOf(core));
+  for (const { replicas } of replicasOf(streams)) expect(Object.keys(replicas)).toEqual([home]);
+  for (const { replicas } of replicasOf(open)) expect(Object.keys(replicas).sort()).toEqual([home, other]);
+  expect([closed(streams), closed(open)]).toEqual([new Set(['']), new Set([''])]);
+});
+
+test.for([
+  ['a stage that is not there yet', 'open', undefined],
+  ['a stage of one region', 'streams', { StreamSpecification: { StreamEnabled: true, StreamViewType: 'KEYS_ONLY' } }],
+  ['one whose streams are ready', 'open', { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } }],
+  [
+    'one that has its copies',
+    'closed',
+    { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' }, Replicas: [{ RegionName: other }] },
+  ],
+] as const)('%s comes to the step %s', ([, step, activity]) => {
+  const steps = ['streams', 'open', 'closed'] as const;
+  const wanted = (copying: (typeof steps)[number]) => () =>
+    copiesMayBe(
+      stage('main', (option) => ({ ...copied, copying })[option as 'copying']),
+      activity as never,
+    );
+  for (const [i, each] of steps.entries()) {
+    if (i <= steps.indexOf(step)) expect(wanted(each)).not.toThrow();
+    else expect(wanted(each)).toThrow(`LISTBACKUP_COPYING=${step}`);
+  }
+});
+
+test('readers follow the stream that is made anew with copies: CloudFormation does not look again what another stack says, where a template stays as it was', () => {
+  for (const group of ['analytics', 'backupProcessors'] as const) {
+    const mappings = (of: ReturnType<typeof synthesize>) =>
+      Object.entries(of.templates[group].findResources('AWS::Lambda::EventSourceMapping'))
+        .filter(([, { Properties }]) => Properties.StartingPosition)
+        .map(([id]) => id);
+    const before = mappings(synthesize('main'));
+    expect(before).toHaveLength(1);
+    expect(mappings(normal)).toHaveLength(1);
+    expect(mappings(normal)).not.toEqual(before);
+  }
+});
+
+test('of regions that are added to a stage one is at a time', () => {
+  const two = stage('main', (option) => ({ ...copied, replicaRegions: `${other},eu-north-1`, copying: 'open' })[option as 'copying']);
+  const ready = { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } } as const;
+  expect(() => copiesMayBe(two, ready)).toThrow('one region at a time');
+  expect(() => copiesMayBe(two, { ...ready, Replicas: [{ RegionName: other }] })).not.toThrow();
+  expect(() => copiesMayBe(two, undefined)).not.toThrow();
 });
 
 test('buckets are copied within a quarter of an hour, without what is deleted, by a role that can delete nothing', () => {
@@ -149,6 +213,7 @@ test.for([
   [{ replicaRegions: other }, 'where the stage is at home'],
   [{ region: home, replicaRegions: home }, 'no replica region of it'],
   [{ ...copied, writerRegion: 'us-east-1' }, 'cannot take over'],
+  [{ ...copied, copying: 'half' }, 'streams, open, closed'],
   [{ ...copied, runsIn: other, activityStream }, 'give both as the same'],
   [{ ...copied, writerRegion: other, runsIn: other }, 'activityStream'],
 ] as const)('%j is no stage: %s', ([told, why]) => {
