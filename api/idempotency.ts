@@ -55,6 +55,27 @@ export async function answerOnce(
   }
 }
 
+/**
+ * For answers that are never stored: that the key only ever came with this input, within a day. Throws Problem `idempotency-mismatch`.
+ */
+export async function requireSameInput(machine: Machine, intent: Intent & { key: string }): Promise<void> {
+  const { caller, route, key } = intent;
+  const [place, hash] = await Promise.all([
+    keyedHash(machine, 'idempotency-place', { caller, route, key }),
+    keyedHash(machine, 'idempotency-input', intent.input),
+  ]);
+  const recordKey = { pk: `idempotency#${caller.account}#${place.toString('base64url')}`, sk: 'input' };
+  const input = hash.toString('base64url');
+  const expiresAt = Math.floor(machine.now() / 1000) + keepSeconds;
+  if (await machine.records.write([{ op: 'put', ...recordKey, data: { input }, expiresAt, if: 'absent' }])) return;
+  const known = await machine.records.get(recordKey);
+  if (known && known.data.input !== input) throw mismatch();
+}
+
+function mismatch(): Problem {
+  return new Problem('idempotency-mismatch', 'Repeat the request with the same input, or send a new Idempotency-Key.');
+}
+
 /** What Powertools asks of a Lambda context. Only its own adapter for DynamoDB uses the answer, but without one it warns. */
 const timeLeft = { getRemainingTimeInMillis: () => inProgressMilliseconds };
 
@@ -62,7 +83,7 @@ function asProblem(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   if (error.cause instanceof Problem) return error.cause;
   if (error.name === 'IdempotencyValidationError') {
-    return new Problem('idempotency-mismatch', 'Repeat the request with the same input, or send a new Idempotency-Key.');
+    return mismatch();
   }
   if (['IdempotencyAlreadyInProgressError', 'IdempotencyInconsistentStateError'].includes(error.name)) {
     return new Problem('idempotency-in-progress', 'Wait for the first request, then repeat this one to get its answer.', {

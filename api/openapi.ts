@@ -204,7 +204,8 @@ function refusals(definition: RouteDefinition): { [status: string]: Response } {
   add(!definition.public, 'unauthenticated', 'invalid-token', 'rate-limited');
   add(definition.url.startsWith('/auth/'), 'rate-limited');
   add(params, 'not-found');
-  add(method === 'POST' && !definition.credentials, 'idempotency-in-progress', 'idempotency-mismatch');
+  add(method === 'POST' && !definition.credentials, 'idempotency-in-progress');
+  add(method === 'POST' && !(definition.credentials && definition.public), 'idempotency-mismatch');
   add(method === 'PUT' || method === 'DELETE', 'precondition-failed', 'conflict');
   add(reads, 'unavailable');
   add(true, 'internal');

@@ -214,9 +214,14 @@ export async function serve(
   const { machine } = context;
   const intent = intentOf(request);
   const { key } = intent;
-  if (key === undefined || definition.credentials) return send(await run(context, definition, request, intent), request, reply);
+  if (key === undefined) return send(await run(context, definition, request, intent), request, reply);
   // read when the first such request comes: it is much code
-  const { answerOnce } = await import('./idempotency.ts');
+  const { answerOnce, requireSameInput } = await import('./idempotency.ts');
+  if (definition.credentials) {
+    // Where nobody is known yet, strangers may have the same key.
+    if (!definition.public) await requireSameInput(machine, { ...intent, key });
+    return send(await run(context, definition, request, intent), request, reply);
+  }
   let ran = false;
   const answer = await answerOnce(machine, { ...intent, key }, async () => {
     ran = true;

@@ -1359,6 +1359,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       /** @description `rate-limited` Too many requests. */
       429: {
         headers: {
@@ -2672,6 +2681,15 @@ export interface operations {
       };
       /** @description `unsupported-media-type` The media type is not supported. */
       415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      422: {
         headers: {
           [name: string]: unknown;
         };

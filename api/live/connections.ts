@@ -30,7 +30,8 @@ const keepSeconds = longestMs / 1000 + 600;
 export async function addConnection(machine: Machine, holder: Holder, id: string, from: Pick<Connection, 'done' | 'since'>): Promise<void> {
   const { account, user, session } = holder;
   const { items } = await machine.records.query(partition(account), { limit: most });
-  if (items.length >= most) throw new Problem('rate-limited', `An account has at most ${most} live sockets. Close some.`);
+  if (items.length >= most)
+    throw new Problem('rate-limited', `An account has at most ${most} live sockets. Close some.`, { extra: { retryAfter: 60 } });
   const data = { account, user, session, openedAt: machine.now(), ...from, runs: {}, turn: '', turnEnds: 0, wakes: 0 };
   const expiresAt = Math.floor(machine.now() / 1000) + keepSeconds;
   await machine.records.write([

@@ -262,7 +262,7 @@ test('pages of other origins stay out, this host and what cors-origin allows com
 test('an account has at most a hundred sockets, others as many', async () => {
   const { machine, connect } = await liveWorld();
   for (let i = 0; i < 100; i++) await connect(String(i));
-  await expect(connect('one more')).rejects.toMatchObject({ code: 'rate-limited' });
+  await expect(connect('one more')).rejects.toMatchObject({ code: 'rate-limited', extra: { retryAfter: expect.any(Number) } });
   await openSession(machine, { userId: 'usr_bob', accountId: 'acc_bob', role: 'owner', sessionId: 'ses_bob' });
   const { ticket } = await issueTicket(machine, { account: 'acc_bob', user: 'usr_bob', session: 'ses_bob' });
   await admit(machine, { ticket, since: undefined, origin: undefined, host: undefined }, 'bob');

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { jobs } from '../../../api/routes/jobs.ts';
 import { runs } from '../../../api/routes/runs.ts';
 import { sources } from '../../../api/routes/sources.ts';
+import { makeId } from '../../../domain/ids.ts';
 import { projections } from '../../../projections/index.ts';
 import { handleWakeups } from '../../../projections/runner.ts';
 import { as, testApi } from '../../support/api.ts';
@@ -35,15 +36,21 @@ async function box() {
 test('a source and a job can be changed at once, and are what they are read as later', async () => {
   const { send, call, catchUp, source, job } = await box();
   const settings = { name: 'Second', config: { bucket: 'another-bucket' } };
+  const none = new Uint8Array(16);
   const puts = [
-    { url: `/sources/${source.json().id}`, body: settings, etag: source.headers.etag },
-    { url: `/jobs/${job.json().id}`, body: { name: 'Second', sourceId: source.json().id }, etag: job.headers.etag },
+    { url: `/sources/${source.json().id}`, other: `/sources/${makeId('source', none)}`, body: settings, etag: source.headers.etag },
+    {
+      url: `/jobs/${job.json().id}`,
+      other: `/jobs/${makeId('job', none)}`,
+      body: { name: 'Second', sourceId: source.json().id },
+      etag: job.headers.etag,
+    },
   ];
-  for (const { url, body, etag } of puts) {
+  for (const { url, other, body, etag } of puts) {
     const changed = await send('PUT', url, body, { 'if-match': etag });
     expect(changed.statusCode).toBe(200);
     expect((await send('PUT', url, body, { 'if-match': etag })).statusCode).toBe(412);
-    expect((await send('PUT', `${url.slice(0, -1)}0`, body)).statusCode).toBe(404);
+    expect((await send('PUT', other, body)).statusCode).toBe(404);
     await catchUp();
     const read = await call({ url });
     expect([changed.json(), changed.headers.etag]).toEqual([read.json(), read.headers.etag]);

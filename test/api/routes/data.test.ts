@@ -169,6 +169,16 @@ it('HEAD of a download tells how large it is, and reads nothing of it', async ()
   expect(read).not.toEqual([]);
 });
 
+it('a key that came with another download is refused, and is good for the first one still', async () => {
+  const { post, idOf } = await box({ a: 'one', b: 'two' });
+  const [a, b] = [await idOf('a'), await idOf('b')];
+  const ask = async (body: object, key: string) => (await post('/data/download', body, undefined, { 'idempotency-key': key })).json();
+  const first = await ask({ fileId: a }, 'k');
+  expect(await ask({ fileId: b }, 'k')).toMatchObject({ status: 422, code: 'idempotency-mismatch' });
+  expect(await ask({ fileId: a }, 'k')).toMatchObject({ sha256: first.sha256 });
+  expect((await ask({ fileId: b }, 'k2')).sha256).not.toBe(first.sha256);
+});
+
 it('a download asked for again after another backup is on record as what it gives then', async () => {
   const { post, idOf, line, bytes, machine } = await box({ a: 'one' });
   const fileId = await idOf('a');
