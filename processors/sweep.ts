@@ -11,19 +11,23 @@ import { openRuns, signsOfLife, unwatchRun, type Watched } from './watch.ts';
 const quietMs = 60 * 60_000;
 const patience = 24;
 
+/** What fails at one thing fails there alone; the first of these errors is thrown once everything else was looked after. */
 export async function sweep(home: Home): Promise<void> {
-  await sweepRuns(home);
-  await removeExpiredExports(home.machine);
+  const errors: unknown[] = [];
+  const failed = (error: unknown) => void errors.push(error);
+  await sweepRuns(home, failed).catch(failed);
+  await removeExpiredExports(home.machine).catch(failed);
+  if (errors.length > 0) throw errors[0];
 }
 
 /** Sends again what a lost message should have done. */
-async function sweepRuns(home: Home): Promise<void> {
+async function sweepRuns(home: Home, failed: (error: unknown) => void): Promise<void> {
   const { machine } = home;
   for (let cursor: string | undefined; ; ) {
     const { items, next } = await machine.records.query(openRuns, { limit: 100, ...(cursor ? { cursor } : {}) });
     for (const { data } of items) {
       const run = data as Watched;
-      if (machine.now() - run.quietSince >= quietMs) await look(home, run);
+      if (machine.now() - run.quietSince >= quietMs) await look(home, run).catch(failed);
     }
     if (!next) return;
     cursor = next;

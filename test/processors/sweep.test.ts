@@ -6,8 +6,9 @@ import type { JsonObject } from '../../domain/ports.ts';
 import { type About, runRecord } from '../../processors/run.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { sweep } from '../../processors/sweep.ts';
-import { noteAlive, signsOfLife } from '../../processors/watch.ts';
+import { noteAlive, openRuns, signsOfLife } from '../../processors/watch.ts';
 import { getRun } from '../../projections/runs.ts';
+import { noteExport } from '../../vault/exports.ts';
 import { account, command, makeWorld, statusOf, type World } from '../faults/world.ts';
 import { expectClean } from '../support/check.ts';
 
@@ -77,6 +78,26 @@ describe('the sweeper', () => {
     await world.settle();
     expect(await statusOf(world, runId)).toBe('succeeded');
     await expectClean(world.machine, { home: world.home });
+  });
+
+  it('looks after all others where one run cannot be looked at, and says so', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, runId, batches } = await planned(clock, ['a']);
+    const { machine } = world;
+    const damaged = { account, runId: 'run_0', jobId: world.jobId, sourceId: world.sourceId, quietSince: 0, looks: 0, seen: '' };
+    await machine.records.write([{ op: 'put', pk: openRuns, sk: damaged.runId, data: damaged }]);
+    await noteExport(machine, 'exports/old', new Date(clock.now).toISOString());
+    await machine.blobs.put('exports/old', Buffer.from('in clear'));
+    const load: typeof machine.events.load = async (stream, ...given) => {
+      if (stream.includes(damaged.runId)) throw new Error('a commit is not what was written');
+      return machine.events.load(stream, ...given);
+    };
+    clock.now += hour;
+    const home = { ...world.home, machine: { ...machine, events: { ...machine.events, load } } };
+    await expect(sweep(home)).rejects.toThrow('not what was written');
+    expect(await take(world, 'data', false)).toEqual(batches);
+    expect(await machine.blobs.size('exports/old')).toBeUndefined();
+    expect(damaged.runId < runId).toBe(true);
   });
 
   it('hears of content that comes, by whoever stores a batch', async () => {
