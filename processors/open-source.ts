@@ -21,7 +21,7 @@ export type Origin = { settings: string; place: string | null };
  * The source as it is set up now; `origin`: as what it was listed, when it was.
  * @throws SourceProblem or Problem, saying what to do; also when its settings are others than those of `origin`
  */
-export async function openSource(home: Home, about: About, origin?: Origin | null): Promise<{ session: SourceSession; settings: string }> {
+export async function openSource(home: Home, about: About, origin?: Origin): Promise<{ session: SourceSession; settings: string }> {
   const { machine } = home;
   const { state } = await load(machine, source, streamName(about.account, 'source', about.sourceId));
   if (state.status !== 'connected') throw new SourceProblem('not-found', 'The source was disconnected.');

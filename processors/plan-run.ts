@@ -19,14 +19,14 @@ import { closeTally } from './tally.ts';
 import { isOpen, unwatchRun, watchRun } from './watch.ts';
 import { emptyWork, getSealed, type Listed, makeCutter, putSealed, things, type Work } from './work.ts';
 
-/** `origin` is null before the first step. */
+/** `origin` is missing before the first step. */
 type Place = {
   page: string | null;
   since: string | null;
   lastKey: string | null;
   blind: string | null;
   rest: Work;
-  origin?: Origin | null;
+  origin?: Origin;
 };
 
 /** When to stop (ms since the epoch) and leave the rest to another message; may come nearer while it works. */

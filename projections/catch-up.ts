@@ -5,7 +5,7 @@
 import { decode } from '../activity/decode.ts';
 import type { Recorded } from '../domain/event.ts';
 import type { Machine, RecordKey, StoredCommit, Wakeup } from '../domain/ports.ts';
-import { changesOf, type Fault, faultOf, MissingCommit } from './changes.ts';
+import { changesBy, type Fault, faultOf, MissingCommit } from './changes.ts';
 import { alive, cursorName, readGenerations, rowsAt } from './generations.ts';
 import type { Projection } from './projection.ts';
 
@@ -67,12 +67,13 @@ async function advance(
     // What came meanwhile is told of by itself: where the others may not have it yet, what comes last may not either.
     const commits = target.projection.last ? loaded.slice(0, version - cursor) : loaded;
     if (commits.length === 0) break;
-    await bringOthers(machine, target, commits);
     for (const commit of commits) {
       cursor++;
       try {
         if (commit.version !== cursor) throw new MissingCommit();
-        const outcome = await rows.apply(name, stream, cursor, await changesOf(machine, target.projection, commit));
+        const events = await decode(machine, commit);
+        await bringOthers(target, events);
+        const outcome = await rows.apply(name, stream, cursor, changesBy(target.projection, events));
         // Someone else may be quicker (stale). Nobody goes back, but a generation that was given up is cleared away.
         if (outcome === 'gap' && (await isAlive(machine, target))) throw new Error(`the cursor of ${name} went back at ${stream}`);
         if (outcome === 'gap') return 'there';
@@ -91,22 +92,12 @@ async function advance(
   return head > version ? catchUp(machine, target, stream, head) : 'there';
 }
 
-/** A commit that cannot be read holds nothing up here: it parks. */
-async function bringOthers(machine: Machine, { projection, others }: Target, commits: StoredCommit[]): Promise<void> {
+/** To where the streams are that these events come after. */
+async function bringOthers({ projection, others }: Target, events: Recorded[]): Promise<void> {
   if (!projection.behind || !others) return;
   const behind: { [type: string]: ((event: Recorded<never>) => string | undefined) | undefined } = projection.behind;
-  const streams = new Set<string>();
-  for (const commit of commits) {
-    const events = await decode(machine, commit).catch((error: unknown) => {
-      if (!faultOf(error)) throw error;
-      return [];
-    });
-    for (const event of events) {
-      const stream = behind[event.type]?.(event as Recorded<never>);
-      if (stream !== undefined) streams.add(stream);
-    }
-  }
-  if (streams.size > 0) await others([...streams]);
+  const streams = events.flatMap((event) => behind[event.type]?.(event as Recorded<never>) ?? []);
+  if (streams.length > 0) await others([...new Set(streams)]);
 }
 
 async function isAlive(machine: Machine, { projection, generation }: Target): Promise<boolean> {

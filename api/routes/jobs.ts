@@ -71,7 +71,7 @@ export const jobs: RouteModule = [
     handler: async ({ machine, command, body }) => {
       refuseWhatNothingActsOn(body);
       const { id, written, at } = await createJob(machine, command, body);
-      const view = { id, name: body.name, sourceId: body.sourceId, schedule: null, retention: null, status: 'active', createdAt: at };
+      const view = activeJob({ id, name: body.name, sourceId: body.sourceId, createdAt: at });
       return created(`/jobs/${id}`, view, { written, version: written.version });
     },
   }),
@@ -107,8 +107,7 @@ export const jobs: RouteModule = [
         throw new Problem('invalid-input', message, { errors: [{ path: 'sourceId', message }] });
       }
       const { written } = await renameJob(machine, { ...command, ifVersion: ifMatch }, id, body.name);
-      const view = { id, name: body.name, schedule: null, retention: null, status: 'active', ...before };
-      return ok(view, { written, version: written.version });
+      return ok(activeJob({ id, name: body.name, ...before }), { written, version: written.version });
     },
   }),
   route({
@@ -149,4 +148,14 @@ function refuseWhatNothingActsOn(body: { schedule?: unknown; retention?: unknown
     const message = `Leave out ${field}: this version does not act on it yet.`;
     throw new Problem('not-available', message, { errors: [{ path: field, message }] });
   }
+}
+
+/** A job that was just written, as its read model will have it. */
+function activeJob({
+  id,
+  name,
+  sourceId,
+  createdAt,
+}: Pick<z.infer<typeof job>, 'id' | 'name' | 'sourceId' | 'createdAt'>): z.infer<typeof job> {
+  return { id, name, sourceId, schedule: null, retention: null, status: 'active', createdAt };
 }

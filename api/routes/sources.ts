@@ -78,7 +78,7 @@ export const sources: RouteModule = [
     handler: async ({ machine, context, command, body }) => {
       const settings = await checkSettings(context, command.account, body.type, body.config, body.credentials);
       const { id, written, at } = await connectSource(machine, command, { type: body.type, name: body.name, ...settings });
-      const view = { id, type: body.type, name: body.name, status: 'connected', config: settings.config, createdAt: at };
+      const view = connectedSource({ id, type: body.type, name: body.name, config: settings.config, createdAt: at });
       return created(`/sources/${id}`, view, { written, version: written.version });
     },
   }),
@@ -116,7 +116,7 @@ export const sources: RouteModule = [
       const settings = await checkSettings(context, command.account, before.type, body.config, kept);
       const change = { name: body.name, config: settings.config, credentials: body.credentials };
       const { written } = await changeSource(machine, { ...command, ifVersion: ifMatch }, id, change);
-      const view = { id, name: body.name, status: 'connected', config: settings.config, ...before };
+      const view = connectedSource({ id, name: body.name, config: settings.config, ...before });
       return ok(view, { written, version: written.version });
     },
   }),
@@ -148,4 +148,9 @@ async function checkSettings(
   const session = await connector.open(wantedConfig, wantedCredentials, context.connectorContext(account));
   await session.close();
   return { config: wantedConfig, credentials: connector.credentials ? (wantedCredentials ?? null) : null };
+}
+
+/** A source that was just written, as its read model will have it. */
+function connectedSource({ id, type, name, config, createdAt }: Omit<z.infer<typeof source>, 'status'>): z.infer<typeof source> {
+  return { id, type, name, status: 'connected', config, createdAt };
 }

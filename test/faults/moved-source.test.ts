@@ -29,6 +29,17 @@ async function pointElsewhere({ machine, sourceId }: World): Promise<void> {
   await changeSource(machine, command(), sourceId, { name: 'Papers', config: { path } });
 }
 
+/** A run that was asked for is listed, and nothing of it is fetched yet. */
+async function listed(world: World): Promise<string> {
+  const runId = await world.request();
+  await world.caughtUp();
+  for (const { body, receipt } of await world.receive('job')) {
+    await world.handle(body, 1);
+    await world.machine.queue.ack('job', receipt);
+  }
+  return runId;
+}
+
 /** What went on in the end, and what the newest backup holds. */
 async function outcome(world: World, runId: string) {
   const run = await getRun(world.machine, account, runId);
@@ -48,12 +59,7 @@ it.each(ways)('a source that $what after it was listed fails the run, and loses 
   await world.settle();
   const before = await pictureOf(world);
   await fill(world.source, 'two');
-  const runId = await world.request();
-  await world.caughtUp();
-  for (const { body, receipt } of await world.receive('job')) {
-    await world.handle(body, 1);
-    await world.machine.queue.ack('job', receipt);
-  }
+  const runId = await listed(world);
   await turn(world);
   await world.settle();
   const { restored, files } = before;
@@ -124,12 +130,7 @@ it('a folder that was emptied is backed up as empty, and so is another one once 
 it('another name for the source, or new credentials, change nothing for a run', async () => {
   const world = await makeWorld();
   await fill(world.source, 'one');
-  const runId = await world.request();
-  await world.caughtUp();
-  for (const { body, receipt } of await world.receive('job')) {
-    await world.handle(body, 1);
-    await world.machine.queue.ack('job', receipt);
-  }
+  const runId = await listed(world);
   await changeSource(world.machine, command(), world.sourceId, { name: 'Other papers', config: { path: world.source } });
   await world.settle();
   expect(await statusOf(world, runId)).toBe('succeeded');
@@ -138,12 +139,7 @@ it('another name for the source, or new credentials, change nothing for a run', 
 it('a folder that is replaced by another in the middle, with all files in it, is backed up as it is then', async () => {
   const world = await makeWorld();
   await fill(world.source, 'one');
-  const runId = await world.request();
-  await world.caughtUp();
-  for (const { body, receipt } of await world.receive('job')) {
-    await world.handle(body, 1);
-    await world.machine.queue.ack('job', receipt);
-  }
+  const runId = await listed(world);
   await unplug(world);
   await fill(world.source, 'another');
   await world.settle();
