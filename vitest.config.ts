@@ -21,7 +21,7 @@ export default defineConfig({
         test: {
           name: 'aws',
           include: ['test/**/*.aws.test.ts'],
-          globalSetup: ['test/support/ministack.ts'],
+          globalSetup: ['test/emulator/global-setup.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,

@@ -1,13 +1,15 @@
 /** The one way to read an event: verify → parse → name. Sealed fields stay sealed until someone asks (`reveal` in seal.ts). */
-import { nouns } from '../domain/catalogue.ts';
+import { aggregates } from '../domain/catalogue.ts';
 import { type DomainEvent, type Recorded, wireType } from '../domain/event.ts';
-import type { Machine, StoredCommit } from '../domain/ports.ts';
+import type { Platform, StoredCommit } from '../domain/ports.ts';
 import { type CommitBody, isIntact } from './commit.ts';
 
 /** Wire name → what the code calls it. An upcaster for an older version of an event belongs in this table. */
 const names = new Map(
-  nouns.flatMap((noun) =>
-    Object.entries<number>(noun.versions).map(([type, version]) => [wireType(type, version), { type, schemaVersion: version }] as const),
+  aggregates.flatMap((aggregate) =>
+    Object.entries<number>(aggregate.versions).map(
+      ([type, version]) => [wireType(type, version), { type, schemaVersion: version }] as const,
+    ),
   ),
 );
 
@@ -23,8 +25,8 @@ export class UnreadableCommit extends Error {
 }
 
 /** The commit's bytes, from the commit or from its blob, checked against its hash. Throws UnreadableCommit. */
-export async function commitBytes(machine: Pick<Machine, 'blobs'>, commit: StoredCommit): Promise<Uint8Array> {
-  const bytes = 'bytes' in commit.body ? commit.body.bytes : await machine.blobs.get(commit.body.blob);
+export async function commitBytes(platform: Pick<Platform, 'blobs'>, commit: StoredCommit): Promise<Uint8Array> {
+  const bytes = 'bytes' in commit.body ? commit.body.bytes : await platform.blobs.get(commit.body.blob);
   if (!bytes) throw new UnreadableCommit('damaged', commit, 'its body is missing');
   if (!isIntact(commit, bytes)) throw new UnreadableCommit('damaged', commit, 'it is not what its hash says');
   return bytes;
@@ -32,14 +34,22 @@ export async function commitBytes(machine: Pick<Machine, 'blobs'>, commit: Store
 
 /** The events of a commit. Throws UnreadableCommit, and what the machine throws. */
 export async function decode<E extends DomainEvent = DomainEvent>(
-  machine: Pick<Machine, 'blobs'>,
+  platform: Pick<Platform, 'blobs'>,
   commit: StoredCommit,
 ): Promise<Recorded<E>[]> {
-  const { events, ...common } = parse(commit, await commitBytes(machine, commit));
+  const { events, ...common } = parse(commit, await commitBytes(platform, commit));
   return events.map((event, index) => {
     const name = names.get(event.type);
     if (!name) throw new UnreadableCommit('unknown', commit, `a newer version wrote its event ${event.type}`);
-    return { ...common, ...name, id: event.id, data: event.data, stream: commit.stream, version: commit.version, index } as Recorded<E>;
+    return {
+      ...common,
+      ...name,
+      id: event.id,
+      data: event.data,
+      stream: commit.stream,
+      version: commit.version,
+      index,
+    } as Recorded<E>;
   });
 }
 

@@ -1,19 +1,19 @@
 /** From what a command decided to the commit that rests: named, versioned, sealed, chained. */
 import { hash } from 'node:crypto';
-import { type Cause, type DomainEvent, isSealed, parseStream, type StreamParts, wireType } from '../domain/event.ts';
+import type { Aggregate } from '../domain/aggregate.ts';
+import { type Cause, type DomainEvent, isEncrypted, parseStream, type StreamParts, wireType } from '../domain/event.ts';
 import { makeId } from '../domain/ids.ts';
-import type { Noun } from '../domain/noun.ts';
-import type { Json, JsonObject, Machine, StoredCommit } from '../domain/ports.ts';
+import type { Json, JsonObject, Platform, StoredCommit } from '../domain/ports.ts';
 import { type CommitBody, commitHash, type Head, sha256 } from './commit.ts';
-import { seal } from './seal.ts';
+import { encrypt } from './personal-data.ts';
 
 /** Commits larger than this rest in a blob named by their hash. */
 const inlineLimit = 64 * 1024;
 
 /** The next commit of the stream. Large bodies are put to blobs first, so that a commit never points at nothing. */
 export async function encodeCommit<S, E extends DomainEvent>(
-  machine: Pick<Machine, 'keys' | 'random' | 'blobs' | 'now'>,
-  noun: Noun<S, E>,
+  platform: Pick<Platform, 'keys' | 'random' | 'blobs' | 'now'>,
+  aggregate: Aggregate<S, E>,
   stream: string,
   head: Head,
   events: E[],
@@ -21,7 +21,7 @@ export async function encodeCommit<S, E extends DomainEvent>(
 ): Promise<StoredCommit> {
   const parts = parseStream(stream);
   const version = head.version + 1;
-  const at = new Date(machine.now()).toISOString();
+  const at = new Date(platform.now()).toISOString();
   const { actor, commandId, correlationId, causationId } = cause;
   const body: CommitBody = {
     at,
@@ -32,8 +32,8 @@ export async function encodeCommit<S, E extends DomainEvent>(
     events: await Promise.all(
       events.map(async (event, index) => ({
         id: eventId(stream, version, index, cause.commandId),
-        type: wireType(event.type, noun.versions[event.type as E['type']]),
-        data: await sealPersonal(machine, noun, parts, event),
+        type: wireType(event.type, aggregate.versions[event.type as E['type']]),
+        data: await encryptPersonal(platform, aggregate, parts, event),
       })),
     ),
   };
@@ -42,7 +42,7 @@ export async function encodeCommit<S, E extends DomainEvent>(
   const common = { stream, version, at, prevHash: head.hash, hash: commitHash(stream, version, head.hash, bytesHash) };
   if (bytes.length <= inlineLimit) return { ...common, body: { bytes } };
   const blob = `commits/${parts.account}/${bytesHash}`;
-  await machine.blobs.put(blob, bytes, { ifAbsent: true });
+  await platform.blobs.put(blob, bytes, { ifAbsent: true });
   return { ...common, body: { blob, bytesHash } };
 }
 
@@ -51,19 +51,19 @@ function eventId(stream: string, version: number, index: number, commandId: stri
   return makeId('event', Buffer.from(hash('sha256', `${stream}|${version}|${index}|${commandId}`), 'hex'));
 }
 
-async function sealPersonal<S, E extends DomainEvent>(
-  machine: Pick<Machine, 'keys' | 'random'>,
-  noun: Noun<S, E>,
+async function encryptPersonal<S, E extends DomainEvent>(
+  platform: Pick<Platform, 'keys' | 'random'>,
+  aggregate: Aggregate<S, E>,
   parts: StreamParts,
   event: E,
 ): Promise<JsonObject> {
   const personal: { [field: string]: ((stream: StreamParts, data: never) => string) | undefined } =
-    noun.personal[event.type as E['type']] ?? {};
+    aggregate.personal[event.type as E['type']] ?? {};
   const data: { [field: string]: Json } = {};
   for (const [name, value] of Object.entries(event.data)) {
     const subject = personal[name];
-    const open = subject && value !== null && !isSealed(value);
-    data[name] = open ? await seal(machine, parts.account, subject(parts, event.data as never), value) : value;
+    const open = subject && value !== null && !isEncrypted(value);
+    data[name] = open ? await encrypt(platform, parts.account, subject(parts, event.data as never), value) : value;
   }
   return data;
 }

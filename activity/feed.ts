@@ -1,8 +1,8 @@
 /** An account's activity as auditors read it: the ledger's order, each commit's events, opened for their owner. */
 import { type Actor, type Recorded, wireType } from '../domain/event.ts';
-import type { JsonObject, LedgerEntry, Machine } from '../domain/ports.ts';
+import type { JsonObject, LedgerEntry, Platform } from '../domain/ports.ts';
 import { decode, UnreadableCommit } from './decode.ts';
-import { reveal } from './seal.ts';
+import { decryptFields } from './personal-data.ts';
 
 export type ActivityItem = {
   seq: number;
@@ -34,7 +34,7 @@ const noneOfIt = -1;
 
 /** One page of events that pass the filter. `type` matches the wire name with or without its version. */
 export async function readActivity(
-  machine: Machine,
+  platform: Platform,
   account: string,
   filter: ActivityFilter,
   page: { limit: number; cursor?: ActivityCursor },
@@ -44,22 +44,25 @@ export async function readActivity(
   let cursor = page.cursor;
   let before: LedgerEntry | undefined;
   for (let scanned = 0; scanned < scanLimit; ) {
-    const place = position(filter, cursor, ascending);
+    const position = startPosition(filter, cursor, ascending);
     const behind = ascending && before !== undefined && isBehind(before, filter);
     const limit = behind ? passedOverAtOnce : Math.min(200, Math.max(20, page.limit));
-    const entries = await machine.events.ledger(account, { ...place, order: filter.order, limit });
-    requireGapless(entries, place, ascending);
+    const entries = await platform.events.ledger(account, { ...position, order: filter.order, limit });
+    requireGapless(entries, position, ascending);
     if (entries.length === 0) return { items, next: null };
-    const worth = ascending ? entries.filter((entry, i) => mayBeBefore(entry, i === 0 ? before : entries[i - 1], filter)) : entries;
+    const worth = ascending
+      ? entries.filter((entry, i) => mayBeBefore(entry, i === 0 ? before : entries[i - 1], filter))
+      : entries;
     scanned += worth.length + passedOverCost * (entries.length - worth.length);
-    for (const { entry, events } of await openEntries(machine, account, worth)) {
+    for (const { entry, events } of await openEntries(platform, account, worth)) {
       if (!ascending && isBefore(entry, filter)) return { items, next: null };
       const all = events.map((event) => activityItem(entry, event));
       const inOrder = ascending ? all : all.toReversed();
       for (const item of inOrder) {
-        if (cursor && item.seq === cursor.seq && (ascending ? item.index <= cursor.index : item.index >= cursor.index)) continue;
+        if (cursor && item.seq === cursor.seq && (ascending ? item.index <= cursor.index : item.index >= cursor.index))
+          continue;
         if (!passes(item, filter)) continue;
-        items.push({ ...item, data: await reveal(machine, account, item.data) });
+        items.push({ ...item, data: await decryptFields(platform, account, item.data) });
         if (items.length === page.limit) return { items, next: { seq: item.seq, index: item.index } };
       }
       cursor = { seq: entry.seq, index: ascending ? allOfIt : noneOfIt };
@@ -71,7 +74,7 @@ export async function readActivity(
 }
 
 /** An entry that was only given in part is read again. */
-function position(filter: ActivityFilter, cursor: ActivityCursor | undefined, ascending: boolean) {
+function startPosition(filter: ActivityFilter, cursor: ActivityCursor | undefined, ascending: boolean) {
   if (cursor && ascending) return { afterSeq: cursor.index === allOfIt ? cursor.seq : cursor.seq - 1 };
   if (cursor) return { beforeSeq: cursor.index === noneOfIt ? cursor.seq : cursor.seq + 1 };
   return ascending && filter.from ? { fromTime: filter.from } : {};
@@ -124,12 +127,12 @@ export type OpenedEntry = { entry: LedgerEntry; events: Recorded[] };
  * instead, if that is given, and has no events.
  */
 export async function openEntries(
-  machine: Pick<Machine, 'events' | 'blobs'>,
+  platform: Pick<Platform, 'events' | 'blobs'>,
   account: string,
   entries: LedgerEntry[],
   damaged?: (error: UnreadableCommit) => void,
 ): Promise<OpenedEntry[]> {
-  const commits = await machine.events.getMany(entries.map(({ stream, version }) => ({ stream, version })));
+  const commits = await platform.events.getMany(entries.map(({ stream, version }) => ({ stream, version })));
   const byPlace = new Map(commits.map((commit) => [`${commit.stream}@${commit.version}`, commit]));
   return Promise.all(
     entries.map(async (entry) => {
@@ -137,7 +140,7 @@ export async function openEntries(
       if (!commit || commit.hash !== entry.hash || !entry.stream.startsWith(`${account}/`)) {
         throw new Error(`ledger entry ${entry.seq} and its commit do not agree`);
       }
-      const events = await decode(machine, commit).catch((error: unknown) => {
+      const events = await decode(platform, commit).catch((error: unknown) => {
         if (!damaged || !(error instanceof UnreadableCommit) || error.why !== 'damaged') throw error;
         damaged(error);
         return [];

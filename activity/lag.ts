@@ -1,5 +1,5 @@
 /** What a follower of the activity has missed, as against what it has yet to come to. */
-import type { Machine, Wakeup } from '../domain/ports.ts';
+import type { Platform, StreamNotification } from '../domain/ports.ts';
 
 /** A stream at `version` that the follower has only come to `reached` of. */
 export type Lag = { stream: string; version: number; reached: number };
@@ -9,8 +9,8 @@ export type Lag = { stream: string; version: number; reached: number };
  * way is no lag. `reached` has to be of later than `heads`; a stream that is not in it was never come to. One commit is read a stream behind.
  */
 export async function lagsOf(
-  { events }: Pick<Machine, 'events'>,
-  heads: Wakeup[],
+  { events }: Pick<Platform, 'events'>,
+  heads: StreamNotification[],
   reached: ReadonlyMap<string, number>,
   before: string,
 ): Promise<Lag[]> {

@@ -1,9 +1,9 @@
 /** Load a stream, decide, append: the loop every command runs in. */
 
+import type { Aggregate, Decide } from '../domain/aggregate.ts';
 import { Problem } from '../domain/errors.ts';
 import type { Cause, DomainEvent } from '../domain/event.ts';
-import type { Decide, Noun } from '../domain/noun.ts';
-import type { Machine } from '../domain/ports.ts';
+import type { Platform } from '../domain/ports.ts';
 import { type Head, start } from './commit.ts';
 import { decode } from './decode.ts';
 import { encodeCommit } from './encode.ts';
@@ -14,15 +14,15 @@ export type Appended<S> = { state: S; stream: string; version: number; at: strin
 
 /** A stream's state now, strongly consistent; the noun's initial state when there is no such stream. */
 export async function load<S, E extends DomainEvent>(
-  machine: Pick<Machine, 'events' | 'blobs'>,
-  noun: Noun<S, E>,
+  platform: Pick<Platform, 'events' | 'blobs'>,
+  aggregate: Aggregate<S, E>,
   stream: string,
 ): Promise<Loaded<S>> {
-  const last = noun.load === 'last' ? await machine.events.last(stream) : undefined;
-  const commits = noun.load === 'last' ? (last ? [last] : []) : await machine.events.load(stream);
-  let state = noun.initial;
+  const last = aggregate.load === 'last' ? await platform.events.last(stream) : undefined;
+  const commits = aggregate.load === 'last' ? (last ? [last] : []) : await platform.events.load(stream);
+  let state = aggregate.initial;
   for (const commit of commits) {
-    for (const event of await decode<E>(machine, commit)) state = noun.evolve(state, event as unknown as E);
+    for (const event of await decode<E>(platform, commit)) state = aggregate.evolve(state, event as unknown as E);
   }
   const newest = commits.at(-1);
   return {
@@ -48,34 +48,42 @@ const attempts = 8;
  * meanwhile. Throws what `decide` throws, Problem `precondition-failed` when the stream is not at one of `ifVersion`, and Problem `conflict` when others were faster every time.
  */
 export async function transact<S, E extends DomainEvent>(
-  machine: Machine,
-  noun: Noun<S, E>,
+  platform: Platform,
+  aggregate: Aggregate<S, E>,
   stream: string,
   decide: Decide<S, E>,
   cause: Cause & { ifVersion?: readonly number[] | undefined },
 ): Promise<Appended<S>> {
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const { state, head, at } = await load(machine, noun, stream);
+    const { state, head, at } = await load(platform, aggregate, stream);
     if (head.version > 0) requireVersion(cause.ifVersion, head.version);
     const events = decide(state);
     if (events.length === 0) return { state, stream, version: head.version, at, appended: false };
-    const commit = await encodeCommit(machine, noun, stream, head, events, cause);
-    if ((await machine.events.append(commit)) === 'appended') {
-      return { state: events.reduce(noun.evolve, state), stream, version: commit.version, at: commit.at, appended: true };
+    const commit = await encodeCommit(platform, aggregate, stream, head, events, cause);
+    if ((await platform.events.append(commit)) === 'appended') {
+      return {
+        state: events.reduce(aggregate.evolve, state),
+        stream,
+        version: commit.version,
+        at: commit.at,
+        appended: true,
+      };
     }
   }
-  throw new Problem('conflict', 'Others changed the same thing at the same time. Try again.', { extra: { retryAfter: 1 } });
+  throw new Problem('conflict', 'Others changed the same thing at the same time. Try again.', {
+    extra: { retryAfter: 1 },
+  });
 }
 
 /** `transact` for what makes a new thing: a repeat is given the version and time of the first commit, whatever became of the thing since. */
 export async function begin<S, E extends DomainEvent>(
-  machine: Machine,
-  noun: Noun<S, E>,
+  platform: Platform,
+  aggregate: Aggregate<S, E>,
   stream: string,
   decide: Decide<S, E>,
   cause: Cause,
 ): Promise<{ version: number; at: string; stream: string }> {
-  const { appended, version, at } = await transact(machine, noun, stream, decide, cause);
-  const [first] = appended ? [] : await machine.events.load(stream, { limit: 1 });
+  const { appended, version, at } = await transact(platform, aggregate, stream, decide, cause);
+  const [first] = appended ? [] : await platform.events.load(stream, { limit: 1 });
   return { stream, version: first?.version ?? version, at: first?.at ?? at };
 }

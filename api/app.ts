@@ -5,7 +5,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { ConnectorContext } from '../connectors/connector.ts';
 import { Problem } from '../domain/errors.ts';
 import { base32 } from '../domain/ids.ts';
-import type { Machine } from '../domain/ports.ts';
+import type { Platform } from '../domain/ports.ts';
 import pkg from '../package.json' with { type: 'json' };
 import { authenticate } from './authentication.ts';
 import { consistencyHeader, type Follower, readConsistencyTokens, type Sleep, waitForWrites } from './consistency.ts';
@@ -30,8 +30,8 @@ import { requireSecrets } from './secret-keys.ts';
 import type { Principal } from './sessions.ts';
 
 export type AppOptions = {
-  machine: Machine;
-  home: 'embedded' | 'aws';
+  platform: Platform;
+  deployment: 'self-hosted' | 'aws';
   /** What the home lets an account connect to. */
   connectorContext: (account: string) => ConnectorContext;
   /** The read models that routes can name in `reads`. */
@@ -71,17 +71,26 @@ const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(re
 
 /** The app, ready to `listen` or `inject`. Without its secrets (`requireSecrets`) it fails whoever needs them, and no one else. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { machine, home, connectorContext, trustedHosts, rateScale } = options;
+  const { platform, deployment, connectorContext, trustedHosts, rateScale } = options;
   // Fetched while the rest is made; whoever needs them waits.
-  requireSecrets(machine).catch(() => {});
+  requireSecrets(platform).catch(() => {});
   const origin: ApiContext['origin'] = (headers) => options.origin ?? `http://${headers.host}`;
   const live: ApiContext['live'] = (headers) => options.live ?? `${origin(headers).replace(/^http/, 'ws')}/live`;
-  const context: ApiContext = { machine, home, connectorContext, origin, live, exports: options.exports, version: pkg.version, rateScale };
+  const context: ApiContext = {
+    platform,
+    deployment,
+    connectorContext,
+    origin,
+    live,
+    exports: options.exports,
+    version: pkg.version,
+    rateScale,
+  };
   const app = newServer(options);
 
   app.decorateRequest('principal', undefined);
   app.decorateRequest('definition', undefined);
-  app.setErrorHandler((error, request, reply) => sendProblem(reply, toProblem(error, request, machine.log)));
+  app.setErrorHandler((error, request, reply) => sendProblem(reply, toProblem(error, request, platform.log)));
   app.setNotFoundHandler(() => {
     throw nothingHere();
   });
@@ -100,7 +109,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     if (allow === undefined) throw nothingHere();
     return reply.code(204).header('allow', allow).send();
   });
-  await allowOrigins(app, machine);
+  await allowOrigins(app, platform);
   // Whatever the method is, and before its body is looked at. OPTIONS is here only where a preflight was not answered.
   app.addHook('onRequest', async (request, reply) => {
     if (!request.is404 && request.method !== 'OPTIONS') return;
@@ -110,14 +119,14 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reply.header('allow', allow);
     throw new Problem('method-not-allowed', `Use one of ${allow}.`);
   });
-  const admit = await rateLimits(app, machine, rateScale);
+  const admit = await rateLimits(app, platform, rateScale);
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404) return;
     const { config, url } = request.routeOptions;
     if (url?.startsWith('/auth/')) await admit(request, reply, 'auth');
     request.definition = await config.definition?.();
     if (config.public || request.definition?.public) return;
-    request.principal = await authenticate(machine, request.headers);
+    request.principal = await authenticate(platform, request.headers);
     await admit(request, reply, 'default');
   });
   app.addHook('preHandler', async (request) => {
@@ -137,8 +146,12 @@ function noCompiler(): never {
 }
 
 function newServer(options: AppOptions): FastifyInstance {
-  const { machine, trustProxy } = options;
-  const headers = { 'content-security-policy': contentSecurityPolicy, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
+  const { platform, trustProxy } = options;
+  const headers = {
+    'content-security-policy': contentSecurityPolicy,
+    'x-content-type-options': 'nosniff',
+    'cache-control': 'no-store',
+  };
   return Fastify({
     logger: false,
     bodyLimit,
@@ -146,19 +159,24 @@ function newServer(options: AppOptions): FastifyInstance {
     // slow senders do not hold a connection for ever
     requestTimeout: 120_000,
     return503OnClosing: false,
-    genReqId: () => `req_${base32(machine.random(10))}`,
+    genReqId: () => `req_${base32(platform.random(10))}`,
     routerOptions: { maxParamLength: 16_000 },
     // Schemas are zod's: Fastify's own compilers of JSON Schema are not even loaded.
     schemaController: { compilersFactory: { buildValidator: () => noCompiler, buildSerializer: () => noCompiler } },
     frameworkErrors: (error, request, reply) => {
-      sendProblem(reply.headers(headers) as FastifyReply, toProblem(error, request as FastifyRequest, machine.log));
+      sendProblem(reply.headers(headers) as FastifyReply, toProblem(error, request as FastifyRequest, platform.log));
     },
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || !socket.writable) return;
       const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
       const detail =
-        error.code === 'HPE_HEADER_OVERFLOW' ? 'Send at most 16 KiB of address and headers.' : 'Send a well-formed HTTP/1.1 request.';
-      const body = JSON.stringify({ ...problemDocument(new Problem('invalid-input', detail)), status: Number(status.slice(0, 3)) });
+        error.code === 'HPE_HEADER_OVERFLOW'
+          ? 'Send at most 16 KiB of address and headers.'
+          : 'Send a well-formed HTTP/1.1 request.';
+      const body = JSON.stringify({
+        ...problemDocument(new Problem('invalid-input', detail)),
+        status: Number(status.slice(0, 3)),
+      });
       const head = [
         `HTTP/1.1 ${status}`,
         'Connection: close',
@@ -184,10 +202,18 @@ async function secureHeaders(app: FastifyInstance): Promise<void> {
 }
 
 /** Pages of the origins in the secret `cors-origin` (comma-separated, or `*`) may call; none when it is not set. It is asked for when one comes. */
-async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<void> {
+async function allowOrigins(app: FastifyInstance, platform: Platform): Promise<void> {
   const policy = {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: ['Authorization', 'X-Api-Key', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'Consistency-Token'],
+    allowedHeaders: [
+      'Authorization',
+      'X-Api-Key',
+      'Content-Type',
+      'Idempotency-Key',
+      'If-Match',
+      'If-None-Match',
+      'Consistency-Token',
+    ],
     exposedHeaders: [
       'ETag',
       'Location',
@@ -202,7 +228,7 @@ async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<voi
   };
   await app.register(cors, {
     delegator: async ({ headers }: FastifyRequest) => {
-      const origins = headers.origin === undefined ? [] : await corsOrigins(machine);
+      const origins = headers.origin === undefined ? [] : await corsOrigins(platform);
       if (origins.length === 0) return { origin: false };
       return { ...policy, origin: origins.includes('*') ? '*' : origins };
     },
@@ -212,13 +238,13 @@ async function allowOrigins(app: FastifyInstance, machine: Machine): Promise<voi
 async function awaitOwnWrites(
   request: FastifyRequest,
   { reads }: RouteDefinition,
-  { machine, followers, sleep }: AppOptions,
+  { platform, followers, sleep }: AppOptions,
 ): Promise<void> {
   const header = request.headers[consistencyHeader];
   if (!reads || !request.principal || typeof header !== 'string') return;
-  const written = await readConsistencyTokens(machine, request.principal.account, header);
+  const written = await readConsistencyTokens(platform, request.principal.account, header);
   const readers = followers.filter(({ name }) => reads.includes(name));
-  await waitForWrites(machine, readers, written, sleep ?? sleepFor);
+  await waitForWrites(platform, readers, written, sleep ?? sleepFor);
 }
 
 function asFile(routes: RouteFile | RouteModule): RouteFile {

@@ -1,7 +1,7 @@
 /** For whom and because of what a command runs, as the request tells it. */
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../domain/errors.ts';
-import type { Machine } from '../domain/ports.ts';
+import type { Platform } from '../domain/ports.ts';
 import { canonicalJson, keyedHash } from './secret-keys.ts';
 
 /** Nobody's account: where a public route acts before anyone is known. No account has this id. */
@@ -11,7 +11,12 @@ export const anonymous = 'anonymous';
 export type RequestCause = { commandId: string; correlationId: string };
 
 /** The part of a request that decides whether another is a repeat of it. `caller` keeps tenants apart, and people within one. */
-export type Intent = { caller: { account: string; user: string }; route: string; key: string | undefined; input: string };
+export type Intent = {
+  caller: { account: string; user: string };
+  route: string;
+  key: string | undefined;
+  input: string;
+};
 
 /** What an `Idempotency-Key` is to callers; spaces around a header's value never arrive. */
 export const idempotencyKeyPattern = '^[!-~]([ -~]{0,253}[!-~])?$';
@@ -32,7 +37,7 @@ export function intentOf(request: FastifyRequest): Intent {
  * With an `Idempotency-Key`, the commandId is an HMAC over (caller, route, key, body): the same for each repeat, so that a command cut
  * short by a crash goes on where it was. Keyed, because bodies hold passwords and commandIds are in the log. Without a key it is random.
  */
-export async function requestCause(machine: Machine, request: FastifyRequest, intent: Intent): Promise<RequestCause> {
-  const id = intent.key === undefined ? machine.random(32) : await keyedHash(machine, 'command-id', intent);
+export async function requestCause(platform: Platform, request: FastifyRequest, intent: Intent): Promise<RequestCause> {
+  const id = intent.key === undefined ? platform.random(32) : await keyedHash(platform, 'command-id', intent);
   return { commandId: Buffer.from(id).toString('hex'), correlationId: request.id };
 }

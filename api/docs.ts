@@ -70,7 +70,9 @@ export function serveDocs(app: FastifyInstance, routes: () => Promise<RouteDefin
   });
   let described: Promise<string> | undefined;
   app.get(pagesOfDocs[3], open, async (_request, reply) => {
-    described ??= Promise.all([import('./openapi.ts'), routes()]).then(([{ describeApi }, all]) => describeApi(all, version));
+    described ??= Promise.all([import('./openapi.ts'), routes()]).then(([{ describeApi }, all]) =>
+      describeApi(all, version),
+    );
     return reply.type('application/json; charset=utf-8').send(await described);
   });
 }

@@ -1,9 +1,9 @@
 /** Download addresses: sealed tokens that say what is behind them, for a quarter of an hour, and need no other credential. */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import * as z from 'zod';
+import type { ManifestRef } from '../domain/backup-chain.ts';
 import { Problem } from '../domain/errors.ts';
-import type { ManifestRef } from '../domain/line.ts';
-import type { ByteRange, Machine } from '../domain/ports.ts';
+import type { ByteRange, Platform } from '../domain/ports.ts';
 import { derivedKey } from './secret-keys.ts';
 
 /** A file of a manifest, which pins the version: a later run does not change what the address gives. Or a blob made for downloading. */
@@ -20,20 +20,27 @@ const shape = z.union([
  * AES-256-GCM under a key derived from `jwt-secret`: names do not show, and nothing in it can be changed. It ends in a quarter of an
  * hour, or at `until` if that comes first.
  */
-export async function makeDownload(machine: Machine, download: Download, until?: string): Promise<{ token: string; expiresAt: string }> {
-  const expires = Math.min(machine.now() + lifetime, until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until));
-  const nonce = machine.random(12);
-  const cipher = createCipheriv('aes-256-gcm', await derivedKey(machine, 'download'), nonce);
+export async function makeDownload(
+  platform: Platform,
+  download: Download,
+  until?: string,
+): Promise<{ token: string; expiresAt: string }> {
+  const expires = Math.min(
+    platform.now() + lifetime,
+    until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until),
+  );
+  const nonce = platform.random(12);
+  const cipher = createCipheriv('aes-256-gcm', await derivedKey(platform, 'download'), nonce);
   const plain = JSON.stringify({ ...download, expires });
-  const sealed = Buffer.concat([nonce, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-  return { token: sealed.toString('base64url'), expiresAt: new Date(expires).toISOString() };
+  const encrypted = Buffer.concat([nonce, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  return { token: encrypted.toString('base64url'), expiresAt: new Date(expires).toISOString() };
 }
 
 /** Throws Problem `not-found` for a token that is not ours, `gone` for one that has expired. */
-export async function openDownload(machine: Machine, token: string): Promise<Download> {
+export async function openDownload(platform: Platform, token: string): Promise<Download> {
   const bytes = Buffer.from(token, 'base64url');
   if (bytes.length < 29) throw unknown();
-  const decipher = createDecipheriv('aes-256-gcm', await derivedKey(machine, 'download'), bytes.subarray(0, 12));
+  const decipher = createDecipheriv('aes-256-gcm', await derivedKey(platform, 'download'), bytes.subarray(0, 12));
   decipher.setAuthTag(bytes.subarray(-16));
   let plain: string;
   try {
@@ -42,7 +49,8 @@ export async function openDownload(machine: Machine, token: string): Promise<Dow
     throw unknown();
   }
   const { expires, ...download } = shape.parse(JSON.parse(plain));
-  if (machine.now() > expires) throw new Problem('gone', 'The address has expired. POST /data/download gives another.');
+  if (platform.now() > expires)
+    throw new Problem('gone', 'The address has expired. POST /data/download gives another.');
   return download;
 }
 
@@ -58,7 +66,8 @@ export function rangeOf(header: string | undefined, size: number): ByteRange | u
   const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
   if (!match || (match[1] === '' && match[2] === '')) return undefined;
   const last = match[2] === '' ? size - 1 : Number(match[2]);
-  const [start, end] = match[1] === '' ? [Math.max(0, size - last), size - 1] : [Number(match[1]), Math.min(last, size - 1)];
+  const [start, end] =
+    match[1] === '' ? [Math.max(0, size - last), size - 1] : [Number(match[1]), Math.min(last, size - 1)];
   if (match[1] !== '' && match[2] !== '' && last < start) return undefined;
   if (start >= size || (match[1] === '' && last === 0)) {
     throw new Problem('range-not-satisfiable', `The file has ${size} bytes.`, { extra: { size } });
@@ -69,6 +78,9 @@ export function rangeOf(header: string | undefined, size: number): ByteRange | u
 /** RFC 6266: the name in ASCII for old readers, in UTF-8 for the others. */
 export function attachment(name: string): string {
   const ascii = name.replaceAll(/[^\x20-\x7e]|["\\%]/g, '_');
-  const utf8 = encodeURIComponent(name.toWellFormed()).replaceAll(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+  const utf8 = encodeURIComponent(name.toWellFormed()).replaceAll(
+    /['()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   return `attachment; filename="${ascii}"; filename*=UTF-8''${utf8}`;
 }

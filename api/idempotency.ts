@@ -14,7 +14,7 @@ import {
 import { BasePersistenceLayer, IdempotencyRecord } from '@aws-lambda-powertools/idempotency/persistence';
 import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
-import type { JsonObject, Machine, RecordKey, StoredRecord } from '../domain/ports.ts';
+import type { JsonObject, Platform, RecordKey, StoredRecord } from '../domain/ports.ts';
 import { anonymous, type Intent } from './command-context.ts';
 import { derivedKey, hkdf, keyedHash } from './secret-keys.ts';
 
@@ -32,18 +32,22 @@ const partBytes = 256 * 1024;
  * the key came with other input, `idempotency-in-progress` while the first is at work. What `work` throws is not stored.
  */
 export async function answerOnce(
-  machine: Machine,
+  platform: Platform,
   intent: Intent & { key: string },
   work: () => Promise<StoredAnswer>,
 ): Promise<StoredAnswer> {
   const { caller, route, key } = intent;
   const [place, input] = await Promise.all([
-    keyedHash(machine, 'idempotency-place', { caller, route, key }),
-    keyedHash(machine, 'idempotency-input', intent.input),
+    keyedHash(platform, 'idempotency-place', { caller, route, key }),
+    keyedHash(platform, 'idempotency-input', intent.input),
   ]);
   const recordKey = { pk: `idempotency#${caller.account}#${place.toString('base64url')}`, sk: 'answer' };
-  const persistenceStore = new RecordsPersistence(machine, caller.account, recordKey);
-  const config = new IdempotencyConfig({ eventKeyJmesPath: 'place', payloadValidationJmesPath: 'input', hashFunction: 'sha256' });
+  const persistenceStore = new RecordsPersistence(platform, caller.account, recordKey);
+  const config = new IdempotencyConfig({
+    eventKeyJmesPath: 'place',
+    payloadValidationJmesPath: 'input',
+    hashFunction: 'sha256',
+  });
   const once = makeIdempotent((_intent: { place: string; input: string }, _context: typeof timeLeft) => work(), {
     persistenceStore,
     config,
@@ -58,17 +62,17 @@ export async function answerOnce(
 /**
  * For answers that are never stored: that the key only ever came with this input, within a day. Throws Problem `idempotency-mismatch`.
  */
-export async function requireSameInput(machine: Machine, intent: Intent & { key: string }): Promise<void> {
+export async function requireSameInput(platform: Platform, intent: Intent & { key: string }): Promise<void> {
   const { caller, route, key } = intent;
   const [place, hash] = await Promise.all([
-    keyedHash(machine, 'idempotency-place', { caller, route, key }),
-    keyedHash(machine, 'idempotency-input', intent.input),
+    keyedHash(platform, 'idempotency-place', { caller, route, key }),
+    keyedHash(platform, 'idempotency-input', intent.input),
   ]);
   const recordKey = { pk: `idempotency#${caller.account}#${place.toString('base64url')}`, sk: 'input' };
   const input = hash.toString('base64url');
-  const expiresAt = Math.floor(machine.now() / 1000) + keepSeconds;
-  if (await machine.records.write([{ op: 'put', ...recordKey, data: { input }, expiresAt, if: 'absent' }])) return;
-  const known = await machine.records.get(recordKey);
+  const expiresAt = Math.floor(platform.now() / 1000) + keepSeconds;
+  if (await platform.records.write([{ op: 'put', ...recordKey, data: { input }, expiresAt, if: 'absent' }])) return;
+  const known = await platform.records.get(recordKey);
   if (known && known.data.input !== input) throw mismatch();
 }
 
@@ -86,9 +90,13 @@ function asProblem(error: unknown): unknown {
     return mismatch();
   }
   if (['IdempotencyAlreadyInProgressError', 'IdempotencyInconsistentStateError'].includes(error.name)) {
-    return new Problem('idempotency-in-progress', 'Wait for the first request, then repeat this one to get its answer.', {
-      extra: { retryAfter: 1 },
-    });
+    return new Problem(
+      'idempotency-in-progress',
+      'Wait for the first request, then repeat this one to get its answer.',
+      {
+        extra: { retryAfter: 1 },
+      },
+    );
   }
   return error;
 }
@@ -107,23 +115,23 @@ type Stored = z.output<typeof stored>;
 
 /** One request's view of its record: made anew for each, so that it can hold whose turn it is. */
 class RecordsPersistence extends BasePersistenceLayer {
-  readonly #machine: Machine;
+  readonly #platform: Platform;
   readonly #account: string;
   readonly #key: RecordKey;
   readonly #turn: string;
 
-  constructor(machine: Machine, account: string, key: RecordKey) {
+  constructor(platform: Platform, account: string, key: RecordKey) {
     super();
-    this.#machine = machine;
+    this.#platform = platform;
     this.#account = account;
     this.#key = key;
-    this.#turn = Buffer.from(machine.random(16)).toString('base64url');
+    this.#turn = Buffer.from(platform.random(16)).toString('base64url');
   }
 
   /** Takes the turn, also over from a request that has been at it for too long. */
   protected override async _putRecord(record: IdempotencyRecord): Promise<void> {
-    const { records } = this.#machine;
-    const now = this.#machine.now();
+    const { records } = this.#platform;
+    const now = this.#platform.now();
     const data = {
       status: 'INPROGRESS',
       input: record.payloadHash ?? '',
@@ -146,17 +154,22 @@ class RecordsPersistence extends BasePersistenceLayer {
     if (!existing) throw new IdempotencyInconsistentStateError();
     const { status, input } = existing;
     if (status === 'INPROGRESS') return new IdempotencyRecord({ idempotencyKey, status, payloadHash: input });
-    return new IdempotencyRecord({ idempotencyKey, status, payloadHash: input, responseData: await this.#open(existing) });
+    return new IdempotencyRecord({
+      idempotencyKey,
+      status,
+      payloadHash: input,
+      responseData: await this.#open(existing),
+    });
   }
 
   /** Puts the answer into the record, or beside it and then says so in it, if it is still this request's turn. */
   protected override async _updateRecord(record: IdempotencyRecord): Promise<void> {
-    const { records } = this.#machine;
-    const sealed = await this.#seal(JSON.stringify(record.responseData));
+    const { records } = this.#platform;
+    const encrypted = await this.#encrypt(JSON.stringify(record.responseData));
     const parts: StoredRecord[] = [];
-    const small = sealed.length <= partBytes;
-    for (let at = 0; at < sealed.length && !small; at += partBytes) {
-      const data = { bytes: sealed.subarray(at, at + partBytes).toString('base64') };
+    const small = encrypted.length <= partBytes;
+    for (let at = 0; at < encrypted.length && !small; at += partBytes) {
+      const data = { bytes: encrypted.subarray(at, at + partBytes).toString('base64') };
       parts.push({ ...this.#partKey(this.#turn, parts.length), data, expiresAt: this.#expiry() + 60 });
     }
     if (!small) await records.putMany(parts);
@@ -166,55 +179,59 @@ class RecordsPersistence extends BasePersistenceLayer {
       turn: this.#turn,
       inProgressUntil: 0,
       parts: parts.length,
-      ...(small && { answer: sealed.toString('base64') }),
+      ...(small && { answer: encrypted.toString('base64') }),
     };
     const mine = { equals: { turn: this.#turn } };
     const done = await records.write([{ op: 'put', ...this.#key, data, expiresAt: this.#expiry(), if: mine }]);
-    if (!done) this.#machine.log.warn('an answer came after its turn and was not stored', { account: this.#account });
+    if (!done) this.#platform.log.warn('an answer came after its turn and was not stored', { account: this.#account });
   }
 
   /** The work failed: the next repeat may try. */
   protected override async _deleteRecord(): Promise<void> {
-    await this.#machine.records.write([{ op: 'delete', ...this.#key, if: { equals: { turn: this.#turn } } }]);
+    await this.#platform.records.write([{ op: 'delete', ...this.#key, if: { equals: { turn: this.#turn } } }]);
   }
 
   async #load(): Promise<Stored | undefined> {
-    const found = await this.#machine.records.get(this.#key);
+    const found = await this.#platform.records.get(this.#key);
     return found && stored.parse(found.data);
   }
 
   #expiry(): number {
-    return Math.floor(this.#machine.now() / 1000) + keepSeconds;
+    return Math.floor(this.#platform.now() / 1000) + keepSeconds;
   }
 
   #partKey(turn: string, index: number): RecordKey {
     return { pk: this.#key.pk, sk: `${turn}#${index}` };
   }
 
-  async #seal(text: string): Promise<Buffer> {
-    const nonce = this.#machine.random(12);
-    const cipher = createCipheriv('aes-256-gcm', await this.#sealingKey(), nonce).setAAD(Buffer.from(this.#key.pk));
+  async #encrypt(text: string): Promise<Buffer> {
+    const nonce = this.#platform.random(12);
+    const cipher = createCipheriv('aes-256-gcm', await this.#encryptionKey(), nonce).setAAD(Buffer.from(this.#key.pk));
     return Buffer.concat([nonce, cipher.update(gzipSync(text)), cipher.final(), cipher.getAuthTag()]);
   }
 
   async #open({ turn, parts, answer }: Stored): Promise<StoredAnswer> {
-    const sealed = answer === undefined ? await this.#partsOf(turn, parts) : Buffer.from(answer, 'base64');
-    const decipher = createDecipheriv('aes-256-gcm', await this.#sealingKey(), sealed.subarray(0, 12), { authTagLength: 16 });
-    decipher.setAAD(Buffer.from(this.#key.pk)).setAuthTag(sealed.subarray(-16));
-    const text = gunzipSync(Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()])).toString('utf8');
+    const encrypted = answer === undefined ? await this.#partsOf(turn, parts) : Buffer.from(answer, 'base64');
+    const decipher = createDecipheriv('aes-256-gcm', await this.#encryptionKey(), encrypted.subarray(0, 12), {
+      authTagLength: 16,
+    });
+    decipher.setAAD(Buffer.from(this.#key.pk)).setAuthTag(encrypted.subarray(-16));
+    const text = gunzipSync(Buffer.concat([decipher.update(encrypted.subarray(12, -16)), decipher.final()])).toString(
+      'utf8',
+    );
     return JSON.parse(text) as StoredAnswer;
   }
 
   async #partsOf(turn: string, parts: number): Promise<Buffer> {
     const keys = Array.from({ length: parts }, (_, index) => this.#partKey(turn, index));
-    const found = new Map((await this.#machine.records.getMany(keys)).map(({ sk, data }) => [sk, String(data.bytes)]));
+    const found = new Map((await this.#platform.records.getMany(keys)).map(({ sk, data }) => [sk, String(data.bytes)]));
     return Buffer.concat(keys.map(({ sk }) => Buffer.from(found.get(sk) ?? '', 'base64')));
   }
 
   /** The account's own key, so that erasing the account erases its answers; before anyone is known, one of the API's. */
-  async #sealingKey(): Promise<Buffer> {
-    if (this.#account === anonymous) return derivedKey(this.#machine, 'idempotency-answer');
-    const key = await this.#machine.keys.accountKey(this.#account);
+  async #encryptionKey(): Promise<Buffer> {
+    if (this.#account === anonymous) return derivedKey(this.#platform, 'idempotency-answer');
+    const key = await this.#platform.keys.accountKey(this.#account);
     if (!key) throw new Problem('gone', 'The account was erased.');
     return hkdf(key, 'idempotency-answer');
   }

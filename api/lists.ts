@@ -2,7 +2,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
-import type { Machine } from '../domain/ports.ts';
+import type { Platform } from '../domain/ports.ts';
 import { canonicalJson, derivedKey } from './secret-keys.ts';
 
 /** What the list is: a cursor of one is no good for another. */
@@ -37,17 +37,23 @@ const tagBytes = 16;
  * Sealed rather than only signed (AES-256-GCM, the scope as associated data): where a list stands can be a path, and addresses end up
  * in logs. A key an account, so that random nonces are safe for 2³² pages of each.
  */
-export async function sealCursor(machine: Machine, scope: ListScope, position: string): Promise<string> {
-  const nonce = machine.random(nonceBytes);
-  const cipher = createCipheriv('aes-256-gcm', await keyOf(machine, scope), nonce).setAAD(Buffer.from(canonicalJson(scope)));
-  return Buffer.concat([nonce, cipher.update(position, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url');
+export async function encryptCursor(platform: Platform, scope: ListScope, position: string): Promise<string> {
+  const nonce = platform.random(nonceBytes);
+  const cipher = createCipheriv('aes-256-gcm', await keyOf(platform, scope), nonce).setAAD(
+    Buffer.from(canonicalJson(scope)),
+  );
+  return Buffer.concat([nonce, cipher.update(position, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
+    'base64url',
+  );
 }
 
 /** The position in a cursor. Throws Problem `invalid-cursor` if it was changed, or made for another account, list or filter. */
-export async function openCursor(machine: Machine, scope: ListScope, cursor: string): Promise<string> {
+export async function decryptCursor(platform: Platform, scope: ListScope, cursor: string): Promise<string> {
   const bytes = Buffer.from(cursor, 'base64url');
   if (bytes.length < nonceBytes + tagBytes || bytes.toString('base64url') !== cursor) throw invalidCursor();
-  const decipher = createDecipheriv('aes-256-gcm', await keyOf(machine, scope), bytes.subarray(0, nonceBytes), { authTagLength: tagBytes });
+  const decipher = createDecipheriv('aes-256-gcm', await keyOf(platform, scope), bytes.subarray(0, nonceBytes), {
+    authTagLength: tagBytes,
+  });
   decipher.setAAD(Buffer.from(canonicalJson(scope))).setAuthTag(bytes.subarray(-tagBytes));
   try {
     return Buffer.concat([decipher.update(bytes.subarray(nonceBytes, -tagBytes)), decipher.final()]).toString('utf8');
@@ -61,6 +67,6 @@ function invalidCursor(): Problem {
   return new Problem('invalid-cursor', message, { errors: [{ path: 'cursor', message }] });
 }
 
-function keyOf(machine: Machine, scope: ListScope): Promise<Buffer> {
-  return derivedKey(machine, `cursor/${scope.account}`);
+function keyOf(platform: Platform, scope: ListScope): Promise<Buffer> {
+  return derivedKey(platform, `cursor/${scope.account}`);
 }

@@ -17,7 +17,10 @@ type Operation = {
   parameters?: unknown[];
   responses?: { [status: string]: Response };
 };
-type Document = { paths?: { [path: string]: { [method: string]: Operation } }; components?: { schemas?: { [name: string]: unknown } } };
+type Document = {
+  paths?: { [path: string]: { [method: string]: Operation } };
+  components?: { schemas?: { [name: string]: unknown } };
+};
 
 const toJsonSchema = createJsonSchemaTransform({});
 
@@ -113,12 +116,19 @@ function isResource({ method, list, public: open }: RouteDefinition): boolean {
 }
 
 /** Where an answer leads, as OpenAPI tells it; of a list, to its next page too. */
-function linksOf({ method, url, list, leadsTo }: RouteDefinition, status: number): { [name: string]: Link } | undefined {
+function linksOf(
+  { method, url, list, leadsTo }: RouteDefinition,
+  status: number,
+): { [name: string]: Link } | undefined {
   const id = list ? '$response.body#/items/0/id' : '$response.body#/id';
   const links: Link[] = (leadsTo?.[status] ?? []).map((lead) => {
     if (typeof lead === 'string') return { operationId: operationIdOf(lead), parameters: { id } };
     const { to, parameters, body } = lead;
-    return { operationId: operationIdOf(to), ...(parameters ? { parameters } : {}), ...(body ? { requestBody: body } : {}) };
+    return {
+      operationId: operationIdOf(to),
+      ...(parameters ? { parameters } : {}),
+      ...(body ? { requestBody: body } : {}),
+    };
   });
   // the page after a search is of the same search, whose body a link cannot repeat
   if (list && method === 'GET')
@@ -157,9 +167,12 @@ function withoutCycles(document: Document): Document {
 /** Each schema with a name is put in for input and for output, in the order in which files were read; most are used for one of them. */
 function keepUsed(document: Document): void {
   const { schemas = {} } = document.components ?? {};
-  const used = new Set([...JSON.stringify(document.paths).matchAll(/#\/components\/schemas\/([^"]+)/g)].map(([, name]) => name ?? ''));
+  const used = new Set(
+    [...JSON.stringify(document.paths).matchAll(/#\/components\/schemas\/([^"]+)/g)].map(([, name]) => name ?? ''),
+  );
   for (const name of used) {
-    for (const [, inner] of JSON.stringify(schemas[name] ?? {}).matchAll(/#\/components\/schemas\/([^"]+)/g)) used.add(inner ?? '');
+    for (const [, inner] of JSON.stringify(schemas[name] ?? {}).matchAll(/#\/components\/schemas\/([^"]+)/g))
+      used.add(inner ?? '');
   }
   const kept = Object.entries(schemas).filter(([name]) => used.has(name));
   if (document.components) document.components.schemas = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -182,13 +195,19 @@ function headersOf(definition: RouteDefinition): unknown[] {
   if (method === 'POST') {
     const stored = 'Repeats with the same key and input get the first answer, for a day.';
     const anew = 'Repeats do nothing twice. The answer carries credentials, so it is made anew.';
-    headers.push(header('Idempotency-Key', credentials ? anew : stored, { pattern: idempotencyKeyPattern, maxLength: 255 }));
+    headers.push(
+      header('Idempotency-Key', credentials ? anew : stored, { pattern: idempotencyKeyPattern, maxLength: 255 }),
+    );
   }
   if (method === 'PUT' || method === 'DELETE') {
-    headers.push(header('If-Match', 'The ETag of what you read: 412 if it was changed since.', { pattern: ifMatchPattern }));
+    headers.push(
+      header('If-Match', 'The ETag of what you read: 412 if it was changed since.', { pattern: ifMatchPattern }),
+    );
   }
-  if (reads) headers.push(header('Consistency-Token', 'Of an earlier answer to a write: the answer includes that write.'));
-  if (isResource(definition)) headers.push(header('If-None-Match', 'The ETag of what you have: 304 if it is still that.'));
+  if (reads)
+    headers.push(header('Consistency-Token', 'Of an earlier answer to a write: the answer includes that write.'));
+  if (isResource(definition))
+    headers.push(header('If-None-Match', 'The ETag of what you have: 304 if it is still that.'));
   return headers;
 }
 

@@ -39,9 +39,11 @@ export function problemDocument(problem: Problem): JsonObject {
 /** Headers that a Problem stands for: `Retry-After` in seconds (RFC 9110), and on 401 the challenge of RFC 6750. */
 export function problemHeaders(problem: Problem): { [name: string]: string } {
   const headers: { [name: string]: string } = { 'content-type': problemType };
-  if (typeof problem.extra.retryAfter === 'number') headers['retry-after'] = String(Math.max(1, Math.ceil(problem.extra.retryAfter)));
+  if (typeof problem.extra.retryAfter === 'number')
+    headers['retry-after'] = String(Math.max(1, Math.ceil(problem.extra.retryAfter)));
   if (problem.status === 401)
-    headers['www-authenticate'] = `Bearer realm="listbackup"${problem.code === 'invalid-token' ? ', error="invalid_token"' : ''}`;
+    headers['www-authenticate'] =
+      `Bearer realm="listbackup"${problem.code === 'invalid-token' ? ', error="invalid_token"' : ''}`;
   return headers;
 }
 
@@ -61,7 +63,9 @@ export function toProblem(error: unknown, request: FastifyRequest, log: Log): Pr
   const known = frameworkProblem(error);
   if (known) return known;
   logFailure(log, error, request);
-  return new Problem('internal', `Try again. If it happens again, tell us and quote ${request.id}.`, { extra: { requestId: request.id } });
+  return new Problem('internal', `Try again. If it happens again, tell us and quote ${request.id}.`, {
+    extra: { requestId: request.id },
+  });
 }
 
 const byStatus: { [status: number]: { code: ErrorCode; detail: string } } = {
@@ -78,7 +82,10 @@ function frameworkProblem(error: unknown): Problem | undefined {
   if (!code?.startsWith('FST_') || statusCode === undefined || statusCode >= 500) return undefined;
   if (code === 'FST_ERR_MAX_PARAM_LENGTH') return nothingHere();
   if (code === 'FST_ERR_BAD_URL')
-    return new Problem('invalid-input', 'The address is not valid percent-encoded UTF-8. Correct it and send it again.');
+    return new Problem(
+      'invalid-input',
+      'The address is not valid percent-encoded UTF-8. Correct it and send it again.',
+    );
   const known = byStatus[statusCode] ?? byStatus[400];
   return known && new Problem(known.code, known.detail);
 }
@@ -96,7 +103,10 @@ function withoutData(error: unknown, depth = 0): Error {
   if (!(error instanceof Error)) return new Error('something that is no Error was thrown');
   const { code } = error as { code?: unknown };
   const said = tellsOfCode.has(error.name) ? error.message : typeof code === 'string' ? code : 'message withheld';
-  const safe = new Error(said, error.cause instanceof Error && depth < 3 ? { cause: withoutData(error.cause, depth + 1) } : {});
+  const safe = new Error(
+    said,
+    error.cause instanceof Error && depth < 3 ? { cause: withoutData(error.cause, depth + 1) } : {},
+  );
   safe.name = error.name;
   const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
   safe.stack = [`${error.name}: ${said}`, ...frames].join('\n');
@@ -106,7 +116,9 @@ function withoutData(error: unknown, depth = 0): Error {
 /** The Problem for input that does not fit its schema; `where` is the header or the part that a root error is about. */
 export function inputProblem(error: z.core.$ZodError, where = ''): Problem {
   const errors = error.issues.flatMap((issue) => inputErrors(issue, [])).slice(0, 50);
-  const named = errors.map((one) => one.path || where).filter((path, index, all) => path !== '' && all.indexOf(path) === index);
+  const named = errors
+    .map((one) => one.path || where)
+    .filter((path, index, all) => path !== '' && all.indexOf(path) === index);
   const what = named.length > 0 ? named.slice(0, 5).join(', ') : 'the request';
   return new Problem('invalid-input', `Correct ${what} and send it again.`, {
     errors: errors.map((one) => ({ ...one, path: one.path || where })),

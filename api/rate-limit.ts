@@ -6,7 +6,7 @@
 import rateLimit, { type FastifyRateLimitStore, normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../domain/errors.ts';
-import type { Machine } from '../domain/ports.ts';
+import type { Platform } from '../domain/ports.ts';
 import { keyedHash } from './secret-keys.ts';
 
 const window = 60_000;
@@ -22,17 +22,21 @@ type Admit = (request: FastifyRequest, reply: FastifyReply, policy: Policy) => P
  * A function that counts a request against a policy, sets the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers-10) and throws
  * Problem `rate-limited` when there is nothing left. `scale` multiplies the limits; 0 turns them off.
  */
-export async function rateLimits(app: FastifyInstance, machine: Machine, scale: number): Promise<Admit> {
+export async function rateLimits(app: FastifyInstance, platform: Platform, scale: number): Promise<Admit> {
   if (scale === 0) return async () => {};
-  await app.register(rateLimit, { global: false, store: countingStore(machine) });
+  await app.register(rateLimit, { global: false, store: countingStore(platform) });
   const limits = { default: limitOf('default', scale), auth: limitOf('auth', scale) };
   const counters = {
     default: app.createRateLimit({
       max: limits.default,
       timeWindow: window,
-      keyGenerator: (request) => placeOf(machine, 'default', request),
+      keyGenerator: (request) => recordKeyOf(platform, 'default', request),
     }),
-    auth: app.createRateLimit({ max: limits.auth, timeWindow: window, keyGenerator: (request) => placeOf(machine, 'auth', request) }),
+    auth: app.createRateLimit({
+      max: limits.auth,
+      timeWindow: window,
+      keyGenerator: (request) => recordKeyOf(platform, 'auth', request),
+    }),
   };
   return async (request, reply, policy) => {
     const state = await counters[policy](request);
@@ -56,44 +60,46 @@ function addMember(reply: FastifyReply, header: string, member: string): void {
 }
 
 /** Where a caller is counted: the session, or the address (IPv6 by its /64) as a keyed hash, since addresses are personal data. */
-async function placeOf(machine: Machine, policy: Policy, request: FastifyRequest): Promise<string> {
+async function recordKeyOf(platform: Platform, policy: Policy, request: FastifyRequest): Promise<string> {
   const caller = policy === 'auth' ? normalizeIP(request.ip) : request.principal?.session;
-  return `rate#${policy}#${(await keyedHash(machine, 'rate-limit', caller)).toString('base64url')}`;
+  return `rate#${policy}#${(await keyedHash(platform, 'rate-limit', caller)).toString('base64url')}`;
 }
 
 /** The plugin's store over `Records`. It is handed to the plugin as a constructor; children share the counts, keys tell policies apart. */
-function countingStore(machine: Machine): new () => FastifyRateLimitStore {
+function countingStore(platform: Platform): new () => FastifyRateLimitStore {
   let current = 0;
   const shares = new Map<string, Share>();
 
-  async function take(place: string, max: number): Promise<{ current: number; ttl: number }> {
-    const number = Math.floor(machine.now() / window);
+  async function take(recordKey: string, max: number): Promise<{ current: number; ttl: number }> {
+    const number = Math.floor(platform.now() / window);
     if (number !== current) shares.clear();
     current = number;
-    const share = shares.get(place) ?? { left: 0, used: 0, exhausted: false, reserving: undefined };
-    shares.set(place, share);
+    const share = shares.get(recordKey) ?? { left: 0, used: 0, exhausted: false, reserving: undefined };
+    shares.set(recordKey, share);
     while (share.left === 0 && !share.exhausted) {
-      share.reserving ??= reserve(share, place, number, max).finally(() => {
+      share.reserving ??= reserve(share, recordKey, number, max).finally(() => {
         share.reserving = undefined;
       });
       await share.reserving;
     }
     // the window may have ended while this was counted
-    const ttl = Math.max(1, (number + 1) * window - machine.now());
+    const ttl = Math.max(1, (number + 1) * window - platform.now());
     if (share.left === 0) return { current: max + 1, ttl };
     share.left -= 1;
     share.used += 1;
     return { current: share.used, ttl };
   }
 
-  async function reserve(share: Share, place: string, number: number, max: number): Promise<void> {
+  async function reserve(share: Share, recordKey: string, number: number, max: number): Promise<void> {
     const block = Math.ceil(max / 100);
     const expiresAt = ((number + 2) * window) / 1000;
-    const after = await machine.records.add({ pk: place, sk: String(number) }, { used: block }, expiresAt).catch((error) => {
-      // With no room for a count, what only reads goes on; whoever wants to write hears of it there.
-      if (error instanceof Problem && error.code === 'storage-full') return { used: share.used + block };
-      throw error;
-    });
+    const after = await platform.records
+      .add({ pk: recordKey, sk: String(number) }, { used: block }, expiresAt)
+      .catch((error) => {
+        // With no room for a count, what only reads goes on; whoever wants to write hears of it there.
+        if (error instanceof Problem && error.code === 'storage-full') return { used: share.used + block };
+        throw error;
+      });
     share.used = Number(after.used) - block;
     share.left = Math.max(0, Math.min(block, max - share.used));
     share.exhausted = share.left === 0;
@@ -101,12 +107,12 @@ function countingStore(machine: Machine): new () => FastifyRateLimitStore {
 
   return class CountingStore implements FastifyRateLimitStore {
     incr(
-      place: string,
+      recordKey: string,
       callback: (error: Error | null, result?: { current: number; ttl: number }) => void,
       _window?: number,
       max = 0,
     ): void {
-      take(place, max).then(
+      take(recordKey, max).then(
         (result) => callback(null, result),
         (error: Error) => callback(error),
       );

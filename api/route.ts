@@ -5,12 +5,12 @@ import type * as z from 'zod';
 import type { CommandContext, Written } from '../commands/context.ts';
 import type { ConnectorContext } from '../connectors/connector.ts';
 import { type ErrorCode, Problem } from '../domain/errors.ts';
-import type { Machine, Page } from '../domain/ports.ts';
+import type { Page, Platform } from '../domain/ports.ts';
 import { type Intent, intentOf, type RequestCause, requestCause } from './command-context.ts';
 import { consistencyHeader, consistencyToken } from './consistency.ts';
 import { etagOf, matchedVersions, noneMatch } from './etag.ts';
 import type { StoredAnswer } from './idempotency.ts';
-import { listOf, listQuery, openCursor, sealCursor } from './lists.ts';
+import { decryptCursor, encryptCursor, listOf, listQuery } from './lists.ts';
 import { problemDocument, problemHeaders } from './problem.ts';
 import type { Principal } from './sessions.ts';
 
@@ -19,8 +19,8 @@ export type ExportLinks = { over: number; link(key: string, as: { fileName: stri
 
 /** What every handler is given of the place it runs in. */
 export type ApiContext = {
-  machine: Machine;
-  home: 'embedded' | 'aws';
+  platform: Platform;
+  deployment: 'self-hosted' | 'aws';
   connectorContext(account: string): ConnectorContext;
   /** Where this API is reached, for addresses in answers: `https://host`, no slash at the end. */
   origin(headers: FastifyRequest['headers']): string;
@@ -40,14 +40,17 @@ type AnswerExtras = {
   headers?: { [name: string]: string | undefined };
 };
 /** A body that is a stream or bytes is sent as it is; the route gives its headers. */
-export type Answer<Status extends number = number, Body = unknown> = AnswerExtras & { status: Status; body: Body | Readable | Uint8Array };
+export type Answer<Status extends number = number, Body = unknown> = AnswerExtras & {
+  status: Status;
+  body: Body | Readable | Uint8Array;
+};
 type AnswerOf<Answers> = {
   [S in keyof Answers & number]: Answer<S, Answers[S] extends z.ZodType ? z.output<Answers[S]> : never>;
 }[keyof Answers & number];
 
 type Incoming<Params, Query, Body, Public> = {
   context: ApiContext;
-  machine: Machine;
+  platform: Platform;
   principal: Public extends true ? undefined : Principal;
   params: Params;
   query: Query;
@@ -171,13 +174,15 @@ export function listRoute<
     problems: [...(spec.problems ?? []), 'invalid-cursor'],
     async handler(incoming) {
       const { limit, cursor, ...chosen } = incoming.query as { limit: number; cursor?: string };
-      const { machine } = incoming;
+      const { platform } = incoming;
       const account = (incoming.principal as Principal).account;
       const filters = { ...chosen, ...(incoming.params as object), ...(incoming.body as object) };
       const scope = { account, route: `${method} ${spec.url}`, filters };
-      const page = { limit, ...(cursor === undefined ? {} : { cursor: await openCursor(machine, scope, cursor) }) };
-      const { items, next } = await handler({ ...incoming, query: chosen, page } as unknown as Parameters<typeof handler>[0]);
-      return ok({ items, next: next === null ? null : await sealCursor(machine, scope, next) });
+      const page = { limit, ...(cursor === undefined ? {} : { cursor: await decryptCursor(platform, scope, cursor) }) };
+      const { items, next } = await handler({ ...incoming, query: chosen, page } as unknown as Parameters<
+        typeof handler
+      >[0]);
+      return ok({ items, next: next === null ? null : await encryptCursor(platform, scope, next) });
     },
   };
 }
@@ -211,7 +216,7 @@ export async function serve(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { machine } = context;
+  const { platform } = context;
   const intent = intentOf(request);
   const { key } = intent;
   if (key === undefined) return send(await run(context, definition, request, intent), request, reply);
@@ -219,11 +224,11 @@ export async function serve(
   const { answerOnce, requireSameInput } = await import('./idempotency.ts');
   if (definition.credentials) {
     // Where nobody is known yet, strangers may have the same key.
-    if (!definition.public) await requireSameInput(machine, { ...intent, key });
+    if (!definition.public) await requireSameInput(platform, { ...intent, key });
     return send(await run(context, definition, request, intent), request, reply);
   }
   let ran = false;
-  const answer = await answerOnce(machine, { ...intent, key }, async () => {
+  const answer = await answerOnce(platform, { ...intent, key }, async () => {
     ran = true;
     return run(context, definition, request, intent).then(storable, (error) => storableRefusal(definition, error));
   });
@@ -233,14 +238,21 @@ export async function serve(
 
 type ReadyAnswer = Omit<StoredAnswer, 'body'> & { body: string | null | Readable | Uint8Array };
 
-async function run(context: ApiContext, definition: RouteDefinition, request: FastifyRequest, intent: Intent): Promise<ReadyAnswer> {
-  const { machine } = context;
+async function run(
+  context: ApiContext,
+  definition: RouteDefinition,
+  request: FastifyRequest,
+  intent: Intent,
+): Promise<ReadyAnswer> {
+  const { platform } = context;
   const { principal } = request;
-  const cause = await requestCause(machine, request, intent);
-  const command = principal ? { ...cause, account: principal.account, actor: { type: 'user' as const, id: principal.user } } : cause;
+  const cause = await requestCause(platform, request, intent);
+  const command = principal
+    ? { ...cause, account: principal.account, actor: { type: 'user' as const, id: principal.user } }
+    : cause;
   const answer = await definition.handler({
     context,
-    machine,
+    platform,
     principal,
     command,
     params: request.params,
@@ -250,15 +262,15 @@ async function run(context: ApiContext, definition: RouteDefinition, request: Fa
     address: request.ip,
     ifMatch: matchedVersions(request.headers['if-match']),
   });
-  return ready(machine, definition, answer);
+  return ready(platform, definition, answer);
 }
 
 /** The answer as it goes out: checked against its schema, as JSON text, with the headers its extras stand for. */
-async function ready(machine: Machine, definition: RouteDefinition, answer: Answer): Promise<ReadyAnswer> {
+async function ready(platform: Platform, definition: RouteDefinition, answer: Answer): Promise<ReadyAnswer> {
   const { status, body, written, version } = answer;
   const headers: StoredAnswer['headers'] = {};
   for (const [name, value] of Object.entries(answer.headers ?? {})) if (value !== undefined) headers[name] = value;
-  if (written) headers[consistencyHeader] = await consistencyToken(machine, written);
+  if (written) headers[consistencyHeader] = await consistencyToken(platform, written);
   if (body instanceof Readable || body instanceof Uint8Array) return { status, headers, body };
   const schema = definition.answers[status];
   if (!schema) throw new TypeError(`${definition.method} ${definition.url} declares no answer ${status}`);

@@ -1,22 +1,23 @@
 /** Keys the API makes from its secrets, one a purpose, so that no two uses share a key. */
 import { createHmac, hkdfSync } from 'node:crypto';
-import type { Machine } from '../domain/ports.ts';
+import type { Platform } from '../domain/ports.ts';
 
 /** A secret as key material. Throws when it is missing or shorter than HS256 allows (RFC 7518 §3.2: 32 bytes). */
-export async function secretKey(machine: Machine, name: 'jwt-secret' | 'jwt-refresh-secret'): Promise<Uint8Array> {
-  const secret = await machine.secrets.get(name);
-  if (secret === undefined || Buffer.byteLength(secret) < 32) throw new Error(`the secret ${name} is missing or shorter than 32 bytes`);
+export async function secretKey(platform: Platform, name: 'jwt-secret' | 'jwt-refresh-secret'): Promise<Uint8Array> {
+  const secret = await platform.secrets.get(name);
+  if (secret === undefined || Buffer.byteLength(secret) < 32)
+    throw new Error(`the secret ${name} is missing or shorter than 32 bytes`);
   return new TextEncoder().encode(secret);
 }
 
 /** Throws when a secret that the API cannot do without is missing or too short. */
-export async function requireSecrets(machine: Machine): Promise<void> {
-  await Promise.all([secretKey(machine, 'jwt-secret'), secretKey(machine, 'jwt-refresh-secret')]);
+export async function requireSecrets(platform: Platform): Promise<void> {
+  await Promise.all([secretKey(platform, 'jwt-secret'), secretKey(platform, 'jwt-refresh-secret')]);
 }
 
 /** 32 bytes derived from `jwt-secret` by HKDF-SHA-256 (RFC 5869); the purpose is its info. */
-export async function derivedKey(machine: Machine, purpose: string): Promise<Buffer> {
-  return hkdf(await secretKey(machine, 'jwt-secret'), purpose);
+export async function derivedKey(platform: Platform, purpose: string): Promise<Buffer> {
+  return hkdf(await secretKey(platform, 'jwt-secret'), purpose);
 }
 
 export function hkdf(key: Uint8Array, purpose: string): Buffer {
@@ -24,8 +25,8 @@ export function hkdf(key: Uint8Array, purpose: string): Buffer {
 }
 
 /** HMAC-SHA-256, so that what is hashed (a body with a password, an address) cannot be guessed from the hash. */
-export async function keyedHash(machine: Machine, purpose: string, value: unknown): Promise<Buffer> {
-  return createHmac('sha256', await derivedKey(machine, purpose))
+export async function keyedHash(platform: Platform, purpose: string, value: unknown): Promise<Buffer> {
+  return createHmac('sha256', await derivedKey(platform, purpose))
     .update(canonicalJson(value))
     .digest();
 }

@@ -6,13 +6,18 @@ import { errors, jwtVerify, SignJWT } from 'jose';
 import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
 import { makeId } from '../domain/ids.ts';
-import type { Machine, RecordKey } from '../domain/ports.ts';
+import type { Platform, RecordKey } from '../domain/ports.ts';
 import { secretKey } from './secret-keys.ts';
 
 export type Principal = { account: string; user: string; role: string; session: string };
 export type Tokens = { accessToken: string; refreshToken: string; expiresIn: number; tokenType: 'Bearer' };
 /** Told when a family ends: by its owner, or because an old refresh token came back. Whoever ends it again tells it again: the first may have been cut off before. */
-export type SessionEnded = (end: { account: string; user: string; session: string; reason: 'signed-out' | 'reused' }) => Promise<unknown>;
+export type SessionEnded = (end: {
+  account: string;
+  user: string;
+  session: string;
+  reason: 'signed-out' | 'reused';
+}) => Promise<unknown>;
 
 const minute = 60_000;
 const day = 24 * 60 * minute;
@@ -38,70 +43,85 @@ const keyOf = ({ acc, sub, sid }: Family): RecordKey => ({ pk: `session#${acc}#$
 
 /** A new family, with its id if the caller needs to know it beforehand; it may not exist yet. */
 export async function openSession(
-  machine: Machine,
+  platform: Platform,
   who: { userId: string; accountId: string; role: string; sessionId?: string },
 ): Promise<Tokens> {
-  const family = { acc: who.accountId, sub: who.userId, sid: who.sessionId ?? makeId('session', machine.random(16)) };
-  const now = machine.now();
+  const family = { acc: who.accountId, sub: who.userId, sid: who.sessionId ?? makeId('session', platform.random(16)) };
+  const now = platform.now();
   const session: Session = { generation: 1, rotatedAt: now, openedAt: now, role: who.role };
-  const written = await machine.records.write([{ op: 'put', ...keyOf(family), data: session, expiresAt: expiry(session), if: 'absent' }]);
+  const written = await platform.records.write([
+    { op: 'put', ...keyOf(family), data: session, expiresAt: expiry(session), if: 'absent' },
+  ]);
   if (!written) throw new Error('a session id was used twice');
-  return issue(machine, family, session);
+  return issue(platform, family, session);
 }
 
 /**
  * A new pair for a refresh token, which is used up. The token before the newest one, within 10 s of its use, gets another pair of the
  * newest generation; any older or later reuse ends the family. Throws Problem `invalid-token`.
  */
-export async function rotateSession(machine: Machine, refreshToken: string, ended?: SessionEnded): Promise<Tokens> {
-  const claims = refreshClaims.parse(await verify(machine, 'refresh', refreshToken));
+export async function rotateSession(platform: Platform, refreshToken: string, ended?: SessionEnded): Promise<Tokens> {
+  const claims = refreshClaims.parse(await verify(platform, 'refresh', refreshToken));
   const key = keyOf(claims);
   for (;;) {
-    const session = await load(machine, key);
-    const now = machine.now();
+    const session = await load(platform, key);
+    const now = platform.now();
     if (claims.gen === session.generation) {
       const next = { ...session, generation: session.generation + 1, rotatedAt: now };
       const same = { equals: { generation: session.generation } };
-      if (await machine.records.write([{ op: 'put', ...key, data: next, expiresAt: expiry(next), if: same }]))
-        return issue(machine, claims, next);
+      if (await platform.records.write([{ op: 'put', ...key, data: next, expiresAt: expiry(next), if: same }]))
+        return issue(platform, claims, next);
     } else if (claims.gen === session.generation - 1 && now - session.rotatedAt <= tabsWindow) {
-      return issue(machine, claims, session);
+      return issue(platform, claims, session);
     } else {
-      await end(machine, claims, 'reused', ended);
-      throw new Problem('invalid-token', 'This refresh token was used before, so the session was ended for safety. Sign in again.');
+      await end(platform, claims, 'reused', ended);
+      throw new Problem(
+        'invalid-token',
+        'This refresh token was used before, so the session was ended for safety. Sign in again.',
+      );
     }
   }
 }
 
 /** Ends the family of that refresh token, however old; fine if it has ended. Throws Problem `invalid-token` if it is none of ours. */
-export async function endSession(machine: Machine, refreshToken: string, ended?: SessionEnded): Promise<void> {
-  await end(machine, refreshClaims.parse(await verify(machine, 'refresh', refreshToken, { evenExpired: true })), 'signed-out', ended);
+export async function endSession(platform: Platform, refreshToken: string, ended?: SessionEnded): Promise<void> {
+  await end(
+    platform,
+    refreshClaims.parse(await verify(platform, 'refresh', refreshToken, { evenExpired: true })),
+    'signed-out',
+    ended,
+  );
 }
 
 /** Who presents that access token. The session is looked up each time, so that ending it works at once. Throws Problem `invalid-token`. */
-export async function principalOf(machine: Machine, accessToken: string): Promise<Principal> {
-  const family = accessClaims.parse(await verify(machine, 'access', accessToken));
-  const { role } = await load(machine, keyOf(family));
+export async function principalOf(platform: Platform, accessToken: string): Promise<Principal> {
+  const family = accessClaims.parse(await verify(platform, 'access', accessToken));
+  const { role } = await load(platform, keyOf(family));
   return { account: family.acc, user: family.sub, session: family.sid, role };
 }
 
 /** Which of those sessions have not ended. */
 export async function openSessions(
-  machine: Machine,
+  platform: Platform,
   some: readonly Pick<Principal, 'account' | 'user' | 'session'>[],
 ): Promise<Set<string>> {
   const keys = some.map(({ account, user, session }) => keyOf({ acc: account, sub: user, sid: session }));
-  return new Set((await machine.records.getMany(keys)).map(({ sk }) => sk));
+  return new Set((await platform.records.getMany(keys)).map(({ sk }) => sk));
 }
 
-async function load(machine: Machine, key: RecordKey): Promise<Session> {
-  const found = await machine.records.get(key);
+async function load(platform: Platform, key: RecordKey): Promise<Session> {
+  const found = await platform.records.get(key);
   if (!found) throw new Problem('invalid-token', 'The session has ended. Sign in again.');
   return record.parse(found.data);
 }
 
-async function end(machine: Machine, family: Family, reason: 'signed-out' | 'reused', ended?: SessionEnded): Promise<void> {
-  await machine.records.write([{ op: 'delete', ...keyOf(family) }]);
+async function end(
+  platform: Platform,
+  family: Family,
+  reason: 'signed-out' | 'reused',
+  ended?: SessionEnded,
+): Promise<void> {
+  await platform.records.write([{ op: 'delete', ...keyOf(family) }]);
   await ended?.({ account: family.acc, user: family.sub, session: family.sid, reason });
 }
 
@@ -110,20 +130,20 @@ function expiry(session: Session): number {
   return Math.floor(Math.min(session.rotatedAt + idleLife, session.openedAt + absoluteLife) / 1000);
 }
 
-async function issue(machine: Machine, { acc, sub, sid }: Family, session: Session): Promise<Tokens> {
-  const now = Math.floor(machine.now() / 1000);
+async function issue(platform: Platform, { acc, sub, sid }: Family, session: Session): Promise<Tokens> {
+  const now = Math.floor(platform.now() / 1000);
   const until = expiry(session);
   const expiresIn = Math.min(accessLife / 1000, until - now);
-  const jti = Buffer.from(machine.random(12)).toString('base64url');
+  const jti = Buffer.from(platform.random(12)).toString('base64url');
   const [accessToken, refreshToken] = await Promise.all([
-    sign(machine, 'access', { sub, acc, sid, role: session.role }, now, now + expiresIn),
-    sign(machine, 'refresh', { sub, acc, sid, gen: session.generation, jti }, now, until),
+    sign(platform, 'access', { sub, acc, sid, role: session.role }, now, now + expiresIn),
+    sign(platform, 'refresh', { sub, acc, sid, gen: session.generation, jti }, now, until),
   ]);
   return { accessToken, refreshToken, expiresIn, tokenType: 'Bearer' };
 }
 
 async function sign(
-  machine: Machine,
+  platform: Platform,
   kind: keyof typeof kinds,
   claims: { [claim: string]: string | number },
   from: number,
@@ -134,21 +154,30 @@ async function sign(
   return token
     .setIssuedAt(from)
     .setExpirationTime(until)
-    .sign(await secretKey(machine, secret));
+    .sign(await secretKey(platform, secret));
 }
 
 async function verify(
-  machine: Machine,
+  platform: Platform,
   kind: keyof typeof kinds,
   token: string,
   options: { evenExpired?: boolean } = {},
 ): Promise<unknown> {
   const { secret, audience, typ } = kinds[kind];
-  const key = await secretKey(machine, secret);
-  const currentDate = new Date(machine.now());
+  const key = await secretKey(platform, secret);
+  const currentDate = new Date(platform.now());
   try {
     const required = ['sub', 'iat', 'exp'];
-    return (await jwtVerify(token, key, { algorithms: ['HS256'], issuer, audience, typ, currentDate, requiredClaims: required })).payload;
+    return (
+      await jwtVerify(token, key, {
+        algorithms: ['HS256'],
+        issuer,
+        audience,
+        typ,
+        currentDate,
+        requiredClaims: required,
+      })
+    ).payload;
   } catch (error) {
     // jose checks signature, issuer and audience before the times, so an expired token is still one of ours
     if (error instanceof errors.JWTExpired) {

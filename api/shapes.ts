@@ -1,7 +1,7 @@
 /** Small schemas that routes share, and the 404 of a thing that is not there. */
 import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
-import { idPattern, makeId, type Noun } from '../domain/ids.ts';
+import { type IdKind, idPattern, makeId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/ports.ts';
 
 /** A name people give: shown as it is, so no control characters. */
@@ -14,17 +14,17 @@ export const name = z
 export const jsonObject = z.record(z.string(), z.json()) as z.ZodType<JsonObject>;
 
 /** The `{id}` of a noun in a path. One that has not even the form of an id is 404 too, without saying back what was sent. */
-export function idParams(noun: Noun) {
+export function idParams(aggregate: IdKind) {
   return z.strictObject({
     id: z
       .string()
-      .regex(idPattern(noun))
-      .meta({ description: `The id of a ${noun}.`, examples: [makeId(noun, new Uint8Array(16))] }),
+      .regex(idPattern(aggregate))
+      .meta({ description: `The id of a ${aggregate}.`, examples: [makeId(aggregate, new Uint8Array(16))] }),
   });
 }
 
-export function idField(noun: Noun) {
-  return z.string().regex(idPattern(noun), `Give the id of a ${noun}, as its list shows it.`);
+export function idField(aggregate: IdKind) {
+  return z.string().regex(idPattern(aggregate), `Give the id of a ${aggregate}, as its list shows it.`);
 }
 
 /** The thing, or Problem `not-found`. */

@@ -32,6 +32,10 @@ async function cpuOfCalls(count: number): Promise<number> {
 }
 
 const microseconds = Number(calls) > 0 ? await cpuOfCalls(Number(calls)) : 0;
-const [importMilliseconds, firstMilliseconds, cpuMilliseconds] = [imported - began, answered - imported, (user + system) / 1000];
+const [importMilliseconds, firstMilliseconds, cpuMilliseconds] = [
+  imported - began,
+  answered - imported,
+  (user + system) / 1000,
+];
 console.log(JSON.stringify({ importMilliseconds, firstMilliseconds, cpuMilliseconds, microseconds }));
 process.exit(0);

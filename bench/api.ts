@@ -33,7 +33,9 @@ export async function measureApi(folder: string, rounds: number, print: (line: s
     for (let i = 0; i < rounds; i++) {
       for (const [row, [, code, variables]] of rows.entries()) starts[row]?.push(await start(code, variables, 2000));
     }
-    print('| function | read at the start | import, ms | first answer, ms | together, ms | at least, ms | CPU, ms | CPU a request, µs |');
+    print(
+      '| function | read at the start | import, ms | first answer, ms | together, ms | at least, ms | CPU, ms | CPU a request, µs |',
+    );
     print('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
     for (const [row, [name, code]] of rows.entries()) {
       const all = starts[row] ?? [];

@@ -46,7 +46,9 @@ const words = makeWords();
 
 function makeWords(): string[] {
   const digest = createHash('sha256').update('words').digest();
-  const letters = createCipheriv('aes-128-ctr', digest.subarray(0, 16), digest.subarray(16)).update(Buffer.alloc(20_000));
+  const letters = createCipheriv('aes-128-ctr', digest.subarray(0, 16), digest.subarray(16)).update(
+    Buffer.alloc(20_000),
+  );
   return Array.from({ length: 2000 }, (_, i) =>
     [...letters.subarray(i * 10 + 1, i * 10 + 4 + ((letters[i * 10] as number) % 7))]
       .map((byte) => String.fromCharCode(97 + (byte % 26)))

@@ -62,7 +62,8 @@ export async function startProduct(corpus: Corpus, env: { [name: string]: string
       const { id } = await (await api()).expect(202, 'POST', `/jobs/${job.id}/run`);
       const finished = await ended(api, id as string);
       const usage = done();
-      if (finished.status !== 'succeeded') throw new Error(`the run ended ${finished.status}: ${JSON.stringify(finished.errors)}`);
+      if (finished.status !== 'succeeded')
+        throw new Error(`the run ended ${finished.status}: ${JSON.stringify(finished.errors)}`);
       return { ...usage, finished };
     },
     async stop() {
@@ -76,7 +77,8 @@ async function ended(api: () => Promise<Client>, runId: string): Promise<Run> {
   for (;;) {
     const { status, body } = await (await api()).call('GET', `/runs/${runId}`);
     if (status === 200 && typeof body.finishedAt === 'string') return body as Run;
-    if (status !== 200 && status !== 404) throw new Error(`GET /runs/${runId} answered ${status}: ${JSON.stringify(body)}`);
+    if (status !== 200 && status !== 404)
+      throw new Error(`GET /runs/${runId} answered ${status}: ${JSON.stringify(body)}`);
     await pause(50);
   }
 }

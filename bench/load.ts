@@ -33,8 +33,13 @@ export async function measureLoad({ requests, atOnce }: Load): Promise<Measured>
     const { accessToken } = await nobody.expect(200, 'POST', '/auth/login', { body: who });
     const api = client(started.url, String(accessToken));
     const config = { path: process.cwd() };
-    const { id: sourceId } = await api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Here', config } });
-    await until('the source is shown', async () => (await api.call('GET', `/sources/${sourceId}`)).status === 200 || undefined);
+    const { id: sourceId } = await api.expect(201, 'POST', '/sources', {
+      body: { type: 'folder', name: 'Here', config },
+    });
+    await until(
+      'the source is shown',
+      async () => (await api.call('GET', `/sources/${sourceId}`)).status === 200 || undefined,
+    );
     const kinds: ((n: number) => Request)[] = [
       (n) => ({ method: 'POST', path: '/jobs', status: 201, body: JSON.stringify({ name: `Job ${n}`, sourceId }) }),
       () => ({ method: 'GET', path: `/sources/${sourceId}`, status: 200 }),
@@ -56,7 +61,8 @@ export async function measureLoad({ requests, atOnce }: Load): Promise<Measured>
         text: '',
       }));
       times.push(performance.now() - began);
-      if (status !== wanted.status) errors[`${wanted.method} ${status}`] = (errors[`${wanted.method} ${status}`] ?? 0) + 1;
+      if (status !== wanted.status)
+        errors[`${wanted.method} ${status}`] = (errors[`${wanted.method} ${status}`] ?? 0) + 1;
       else if (wanted.method === 'POST') ids.add(JSON.parse(text).id);
     }
     async function inTurn(): Promise<void> {
@@ -74,7 +80,17 @@ export async function measureLoad({ requests, atOnce }: Load): Promise<Measured>
     const found = await listedAgain(api, ids);
     times.sort((a, b) => a - b);
     const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
-    return { seconds, p50: at(0.5), p99: at(0.99), slowest: at(1), errors, written: ids.size, found, cpuSeconds, peakBytes };
+    return {
+      seconds,
+      p50: at(0.5),
+      p99: at(0.99),
+      slowest: at(1),
+      errors,
+      written: ids.size,
+      found,
+      cpuSeconds,
+      peakBytes,
+    };
   } finally {
     await started.stop();
   }
@@ -96,7 +112,10 @@ function send(
   { method, path, body }: Request,
 ): Promise<{ status: number | undefined; text: string }> {
   return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': 'application/json' }) };
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    };
     request(`${url}${path}`, { method, agent, headers }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (piece) => (text += piece));

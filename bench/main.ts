@@ -85,7 +85,8 @@ if (values.help || command === undefined || positionals.length > 1) {
   console.log(help);
   process.exitCode = values.help ? 0 : 2;
 } else {
-  const folder = values.folder === undefined ? await mkdtemp(join(tmpdir(), 'listbackup-bench-')) : resolve(values.folder);
+  const folder =
+    values.folder === undefined ? await mkdtemp(join(tmpdir(), 'listbackup-bench-')) : resolve(values.folder);
   try {
     await mkdir(folder, { recursive: true });
     await command(folder);
@@ -146,7 +147,8 @@ async function measureAll(corpus: Corpus, folder: string): Promise<void> {
   );
   console.log(table(results, restic.name));
   console.log(`\n${results.map(({ name, version, settings }) => `- ${name}: ${version}; ${settings}`).join('\n')}`);
-  if (values.json) await writeFile(values.json, `${JSON.stringify({ scale: corpus.scale, seed: corpus.seed, results }, null, 2)}\n`);
+  if (values.json)
+    await writeFile(values.json, `${JSON.stringify({ scale: corpus.scale, seed: corpus.seed, results }, null, 2)}\n`);
   if (!values['no-requests']) await countAll(corpus, folder);
 }
 
@@ -166,10 +168,18 @@ async function verifyAll(corpus: Corpus, folder: string): Promise<void> {
 }
 
 async function measureStore(folder: string): Promise<void> {
-  const results = await measureStores(folder, { rounds, warmUps, scale, alone: values.tools === 'listbackup' }, console.log);
-  console.log(`\n${availableParallelism()} cores, medians of ${rounds}; in brackets: to ListBackup; µs: processor time of one\n`);
+  const results = await measureStores(
+    folder,
+    { rounds, warmUps, scale, alone: values.tools === 'listbackup' },
+    console.log,
+  );
+  console.log(
+    `\n${availableParallelism()} cores, medians of ${rounds}; in brackets: to ListBackup; µs: processor time of one\n`,
+  );
   console.log(storeTable(results));
-  console.log(`\n${results.map(({ name, settings, durability }) => `- ${name}: ${settings}; ${durability}`).join('\n')}`);
+  console.log(
+    `\n${results.map(({ name, settings, durability }) => `- ${name}: ${settings}; ${durability}`).join('\n')}`,
+  );
   if (values.json) await writeFile(values.json, `${JSON.stringify({ scale, results }, null, 2)}\n`);
 }
 

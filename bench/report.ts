@@ -3,7 +3,11 @@ import { type Measure, type Phase, phases, type Round } from './contestant.ts';
 
 export type Result = { name: string; version: string; settings: string; rounds: Round[] };
 
-export const titles: { [phase in Phase]: string } = { first: 'first', unchanged: 'again, unchanged', changed: 'again, changed' };
+export const titles: { [phase in Phase]: string } = {
+  first: 'first',
+  unchanged: 'again, unchanged',
+  changed: 'again, changed',
+};
 
 const columns: { title: string; of: (measure: Measure) => number; text: (value: number) => string }[] = [
   { title: 'wall s', of: ({ wallSeconds }) => wallSeconds, text: (value) => value.toFixed(2) },
@@ -16,7 +20,10 @@ const columns: { title: string; of: (measure: Measure) => number; text: (value: 
 /** Each number with its ratio to the reference's in brackets, where the reference took part. */
 export function table(results: Result[], reference: string): string {
   const yardstick = results.find(({ name }) => name === reference);
-  const lines = [row(['backup', 'tool', ...columns.map(({ title }) => title)]), row(['---', '---', ...columns.map(() => '---:')])];
+  const lines = [
+    row(['backup', 'tool', ...columns.map(({ title }) => title)]),
+    row(['---', '---', ...columns.map(() => '---:')]),
+  ];
   for (const phase of phases) {
     for (const result of results) {
       const cells = columns.map(({ of, text }) => {

@@ -14,7 +14,12 @@ const bucket = 'bench-bucket';
 const keys = { AWS_ACCESS_KEY_ID: 'bench', AWS_SECRET_ACCESS_KEY: 'bench-secret', AWS_REGION: 'us-east-1' };
 
 /** The counts of ListBackup and restic, as far as they are among the tools; borg knows no buckets. What is not there is said and left out. */
-export async function countRequests(corpus: Corpus, work: string, tools: string[], say: (line: string) => void): Promise<RequestCount[]> {
+export async function countRequests(
+  corpus: Corpus,
+  work: string,
+  tools: string[],
+  say: (line: string) => void,
+): Promise<RequestCount[]> {
   const counts: RequestCount[] = [];
   for (const { tool: key, name, open } of countable) {
     if (!tools.includes(key)) continue;
@@ -58,7 +63,12 @@ async function openListbackup(corpus: Corpus, { endpoint }: S3Counter, work: str
 async function openRestic(corpus: Corpus, { endpoint }: S3Counter, work: string): Promise<Tool | undefined> {
   if ((await askVersion('restic', ['version'])) === undefined) return undefined;
   const RESTIC_REPOSITORY = `s3:${endpoint}/${bucket}/backups`;
-  const env = { ...keys, RESTIC_REPOSITORY, RESTIC_PASSWORD: 'correct horse battery', RESTIC_CACHE_DIR: join(work, 'cache') };
+  const env = {
+    ...keys,
+    RESTIC_REPOSITORY,
+    RESTIC_PASSWORD: 'correct horse battery',
+    RESTIC_CACHE_DIR: join(work, 'cache'),
+  };
   await runMeasured('restic', ['init', '--repository-version', '2'], env);
   return { backup: () => runMeasured('restic', ['backup', '--quiet', corpus.tree], env), close: async () => {} };
 }

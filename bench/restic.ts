@@ -9,8 +9,14 @@ export const restic: Contestant = {
   version: () => askVersion('restic', ['version']),
   async round(corpus, work) {
     const stored = join(work, 'repository');
-    const env = { RESTIC_REPOSITORY: stored, RESTIC_PASSWORD: 'correct horse battery', RESTIC_CACHE_DIR: join(work, 'cache') };
+    const env = {
+      RESTIC_REPOSITORY: stored,
+      RESTIC_PASSWORD: 'correct horse battery',
+      RESTIC_CACHE_DIR: join(work, 'cache'),
+    };
     await runMeasured('restic', ['init', '--repository-version', '2'], env);
-    return measurePhases(corpus, { work, stored }, () => runMeasured('restic', ['backup', '--quiet', corpus.tree], env));
+    return measurePhases(corpus, { work, stored }, () =>
+      runMeasured('restic', ['backup', '--quiet', corpus.tree], env),
+    );
   },
 };

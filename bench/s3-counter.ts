@@ -10,7 +10,14 @@ import type { AddressInfo } from 'node:net';
 export type Requests = { writes: number; reads: number; deletes: number };
 export type S3Counter = { endpoint: string; count(): Requests; bytes(): number; close(): Promise<void> };
 
-type Call = { method: string; bucket: string; key: string; query: URLSearchParams; headers: IncomingMessage['headers']; body: Buffer };
+type Call = {
+  method: string;
+  bucket: string;
+  key: string;
+  query: URLSearchParams;
+  headers: IncomingMessage['headers'];
+  body: Buffer;
+};
 type Answer = { status: number; headers?: { [name: string]: string | number }; body?: Buffer | string };
 
 export async function startS3Counter(): Promise<S3Counter> {
@@ -91,7 +98,9 @@ function answer(call: Call, objects: Map<string, Buffer>, parts: Map<string, Map
     const whole = upload ? Buffer.concat(pieces) : body;
     objects.set(name, whole);
     if (!upload) return { status: 200, headers: { etag: etagOf(whole) } };
-    return xml(`<CompleteMultipartUploadResult><ETag>${escapeXml(etagOf(whole))}</ETag></CompleteMultipartUploadResult>`);
+    return xml(
+      `<CompleteMultipartUploadResult><ETag>${escapeXml(etagOf(whole))}</ETag></CompleteMultipartUploadResult>`,
+    );
   }
   if (method === 'DELETE') {
     objects.delete(name);
@@ -108,7 +117,11 @@ function ofObject(object: Buffer | undefined, range: string | undefined): Answer
   if (Number(from) >= object.length) return failure(416, 'InvalidRange');
   const piece = object.subarray(Number(from), to ? Number(to) + 1 : undefined);
   const last = Number(from) + piece.length - 1;
-  return { status: 206, headers: { ...headers, 'content-range': `bytes ${from}-${last}/${object.length}` }, body: piece };
+  return {
+    status: 206,
+    headers: { ...headers, 'content-range': `bytes ${from}-${last}/${object.length}` },
+    body: piece,
+  };
 }
 
 function ofBucket({ method, bucket, query, body }: Call, objects: Map<string, Buffer>): Answer {
@@ -170,7 +183,11 @@ function etagOf(body: Buffer): string {
 }
 
 function xml(body: string): Answer {
-  return { status: 200, headers: { 'content-type': 'application/xml' }, body: `<?xml version="1.0" encoding="UTF-8"?>\n${body}` };
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/xml' },
+    body: `<?xml version="1.0" encoding="UTF-8"?>\n${body}`,
+  };
 }
 
 function failure(status: number, code: string): Answer {

@@ -26,7 +26,11 @@ export type Store = {
 /** Every event's data, a little under 300 bytes of JSON; `name` is what is personal about it. */
 export function eventData(stream: number, version: number): { jobId: string; sourceId: string; name: string } {
   const number = String(stream).padStart(26, '0');
-  return { jobId: `job_${number}`, sourceId: `src_${number}`, name: `Nightly backup of the office share, version ${version}. `.repeat(4) };
+  return {
+    jobId: `job_${number}`,
+    sourceId: `src_${number}`,
+    name: `Nightly backup of the office share, version ${version}. `.repeat(4),
+  };
 }
 
 /** Who did it and why, stored with each event. */

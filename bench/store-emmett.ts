@@ -19,7 +19,13 @@ type Emmett = {
   };
   sqliteConnection(options: { fileName: string }): Connection;
   createEventStoreSchema(connection: Connection): Promise<void>;
-  appendToStream(connection: Connection, stream: string, type: string, events: Event[], options: Expected): Promise<{ success: boolean }>;
+  appendToStream(
+    connection: Connection,
+    stream: string,
+    type: string,
+    events: Event[],
+    options: Expected,
+  ): Promise<{ success: boolean }>;
   readStream(connection: Connection, stream: string): Promise<Read>;
   readMessagesBatch(
     connection: Connection,
@@ -85,9 +91,11 @@ async function openEmmett(folder: string, by: 'store' | 'connection'): Promise<E
   async function write(stream: number, events: Event[], before: bigint): Promise<void> {
     const options = { expectedStreamVersion: before };
     if (by === 'store') await store.appendToStream(streamOf(stream), events, options);
-    else if (!(await emmett.appendToStream(connection, streamOf(stream), 'job', events, options)).success) throw new Error('a conflict');
+    else if (!(await emmett.appendToStream(connection, streamOf(stream), 'job', events, options)).success)
+      throw new Error('a conflict');
   }
-  const read = (stream: number) => (by === 'store' ? store.readStream(streamOf(stream)) : emmett.readStream(connection, streamOf(stream)));
+  const read = (stream: number) =>
+    by === 'store' ? store.readStream(streamOf(stream)) : emmett.readStream(connection, streamOf(stream));
 
   return {
     append: (stream, version) => inTurn(() => write(stream, [eventOf(stream, version)], BigInt(version - 1))),
@@ -110,7 +118,10 @@ async function openEmmett(folder: string, by: 'store' | 'connection'): Promise<E
     async replay() {
       let events = 0;
       for (let after = 0n; ; ) {
-        const { messages, currentGlobalPosition, areEventsLeft } = await emmett.readMessagesBatch(connection, { after, batchSize: page });
+        const { messages, currentGlobalPosition, areEventsLeft } = await emmett.readMessagesBatch(connection, {
+          after,
+          batchSize: page,
+        });
         events += messages.length;
         if (!areEventsLeft) return events;
         after = currentGlobalPosition;

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { type Head, start } from '../activity/commit.ts';
 import { encodeCommit } from '../activity/encode.ts';
 import { openEntries } from '../activity/feed.ts';
-import { reveal } from '../activity/seal.ts';
+import { decryptFields } from '../activity/personal-data.ts';
 import { load, transact } from '../activity/store.ts';
 import { createJob, type JobEvent, job, renameJob } from '../domain/job.ts';
 import { openDatabase } from '../infra/embedded/database.ts';
-import { openEmbedded } from '../infra/embedded/machine.ts';
+import { openEmbedded } from '../infra/embedded/platform.ts';
 import { cause, type EventLog, eventData, type Store } from './store-contestant.ts';
 
 const account = `acc_${'0'.repeat(26)}`;
@@ -21,7 +21,7 @@ export const listbackupStore: Store = {
 
 async function openListbackup(folder: string): Promise<EventLog> {
   const data = join(folder, 'data');
-  const { machine, close } = await openEmbedded({
+  const { platform, close } = await openEmbedded({
     data,
     routes: [],
     log: { info() {}, warn() {}, measure() {}, error: (message, _, error) => console.error(message, error) },
@@ -32,10 +32,12 @@ async function openListbackup(folder: string): Promise<EventLog> {
   async function append(stream: number, version: number): Promise<void> {
     const { sourceId, jobId, name } = eventData(stream, version);
     const event: JobEvent =
-      version === 1 ? { type: 'JobCreated', data: { jobId, sourceId, name } } : { type: 'JobRenamed', data: { jobId, name } };
-    const commit = await encodeCommit(machine, job, streamOf(stream), heads.get(stream) ?? start, [event], cause);
+      version === 1
+        ? { type: 'JobCreated', data: { jobId, sourceId, name } }
+        : { type: 'JobRenamed', data: { jobId, name } };
+    const commit = await encodeCommit(platform, job, streamOf(stream), heads.get(stream) ?? start, [event], cause);
     if (commit.version !== version) throw new Error('a version was left out');
-    if ((await machine.events.append(commit)) !== 'appended') throw new Error(`version ${version} is taken`);
+    if ((await platform.events.append(commit)) !== 'appended') throw new Error(`version ${version} is taken`);
     heads.set(stream, { version, hash: commit.hash });
   }
 
@@ -44,7 +46,7 @@ async function openListbackup(folder: string): Promise<EventLog> {
     async command(stream) {
       const data = eventData(stream, 1);
       const done = await transact(
-        machine,
+        platform,
         job,
         streamOf(stream),
         (state) => (state.status === 'none' ? createJob(data)(state) : renameJob(data.jobId, data.name)(state)),
@@ -56,14 +58,14 @@ async function openListbackup(folder: string): Promise<EventLog> {
       for (let version = 1; version <= events; version++) await append(stream, version);
     },
     async load(stream) {
-      return (await load(machine, job, streamOf(stream))).head.version;
+      return (await load(platform, job, streamOf(stream))).head.version;
     },
     async replay(opened) {
       let events = 0;
       for (let afterSeq = 0; ; ) {
-        const entries = await machine.events.ledger(account, { afterSeq, order: 'asc', limit: page });
-        for (const entry of await openEntries(machine, account, entries)) {
-          if (opened) for (const event of entry.events) await reveal(machine, account, event.data);
+        const entries = await platform.events.ledger(account, { afterSeq, order: 'asc', limit: page });
+        for (const entry of await openEntries(platform, account, entries)) {
+          if (opened) for (const event of entry.events) await decryptFields(platform, account, event.data);
           events += entry.events.length;
         }
         if (entries.length < page) return events;
@@ -73,7 +75,10 @@ async function openListbackup(folder: string): Promise<EventLog> {
     async durability() {
       // The product opens it alone, so what it says is asked of a file opened in the same way.
       const db = openDatabase(join(folder, 'asked.db'));
-      const [mode, level] = [db.sql('PRAGMA journal_mode').get()?.journal_mode, db.sql('PRAGMA synchronous').get()?.synchronous];
+      const [mode, level] = [
+        db.sql('PRAGMA journal_mode').get()?.journal_mode,
+        db.sql('PRAGMA synchronous').get()?.synchronous,
+      ];
       const version = db.sql('SELECT sqlite_version() AS version').get()?.version;
       await db.close();
       return `${mode}, synchronous ${level}, SQLite ${version}`;

@@ -4,7 +4,11 @@ import type { EventLog, Store } from './store-contestant.ts';
 import { emmettConnection, emmettStore } from './store-emmett.ts';
 import { listbackupStore } from './store-listbackup.ts';
 
-export const stores = { listbackup: listbackupStore, 'emmett-store': emmettStore, 'emmett-connection': emmettConnection } satisfies {
+export const stores = {
+  listbackup: listbackupStore,
+  'emmett-store': emmettStore,
+  'emmett-connection': emmettConnection,
+} satisfies {
   [key: string]: Store;
 };
 export type StoreKey = keyof typeof stores;

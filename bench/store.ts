@@ -6,7 +6,14 @@ import { promisify } from 'node:util';
 import { settleDisk } from './processes.ts';
 import { median } from './report.ts';
 import { installPeers } from './store-emmett.ts';
-import { type Rate, type StoreAnswer, type StoreKey, type StoreMeasures, type StoreTask, stores } from './store-process.ts';
+import {
+  type Rate,
+  type StoreAnswer,
+  type StoreKey,
+  type StoreMeasures,
+  type StoreTask,
+  stores,
+} from './store-process.ts';
 
 export type StoreResult = { name: string; settings: string; durability: string; rounds: StoreMeasures[] };
 
@@ -41,7 +48,13 @@ export async function measureStores(
       await rm(work, { recursive: true, force: true });
       await mkdir(work, { recursive: true });
       await settleDisk();
-      const task = { store: key, folder: work, seconds: seconds * scale, streams: Math.ceil(streams * scale), events: eventsPerStream };
+      const task = {
+        store: key,
+        folder: work,
+        seconds: seconds * scale,
+        streams: Math.ceil(streams * scale),
+        events: eventsPerStream,
+      };
       const { durability, measures } = await inProcess(task);
       await rm(work, { recursive: true });
       const result = results.get(key) ?? { name, settings, durability, rounds: [] };
@@ -55,7 +68,11 @@ export async function measureStores(
 }
 
 async function inProcess(task: StoreTask): Promise<StoreAnswer> {
-  const args = ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'store-process.ts'), JSON.stringify(task)];
+  const args = [
+    '--disable-warning=ExperimentalWarning',
+    join(import.meta.dirname, 'store-process.ts'),
+    JSON.stringify(task),
+  ];
   const { stdout } = await exec(process.execPath, args);
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
 }

@@ -46,7 +46,9 @@ async function verifyRun(
   const { finished, wallSeconds } = await product.run();
   say(`${name}: ${finished.status} in ${wallSeconds.toFixed(1)} s, ${JSON.stringify(finished.progress)}`);
   const lap = stopwatch();
-  const files = (await listFiles(await product.api(), `sourceId=${product.sourceId}&recursive=true`)).filter(({ kind }) => kind === 'file');
+  const files = (await listFiles(await product.api(), `sourceId=${product.sourceId}&recursive=true`)).filter(
+    ({ kind }) => kind === 'file',
+  );
   const wrong = compareLists(files, expected);
   say(`${name}: ${files.length} of ${expected.size} files listed in ${lap()} s, ${wrong.length} wrongly`);
 
@@ -64,7 +66,9 @@ async function verifyRun(
     }
   };
   await Promise.all(Array.from({ length: downloadsAtOnce }, worker));
-  say(`${name}: ${verdict.downloaded} files of ${verdict.bytes} bytes downloaded and compared in ${lap()} s, ${wrong.length} wrong in all`);
+  say(
+    `${name}: ${verdict.downloaded} files of ${verdict.bytes} bytes downloaded and compared in ${lap()} s, ${wrong.length} wrong in all`,
+  );
   return verdict;
 }
 

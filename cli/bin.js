@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 
 const node = createRequire(import.meta.url).resolve('node/bin/node');
 const program = fileURLToPath(new URL('listbackup.ts', import.meta.url));
-const child = spawn(node, ['--disable-warning=ExperimentalWarning', program, ...process.argv.slice(2)], { stdio: 'inherit' });
+const child = spawn(node, ['--disable-warning=ExperimentalWarning', program, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
 // what Ctrl+C means is for the program to say: whoever started it waits for its word
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => {

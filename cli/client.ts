@@ -35,7 +35,8 @@ export function openApi(url: string): Api {
   const send = async (request: Request): Promise<Response> => {
     if (written !== null && request.method === 'GET') request.headers.set('consistency-token', written);
     // a retry after a lost answer must not do it twice
-    if (request.method === 'POST' && !request.headers.has('idempotency-key')) request.headers.set('idempotency-key', crypto.randomUUID());
+    if (request.method === 'POST' && !request.headers.has('idempotency-key'))
+      request.headers.set('idempotency-key', crypto.randomUUID());
     const used = await session();
     let response = await patiently(url, withToken(request, used.accessToken));
     if (response.status === 401) {
@@ -77,7 +78,11 @@ export async function* itemsOf<T>(
 }
 
 /** The first `limit` of them; `more` is called when there are others. */
-export async function* atMost<T>(limit: number, items: (limit: number) => AsyncIterable<T>, more: () => void): AsyncGenerator<T> {
+export async function* atMost<T>(
+  limit: number,
+  items: (limit: number) => AsyncIterable<T>,
+  more: () => void,
+): AsyncGenerator<T> {
   let count = 0;
   for await (const item of items(limit + 1)) {
     count += 1;
@@ -114,7 +119,9 @@ export async function signIn(url: string, email: string, password: string): Prom
 export async function signOut(url: string): Promise<boolean> {
   const session = await readSession(url);
   if (!session) return false;
-  const { response, error } = await openPublicApi(url).POST('/auth/logout', { body: { refreshToken: session.refreshToken } });
+  const { response, error } = await openPublicApi(url).POST('/auth/logout', {
+    body: { refreshToken: session.refreshToken },
+  });
   // a token the server no longer knows has nothing left to end
   if (!response.ok && response.status !== 401) throw problemOf(error, response);
   await forgetSession(url);
@@ -173,11 +180,16 @@ export function unreachable(url: string, error: unknown): Refusal {
 
 export function problemOf(error: unknown, response: Response): Refusal {
   const { detail, code, title } = (error ?? {}) as Partial<ProblemDocument>;
-  if (typeof detail === 'string' && typeof code === 'string' && typeof title === 'string') return fromServer(error as ProblemDocument);
+  if (typeof detail === 'string' && typeof code === 'string' && typeof title === 'string')
+    return fromServer(error as ProblemDocument);
   return notListBackup(response);
 }
 
 function notListBackup(response: Response): Refusal {
   const where = `${new URL(response.url).origin} answered ${response.status}`;
-  return refusal('not-listbackup', 'Not an answer of ListBackup', `${where}, not as ListBackup would. Check --url or LISTBACKUP_URL.`);
+  return refusal(
+    'not-listbackup',
+    'Not an answer of ListBackup',
+    `${where}, not as ListBackup would. Check --url or LISTBACKUP_URL.`,
+  );
 }

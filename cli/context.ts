@@ -14,10 +14,16 @@ export function wantsJson(command: Command): boolean {
 
 /** `--url`, else LISTBACKUP_URL, else where one is signed in, else this machine. No slash at the end. */
 export async function serverUrl(command: Command): Promise<string> {
-  const given = command.optsWithGlobals<GlobalOptions>().url ?? process.env.LISTBACKUP_URL ?? (await currentUrl()) ?? defaultUrl;
+  const given =
+    command.optsWithGlobals<GlobalOptions>().url ?? process.env.LISTBACKUP_URL ?? (await currentUrl()) ?? defaultUrl;
   const url = URL.canParse(given) ? new URL(given) : undefined;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
-    throw refusal('invalid-url', 'That is no address of a server', `Give one like ${defaultUrl}, not ${given}.`, exitCodes.usage);
+    throw refusal(
+      'invalid-url',
+      'That is no address of a server',
+      `Give one like ${defaultUrl}, not ${given}.`,
+      exitCodes.usage,
+    );
   }
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
 }

@@ -22,7 +22,12 @@ export type Progress = (received: number, size: number | undefined) => void;
  * To `target`, by way of a file beside it, which a later call goes on with: it is named by the content, so it can only be the same. The
  * target appears whole and verified, or not at all. Throws a refusal when the bytes are not what was promised.
  */
-export async function downloadTo(target: string, address: Address, progress: Progress = () => {}, patience = halfAMinute): Promise<void> {
+export async function downloadTo(
+  target: string,
+  address: Address,
+  progress: Progress = () => {},
+  patience = halfAMinute,
+): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
   const first = await address();
   const part = `${target}.${first.sha256?.slice(0, 12) ?? 'download'}.part`;
@@ -110,7 +115,11 @@ function mustGoOn(response: Response, received: number): void {
   if (response.status >= 500) throw new TypeError(`answered ${response.status}`);
   const start = Number(/^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] ?? Number.NaN);
   if (response.ok && (received === 0 ? response.status === 200 : response.status === 206 && start === received)) return;
-  throw refusal('download-refused', 'The download was refused', `The server answered ${response.status}. Run the command again.`);
+  throw refusal(
+    'download-refused',
+    'The download was refused',
+    `The server answered ${response.status}. Run the command again.`,
+  );
 }
 
 function wholeSize(response: Response, received: number): number | undefined {

@@ -73,7 +73,8 @@ async function exitNow(): Promise<never> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    if (asJson) reportRefusal(refusal('usage', 'The command was not understood', error.message.replace(/^error: /, '')), true);
+    if (asJson)
+      reportRefusal(refusal('usage', 'The command was not understood', error.message.replace(/^error: /, '')), true);
     return exitCodes.usage;
   }
   if (error instanceof Refusal) {
@@ -83,7 +84,10 @@ function report(error: unknown): number {
   const { code, path, message } = error as NodeJS.ErrnoException;
   // the file system's own words are good: EACCES: permission denied, open '…'
   if (typeof code === 'string' && typeof path === 'string') {
-    reportRefusal(refusal('file-system', 'The file system refused', `${message}. Check the path and its rights.`), asJson);
+    reportRefusal(
+      refusal('file-system', 'The file system refused', `${message}. Check the path and its rights.`),
+      asJson,
+    );
   } else if (error instanceof TypeError && 'cause' in error && (error.cause as { code?: string })?.code !== undefined) {
     reportRefusal(unreachable('the address', error), asJson);
   } else {
@@ -95,7 +99,10 @@ function report(error: unknown): number {
 /** So that they can be given before or after the command's name, and no command's own options are taken for the program's. */
 function addGlobalOptions(command: Command): void {
   const options = [
-    new Option('--url <url>', 'the server (default: LISTBACKUP_URL, else where you are signed in, else http://127.0.0.1:4000)'),
+    new Option(
+      '--url <url>',
+      'the server (default: LISTBACKUP_URL, else where you are signed in, else http://127.0.0.1:4000)',
+    ),
     new Option('--json', 'print JSON, and errors as a problem document (RFC 9457) on standard error'),
   ];
   for (const option of options) command.addOption(option.helpGroup('Global options:'));

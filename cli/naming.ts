@@ -25,13 +25,13 @@ export async function findJob(api: Api, called: string) {
 }
 
 /** A source may be disconnected: its backups are still there, under its id. */
-export type Place = { source: Named; path: string };
+export type FileLocation = { source: Named; path: string };
 
 /**
  * `source:path`, or only a path while there is one source. A name may have colons in it: the longest beginning that names a source wins.
  * The path comes back as the API has it, without slashes at its ends.
  */
-export async function findPlace(api: Api, where: string): Promise<Place> {
+export async function findLocation(api: Api, where: string): Promise<FileLocation> {
   const sources = await all(allSources(api));
   for (let colon = where.lastIndexOf(':'); colon > 0; colon = where.lastIndexOf(':', colon - 1)) {
     const called = where.slice(0, colon);
@@ -42,7 +42,8 @@ export async function findPlace(api: Api, where: string): Promise<Place> {
     if (colon === 0) break;
   }
   const [only, ...others] = sources;
-  if (!only) throw refusal('no-source', 'There is no source yet', 'Connect one first: `listbackup sources add --help`.');
+  if (!only)
+    throw refusal('no-source', 'There is no source yet', 'Connect one first: `listbackup sources add --help`.');
   if (others.length === 0) return { source: only, path: trimmed(where) };
   const [named] = bestMatches(where, sources);
   const example = `${named?.name ?? only.name}:${named ? '' : trimmed(where)}`;
@@ -50,13 +51,13 @@ export async function findPlace(api: Api, where: string): Promise<Place> {
   throw refusal('which-source', 'Which source?', `${detail} ${listed('Sources', sources)}`);
 }
 
-function theOne<T extends Named>(noun: 'source' | 'job', called: string, among: readonly T[]): T {
+function theOne<T extends Named>(kind: 'source' | 'job', called: string, among: readonly T[]): T {
   const found = bestMatches(called, among);
   const [one, ...others] = found;
   if (one && others.length === 0) return one;
-  if (one) throw ambiguous(noun, called, found);
-  const yours = among.length === 0 ? `Add one: \`listbackup ${noun}s add --help\`.` : `${listed('Yours', among)}`;
-  throw refusal('not-found', `No ${noun} is called ${called}`, yours);
+  if (one) throw ambiguous(kind, called, found);
+  const yours = among.length === 0 ? `Add one: \`listbackup ${kind}s add --help\`.` : `${listed('Yours', among)}`;
+  throw refusal('not-found', `No ${kind} is called ${called}`, yours);
 }
 
 /** Those that fit best: by id or whole name, else by name whatever its case, else by how either begins. */
@@ -66,7 +67,8 @@ function bestMatches<T extends Named>(called: string, among: readonly T[]): T[] 
     ({ id }) => id === called,
     ({ name }) => name === called,
     ({ name }) => name.toLowerCase() === lower,
-    ({ id, name }) => called !== '' && (name.toLowerCase().startsWith(lower) || (called.length > 4 && id.startsWith(called))),
+    ({ id, name }) =>
+      called !== '' && (name.toLowerCase().startsWith(lower) || (called.length > 4 && id.startsWith(called))),
   ];
   for (const fit of fits) {
     const found = among.filter(fit);
@@ -75,8 +77,12 @@ function bestMatches<T extends Named>(called: string, among: readonly T[]): T[] 
   return [];
 }
 
-function ambiguous(noun: string, called: string, found: readonly Named[]): Refusal {
-  return refusal('ambiguous', `Several ${noun}s fit ${called}`, `Use the id of the one you mean. ${listed('They are', found)}`);
+function ambiguous(kind: string, called: string, found: readonly Named[]): Refusal {
+  return refusal(
+    'ambiguous',
+    `Several ${kind}s fit ${called}`,
+    `Use the id of the one you mean. ${listed('They are', found)}`,
+  );
 }
 
 function listed(title: string, among: readonly Named[]): string {

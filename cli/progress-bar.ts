@@ -26,7 +26,7 @@ export function rateOf({ samples }: Seen): number | undefined {
 }
 
 /** `━━━━╌╌╌╌  50%  12/24 files  3.1 MiB  1.2 MiB/s  2 failed`, no wider than `width`. */
-export function barLine(seen: Seen, width: number): string {
+export function barText(seen: Seen, width: number): string {
   const { percent, run } = seen;
   if (percent === null) return clipped(run.status === 'requested' ? 'waiting to begin' : 'planning', width);
   const words = ` ${String(Math.floor(percent)).padStart(3)}%  ${progressWords(seen)}`;

@@ -32,7 +32,12 @@ export function refusal(code: string, title: string, detail: string, exitCode?: 
 }
 
 export function interrupted(): Refusal {
-  return refusal('interrupted', 'Interrupted', 'Nothing was changed. Run the command again to go on.', exitCodes.interrupted);
+  return refusal(
+    'interrupted',
+    'Interrupted',
+    'Nothing was changed. Run the command again to go on.',
+    exitCodes.interrupted,
+  );
 }
 
 /** The server speaks of its routes; here they are commands. */

@@ -68,7 +68,11 @@ async function load(): Promise<SessionFile> {
     const file = JSON.parse(text) as SessionFile;
     if (typeof file.sessions === 'object' && file.sessions !== null) return file;
   } catch {}
-  throw refusal('session-unreadable', 'The session file is damaged', `Remove ${path} and sign in again: \`listbackup login\`.`);
+  throw refusal(
+    'session-unreadable',
+    'The session file is damaged',
+    `Remove ${path} and sign in again: \`listbackup login\`.`,
+  );
 }
 
 /** Whole or not at all: a crash leaves the file as it was. */

@@ -2,7 +2,7 @@
 import type { Api } from './client.ts';
 import { follow, type Run } from './follow.ts';
 import { bytes, json, line, note, printable, styled } from './output.ts';
-import { barLine, progressWords, type Seen, see } from './progress-bar.ts';
+import { barText, progressWords, type Seen, see } from './progress-bar.ts';
 import { exitCodes } from './refusal.ts';
 
 const firstFailures = 5;
@@ -23,7 +23,9 @@ export async function watchRun(api: Api, runId: string, asJson: boolean): Promis
     if (!asJson && process.stderr.isTTY && seen) process.stderr.write('\r\u001b[K');
   }
   if (stop.signal.aborted) {
-    note(`No longer following. The run goes on: \`listbackup runs follow ${runId}\`, or end it: \`listbackup runs cancel ${runId}\`.`);
+    note(
+      `No longer following. The run goes on: \`listbackup runs follow ${runId}\`, or end it: \`listbackup runs cancel ${runId}\`.`,
+    );
     process.exitCode = exitCodes.interrupted;
     return;
   }
@@ -39,7 +41,7 @@ export function exitCodeOf({ status }: Run): number {
 
 /** One line, over and over. */
 function showBar(): (seen: Seen) => void {
-  return (seen) => process.stderr.write(`\r${barLine(seen, (process.stderr.columns ?? 80) - 1)}\u001b[K`);
+  return (seen) => process.stderr.write(`\r${barText(seen, (process.stderr.columns ?? 80) - 1)}\u001b[K`);
 }
 
 /** For logs: a line when the status changes, and at every tenth of the way. */
@@ -47,7 +49,12 @@ function showLines(): (seen: Seen) => void {
   let last = '';
   return (seen) => {
     const { run, percent } = seen;
-    const word = percent === null ? (run.status === 'requested' ? 'waiting to begin' : 'planning') : `${Math.floor(percent / 10) * 10}%`;
+    const word =
+      percent === null
+        ? run.status === 'requested'
+          ? 'waiting to begin'
+          : 'planning'
+        : `${Math.floor(percent / 10) * 10}%`;
     if (word === last) return;
     last = word;
     note(percent === null ? word : `${Math.floor(percent)}%  ${progressWords(seen)}`);
@@ -59,7 +66,8 @@ const colours = { succeeded: 'green', partial: 'yellow', failed: 'red', cancelle
 /** The true counts, the first failures, and where the rest is. */
 export async function showEnd(run: Run): Promise<void> {
   const { id, status, progress, errors, startedAt, finishedAt } = run;
-  const { filesTotal, filesDone, filesUnchanged, filesDeleted, filesFailed, filesSkipped, bytesRead, bytesStored } = progress;
+  const { filesTotal, filesDone, filesUnchanged, filesDeleted, filesFailed, filesSkipped, bytesRead, bytesStored } =
+    progress;
   const colour = colours[status as keyof typeof colours];
   const seconds = startedAt && finishedAt ? (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000 : undefined;
   const took = seconds === undefined ? '' : ` in ${duration(seconds)}`;
@@ -71,7 +79,9 @@ export async function showEnd(run: Run): Promise<void> {
     ['failed', filesFailed],
     ['skipped', filesSkipped],
   ];
-  const words = counts.filter(([word, count]) => count > 0 || word === 'saved').map(([word, count]) => `${count} ${word}`);
+  const words = counts
+    .filter(([word, count]) => count > 0 || word === 'saved')
+    .map(([word, count]) => `${count} ${word}`);
   await line(`  ${filesTotal} files: ${words.join(', ')}`);
   await line(`  ${bytes(bytesRead)} read, ${bytes(bytesStored)} stored`);
   for (const { path, code, message } of errors.slice(0, firstFailures)) {

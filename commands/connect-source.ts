@@ -1,7 +1,7 @@
 /** A source is connected: its credentials go where no event can show them, then the event says that it is there. */
 import { begin, load } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
-import type { JsonObject, Machine } from '../domain/ports.ts';
+import type { JsonObject, Platform } from '../domain/ports.ts';
 import { connectSource as connect, source } from '../domain/source.ts';
 import { type CommandContext, newId, type Written } from './context.ts';
 import { putCredentials } from './credentials.ts';
@@ -10,16 +10,16 @@ export type ConnectSource = { type: string; name: string; config: JsonObject; cr
 
 /** The config and credentials have been checked against the connector's schema by the caller. A repeat changes nothing, and is told what the first was. */
 export async function connectSource(
-  machine: Machine,
+  platform: Platform,
   context: CommandContext,
   input: ConnectSource,
 ): Promise<{ id: string; at: string; written: Written }> {
   const id = newId(context, 'source');
   const stream = streamName(context.account, 'source', id);
   // Where it is there already, others may have come since, or it was disconnected and must have none.
-  const isRepeat = input.credentials !== null && (await load(machine, source, stream)).state.status !== 'none';
-  if (input.credentials && !isRepeat) await putCredentials(machine, context.account, id, input.credentials, 1);
+  const isRepeat = input.credentials !== null && (await load(platform, source, stream)).state.status !== 'none';
+  if (input.credentials && !isRepeat) await putCredentials(platform, context.account, id, input.credentials, 1);
   const decide = connect(id, input.type, { name: input.name, config: input.config });
-  const { version, at } = await begin(machine, source, stream, decide, context);
+  const { version, at } = await begin(platform, source, stream, decide, context);
   return { id, at, written: { stream, version } };
 }

@@ -1,7 +1,7 @@
 /** For whom and because of what a command runs, and the ids that follow from it. */
 import { createHash } from 'node:crypto';
 import type { Cause } from '../domain/event.ts';
-import { makeId, type Noun } from '../domain/ids.ts';
+import { type IdKind, makeId } from '../domain/ids.ts';
 
 /** `ifVersion`: the versions of the stream that the caller knows (`If-Match`); any other is refused. */
 export type CommandContext = Cause & { account: string; ifVersion?: readonly number[] | undefined };
@@ -10,8 +10,8 @@ export type CommandContext = Cause & { account: string; ifVersion?: readonly num
 export type Written = { stream: string; version: number };
 
 /** A created thing's id follows from the command, so that a repeated command creates nothing new. */
-export function newId(context: Pick<Cause, 'commandId'>, noun: Noun): string {
-  return makeId(noun, createHash('sha256').update(`${context.commandId}|${noun}`).digest());
+export function newId(context: Pick<Cause, 'commandId'>, kind: IdKind): string {
+  return makeId(kind, createHash('sha256').update(`${context.commandId}|${kind}`).digest());
 }
 
 /** What the system does of itself, because of an event; the same for each repeat. */

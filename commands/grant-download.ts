@@ -1,18 +1,18 @@
 /** Backed-up content is given out: on record before whoever asked gets an address. */
-import { unseal } from '../activity/seal.ts';
+import { decrypt } from '../activity/personal-data.ts';
 import { load, transact } from '../activity/store.ts';
+import type { ManifestRef } from '../domain/backup-chain.ts';
 import { type DownloadFailure, download, grantFile, grantZip, requestZip, zipLifetime } from '../domain/download.ts';
 import { Problem } from '../domain/errors.ts';
-import { isSealed, type Personal, streamName } from '../domain/event.ts';
-import type { ManifestRef } from '../domain/line.ts';
-import type { Json, Machine } from '../domain/ports.ts';
+import { isEncrypted, type Personal, streamName } from '../domain/event.ts';
+import type { Json, Platform } from '../domain/ports.ts';
 import { type CommandContext, newId, type Written } from './context.ts';
 
 type Backup = { sourceId: string; jobId: string; runId: string };
 
 /** For one version of one file. */
 export async function grantFileDownload(
-  machine: Machine,
+  platform: Platform,
   context: CommandContext,
   file: Backup & { version: number; path: string },
 ): Promise<Written> {
@@ -20,20 +20,32 @@ export async function grantFileDownload(
   const { commandId } = context;
   const downloadId = newId({ commandId: `${commandId}|${file.runId}|${file.version}` }, 'download');
   const decide = grantFile({ downloadId, ...file, userId: context.actor.id });
-  const { stream, version } = await transact(machine, download, streamName(context.account, 'download', downloadId), decide, context);
+  const { stream, version } = await transact(
+    platform,
+    download,
+    streamName(context.account, 'download', downloadId),
+    decide,
+    context,
+  );
   return { stream, version };
 }
 
 /** A zip is asked for; it is prepared because of the event. */
 export async function requestZipDownload(
-  machine: Machine,
+  platform: Platform,
   context: CommandContext,
   wanted: Backup & { manifest: ManifestRef; backedUpAt: string; paths: string[] },
 ): Promise<{ id: string; written: Written }> {
   const downloadId = newId(context, 'download');
-  const until = new Date(machine.now() + zipLifetime).toISOString();
+  const until = new Date(platform.now() + zipLifetime).toISOString();
   const name = streamName(context.account, 'download', downloadId);
-  const { stream, version } = await transact(machine, download, name, requestZip({ downloadId, ...wanted, until }), context);
+  const { stream, version } = await transact(
+    platform,
+    download,
+    name,
+    requestZip({ downloadId, ...wanted, until }),
+    context,
+  );
   return { id: downloadId, written: { stream, version } };
 }
 
@@ -43,24 +55,24 @@ export type ZipDownload =
   | { status: 'ready'; until: string; paths: string[]; backedUpAt: string };
 
 /** How far the zip is; the answer `ready` is on record, once a person. Throws Problem `not-found`, and `gone` when its day is over. */
-export async function openZipDownload(machine: Machine, context: CommandContext, id: string): Promise<ZipDownload> {
+export async function openZipDownload(platform: Platform, context: CommandContext, id: string): Promise<ZipDownload> {
   const { account, actor } = context;
   const stream = streamName(account, 'download', id);
-  const { state } = await load(machine, download, stream);
+  const { state } = await load(platform, download, stream);
   if (state.status === 'none' || state.status === 'file') {
     throw new Problem('not-found', `There is no download ${id}. POST /data/download with \`paths\` makes one.`);
   }
   const { until, backedUpAt } = state.request;
-  const paths = await opened(machine, account, state.request.paths);
-  if (machine.now() >= Date.parse(until) || !paths) {
+  const paths = await opened(platform, account, state.request.paths);
+  if (platform.now() >= Date.parse(until) || !paths) {
     throw new Problem('gone', 'Downloads are kept for less than a day. POST /data/download makes another.');
   }
   if (state.status === 'preparing') return { status: 'preparing' };
-  if (state.status === 'failed') return { status: 'failed', reason: await opened(machine, account, state.reason) };
-  await transact(machine, download, stream, grantZip(actor.id), context);
+  if (state.status === 'failed') return { status: 'failed', reason: await opened(platform, account, state.reason) };
+  await transact(platform, download, stream, grantZip(actor.id), context);
   return { status: 'ready', until, paths, backedUpAt };
 }
 
-async function opened<T extends Json>(machine: Machine, account: string, value: Personal<T>): Promise<T | null> {
-  return isSealed(value) ? unseal<T>(machine, account, value) : value;
+async function opened<T extends Json>(platform: Platform, account: string, value: Personal<T>): Promise<T | null> {
+  return isEncrypted(value) ? decrypt<T>(platform, account, value) : value;
 }

@@ -3,7 +3,7 @@ import { transact } from '../activity/store.ts';
 import { account, openAccount } from '../domain/account.ts';
 import { Problem } from '../domain/errors.ts';
 import { streamName } from '../domain/event.ts';
-import type { Machine } from '../domain/ports.ts';
+import type { Platform } from '../domain/ports.ts';
 import { registerUser as register, user } from '../domain/user.ts';
 import { type CommandContext, newId, type Written } from './context.ts';
 
@@ -19,25 +19,28 @@ export type Registered =
 
 /** The account comes into being with its first user. Throws Problem `email-taken` or `weak-password`. */
 export async function registerUser(
-  machine: Machine,
+  platform: Platform,
   context: Omit<CommandContext, 'account' | 'actor'>,
   input: { email: string; password: string; name: string },
 ): Promise<Registered> {
   const userId = newId(context, 'user');
   const accountId = newId(context, 'account');
-  const result = await machine.identity.register({ ...input, userId, accountId });
+  const result = await platform.identity.register({ ...input, userId, accountId });
   switch (result.outcome) {
     case 'weak-password':
       throw new Problem('weak-password', result.detail, { errors: [{ path: 'password', message: result.detail }] });
     case 'confirm':
       return { outcome: 'confirm' };
     case 'taken':
-      if (!(await isOwn(machine, input, userId))) {
-        throw new Problem('email-taken', 'There is an account with this e-mail address. Sign in, or reset the password.');
+      if (!(await isOwn(platform, input, userId))) {
+        throw new Problem(
+          'email-taken',
+          'There is an account with this e-mail address. Sign in, or reset the password.',
+        );
       }
   }
   const person = { userId, accountId, email: input.email, name: input.name };
-  const written = await recordPerson(machine, context, person);
+  const written = await recordPerson(platform, context, person);
   return {
     outcome: 'registered',
     user: { id: userId, email: input.email, name: input.name },
@@ -47,27 +50,31 @@ export async function registerUser(
 }
 
 /** Whether it is this very command that took the e-mail, and died before it could say so: the id follows from the command. */
-async function isOwn({ identity }: Machine, { email, password }: { email: string; password: string }, userId: string): Promise<boolean> {
+async function isOwn(
+  { identity }: Platform,
+  { email, password }: { email: string; password: string },
+  userId: string,
+): Promise<boolean> {
   const known = await identity.signIn(email, password);
   return known.outcome === 'signed-in' && known.userId === userId;
 }
 
 /** Writes the user and the account unless they are there: what sign-up does, and what sign-in heals when sign-up died half-way. */
 export async function recordPerson(
-  machine: Machine,
+  platform: Platform,
   context: Omit<CommandContext, 'account' | 'actor'>,
   person: Person,
 ): Promise<Written[]> {
   const { userId, accountId, email, name } = person;
   const cause = { ...context, actor: { type: 'user', id: userId } } as const;
   const registered = await transact(
-    machine,
+    platform,
     user,
     streamName(accountId, 'user', userId),
     register({ userId, accountId, email, name }),
     cause,
   );
   const opened = openAccount({ accountId, ownerId: userId, name });
-  const founded = await transact(machine, account, streamName(accountId, 'account', accountId), opened, cause);
+  const founded = await transact(platform, account, streamName(accountId, 'account', accountId), opened, cause);
   return [registered, founded].map(({ stream, version }) => ({ stream, version }));
 }

@@ -65,7 +65,7 @@ export type SourceSession = {
    * What this session is reading from, for kinds where something else may come to be at the same address: the same for all sessions of the
    * same thing, also after a restart, and another for another. @throws SourceProblem
    */
-  place?(): Promise<string>;
+  identity?(): Promise<string>;
   /** A stable name of what is backed up, for people; never a secret. */
   describe(): { identity: string };
   /** Lets go of everything held; streams still open fail. */
@@ -95,7 +95,11 @@ export class SourceProblem extends Error {
   /** How long the source asked to be left alone. */
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: SourceProblemCode, message: string, options: { retryable?: boolean; retryAfterSeconds?: number } = {}) {
+  constructor(
+    code: SourceProblemCode,
+    message: string,
+    options: { retryable?: boolean; retryAfterSeconds?: number } = {},
+  ) {
     super(message);
     this.name = 'SourceProblem';
     this.code = code;
@@ -129,6 +133,7 @@ export function pageAfter(key: string): string {
 /** The key that the page token goes on after. @throws Error when it is none of ours. */
 export function afterOf(page: string): string {
   const token: unknown = JSON.parse(Buffer.from(page, 'base64url').toString('utf8'));
-  if (typeof token === 'object' && token !== null && 'after' in token && typeof token.after === 'string') return token.after;
+  if (typeof token === 'object' && token !== null && 'after' in token && typeof token.after === 'string')
+    return token.after;
   throw new Error('not a page token of this connector');
 }

@@ -2,7 +2,16 @@
 import { lstat, stat } from 'node:fs/promises';
 import type { ListItem, SourceEntry } from '../domain/entry.ts';
 import { SourceProblem } from './connector.ts';
-import { type Directory, identityOf, isName, nameOf, OwnData, openBelow, systemCode, throwIfExhausted } from './folder-tree.ts';
+import {
+  type Directory,
+  identityOf,
+  isName,
+  nameOf,
+  OwnData,
+  openBelow,
+  systemCode,
+  throwIfExhausted,
+} from './folder-tree.ts';
 import { entryOf, itemOf, refusedFor, type WalkOptions } from './folder-walk.ts';
 
 type LookOptions = Omit<WalkOptions, 'after'>;
@@ -14,13 +23,17 @@ type LookOptions = Omit<WalkOptions, 'after'>;
 export async function lookBelow(root: Directory, key: string, options: LookOptions): Promise<SourceEntry | undefined> {
   const item = isKey(key) && !options.excluded(key) ? await find(root, key, options) : undefined;
   if (item?.type !== 'failed') return item?.type === 'entry' ? item.entry : undefined;
-  throw new SourceProblem(item.refusal.code === 'changed' ? 'changed' : 'unreadable', item.refusal.message, { retryable: true });
+  throw new SourceProblem(item.refusal.code === 'changed' ? 'changed' : 'unreadable', item.refusal.message, {
+    retryable: true,
+  });
 }
 
 /** @throws SourceProblem, system errors when that folder is no longer what is at the path: then nothing tells what became of its files */
 export async function mustBeAt(path: string, root: Directory): Promise<void> {
   if (identityOf(await stat(path, { bigint: true })) === identityOf(root.stat)) return;
-  throw new SourceProblem('not-found', 'Another folder took the place of this source while it was read.', { retryable: true });
+  throw new SourceProblem('not-found', 'Another folder took the place of this source while it was read.', {
+    retryable: true,
+  });
 }
 
 async function find(root: Directory, key: string, { never }: LookOptions): Promise<ListItem | undefined> {

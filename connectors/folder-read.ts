@@ -45,7 +45,8 @@ export type Parents = ReturnType<typeof parentsBelow>;
 /** The open file, if it still is that revision. @throws SourceProblem */
 export async function openPinned(parents: Parents, entry: SourceEntry): Promise<FileHandle> {
   const cut = entry.key.lastIndexOf('/') + 1;
-  const open = () => parents.within(entry.key.slice(0, cut), (parent) => openFile(parent, nameOf(entry.key.slice(cut))));
+  const open = () =>
+    parents.within(entry.key.slice(0, cut), (parent) => openFile(parent, nameOf(entry.key.slice(cut))));
   let file: FileHandle;
   try {
     // The folder that is held may have been replaced by another of its name.
@@ -146,7 +147,8 @@ function changed(): SourceProblem {
 function problemOf(error: unknown): unknown {
   throwIfExhausted(error);
   const code = systemCode(error);
-  if (error instanceof OwnData) return new SourceProblem('forbidden', 'It is in a folder that ListBackup keeps for itself.');
+  if (error instanceof OwnData)
+    return new SourceProblem('forbidden', 'It is in a folder that ListBackup keeps for itself.');
   if (code === '') return error;
   if (code === 'ENOENT') return new SourceProblem('vanished', 'The file is no longer there.');
   if (['ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR'].includes(code)) return changed();

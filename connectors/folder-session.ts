@@ -16,7 +16,7 @@ import {
 import { lookBelow, mustBeAt } from './folder-look.ts';
 import { contentOf, fresh, openPinned, parentsBelow, used } from './folder-read.ts';
 import type { FolderConfig } from './folder-settings.ts';
-import { identityOf, openRoot, systemCode, throwIfExhausted } from './folder-tree.ts';
+import { decryptRoot, identityOf, systemCode, throwIfExhausted } from './folder-tree.ts';
 import { walk } from './folder-walk.ts';
 
 type Allowed = NonNullable<ConnectorContext['folders']>;
@@ -26,7 +26,8 @@ export async function startSession(settings: FolderConfig, allowed: Allowed): Pr
   // A folder that is not there (yet) is the source's trouble, not the settings'.
   const real = await realpath(settings.path).catch(() => undefined);
   if (real !== undefined && !(await isAllowed(real, allowed))) {
-    const message = 'This folder may not be backed up: choose one below the allowed roots (LISTBACKUP_FOLDERS), outside the data folder.';
+    const message =
+      'This folder may not be backed up: choose one below the allowed roots (LISTBACKUP_FOLDERS), outside the data folder.';
     throw invalidSettings([{ path: 'config.path', message }]);
   }
   return sessionOf(settings, allowed);
@@ -73,7 +74,8 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
         }
         const last = items.at(-1);
         walker.ahead = next ?? undefined;
-        walker.at = next && last !== undefined ? pageAfter(last.type === 'entry' ? last.entry.key : last.refusal.key) : null;
+        walker.at =
+          next && last !== undefined ? pageAfter(last.type === 'entry' ? last.entry.key : last.refusal.key) : null;
         const page = walker.at;
         if (page === null) walker = undefined;
         return { mode: 'full', items, page, since: null };
@@ -106,7 +108,7 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
     },
 
     /** The inode alone: a device may have another number after a restart. */
-    async place() {
+    async identity() {
       return String((await tree()).root.stat.ino);
     },
 
@@ -125,11 +127,14 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
 
 async function openTree(path: string, allowed: Allowed) {
   try {
-    const root = await openRoot(path);
+    const root = await decryptRoot(path);
     try {
       // Where the handle really is, whatever the path has become since.
       if (!(await isAllowed(await realpath(root.at(new Uint8Array())), allowed))) {
-        throw new SourceProblem('forbidden', 'The path of this source leads to a folder that may not be backed up. Correct its `path`.');
+        throw new SourceProblem(
+          'forbidden',
+          'The path of this source leads to a folder that may not be backed up. Correct its `path`.',
+        );
       }
       const own = await Promise.all(allowed.never.map((path) => stat(path, { bigint: true }).catch(() => undefined)));
       const never = new Set(own.filter((stats) => stats !== undefined).map(identityOf));
@@ -147,7 +152,9 @@ async function openTree(path: string, allowed: Allowed) {
 async function isAllowed(real: string, allowed: Allowed): Promise<boolean> {
   const never = await Promise.all(allowed.never.map(realOrAsIs));
   if (never.some((path) => isInside(path, real))) return false;
-  return allowed.roots === 'any' || (await Promise.all(allowed.roots.map(realOrAsIs))).some((root) => isInside(root, real));
+  return (
+    allowed.roots === 'any' || (await Promise.all(allowed.roots.map(realOrAsIs))).some((root) => isInside(root, real))
+  );
 }
 
 function realOrAsIs(path: string): Promise<string> {
@@ -164,9 +171,13 @@ function rootProblem(error: unknown): unknown {
   const code = systemCode(error);
   if (code === '') return error;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new SourceProblem('not-found', 'There is no folder at the path of this source. Mount it, or correct its `path`.', {
-      retryable: true,
-    });
+    return new SourceProblem(
+      'not-found',
+      'There is no folder at the path of this source. Mount it, or correct its `path`.',
+      {
+        retryable: true,
+      },
+    );
   }
   if (code === 'EACCES' || code === 'EPERM') {
     return new SourceProblem(

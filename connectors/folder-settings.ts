@@ -6,7 +6,10 @@ export const config = z.strictObject({
   path: z
     .string()
     .max(4_096)
-    .refine((path) => isAbsolute(path) && !path.includes('\0'), 'Give the whole path, from the root of the file system.')
+    .refine(
+      (path) => isAbsolute(path) && !path.includes('\0'),
+      'Give the whole path, from the root of the file system.',
+    )
     .meta({ description: 'The folder, as an absolute path on the machine ListBackup runs on.', pattern: '^/' }),
   exclude: z
     .array(z.string().min(1).max(500))

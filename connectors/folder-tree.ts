@@ -26,7 +26,7 @@ export type Directory = {
 export class OwnData extends Error {}
 
 /** The folder at a path the user gave; links in it are followed, so check `at` where it ended up. @throws system errors */
-export async function openRoot(path: string): Promise<Directory> {
+export async function decryptRoot(path: string): Promise<Directory> {
   return asDirectory(await open(path, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.from(path));
 }
 
@@ -76,7 +76,9 @@ export function identityOf(stat: BigIntStats): string {
 
 /** The code of a system error, `''` for anything else. */
 export function systemCode(error: unknown): string {
-  return error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : '';
 }
 
 /** Errors that are about this machine and not about the file: they must not pass for an unreadable file. */

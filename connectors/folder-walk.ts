@@ -17,7 +17,13 @@ export type WalkOptions = {
 /** `bytes` is what it sorts by: the name, with a `/` behind it for a folder. */
 type Child = { bytes: Buffer; folder: boolean };
 /** `directory` is undefined while closed. `seen`: what the next few children turned out to be, by their place. */
-type Level = { prefix: string; directory: Directory | undefined; children: Child[]; next: number; seen: Map<number, ListItem | undefined> };
+type Level = {
+  prefix: string;
+  directory: Directory | undefined;
+  children: Child[];
+  next: number;
+  seen: Map<number, ListItem | undefined>;
+};
 
 const lookedUpTogether = 128;
 /** Handles held on the way down; in a deeper tree those further up are closed, and opened again on the way back. */
@@ -100,11 +106,15 @@ async function enter(
   } catch (error) {
     await directory?.close();
     throwIfExhausted(error);
-    if (error instanceof OwnData) return { item: refused('skipped', key, 'own-data', 'ListBackup keeps its own data in this folder.') };
+    if (error instanceof OwnData)
+      return { item: refused('skipped', key, 'own-data', 'ListBackup keeps its own data in this folder.') };
     if (systemCode(error) === '') throw error;
     if (systemCode(error) === 'ENOENT') return {};
     // Its own item is on a page that is gone: without this the rest of the folder would pass for deleted.
-    if (listed) throw new SourceProblem('unreadable', 'A folder became unreadable while it was being listed.', { retryable: true });
+    if (listed)
+      throw new SourceProblem('unreadable', 'A folder became unreadable while it was being listed.', {
+        retryable: true,
+      });
     return { item: refusedFor(key, error) };
   }
 }
@@ -133,7 +143,10 @@ async function lookUp(level: Level, directory: Directory, options: WalkOptions):
       level.children.slice(level.next, level.next + lookedUpTogether).map(async (child, index) => {
         const key = level.prefix + keyFromBytes(child.bytes);
         if (child.folder) return;
-        level.seen.set(level.next + index, options.excluded(key) ? undefined : await itemOf(directory, child.bytes, key));
+        level.seen.set(
+          level.next + index,
+          options.excluded(key) ? undefined : await itemOf(directory, child.bytes, key),
+        );
       }),
     );
   }
@@ -161,7 +174,14 @@ export async function itemOf(directory: Directory, name: Buffer, key: string): P
 }
 
 export function entryOf(key: string, kind: SourceEntry['kind'], stat: BigIntStats): SourceEntry {
-  return { key, kind, size: 0, modifiedAt: timeOf(stat), revision: revisionOf(stat), mode: Number(stat.mode & 0o7777n) };
+  return {
+    key,
+    kind,
+    size: 0,
+    modifiedAt: timeOf(stat),
+    revision: revisionOf(stat),
+    mode: Number(stat.mode & 0o7777n),
+  };
 }
 
 /** Changes with every write, replacement, rename or change of permissions, as far as the file system's clock can tell. */
@@ -186,6 +206,8 @@ export function refusedFor(key: string, error: unknown): ListItem {
     return refused('failed', key, 'changed', 'It became something else while it was being listed.');
   }
   const denied = code === 'EACCES' || code === 'EPERM';
-  const message = denied ? 'ListBackup is not permitted to read it: let its user read and search it.' : `It cannot be read (${code}).`;
+  const message = denied
+    ? 'ListBackup is not permitted to read it: let its user read and search it.'
+    : `It cannot be read (${code}).`;
   return refused('failed', key, 'unreadable', message);
 }

@@ -10,7 +10,10 @@ export const folder: Connector<FolderConfig, undefined> = {
   async open(given, _credentials, { folders }) {
     const settings = parseSettings(config, given, 'config');
     if (folders === undefined) {
-      throw new Problem('not-available', 'Folders cannot be backed up from here. Run ListBackup on the machine that has the folder.');
+      throw new Problem(
+        'not-available',
+        'Folders cannot be backed up from here. Run ListBackup on the machine that has the folder.',
+      );
     }
     const { startSession } = await import('./folder-session.ts');
     return startSession(settings, folders);

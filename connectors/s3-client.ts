@@ -74,7 +74,8 @@ export async function persist<T>(
       closed.throwIfAborted();
       return await ask(client, { abortSignal: closed });
     } catch (error) {
-      if (closed.aborted) throw new SourceProblem('unreachable', 'The session with the source was closed.', { retryable: true });
+      if (closed.aborted)
+        throw new SourceProblem('unreachable', 'The session with the source was closed.', { retryable: true });
       const problem = problemOf(error, about);
       const worthAnother = problem.code === 'throttled' || (problem.code === 'unreachable' && problem.retryable);
       const most = problem.code === 'throttled' ? triesThrottled : tries;
@@ -99,12 +100,20 @@ export function problemOf(error: unknown, about: 'bucket' | 'object'): SourcePro
   }
   const failure = failureOf(error);
   const { name, status } = failure;
-  if (status === 429 || status === 503 || ['SlowDown', 'Throttling', 'ThrottlingException', 'RequestLimitExceeded'].includes(name)) {
+  if (
+    status === 429 ||
+    status === 503 ||
+    ['SlowDown', 'Throttling', 'ThrottlingException', 'RequestLimitExceeded'].includes(name)
+  ) {
     const seconds = retryAfter(failure.header('retry-after'));
-    return new SourceProblem('throttled', 'The server asks for a pause. Try again later, or run fewer jobs on this bucket at once.', {
-      retryable: true,
-      ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
-    });
+    return new SourceProblem(
+      'throttled',
+      'The server asks for a pause. Try again later, or run fewer jobs on this bucket at once.',
+      {
+        retryable: true,
+        ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
+      },
+    );
   }
   return (about === 'object' ? objectProblem(failure) : undefined) ?? bucketProblem(failure);
 }
@@ -121,7 +130,10 @@ function objectProblem({ name, status }: Failure): SourceProblem | undefined {
     );
   }
   if (name.startsWith('KMS.'))
-    return new SourceProblem('unreadable', 'The key that encrypts this object cannot be used. Enable it, or exclude the object.');
+    return new SourceProblem(
+      'unreadable',
+      'The key that encrypts this object cannot be used. Enable it, or exclude the object.',
+    );
   return undefined;
 }
 
@@ -141,26 +153,42 @@ function bucketProblem(failure: Failure): SourceProblem {
     );
   }
   const region = failure.header('x-amz-bucket-region') ?? '';
-  if ((status >= 300 && status < 400) || ['AuthorizationHeaderMalformed', 'IllegalLocationConstraintException'].includes(name)) {
+  if (
+    (status >= 300 && status < 400) ||
+    ['AuthorizationHeaderMalformed', 'IllegalLocationConstraintException'].includes(name)
+  ) {
     const hint = /^[a-z0-9-]{1,40}$/.test(region) ? `\`region\` to ${region}` : 'its `region`';
     return new SourceProblem('unusable', `The bucket is in another region, or at another endpoint. Set ${hint}.`);
   }
   if (name === 'RequestTimeTooSkewed') {
-    return new SourceProblem('unreachable', 'Our clock and the server’s differ too much. Correct them.', { retryable: true });
+    return new SourceProblem('unreachable', 'Our clock and the server’s differ too much. Correct them.', {
+      retryable: true,
+    });
   }
-  if (status === 403) return new SourceProblem('forbidden', 'The access key may not list this bucket: grant it s3:ListBucket.');
+  if (status === 403)
+    return new SourceProblem('forbidden', 'The access key may not list this bucket: grant it s3:ListBucket.');
   if (status === 404)
-    return new SourceProblem('not-found', 'There is no such bucket at this endpoint. Correct `bucket`, `region` or `endpoint`.');
+    return new SourceProblem(
+      'not-found',
+      'There is no such bucket at this endpoint. Correct `bucket`, `region` or `endpoint`.',
+    );
   if (/CERT|SELF_SIGNED|ERR_TLS|UNABLE_TO_VERIFY/.test(code)) {
-    return new SourceProblem('unreachable', 'The endpoint’s certificate cannot be trusted. Give it one from a public authority.');
+    return new SourceProblem(
+      'unreachable',
+      'The endpoint’s certificate cannot be trusted. Give it one from a public authority.',
+    );
   }
   if (status >= 400 && status < 500 && name !== 'RequestTimeout') {
     return new SourceProblem('unusable', `The server refuses what every S3 server should answer (${status} ${name}).`);
   }
   const told = status >= 500 ? `it answered ${status}` : code || name;
-  return new SourceProblem('unreachable', `The server cannot be reached just now (${told}). Check the endpoint, and try again.`, {
-    retryable: true,
-  });
+  return new SourceProblem(
+    'unreachable',
+    `The server cannot be reached just now (${told}). Check the endpoint, and try again.`,
+    {
+      retryable: true,
+    },
+  );
 }
 
 /** Codes come from the other side: only what looks like one is repeated. */

@@ -20,7 +20,12 @@ export async function readObject(object: ObjectToRead, range: ByteRange): Promis
   return streamFrom(object, range.offset, end, await bodyOf(object, range.offset, end));
 }
 
-async function* streamFrom(object: ObjectToRead, start: number, end: number, first: Readable): AsyncGenerator<Uint8Array, void> {
+async function* streamFrom(
+  object: ObjectToRead,
+  start: number,
+  end: number,
+  first: Readable,
+): AsyncGenerator<Uint8Array, void> {
   let body = first;
   let at = start;
   let breaks = 0;
@@ -60,7 +65,8 @@ async function bodyOf({ link, bucket, key, entry }: ObjectToRead, at: number, en
   });
   const answer = await persist(link, 'object', (client, options) => client.send(command, options));
   const body = answer.Body;
-  if (!(body instanceof Readable)) throw new SourceProblem('unreachable', 'The server sent no content.', { retryable: true });
+  if (!(body instanceof Readable))
+    throw new SourceProblem('unreachable', 'The server sent no content.', { retryable: true });
   const total = whole ? answer.ContentLength : Number(answer.ContentRange?.match(/^bytes \d+-\d+\/(\d+)$/)?.[1]);
   const problem =
     total !== entry.size || !isRevision(answer, entry.revision)
@@ -76,7 +82,9 @@ async function bodyOf({ link, bucket, key, entry }: ObjectToRead, at: number, en
 
 function brokenOff(failure: unknown): SourceProblem {
   if (failure !== undefined) return problemOf(failure, 'object');
-  return new SourceProblem('unreachable', 'The server keeps breaking off in the middle of this object.', { retryable: true });
+  return new SourceProblem('unreachable', 'The server keeps breaking off in the middle of this object.', {
+    retryable: true,
+  });
 }
 
 /** What pins an object: `{size}-{last modified, ms}-{etag}`. */

@@ -100,7 +100,10 @@ export function startSession(
     async read(entry: SourceEntry, range?: ByteRange) {
       if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'Only files have content.');
       try {
-        const content = await readObject({ link, bucket, key: prefix + entry.key, entry }, range ?? { offset: 0, length: entry.size });
+        const content = await readObject(
+          { link, bucket, key: prefix + entry.key, entry },
+          range ?? { offset: 0, length: entry.size },
+        );
         return guarded(content);
       } catch (error) {
         throw await whose(error);
@@ -119,7 +122,9 @@ export function startSession(
       return item?.type === 'entry' ? item.entry : undefined;
     },
 
-    describe: () => ({ identity: `s3://${bucket}/${prefix}${endpoint === undefined ? '' : ` at ${new URL(endpoint).host}`}` }),
+    describe: () => ({
+      identity: `s3://${bucket}/${prefix}${endpoint === undefined ? '' : ` at ${new URL(endpoint).host}`}`,
+    }),
 
     async close() {
       closing.abort();

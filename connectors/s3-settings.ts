@@ -5,7 +5,10 @@ export const config = z.strictObject({
   bucket: z
     .string()
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]$/, 'Give the name of the bucket alone, as in `my-bucket`.')
-    .refine((bucket) => !bucket.endsWith('--x-s3'), 'Directory buckets (S3 Express) do not list in order and cannot be backed up.')
+    .refine(
+      (bucket) => !bucket.endsWith('--x-s3'),
+      'Directory buckets (S3 Express) do not list in order and cannot be backed up.',
+    )
     .describe('The name of the bucket.'),
   prefix: z
     .string()
@@ -22,7 +25,11 @@ export const config = z.strictObject({
     .string()
     .max(2_048)
     .optional()
-    .meta({ description: 'The URL of an S3-compatible server; AWS when absent.', format: 'uri', pattern: '^https?://' }),
+    .meta({
+      description: 'The URL of an S3-compatible server; AWS when absent.',
+      format: 'uri',
+      pattern: '^https?://',
+    }),
 });
 
 const visible = /^[\x21-\x7e]{1,512}$/;
@@ -31,7 +38,10 @@ export const credentials = z.strictObject({
     .string()
     .regex(visible, 'Give the id of the access key, with no spaces.')
     .describe('The id of an access key that may s3:ListBucket and s3:GetObject.'),
-  secretAccessKey: z.string().regex(visible, 'Give the secret of the access key, with no spaces.').describe('Its secret.'),
+  secretAccessKey: z
+    .string()
+    .regex(visible, 'Give the secret of the access key, with no spaces.')
+    .describe('Its secret.'),
 });
 
 export type S3Config = z.infer<typeof config>;

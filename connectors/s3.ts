@@ -11,7 +11,12 @@ export const s3: Connector<S3Config, S3Credentials> = {
 };
 
 /** `s3.open`, if need be with other patience. */
-export async function openS3(given: unknown, secret: unknown, context: ConnectorContext, patience?: Patience): Promise<SourceSession> {
+export async function openS3(
+  given: unknown,
+  secret: unknown,
+  context: ConnectorContext,
+  patience?: Patience,
+): Promise<SourceSession> {
   const settings = parseSettings(config, given, 'config');
   const access = parseSettings(credentials, secret, 'credentials');
   const { startSession } = await import('./s3-session.ts');

@@ -15,7 +15,8 @@ import { Problem } from '../domain/errors.ts';
  * @throws Problem `invalid-input` naming `field`: no http(s) URL, a user name or password in it, or a private, loopback or link-local host
  */
 export function checkAddress(address: string, allowHosts: readonly string[], field: string): URL {
-  const refuse = (message: string) => new Problem('invalid-input', `Correct ${field}.`, { errors: [{ path: field, message }] });
+  const refuse = (message: string) =>
+    new Problem('invalid-input', `Correct ${field}.`, { errors: [{ path: field, message }] });
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:'))
     throw refuse('Give a URL that starts with https:// or http://.');
@@ -30,7 +31,10 @@ export function checkAddress(address: string, allowHosts: readonly string[], fie
 }
 
 /** Agents that connect to public addresses and to `allowHosts` only. Destroy them when done. */
-export function safeAgents(allowHosts: readonly string[], options: AgentOptions): { httpAgent: HttpAgent; httpsAgent: HttpsAgent } {
+export function safeAgents(
+  allowHosts: readonly string[],
+  options: AgentOptions,
+): { httpAgent: HttpAgent; httpsAgent: HttpsAgent } {
   return {
     httpAgent: exempting(new RequestFilteringHttpAgent(options), new HttpAgent(options), allowHosts),
     httpsAgent: exempting(new RequestFilteringHttpsAgent(options), new HttpsAgent(options), allowHosts),
@@ -47,7 +51,9 @@ function exempting<A extends HttpAgent>(filtering: A, plain: HttpAgent, allowHos
   const filtered = filtering.createConnection.bind(filtering);
   filtering.createConnection = (options, connected) => {
     const { host, port } = options as TcpNetConnectOpts;
-    return isAllowed(host ?? '', Number(port), allowHosts) ? plain.createConnection(options, connected) : filtered(options, connected);
+    return isAllowed(host ?? '', Number(port), allowHosts)
+      ? plain.createConnection(options, connected)
+      : filtered(options, connected);
   };
   return filtering;
 }
@@ -55,7 +61,9 @@ function exempting<A extends HttpAgent>(filtering: A, plain: HttpAgent, allowHos
 function isAllowed(host: string, port: number, allowHosts: readonly string[]): boolean {
   return allowHosts.some((allowed) => {
     const name = allowed.trim().toLowerCase();
-    return name !== '' && (bare(name) === bare(host) || name === `${host}:${port}` || name === `[${bare(host)}]:${port}`);
+    return (
+      name !== '' && (bare(name) === bare(host) || name === `${host}:${port}` || name === `[${bare(host)}]:${port}`)
+    );
   });
 }
 

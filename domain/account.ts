@@ -1,14 +1,18 @@
 /** The tenant: whoever owns sources, jobs and backups, and the ledger of what was done. */
+
+import type { Aggregate, Decide } from './aggregate.ts';
 import type { Personal } from './event.ts';
-import type { Decide, Noun } from './noun.ts';
 
 // ── Events ──
-export type AccountEvent = { type: 'AccountOpened'; data: { accountId: string; ownerId: string; name: Personal<string> } };
+export type AccountEvent = {
+  type: 'AccountOpened';
+  data: { accountId: string; ownerId: string; name: Personal<string> };
+};
 
 // ── State ──
 export type AccountState = { status: 'none' } | { status: 'open'; ownerId: string };
 
-export const account: Noun<AccountState, AccountEvent> = {
+export const account: Aggregate<AccountState, AccountEvent> = {
   stream: 'account',
   versions: { AccountOpened: 1 },
   personal: { AccountOpened: { name: (_, data) => data.ownerId } },
@@ -22,6 +26,8 @@ export const account: Noun<AccountState, AccountEvent> = {
 };
 
 // ── Decide ──
-export function openAccount(data: Extract<AccountEvent, { type: 'AccountOpened' }>['data']): Decide<AccountState, AccountEvent> {
+export function openAccount(
+  data: Extract<AccountEvent, { type: 'AccountOpened' }>['data'],
+): Decide<AccountState, AccountEvent> {
   return (state) => (state.status === 'none' ? [{ type: 'AccountOpened', data }] : []);
 }

@@ -1,5 +1,5 @@
 /** A piece of a run: at most a thousand files or 64 MiB, stored by whoever gets to it first. */
-import type { Decide, Noun } from './noun.ts';
+import type { Aggregate, Decide } from './aggregate.ts';
 import type { Cost } from './run.ts';
 
 export type BatchCounts = {
@@ -30,7 +30,7 @@ export type BatchEvent = {
 // ── State ──
 export type BatchState = { status: 'none' } | { status: 'stored'; partHash: string };
 
-export const batch: Noun<BatchState, BatchEvent> = {
+export const batch: Aggregate<BatchState, BatchEvent> = {
   stream: 'batch',
   versions: { BatchStored: 1 },
   personal: {},

@@ -1,14 +1,23 @@
 /** Every noun there is: the list from which events are named, versioned and sealed. */
 import { type AccountEvent, account } from './account.ts';
+import { type BackupChainEvent, backupChain } from './backup-chain.ts';
 import { type BatchEvent, batch } from './batch.ts';
 import { type DownloadEvent, download } from './download.ts';
 import { type JobEvent, job } from './job.ts';
-import { type LineEvent, line } from './line.ts';
 import { type RunEvent, run } from './run.ts';
 import { type SessionEvent, session } from './session.ts';
 import { type SourceEvent, source } from './source.ts';
 import { type UserEvent, user } from './user.ts';
 
-export type AnyEvent = AccountEvent | BatchEvent | DownloadEvent | JobEvent | LineEvent | RunEvent | SessionEvent | SourceEvent | UserEvent;
+export type AnyEvent =
+  | AccountEvent
+  | BatchEvent
+  | DownloadEvent
+  | JobEvent
+  | BackupChainEvent
+  | RunEvent
+  | SessionEvent
+  | SourceEvent
+  | UserEvent;
 
-export const nouns = [account, batch, download, job, line, run, session, source, user];
+export const aggregates = [account, batch, download, job, backupChain, run, session, source, user];

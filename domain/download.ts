@@ -1,12 +1,13 @@
 /** Somebody takes backed-up data out: one short stream a download, so that auditors see who was given what. */
+
+import type { Aggregate, Decide } from './aggregate.ts';
+import type { ManifestRef } from './backup-chain.ts';
 import type { Personal } from './event.ts';
-import type { ManifestRef } from './line.ts';
-import type { Decide, Noun } from './noun.ts';
 
 // ── Events ──
 /** From which backup. */
-type About = { downloadId: string; sourceId: string; jobId: string; runId: string };
-type Request = About & {
+type DownloadRef = { downloadId: string; sourceId: string; jobId: string; runId: string };
+type Request = DownloadRef & {
   manifest: ManifestRef;
   /** When that backup was made. */
   backedUpAt: string;
@@ -15,7 +16,7 @@ type Request = About & {
   /** What was chosen; everything below a folder too. */
   paths: Personal<string[]>;
 };
-type Grant = About & { userId: string; version: number | null; path: Personal<string> };
+type Grant = DownloadRef & { userId: string; version: number | null; path: Personal<string> };
 
 export type DownloadEvent =
   /** An address was given out to that person: for one version of a file, or (`version` and `path` null) for the zip of this stream. */
@@ -38,21 +39,31 @@ export type DownloadState =
 
 const subject = (_: unknown, data: { sourceId: string }) => data.sourceId;
 
-export const download: Noun<DownloadState, DownloadEvent> = {
+export const download: Aggregate<DownloadState, DownloadEvent> = {
   stream: 'download',
   versions: { DownloadGranted: 1, DownloadRequested: 1, DownloadPrepared: 1, DownloadFailed: 1 },
-  personal: { DownloadGranted: { path: subject }, DownloadRequested: { paths: subject }, DownloadFailed: { reason: subject } },
+  personal: {
+    DownloadGranted: { path: subject },
+    DownloadRequested: { paths: subject },
+    DownloadFailed: { reason: subject },
+  },
   initial: { status: 'none' },
   evolve(state, event) {
     switch (event.type) {
       case 'DownloadGranted':
-        return state.status === 'ready' ? { ...state, grantedTo: [...state.grantedTo, event.data.userId] } : { status: 'file' };
+        return state.status === 'ready'
+          ? { ...state, grantedTo: [...state.grantedTo, event.data.userId] }
+          : { status: 'file' };
       case 'DownloadRequested':
         return { status: 'preparing', request: event.data };
       case 'DownloadPrepared':
-        return state.status === 'preparing' ? { ...state, status: 'ready', size: event.data.size, grantedTo: [] } : state;
+        return state.status === 'preparing'
+          ? { ...state, status: 'ready', size: event.data.size, grantedTo: [] }
+          : state;
       case 'DownloadFailed':
-        return state.status === 'preparing' ? { status: 'failed', request: state.request, reason: event.data.reason } : state;
+        return state.status === 'preparing'
+          ? { status: 'failed', request: state.request, reason: event.data.reason }
+          : state;
     }
   },
 };
@@ -85,6 +96,8 @@ export function grantZip(userId: string): Decide<DownloadState, DownloadEvent> {
   return (state) => {
     if (state.status !== 'ready' || state.grantedTo.includes(userId)) return [];
     const { downloadId, sourceId, jobId, runId } = state.request;
-    return [{ type: 'DownloadGranted', data: { downloadId, sourceId, jobId, runId, userId, version: null, path: null } }];
+    return [
+      { type: 'DownloadGranted', data: { downloadId, sourceId, jobId, runId, userId, version: null, path: null } },
+    ];
   };
 }

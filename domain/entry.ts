@@ -88,7 +88,10 @@ function decodeWithEscapes(bytes: Uint8Array): string {
   let at = 0;
   while (at < bytes.length) {
     const length = sequenceLength(bytes, at);
-    out += length === 0 ? String.fromCharCode(0xdc00 + (bytes[at] as number)) : strict.decode(bytes.subarray(at, at + length));
+    out +=
+      length === 0
+        ? String.fromCharCode(0xdc00 + (bytes[at] as number))
+        : strict.decode(bytes.subarray(at, at + length));
     at += length || 1;
   }
   return out;

@@ -42,7 +42,11 @@ export class Problem extends Error {
   /** Further members of the problem document, like the id of the run that is open; `retryAfter` (seconds) also becomes a header. */
   readonly extra: { [key: string]: string | number };
 
-  constructor(code: ErrorCode, detail: string, options: { errors?: InputError[]; extra?: { [key: string]: string | number } } = {}) {
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: { errors?: InputError[]; extra?: { [key: string]: string | number } } = {},
+  ) {
     super(detail);
     this.name = 'Problem';
     this.code = code;

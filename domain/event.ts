@@ -2,10 +2,10 @@
 import type { Json, JsonObject } from './ports.ts';
 
 /** A personal value at rest: AES-256-GCM under the subject's key. It can be copied about without being opened. */
-export type Sealed = { $sealed: string; subject: string };
+export type Encrypted = { $encrypted: string; subject: string };
 
 /** A field that holds personal data: the value while a command works with it, sealed wherever it rests, null once erased. */
-export type Personal<T extends Json> = T | Sealed | null;
+export type Personal<T extends Json> = T | Encrypted | null;
 
 export type Actor = { type: 'user' | 'api-key' | 'system'; id: string };
 
@@ -30,7 +30,10 @@ export type Recorded<E extends DomainEvent = DomainEvent> = {
 /** Who each personal field of an event is about: the subject whose key seals it. */
 export type PersonalFields<E extends DomainEvent> = {
   [T in E['type']]?: {
-    [F in keyof Extract<E, { type: T }>['data']]?: (stream: StreamParts, data: Extract<E, { type: T }>['data']) => string;
+    [F in keyof Extract<E, { type: T }>['data']]?: (
+      stream: StreamParts,
+      data: Extract<E, { type: T }>['data'],
+    ) => string;
   };
 };
 
@@ -46,12 +49,15 @@ export function parseStream(stream: string): StreamParts {
   return { account, type, id };
 }
 
-/** `RunRequested`, 1 → `run.requested.v1`: the noun, the rest in kebab-case, the schema version. */
+/**
+ * The name of an event in storage and on the bus: the subject in kebab-case, a dot, the verb (the last word), the schema
+ * version. `RestorePointCreated`, 1 → `restore-point.created.v1`.
+ */
 export function wireType(type: string, schemaVersion: number): string {
   const words = type.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '-').toLowerCase();
-  return `${words.replace('-', '.')}.v${schemaVersion}`;
+  return `${words.replace(/-(?=[^-]*$)/, '.')}.v${schemaVersion}`;
 }
 
-export function isSealed(value: unknown): value is Sealed {
-  return typeof value === 'object' && value !== null && '$sealed' in value;
+export function isEncrypted(value: unknown): value is Encrypted {
+  return typeof value === 'object' && value !== null && '$encrypted' in value;
 }

@@ -12,7 +12,7 @@ const prefixes = {
   download: 'dow',
 } as const;
 
-export type Noun = keyof typeof prefixes;
+export type IdKind = keyof typeof prefixes;
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
@@ -35,11 +35,11 @@ export function base32(bytes: Uint8Array): string {
 }
 
 /** The id of a noun made from 16 bytes, random or derived (so that a repeated command makes the same id). */
-export function makeId(noun: Noun, bytes: Uint8Array): string {
-  return `${prefixes[noun]}_${base32(bytes.subarray(0, 16))}`;
+export function makeId(kind: IdKind, bytes: Uint8Array): string {
+  return `${prefixes[kind]}_${base32(bytes.subarray(0, 16))}`;
 }
 
 /** The form of that noun's ids; says nothing of their existence. */
-export function idPattern(noun: Noun): RegExp {
-  return new RegExp(`^${prefixes[noun]}_[${alphabet}]{26}$`);
+export function idPattern(kind: IdKind): RegExp {
+  return new RegExp(`^${prefixes[kind]}_[${alphabet}]{26}$`);
 }

@@ -1,7 +1,8 @@
 /** What to back up, and (later) when and for how long to keep it. */
+
+import type { Aggregate, Decide } from './aggregate.ts';
 import { Problem } from './errors.ts';
 import type { Personal } from './event.ts';
-import type { Decide, Noun } from './noun.ts';
 
 // ── Events ──
 export type JobEvent =
@@ -12,7 +13,7 @@ export type JobEvent =
 // ── State ──
 export type JobState = { status: 'none' } | { status: 'active'; sourceId: string } | { status: 'deleted' };
 
-export const job: Noun<JobState, JobEvent> = {
+export const job: Aggregate<JobState, JobEvent> = {
   stream: 'job',
   versions: { JobCreated: 1, JobRenamed: 1, JobDeleted: 1 },
   personal: {

@@ -1,6 +1,6 @@
 /**
  * What the system needs of a machine. Types only: `infra/embedded` and `infra/aws` implement them, and every method here is held
- * to its promise by a suite in `infra/contract` that both sides run. Nothing outside `infra/` makes one.
+ * to its promise by a suite in `test/contract` that both sides run. Nothing outside `infra/` makes one.
  */
 
 /** A value that survives JSON unchanged. */
@@ -30,7 +30,13 @@ export type StoredCommit = {
 /** `at` never goes back along the sequence, so a time can be sought; it is the later of the commit's time and its predecessor's. */
 export type LedgerEntry = { seq: number; stream: string; version: number; hash: string; at: string };
 
-export type LedgerQuery = { afterSeq?: number; beforeSeq?: number; fromTime?: string; order: 'asc' | 'desc'; limit: number };
+export type LedgerQuery = {
+  afterSeq?: number;
+  beforeSeq?: number;
+  fromTime?: string;
+  order: 'asc' | 'desc';
+  limit: number;
+};
 
 export interface EventStore {
   /** Durable when it resolves. `conflict`: that stream already has that version; nothing was written. */
@@ -55,7 +61,7 @@ export interface EventStore {
 }
 
 /** A hint that a stream has grown. May be lost, repeated or out of order: the table is the truth. */
-export type Wakeup = { stream: string; version: number };
+export type StreamNotification = { stream: string; version: number };
 
 // ── Rows: the read models ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -94,7 +100,12 @@ export interface Rows {
    * Applies ≤ 99 changes, each to another row, together with the cursor of (projection, stream), atomically (but for those `ahead`) and
    * once: `applied` when the cursor was version − 1, `stale` when it was already ≥ version, `gap` when it was lower.
    */
-  apply(projection: string, stream: string, version: number, changes: RowChange[]): Promise<'applied' | 'stale' | 'gap'>;
+  apply(
+    projection: string,
+    stream: string,
+    version: number,
+    changes: RowChange[],
+  ): Promise<'applied' | 'stale' | 'gap'>;
   /** Version last applied, strongly consistent; 0 before the first. */
   cursor(projection: string, stream: string): Promise<number>;
   /** The same of ≤ 1000 streams at once; those it is 0 for are left out. */
@@ -123,7 +134,13 @@ export type RecordCondition = 'absent' | 'present' | { equals: JsonObject };
 export type RecordWrite =
   | ({ op: 'put'; data: JsonObject; expiresAt?: number; if?: RecordCondition } & RecordKey)
   /** Adds to top-level numbers of data (absent record or field counts as 0) and sets fields. */
-  | ({ op: 'add'; add?: { [field: string]: number }; set?: JsonObject; expiresAt?: number; if?: RecordCondition } & RecordKey)
+  | ({
+      op: 'add';
+      add?: { [field: string]: number };
+      set?: JsonObject;
+      expiresAt?: number;
+      if?: RecordCondition;
+    } & RecordKey)
   | ({ op: 'delete'; if?: RecordCondition } & RecordKey)
   | ({ op: 'check'; if: RecordCondition } & RecordKey);
 
@@ -151,7 +168,11 @@ export type ByteRange = { offset: number; length: number };
 
 export interface Blobs {
   /** Durable when it resolves; never visible in part. With `ifAbsent`, `exists` leaves the old bytes untouched. Streams go up in parts. */
-  put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>, options?: { ifAbsent?: boolean }): Promise<'stored' | 'exists'>;
+  put(
+    key: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    options?: { ifAbsent?: boolean },
+  ): Promise<'stored' | 'exists'>;
   /** The bytes (of the range, clipped at the end); undefined when there is no such blob. */
   get(key: string, range?: ByteRange): Promise<Uint8Array | undefined>;
   size(key: string): Promise<number | undefined>;
@@ -170,7 +191,10 @@ export interface Queue {
   /** At least once, any order, any number, each ≤ 256 KB as JSON, delay ≤ 900 s. */
   send(queue: QueueName, messages: Message[]): Promise<void>;
   /** ≤ 10 messages, hidden from others for `visibilitySeconds`; waits up to `waitSeconds` (default 0) for the first. */
-  receive(queue: QueueName, options: { max: number; visibilitySeconds: number; waitSeconds?: number }): Promise<Received[]>;
+  receive(
+    queue: QueueName,
+    options: { max: number; visibilitySeconds: number; waitSeconds?: number },
+  ): Promise<Received[]>;
   /** Done with: gone for good. */
   ack(queue: QueueName, receipt: string): Promise<void>;
   /** Hides it for so long from now; 0 gives it back at once. */
@@ -182,7 +206,15 @@ export interface Queue {
 }
 
 /** What leaves the house: ids only, never personal data. `type` is the wire name (`run.requested.v1`). */
-export type BusEvent = { id: string; type: string; account: string; stream: string; version: number; index: number; at: string };
+export type BusEvent = {
+  id: string;
+  type: string;
+  account: string;
+  stream: string;
+  version: number;
+  index: number;
+  at: string;
+};
 
 export interface Bus {
   /** Reaches each matching route (processors/index.ts) at least once. */
@@ -242,7 +274,7 @@ export interface Secrets {
 }
 
 /** One machine: everything above, and what the domain may not have of its own. */
-export type Machine = {
+export type Platform = {
   events: EventStore;
   rows: Rows;
   records: Records;

@@ -1,7 +1,8 @@
 /** One backup of a line from request to end. Short: its bulk is in batches and manifests. */
+
+import type { Aggregate, Decide } from './aggregate.ts';
+import type { ManifestRef, Totals } from './backup-chain.ts';
 import type { Personal } from './event.ts';
-import type { ManifestRef, Totals } from './line.ts';
-import type { Decide, Noun } from './noun.ts';
 
 export type RunOutcome = 'succeeded' | 'partial' | 'failed' | 'cancelled';
 
@@ -24,24 +25,24 @@ export type Cost = { requests: number; usd: number };
 export type RunError = { path: string; code: string; message: string };
 
 // ── Events ──
-type About = { runId: string; jobId: string; sourceId: string };
+type RunRef = { runId: string; jobId: string; sourceId: string };
 export type RunEvent =
-  | { type: 'RunStarted'; data: About }
+  | { type: 'RunStarted'; data: RunRef }
   /** `since`: the source cursor the next run may start from, once this one is sealed. `place`: what was listed, where the source can tell (an inode). */
   | {
       type: 'RunPlanned';
-      data: About & {
+      data: RunRef & {
         batches: number;
         filesTotal: number;
         filesUnchanged: number;
         bytesTotal: number;
         since: string | null;
-        place?: string;
+        sourceIdentity?: string;
       };
     }
   | {
       type: 'RunFinished';
-      data: About & {
+      data: RunRef & {
         outcome: RunOutcome;
         counts: Counts;
         cost: Cost;
@@ -63,7 +64,7 @@ export type RunState =
 
 const subject = (_: unknown, data: { sourceId: string }) => data.sourceId;
 
-export const run: Noun<RunState, RunEvent> = {
+export const run: Aggregate<RunState, RunEvent> = {
   stream: 'run',
   versions: { RunStarted: 1, RunPlanned: 1, RunFinished: 1 },
   personal: { RunFinished: { reason: subject, errors: subject } },
@@ -81,8 +82,8 @@ export const run: Noun<RunState, RunEvent> = {
 };
 
 // ── Decide ──
-export function startRun(about: About): Decide<RunState, RunEvent> {
-  return (state) => (state.status === 'none' ? [{ type: 'RunStarted', data: about }] : []);
+export function startRun(runRef: RunRef): Decide<RunState, RunEvent> {
+  return (state) => (state.status === 'none' ? [{ type: 'RunStarted', data: runRef }] : []);
 }
 
 export function planRun(data: Extract<RunEvent, { type: 'RunPlanned' }>['data']): Decide<RunState, RunEvent> {

@@ -1,5 +1,5 @@
 /** Somebody signed in on some device, until they sign out or a stolen token gives them away. Tokens themselves are in Records. */
-import type { Decide, Noun } from './noun.ts';
+import type { Aggregate, Decide } from './aggregate.ts';
 
 // ── Events ──
 export type SessionEvent =
@@ -10,7 +10,7 @@ export type SessionEvent =
 // ── State ──
 export type SessionState = { status: 'none' } | { status: 'open' } | { status: 'ended' };
 
-export const session: Noun<SessionState, SessionEvent> = {
+export const session: Aggregate<SessionState, SessionEvent> = {
   stream: 'session',
   versions: { SessionOpened: 1, SessionEnded: 1 },
   personal: {},

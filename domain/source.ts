@@ -1,7 +1,8 @@
 /** A place in someone else's cloud (or a folder of this box) whose data is kept. Its credentials never enter an event. */
+
+import type { Aggregate, Decide } from './aggregate.ts';
 import { Problem } from './errors.ts';
 import type { Personal } from './event.ts';
-import type { Decide, Noun } from './noun.ts';
 import type { JsonObject } from './ports.ts';
 
 // ── Events ──
@@ -21,7 +22,7 @@ export type SourceState =
 
 const subject = (_: unknown, data: { sourceId: string }) => data.sourceId;
 
-export const source: Noun<SourceState, SourceEvent> = {
+export const source: Aggregate<SourceState, SourceEvent> = {
   stream: 'source',
   versions: { SourceConnected: 1, SourceChanged: 1, SourceDisconnected: 1 },
   personal: {
@@ -42,11 +43,20 @@ export const source: Noun<SourceState, SourceEvent> = {
 };
 
 // ── Decide ──
-export function connectSource(sourceId: string, kind: string, settings: SourceSettings): Decide<SourceState, SourceEvent> {
-  return (state) => (state.status === 'none' ? [{ type: 'SourceConnected', data: { sourceId, kind, ...settings } }] : []);
+export function connectSource(
+  sourceId: string,
+  kind: string,
+  settings: SourceSettings,
+): Decide<SourceState, SourceEvent> {
+  return (state) =>
+    state.status === 'none' ? [{ type: 'SourceConnected', data: { sourceId, kind, ...settings } }] : [];
 }
 
-export function changeSource(sourceId: string, settings: SourceSettings, credentialsRotated: boolean): Decide<SourceState, SourceEvent> {
+export function changeSource(
+  sourceId: string,
+  settings: SourceSettings,
+  credentialsRotated: boolean,
+): Decide<SourceState, SourceEvent> {
   return (state) => {
     mustBeConnected(state, sourceId);
     return [{ type: 'SourceChanged', data: { sourceId, credentialsRotated, ...settings } }];
@@ -61,6 +71,10 @@ export function disconnectSource(sourceId: string): Decide<SourceState, SourceEv
 }
 
 /** Another account's source is as absent as one that never was. */
-export function mustBeConnected(state: SourceState, sourceId: string): asserts state is Extract<SourceState, { status: 'connected' }> {
-  if (state.status !== 'connected') throw new Problem('not-found', `There is no source ${sourceId}. GET /sources lists yours.`);
+export function mustBeConnected(
+  state: SourceState,
+  sourceId: string,
+): asserts state is Extract<SourceState, { status: 'connected' }> {
+  if (state.status !== 'connected')
+    throw new Problem('not-found', `There is no source ${sourceId}. GET /sources lists yours.`);
 }

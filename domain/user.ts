@@ -1,6 +1,7 @@
 /** A person who can sign in. */
+
+import type { Aggregate, Decide } from './aggregate.ts';
 import type { Personal } from './event.ts';
-import type { Decide, Noun } from './noun.ts';
 
 // ── Events ──
 export type UserEvent = {
@@ -13,7 +14,7 @@ export type UserState = { status: 'none' } | { status: 'registered' };
 
 const subject = (_: unknown, data: { userId: string }) => data.userId;
 
-export const user: Noun<UserState, UserEvent> = {
+export const user: Aggregate<UserState, UserEvent> = {
   stream: 'user',
   versions: { UserRegistered: 1 },
   personal: { UserRegistered: { email: subject, name: subject } },
@@ -27,6 +28,8 @@ export const user: Noun<UserState, UserEvent> = {
 };
 
 // ── Decide ──
-export function registerUser(data: Extract<UserEvent, { type: 'UserRegistered' }>['data']): Decide<UserState, UserEvent> {
+export function registerUser(
+  data: Extract<UserEvent, { type: 'UserRegistered' }>['data'],
+): Decide<UserState, UserEvent> {
   return (state) => (state.status === 'none' ? [{ type: 'UserRegistered', data }] : []);
 }

@@ -59,11 +59,15 @@ export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.n
   }
 
   /** The key in the store, made if there is none. Whoever comes second reads what the first put there. */
-  async function loadOrMake(id: KeyId, seal: (key: Uint8Array) => Promise<Uint8Array>, open: (wrapped: Uint8Array) => Promise<Uint8Array>) {
+  async function loadOrMake(
+    id: KeyId,
+    encrypt: (key: Uint8Array) => Promise<Uint8Array>,
+    open: (wrapped: Uint8Array) => Promise<Uint8Array>,
+  ) {
     let stored = await store.get(id);
     if (!stored) {
       const key = new Uint8Array(randomBytes(32));
-      if (await store.putIfAbsent(id, { wrapped: await seal(key) })) return key;
+      if (await store.putIfAbsent(id, { wrapped: await encrypt(key) })) return key;
       stored = await store.get(id);
     }
     if (!stored) throw new Error('the key store lost a key it has just had');
@@ -89,8 +93,8 @@ export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.n
       const wrapping = new Uint8Array(hkdfSync('sha256', above, new Uint8Array(), 'subject keys', 32));
       return loadOrMake(
         id,
-        async (key) => sealBytes(wrapping, key, nameOf(id)),
-        async (wrapped) => openBytes(wrapping, wrapped, nameOf(id)),
+        async (key) => encryptBytes(wrapping, key, nameOf(id)),
+        async (wrapped) => decryptBytes(wrapping, wrapped, nameOf(id)),
       );
     });
   };
@@ -120,16 +124,18 @@ function nameOf({ account, subject }: KeyId): string {
 }
 
 /** AES-256-GCM with a random nonce: nonce (12) ‖ ciphertext ‖ tag (16), bound to the context. */
-export function sealBytes(key: Uint8Array, bytes: Uint8Array, context: string): Uint8Array {
+export function encryptBytes(key: Uint8Array, bytes: Uint8Array, context: string): Uint8Array {
   const nonce = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));
   return new Uint8Array(Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]));
 }
 
 /** Throws unless they were sealed under that key and context, and are unchanged since. */
-export function openBytes(key: Uint8Array, sealed: Uint8Array, context: string): Uint8Array {
-  if (sealed.length < 28) throw new Error('sealed bytes are too short');
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12), { authTagLength: 16 }).setAAD(Buffer.from(context));
-  decipher.setAuthTag(sealed.subarray(-16));
-  return new Uint8Array(Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]));
+export function decryptBytes(key: Uint8Array, encrypted: Uint8Array, context: string): Uint8Array {
+  if (encrypted.length < 28) throw new Error('sealed bytes are too short');
+  const decipher = createDecipheriv('aes-256-gcm', key, encrypted.subarray(0, 12), { authTagLength: 16 }).setAAD(
+    Buffer.from(context),
+  );
+  decipher.setAuthTag(encrypted.subarray(-16));
+  return new Uint8Array(Buffer.concat([decipher.update(encrypted.subarray(12, -16)), decipher.final()]));
 }

@@ -83,7 +83,8 @@ function valueSize(value: unknown): number {
   if (Array.isArray(value)) return value.reduce<number>((sum, each) => sum + 1 + valueSize(each), 3);
   if (typeof value === 'object' && value !== null) {
     let sum = 3;
-    for (const [key, each] of Object.entries(value)) if (each !== undefined) sum += 1 + Buffer.byteLength(key) + valueSize(each);
+    for (const [key, each] of Object.entries(value))
+      if (each !== undefined) sum += 1 + Buffer.byteLength(key) + valueSize(each);
     return sum;
   }
   return 1;
@@ -107,7 +108,8 @@ export function checkPush(text: string): void {
 
 /** Throws unless the key is one both S3 and a file system can hold: 1–1024 bytes, no empty, `.` or `..` part, no control characters. */
 export function checkBlobKey(key: string): void {
-  if (Buffer.byteLength(key) > maxBlobKey || !key.isWellFormed()) throw new LimitExceeded('a blob key over 1024 bytes or not well-formed');
+  if (Buffer.byteLength(key) > maxBlobKey || !key.isWellFormed())
+    throw new LimitExceeded('a blob key over 1024 bytes or not well-formed');
   if (key.split('/').some((part) => part === '' || part === '.' || part === '..' || hasControl(part)))
     throw new LimitExceeded('a blob key with an empty part, a dot part or a control character');
 }

@@ -42,7 +42,8 @@ const common = [
 /** What to do about a weak password; undefined when it is good enough. */
 export function passwordWeakness(password: string, email: string): string | undefined {
   const length = [...password].length;
-  if (length < shortestPassword) return `Take at least ${shortestPassword} characters; a few words in a row are easy to remember.`;
+  if (length < shortestPassword)
+    return `Take at least ${shortestPassword} characters; a few words in a row are easy to remember.`;
   if (password.length > longestPassword) return `Take at most ${longestPassword} characters.`;
   if (password !== password.trim()) return 'Leave out the blanks at its beginning and end.';
   const plain = password.toLowerCase();

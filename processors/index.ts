@@ -2,6 +2,6 @@
 import type { QueueName } from '../domain/ports.ts';
 
 export const routes: { types: string[]; queue: QueueName }[] = [
-  { types: ['run.requested.v1', 'line.released.v1'], queue: 'job' },
+  { types: ['run.requested.v1', 'run.ended.v1'], queue: 'job' },
   { types: ['download.requested.v1'], queue: 'data' },
 ];

@@ -1,5 +1,5 @@
 /** What a piece of work costs: its requests counted by kind and priced, its bytes put to blobs. */
-import type { Blobs, Machine, Queue, Records } from '../domain/ports.ts';
+import type { Blobs, Platform, Queue, Records } from '../domain/ports.ts';
 import type { Cost } from '../domain/run.ts';
 
 /** US dollars a request of each kind. */
@@ -9,10 +9,16 @@ export type Prices = { blobWrite: number; blobRead: number; recordWrite: number;
 export const free: Prices = { blobWrite: 0, blobRead: 0, recordWrite: 0, recordRead: 0, message: 0 };
 
 /** us-east-1 list prices, 2026: S3 Standard requests, DynamoDB on demand (a unit a request), SQS standard. */
-export const awsList: Prices = { blobWrite: 5e-6, blobRead: 4e-7, recordWrite: 6.25e-7, recordRead: 1.25e-7, message: 4e-7 };
+export const awsList: Prices = {
+  blobWrite: 5e-6,
+  blobRead: 4e-7,
+  recordWrite: 6.25e-7,
+  recordRead: 1.25e-7,
+  message: 4e-7,
+};
 
 export type Meter = {
-  machine: Machine;
+  platform: Platform;
   /** Adds what did not go through that machine. */
   count(requests: Partial<Prices>): void;
   cost(): Cost;
@@ -20,33 +26,39 @@ export type Meter = {
 };
 
 /** The same machine, counting what goes through it. */
-export function metered(machine: Machine, prices: Prices): Meter {
-  const counts: { [kind in keyof Prices]: number } = { blobWrite: 0, blobRead: 0, recordWrite: 0, recordRead: 0, message: 0 };
+export function metered(platform: Platform, prices: Prices): Meter {
+  const counts: { [kind in keyof Prices]: number } = {
+    blobWrite: 0,
+    blobRead: 0,
+    recordWrite: 0,
+    recordRead: 0,
+    message: 0,
+  };
   let bytes = 0;
 
   const blobs: Blobs = {
     async put(key, body, options) {
       counts.blobWrite++;
       if (body instanceof Uint8Array) {
-        const result = await machine.blobs.put(key, body, options);
+        const result = await platform.blobs.put(key, body, options);
         if (result === 'stored') bytes += body.length;
         return result;
       }
-      return machine.blobs.put(key, tally(body), options);
+      return platform.blobs.put(key, tally(body), options);
     },
     get(key, range) {
       counts.blobRead++;
-      return machine.blobs.get(key, range);
+      return platform.blobs.get(key, range);
     },
     size(key) {
       counts.blobRead++;
-      return machine.blobs.size(key);
+      return platform.blobs.size(key);
     },
     list(prefix, options) {
       counts.blobWrite++;
-      return machine.blobs.list(prefix, options);
+      return platform.blobs.list(prefix, options);
     },
-    delete: (keys) => machine.blobs.delete(keys),
+    delete: (keys) => platform.blobs.delete(keys),
   };
   async function* tally(body: AsyncIterable<Uint8Array>) {
     for await (const piece of body) {
@@ -58,44 +70,44 @@ export function metered(machine: Machine, prices: Prices): Meter {
   const records: Records = {
     get: (key) => {
       counts.recordRead++;
-      return machine.records.get(key);
+      return platform.records.get(key);
     },
     getMany: (keys) => {
       counts.recordRead += keys.length;
-      return machine.records.getMany(keys);
+      return platform.records.getMany(keys);
     },
     query: (pk, options) => {
       counts.recordRead++;
-      return machine.records.query(pk, options);
+      return platform.records.query(pk, options);
     },
     write: (writes) => {
       counts.recordWrite += writes.length === 1 ? 1 : 2 * writes.length;
-      return machine.records.write(writes);
+      return platform.records.write(writes);
     },
     add: (key, add, expiresAt) => {
       counts.recordWrite++;
-      return machine.records.add(key, add, expiresAt);
+      return platform.records.add(key, add, expiresAt);
     },
     putMany: (all) => {
       counts.recordWrite += all.length;
-      return machine.records.putMany(all);
+      return platform.records.putMany(all);
     },
   };
 
   const queue: Queue = {
     send: (name, messages) => {
       counts.message += messages.length;
-      return machine.queue.send(name, messages);
+      return platform.queue.send(name, messages);
     },
-    receive: (name, options) => machine.queue.receive(name, options),
-    ack: (name, receipt) => machine.queue.ack(name, receipt),
-    extend: (name, receipt, seconds) => machine.queue.extend(name, receipt, seconds),
-    deadLetters: (name) => machine.queue.deadLetters(name),
-    redrive: (name) => machine.queue.redrive(name),
+    receive: (name, options) => platform.queue.receive(name, options),
+    ack: (name, receipt) => platform.queue.ack(name, receipt),
+    extend: (name, receipt, seconds) => platform.queue.extend(name, receipt, seconds),
+    deadLetters: (name) => platform.queue.deadLetters(name),
+    redrive: (name) => platform.queue.redrive(name),
   };
 
   return {
-    machine: { ...machine, blobs, records, queue },
+    platform: { ...platform, blobs, records, queue },
     count(requests) {
       for (const kind of Object.keys(counts) as (keyof Prices)[]) counts[kind] += requests[kind] ?? 0;
     },
@@ -111,5 +123,8 @@ export function metered(machine: Machine, prices: Prices): Meter {
 }
 
 export function addCosts(costs: Cost[]): Cost {
-  return costs.reduce((sum, cost) => ({ requests: sum.requests + cost.requests, usd: sum.usd + cost.usd }), { requests: 0, usd: 0 });
+  return costs.reduce((sum, cost) => ({ requests: sum.requests + cost.requests, usd: sum.usd + cost.usd }), {
+    requests: 0,
+    usd: 0,
+  });
 }

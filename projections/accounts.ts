@@ -1,7 +1,7 @@
 /** The account itself. */
-import { reveal } from '../activity/seal.ts';
-import type { Machine } from '../domain/ports.ts';
-import { accountOf, getItem, homeOfItems, itemKey, type Projection } from './projection.ts';
+import { decryptFields } from '../activity/personal-data.ts';
+import type { Platform } from '../domain/ports.ts';
+import { accountOf, getItem, homeOfItems, itemKey, type Projection } from './engine/projection.ts';
 
 export const accounts: Projection = {
   name: 'accounts',
@@ -19,9 +19,12 @@ export const accounts: Projection = {
   },
 };
 
-export async function getAccount(machine: Machine, account: string): Promise<{ id: string; name: string } | undefined> {
-  const row = await getItem(machine, 'accounts', account, account);
+export async function getAccount(
+  platform: Platform,
+  account: string,
+): Promise<{ id: string; name: string } | undefined> {
+  const row = await getItem(platform, 'accounts', account, account);
   if (!row) return undefined;
-  const { id, name } = await reveal(machine, account, row);
+  const { id, name } = await decryptFields(platform, account, row);
   return { id: String(id), name: String(name ?? '') };
 }

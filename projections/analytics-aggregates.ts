@@ -3,11 +3,11 @@
  * a stream is one write an event; a row for all would be a transaction, and a place where everyone of an account waits for the other.
  */
 
+import { nothing, type Totals } from '../domain/backup-chain.ts';
 import { parseStream, type StreamParts } from '../domain/event.ts';
-import { nothing, type Totals } from '../domain/line.ts';
-import type { JsonObject, Machine, RowChange, RowKey } from '../domain/ports.ts';
-import { currentRows } from './generations.ts';
-import { accountOf, type Projection } from './projection.ts';
+import type { JsonObject, Platform, RowChange, RowKey } from '../domain/ports.ts';
+import { currentRows } from './engine/generations.ts';
+import { accountOf, type Projection } from './engine/projection.ts';
 
 export type Overview = {
   sources: number;
@@ -40,7 +40,7 @@ const growth = (before: Totals, after: Totals) => ({
 export const analyticsAggregates: Projection = {
   name: 'analytics-aggregates',
   version: 3,
-  streams: ['source', 'job', 'line', 'run'],
+  streams: ['source', 'job', 'backup-chain', 'run'],
   home: ownRow,
   on: {
     SourceConnected: (event) => count(event, { sources: 1 }),
@@ -48,8 +48,9 @@ export const analyticsAggregates: Projection = {
     JobCreated: (event) => count(event, { jobs: 1 }),
     JobDeleted: (event) => count(event, { jobs: -1 }),
     RunRequested: (event) => count(event, { runs: 1 }),
-    LineSealed: (event) => count(event, growth(event.data.before ?? nothing, event.data.totals), { lastRunAt: event.at }),
-    LineReleased: (event) => count(event, {}, { lastRunAt: event.at }),
+    RestorePointCreated: (event) =>
+      count(event, growth(event.data.before ?? nothing, event.data.totals), { lastRunAt: event.at }),
+    RunEnded: (event) => count(event, {}, { lastRunAt: event.at }),
     RunFinished: (event) => {
       const { outcome, counts, cost } = event.data;
       const add = { [outcome]: 1, bytesStored: counts.bytesStored, cost: cost.usd };
@@ -59,18 +60,25 @@ export const analyticsAggregates: Projection = {
   },
 };
 
-export async function getOverview(machine: Machine, account: string): Promise<Overview> {
+export async function getOverview(platform: Platform, account: string): Promise<Overview> {
   const sum: { [field: string]: number } = {};
   let lastRunAt: string | null = null;
-  for await (const data of rowsOf(machine, account)) {
-    for (const [field, value] of Object.entries(data)) if (typeof value === 'number') sum[field] = (sum[field] ?? 0) + value;
-    if (typeof data.lastRunAt === 'string' && (lastRunAt === null || data.lastRunAt > lastRunAt)) lastRunAt = data.lastRunAt;
+  for await (const data of rowsOf(platform, account)) {
+    for (const [field, value] of Object.entries(data))
+      if (typeof value === 'number') sum[field] = (sum[field] ?? 0) + value;
+    if (typeof data.lastRunAt === 'string' && (lastRunAt === null || data.lastRunAt > lastRunAt))
+      lastRunAt = data.lastRunAt;
   }
   const number = (field: string) => sum[field] ?? 0;
   return {
     sources: number('sources'),
     jobs: number('jobs'),
-    runs: { total: number('runs'), succeeded: number('succeeded'), partial: number('partial'), failed: number('failed') },
+    runs: {
+      total: number('runs'),
+      succeeded: number('succeeded'),
+      partial: number('partial'),
+      failed: number('failed'),
+    },
     files: number('files'),
     bytesProtected: number('bytesProtected'),
     bytesStored: number('bytesStored'),
@@ -79,9 +87,9 @@ export async function getOverview(machine: Machine, account: string): Promise<Ov
   };
 }
 
-async function* rowsOf(machine: Machine, account: string): AsyncGenerator<JsonObject> {
+async function* rowsOf(platform: Platform, account: string): AsyncGenerator<JsonObject> {
   for (let cursor: string | undefined; ; ) {
-    const { items, next } = await currentRows(machine).query({
+    const { items, next } = await currentRows(platform).query({
       table: 'analytics-aggregates',
       pk: account,
       limit: 1000,

@@ -1,9 +1,9 @@
 /** Every read model. infra loops over this list. */
 import { accounts } from './accounts.ts';
 import { analyticsAggregates } from './analytics-aggregates.ts';
+import type { Projection } from './engine/projection.ts';
 import { files } from './files.ts';
 import { jobs } from './jobs.ts';
-import type { Projection } from './projection.ts';
 import { runs } from './runs.ts';
 import { sources } from './sources.ts';
 import { users } from './users.ts';

@@ -1,7 +1,7 @@
 /** Job definitions, newest last. */
-import { reveal } from '../activity/seal.ts';
-import type { JsonObject, Machine, Page } from '../domain/ports.ts';
-import { accountOf, getItem, homeOfItems, itemKey, listed, listItems, type Projection } from './projection.ts';
+import { decryptFields } from '../activity/personal-data.ts';
+import type { JsonObject, Page, Platform } from '../domain/ports.ts';
+import { accountOf, getItem, homeOfItems, itemKey, listed, listItems, type Projection } from './engine/projection.ts';
 
 export type JobView = {
   id: string;
@@ -32,23 +32,31 @@ export const jobs: Projection = {
       ];
     },
     JobRenamed: (event) => [
-      { op: 'update', ...itemKey('jobs', accountOf(event), event.data.jobId), set: { name: event.data.name, version: event.version } },
+      {
+        op: 'update',
+        ...itemKey('jobs', accountOf(event), event.data.jobId),
+        set: { name: event.data.name, version: event.version },
+      },
     ],
     JobDeleted: (event) => [{ op: 'delete', ...itemKey('jobs', accountOf(event), event.data.jobId) }],
   },
 };
 
-export async function getJob(machine: Machine, account: string, id: string): Promise<JobView | undefined> {
-  const row = await getItem(machine, 'jobs', account, id);
-  return row && view(machine, account, row);
+export async function getJob(platform: Platform, account: string, id: string): Promise<JobView | undefined> {
+  const row = await getItem(platform, 'jobs', account, id);
+  return row && view(platform, account, row);
 }
 
-export async function listJobs(machine: Machine, account: string, page: { limit: number; cursor?: string }): Promise<Page<JobView>> {
-  const { items, next } = await listItems(machine, 'jobs', account, { ...page, order: 'asc' });
-  return { items: await Promise.all(items.map((row) => view(machine, account, row))), next };
+export async function listJobs(
+  platform: Platform,
+  account: string,
+  page: { limit: number; cursor?: string },
+): Promise<Page<JobView>> {
+  const { items, next } = await listItems(platform, 'jobs', account, { ...page, order: 'asc' });
+  return { items: await Promise.all(items.map((row) => view(platform, account, row))), next };
 }
 
-async function view(machine: Machine, account: string, row: JsonObject): Promise<JobView> {
-  const { id, name, sourceId, status, createdAt, version } = await reveal(machine, account, row);
+async function view(platform: Platform, account: string, row: JsonObject): Promise<JobView> {
+  const { id, name, sourceId, status, createdAt, version } = await decryptFields(platform, account, row);
   return { id, name: name ?? '', sourceId, schedule: null, retention: null, status, createdAt, version } as JobView;
 }

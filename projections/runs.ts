@@ -1,12 +1,21 @@
 /** Runs with their progress, newest first. One row is fed by three kinds of stream in any order, so each event touches its own fields. */
-import { reveal } from '../activity/seal.ts';
+import { decryptFields } from '../activity/personal-data.ts';
+import { backupChainId, parseBackupChainId } from '../domain/backup-chain.ts';
 import { type StreamParts, streamName } from '../domain/event.ts';
-import { lineId, parseLineId } from '../domain/line.ts';
-import type { JsonObject, Machine, Page } from '../domain/ports.ts';
+import type { JsonObject, Page, Platform } from '../domain/ports.ts';
 import type { Cost, Counts, RunError } from '../domain/run.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
 import { errorsPerPage, getErrors } from '../vault/run-errors.ts';
-import { accountOf, getItem, itemKey, listed, listItems, listKey, type Projection, type RowHome } from './projection.ts';
+import {
+  accountOf,
+  getItem,
+  itemKey,
+  listed,
+  listItems,
+  listKey,
+  type Projection,
+  type RowHome,
+} from './engine/projection.ts';
 
 export type RunView = {
   id: string;
@@ -22,7 +31,7 @@ export type RunView = {
 };
 
 /** The runs of a job are in the order of its line, so that the newest can hold how far the line was read. A job has one source. */
-function placeOnLine(account: string, { jobId, sourceId }: { jobId: string; sourceId: string }, version?: number) {
+function positionInChain(account: string, { jobId, sourceId }: { jobId: string; sourceId: string }, version?: number) {
   const place = version === undefined ? '' : String(version).padStart(10, '0');
   return { ...listKey('runs', account, `job#${jobId}`), sk: `${sourceId}#${place}` };
 }
@@ -30,20 +39,20 @@ function placeOnLine(account: string, { jobId, sourceId }: { jobId: string; sour
 /** A run's own row; of a line, the rows of its runs. */
 function homeOfRuns({ account, type, id }: StreamParts): RowHome | undefined {
   if (type === 'run') return itemKey('runs', account, id);
-  return type === 'line' ? { ...placeOnLine(account, parseLineId(id)), trail: true } : undefined;
+  return type === 'backup-chain' ? { ...positionInChain(account, parseBackupChainId(id)), trail: true } : undefined;
 }
 
 export const runs: Projection = {
   name: 'runs',
   version: 2,
-  streams: ['line', 'run', 'batch'],
+  streams: ['backup-chain', 'run', 'batch'],
   home: homeOfRuns,
   last: true,
   // The end of a good run is said after its line was sealed, and streams come in any order.
   behind: {
     RunFinished: (event) => {
       const { manifest, jobId, sourceId } = event.data;
-      return manifest ? streamName(accountOf(event), 'line', lineId(jobId, sourceId)) : undefined;
+      return manifest ? streamName(accountOf(event), 'backup-chain', backupChainId(jobId, sourceId)) : undefined;
     },
   },
   on: {
@@ -51,12 +60,19 @@ export const runs: Projection = {
       const { runId: id, jobId, sourceId } = event.data;
       const account = accountOf(event);
       return [
-        { op: 'update', ...itemKey('runs', account, id), set: { id, jobId, sourceId, requestedAt: event.at }, ahead: true },
+        {
+          op: 'update',
+          ...itemKey('runs', account, id),
+          set: { id, jobId, sourceId, requestedAt: event.at },
+          ahead: true,
+        },
         listed('runs', account, event.at, id),
-        { op: 'put', ...placeOnLine(account, { jobId, sourceId }, event.version), data: { id } },
+        { op: 'put', ...positionInChain(account, { jobId, sourceId }, event.version), data: { id } },
       ];
     },
-    RunStarted: (event) => [{ op: 'update', ...itemKey('runs', accountOf(event), event.data.runId), set: { startedAt: event.at } }],
+    RunStarted: (event) => [
+      { op: 'update', ...itemKey('runs', accountOf(event), event.data.runId), set: { startedAt: event.at } },
+    ],
     RunPlanned: (event) => {
       const { runId, filesTotal, filesUnchanged } = event.data;
       return [{ op: 'update', ...itemKey('runs', accountOf(event), runId), set: { filesTotal, filesUnchanged } }];
@@ -73,50 +89,60 @@ export const runs: Projection = {
   },
 };
 
-export async function getRun(machine: Machine, account: string, id: string): Promise<RunView | undefined> {
-  const row = await getItem(machine, 'runs', account, id);
-  return row?.requestedAt ? runView(machine, account, row) : undefined;
+export async function getRun(platform: Platform, account: string, id: string): Promise<RunView | undefined> {
+  const row = await getItem(platform, 'runs', account, id);
+  return row?.requestedAt ? runView(platform, account, row) : undefined;
 }
 
 export async function listRuns(
-  machine: Machine,
+  platform: Platform,
   account: string,
   page: { limit: number; cursor?: string; jobId?: string | undefined },
 ): Promise<Page<RunView>> {
   const { jobId, ...rest } = page;
-  const { items, next } = await listItems(machine, 'runs', account, { ...rest, order: 'desc', ...(jobId ? { list: `job#${jobId}` } : {}) });
-  return { items: await Promise.all(items.map((row) => runView(machine, account, row))), next };
+  const { items, next } = await listItems(platform, 'runs', account, {
+    ...rest,
+    order: 'desc',
+    ...(jobId ? { list: `job#${jobId}` } : {}),
+  });
+  return { items: await Promise.all(items.map((row) => runView(platform, account, row))), next };
 }
 
 /** Every failed or skipped file of a run, page by page; undefined when there is no such run. */
 export async function listRunErrors(
-  machine: Machine,
+  platform: Platform,
   account: string,
   id: string,
   page: { limit: number; cursor?: string },
 ): Promise<Page<RunError> | undefined> {
-  const row = await getItem(machine, 'runs', account, id);
+  const row = await getItem(platform, 'runs', account, id);
   if (!row?.requestedAt) return undefined;
   const from = Number(page.cursor ?? 0);
   const errors = row.errorPages
-    ? await storedErrors(machine, account, id, from, page.limit)
-    : (await runView(machine, account, row)).errors.slice(from);
+    ? await storedErrors(platform, account, id, from, page.limit)
+    : (await runView(platform, account, row)).errors.slice(from);
   const items = errors.slice(0, page.limit);
   return { items, next: errors.length > page.limit ? String(from + items.length) : null };
 }
 
 /** One more than asked for where there is one, so that the end shows. */
-async function storedErrors(machine: Machine, account: string, id: string, from: number, limit: number): Promise<RunError[]> {
-  const key = await machine.keys.accountKey(account);
+async function storedErrors(
+  platform: Platform,
+  account: string,
+  id: string,
+  from: number,
+  limit: number,
+): Promise<RunError[]> {
+  const key = await platform.keys.accountKey(account);
   if (!key) return [];
-  const vault = { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
+  const vault = { account, keys: deriveVaultKeys(key), blobs: platform.blobs };
   const first = Math.floor(from / errorsPerPage);
   const pages = await Promise.all([first, first + 1].map((number) => getErrors(vault, id, number)));
   return pages.flat().slice(from - first * errorsPerPage, from - first * errorsPerPage + limit + 1);
 }
 
 /** The run as its row tells of it, opened for its owner. */
-export async function runView(machine: Machine, account: string, row: JsonObject): Promise<RunView> {
+export async function runView(platform: Platform, account: string, row: JsonObject): Promise<RunView> {
   const {
     id,
     jobId,
@@ -129,7 +155,7 @@ export async function runView(machine: Machine, account: string, row: JsonObject
     errorPages: _,
     reason,
     ...live
-  } = await reveal(machine, account, row);
+  } = await decryptFields(platform, account, row);
   const final = (row.final ?? {}) as { [field: string]: number | undefined };
   // A run that came to nothing keeps what it had counted: its end only knows what was sealed.
   const good = outcome === 'succeeded' || outcome === 'partial';
@@ -156,7 +182,10 @@ export async function runView(machine: Machine, account: string, row: JsonObject
       bytesStored: count('bytesStored'),
       percent: good ? 100 : planned ? percent(handled, count('filesTotal')) : null,
     },
-    errors: [...(why ? [{ path: '', ...why }] : []), ...((errors as RunError[] | null | undefined) ?? [])].slice(0, 100),
+    errors: [...(why ? [{ path: '', ...why }] : []), ...((errors as RunError[] | null | undefined) ?? [])].slice(
+      0,
+      100,
+    ),
     cost: { requests: count('requests'), usd: count('usd') },
   } as RunView;
 }

@@ -1,7 +1,7 @@
 /** People of an account. */
-import { reveal } from '../activity/seal.ts';
-import type { Machine } from '../domain/ports.ts';
-import { accountOf, getItem, homeOfItems, itemKey, type Projection } from './projection.ts';
+import { decryptFields } from '../activity/personal-data.ts';
+import type { Platform } from '../domain/ports.ts';
+import { accountOf, getItem, homeOfItems, itemKey, type Projection } from './engine/projection.ts';
 
 export const users: Projection = {
   name: 'users',
@@ -20,12 +20,12 @@ export const users: Projection = {
 };
 
 export async function getUser(
-  machine: Machine,
+  platform: Platform,
   account: string,
   user: string,
 ): Promise<{ id: string; email: string; name: string } | undefined> {
-  const row = await getItem(machine, 'users', account, user);
+  const row = await getItem(platform, 'users', account, user);
   if (!row) return undefined;
-  const { id, email, name } = await reveal(machine, account, row);
+  const { id, email, name } = await decryptFields(platform, account, row);
   return { id: String(id), email: String(email ?? ''), name: String(name ?? '') };
 }

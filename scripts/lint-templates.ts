@@ -4,8 +4,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
-import { judge } from '../infra/cdk/judges.ts';
 import { context, listbackup } from '../infra/cdk/listbackup.ts';
+import { addNagChecks } from '../infra/cdk/nag-checks.ts';
 import { stage } from '../infra/cdk/stage.ts';
 import { routes } from '../processors/index.ts';
 import { pythonWith } from './venv.ts';
@@ -13,9 +13,24 @@ import { pythonWith } from './venv.ts';
 const stages = ['main', 'test', 'prod'];
 
 // W3005: CDK writes out dependencies that a reference already implies.
-const cfnLint = ['-c', 'import sys; from cfnlint.runner import main; sys.exit(main())', '--ignore-checks', 'W3005', '--'];
+const cfnLint = [
+  '-c',
+  'import sys; from cfnlint.runner import main; sys.exit(main())',
+  '--ignore-checks',
+  'W3005',
+  '--',
+];
 // Judged by the rules that came with it: nothing is asked of anybody's service.
-const checkov = ['-m', 'checkov.main', '--framework', 'cloudformation', '--skip-download', '--compact', '--quiet', '--directory'];
+const checkov = [
+  '-m',
+  'checkov.main',
+  '--framework',
+  'cloudformation',
+  '--skip-download',
+  '--compact',
+  '--quiet',
+  '--directory',
+];
 
 const python = await pythonWith('template-linters');
 const work = await mkdtemp(join(tmpdir(), 'templates-'));
@@ -25,16 +40,18 @@ try {
     const outdir = join(work, name);
     const app = new App({ outdir, context: { ...context, 'aws:cdk:bundling-stacks': [] } });
     listbackup(app, stage(name), routes);
-    judge(app);
+    addNagChecks(app);
     app.synth();
-    const templates = (await readdir(outdir)).filter((file) => file.endsWith('.template.json')).map((file) => join(outdir, file));
+    const templates = (await readdir(outdir))
+      .filter((file) => file.endsWith('.template.json'))
+      .map((file) => join(outdir, file));
     if (templates.length === 0) throw new Error(`stage ${name} has no templates`);
-    for (const [judge, args] of [
+    for (const [addNagChecks, args] of [
       ['cfn-lint', [...cfnLint, ...templates]],
       ['checkov', [...checkov, outdir]],
     ] as const) {
       const { status } = spawnSync(python, args, { stdio: 'inherit' });
-      console.log(`${judge}, stage ${name}: ${status === 0 ? 'nothing found' : 'findings above'}`);
+      console.log(`${addNagChecks}, stage ${name}: ${status === 0 ? 'nothing found' : 'findings above'}`);
       if (status !== 0) failed = true;
     }
   }

@@ -7,7 +7,7 @@ import { buildApp } from '../api/app.ts';
 import { routes } from '../api/routes/index.ts';
 import { renderTypes } from '../cli/render-types.ts';
 import type { Log } from '../domain/ports.ts';
-import { openEmbedded } from '../infra/embedded/machine.ts';
+import { openEmbedded } from '../infra/embedded/platform.ts';
 
 const silent: Log = { info() {}, warn() {}, error() {}, measure() {} };
 
@@ -23,10 +23,10 @@ export async function describedFiles(): Promise<{ [path: string]: string }> {
 /** `GET /openapi.json` of an embedded home that is there for this alone. */
 async function describedApi(): Promise<string> {
   const data = await mkdtemp(join(tmpdir(), 'listbackup-openapi-'));
-  const { machine, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
+  const { platform, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
   const app = await buildApp({
-    machine,
-    home: 'embedded',
+    platform,
+    deployment: 'self-hosted',
     connectorContext: () => ({ allowHosts: [] }),
     followers: [],
     rateScale: 0,
@@ -43,7 +43,10 @@ async function describedApi(): Promise<string> {
 
 /** As `npm run format` would leave it. */
 function formatted(path: string, text: string): string {
-  const { status, stdout, stderr } = spawnSync('biome', ['format', `--stdin-file-path=${path}`], { input: text, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync('biome', ['format', `--stdin-file-path=${path}`], {
+    input: text,
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`biome does not format ${path}: ${stderr}`);
   return stdout;
 }

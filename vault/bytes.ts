@@ -69,7 +69,8 @@ export class ByteReader {
     let unit = 1;
     for (;;) {
       const byte = this.#buffer[this.#at++];
-      if (byte === undefined || unit > Number.MAX_SAFE_INTEGER) throw new VaultDamage('entries', 'a number is cut short');
+      if (byte === undefined || unit > Number.MAX_SAFE_INTEGER)
+        throw new VaultDamage('entries', 'a number is cut short');
       value += (byte & 0x7f) * unit;
       if (byte < 0x80) return value;
       unit *= 0x80;

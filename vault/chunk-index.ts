@@ -7,7 +7,7 @@ import { base32 } from '../domain/ids.ts';
 import type { Blobs, RecordKey, Records, StoredRecord } from '../domain/ports.ts';
 import { VaultDamage } from './damage.ts';
 import type { VaultKeys } from './keys.ts';
-import { type ChunkRef, footerLength, openFooter, packBlobKey, trailerLength } from './pack.ts';
+import { type ChunkRef, decryptFooter, footerLength, packBlobKey, trailerLength } from './pack.ts';
 
 /**
  * HMAC-SHA-256 over the chunk's SHA-256, cut to 160 bits (32 characters of base32). Nobody without the key can test whether a known
@@ -44,7 +44,9 @@ export async function* indexedChunks(
 ): AsyncGenerator<{ id: string; ref: ChunkRef } | { unreadable: string }> {
   const all = partitions().map((partition) => recordKey(account, partition).pk);
   for (let done = 0; done < all.length; done += atOnce) {
-    const begun = all.slice(done, done + atOnce).map((pk) => ({ pk, first: records.query(pk, { limit: 1000 }).catch(() => undefined) }));
+    const begun = all
+      .slice(done, done + atOnce)
+      .map((pk) => ({ pk, first: records.query(pk, { limit: 1000 }).catch(() => undefined) }));
     for (const { pk, first } of begun) {
       try {
         let page = await first;
@@ -66,7 +68,9 @@ const atOnce = 32;
 
 /** The two characters that ids begin with. */
 function partitions(): string[] {
-  return Array.from({ length: 1024 }, (_, number) => base32(Uint8Array.of(number >>> 2, (number & 3) << 6)).slice(0, 2));
+  return Array.from({ length: 1024 }, (_, number) =>
+    base32(Uint8Array.of(number >>> 2, (number & 3) << 6)).slice(0, 2),
+  );
 }
 
 /** Only for chunks of packs that are durable already. Repeating it changes nothing. */
@@ -91,11 +95,13 @@ export async function readPackIndex(
 ): Promise<Map<string, ChunkRef>> {
   const key = packBlobKey(vault.account, pack);
   const size = await vault.blobs.size(key);
-  if (size === undefined || size < trailerLength) throw new VaultDamage('pack', `${pack} is ${size === undefined ? 'gone' : 'cut short'}`);
-  const tail = async (length: number) => (await vault.blobs.get(key, { offset: size - length, length })) ?? new Uint8Array();
+  if (size === undefined || size < trailerLength)
+    throw new VaultDamage('pack', `${pack} is ${size === undefined ? 'gone' : 'cut short'}`);
+  const tail = async (length: number) =>
+    (await vault.blobs.get(key, { offset: size - length, length })) ?? new Uint8Array();
   const length = footerLength(pack, await tail(trailerLength));
   if (length > size) throw new VaultDamage('pack', `${pack} is cut short`);
-  return openFooter(vault.keys, vault.account, pack, await tail(length), size);
+  return decryptFooter(vault.keys, vault.account, pack, await tail(length), size);
 }
 
 function writeRecord(account: string, id: string, ref: ChunkRef): StoredRecord {
@@ -105,5 +111,12 @@ function writeRecord(account: string, id: string, ref: ChunkRef): StoredRecord {
 
 function readRecord(record: StoredRecord): ChunkRef {
   const { p, s, a, n, o, l } = record.data;
-  return { pack: String(p), slot: Number(s), slotOffset: Number(a), slotLength: Number(n), offset: Number(o), length: Number(l) };
+  return {
+    pack: String(p),
+    slot: Number(s),
+    slotOffset: Number(a),
+    slotLength: Number(n),
+    offset: Number(o),
+    length: Number(l),
+  };
 }

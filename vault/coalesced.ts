@@ -1,7 +1,9 @@
 /** Look-ups of single things that go out as look-ups of many. */
 
 /** One look-up at a time; those that come meanwhile go together in the next: few requests, whatever the concurrency. */
-export function coalesced<T>(lookUp: (ids: string[]) => Promise<Map<string, T>>): (id: string) => Promise<T | undefined> {
+export function coalesced<T>(
+  lookUp: (ids: string[]) => Promise<Map<string, T>>,
+): (id: string) => Promise<T | undefined> {
   let waiting: { id: string; resolve: (found: T | undefined) => void; reject: (error: unknown) => void }[] = [];
   let busy = false;
 

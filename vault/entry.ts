@@ -26,14 +26,38 @@ export type ManifestEntry = FoundEntry & {
 const format = 1;
 const kinds = ['file', 'folder', 'link'] as const;
 /** Bits of an entry's flags, after two bits for the kind. */
-const has = { deleted: 4, mode: 8, target: 16, mimeType: 32, sha256: 64, chunks: 128, previous: 256, noTime: 512, textTime: 1024 };
+const has = {
+  deleted: 4,
+  mode: 8,
+  target: 16,
+  mimeType: 32,
+  sha256: 64,
+  chunks: 128,
+  previous: 256,
+  noTime: 512,
+  textTime: 1024,
+};
 
 /** One column a field, so that like lies beside like and compresses; names that recur are numbered in a table. */
-const columns = ['keys', 'flags', 'sizes', 'times', 'revisions', 'rare', 'hashes', 'chunks', 'versions', 'names'] as const;
+const columns = [
+  'keys',
+  'flags',
+  'sizes',
+  'times',
+  'revisions',
+  'rare',
+  'hashes',
+  'chunks',
+  'versions',
+  'names',
+] as const;
 
 /** Bytes of entries in key order, to be compressed by whoever seals them. Keys are kept as the bytes they stand for. */
 export function encodeEntries(entries: (FoundEntry & Partial<ManifestEntry>)[]): Uint8Array {
-  const out = Object.fromEntries(columns.map((name) => [name, new ByteWriter()])) as Record<(typeof columns)[number], ByteWriter>;
+  const out = Object.fromEntries(columns.map((name) => [name, new ByteWriter()])) as Record<
+    (typeof columns)[number],
+    ByteWriter
+  >;
   const names = numbered();
   const refs = chunkWriter(out.chunks, names.number);
   let lastKey: Uint8Array = new Uint8Array();
@@ -109,7 +133,10 @@ export function decodeEntries(bytes: Uint8Array): ManifestEntry[] {
     if (flags & has.mimeType) entry.mimeType = name(read.names.varint());
     if (flags & has.sha256) entry.sha256 = read.hashes.raw(32).toString('hex');
     if (flags & has.chunks) entry.chunks = refs(size);
-    const whole: ManifestEntry = Object.assign(entry, { runId: name(read.names.varint()), at: name(read.names.varint()) });
+    const whole: ManifestEntry = Object.assign(entry, {
+      runId: name(read.names.varint()),
+      at: name(read.names.varint()),
+    });
     if (flags & has.previous) whole.previous = name(read.names.varint());
     if (flags & has.deleted) whole.deleted = true;
     return whole;
@@ -117,7 +144,8 @@ export function decodeEntries(bytes: Uint8Array): ManifestEntry[] {
 }
 
 function flagsOf(entry: FoundEntry & Partial<ManifestEntry>, time: number | undefined): number {
-  if (entry.sha256 !== undefined && !/^[0-9a-f]{64}$/.test(entry.sha256)) throw new Error('sha256 is 64 lower-case hex digits');
+  if (entry.sha256 !== undefined && !/^[0-9a-f]{64}$/.test(entry.sha256))
+    throw new Error('sha256 is 64 lower-case hex digits');
   let flags = kinds.indexOf(entry.kind);
   if (entry.deleted) flags |= has.deleted;
   if (entry.modifiedAt === null) flags |= has.noTime;

@@ -1,6 +1,6 @@
 /** Blobs of content in clear, made for someone to download: each is noted before it is made, and deleted within a day. */
 import { hash } from 'node:crypto';
-import type { Blobs, ByteRange, Machine } from '../domain/ports.ts';
+import type { Blobs, ByteRange, Platform } from '../domain/ports.ts';
 import { VaultDamage } from './damage.ts';
 
 /** Also the prefix of S3's lifecycle rule, which takes away whatever slips through here. */
@@ -11,22 +11,22 @@ export function exportKey(account: string, name: string): string {
 const noted = 'exports';
 
 /** To be called before the blob is put. `until`: ISO-8601 UTC. */
-export async function noteExport(machine: Pick<Machine, 'records'>, blob: string, until: string): Promise<void> {
-  await machine.records.putMany([{ pk: noted, sk: `${until}#${blob}`, data: { blob } }]);
+export async function noteExport(platform: Pick<Platform, 'records'>, blob: string, until: string): Promise<void> {
+  await platform.records.putMany([{ pk: noted, sk: `${until}#${blob}`, data: { blob } }]);
 }
 
 /** Deletes all whose time has come. The note goes last, so that a sudden end leaves nothing behind. */
-export async function removeExpiredExports(machine: Pick<Machine, 'records' | 'blobs' | 'now'>): Promise<void> {
-  const now = new Date(machine.now()).toISOString();
+export async function removeExpiredExports(platform: Pick<Platform, 'records' | 'blobs' | 'now'>): Promise<void> {
+  const now = new Date(platform.now()).toISOString();
   for (;;) {
-    const { items } = await machine.records.query(noted, { limit: 50 });
+    const { items } = await platform.records.query(noted, { limit: 50 });
     const due = items.filter(({ sk }) => sk.slice(0, now.length) <= now);
     if (due.length === 0) return;
     await deleteExports(
-      machine.blobs,
+      platform.blobs,
       due.map(({ data }) => String(data.blob)),
     );
-    await machine.records.write(due.map(({ pk, sk }) => ({ op: 'delete', pk, sk })));
+    await platform.records.write(due.map(({ pk, sk }) => ({ op: 'delete', pk, sk })));
   }
 }
 
@@ -47,7 +47,9 @@ function hashesKey(blob: string): string {
 /** Durable when it resolves. One that is there already stays as it is. */
 export async function putExport(blobs: Blobs, blob: string, body: AsyncIterable<Uint8Array>): Promise<void> {
   let hashes: Uint8Array[] = [];
-  const isNew = (await blobs.size(blob)) === undefined && (await blobs.put(blob, hashing(body, hashes), { ifAbsent: true })) === 'stored';
+  const isNew =
+    (await blobs.size(blob)) === undefined &&
+    (await blobs.put(blob, hashing(body, hashes), { ifAbsent: true })) === 'stored';
   if (!isNew) {
     if ((await blobs.size(hashesKey(blob))) !== undefined) return;
     // A sudden end came between the two, or somebody else is there just now.
@@ -73,7 +75,8 @@ export async function* readExport(blobs: Blobs, blob: string, range: ByteRange):
     const start = number * pieceBytes;
     const piece = await blobs.get(blob, { offset: start, length: pieceBytes });
     const due = Buffer.from(hashes.subarray(number * hashBytes, (number + 1) * hashBytes)).toString('hex');
-    if (!piece || hash('sha256', piece) !== due) throw new VaultDamage('export', `piece ${number} of ${blob} is not what was put`);
+    if (!piece || hash('sha256', piece) !== due)
+      throw new VaultDamage('export', `piece ${number} of ${blob} is not what was put`);
     yield piece.subarray(Math.max(0, range.offset - start), Math.max(0, Math.min(end - start, piece.length)));
   }
 }

@@ -46,13 +46,16 @@ function syntheticIv(keys: VaultKeys, plain: Uint8Array): Buffer {
 }
 
 /** An id of the usual form as its 16 bytes (and a 0 before them), any other as text (its length + 1 before it). */
-function writeId(writer: ByteWriter, noun: string, id: string): void {
-  const bytes = id.startsWith(`${noun}_`) && id.length === noun.length + 27 ? fromBase32(id.slice(noun.length + 1)) : undefined;
+function writeId(writer: ByteWriter, aggregate: string, id: string): void {
+  const bytes =
+    id.startsWith(`${aggregate}_`) && id.length === aggregate.length + 27
+      ? fromBase32(id.slice(aggregate.length + 1))
+      : undefined;
   if (bytes) writer.varint(0).raw(bytes);
   else writer.varint(1 + Buffer.byteLength(id)).raw(Buffer.from(id));
 }
 
-function readId(reader: ByteReader, noun: string): string {
+function readId(reader: ByteReader, aggregate: string): string {
   const length = reader.varint();
-  return length === 0 ? `${noun}_${base32(reader.raw(16))}` : reader.raw(length - 1).toString();
+  return length === 0 ? `${aggregate}_${base32(reader.raw(16))}` : reader.raw(length - 1).toString();
 }

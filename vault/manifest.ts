@@ -1,10 +1,19 @@
 /** Makes the next manifest from the last one and what has changed: only touched segments are read and written, as one blob. */
+
+import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
 import { compareKeys } from '../domain/entry.ts';
 import { base32 } from '../domain/ids.ts';
-import type { ManifestRef, Totals } from '../domain/line.ts';
 import { encodeEntries, type FoundEntry, type ManifestEntry } from './entry.ts';
-import { type ManifestRoot, sealRoot } from './root.ts';
-import { borderTest, cutSegments, manifestBlobKey, type ReaderContext, readSegment, type SegmentRef, sealSegment } from './segment.ts';
+import { encryptRoot, type ManifestRoot } from './root.ts';
+import {
+  borderTest,
+  cutSegments,
+  encryptSegment,
+  manifestBlobKey,
+  type ReaderContext,
+  readSegment,
+  type SegmentRef,
+} from './segment.ts';
 
 export type Change = { put: FoundEntry } | { delete: string };
 
@@ -45,11 +54,11 @@ export async function writeManifest(options: NewManifest): Promise<WrittenManife
   const segments: SegmentRef[] = [];
   let offset = 0;
 
-  async function* sealed(): AsyncGenerator<Uint8Array> {
+  async function* encryptedPieces(): AsyncGenerator<Uint8Array> {
     for await (const piece of merge(options)) {
       if ('keep' in piece) segments.push(piece.keep);
       else {
-        const { bytes, ref } = sealSegment(options, manifest, offset, piece.entries);
+        const { bytes, ref } = encryptSegment(options, manifest, offset, piece.entries);
         segments.push(ref);
         offset += bytes.length;
         yield bytes;
@@ -57,7 +66,7 @@ export async function writeManifest(options: NewManifest): Promise<WrittenManife
     }
   }
 
-  const pieces = sealed();
+  const pieces = encryptedPieces();
   const head: Uint8Array[] = [];
   let ended = false;
   while (!ended && offset < wholePut) {
@@ -75,7 +84,7 @@ export async function writeManifest(options: NewManifest): Promise<WrittenManife
       changed: false,
     };
 
-  const end = () => sealRoot(options, manifest, { runId, at, base: base?.ref.id ?? null, segments });
+  const end = () => encryptRoot(options, manifest, { runId, at, base: base?.ref.id ?? null, segments });
   let last: ReturnType<typeof end>;
   if (ended) {
     last = end();
@@ -163,7 +172,10 @@ async function* apply(
 
 /** The entry after the change; undefined when it changes nothing. */
 function applied(options: NewManifest, old: ManifestEntry | undefined, change: Change): ManifestEntry | undefined {
-  const history = { version: (old?.version ?? 0) + 1, ...(old && options.base ? { previous: options.base.ref.id } : {}) };
+  const history = {
+    version: (old?.version ?? 0) + 1,
+    ...(old && options.base ? { previous: options.base.ref.id } : {}),
+  };
   if ('delete' in change) {
     if (!old || old.deleted) return undefined;
     const { sha256: _sha256, chunks: _chunks, ...rest } = old;
@@ -201,7 +213,8 @@ function ordered(changes: AsyncIterable<Change>): Changes {
       }
       next = result.value;
       const key = keyOf(next);
-      if (last !== undefined && compareKeys(last, key) >= 0) throw new Error('changes of a manifest come in key order, each key once');
+      if (last !== undefined && compareKeys(last, key) >= 0)
+        throw new Error('changes of a manifest come in key order, each key once');
       last = key;
       return next;
     },

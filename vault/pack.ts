@@ -3,11 +3,11 @@
  * functions; a chunk is read with one ranged read of its slot, which says of itself how it is to be opened.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { gcmDecrypt, gcmEncrypt, tagLength } from '../crypto/gcm.ts';
 import { base32 } from '../domain/ids.ts';
 import { fromBase32 } from './base32.ts';
 import { ByteReader, ByteWriter, free } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
-import { gcmOpen, gcmSeal, tagLength } from './gcm.ts';
 import { deriveKey, epochKey, type VaultKeys } from './keys.ts';
 
 /** Where a chunk rests: the slot's byte range in the pack, and the chunk's range in what the slot holds. Enough to read it. */
@@ -49,43 +49,53 @@ export function lockPack(keys: VaultKeys, account: string, pack: string, epoch =
 }
 
 /** The chunks of one group, compressed together unless that gains nothing, encrypted for this slot of this pack alone. */
-export function sealSlot(lock: PackLock, slot: number, chunks: Uint8Array[]): Uint8Array {
+export function encryptSlot(lock: PackLock, slot: number, chunks: Uint8Array[]): Uint8Array {
   const [only] = chunks;
-  const { header, body, tag } = sealSlotParts(lock, slot, chunks.length === 1 && only ? only : Buffer.concat(chunks));
-  const sealed = Buffer.concat([header, body, tag]);
+  const { header, body, tag } = encryptSlotParts(
+    lock,
+    slot,
+    chunks.length === 1 && only ? only : Buffer.concat(chunks),
+  );
+  const encrypted = Buffer.concat([header, body, tag]);
   free(body);
-  return sealed;
+  return encrypted;
 }
 
 /** What `sealSlot` makes of that content, in the pieces it consists of; the body is never longer than the content. */
-export function sealSlotParts(
+export function encryptSlotParts(
   lock: PackLock,
   slot: number,
   content: Uint8Array,
 ): { header: Uint8Array; body: Uint8Array; tag: Uint8Array } {
-  const squeezed = looksCompressible(content) ? compress(content, level) : content;
-  const useful = squeezed.length < content.length * 0.98;
+  const compressed = looksCompressible(content) ? compress(content, level) : content;
+  const useful = compressed.length < content.length * 0.98;
   const header = slotHeader(useful ? codecZstd : codecRaw, lock.epoch);
-  const [body, tag] = gcmSeal(lock.key, nonce(slot), aad(lock, slot, header), useful ? squeezed : content);
-  if (squeezed !== content) free(squeezed);
+  const [body, tag] = gcmEncrypt(lock.key, nonce(slot), aad(lock, slot, header), useful ? compressed : content);
+  if (compressed !== content) free(compressed);
   return { header, body, tag };
 }
 
 /** What the slot holds: its chunks one after another. VaultDamage for bytes that are not exactly that slot of that pack. */
-export function openSlot(keys: VaultKeys, account: string, pack: string, slot: number, sealed: Uint8Array): Uint8Array {
-  const header = sealed.subarray(0, slotHeaderLength);
+export function decryptSlot(
+  keys: VaultKeys,
+  account: string,
+  pack: string,
+  slot: number,
+  encrypted: Uint8Array,
+): Uint8Array {
+  const header = encrypted.subarray(0, slotHeaderLength);
   const codec = header[1];
-  if (sealed.length < slotOverhead || header[0] !== format || (codec !== codecRaw && codec !== codecZstd)) {
+  if (encrypted.length < slotOverhead || header[0] !== format || (codec !== codecRaw && codec !== codecZstd)) {
     throw new VaultDamage('pack', `slot ${slot} of ${pack} has no valid header`);
   }
   const lock = lockPack(keys, account, pack, readEpoch(header, 2));
-  const content = gcmOpen(lock.key, nonce(slot), aad(lock, slot, header), sealed.subarray(slotHeaderLength));
+  const content = gcmDecrypt(lock.key, nonce(slot), aad(lock, slot, header), encrypted.subarray(slotHeaderLength));
   if (!content) throw new VaultDamage('pack', `slot ${slot} of ${pack} does not authenticate`);
   return codec === codecZstd ? zstdDecompressSync(content) : content;
 }
 
 /** What follows the slots: their index, encrypted, and the trailer that tells how long it is. */
-export function sealFooter(lock: PackLock, slots: SlotIndex[]): Uint8Array {
+export function encryptFooter(lock: PackLock, slots: SlotIndex[]): Uint8Array {
   const index = new ByteWriter().varint(slots.length);
   for (const slot of slots) {
     index.varint(slot.stored).varint(slot.chunks.length);
@@ -97,7 +107,10 @@ export function sealFooter(lock: PackLock, slots: SlotIndex[]): Uint8Array {
   trailer.writeUInt16BE(lock.epoch, 6);
   trailer.writeUInt32BE(index.length + tagLength, 8);
   trailer.writeUInt32BE(slots.length, 12);
-  return Buffer.concat([...gcmSeal(lock.key, nonce(footerNonce), aad(lock, footerNonce, trailer), index.done()), trailer]);
+  return Buffer.concat([
+    ...gcmEncrypt(lock.key, nonce(footerNonce), aad(lock, footerNonce, trailer), index.done()),
+    trailer,
+  ]);
 }
 
 /** How many bytes the footer has, trailer included, by the last 16 bytes of a pack. */
@@ -110,12 +123,19 @@ export function footerLength(pack: string, trailer: Uint8Array): number {
 }
 
 /** Every chunk of the pack and where it rests, from the footer (index and trailer) and the size of the whole pack. */
-export function openFooter(keys: VaultKeys, account: string, pack: string, footer: Uint8Array, packSize: number): Map<string, ChunkRef> {
+export function decryptFooter(
+  keys: VaultKeys,
+  account: string,
+  pack: string,
+  footer: Uint8Array,
+  packSize: number,
+): Map<string, ChunkRef> {
   const trailer = footer.subarray(Math.max(0, footer.length - trailerLength));
-  if (footerLength(pack, trailer) !== footer.length) throw new VaultDamage('pack', `the footer of ${pack} has another length`);
+  if (footerLength(pack, trailer) !== footer.length)
+    throw new VaultDamage('pack', `the footer of ${pack} has another length`);
   const lock = lockPack(keys, account, pack, readEpoch(trailer, 6));
-  const sealed = footer.subarray(0, footer.length - trailerLength);
-  const index = gcmOpen(lock.key, nonce(footerNonce), aad(lock, footerNonce, trailer), sealed);
+  const encrypted = footer.subarray(0, footer.length - trailerLength);
+  const index = gcmDecrypt(lock.key, nonce(footerNonce), aad(lock, footerNonce, trailer), encrypted);
   if (!index) throw new VaultDamage('pack', `the index of ${pack} does not authenticate`);
   const { chunks, slotsEnd } = readIndex(pack, index);
   if (slotsEnd + footer.length !== packSize)

@@ -7,8 +7,8 @@ import type { Blobs, Records } from '../domain/ports.ts';
 import { findChunks, indexChunks } from './chunk-index.ts';
 import { coalesced } from './coalesced.ts';
 import type { VaultKeys } from './keys.ts';
-import { type ChunkRef, lockPack, type PackLock, packBlobKey, sealFooter } from './pack.ts';
-import { type Content, inThread, plain, type Sealed, type Workers } from './workers.ts';
+import { type ChunkRef, encryptFooter, lockPack, type PackLock, packBlobKey } from './pack.ts';
+import { type Content, type Encrypted, inThread, plain, type Workers } from './workers.ts';
 
 export type PackerOptions = {
   account: string;
@@ -55,7 +55,7 @@ export type Pack = {
 
 export type Packer = {
   /** Finds the chunk or takes it in; resolves when it may be forgotten by the caller, long before it is durable. */
-  place(id: string, chunk: Content): Promise<Placement>;
+  store(id: string, chunk: Content): Promise<Placement>;
   /**
    * A writer is there that will place chunks. It calls what it gets when it has placed all: what is open is closed as soon as no other writer is left that
    * could add to it, or after a while.
@@ -80,7 +80,7 @@ const packSlack = 6 * 1024 * 1024;
 const leastPackMemory = 33 * 1024 * 1024;
 const nothing = new Uint8Array();
 /** Bytes of content given to `seal` that have not come back yet. */
-const maxSealing = 16 * 1024 * 1024;
+const maxEncrypting = 16 * 1024 * 1024;
 
 type OpenPack = Pack & {
   lock: PackLock;
@@ -97,20 +97,28 @@ type OpenPack = Pack & {
 type OpenGroup = { slot: Slot; chunks: Content[] };
 
 export function openPacker(options: PackerOptions): Packer {
-  const { account, keys, blobs, records, packSize = 24 * 1024 * 1024, workers = inThread, linger = usualLinger } = options;
+  const {
+    account,
+    keys,
+    blobs,
+    records,
+    packSize = 24 * 1024 * 1024,
+    workers = inThread,
+    linger = usualLinger,
+  } = options;
   const lookUp = coalesced((ids) => findChunks(records, account, ids));
   /** Chunks on their way into the index. */
   const pending = new Map<string, Promise<Placement>>();
   const uploads = new Set<Promise<void>>();
-  const sealings = new Set<Promise<void>>();
-  let sealingBytes = 0;
+  const encryptions = new Set<Promise<void>>();
+  let encryptingBytes = 0;
   let group: OpenGroup | undefined;
   let pack: OpenPack | undefined;
   const spare: Uint8Array[] = [];
   let writers = 0;
   let lingering: NodeJS.Timeout | undefined;
 
-  async function place(id: string, chunk: Content): Promise<Placement> {
+  async function storeChunk(id: string, chunk: Content): Promise<Placement> {
     const earlier = pending.get(id);
     if (earlier) {
       chunk.drop();
@@ -132,7 +140,7 @@ export function openPacker(options: PackerOptions): Packer {
         return { known };
       }
       while (uploads.size >= maxUploads) await Promise.race(uploads);
-      while (sealingBytes >= maxSealing) await Promise.race(sealings);
+      while (encryptingBytes >= maxEncrypting) await Promise.race(encryptions);
     } catch (error) {
       chunk.drop();
       throw error;
@@ -173,9 +181,9 @@ export function openPacker(options: PackerOptions): Packer {
     into.raw += slot.raw;
     into.chunks += slot.chunks.length;
     into.estimate += slot.raw;
-    const laid = layOut(into, slot, workers.seal(into.lock, slot.number, chunks));
+    const laid = layOut(into, slot, workers.encrypt(into.lock, slot.number, chunks));
     into.laid = laid;
-    sealingBytes += slot.raw;
+    encryptingBytes += slot.raw;
     const settled = laid
       .then(() => {
         into.estimate += slot.stored - slot.raw;
@@ -184,25 +192,25 @@ export function openPacker(options: PackerOptions): Packer {
       // The pack's own promise tells of a failure.
       .catch(() => {})
       .finally(() => {
-        sealingBytes -= slot.raw;
-        sealings.delete(settled);
+        encryptingBytes -= slot.raw;
+        encryptions.delete(settled);
       });
-    sealings.add(settled);
+    encryptions.add(settled);
   }
 
   /** Puts the sealed slot behind the one before it. */
-  async function layOut(into: OpenPack, slot: Slot, sealing: Promise<Sealed>): Promise<void> {
+  async function layOut(into: OpenPack, slot: Slot, encrypting: Promise<Encrypted>): Promise<void> {
     const before = into.laid;
-    const sealed = await sealing;
+    const encrypted = await encrypting;
     try {
       await before;
-      reserve(into, sealed.length);
+      reserve(into, encrypted.length);
       slot.offset = into.size;
-      slot.stored = sealed.length;
-      sealed.copyTo(into.bytes, into.size);
-      into.size += sealed.length;
+      slot.stored = encrypted.length;
+      encrypted.copyTo(into.bytes, into.size);
+      into.size += encrypted.length;
     } finally {
-      sealed.drop();
+      encrypted.drop();
     }
   }
 
@@ -211,7 +219,9 @@ export function openPacker(options: PackerOptions): Packer {
     if (into.size + more <= into.bytes.length) return;
     const larger = into.size === 0 ? spare.pop() : undefined;
     const bytes =
-      larger && larger.length >= more ? larger : Buffer.allocUnsafeSlow(Math.max(2 * into.size, packSize + packSlack, leastPackMemory));
+      larger && larger.length >= more
+        ? larger
+        : Buffer.allocUnsafeSlow(Math.max(2 * into.size, packSize + packSlack, leastPackMemory));
     bytes.set(into.bytes.subarray(0, into.size));
     into.bytes = bytes;
   }
@@ -259,7 +269,7 @@ export function openPacker(options: PackerOptions): Packer {
   async function store(closed: OpenPack): Promise<void> {
     try {
       await closed.laid;
-      const footer = sealFooter(closed.lock, closed.slots);
+      const footer = encryptFooter(closed.lock, closed.slots);
       reserve(closed, footer.length);
       closed.bytes.set(footer, closed.size);
       closed.size += footer.length;
@@ -305,7 +315,7 @@ export function openPacker(options: PackerOptions): Packer {
     await Promise.all(uploads);
   }
 
-  return { place, enter, flush };
+  return { store: storeChunk, enter, flush };
 }
 
 function newSlot(): Slot {
@@ -325,7 +335,14 @@ function refsOf(pack: OpenPack): Map<string, ChunkRef> {
   for (const slot of pack.slots) {
     let offset = 0;
     for (const { id, length } of slot.chunks) {
-      refs.set(id, { pack: pack.id, slot: slot.number, slotOffset: slot.offset, slotLength: slot.stored, offset, length });
+      refs.set(id, {
+        pack: pack.id,
+        slot: slot.number,
+        slotOffset: slot.offset,
+        slotLength: slot.stored,
+        offset,
+        length,
+      });
       offset += length;
     }
   }

@@ -2,10 +2,10 @@
 import { compareKeys, type Refusal } from '../domain/entry.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
+import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
 import { decodeEntries, encodeEntries, type ManifestEntry } from './entry.ts';
 import type { VaultKeys } from './keys.ts';
 import type { Change } from './manifest.ts';
-import { openBytes, sealBytes } from './sealed.ts';
 
 export type Part = {
   /** In key order. Their `version` and `previous` mean nothing yet. */
@@ -24,13 +24,13 @@ export function encodePart(keys: VaultKeys, account: string, runId: string, batc
   const { entries, ...rest } = part;
   // JSON.stringify writes lone surrogates as escapes, so keys survive it.
   const plain = new ByteWriter().varint(format).text(JSON.stringify(rest)).bytes(encodeEntries(entries));
-  return sealBytes(keys, aad(account, runId, batch), plain.done());
+  return encryptBytes(keys, aad(account, runId, batch), plain.done());
 }
 
 /** VaultDamage when the bytes are not that part. */
 export function decodePart(keys: VaultKeys, account: string, runId: string, batch: number, bytes: Uint8Array): Part {
-  const reader = new ByteReader(openBytes(keys, aad(account, runId, batch), bytes));
-  if (reader.varint() !== format) throw new VaultDamage('sealed', `the part is not of format ${format}`);
+  const reader = new ByteReader(decryptBytes(keys, aad(account, runId, batch), bytes));
+  if (reader.varint() !== format) throw new VaultDamage('encrypted', `the part is not of format ${format}`);
   const rest: Omit<Part, 'entries'> = JSON.parse(reader.text());
   return { ...rest, entries: decodeEntries(reader.bytes()) };
 }

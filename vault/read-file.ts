@@ -4,7 +4,7 @@ import type { ByteRange } from '../domain/ports.ts';
 import { remembered } from './cache.ts';
 import { VaultDamage } from './damage.ts';
 import type { FoundEntry } from './entry.ts';
-import { type ChunkRef, openSlot, packBlobKey } from './pack.ts';
+import { type ChunkRef, decryptSlot, packBlobKey } from './pack.ts';
 import type { ReaderContext } from './segment.ts';
 
 /** Adjacent slots come with one request, up to so many bytes. */
@@ -42,7 +42,10 @@ export async function* readFile(
 }
 
 /** Reads all of a file and compares; how many bytes it has. VaultDamage when it could not be restored as it was. */
-export async function verifyFile(context: ReaderContext, entry: Pick<FoundEntry, 'key' | 'sha256' | 'chunks'>): Promise<number> {
+export async function verifyFile(
+  context: ReaderContext,
+  entry: Pick<FoundEntry, 'key' | 'sha256' | 'chunks'>,
+): Promise<number> {
   let size = 0;
   for await (const piece of readFile(context, entry)) size += piece.length;
   return size;
@@ -90,7 +93,8 @@ function coalesce(pieces: Piece[]): Piece[][] {
     const joins =
       first &&
       last?.pack === pack &&
-      (last.slot === slot || (last.slotOffset + last.slotLength === slotOffset && slotOffset + slotLength - first.slotOffset <= maxRead));
+      (last.slot === slot ||
+        (last.slotOffset + last.slotLength === slotOffset && slotOffset + slotLength - first.slotOffset <= maxRead));
     if (joins) read?.push(piece);
     else reads.push([piece]);
   }
@@ -107,7 +111,7 @@ async function open(context: ReaderContext, read: Piece[]): Promise<Map<string, 
       bytes ??= fetchSlots(context, [...refs.values()]);
       const { start, bytes: all } = await bytes;
       const at = ref.slotOffset - start;
-      return openSlot(context.keys, context.account, ref.pack, ref.slot, all.subarray(at, at + ref.slotLength));
+      return decryptSlot(context.keys, context.account, ref.pack, ref.slot, all.subarray(at, at + ref.slotLength));
     });
     opened.set(name, await content);
   }

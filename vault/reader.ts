@@ -1,6 +1,7 @@
 /** Manifests as people browse them: range reads of segments, whatever the number of entries. */
+
+import type { ManifestRef } from '../domain/backup-chain.ts';
 import { compareKeys, folderKeys } from '../domain/entry.ts';
-import type { ManifestRef } from '../domain/line.ts';
 import { remembered } from './cache.ts';
 import type { ManifestEntry } from './entry.ts';
 import { type ManifestRoot, readRoot } from './root.ts';
@@ -33,7 +34,11 @@ export function openManifest(context: ReaderContext, ref: ManifestRef): Promise<
 }
 
 /** Entries in key order. A caller that stops early has read few segments more than it needed. */
-export async function* entries(context: ReaderContext, root: ManifestRoot, query: EntryQuery = {}): AsyncGenerator<ManifestEntry> {
+export async function* entries(
+  context: ReaderContext,
+  root: ManifestRoot,
+  query: EntryQuery = {},
+): AsyncGenerator<ManifestEntry> {
   const { prefix = '', limit = Number.POSITIVE_INFINITY, includeDeleted = false, after } = query;
   const from = laterOf(laterOf(query.from ?? '', prefix), after ?? '');
   let left = limit;
@@ -53,7 +58,11 @@ export async function* entries(context: ReaderContext, root: ManifestRoot, query
 }
 
 /** The entry of exactly that key, also when it is `deleted`. */
-export async function findEntry(context: ReaderContext, root: ManifestRoot, key: string): Promise<ManifestEntry | undefined> {
+export async function findEntry(
+  context: ReaderContext,
+  root: ManifestRoot,
+  key: string,
+): Promise<ManifestEntry | undefined> {
   const segment = root.segments[segmentAt(root, key)];
   if (!segment || compareKeys(segment.first, key) > 0) return undefined;
   const held = await segmentOf(context, segment);
@@ -70,7 +79,11 @@ export async function folderAt(context: ReaderContext, root: ManifestRoot, path:
 }
 
 /** The file or link whose name is that of the folder, as in S3, where `a` and `a/b` can both be objects; undefined when it is none, or deleted. */
-export async function namesake(context: ReaderContext, root: ManifestRoot, folder: string): Promise<ManifestEntry | undefined> {
+export async function namesake(
+  context: ReaderContext,
+  root: ManifestRoot,
+  folder: string,
+): Promise<ManifestEntry | undefined> {
   const key = folder.slice(0, -1);
   if (key === '' || key.endsWith('/')) return undefined;
   const entry = await findEntry(context, root, key);
@@ -132,9 +145,24 @@ export async function* listFolder(
 }
 
 /** Stands in for the entry that the source does not have; it is deleted when all below it is. */
-async function impliedFolder(context: ReaderContext, root: ManifestRoot, key: string, below: ManifestEntry): Promise<ListedEntry> {
+async function impliedFolder(
+  context: ReaderContext,
+  root: ManifestRoot,
+  key: string,
+  below: ManifestEntry,
+): Promise<ListedEntry> {
   const { runId, at } = below;
-  const folder: ListedEntry = { key, kind: 'folder', size: 0, modifiedAt: null, revision: '', version: 1, runId, at, implied: true };
+  const folder: ListedEntry = {
+    key,
+    kind: 'folder',
+    size: 0,
+    modifiedAt: null,
+    revision: '',
+    version: 1,
+    runId,
+    at,
+    implied: true,
+  };
   if (!below.deleted) return folder;
   for await (const _alive of entries(context, root, { prefix: key, limit: 1 })) return folder;
   return { ...folder, deleted: true };

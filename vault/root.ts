@@ -1,9 +1,9 @@
 /** The root of a manifest: which segments it is made of. It ends the manifest's blob; its hash is what the log vouches for. */
 import { hash } from 'node:crypto';
-import type { ManifestRef, Totals } from '../domain/line.ts';
+import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
 import { VaultDamage } from './damage.ts';
+import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
 import type { VaultKeys } from './keys.ts';
-import { openBytes, sealBytes } from './sealed.ts';
 import { addTotals, manifestBlobKey, type ReaderContext, type SegmentRef } from './segment.ts';
 
 export type ManifestRoot = {
@@ -30,25 +30,43 @@ const trailerLength = 16;
 const firstRead = 64 * 1024;
 
 /** What ends the blob of the manifest: sealed root and trailer. */
-export function sealRoot(
+export function encryptRoot(
   context: { account: string; keys: VaultKeys },
   manifest: string,
   fields: Fields,
 ): { bytes: Uint8Array; root: ManifestRoot } {
   const manifests = [...new Set(fields.segments.map((segment) => segment.manifest))];
   const numbers = new Map(manifests.map((id, number) => [id, number]));
-  const segments = fields.segments.map(({ first, last, manifest: holder, offset, length, sha256, count, totals: t }): Row => {
-    return [first, last, numbers.get(holder) ?? 0, offset, length, sha256, count, t.files, t.folders, t.links, t.bytes];
-  });
+  const segments = fields.segments.map(
+    ({ first, last, manifest: holder, offset, length, sha256, count, totals: t }): Row => {
+      return [
+        first,
+        last,
+        numbers.get(holder) ?? 0,
+        offset,
+        length,
+        sha256,
+        count,
+        t.files,
+        t.folders,
+        t.links,
+        t.bytes,
+      ];
+    },
+  );
   const { runId, at, base } = fields;
   const wire: Wire = { format, runId, at, base, manifests, segments };
-  const sealed = sealBytes(context.keys, aad(context.account, manifest), Buffer.from(JSON.stringify(wire)));
+  const encrypted = encryptBytes(context.keys, aad(context.account, manifest), Buffer.from(JSON.stringify(wire)));
   const trailer = Buffer.alloc(trailerLength);
   trailer.write(magic, 0, 'latin1');
   trailer[4] = format;
-  trailer.writeUInt32BE(sealed.length, 8);
-  const root = { ...fields, ref: { id: manifest, hash: hash('sha256', sealed) }, totals: addTotals(fields.segments.map((s) => s.totals)) };
-  return { bytes: Buffer.concat([sealed, trailer]), root };
+  trailer.writeUInt32BE(encrypted.length, 8);
+  const root = {
+    ...fields,
+    ref: { id: manifest, hash: hash('sha256', encrypted) },
+    totals: addTotals(fields.segments.map((s) => s.totals)),
+  };
+  return { bytes: Buffer.concat([encrypted, trailer]), root };
 }
 
 /** VaultDamage when the manifest is gone, damaged, or not the one whose hash the log has. */
@@ -56,14 +74,16 @@ export async function readRoot(context: ReaderContext, ref: ManifestRef): Promis
   const key = manifestBlobKey(context.account, ref.id);
   const size = await context.blobs.size(key);
   if (size === undefined) throw new VaultDamage('manifest', `${ref.id} is gone`);
-  const tail = async (length: number) => (await context.blobs.get(key, { offset: size - length, length })) ?? new Uint8Array();
+  const tail = async (length: number) =>
+    (await context.blobs.get(key, { offset: size - length, length })) ?? new Uint8Array();
   let end = await tail(Math.min(size, firstRead));
   const length = rootLength(ref.id, end.subarray(Math.max(0, end.length - trailerLength)));
   if (length + trailerLength > size) throw new VaultDamage('manifest', `${ref.id} is cut short`);
   if (length + trailerLength > end.length) end = await tail(length + trailerLength);
-  const sealed = end.subarray(end.length - trailerLength - length, end.length - trailerLength);
-  if (hash('sha256', sealed) !== ref.hash) throw new VaultDamage('manifest', `${ref.id} is not the one that was recorded`);
-  return openRoot(context, ref, sealed);
+  const encrypted = end.subarray(end.length - trailerLength - length, end.length - trailerLength);
+  if (hash('sha256', encrypted) !== ref.hash)
+    throw new VaultDamage('manifest', `${ref.id} is not the one that was recorded`);
+  return decryptRoot(context, ref, encrypted);
 }
 
 function rootLength(manifest: string, trailer: Uint8Array): number {
@@ -75,14 +95,18 @@ function rootLength(manifest: string, trailer: Uint8Array): number {
   return view.readUInt32BE(8);
 }
 
-function openRoot(context: ReaderContext, ref: ManifestRef, sealed: Uint8Array): ManifestRoot {
-  const wire: Wire = JSON.parse(Buffer.from(openBytes(context.keys, aad(context.account, ref.id), sealed)).toString());
+function decryptRoot(context: ReaderContext, ref: ManifestRef, encrypted: Uint8Array): ManifestRoot {
+  const wire: Wire = JSON.parse(
+    Buffer.from(decryptBytes(context.keys, aad(context.account, ref.id), encrypted)).toString(),
+  );
   if (wire.format !== format) throw new VaultDamage('manifest', `the root of ${ref.id} is not of format ${format}`);
   const { runId, at, base, manifests } = wire;
-  const segments = wire.segments.map(([first, last, holder, offset, length, sha256, count, files, folders, links, bytes]): SegmentRef => {
-    const manifest = manifests[holder] ?? ref.id;
-    return { first, last, manifest, offset, length, sha256, count, totals: { files, folders, links, bytes } };
-  });
+  const segments = wire.segments.map(
+    ([first, last, holder, offset, length, sha256, count, files, folders, links, bytes]): SegmentRef => {
+      const manifest = manifests[holder] ?? ref.id;
+      return { first, last, manifest, offset, length, sha256, count, totals: { files, folders, links, bytes } };
+    },
+  );
   return { ref, runId, at, base, segments, totals: addTotals(segments.map((segment) => segment.totals)) };
 }
 

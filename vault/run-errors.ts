@@ -1,8 +1,8 @@
 /** The list of what a run could not back up, when it is too long for an event: sealed pages, each a blob. */
 import type { Blobs } from '../domain/ports.ts';
 import type { RunError } from '../domain/run.ts';
+import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
 import type { VaultKeys } from './keys.ts';
-import { openBytes, sealBytes } from './sealed.ts';
 
 export const errorsPerPage = 1000;
 
@@ -13,12 +13,12 @@ const name = ({ account }: Context, runId: string, page: number) => `errors/${ac
 /** The same errors make the same blob, so that a repeat changes nothing. */
 export async function putErrors(context: Context, runId: string, page: number, errors: RunError[]): Promise<void> {
   const key = name(context, runId, page);
-  await context.blobs.put(key, sealBytes(context.keys, key, Buffer.from(JSON.stringify(errors))));
+  await context.blobs.put(key, encryptBytes(context.keys, key, Buffer.from(JSON.stringify(errors))));
 }
 
 /** Page 0, 1, … of a run's errors; empty behind the last. VaultDamage when it is not what was put. */
 export async function getErrors(context: Context, runId: string, page: number): Promise<RunError[]> {
   const key = name(context, runId, page);
   const bytes = await context.blobs.get(key);
-  return bytes ? JSON.parse(Buffer.from(openBytes(context.keys, key, bytes)).toString('utf8')) : [];
+  return bytes ? JSON.parse(Buffer.from(decryptBytes(context.keys, key, bytes)).toString('utf8')) : [];
 }

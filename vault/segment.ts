@@ -1,11 +1,11 @@
 /** A manifest in pieces: sorted runs of entries with borders that depend on keys alone, so that an edit touches one piece. */
 import { hash } from 'node:crypto';
-import type { Totals } from '../domain/line.ts';
+import type { Totals } from '../domain/backup-chain.ts';
 import type { Blobs } from '../domain/ports.ts';
 import { VaultDamage } from './damage.ts';
+import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
 import { decodeEntries, encodeEntries, type ManifestEntry } from './entry.ts';
 import type { VaultKeys } from './keys.ts';
-import { openBytes, sealBytes } from './sealed.ts';
 
 /** What it takes to read an account's vault. Keep one for a while: readers remember with it what they read last. */
 export type ReaderContext = { account: string; keys: VaultKeys; blobs: Blobs };
@@ -68,7 +68,7 @@ export async function* cutSegments(
 }
 
 /** The segment's bytes for that place of that manifest's blob, and what refers to it. `entries` is not empty. */
-export function sealSegment(
+export function encryptSegment(
   context: { account: string; keys: VaultKeys },
   manifest: string,
   offset: number,
@@ -76,9 +76,12 @@ export function sealSegment(
 ): { bytes: Uint8Array; ref: SegmentRef } {
   const [first, last] = [entries[0], entries.at(-1)];
   if (!first || !last) throw new Error('a segment has entries');
-  const bytes = sealBytes(context.keys, aad(context.account, manifest, offset), encodeEntries(entries));
-  const place = { manifest, offset, length: bytes.length, sha256: hash('sha256', bytes) };
-  return { bytes, ref: { first: first.key, last: last.key, ...place, count: entries.length, totals: sumEntries(entries) } };
+  const bytes = encryptBytes(context.keys, aad(context.account, manifest, offset), encodeEntries(entries));
+  const location = { manifest, offset, length: bytes.length, sha256: hash('sha256', bytes) };
+  return {
+    bytes,
+    ref: { first: first.key, last: last.key, ...location, count: entries.length, totals: sumEntries(entries) },
+  };
 }
 
 /** The segment's entries, in key order. VaultDamage when its bytes are gone or not those that were written. */
@@ -86,8 +89,9 @@ export async function readSegment(context: ReaderContext, ref: SegmentRef): Prom
   const { manifest, offset, length } = ref;
   const bytes = await context.blobs.get(manifestBlobKey(context.account, manifest), { offset, length });
   if (!bytes) throw new VaultDamage('manifest', `${manifest}, which holds a segment, is gone`);
-  if (hash('sha256', bytes) !== ref.sha256) throw new VaultDamage('manifest', `the segment at ${offset} of ${manifest} was changed`);
-  return decodeEntries(openBytes(context.keys, aad(context.account, manifest, offset), bytes));
+  if (hash('sha256', bytes) !== ref.sha256)
+    throw new VaultDamage('manifest', `the segment at ${offset} of ${manifest} was changed`);
+  return decodeEntries(decryptBytes(context.keys, aad(context.account, manifest, offset), bytes));
 }
 
 function aad(account: string, manifest: string, offset: number): string {
@@ -108,6 +112,7 @@ function sumEntries(entries: ManifestEntry[]): Totals {
 
 export function addTotals(all: Totals[]): Totals {
   const sum = { files: 0, folders: 0, links: 0, bytes: 0 };
-  for (const totals of all) for (const field of ['files', 'folders', 'links', 'bytes'] as const) sum[field] += totals[field];
+  for (const totals of all)
+    for (const field of ['files', 'folders', 'links', 'bytes'] as const) sum[field] += totals[field];
   return sum;
 }

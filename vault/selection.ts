@@ -12,7 +12,11 @@ export async function holdsPath(context: ReaderContext, root: ManifestRoot, path
 }
 
 /** All that is at those paths and below, each entry once, a folder before what is in it. */
-export async function* selectEntries(context: ReaderContext, root: ManifestRoot, paths: string[]): AsyncGenerator<ManifestEntry> {
+export async function* selectEntries(
+  context: ReaderContext,
+  root: ManifestRoot,
+  paths: string[],
+): AsyncGenerator<ManifestEntry> {
   const folders: string[] = [];
   for (const path of paths) folders.push(await folderAt(context, root, path));
   for (const folder of outermost(folders)) {

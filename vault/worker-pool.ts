@@ -7,7 +7,7 @@ import { openArena, type Span, slabSize, takeSpans } from './arena.ts';
 import { maxChunk } from './chunker.ts';
 import type { Cut, Digested, DigestKeys } from './digest.ts';
 import type { PackLock } from './pack.ts';
-import { type Content, type Piece, type Sealed, type Stream, sealedOf, type Workers } from './workers.ts';
+import { type Content, type Encrypted, encryptedOf, type Piece, type Stream, type Workers } from './workers.ts';
 
 /** What goes to a worker, by the number under which the answer comes. A stream's keys go with its first message. */
 export type Job =
@@ -15,11 +15,11 @@ export type Job =
   | { kind: 'end'; stream: number; keys?: DigestKeys }
   | { kind: 'abort'; stream: number }
   /** Puts the slot's content, sealed, where it was, and gives what comes before and after it. */
-  | { kind: 'seal'; lock: PackLock; slot: number; spans: Span[] }
+  | { kind: 'commit'; lock: PackLock; slot: number; spans: Span[] }
   | { kind: 'seal-bytes'; lock: PackLock; slot: number; content: Uint8Array };
 export type Asked = { number: number; job: Job };
 export type Answer = { number: number; result: unknown } | { number: number; error: string };
-export type SealedInPlace = { header: Uint8Array; length: number; tag: Uint8Array };
+export type EncryptedInPlace = { header: Uint8Array; length: number; tag: Uint8Array };
 
 export type WorkerPool = Workers & {
   /** Ends the threads; what they had in hand fails. */
@@ -55,15 +55,15 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
   /** The one with the least to do. */
   function pick(): Thread {
     if (closed) throw new Error('the workers have ended');
-    const loadOf = (place: number) => threads[place]?.load ?? 0;
+    const loadOf = (index: number) => threads[index]?.load ?? 0;
     let best = 0;
-    for (let place = 1; place < count; place++) if (loadOf(place) < loadOf(best)) best = place;
+    for (let index = 1; index < count; index++) if (loadOf(index) < loadOf(best)) best = index;
     const thread = threads[best] ?? start(best);
     threads[best] = thread;
     return thread;
   }
 
-  function start(place: number): Thread {
+  function start(index: number): Thread {
     const worker = new Worker(entry, {
       name: 'vault',
       execArgv: [],
@@ -74,7 +74,7 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
     const thread: Thread = { worker, waiting: new Map(), load: 0, dead: false };
     function fail(error: unknown): void {
       thread.dead = true;
-      if (threads[place] === thread) threads[place] = undefined;
+      if (threads[index] === thread) threads[index] = undefined;
       for (const { reject } of thread.waiting.values()) reject(error);
       thread.waiting.clear();
     }
@@ -205,15 +205,16 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
       abort() {
         if (over) return;
         finish();
-        if (thread && !thread.dead) thread.worker.postMessage({ number: -1, job: { kind: 'abort', stream } } satisfies Asked);
+        if (thread && !thread.dead)
+          thread.worker.postMessage({ number: -1, job: { kind: 'abort', stream } } satisfies Asked);
       },
     };
   }
 
-  async function sealInPlace(lock: PackLock, slot: number, content: Content, spans: Span[]): Promise<Sealed> {
+  async function encryptInPlace(lock: PackLock, slot: number, content: Content, spans: Span[]): Promise<Encrypted> {
     try {
-      const job: Job = { kind: 'seal', lock, slot, spans };
-      const { header, length, tag } = await ask<SealedInPlace>(pick(), job, content.length);
+      const job: Job = { kind: 'commit', lock, slot, spans };
+      const { header, length, tag } = await ask<EncryptedInPlace>(pick(), job, content.length);
       const body = takeSpans([...spans], length);
       return {
         length: header.length + length + tag.length,
@@ -232,10 +233,10 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
 
   return {
     digest,
-    async seal(lock, slot, contents) {
+    async encrypt(lock, slot, contents) {
       const [only] = contents;
       const spans = only && contents.length === 1 ? spansOf.get(only) : undefined;
-      if (only && spans) return sealInPlace(lock, slot, only, spans);
+      if (only && spans) return encryptInPlace(lock, slot, only, spans);
       const content = new Uint8Array(contents.reduce((sum, { length }) => sum + length, 0));
       let at = 0;
       for (const each of contents) {
@@ -244,7 +245,7 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
         at += each.length;
       }
       const job: Job = { kind: 'seal-bytes', lock, slot, content };
-      return sealedOf(await ask<Uint8Array>(pick(), job, content.length, [content.buffer]));
+      return encryptedOf(await ask<Uint8Array>(pick(), job, content.length, [content.buffer]));
     },
     async close() {
       closed = true;

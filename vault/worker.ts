@@ -4,8 +4,8 @@ import type { Span } from './arena.ts';
 import { free } from './bytes.ts';
 import { maxChunk } from './chunker.ts';
 import { type Digest, type DigestKeys, digester } from './digest.ts';
-import { sealSlot, sealSlotParts } from './pack.ts';
-import type { Answer, Asked, Job, SealedInPlace } from './worker-pool.ts';
+import { encryptSlot, encryptSlotParts } from './pack.ts';
+import type { Answer, Asked, EncryptedInPlace, Job } from './worker-pool.ts';
 
 const memory = new Uint8Array(workerData as SharedArrayBuffer);
 const streams = new Map<number, Digest>();
@@ -38,21 +38,21 @@ function perform(job: Job): { result: unknown; give?: ArrayBuffer[] } {
     case 'abort':
       streams.delete(job.stream);
       return { result: undefined };
-    case 'seal': {
-      const { header, body, tag } = sealSlotParts(job.lock, job.slot, gathered(job.spans));
+    case 'commit': {
+      const { header, body, tag } = encryptSlotParts(job.lock, job.slot, gathered(job.spans));
       scatter(body, job.spans);
       const { length } = body;
       // After this it has none.
       free(body);
-      return { result: { header, length, tag } satisfies SealedInPlace };
+      return { result: { header, length, tag } satisfies EncryptedInPlace };
     }
     case 'seal-bytes': {
-      const sealed = sealSlot(job.lock, job.slot, [job.content]);
+      const encrypted = encryptSlot(job.lock, job.slot, [job.content]);
       free(job.content);
       // Small ones lie in memory that Node shares out, and are copied.
-      return sealed.buffer.byteLength > Buffer.poolSize
-        ? { result: sealed, give: [sealed.buffer as ArrayBuffer] }
-        : { result: new Uint8Array(sealed) };
+      return encrypted.buffer.byteLength > Buffer.poolSize
+        ? { result: encrypted, give: [encrypted.buffer as ArrayBuffer] }
+        : { result: new Uint8Array(encrypted) };
     }
   }
 }

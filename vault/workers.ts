@@ -1,7 +1,7 @@
 /** Where the bytes are worked on: chunk → hash, and compress → encrypt. In this thread, or on the worker threads of a pool (worker-pool.ts). */
 import { free } from './bytes.ts';
 import { type DigestKeys, digester } from './digest.ts';
-import { type PackLock, sealSlot } from './pack.ts';
+import { encryptSlot, type PackLock } from './pack.ts';
 
 /** The bytes of a chunk, wherever they are kept until they are sealed or known to be stored already. */
 export type Content = {
@@ -24,13 +24,13 @@ export type Stream = {
 };
 
 /** A slot's bytes, to be put where they belong, and then let go. */
-export type Sealed = { readonly length: number; copyTo(target: Uint8Array, at: number): void; drop(): void };
+export type Encrypted = { readonly length: number; copyTo(target: Uint8Array, at: number): void; drop(): void };
 
 export type Workers = {
   /** Slices one stream into chunks, one call at a time. */
   digest(keys: DigestKeys): Stream;
   /** As `sealSlot`. The contents are let go, also when it fails. */
-  seal(lock: PackLock, slot: number, contents: Content[]): Promise<Sealed>;
+  encrypt(lock: PackLock, slot: number, contents: Content[]): Promise<Encrypted>;
 };
 
 /** Everything happens in the thread that asks for it: for one core, and where no worker's file can be had. */
@@ -66,10 +66,10 @@ export const inThread: Workers = {
       },
     };
   },
-  async seal(lock, slot, contents) {
+  async encrypt(lock, slot, contents) {
     const chunks = contents.map((content) => content.own());
     try {
-      return sealedOf(sealSlot(lock, slot, chunks));
+      return encryptedOf(encryptSlot(lock, slot, chunks));
     } finally {
       for (const content of contents) content.drop();
     }
@@ -81,6 +81,6 @@ export function plain(bytes: Uint8Array): Content {
   return { length: bytes.length, own: () => bytes, drop: () => free(bytes) };
 }
 
-export function sealedOf(bytes: Uint8Array): Sealed {
+export function encryptedOf(bytes: Uint8Array): Encrypted {
   return { length: bytes.length, copyTo: (target, at) => target.set(bytes, at), drop: () => free(bytes) };
 }

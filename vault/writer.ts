@@ -61,9 +61,9 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
     let placing: Promise<Placement>[] = [];
     let stream: Stream | undefined;
 
-    async function place(pieces: Piece[]): Promise<void> {
+    async function store(pieces: Piece[]): Promise<void> {
       for (const { id, content } of pieces) {
-        const one = packer.place(id, content).then(counted);
+        const one = packer.store(id, content).then(counted);
         // All are awaited below; one may fail before its turn.
         one.catch(() => {});
         placing.push(one);
@@ -86,11 +86,11 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
           continue;
         }
         stream ??= workers.digest(digestKeys);
-        for (const each of [...head, slice]) await place(await stream.push(each));
+        for (const each of [...head, slice]) await store(await stream.push(each));
         head = [];
       }
       const end = stream ? await stream.end() : small(head);
-      await place(end.pieces);
+      await store(end.pieces);
       placements.push(...(await Promise.all(placing)));
       return {
         size: end.size,

@@ -3,8 +3,8 @@
  * one who comes back gets what was missed, as it was.
  */
 import { activityItem, type OpenedEntry } from '../../activity/feed.ts';
-import { reveal } from '../../activity/seal.ts';
-import type { JsonObject, Machine } from '../../domain/ports.ts';
+import { decryptFields } from '../../activity/personal-data.ts';
+import type { JsonObject, Platform } from '../../domain/ports.ts';
 import { runView } from '../../projections/runs.ts';
 import { type Runs, runBefore, runChange } from './run-views.ts';
 
@@ -26,21 +26,31 @@ const maxBytes = 128 * 1024;
 const maxRuns = 100;
 
 /** The messages of one ledger entry, in order. `runs` are the open runs before it, and after it once this resolves. */
-export async function messagesOf(machine: Machine, account: string, { entry, events }: OpenedEntry, runs: Runs): Promise<LiveMessage[]> {
+export async function messagesOf(
+  platform: Platform,
+  account: string,
+  { entry, events }: OpenedEntry,
+  runs: Runs,
+): Promise<LiveMessage[]> {
   const messages: Omit<LiveMessage, 'seq'>[] = [];
   for (const event of events) {
     const item = activityItem(entry, event);
-    messages.push({ type: 'activity', at: event.at, data: { ...item, data: await reveal(machine, account, item.data) } });
+    messages.push({
+      type: 'activity',
+      at: event.at,
+      data: { ...item, data: await decryptFields(platform, account, item.data) },
+    });
     const change = runChange(event);
     if (!change) continue;
     const { runId, onto } = change;
-    const known = event.type === 'RunRequested' ? {} : (runs[runId] ?? (await runBefore(machine, account, runId, entry.seq)));
+    const known =
+      event.type === 'RunRequested' ? {} : (runs[runId] ?? (await runBefore(platform, account, runId, entry.seq)));
     const row = onto(known);
     delete runs[runId];
     // The ledger may put a batch behind the end of its run: the end stays the end.
     if (known.outcome) continue;
     if (!row.outcome) runs[runId] = row;
-    const data = (await runView(machine, account, row)) as unknown as JsonObject;
+    const data = (await runView(platform, account, row)) as unknown as JsonObject;
     messages.push({ type: row.outcome ? 'run.finished' : 'run.progress', at: event.at, data });
   }
   for (const runId of Object.keys(runs).slice(0, -maxRuns)) delete runs[runId];

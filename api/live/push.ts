@@ -8,14 +8,21 @@
  */
 import { openEntries } from '../../activity/feed.ts';
 import { Problem } from '../../domain/errors.ts';
-import type { LedgerEntry, Machine } from '../../domain/ports.ts';
+import type { LedgerEntry, Platform } from '../../domain/ports.ts';
 import { type Follower, type Sleep, waitForWrites } from '../consistency.ts';
 import { openSessions } from '../sessions.ts';
-import { type Connection, connectionsOf, findConnection, removeConnection, updateConnection, wakeTurn } from './connections.ts';
+import {
+  type Connection,
+  connectionsOf,
+  findConnection,
+  removeConnection,
+  updateConnection,
+  wakeTurn,
+} from './connections.ts';
 import { messagesOf, textOf } from './messages.ts';
 
 export type Live = {
-  machine: Machine;
+  platform: Platform;
   /** The read models: what a message tells, they show. */
   followers: readonly Follower[];
   sleep: Sleep;
@@ -35,10 +42,10 @@ const recentMs = 60_000;
 
 /** Sends each connection of the account what it has not had. `more`: the deadline came first, to be called again. */
 export async function pushLive(live: Live, account: string): Promise<'done' | 'more'> {
-  const { machine } = live;
-  const all = await connectionsOf(machine, account);
+  const { platform } = live;
+  const all = await connectionsOf(platform, account);
   if (all.length === 0) return 'done';
-  const open = await openSessions(machine, all);
+  const open = await openSessions(platform, all);
   const outcomes = await Promise.allSettled(
     all.map((connection) => (open.has(connection.session) ? serve(live, connection) : end(live, connection))),
   );
@@ -48,8 +55,8 @@ export async function pushLive(live: Live, account: string): Promise<'done' | 'm
 }
 
 async function serve(live: Live, found: Connection): Promise<'done' | 'more'> {
-  const { machine } = live;
-  if ((await next(machine, found)).length === 0) return 'done';
+  const { platform } = live;
+  if ((await next(platform, found)).length === 0) return 'done';
   const connection = await takeTurn(live, found);
   if (!connection) return 'done';
   try {
@@ -60,19 +67,19 @@ async function serve(live: Live, found: Connection): Promise<'done' | 'more'> {
   }
 }
 
-function next(machine: Machine, { account, done }: Connection): Promise<LedgerEntry[]> {
-  return machine.events.ledger(account, { afterSeq: done, order: 'asc', limit: pageSize });
+function next(platform: Platform, { account, done }: Connection): Promise<LedgerEntry[]> {
+  return platform.events.ledger(account, { afterSeq: done, order: 'asc', limit: pageSize });
 }
 
 /** The connection as it is when the turn is ours; undefined when it has ended, or another has the turn and will look again. */
 async function takeTurn(live: Live, found: Connection): Promise<Connection | undefined> {
-  const { machine } = live;
-  for (let now: Connection | undefined = found; now; now = await findConnection(machine, now.account, now.id)) {
+  const { platform } = live;
+  for (let now: Connection | undefined = found; now; now = await findConnection(platform, now.account, now.id)) {
     if (now.turn === '') {
-      const mine = { turn: Buffer.from(machine.random(8)).toString('hex'), turnEnds: machine.now() + turnMs };
-      if (await updateConnection(machine, now, mine, { turn: '', done: now.done })) return { ...now, ...mine };
-    } else if (now.turnEnds > machine.now()) {
-      if (await wakeTurn(machine, now)) return undefined;
+      const mine = { turn: Buffer.from(platform.random(8)).toString('hex'), turnEnds: platform.now() + turnMs };
+      if (await updateConnection(platform, now, mine, { turn: '', done: now.done })) return { ...now, ...mine };
+    } else if (now.turnEnds > platform.now()) {
+      if (await wakeTurn(platform, now)) return undefined;
     } else {
       // Nobody knows what its dead owner has sent.
       await end(live, now);
@@ -83,58 +90,67 @@ async function takeTurn(live: Live, found: Connection): Promise<Connection | und
 }
 
 async function sendAll(live: Live, connection: Connection): Promise<'done' | 'more'> {
-  const { machine, deadline = Number.POSITIVE_INFINITY } = live;
+  const { platform, deadline = Number.POSITIVE_INFINITY } = live;
   const { account, turn, since } = connection;
   const runs = structuredClone(connection.runs);
   let { done, wakes } = connection;
-  let kept = machine.now();
+  let kept = platform.now();
   const keep = (more: { turn?: string }, missed?: { wakes: number }) => {
-    kept = machine.now();
-    return updateConnection(machine, connection, { done, runs, turnEnds: kept + turnMs, ...more }, { turn, ...missed });
+    kept = platform.now();
+    return updateConnection(
+      platform,
+      connection,
+      { done, runs, turnEnds: kept + turnMs, ...more },
+      { turn, ...missed },
+    );
   };
   for (;;) {
-    const entries = await next(machine, { ...connection, done });
+    const entries = await next(platform, { ...connection, done });
     await shown(live, entries);
-    const damaged = (error: Error) => machine.log.error('a damaged commit was not pushed', {}, error);
-    for (const opened of await openEntries(machine, account, entries, damaged)) {
-      for (const message of await messagesOf(machine, account, opened, runs)) {
+    const damaged = (error: Error) => platform.log.error('a damaged commit was not pushed', {}, error);
+    for (const opened of await openEntries(platform, account, entries, damaged)) {
+      for (const message of await messagesOf(platform, account, opened, runs)) {
         if (message.seq <= since) continue;
         if ((await deliver(live, connection, textOf(message))) === 'gone') {
-          await removeConnection(machine, connection.id);
+          await removeConnection(platform, connection.id);
           return 'done';
         }
       }
       done = opened.entry.seq;
-      if (machine.now() - kept >= keepMs && !(await keep({}))) return 'done';
+      if (platform.now() - kept >= keepMs && !(await keep({}))) return 'done';
     }
-    if (machine.now() >= deadline) return (await keep({ turn: '' })) ? 'more' : 'done';
+    if (platform.now() >= deadline) return (await keep({ turn: '' })) ? 'more' : 'done';
     if (entries.length === pageSize) continue;
     if (await keep({ turn: '' }, { wakes })) return 'done';
-    const now = await findConnection(machine, account, connection.id);
+    const now = await findConnection(platform, account, connection.id);
     if (now?.turn !== turn) return 'done';
     wakes = now.wakes;
   }
 }
 
 /** Whoever hears of something can look at it. */
-async function shown({ machine, followers, sleep }: Live, entries: LedgerEntry[]): Promise<void> {
-  const recent = entries.filter(({ at }) => machine.now() - Date.parse(at) < recentMs);
-  await waitForWrites(machine, followers, recent, sleep).catch((error: unknown) => {
+async function shown({ platform, followers, sleep }: Live, entries: LedgerEntry[]): Promise<void> {
+  const recent = entries.filter(({ at }) => platform.now() - Date.parse(at) < recentMs);
+  await waitForWrites(platform, followers, recent, sleep).catch((error: unknown) => {
     if (!(error instanceof Problem)) throw error;
   });
 }
 
-async function deliver({ machine, sleep, openingMs }: Live, { account, id, openedAt }: Connection, text: string): Promise<'sent' | 'gone'> {
+async function deliver(
+  { platform, sleep, openingMs }: Live,
+  { account, id, openedAt }: Connection,
+  text: string,
+): Promise<'sent' | 'gone'> {
   for (let tries = openingMs / openingPause; ; tries--) {
-    const outcome = await machine.push.send(id, text);
-    const opening = tries > 0 && machine.now() - openedAt < openingMs;
-    if (outcome === 'sent' || !opening || !(await findConnection(machine, account, id))) return outcome;
+    const outcome = await platform.push.send(id, text);
+    const opening = tries > 0 && platform.now() - openedAt < openingMs;
+    if (outcome === 'sent' || !opening || !(await findConnection(platform, account, id))) return outcome;
     await sleep(openingPause);
   }
 }
 
-async function end({ machine }: Live, { id }: Connection): Promise<'done'> {
-  await removeConnection(machine, id);
-  await machine.push.close(id);
+async function end({ platform }: Live, { id }: Connection): Promise<'done'> {
+  await removeConnection(platform, id);
+  await platform.push.close(id);
   return 'done';
 }

@@ -32,7 +32,7 @@ export const activity: RouteModule = [
       type: z.string().min(1).max(100).optional().meta({ description: 'With or without its version.' }),
       order: z.enum(['asc', 'desc']).default('asc'),
     },
-    handler: async ({ machine, principal, query, page }) => {
+    handler: async ({ platform, principal, query, page }) => {
       const { from, to, actor, type, order } = query;
       const filter = {
         order,
@@ -42,7 +42,10 @@ export const activity: RouteModule = [
         ...(type && { type }),
       };
       const cursor: ActivityCursor | undefined = page.cursor === undefined ? undefined : JSON.parse(page.cursor);
-      const { items, next } = await readActivity(machine, principal.account, filter, { limit: page.limit, ...(cursor && { cursor }) });
+      const { items, next } = await readActivity(platform, principal.account, filter, {
+        limit: page.limit,
+        ...(cursor && { cursor }),
+      });
       return { items, next: next && JSON.stringify(next) };
     },
   }),

@@ -26,6 +26,6 @@ export const analytics: RouteModule = [
     tags: ['analytics'],
     reads: [model.name],
     answers: { 200: overview },
-    handler: async ({ machine, principal }) => ok(await getOverview(machine, principal.account)),
+    handler: async ({ platform, principal }) => ok(await getOverview(platform, principal.account)),
   }),
 ];

@@ -5,7 +5,7 @@ import { registerUser } from '../../commands/register-user.ts';
 import { signIn } from '../../commands/sign-in.ts';
 import { Problem } from '../../domain/errors.ts';
 import { makeId } from '../../domain/ids.ts';
-import type { Machine } from '../../domain/ports.ts';
+import type { Platform } from '../../domain/ports.ts';
 import type { RequestCause } from '../command-context.ts';
 import { limitGuesses } from '../guessing.ts';
 import { accepted, noContent, ok, type RouteModule, route } from '../route.ts';
@@ -32,9 +32,9 @@ const person = z.object({ id: z.string(), email: z.string(), name: z.string() })
 const account = z.object({ id: z.string(), name: z.string(), role: z.string() });
 
 /** Writes the end of a session to the log, whatever ended it. */
-function recordEnd(machine: Machine, cause: RequestCause): SessionEnded {
+function recordEnd(platform: Platform, cause: RequestCause): SessionEnded {
   return ({ account, user, session, reason }) =>
-    recordSessionEnd(machine, { ...cause, account, actor: { type: 'user', id: user } }, session, reason);
+    recordSessionEnd(platform, { ...cause, account, actor: { type: 'user', id: user } }, session, reason);
 }
 
 export const auth: RouteModule = [
@@ -53,8 +53,8 @@ export const auth: RouteModule = [
     }),
     answers: { 201: z.object({ user: person, account }).meta({ id: 'Registration' }), 202: z.object({}) },
     problems: ['email-taken', 'weak-password'],
-    handler: async ({ machine, body, command }) => {
-      const result = await registerUser(machine, command, body);
+    handler: async ({ platform, body, command }) => {
+      const result = await registerUser(platform, command, body);
       if (result.outcome === 'confirm') return accepted({});
       const { user, account, written } = result;
       return { status: 201 as const, body: { user, account }, written };
@@ -72,16 +72,19 @@ export const auth: RouteModule = [
     answers: { 200: tokens },
     problems: ['invalid-credentials', 'email-unconfirmed'],
     leadsTo: { 200: withItsToken },
-    handler: async ({ machine, body, command, address, context: { rateScale: scale } }) => {
+    handler: async ({ platform, body, command, address, context: { rateScale: scale } }) => {
       const { email, password } = body;
-      const result = await limitGuesses(machine, { email, address, scale }, () => machine.identity.signIn(email, password));
+      const result = await limitGuesses(platform, { email, address, scale }, () =>
+        platform.identity.signIn(email, password),
+      );
       if (result.outcome === 'refused') throw new Problem('invalid-credentials', 'Check both and try again.');
-      if (result.outcome === 'unconfirmed') throw new Problem('email-unconfirmed', 'Open the link in the e-mail we sent, then sign in.');
+      if (result.outcome === 'unconfirmed')
+        throw new Problem('email-unconfirmed', 'Open the link in the e-mail we sent, then sign in.');
       const { userId, accountId } = result;
-      const sessionId = makeId('session', machine.random(16));
+      const sessionId = makeId('session', platform.random(16));
       const context = { ...command, account: accountId, actor: { type: 'user' as const, id: userId } };
-      const { role, written } = await signIn(machine, context, result, sessionId);
-      return ok(await openSession(machine, { userId, accountId, role, sessionId }), { written });
+      const { role, written } = await signIn(platform, context, result, sessionId);
+      return ok(await openSession(platform, { userId, accountId, role, sessionId }), { written });
     },
   }),
   route({
@@ -96,7 +99,8 @@ export const auth: RouteModule = [
     answers: { 200: tokens },
     problems: ['invalid-token'],
     leadsTo: { 200: withItsToken },
-    handler: async ({ machine, body, command }) => ok(await rotateSession(machine, body.refreshToken, recordEnd(machine, command))),
+    handler: async ({ platform, body, command }) =>
+      ok(await rotateSession(platform, body.refreshToken, recordEnd(platform, command))),
   }),
   route({
     method: 'POST',
@@ -108,8 +112,8 @@ export const auth: RouteModule = [
     body: refreshToken,
     answers: { 204: z.undefined() },
     problems: ['invalid-token'],
-    handler: async ({ machine, body, command }) => {
-      await endSession(machine, body.refreshToken, recordEnd(machine, command));
+    handler: async ({ platform, body, command }) => {
+      await endSession(platform, body.refreshToken, recordEnd(platform, command));
       return noContent();
     },
   }),

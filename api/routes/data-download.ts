@@ -4,8 +4,8 @@ import type { CommandContext } from '../../commands/context.ts';
 import { grantFileDownload, openZipDownload, requestZipDownload } from '../../commands/grant-download.ts';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
-import type { Machine } from '../../domain/ports.ts';
-import { momentOf, nameIn, readerContext } from '../../projections/files/listing.ts';
+import type { Platform } from '../../domain/ports.ts';
+import { findRestorePoint, nameIn, readerContext } from '../../projections/files/listing.ts';
 import { findVersion } from '../../projections/files/versions.ts';
 import { files as model } from '../../projections/files.ts';
 import { exportKey } from '../../vault/exports.ts';
@@ -51,20 +51,28 @@ export const dataDownload: RouteModule = [
     reads: [model.name],
     body: z.union([oneFile, aZip]),
     answers: {
-      200: z.object({ url: z.url(), expiresAt: z.iso.datetime(), size: z.int().min(0), sha256: z.string() }).meta({ id: 'Download' }),
+      200: z
+        .object({ url: z.url(), expiresAt: z.iso.datetime(), size: z.int().min(0), sha256: z.string() })
+        .meta({ id: 'Download' }),
       202: z.object({ id: z.string(), status: zipStatus }).meta({ id: 'ZipRequested' }),
     },
     problems: ['not-found'],
-    handler: async ({ machine, command, body, headers, context }) => {
+    handler: async ({ platform, command, body, headers, context }) => {
       if ('paths' in body) {
-        const { id, written } = await requestZip(machine, command, body);
+        const { id, written } = await requestZip(platform, command, body);
         return accepted({ id, status: 'preparing' as const }, { written, location: `/data/downloads/${id}` });
       }
       const { account } = command;
-      const { entry, manifest, sourceId, jobId } = await findVersion(machine, account, body.fileId, body.version);
+      const { entry, manifest, sourceId, jobId } = await findVersion(platform, account, body.fileId, body.version);
       const { key, runId, version, size, sha256 } = entry;
-      const written = await grantFileDownload(machine, command, { sourceId, jobId, runId, version, path: displayPath(key).path });
-      const { token, expiresAt } = await makeDownload(machine, { account, key, manifest });
+      const written = await grantFileDownload(platform, command, {
+        sourceId,
+        jobId,
+        runId,
+        version,
+        path: displayPath(key).path,
+      });
+      const { token, expiresAt } = await makeDownload(platform, { account, key, manifest });
       return ok({ url: `${context.origin(headers)}/downloads/${token}`, expiresAt, size, sha256 }, { written });
     },
   }),
@@ -82,17 +90,21 @@ export const dataDownload: RouteModule = [
           status: zipStatus,
           url: z.url().optional().meta({ description: 'Once it is ready.' }),
           expiresAt: z.iso.datetime().optional(),
-          error: z.object({ code: z.string(), message: z.string() }).optional().meta({ description: 'Why it failed, and what to do.' }),
+          error: z
+            .object({ code: z.string(), message: z.string() })
+            .optional()
+            .meta({ description: 'Why it failed, and what to do.' }),
         })
         .meta({ id: 'ZipDownload' }),
     },
     problems: ['not-found', 'gone'],
-    handler: async ({ machine, command, params: { id }, headers, context }) => {
-      const zip = await openZipDownload(machine, command, id);
-      if (zip.status !== 'ready') return ok({ status: zip.status, ...('reason' in zip && zip.reason ? { error: zip.reason } : {}) });
+    handler: async ({ platform, command, params: { id }, headers, context }) => {
+      const zip = await openZipDownload(platform, command, id);
+      if (zip.status !== 'ready')
+        return ok({ status: zip.status, ...('reason' in zip && zip.reason ? { error: zip.reason } : {}) });
       const { account } = command;
       const download = { account, blob: exportKey(account, id), name: zipFileName(zip.paths, zip.backedUpAt) };
-      const { token, expiresAt } = await makeDownload(machine, download, zip.until);
+      const { token, expiresAt } = await makeDownload(platform, download, zip.until);
       return ok({ status: zip.status, url: `${context.origin(headers)}/downloads/${token}`, expiresAt });
     },
   }),
@@ -102,17 +114,21 @@ export const dataDownload: RouteModule = [
 const atOnce = 16;
 
 /** Throws Problem `not-found` that names the paths there is nothing at, before anything is prepared. */
-async function requestZip(machine: Machine, command: CommandContext, { sourceId, paths, asOf }: z.output<typeof aZip>) {
+async function requestZip(
+  platform: Platform,
+  command: CommandContext,
+  { sourceId, paths, asOf }: z.output<typeof aZip>,
+) {
   const { account } = command;
-  const moment = await momentOf(machine, account, { sourceId, asOf: asOf && utc(asOf) });
-  if (!moment) {
+  const restorePoint = await findRestorePoint(platform, account, { sourceId, asOf: asOf && utc(asOf) });
+  if (!restorePoint) {
     throw new Problem(
       'not-found',
       `There is no good backup of source ${sourceId}${asOf ? ' as of then' : ''}. GET /runs lists what was run.`,
     );
   }
-  const vault = await readerContext(machine, account);
-  const root = await openManifest(vault, moment.manifest);
+  const vault = await readerContext(platform, account);
+  const root = await openManifest(vault, restorePoint.manifest);
   const held: boolean[] = [];
   for (let at = 0; at < paths.length; at += atOnce) {
     held.push(...(await Promise.all(paths.slice(at, at + atOnce).map((path) => holdsPath(vault, root, path)))));
@@ -125,8 +141,8 @@ async function requestZip(machine: Machine, command: CommandContext, { sourceId,
       errors: missing.slice(0, 50),
     });
   }
-  const { jobId, runId, manifest, at: backedUpAt } = moment;
-  return requestZipDownload(machine, command, { sourceId, jobId, runId, manifest, backedUpAt, paths });
+  const { jobId, runId, manifest, at: backedUpAt } = restorePoint;
+  return requestZipDownload(platform, command, { sourceId, jobId, runId, manifest, backedUpAt, paths });
 }
 
 /** Of one path its name, of several the day of the backup. */

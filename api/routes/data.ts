@@ -56,7 +56,9 @@ const search = z.strictObject({
     }),
   minSize: size.meta({ description: 'Bytes, inclusive. With either of the two, only files are found.' }),
   maxSize: size.meta({ description: 'Bytes, inclusive.' }),
-  modifiedAfter: time.optional().meta({ description: 'Inclusive. With either of the two, what has no time is left out.' }),
+  modifiedAfter: time
+    .optional()
+    .meta({ description: 'Inclusive. With either of the two, what has no time is left out.' }),
   modifiedBefore: time.optional().meta({ description: 'Exclusive.' }),
 });
 
@@ -70,7 +72,10 @@ export const data: RouteModule = [
     summary: 'Browse what was backed up',
     description: 'A folder at a time, or all below it with `recursive=true`; now or as of a time.',
     leadsTo: {
-      200: ['GET /data/files/{id}/versions', { to: 'POST /data/download', body: { fileId: '$response.body#/items/0/id' } }],
+      200: [
+        'GET /data/files/{id}/versions',
+        { to: 'POST /data/download', body: { fileId: '$response.body#/items/0/id' } },
+      ],
     },
     tags: ['data'],
     reads: [model.name],
@@ -82,10 +87,13 @@ export const data: RouteModule = [
       recursive: flag,
       asOf: time.optional().meta({ description: 'The newest good backup not after this time.' }),
     },
-    handler: async ({ machine, principal, query, page }) => {
+    handler: async ({ platform, principal, query, page }) => {
       const { sourceId, jobId, path, recursive, asOf } = query;
       const wanted = { sourceId, jobId, path, recursive: recursive === 'true', asOf: asOf && utc(asOf) };
-      const { items, next } = await listFiles(machine, principal.account, wanted, { limit: page.limit, ...positionOf(page) });
+      const { items, next } = await listFiles(platform, principal.account, wanted, {
+        limit: page.limit,
+        ...positionOf(page),
+      });
       return { items, next: next && JSON.stringify(next) };
     },
   }),
@@ -98,7 +106,7 @@ export const data: RouteModule = [
     params: fileParams,
     item: version,
     problems: ['not-found'],
-    handler: ({ machine, principal, params, page }) => listVersions(machine, principal.account, params.id, page),
+    handler: ({ platform, principal, params, page }) => listVersions(platform, principal.account, params.id, page),
   }),
   listRoute({
     url: '/data/search',
@@ -110,8 +118,11 @@ export const data: RouteModule = [
     reads: [model.name],
     item: file,
     body: search,
-    handler: async ({ machine, principal, body, page }) => {
-      const { items, next } = await searchFiles(machine, principal.account, body, { limit: page.limit, ...positionOf(page) });
+    handler: async ({ platform, principal, body, page }) => {
+      const { items, next } = await searchFiles(platform, principal.account, body, {
+        limit: page.limit,
+        ...positionOf(page),
+      });
       return { items, next: next && JSON.stringify(next) };
     },
   }),

@@ -4,7 +4,7 @@ import mime from 'mime';
 import * as z from 'zod';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
-import type { ByteRange, Machine } from '../../domain/ports.ts';
+import type { ByteRange, Platform } from '../../domain/ports.ts';
 import { readerContext } from '../../projections/files/listing.ts';
 import { exportKey, exportSize, noteExport, readExport } from '../../vault/exports.ts';
 import { readFile } from '../../vault/read-file.ts';
@@ -32,8 +32,8 @@ export const downloads: RouteModule = [
     params: z.strictObject({ token: z.string() }),
     answers: { 200: z.any(), 206: z.any(), 307: z.undefined() },
     problems: ['not-found', 'gone', 'range-not-satisfiable'],
-    handler: async ({ machine, context, params, headers: asked }) => {
-      const content = await contentOf(machine, await openDownload(machine, params.token));
+    handler: async ({ platform, context, params, headers: asked }) => {
+      const content = await contentOf(platform, await openDownload(platform, params.token));
       const { name, type, size } = content;
       const etag = `"${content.tag}"`;
       const resumed = asked['if-range'] === undefined || asked['if-range'] === etag;
@@ -62,13 +62,15 @@ export const downloads: RouteModule = [
   }),
 ];
 
-async function contentOf(machine: Machine, download: Download): Promise<Content> {
-  const vault = await readerContext(machine, download.account);
-  return 'blob' in download ? blobContent(machine, download.blob, download.name) : fileContent(machine, vault, download);
+async function contentOf(platform: Platform, download: Download): Promise<Content> {
+  const vault = await readerContext(platform, download.account);
+  return 'blob' in download
+    ? blobContent(platform, download.blob, download.name)
+    : fileContent(platform, vault, download);
 }
 
 async function fileContent(
-  machine: Machine,
+  platform: Platform,
   vault: ReaderContext,
   { key, manifest }: Extract<Download, { key: string }>,
 ): Promise<Content> {
@@ -78,13 +80,13 @@ async function fileContent(
   const name = displayPath(key).path.split('/').at(-1) || 'file';
   const type = entry.mimeType ?? mime.getType(name) ?? 'application/octet-stream';
   const read = (range?: ByteRange) => readFile(vault, entry, range);
-  return { name, type, size, tag: sha256, read, blob: () => exported(machine, vault, { ...entry, sha256 }) };
+  return { name, type, size, tag: sha256, read, blob: () => exported(platform, vault, { ...entry, sha256 }) };
 }
 
-async function blobContent(machine: Machine, blob: string, name: string): Promise<Content> {
-  const size = await exportSize(machine.blobs, blob);
+async function blobContent(platform: Platform, blob: string, name: string): Promise<Content> {
+  const size = await exportSize(platform.blobs, blob);
   if (size === undefined) throw new Problem('gone', 'It is no longer kept. POST /data/download makes another.');
-  const read = (range: ByteRange = { offset: 0, length: size }) => readExport(machine.blobs, blob, range);
+  const read = (range: ByteRange = { offset: 0, length: size }) => readExport(platform.blobs, blob, range);
   const tag = blob.slice(blob.lastIndexOf('/') + 1);
   return { name, type: mime.getType(name) ?? 'application/octet-stream', size, tag, read, blob: async () => blob };
 }
@@ -92,11 +94,15 @@ async function blobContent(machine: Machine, blob: string, name: string): Promis
 const periodMs = 12 * 60 * 60_000;
 
 /** Puts the whole file together, once in half a day, under the name of its content; it goes an hour after that. */
-async function exported(machine: Machine, vault: ReaderContext, entry: { key: string; sha256: string; size: number }): Promise<string> {
-  const period = Math.floor(machine.now() / periodMs);
+async function exported(
+  platform: Platform,
+  vault: ReaderContext,
+  entry: { key: string; sha256: string; size: number },
+): Promise<string> {
+  const period = Math.floor(platform.now() / periodMs);
   const key = exportKey(vault.account, `${entry.sha256}-${period}`);
-  if ((await machine.blobs.size(key)) === entry.size) return key;
-  await noteExport(machine, key, new Date((period + 1) * periodMs + 60 * 60_000).toISOString());
-  await machine.blobs.put(key, readFile(vault, entry));
+  if ((await platform.blobs.size(key)) === entry.size) return key;
+  await noteExport(platform, key, new Date((period + 1) * periodMs + 60 * 60_000).toISOString());
+  await platform.blobs.put(key, readFile(vault, entry));
   return key;
 }

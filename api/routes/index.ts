@@ -13,7 +13,14 @@ export const routes: readonly RouteFile[] = [
     load: async () => (await import('./sources.ts')).sources,
   },
   {
-    addresses: ['GET /jobs', 'POST /jobs', 'GET /jobs/{id}', 'PUT /jobs/{id}', 'DELETE /jobs/{id}', 'POST /jobs/{id}/run'],
+    addresses: [
+      'GET /jobs',
+      'POST /jobs',
+      'GET /jobs/{id}',
+      'PUT /jobs/{id}',
+      'DELETE /jobs/{id}',
+      'POST /jobs/{id}/run',
+    ],
     load: async () => (await import('./jobs.ts')).jobs,
   },
   {

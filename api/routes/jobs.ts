@@ -47,9 +47,13 @@ export const jobs: RouteModule = [
     reads: [model.name],
     item: job,
     leadsTo: {
-      200: ['GET /jobs/{id}', 'POST /jobs/{id}/run', { to: 'GET /sources/{id}', parameters: { id: '$response.body#/items/0/sourceId' } }],
+      200: [
+        'GET /jobs/{id}',
+        'POST /jobs/{id}/run',
+        { to: 'GET /sources/{id}', parameters: { id: '$response.body#/items/0/sourceId' } },
+      ],
     },
-    handler: ({ machine, principal, page }) => listJobs(machine, principal.account, page),
+    handler: ({ platform, principal, page }) => listJobs(platform, principal.account, page),
   }),
   route({
     method: 'POST',
@@ -68,9 +72,9 @@ export const jobs: RouteModule = [
         { to: 'GET /runs', parameters: { jobId: '$response.body#/id' } },
       ],
     },
-    handler: async ({ machine, command, body }) => {
+    handler: async ({ platform, command, body }) => {
       refuseWhatNothingActsOn(body);
-      const { id, written, at } = await createJob(machine, command, body);
+      const { id, written, at } = await createJob(platform, command, body);
       const view = activeJob({ id, name: body.name, sourceId: body.sourceId, createdAt: at });
       return created(`/jobs/${id}`, view, { written, version: written.version });
     },
@@ -84,8 +88,8 @@ export const jobs: RouteModule = [
     params,
     answers: { 200: job },
     problems: ['not-found'],
-    handler: async ({ machine, principal, params: { id } }) => {
-      const view = found(await getJob(machine, principal.account, id), missing(id));
+    handler: async ({ platform, principal, params: { id } }) => {
+      const view = found(await getJob(platform, principal.account, id), missing(id));
       return ok(view, { version: view.version });
     },
   }),
@@ -99,14 +103,14 @@ export const jobs: RouteModule = [
     body: z.strictObject({ name, sourceId: idField('source').optional(), schedule, retention }),
     answers: { 200: job },
     problems: ['not-found', 'not-available', 'precondition-failed'],
-    handler: async ({ machine, command, params: { id }, body, ifMatch }) => {
+    handler: async ({ platform, command, params: { id }, body, ifMatch }) => {
       refuseWhatNothingActsOn(body);
-      const before = await findJob(machine, command.account, id);
+      const before = await findJob(platform, command.account, id);
       if (body.sourceId !== undefined && body.sourceId !== before.sourceId) {
         const message = 'A job keeps its source. Create another job for another source.';
         throw new Problem('invalid-input', message, { errors: [{ path: 'sourceId', message }] });
       }
-      const { written } = await renameJob(machine, { ...command, ifVersion: ifMatch }, id, body.name);
+      const { written } = await renameJob(platform, { ...command, ifVersion: ifMatch }, id, body.name);
       return ok(activeJob({ id, name: body.name, ...before }), { written, version: written.version });
     },
   }),
@@ -119,8 +123,8 @@ export const jobs: RouteModule = [
     params,
     answers: { 204: z.undefined() },
     problems: ['not-found', 'precondition-failed'],
-    handler: async ({ machine, command, params: { id }, ifMatch }) => {
-      const { written } = await deleteJob(machine, { ...command, ifVersion: ifMatch }, id);
+    handler: async ({ platform, command, params: { id }, ifMatch }) => {
+      const { written } = await deleteJob(platform, { ...command, ifVersion: ifMatch }, id);
       return noContent({ written });
     },
   }),
@@ -130,11 +134,13 @@ export const jobs: RouteModule = [
     summary: 'Run a job now',
     tags: ['jobs'],
     params,
-    answers: { 202: z.object({ id: z.string(), jobId: z.string(), status: z.literal('requested') }).meta({ id: 'RequestedRun' }) },
+    answers: {
+      202: z.object({ id: z.string(), jobId: z.string(), status: z.literal('requested') }).meta({ id: 'RequestedRun' }),
+    },
     problems: ['not-found', 'run-open', 'source-unusable'],
     leadsTo: { 202: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },
-    handler: async ({ machine, command, params: { id } }) => {
-      const run = await runJob(machine, command, id);
+    handler: async ({ platform, command, params: { id } }) => {
+      const run = await runJob(platform, command, id);
       const body = { id: run.id, jobId: id, status: 'requested' as const };
       return accepted(body, { location: `/runs/${run.id}`, written: run.written });
     },

@@ -26,8 +26,8 @@ export const live: RouteModule = [
     answers: {
       201: z.object({ url: z.url(), expiresAt: z.iso.datetime() }).meta({ id: 'LiveTicket' }),
     },
-    handler: async ({ machine, principal, context, headers }) => {
-      const { ticket, expiresAt } = await issueTicket(machine, principal);
+    handler: async ({ platform, principal, context, headers }) => {
+      const { ticket, expiresAt } = await issueTicket(platform, principal);
       return { status: 201 as const, body: { url: `${context.live(headers)}?ticket=${ticket}`, expiresAt } };
     },
   }),

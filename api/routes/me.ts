@@ -20,10 +20,10 @@ export const me: RouteModule = [
         })
         .meta({ id: 'Me' }),
     },
-    handler: async ({ machine, principal }) => {
+    handler: async ({ platform, principal }) => {
       const [user, account] = await Promise.all([
-        getUser(machine, principal.account, principal.user),
-        getAccount(machine, principal.account),
+        getUser(platform, principal.account, principal.user),
+        getAccount(platform, principal.account),
       ]);
       const late = 'It is not to be seen yet. Ask again in a second.';
       return ok({ user: found(user, late), account: { ...found(account, late), role: principal.role } });

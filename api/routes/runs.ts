@@ -47,7 +47,8 @@ export const runs: RouteModule = [
     item: run,
     leadsTo: { 200: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },
     filters: { jobId: idField('job').optional() },
-    handler: ({ machine, principal, page, query }) => listRuns(machine, principal.account, { ...page, jobId: query.jobId }),
+    handler: ({ platform, principal, page, query }) =>
+      listRuns(platform, principal.account, { ...page, jobId: query.jobId }),
   }),
   route({
     method: 'GET',
@@ -58,7 +59,8 @@ export const runs: RouteModule = [
     params: idParams('run'),
     answers: { 200: run },
     problems: ['not-found'],
-    handler: async ({ machine, principal, params: { id } }) => ok(found(await getRun(machine, principal.account, id), missing(id))),
+    handler: async ({ platform, principal, params: { id } }) =>
+      ok(found(await getRun(platform, principal.account, id), missing(id))),
   }),
   listRoute({
     url: '/runs/{id}/errors',
@@ -68,8 +70,8 @@ export const runs: RouteModule = [
     params: idParams('run'),
     item: runError,
     problems: ['not-found'],
-    handler: async ({ machine, principal, params: { id }, page }) =>
-      found(await listRunErrors(machine, principal.account, id, page), missing(id)),
+    handler: async ({ platform, principal, params: { id }, page }) =>
+      found(await listRunErrors(platform, principal.account, id, page), missing(id)),
   }),
   route({
     method: 'POST',
@@ -81,9 +83,9 @@ export const runs: RouteModule = [
     params: idParams('run'),
     answers: { 202: z.object({ id: z.string(), status: z.literal('cancelling') }) },
     problems: ['not-found', 'run-over'],
-    handler: async ({ machine, command, params: { id } }) => {
-      const run = found(await getRun(machine, command.account, id), missing(id));
-      const { written } = await cancelRun(machine, command, { runId: id, jobId: run.jobId, sourceId: run.sourceId });
+    handler: async ({ platform, command, params: { id } }) => {
+      const run = found(await getRun(platform, command.account, id), missing(id));
+      const { written } = await cancelRun(platform, command, { runId: id, jobId: run.jobId, sourceId: run.sourceId });
       return accepted({ id, status: 'cancelling' as const }, { location: `/runs/${id}`, written });
     },
   }),

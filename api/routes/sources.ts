@@ -29,7 +29,9 @@ type Kind = z.ZodObject<{
   config: z.ZodType<JsonObject>;
   credentials: z.ZodOptional<z.ZodType<JsonObject>>;
 }>;
-const connection = z.discriminatedUnion('type', kinds as unknown as [Kind, ...Kind[]], { error: `Give one of ${types.join(', ')}.` });
+const connection = z.discriminatedUnion('type', kinds as unknown as [Kind, ...Kind[]], {
+  error: `Give one of ${types.join(', ')}.`,
+});
 
 const source = z
   .object({
@@ -42,8 +44,12 @@ const source = z
   })
   .meta({ id: 'Source' });
 
-const config = jsonObject.meta({ description: 'By type: `folder {path, exclude?}`, `s3 {bucket, prefix?, region?, endpoint?}`.' });
-const credentials = jsonObject.optional().meta({ description: 'By type: `s3 {accessKeyId, secretAccessKey}`. They never come back.' });
+const config = jsonObject.meta({
+  description: 'By type: `folder {path, exclude?}`, `s3 {bucket, prefix?, region?, endpoint?}`.',
+});
+const credentials = jsonObject
+  .optional()
+  .meta({ description: 'By type: `s3 {accessKeyId, secretAccessKey}`. They never come back.' });
 
 const params = idParams('source');
 const missing = (id: string) => `There is no source ${id}. GET /sources lists yours.`;
@@ -56,7 +62,7 @@ export const sources: RouteModule = [
     reads: [model.name],
     item: source,
     leadsTo: { 200: ['GET /sources/{id}'] },
-    handler: ({ machine, principal, page }) => listSources(machine, principal.account, page),
+    handler: ({ platform, principal, page }) => listSources(platform, principal.account, page),
   }),
   route({
     method: 'POST',
@@ -75,9 +81,13 @@ export const sources: RouteModule = [
         { to: 'GET /data/files', parameters: { sourceId: '$response.body#/id' } },
       ],
     },
-    handler: async ({ machine, context, command, body }) => {
+    handler: async ({ platform, context, command, body }) => {
       const settings = await checkSettings(context, command.account, body.type, body.config, body.credentials);
-      const { id, written, at } = await connectSource(machine, command, { type: body.type, name: body.name, ...settings });
+      const { id, written, at } = await connectSource(platform, command, {
+        type: body.type,
+        name: body.name,
+        ...settings,
+      });
       const view = connectedSource({ id, type: body.type, name: body.name, config: settings.config, createdAt: at });
       return created(`/sources/${id}`, view, { written, version: written.version });
     },
@@ -91,8 +101,8 @@ export const sources: RouteModule = [
     params,
     answers: { 200: source },
     problems: ['not-found'],
-    handler: async ({ machine, principal, params: { id } }) => {
-      const view = found(await getSource(machine, principal.account, id), missing(id));
+    handler: async ({ platform, principal, params: { id } }) => {
+      const view = found(await getSource(platform, principal.account, id), missing(id));
       return ok(view, { version: view.version });
     },
   }),
@@ -106,16 +116,16 @@ export const sources: RouteModule = [
     body: z.strictObject({ name, config, credentials, type: z.enum(types).optional() }),
     answers: { 200: source },
     problems: ['not-found', 'not-available', 'source-unusable', 'precondition-failed'],
-    handler: async ({ machine, context, command, params: { id }, body, ifMatch }) => {
-      const before = await findSource(machine, command.account, id);
+    handler: async ({ platform, context, command, params: { id }, body, ifMatch }) => {
+      const before = await findSource(platform, command.account, id);
       if (body.type !== undefined && body.type !== before.type) {
         const message = `It is a source of type ${before.type}. Connect another source for another type.`;
         throw new Problem('invalid-input', message, { errors: [{ path: 'type', message }] });
       }
-      const kept = body.credentials ?? (await getCredentials(machine, command.account, id)) ?? undefined;
+      const kept = body.credentials ?? (await getCredentials(platform, command.account, id)) ?? undefined;
       const settings = await checkSettings(context, command.account, before.type, body.config, kept);
       const change = { name: body.name, config: settings.config, credentials: body.credentials };
-      const { written } = await changeSource(machine, { ...command, ifVersion: ifMatch }, id, change);
+      const { written } = await changeSource(platform, { ...command, ifVersion: ifMatch }, id, change);
       const view = connectedSource({ id, name: body.name, config: settings.config, ...before });
       return ok(view, { written, version: written.version });
     },
@@ -129,8 +139,8 @@ export const sources: RouteModule = [
     params,
     answers: { 204: z.undefined() },
     problems: ['not-found', 'precondition-failed'],
-    handler: async ({ machine, command, params: { id }, ifMatch }) => {
-      const { written } = await disconnectSource(machine, { ...command, ifVersion: ifMatch }, id);
+    handler: async ({ platform, command, params: { id }, ifMatch }) => {
+      const { written } = await disconnectSource(platform, { ...command, ifVersion: ifMatch }, id);
       return noContent({ written });
     },
   }),
@@ -151,6 +161,12 @@ async function checkSettings(
 }
 
 /** A source that was just written, as its read model will have it. */
-function connectedSource({ id, type, name, config, createdAt }: Omit<z.infer<typeof source>, 'status'>): z.infer<typeof source> {
+function connectedSource({
+  id,
+  type,
+  name,
+  config,
+  createdAt,
+}: Omit<z.infer<typeof source>, 'status'>): z.infer<typeof source> {
   return { id, type, name, status: 'connected', config, createdAt };
 }

@@ -52,8 +52,14 @@ export function idleMonth(templates: Template[], minute: Usage): Line[] {
       what: `… their compute, at ${idleSeconds * 1000} ms and ${memory} MB`,
       dollars: eachMinute * month.minutes * idleSeconds * (memory / 1024) * gbSecond,
     },
-    { what: '… the log lines that Lambda writes of them', dollars: ((eachMinute * month.minutes * logBytes) / 1e9) * month.logGb },
-    { what: `${queues} queues that Lambda polls`, dollars: dollars(new Map([['SQS', queues * pollsAMinute * month.minutes]])) },
+    {
+      what: '… the log lines that Lambda writes of them',
+      dollars: ((eachMinute * month.minutes * logBytes) / 1e9) * month.logGb,
+    },
+    {
+      what: `${queues} queues that Lambda polls`,
+      dollars: dollars(new Map([['SQS', queues * pollsAMinute * month.minutes]])),
+    },
     {
       what: `${warm} instances of the API kept warm, 1,769 MB`,
       dollars: warm * (1769 / 1024) * month.hours * 3600 * month.provisionedGbSecond,
@@ -62,7 +68,10 @@ export function idleMonth(templates: Template[], minute: Usage): Line[] {
       what: `${endpoints.length} interface endpoints in ${zones / Math.max(1, endpoints.length)} zones`,
       dollars: zones * month.endpointHour * month.hours,
     },
-    { what: `${count('AWS::EC2::NatGateway')} NAT gateways`, dollars: count('AWS::EC2::NatGateway') * month.natHour * month.hours },
+    {
+      what: `${count('AWS::EC2::NatGateway')} NAT gateways`,
+      dollars: count('AWS::EC2::NatGateway') * month.natHour * month.hours,
+    },
     {
       what: `${count('AWS::WAFv2::WebACL')} web ACLs with ${rules} rules`,
       dollars: count('AWS::WAFv2::WebACL') * month.webAcl + rules * month.webAclRule,

@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { awsClients } from '../../infra/aws/clients.ts';
-import { startMinistack } from '../../scripts/ministack.ts';
+import { makeStageAt } from '../../test/emulator/aws-stage.ts';
+import { startMinistack } from '../../test/emulator/ministack.ts';
 import { synthesize } from '../../test/infra/cdk/synth.ts';
-import { makeStageAt } from '../../test/support/aws-stage.ts';
 import { idleMonth } from './idle.ts';
 import { measure } from './measure.ts';
 import { costTables } from './report.ts';
@@ -16,7 +16,8 @@ const [begin, end] = ['<!-- counted -->', '<!-- /counted -->'];
 
 /** `work`: a folder for the files. `sizes`: numbers of files, from which a million is extrapolated. With `write` the tables go into docs/cost.md, else to `say`. */
 export async function cost(work: string, sizes: number[], write: boolean, say: (line: string) => void): Promise<void> {
-  if (sizes.length < 2 || sizes.some((size) => !(size >= 1))) throw new Error('--files takes at least two numbers of files, as 1000,11000');
+  if (sizes.length < 2 || sizes.some((size) => !(size >= 1)))
+    throw new Error('--files takes at least two numbers of files, as 1000,11000');
   const ministack = await startMinistack();
   const folder = await mkdtemp(join(work, 'cost-'));
   try {

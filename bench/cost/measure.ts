@@ -1,11 +1,11 @@
 /** What commands, what follows from them, and whole runs use. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { relayAgain } from '../../infra/aws/relay-wakeups.ts';
+import { relayAgain } from '../../infra/aws/relay-notifications.ts';
+import { sweep } from '../../processors/backup/sweep.ts';
 import { awsList } from '../../processors/meter.ts';
-import { sweep } from '../../processors/sweep.ts';
+import { maintainProjections } from '../../projections/engine/maintain.ts';
 import { projections } from '../../projections/index.ts';
-import { tendProjections } from '../../projections/tend.ts';
 import type { Applied, Stage, Worked } from './stage.ts';
 import { plus, type Usage } from './usage.ts';
 
@@ -19,7 +19,12 @@ export type Measured = { commands: Command[]; applied: Applied[]; runs: Run[]; m
 const person = { email: 'ada@example.com', password: 'correct horse battery', name: 'Ada Lovelace' };
 
 /** `sizes`: how many files each run has, one source and job for each. */
-export async function measure(stage: Stage, folder: string, sizes: number[], say: (line: string) => void): Promise<Measured> {
+export async function measure(
+  stage: Stage,
+  folder: string,
+  sizes: number[],
+  say: (line: string) => void,
+): Promise<Measured> {
   const commands: Command[] = [];
   const applied: Applied[] = [];
 
@@ -29,7 +34,14 @@ export async function measure(stage: Stage, folder: string, sizes: number[], say
     applied.push(...followed.applied);
     const append = usage.get('WRU activity') ?? 0;
     const rest = new Map([...usage].filter(([kind]) => kind !== 'WRU activity'));
-    commands.push({ name, events: followed.commits, append, rest, projections: followed.projections, relay: followed.relay });
+    commands.push({
+      name,
+      events: followed.commits,
+      append,
+      rest,
+      projections: followed.projections,
+      relay: followed.relay,
+    });
     return result;
   }
 
@@ -59,7 +71,9 @@ export async function measure(stage: Stage, folder: string, sizes: number[], say
       await command('rename the job', () => stage.call('PUT', url, { name: 'Every other night' }, token));
       await command('read the job', () => stage.call('GET', url, undefined, token));
       await command('list jobs', () => stage.call('GET', '/jobs', undefined, token));
-      await command('read the numbers of the account', () => stage.call('GET', '/analytics/overview', undefined, token));
+      await command('read the numbers of the account', () =>
+        stage.call('GET', '/analytics/overview', undefined, token),
+      );
     }
     await record('ask for a run', () => stage.call('POST', `${url}/run`, {}, token));
     const first = await stage.work();
@@ -86,9 +100,13 @@ async function makeFiles(folder: string, count: number): Promise<string> {
 }
 
 /** What the functions ask that look every minute whether there is something to do. */
-async function idleMinute({ machine, counter }: Stage): Promise<Usage> {
-  const home = { machine, connectors: () => ({ allowHosts: [] }), prices: awsList };
-  const rounds = [() => relayAgain(machine), () => sweep(home), () => tendProjections(machine, projections)];
+async function idleMinute({ platform, counter }: Stage): Promise<Usage> {
+  const deployment = { platform, connectors: () => ({ allowHosts: [] }), prices: awsList };
+  const rounds = [
+    () => relayAgain(platform),
+    () => sweep(deployment),
+    () => maintainProjections(platform, projections),
+  ];
   // The first time a rebuild may be due, which is no idle minute.
   for (const round of rounds) await round();
   const used: Usage[] = [];

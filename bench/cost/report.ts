@@ -70,7 +70,10 @@ function eventTable({ applied }: Measured): string {
     const row = byEvents.get(events) ?? new Map<string, number>();
     byEvents.set(events, row.set(projection, Math.max(units, row.get(projection) ?? 0)));
   }
-  const rows = [...byEvents].map(([events, row]) => [`\`${events}\``, ...names.map((name) => String(row.get(name) ?? ''))]);
+  const rows = [...byEvents].map(([events, row]) => [
+    `\`${events}\``,
+    ...names.map((name) => String(row.get(name) ?? '')),
+  ]);
   return table(['event', ...names], rows);
 }
 
@@ -83,7 +86,10 @@ const kinds = ['S3 write', 'S3 read', 'SQS', 'EventBridge', 'KMS', 'Lambda'];
 
 function usageCells(usage: Usage): string[] {
   const counts = [unitsOf(usage, 'WRU'), unitsOf(usage, 'RRU'), ...kinds.map((kind) => usage.get(kind) ?? 0)];
-  return [...counts.map((count) => Math.round(count).toLocaleString('en')), dollars(usage).toFixed(dollars(usage) < 0.1 ? 5 : 3)];
+  return [
+    ...counts.map((count) => Math.round(count).toLocaleString('en')),
+    dollars(usage).toFixed(dollars(usage) < 0.1 ? 5 : 3),
+  ];
 }
 
 function runTable(runs: Run[]): string {
@@ -104,7 +110,10 @@ function extrapolated(runs: Run[], of: (run: Run) => Usage): Usage {
 
 /** What runs of a million files use. */
 export function millionFiles(runs: Run[]): { first: Usage; unchanged: Usage } {
-  return { first: extrapolated(runs, ({ first }) => all(first)), unchanged: extrapolated(runs, ({ unchanged }) => all(unchanged)) };
+  return {
+    first: extrapolated(runs, ({ first }) => all(first)),
+    unchanged: extrapolated(runs, ({ unchanged }) => all(unchanged)),
+  };
 }
 
 function million(runs: Run[]): string {

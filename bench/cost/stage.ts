@@ -4,20 +4,20 @@ import type { FastifyInstance } from 'fastify';
 import { decode } from '../../activity/decode.ts';
 import { buildApp } from '../../api/app.ts';
 import { parseStream } from '../../domain/event.ts';
-import type { BusEvent, JsonObject, Wakeup } from '../../domain/ports.ts';
+import type { BusEvent, JsonObject, StreamNotification } from '../../domain/ports.ts';
 import type { AwsClients } from '../../infra/aws/clients.ts';
-import { type AwsMachine, openAws } from '../../infra/aws/machine.ts';
-import { relayWakeups } from '../../infra/aws/relay-wakeups.ts';
+import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
+import { relayNotifications } from '../../infra/aws/relay-notifications.ts';
+import type { Deployment } from '../../processors/backup/run.ts';
 import { routes } from '../../processors/index.ts';
 import { awsList } from '../../processors/meter.ts';
-import type { Home } from '../../processors/run.ts';
 import { handleMessage } from '../../processors/runner.ts';
+import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
-import { handleWakeups } from '../../projections/runner.ts';
 import { type Counter, countUsage, plus, type Usage, unitsOf } from './usage.ts';
 
 export type Stage = {
-  machine: AwsMachine;
+  platform: AwsPlatform;
   counter: Counter;
   /** As the API's function is asked. Throws when the answer is no success. */
   call(method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, body?: JsonObject, token?: string): Promise<JsonObject>;
@@ -35,19 +35,22 @@ export type Followed = { commits: number; applied: Applied[]; projections: Usage
 export type Worked = Followed & { messages: number; processors: Usage; cpuSeconds: number };
 
 /** `environment`: as `openAws` reads it, of resources that are there. */
-export async function openStage(clients: AwsClients, environment: { [name: string]: string } & { TABLE_PREFIX: string }): Promise<Stage> {
+export async function openStage(
+  clients: AwsClients,
+  environment: { [name: string]: string } & { TABLE_PREFIX: string },
+): Promise<Stage> {
   const counter = countUsage(clients, environment.TABLE_PREFIX);
   const opened = openAws(environment, clients);
-  let wakeups: Wakeup[] = [];
+  let notifications: StreamNotification[] = [];
   let messages: JsonObject[] = [];
   let calls = 0;
-  const machine: AwsMachine = {
+  const platform: AwsPlatform = {
     ...opened,
     events: {
       ...opened.events,
       async append(commit) {
         const outcome = await opened.events.append(commit);
-        if (outcome === 'appended') wakeups.push({ stream: commit.stream, version: commit.version });
+        if (outcome === 'appended') notifications.push({ stream: commit.stream, version: commit.version });
         return outcome;
       },
     },
@@ -80,10 +83,10 @@ export async function openStage(clients: AwsClients, environment: { [name: strin
   }
 
   const allowed = { allowHosts: [], folders: { roots: 'any' as const, never: [] } };
-  const home: Home = { machine, connectors: () => allowed, prices: awsList };
+  const deployment: Deployment = { platform, connectors: () => allowed, prices: awsList };
   const app: FastifyInstance = await buildApp({
-    machine,
-    home: 'aws',
+    platform,
+    deployment: 'aws',
     connectorContext: () => allowed,
     followers: projections,
     rateScale: 1,
@@ -93,38 +96,43 @@ export async function openStage(clients: AwsClients, environment: { [name: strin
 
   /** As if later commits were not there yet. */
   const loadUpTo =
-    (last: number): AwsMachine['events']['load'] =>
+    (last: number): AwsPlatform['events']['load'] =>
     async (...query) =>
       (await opened.events.load(...query)).filter(({ version }) => version <= last);
 
   /** Each read model by itself, so that it shows who wrote what. */
-  async function project(due: Wakeup[]): Promise<Pick<Followed, 'applied' | 'projections'>> {
+  async function project(due: StreamNotification[]): Promise<Pick<Followed, 'applied' | 'projections'>> {
     const applied: Applied[] = [];
     let used = none;
-    for (const wakeup of due) {
-      const [commit] = await opened.events.getMany([wakeup]);
+    for (const notification of due) {
+      const [commit] = await opened.events.getMany([notification]);
       const events = commit ? (await decode(opened, commit)).map(({ type }) => type).join(', ') : '';
-      const upToThat = { ...machine, events: { ...machine.events, load: loadUpTo(wakeup.version) } };
-      for (const projection of projections.filter(({ streams }) => streams.includes(parseStream(wakeup.stream).type))) {
-        const { usage } = await counter.during(() => handleWakeups(upToThat, [projection], [wakeup]));
+      const upToThat = { ...platform, events: { ...platform.events, load: loadUpTo(notification.version) } };
+      for (const projection of projections.filter(({ streams }) =>
+        streams.includes(parseStream(notification.stream).type),
+      )) {
+        const { usage } = await counter.during(() => handleNotifications(upToThat, [projection], [notification]));
         applied.push({ events, projection: projection.name, units: unitsOf(usage, 'WRU') });
         used = plus(used, usage);
       }
     }
     // Together they would have read the generations once.
-    return { applied, projections: applied.length > 1 ? plus(used, new Map([['RRU records', 1 - applied.length]])) : used };
+    return {
+      applied,
+      projections: applied.length > 1 ? plus(used, new Map([['RRU records', 1 - applied.length]])) : used,
+    };
   }
 
   async function follow(): Promise<Followed> {
-    const due = wakeups;
-    wakeups = [];
+    const due = notifications;
+    notifications = [];
     const projected = await project(due);
-    const { usage: relay } = await counter.during(() => relayWakeups(machine, due));
+    const { usage: relay } = await counter.during(() => relayNotifications(platform, due));
     return { commits: due.length, ...projected, relay };
   }
 
   return {
-    machine,
+    platform,
     counter,
     follow,
 
@@ -139,8 +147,16 @@ export async function openStage(clients: AwsClients, environment: { [name: strin
     },
 
     async work() {
-      const sum: Worked = { commits: 0, messages: 0, applied: [], processors: none, projections: none, relay: none, cpuSeconds: 0 };
-      while (wakeups.length + messages.length > 0) {
+      const sum: Worked = {
+        commits: 0,
+        messages: 0,
+        applied: [],
+        processors: none,
+        projections: none,
+        relay: none,
+        cpuSeconds: 0,
+      };
+      while (notifications.length + messages.length > 0) {
         const followed = await follow();
         const due = messages;
         messages = [];
@@ -148,7 +164,8 @@ export async function openStage(clients: AwsClients, environment: { [name: strin
         const worked = await counter.during(async () => {
           // Each is received and deleted by itself.
           counter.add('SQS', 2 * due.length);
-          for (const body of due) await handleMessage(home, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });
+          for (const body of due)
+            await handleMessage(deployment, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });
         });
         const { user, system } = process.cpuUsage(before);
         sum.cpuSeconds += (user + system) / 1e6;

@@ -27,8 +27,13 @@ export function countUsage(clients: AwsClients, prefix: string): Counter {
       async (args) => {
         const input = args.input as Asked;
         try {
-          const answer = await next({ ...args, input: { ...input, ReturnConsumedCapacity: 'TOTAL' } as typeof args.input });
-          countDynamo(commandName, input, answer.output as Answered, (kind, name, units) => add(`${kind} ${table(name)}`, units));
+          const answer = await next({
+            ...args,
+            input: { ...input, ReturnConsumedCapacity: 'TOTAL' } as typeof args.input,
+          });
+          countDynamo(commandName, input, answer.output as Answered, (kind, name, units) =>
+            add(`${kind} ${table(name)}`, units),
+          );
           return answer;
         } catch (error) {
           for (const [name, units] of refused(input, error)) add(`WRU ${table(name)}`, units);
@@ -39,11 +44,12 @@ export function countUsage(clients: AwsClients, prefix: string): Counter {
   );
   const each = (client: Countable, kind: (command: string, input: unknown) => [string, number] | undefined) =>
     client.middlewareStack.add(
-      (next: (args: { input: object }) => Promise<object>, context: { commandName?: string }) => (args: { input: object }) => {
-        const counted = kind(context.commandName ?? '', args.input);
-        if (counted) add(...counted);
-        return next(args);
-      },
+      (next: (args: { input: object }) => Promise<object>, context: { commandName?: string }) =>
+        (args: { input: object }) => {
+          const counted = kind(context.commandName ?? '', args.input);
+          if (counted) add(...counted);
+          return next(args);
+        },
       { step: 'initialize', name: 'usage' },
     );
   each(clients.s3() as unknown as Countable, (command) => s3Class(command));
@@ -61,7 +67,9 @@ export function countUsage(clients: AwsClients, prefix: string): Counter {
     async during(work) {
       const before = new Map(counts);
       const result = await work();
-      const usage = new Map([...counts].map(([kind, count]) => [kind, count - (before.get(kind) ?? 0)] as const).filter(([, n]) => n > 0));
+      const usage = new Map(
+        [...counts].map(([kind, count]) => [kind, count - (before.get(kind) ?? 0)] as const).filter(([, n]) => n > 0),
+      );
       return { result, usage };
     },
   };
@@ -124,7 +132,8 @@ function countDynamo(command: string, input: Asked, output: Answered, count: Cou
       }
       break;
     default:
-      for (const { TableName, CapacityUnits = 0 } of [output.ConsumedCapacity ?? []].flat()) count('WRU', TableName, CapacityUnits);
+      for (const { TableName, CapacityUnits = 0 } of [output.ConsumedCapacity ?? []].flat())
+        count('WRU', TableName, CapacityUnits);
   }
 }
 
@@ -157,7 +166,9 @@ function valueBytes(value: AttributeValue): number {
   if (value.N !== undefined) return Math.ceil(value.N.replace(/^-?0*\.?0*|\.|e.*$/gi, '').length / 2) + 1;
   if (value.L !== undefined) return 3 + value.L.reduce((sum, each) => sum + 1 + valueBytes(each), 0);
   if (value.M !== undefined)
-    return 3 + Object.entries(value.M).reduce((sum, [name, each]) => sum + 1 + Buffer.byteLength(name) + valueBytes(each), 0);
+    return (
+      3 + Object.entries(value.M).reduce((sum, [name, each]) => sum + 1 + Buffer.byteLength(name) + valueBytes(each), 0)
+    );
   return 1;
 }
 
@@ -166,7 +177,14 @@ function quarters(payload: unknown): number {
   return Math.max(1, Math.ceil(Buffer.byteLength(JSON.stringify(payload)) / 65_536));
 }
 
-const s3Writes = ['PutObject', 'CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload', 'ListObjectsV2', 'ListObjectVersions'];
+const s3Writes = [
+  'PutObject',
+  'CreateMultipartUpload',
+  'UploadPart',
+  'CompleteMultipartUpload',
+  'ListObjectsV2',
+  'ListObjectVersions',
+];
 
 /** Deletes are free. https://aws.amazon.com/s3/pricing/ */
 function s3Class(command: string): [string, number] | undefined {

@@ -2,41 +2,50 @@
 import { hash } from 'node:crypto';
 import { type Head, start } from '../../activity/commit.ts';
 import { encodeCommit } from '../../activity/encode.ts';
-import { account as accountNoun } from '../../domain/account.ts';
+import { account as accountAggregate } from '../../domain/account.ts';
+import type { Aggregate } from '../../domain/aggregate.ts';
+import { backupChain, backupChainId, nothing } from '../../domain/backup-chain.ts';
 import { batch, batchId } from '../../domain/batch.ts';
 import { type Cause, type DomainEvent, streamName } from '../../domain/event.ts';
-import { makeId, type Noun as Named } from '../../domain/ids.ts';
+import { makeId, type IdKind as Named } from '../../domain/ids.ts';
 import { job } from '../../domain/job.ts';
-import { line, lineId, nothing } from '../../domain/line.ts';
-import type { Noun } from '../../domain/noun.ts';
-import type { Machine, StoredCommit, Wakeup } from '../../domain/ports.ts';
+import type { Platform, StoredCommit, StreamNotification } from '../../domain/ports.ts';
 import { run } from '../../domain/run.ts';
 import { source } from '../../domain/source.ts';
 import { user } from '../../domain/user.ts';
 import { inParallel } from '../../infra/aws/parallel.ts';
 
 /** A commit of one event. */
-type Planned = { stream: string; encode(machine: Machine, head: Head): Promise<StoredCommit> };
+type Planned = { stream: string; encode(platform: Platform, head: Head): Promise<StoredCommit> };
 
 export type Shape = {
   title: string;
   /** One hundred commits for each of so many readers; `set`: whose, so that several can be made of one shape. */
   wave(number: number, set: string, hundreds: number): Planned[];
   /** How many readers at once it is tried with, besides one. A stream has but one. */
-  rivals: number[];
+  concurrents: number[];
 };
 
 /** Nobody opens what is sealed here. */
 const key = new Uint8Array(32);
-const cause: Cause = { actor: { type: 'user', id: idOf('user', 'ada') }, commandId: 'c'.repeat(64), correlationId: 'bench' };
+const cause: Cause = {
+  actor: { type: 'user', id: idOf('user', 'ada') },
+  commandId: 'c'.repeat(64),
+  correlationId: 'bench',
+};
 
-function idOf(noun: Named, name: string): string {
-  return makeId(noun, hash('sha256', name, 'buffer'));
+function idOf(aggregate: Named, name: string): string {
+  return makeId(aggregate, hash('sha256', name, 'buffer'));
 }
 
-function plan<S, E extends DomainEvent>(noun: Noun<S, E>, account: string, id: string, event: NoInfer<E>): Planned {
-  const stream = streamName(account, noun.stream, id);
-  return { stream, encode: (machine, head) => encodeCommit(machine, noun, stream, head, [event], cause) };
+function plan<S, E extends DomainEvent>(
+  aggregate: Aggregate<S, E>,
+  account: string,
+  id: string,
+  event: NoInfer<E>,
+): Planned {
+  const stream = streamName(account, aggregate.stream, id);
+  return { stream, encode: (platform, head) => encodeCommit(platform, aggregate, stream, head, [event], cause) };
 }
 
 const sourceId = idOf('source', 'shared');
@@ -56,37 +65,56 @@ function firstBackup(number: string): Planned[] {
   const account = idOf('account', number);
   const [userId, sourceId] = [idOf('user', number), idOf('source', number)];
   const [jobId, runId] = [idOf('job', number), idOf('run', number)];
-  const about = { runId, jobId, sourceId };
+  const runRef = { runId, jobId, sourceId };
   const manifest = { id: hash('sha256', runId).slice(0, 32), hash: hash('sha256', runId) };
   const at = '2026-11-22T10:00:00.000Z';
   const totals = { files: 800, folders: 40, links: 0, bytes: 50_000_000 };
-  const counts = { filesDone: 800, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, bytesRead: 50_000_000, bytesStored: 30_000_000 };
+  const counts = {
+    filesDone: 800,
+    filesDeleted: 0,
+    filesFailed: 0,
+    filesSkipped: 0,
+    bytesRead: 50_000_000,
+    bytesStored: 30_000_000,
+  };
   const cost = { requests: 900, usd: 0.0031 };
-  const open = { open: { runId, requestedAt: at }, sealed: null, runs: 1 };
-  const done = { open: null, sealed: { runId, at, manifest, totals, since: null }, runs: 1 };
+  const open = { open: { runId, requestedAt: at }, head: null, runs: 1 };
+  const done = { open: null, head: { runId, at, manifest, totals, since: null }, runs: 1 };
   return [
-    plan(user, account, userId, { type: 'UserRegistered', data: { userId, accountId: account, email: 'ada@example.com', name: 'Ada' } }),
-    plan(accountNoun, account, account, { type: 'AccountOpened', data: { accountId: account, ownerId: userId, name: 'Ada' } }),
-    plan(source, account, sourceId, { type: 'SourceConnected', data: { sourceId, kind: 'folder', name, config: { path: '/home/ada' } } }),
+    plan(user, account, userId, {
+      type: 'UserRegistered',
+      data: { userId, accountId: account, email: 'ada@example.com', name: 'Ada' },
+    }),
+    plan(accountAggregate, account, account, {
+      type: 'AccountOpened',
+      data: { accountId: account, ownerId: userId, name: 'Ada' },
+    }),
+    plan(source, account, sourceId, {
+      type: 'SourceConnected',
+      data: { sourceId, kind: 'folder', name, config: { path: '/home/ada' } },
+    }),
     plan(job, account, jobId, { type: 'JobCreated', data: { jobId, sourceId, name } }),
-    plan(line, account, lineId(jobId, sourceId), { type: 'RunRequested', data: { ...about, line: open } }),
-    plan(run, account, runId, { type: 'RunStarted', data: about }),
+    plan(backupChain, account, backupChainId(jobId, sourceId), {
+      type: 'RunRequested',
+      data: { ...runRef, backupChain: open },
+    }),
+    plan(run, account, runId, { type: 'RunStarted', data: runRef }),
     plan(run, account, runId, {
       type: 'RunPlanned',
-      data: { ...about, batches: 1, filesTotal: 800, filesUnchanged: 0, bytesTotal: totals.bytes, since: null },
+      data: { ...runRef, batches: 1, filesTotal: 800, filesUnchanged: 0, bytesTotal: totals.bytes, since: null },
     }),
     plan(batch, account, batchId(runId, 1), {
       type: 'BatchStored',
-      data: { ...about, batch: 1, partHash: manifest.hash, packs: [idOf('pack', number)], counts, cost },
+      data: { ...runRef, batch: 1, partHash: manifest.hash, packs: [idOf('pack', number)], counts, cost },
     }),
-    plan(line, account, lineId(jobId, sourceId), {
-      type: 'LineSealed',
-      data: { ...about, outcome: 'succeeded', manifest, totals, before: nothing, line: done },
+    plan(backupChain, account, backupChainId(jobId, sourceId), {
+      type: 'RestorePointCreated',
+      data: { ...runRef, outcome: 'succeeded', manifest, totals, before: nothing, backupChain: done },
     }),
     plan(run, account, runId, {
       type: 'RunFinished',
       data: {
-        ...about,
+        ...runRef,
         outcome: 'succeeded',
         counts: { ...counts, filesTotal: 800, filesUnchanged: 0 },
         cost,
@@ -103,49 +131,56 @@ function firstBackup(number: string): Planned[] {
 export const shapes: Shape[] = [
   {
     title: 'one stream',
-    rivals: [],
-    wave: (number, set) => upTo(100).map((i) => aboutJob(idOf('account', `one stream, ${set}`), 'one', number * 100 + i + 1)),
+    concurrents: [],
+    wave: (number, set) =>
+      upTo(100).map((i) => aboutJob(idOf('account', `one stream, ${set}`), 'one', number * 100 + i + 1)),
   },
   {
     title: 'one account, each in a stream of its own',
-    rivals: [2, 4, 10],
+    concurrents: [2, 4, 10],
     wave: (number, set, hundreds) =>
       upTo(100 * hundreds).map((i) => aboutJob(idOf('account', `one account, ${set}`), String(i), number + 1)),
   },
   {
     title: '50 accounts, each in a stream of its own',
-    rivals: [10],
-    wave: (number, set, hundreds) => upTo(100 * hundreds).map((i) => aboutJob(idOf('account', `${i % 50}, ${set}`), String(i), number + 1)),
+    concurrents: [10],
+    wave: (number, set, hundreds) =>
+      upTo(100 * hundreds).map((i) => aboutJob(idOf('account', `${i % 50}, ${set}`), String(i), number + 1)),
   },
   {
     title: 'first backups, ten commits in each account',
-    rivals: [10],
+    concurrents: [10],
     wave: (number, set, hundreds) => upTo(10 * hundreds).flatMap((i) => firstBackup(`${set} ${number} ${i}`)),
   },
 ];
 
 /** Appends them, and tells of them in their order. `heads`: where streams stand, kept up to date. */
-export async function append(machine: Machine, heads: Map<string, Head>, planned: Planned[]): Promise<Wakeup[]> {
-  const wakeups = new Map<Planned, Wakeup>();
-  const sealing = { ...machine, keys: { ...machine.keys, subjectKey: async () => key } };
+export async function append(
+  platform: Platform,
+  heads: Map<string, Head>,
+  planned: Planned[],
+): Promise<StreamNotification[]> {
+  const notifications = new Map<Planned, StreamNotification>();
+  const applying = { ...platform, keys: { ...platform.keys, subjectKey: async () => key } };
   await inParallel(
     64,
     Map.groupBy(planned, ({ stream }) => stream),
     async ([stream, commits]) => {
       for (const each of commits) {
-        const commit = await each.encode(sealing, heads.get(stream) ?? start);
-        if ((await machine.events.append(commit)) !== 'appended') throw new Error(`${stream} was not at version ${commit.version - 1}`);
+        const commit = await each.encode(applying, heads.get(stream) ?? start);
+        if ((await platform.events.append(commit)) !== 'appended')
+          throw new Error(`${stream} was not at version ${commit.version - 1}`);
         heads.set(stream, commit);
-        wakeups.set(each, { stream, version: commit.version });
+        notifications.set(each, { stream, version: commit.version });
       }
     },
   );
-  return planned.flatMap((each) => wakeups.get(each) ?? []);
+  return planned.flatMap((each) => notifications.get(each) ?? []);
 }
 
 /** As the mapping of a shard hands them out: in batches of up to a hundred, a stream's always to the same of so many readers. */
-export function handOut(wakeups: Wakeup[], readers: number): Wakeup[][][] {
-  const readerOf = ({ stream }: Wakeup) => hash('sha256', stream, 'buffer').readUInt32BE() % readers;
-  const shares = [...Map.groupBy(wakeups, readerOf).values()];
+export function handOut(notifications: StreamNotification[], readers: number): StreamNotification[][][] {
+  const readerOf = ({ stream }: StreamNotification) => hash('sha256', stream, 'buffer').readUInt32BE() % readers;
+  const shares = [...Map.groupBy(notifications, readerOf).values()];
   return shares.map((share) => upTo(Math.ceil(share.length / 100)).map((i) => share.slice(100 * i, 100 * (i + 1))));
 }

@@ -2,15 +2,15 @@
 
 import type { Head } from '../../activity/commit.ts';
 import { parseStream } from '../../domain/event.ts';
-import type { Wakeup } from '../../domain/ports.ts';
+import type { StreamNotification } from '../../domain/ports.ts';
 import { awsClients } from '../../infra/aws/clients.ts';
-import { type AwsMachine, openAws } from '../../infra/aws/machine.ts';
 import { inParallel } from '../../infra/aws/parallel.ts';
-import { relayWakeups } from '../../infra/aws/relay-wakeups.ts';
+import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
+import { relayNotifications } from '../../infra/aws/relay-notifications.ts';
+import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
-import { handleWakeups } from '../../projections/runner.ts';
-import { startMinistack } from '../../scripts/ministack.ts';
-import { makeStageAt } from '../../test/support/aws-stage.ts';
+import { makeStageAt } from '../../test/emulator/aws-stage.ts';
+import { startMinistack } from '../../test/emulator/ministack.ts';
 import { append, handOut, type Shape, shapes } from './commits.ts';
 import { type Meter, meterOf } from './meter.ts';
 import { measurePuts } from './puts.ts';
@@ -20,42 +20,46 @@ type Follower = {
   name: string;
   set: string;
   streams: string[] | undefined;
-  follow(machine: AwsMachine, wakeups: Wakeup[]): Promise<void>;
+  follow(platform: AwsPlatform, notifications: StreamNotification[]): Promise<void>;
   /** How many commits of these streams, and of no others, it has followed by now. */
-  done(machine: AwsMachine, streams: string[]): Promise<number>;
+  done(platform: AwsPlatform, streams: string[]): Promise<number>;
 };
 
 /** Each read model by itself, all at once as the function has them, which takes commits of its own, and the relay. */
 const followers: Follower[] = [
-  { name: 'relay', set: 'first', streams: undefined, follow: relayWakeups, done: inLedger },
+  { name: 'relay', set: 'first', streams: undefined, follow: relayNotifications, done: inLedger },
   ...projections.map((projection) => ({
     name: projection.name,
     set: 'first',
     streams: projection.streams,
-    follow: (machine: AwsMachine, wakeups: Wakeup[]) => handleWakeups(machine, [projection], wakeups),
-    done: (machine: AwsMachine, streams: string[]) => applied(machine, projection.name, streams),
+    follow: (platform: AwsPlatform, notifications: StreamNotification[]) =>
+      handleNotifications(platform, [projection], notifications),
+    done: (platform: AwsPlatform, streams: string[]) => applied(platform, projection.name, streams),
   })),
   {
     name: 'all read models',
     set: 'second',
     streams: undefined,
-    follow: (machine, wakeups) => handleWakeups(machine, projections, wakeups),
+    follow: (platform, notifications) => handleNotifications(platform, projections, notifications),
     // Of the least far among those that follow it.
-    done: async (machine, streams) =>
+    done: async (platform, streams) =>
       sumOf(streams, async (stream) => {
         const all = projections.filter((projection) => projection.streams.includes(parseStream(stream).type));
-        return Math.min(...(await Promise.all(all.map(({ name }) => applied(machine, name, [stream])))));
+        return Math.min(...(await Promise.all(all.map(({ name }) => applied(platform, name, [stream])))));
       }),
   },
 ];
 
-function inLedger(machine: AwsMachine, streams: string[]): Promise<number> {
+function inLedger(platform: AwsPlatform, streams: string[]): Promise<number> {
   const accounts = new Set(streams.map((stream) => parseStream(stream).account));
-  return sumOf(accounts, async (account) => (await machine.events.ledger(account, { order: 'desc', limit: 1 }))[0]?.seq ?? 0);
+  return sumOf(
+    accounts,
+    async (account) => (await platform.events.ledger(account, { order: 'desc', limit: 1 }))[0]?.seq ?? 0,
+  );
 }
 
-function applied(machine: AwsMachine, projection: string, streams: string[]): Promise<number> {
-  return sumOf(streams, (stream) => machine.rows.cursor(projection, stream));
+function applied(platform: AwsPlatform, projection: string, streams: string[]): Promise<number> {
+  return sumOf(streams, (stream) => platform.rows.cursor(projection, stream));
 }
 
 async function sumOf<T>(all: Iterable<T>, count: (each: T) => Promise<number>): Promise<number> {
@@ -70,7 +74,10 @@ async function sumOf<T>(all: Iterable<T>, count: (each: T) => Promise<number>): 
 export type FeedOptions = { rounds: number; warmUps: number; scale: number };
 
 /** Every round has a stage of its own on one emulator. `say` is told of each; the table comes last. */
-export async function measureFeed({ rounds, warmUps, scale }: FeedOptions, say: (line: string) => void): Promise<Round[]> {
+export async function measureFeed(
+  { rounds, warmUps, scale }: FeedOptions,
+  say: (line: string) => void,
+): Promise<Round[]> {
   const ministack = await startMinistack();
   Object.assign(process.env, ministack.environment);
   try {
@@ -100,7 +107,8 @@ async function measureShape(stage: Stage, shape: Shape, waves: number): Promise<
   const alone = await measureReaders(stage, shape, followers, 1, waves);
   const together: Followed[] = [];
   // More readers of read models would but wait for the emulator, while relays also wait for one another.
-  for (const readers of shape.rivals) together.push(...(await measureReaders(stage, shape, followers.slice(0, 1), readers, 1)));
+  for (const readers of shape.concurrents)
+    together.push(...(await measureReaders(stage, shape, followers.slice(0, 1), readers, 1)));
   return [...alone, ...together];
 }
 
@@ -117,32 +125,34 @@ async function measureReaders(
 ): Promise<Followed[]> {
   const all = Array.from({ length: readers }, () => awsClients(environment));
   const meter = meterOf(all, environment.TABLE_PREFIX);
-  const machines = all.map((clients) => openAws(environment, clients));
-  const [writer] = machines;
+  const platforms = all.map((clients) => openAws(environment, clients));
+  const [writer] = platforms;
   if (!writer) throw new Error('nobody reads');
   const results = new Map<string, Followed>();
   const told = new Map<string, Set<string>>();
   // One reader's last is for counting alone: to hold requests back takes time.
   for (let wave = 0; wave < waves + (readers === 1 ? 1 : 0); wave++) {
-    const due = new Map<string, Wakeup[]>();
+    const due = new Map<string, StreamNotification[]>();
     for (const set of new Set(measured.map((each) => each.set))) {
       due.set(set, await append(writer, heads, shape.wave(wave, `${set} of ${readers}`, readers)));
     }
     for (const { name, set, streams, follow } of measured) {
-      const wakeups = (due.get(set) ?? []).filter(({ stream }) => !streams || streams.includes(parseStream(stream).type));
-      if (wakeups.length === 0) continue;
-      const shares = handOut(wakeups, readers);
+      const notifications = (due.get(set) ?? []).filter(
+        ({ stream }) => !streams || streams.includes(parseStream(stream).type),
+      );
+      if (notifications.length === 0) continue;
+      const shares = handOut(notifications, readers);
       const work = async () => {
-        const read = async (machine: AwsMachine, index: number) => {
-          for (const batch of shares[index] ?? []) await follow(machine, batch);
+        const read = async (platform: AwsPlatform, index: number) => {
+          for (const batch of shares[index] ?? []) await follow(platform, batch);
         };
-        await Promise.all(machines.map(read));
+        await Promise.all(platforms.map(read));
       };
       const result = results.get(name) ?? { ...nothingYet, shape: shape.title, readers, name };
       results.set(name, result);
-      if (wave < waves) await measure(meter, work, wakeups.length, result);
+      if (wave < waves) await measure(meter, work, notifications.length, result);
       else result.roundTrips = await meter.roundTripsOf(work);
-      told.set(name, new Set([...(told.get(name) ?? []), ...wakeups.map(({ stream }) => stream)]));
+      told.set(name, new Set([...(told.get(name) ?? []), ...notifications.map(({ stream }) => stream)]));
     }
   }
   for (const { name, done } of measured) {
@@ -155,7 +165,16 @@ async function measureReaders(
   return [...results.values()];
 }
 
-const nothingYet = { commits: 0, seconds: 0, requests: 0, waitSeconds: 0, writeUnits: 0, ownCpu: 0, emulatorCpu: 0, roundTrips: 0 };
+const nothingYet = {
+  commits: 0,
+  seconds: 0,
+  requests: 0,
+  waitSeconds: 0,
+  writeUnits: 0,
+  ownCpu: 0,
+  emulatorCpu: 0,
+  roundTrips: 0,
+};
 
 async function measure(meter: Meter, work: () => Promise<void>, commits: number, sum: Followed): Promise<void> {
   const measured = await meter.during(work);

@@ -46,7 +46,11 @@ export function meterOf(all: AwsClients[], prefix: string): Meter {
     }
   }
 
-  for (const client of all.flatMap((clients) => [clients.dynamo(), clients.events(), clients.s3()]) as unknown as Measurable[]) {
+  for (const client of all.flatMap((clients) => [
+    clients.dynamo(),
+    clients.events(),
+    clients.s3(),
+  ]) as unknown as Measurable[]) {
     client.middlewareStack.add((next) => (args) => measured(() => next(args)), { step: 'initialize', name: 'meter' });
   }
   return {
@@ -74,7 +78,9 @@ export function meterOf(all: AwsClients[], prefix: string): Meter {
 }
 
 type Next = (args: object) => Promise<object>;
-type Measurable = { middlewareStack: { add(middleware: (next: Next) => Next, options: { step: 'initialize'; name: string }): void } };
+type Measurable = {
+  middlewareStack: { add(middleware: (next: Next) => Next, options: { step: 'initialize'; name: string }): void };
+};
 type Gate = { enter(): Promise<void>; leave(): void; rounds(): number };
 
 /** Lets requests through in rounds. */

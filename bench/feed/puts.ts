@@ -14,8 +14,19 @@ export async function measurePuts(dynamo: DynamoDBClient, prefix: string, count:
         atOnce,
         Array.from({ length: count }, (_, i) => i + 1),
         async (seq) => {
-          const Item = { account: { S: `put#${atOnce}` }, seq: { N: String(seq) }, s: { S: 'x'.repeat(80) }, h: { B: new Uint8Array(32) } };
-          await dynamo.send(new PutItemCommand({ TableName: `${prefix}ledger`, Item, ConditionExpression: 'attribute_not_exists(seq)' }));
+          const Item = {
+            account: { S: `put#${atOnce}` },
+            seq: { N: String(seq) },
+            s: { S: 'x'.repeat(80) },
+            h: { B: new Uint8Array(32) },
+          };
+          await dynamo.send(
+            new PutItemCommand({
+              TableName: `${prefix}ledger`,
+              Item,
+              ConditionExpression: 'attribute_not_exists(seq)',
+            }),
+          );
         },
       ),
     );

@@ -4,7 +4,8 @@ import type { Asked, Spent } from './meter.ts';
 import type { Puts } from './puts.ts';
 
 /** `roundTrips`: of a hundred commits, 0 where not counted. */
-export type Followed = Spent & Asked & { shape: string; readers: number; name: string; commits: number; roundTrips: number };
+export type Followed = Spent &
+  Asked & { shape: string; readers: number; name: string; commits: number; roundTrips: number };
 
 /** All rounds have the same lines, in the same order. */
 export type Round = { puts: Puts[]; followed: Followed[] };
@@ -13,7 +14,11 @@ const cpu = ({ ownCpu, emulatorCpu }: Spent) => ownCpu + emulatorCpu;
 
 const columns: [title: string, of: (each: Followed, bare: Puts) => number, text: (value: number) => string][] = [
   ['commits a second', ({ commits, seconds }) => commits / seconds, (value) => value.toFixed(0)],
-  ['CPU, in bare puts', (each, bare) => cpu(each) / each.commits / (cpu(bare) / bare.puts), (value) => value.toFixed(1)],
+  [
+    'CPU, in bare puts',
+    (each, bare) => cpu(each) / each.commits / (cpu(bare) / bare.puts),
+    (value) => value.toFixed(1),
+  ],
   ['requests a commit', ({ requests, commits }) => requests / commits, (value) => value.toFixed(2)],
   ['write units a commit', ({ writeUnits, commits }) => writeUnits / commits, (value) => value.toFixed(2)],
   ['under way', ({ waitSeconds, seconds }) => waitSeconds / seconds, (value) => value.toFixed(1)],
@@ -44,7 +49,10 @@ export function feedTable(rounds: Round[]): string {
 function putsText(rounds: Round[]): string {
   const texts = (rounds[0]?.puts ?? []).map(({ atOnce }, index) => {
     const of = (value: (puts: Puts) => number) => median(rounds.flatMap(({ puts }) => puts[index] ?? []).map(value));
-    const [rate, milliseconds] = [of(({ puts, seconds }) => puts / seconds), of((puts) => (1000 * cpu(puts)) / puts.puts)];
+    const [rate, milliseconds] = [
+      of(({ puts, seconds }) => puts / seconds),
+      of((puts) => (1000 * cpu(puts)) / puts.puts),
+    ];
     return `${atOnce} at once: ${rate.toFixed(0)} a second, ${milliseconds.toFixed(2)} ms of CPU each`;
   });
   return `Bare conditional puts, ${texts.join('; ')}.`;

@@ -5,10 +5,18 @@ import { signedIn, wantsJson } from '../context.ts';
 import { listen, type News } from '../follow.ts';
 import { type Column, jsonArray, line, note, noteMore, table, time, write } from '../output.ts';
 import { wholeNumber } from './runs.ts';
-import { moment } from './when.ts';
+import { parseTime } from './when.ts';
 
 type Activity = Schemas['Activity'];
-type Options = { from?: string; to?: string; type?: string; actor?: string; limit: number; oldestFirst?: boolean; follow?: boolean };
+type Options = {
+  from?: string;
+  to?: string;
+  type?: string;
+  actor?: string;
+  limit: number;
+  oldestFirst?: boolean;
+  follow?: boolean;
+};
 
 const columns: Column<Activity>[] = [
   { title: 'SEQ', of: ({ seq, index }) => (index === 0 ? String(seq) : `${seq}.${index}`), right: true },
@@ -25,13 +33,18 @@ export function addActivityCommand(program: Command): void {
     .command('activity')
     .summary('what happened, by whom')
     .description('The audit feed of the account, the newest first.')
-    .option('--from <time>', 'from this time on, like 2026-01-31 or 2026-01-31T12:00:00Z', moment)
-    .option('--to <time>', 'before this time', moment)
+    .option('--from <time>', 'from this time on, like 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
+    .option('--to <time>', 'before this time', parseTime)
     .option('--type <type>', 'only events of this type, like run.requested')
     .option('--actor <id>', 'only what this actor did')
     .option('--limit <n>', 'how many at most', wholeNumber, 50)
     .option('--oldest-first', 'begin with the oldest')
-    .addOption(new Option('-f, --follow', 'show the last few, and then what happens, until Ctrl+C').conflicts(['to', 'oldestFirst']))
+    .addOption(
+      new Option('-f, --follow', 'show the last few, and then what happens, until Ctrl+C').conflicts([
+        'to',
+        'oldestFirst',
+      ]),
+    )
     .addHelpText('after', '\nWith --json an array; with --follow --json one object a line.')
     .action(async (options: Options, command: Command) => {
       const api = await signedIn(command);
@@ -39,7 +52,8 @@ export function addActivityCommand(program: Command): void {
       const filter = { ...(from && { from }), ...(to && { to }), ...(type && { type }), ...(actor && { actor }) };
       if (options.follow) return followActivity(api, filter, wantsJson(command));
       const order = options.oldestFirst ? ('asc' as const) : ('desc' as const);
-      const list = (most: number) => itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, order } } }), most);
+      const list = (most: number) =>
+        itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, order } } }), most);
       if (wantsJson(command)) return jsonArray(list(limit));
       if (
         (await table(
@@ -67,13 +81,21 @@ async function followActivity(api: Api, filter: Filter, asJson: boolean): Promis
   }
 }
 
-async function showAsItComes(api: Api, filter: Filter, asJson: boolean, news: News, signal: AbortSignal): Promise<void> {
-  const show = (item: Activity) => (asJson ? write(`${JSON.stringify(item)}\n`) : line(columns.map(({ of }) => of(item)).join('  ')));
+async function showAsItComes(
+  api: Api,
+  filter: Filter,
+  asJson: boolean,
+  news: News,
+  signal: AbortSignal,
+): Promise<void> {
+  const show = (item: Activity) =>
+    asJson ? write(`${JSON.stringify(item)}\n`) : line(columns.map(({ of }) => of(item)).join('  '));
   const list = (more: { from?: string; order: 'asc' | 'desc' }, limit?: number) =>
     itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, ...more } }, signal }), limit);
 
   let last: Activity | undefined;
-  const begin = filter.from === undefined ? (await all(list({ order: 'desc' }, lastFew))).reverse() : list({ order: 'asc' });
+  const begin =
+    filter.from === undefined ? (await all(list({ order: 'desc' }, lastFew))).reverse() : list({ order: 'asc' });
   for await (const item of begin) {
     await show(item);
     last = item;

@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { type Api, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
-import { findPlace, findSource, type Place, quoted } from '../naming.ts';
+import { type FileLocation, findLocation, findSource, quoted } from '../naming.ts';
 import { type Column, jsonArray, note, noteMore, table, time } from '../output.ts';
 import { refusal } from '../refusal.ts';
 import { sizeCell, wholeNumber } from './runs.ts';
-import { byteCount, moment } from './when.ts';
+import { byteCount, parseTime } from './when.ts';
 
 export type File = Schemas['File'];
 
@@ -25,7 +25,7 @@ const versionColumns: Column<Schemas['FileVersion']>[] = [
   { title: 'RUN', of: ({ runId }) => runId },
 ];
 
-export const placeHelp = `
+export const locationHelp = `
 <path> is a path in the backup. With several sources put one before it, and a colon: Documents:letters/invoice.pdf.
 A source is an id, a name, or how a name begins.`;
 
@@ -35,12 +35,12 @@ export function addFileCommands(program: Command): void {
     .argument('[path]', 'a folder in the backup, or a file (default: all there is)', '')
     .summary('browse what was backed up')
     .option('-r, --recursive', 'all that is below it')
-    .option('--as-of <time>', 'as it was at this time, like 2026-01-31 or 2026-01-31T12:00:00Z', moment)
-    .addHelpText('after', placeHelp)
+    .option('--as-of <time>', 'as it was at this time, like 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
+    .addHelpText('after', locationHelp)
     .action(async (where: string, options: { recursive?: boolean; asOf?: string }, command: Command) => {
       const api = await signedIn(command);
-      const place = await findPlace(api, where);
-      const items = list(api, place, options);
+      const location = await findLocation(api, where);
+      const items = list(api, location, options);
       if (wantsJson(command)) return jsonArray(items);
       if ((await table(items, columns)) === 0) note('The folder is empty.');
     });
@@ -52,11 +52,11 @@ export function addFileCommands(program: Command): void {
     .argument('<path>', 'a file in the backup, or the id of one')
     .summary('how a file changed over time')
     .description('The versions of a file, the newest first. Get one with `listbackup get <path> --version <n>`.')
-    .option('--as-of <time>', 'for a file that is gone: when it was still there', moment)
-    .addHelpText('after', placeHelp)
+    .option('--as-of <time>', 'for a file that is gone: when it was still there', parseTime)
+    .addHelpText('after', locationHelp)
     .action(async (where: string, { asOf }: { asOf?: string }, command: Command) => {
       const api = await signedIn(command);
-      const id = isFileId(where) ? where : (await theFileAt(api, await findPlace(api, where), asOf)).id;
+      const id = isFileId(where) ? where : (await theFileAt(api, await findLocation(api, where), asOf)).id;
       const items = itemsOf((query) => api.GET('/data/files/{id}/versions', { params: { path: { id }, query } }));
       return wantsJson(command) ? jsonArray(items) : void (await table(items, versionColumns));
     });
@@ -83,8 +83,8 @@ function addFind(program: Command): void {
     .option('--type <type>', 'only what is pdf, image, image/png, folder …; may be given several times', each)
     .option('--min-size <size>', 'only files of this size or more, like 1500, 1.5MB or 1.5MiB', byteCount)
     .option('--max-size <size>', 'only files of this size or less', byteCount)
-    .option('--modified-after <time>', 'only what changed at this time or after, like 2026-01-31', moment)
-    .option('--modified-before <time>', 'only what changed before this time', moment)
+    .option('--modified-after <time>', 'only what changed at this time or after, like 2026-01-31', parseTime)
+    .option('--modified-before <time>', 'only what changed before this time', parseTime)
     .option('--limit <n>', 'how many at most', wholeNumber, 200)
     .addHelpText('after', '\nWithout words: whatever passes the filters.')
     .action(async (words: string[], options: Find, command: Command) => {
@@ -110,23 +110,33 @@ export function isFileId(text: string): boolean {
 }
 
 /** What is in a folder, or the one file. Throws a refusal when there is nothing of that name. */
-async function* list(api: Api, place: Place, options: { recursive?: boolean; asOf?: string }): AsyncGenerator<File> {
-  const { source, path } = place;
+async function* list(
+  api: Api,
+  location: FileLocation,
+  options: { recursive?: boolean; asOf?: string },
+): AsyncGenerator<File> {
+  const { source, path } = location;
   const { recursive, asOf } = options;
-  const filter = { sourceId: source.id, ...(path && { path }), ...(recursive && { recursive: 'true' as const }), ...(asOf && { asOf }) };
+  const filter = {
+    sourceId: source.id,
+    ...(path && { path }),
+    ...(recursive && { recursive: 'true' as const }),
+    ...(asOf && { asOf }),
+  };
   let count = 0;
   for await (const file of itemsOf((query) => api.GET('/data/files', { params: { query: { ...query, ...filter } } }))) {
     count += 1;
     // an entry for the folder itself is not in it
     if (!(file.kind === 'folder' && file.path === path)) yield file;
   }
-  if (count === 0 && !(await isFolder(api, place, asOf))) throw nothingThere(place, asOf);
+  if (count === 0 && !(await isFolder(api, location, asOf))) throw nothingThere(location, asOf);
 }
 
-export function nothingThere({ source, path }: Place, asOf: string | undefined): Error {
+export function nothingThere({ source, path }: FileLocation, asOf: string | undefined): Error {
   const when = asOf === undefined ? '' : ` as of ${asOf}`;
   if (path === '') {
-    const detail = asOf === undefined ? 'Run a job of it: `listbackup run <job> --follow`.' : 'See its runs: `listbackup runs`.';
+    const detail =
+      asOf === undefined ? 'Run a job of it: `listbackup run <job> --follow`.' : 'See its runs: `listbackup runs`.';
     return refusal('not-found', `Nothing of ${source.name} is backed up${when}`, detail);
   }
   return refusal(
@@ -137,18 +147,21 @@ export function nothingThere({ source, path }: Place, asOf: string | undefined):
 }
 
 /** The entry at a path: a file, a link or a folder. Throws a refusal when there is none. */
-export async function fileAt(api: Api, place: Place, asOf: string | undefined): Promise<File | 'folder'> {
-  const { source, path } = place;
+export async function fileAt(api: Api, location: FileLocation, asOf: string | undefined): Promise<File | 'folder'> {
+  const { source, path } = location;
   const filter = { sourceId: source.id, ...(path && { path }), ...(asOf && { asOf }) };
-  for await (const file of itemsOf((query) => api.GET('/data/files', { params: { query: { ...query, ...filter } } }), 1)) {
+  for await (const file of itemsOf(
+    (query) => api.GET('/data/files', { params: { query: { ...query, ...filter } } }),
+    1,
+  )) {
     return file.path === path && file.kind !== 'folder' ? file : 'folder';
   }
-  if (await isFolder(api, place, asOf)) return 'folder';
-  throw nothingThere(place, asOf);
+  if (await isFolder(api, location, asOf)) return 'folder';
+  throw nothingThere(location, asOf);
 }
 
 /** An empty folder lists like one that never was: only the folder above tells. */
-async function isFolder(api: Api, { source, path }: Place, asOf: string | undefined): Promise<boolean> {
+async function isFolder(api: Api, { source, path }: FileLocation, asOf: string | undefined): Promise<boolean> {
   if (path === '') return false;
   const filter = { sourceId: source.id, path: above(path), ...(asOf && { asOf }) };
   for await (const file of itemsOf((query) => api.GET('/data/files', { params: { query: { ...query, ...filter } } }))) {
@@ -162,9 +175,9 @@ function above(path: string): string {
 }
 
 /** As `fileAt`, where a folder will not do. */
-async function theFileAt(api: Api, place: Place, asOf: string | undefined): Promise<File> {
-  const file = await fileAt(api, place, asOf);
+async function theFileAt(api: Api, location: FileLocation, asOf: string | undefined): Promise<File> {
+  const file = await fileAt(api, location, asOf);
   if (file !== 'folder') return file;
-  const detail = `See what is in it: \`listbackup ls ${quoted(`${place.source.name}:${place.path}`)}\`.`;
-  throw refusal('is-folder', `${place.path || place.source.name} is a folder`, detail);
+  const detail = `See what is in it: \`listbackup ls ${quoted(`${location.source.name}:${location.path}`)}\`.`;
+  throw refusal('is-folder', `${location.path || location.source.name} is a folder`, detail);
 }

@@ -7,12 +7,12 @@ import { type Command, Option } from 'commander';
 import { type Api, answered } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
 import { type Address, downloadThrough, downloadTo, type Progress } from '../download.ts';
-import { findPlace } from '../naming.ts';
+import { findLocation } from '../naming.ts';
 import { bytes, json, line, printable } from '../output.ts';
 import { exitCodes, refusal } from '../refusal.ts';
-import { fileAt, isFileId, placeHelp } from './files.ts';
+import { fileAt, isFileId, locationHelp } from './files.ts';
 import { wholeNumber } from './runs.ts';
-import { moment } from './when.ts';
+import { parseTime } from './when.ts';
 
 const lookEvery = 500;
 
@@ -26,13 +26,18 @@ export function addGetCommand(program: Command): void {
     .description(
       'Gets a file back, or a folder as a zip. A download that broke off goes on where it was, and what arrives is verified before it gets its name.',
     )
-    .option('-o, --output <path>', 'where to: a file, a folder, or - for standard output (default: here, under its own name)')
-    .option('--as-of <time>', 'as it was at this time, like 2026-01-31 or 2026-01-31T12:00:00Z', moment)
+    .option(
+      '-o, --output <path>',
+      'where to: a file, a folder, or - for standard output (default: here, under its own name)',
+    )
+    .option('--as-of <time>', 'as it was at this time, like 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
     .addOption(
-      new Option('--version <n>', 'this version of it, as `listbackup versions` shows them').argParser(wholeNumber).conflicts('asOf'),
+      new Option('--version <n>', 'this version of it, as `listbackup versions` shows them')
+        .argParser(wholeNumber)
+        .conflicts('asOf'),
     )
     .option('--force', 'replace a file that is there')
-    .addHelpText('after', placeHelp)
+    .addHelpText('after', locationHelp)
     .action(async (where: string, options: Options, command: Command) => {
       const api = await signedIn(command);
       const { address, name } = await whatToGet(api, where, options);
@@ -53,14 +58,21 @@ type Wanted = { address: Address; name: string | undefined };
 async function whatToGet(api: Api, where: string, { asOf, version }: Options): Promise<Wanted> {
   if (isFileId(where)) {
     if (asOf !== undefined)
-      throw refusal('usage', 'An id has no path', 'Give --version with an id, or a path with --as-of.', exitCodes.usage);
+      throw refusal(
+        'usage',
+        'An id has no path',
+        'Give --version with an id, or a path with --as-of.',
+        exitCodes.usage,
+      );
     return { address: fileAddress(api, where, version), name: undefined };
   }
-  const place = await findPlace(api, where);
-  const file = await fileAt(api, place, asOf);
-  if (file !== 'folder') return { address: fileAddress(api, file.id, version ?? (asOf && file.versions)), name: file.name };
-  if (version !== undefined) throw refusal('is-folder', `${where} is a folder`, 'Only files have versions. Use --as-of.', exitCodes.usage);
-  const { source, path } = place;
+  const location = await findLocation(api, where);
+  const file = await fileAt(api, location, asOf);
+  if (file !== 'folder')
+    return { address: fileAddress(api, file.id, version ?? (asOf && file.versions)), name: file.name };
+  if (version !== undefined)
+    throw refusal('is-folder', `${where} is a folder`, 'Only files have versions. Use --as-of.', exitCodes.usage);
+  const { source, path } = location;
   return { address: await zipAddress(api, source.id, path, asOf), name: `${basename(path) || source.name}.zip` };
 }
 
@@ -74,7 +86,9 @@ function fileAddress(api: Api, fileId: string, version: number | '' | undefined)
 
 /** Has the zip prepared; each address after that is of the same. */
 async function zipAddress(api: Api, sourceId: string, path: string, asOf: string | undefined): Promise<Address> {
-  const { id } = (await answered(api.POST('/data/download', { body: { sourceId, paths: [path], ...(asOf && { asOf }) } }))) as {
+  const { id } = (await answered(
+    api.POST('/data/download', { body: { sourceId, paths: [path], ...(asOf && { asOf }) } }),
+  )) as {
     id: string;
   };
   return async () => {
@@ -82,7 +96,11 @@ async function zipAddress(api: Api, sourceId: string, path: string, asOf: string
       const zip = await answered(api.GET('/data/downloads/{id}', { params: { path: { id } } }));
       if (zip.url !== undefined) return { url: zip.url };
       if (zip.status === 'failed') {
-        throw refusal(zip.error?.code ?? 'zip-failed', 'The zip was not made', zip.error?.message ?? 'Run the command again.');
+        throw refusal(
+          zip.error?.code ?? 'zip-failed',
+          'The zip was not made',
+          zip.error?.message ?? 'Run the command again.',
+        );
       }
       await pause(lookEvery);
     }
@@ -96,14 +114,20 @@ async function targetFor(name: string | undefined, { output = '.', force }: Opti
   );
   // a name out of a backup must not lead elsewhere
   const inside = isFolder || output.endsWith('/');
-  if (inside && name === undefined) throw refusal('no-name', 'An id has no name', 'Say what to call the file with -o.', exitCodes.usage);
+  if (inside && name === undefined)
+    throw refusal('no-name', 'An id has no name', 'Say what to call the file with -o.', exitCodes.usage);
   const target = inside ? join(output, basename(name ?? '') || 'file') : output;
   const taken = await stat(target).then(
     () => true,
     () => false,
   );
   if (taken && !force) {
-    throw refusal('exists', `${target} is there already`, 'Give another path with -o, or --force to replace it.', exitCodes.failed);
+    throw refusal(
+      'exists',
+      `${target} is there already`,
+      'Give another path with -o, or --force to replace it.',
+      exitCodes.failed,
+    );
   }
   return target;
 }

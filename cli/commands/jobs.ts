@@ -26,7 +26,8 @@ export function addJobCommands(program: Command): void {
         { title: 'STATUS', of: ({ status }) => status },
         { title: 'CREATED', of: ({ createdAt }) => time(createdAt) },
       ];
-      if ((await table(allJobs(api), columns)) === 0) note('There is no job yet. Add one: `listbackup jobs add --help`.');
+      if ((await table(allJobs(api), columns)) === 0)
+        note('There is no job yet. Add one: `listbackup jobs add --help`.');
     });
 
   jobs
@@ -37,7 +38,9 @@ export function addJobCommands(program: Command): void {
     .action(async (called: string, options: { name?: string }, command: Command) => {
       const api = await signedIn(command);
       const source = await findSource(api, called);
-      const job = await answered(api.POST('/jobs', { body: { name: options.name ?? source.name, sourceId: source.id } }));
+      const job = await answered(
+        api.POST('/jobs', { body: { name: options.name ?? source.name, sourceId: source.id } }),
+      );
       // the read carries the token of the write: the next command sees the job
       await api.GET('/jobs/{id}', { params: { path: { id: job.id } } });
       if (wantsJson(command)) return json(job);

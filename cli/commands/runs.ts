@@ -52,7 +52,8 @@ export function addRunCommands(program: Command): void {
       const api = await signedIn(command);
       const job = options.job === undefined ? undefined : await findJob(api, options.job);
       const filter = job ? { jobId: job.id } : {};
-      const list = (limit: number) => itemsOf((query) => api.GET('/runs', { params: { query: { ...query, ...filter } } }), limit);
+      const list = (limit: number) =>
+        itemsOf((query) => api.GET('/runs', { params: { query: { ...query, ...filter } } }), limit);
       if (wantsJson(command)) return jsonArray(list(options.limit));
       const items = atMost(options.limit, list, () => noteMore(options.limit));
       const names = new Map((await all(allJobs(api))).map(({ id, name }) => [id, name]));
@@ -83,7 +84,9 @@ export function addRunCommands(program: Command): void {
     .argument('<run>', 'its id')
     .summary('show how one goes until it has ended')
     .addHelpText('after', exits)
-    .action(async (id: string, _options, command: Command) => watchRun(await signedIn(command), id, wantsJson(command)));
+    .action(async (id: string, _options, command: Command) =>
+      watchRun(await signedIn(command), id, wantsJson(command)),
+    );
 
   runs
     .command('cancel')

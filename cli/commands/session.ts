@@ -15,14 +15,18 @@ export function addSessionCommands(program: Command): void {
     .action(async (options: Credentials & { name?: string }, command: Command) => {
       const url = await serverUrl(command);
       const { email, password } = await credentials(options);
-      const result = await answered(openPublicApi(url).POST('/auth/register', { body: { email, password, name: options.name ?? email } }));
+      const result = await answered(
+        openPublicApi(url).POST('/auth/register', { body: { email, password, name: options.name ?? email } }),
+      );
       if (!('user' in result)) {
         return wantsJson(command)
           ? json({ url, email, confirm: true })
           : line('Open the link in the e-mail we sent, then `listbackup login`.');
       }
       await signIn(url, email, password);
-      return wantsJson(command) ? json({ url, ...(result as object) }) : line(`Signed up and signed in at ${url} as ${email}.`);
+      return wantsJson(command)
+        ? json({ url, ...(result as object) })
+        : line(`Signed up and signed in at ${url} as ${email}.`);
     });
 
   withCredentials(program.command('login'))
@@ -42,7 +46,9 @@ export function addSessionCommands(program: Command): void {
     .action(async (_options, command: Command) => {
       const url = await serverUrl(command);
       const ended = await signOut(url);
-      return wantsJson(command) ? json({ url, ended }) : line(ended ? `Signed out at ${url}.` : `Nobody was signed in at ${url}.`);
+      return wantsJson(command)
+        ? json({ url, ended })
+        : line(ended ? `Signed out at ${url}.` : `Nobody was signed in at ${url}.`);
     });
 
   program
@@ -52,7 +58,9 @@ export function addSessionCommands(program: Command): void {
       const api = openApi(await serverUrl(command));
       const me = await answered(api.GET('/me'));
       const { user, account } = me;
-      return wantsJson(command) ? json({ url: api.url, ...me }) : line(`${user.email}, ${account.role} of ${account.name}, at ${api.url}`);
+      return wantsJson(command)
+        ? json({ url: api.url, ...me })
+        : line(`${user.email}, ${account.role} of ${account.name}, at ${api.url}`);
     });
 }
 
@@ -60,13 +68,17 @@ function withCredentials(command: Command): Command {
   return command
     .addOption(new Option('--email <email>', 'whose account (default: it is asked for)').env('LISTBACKUP_EMAIL'))
     .option('--password-stdin', 'read the password from standard input')
-    .addHelpText('after', '\nThe password is asked for. Scripts give it in LISTBACKUP_PASSWORD or with --password-stdin.');
+    .addHelpText(
+      'after',
+      '\nThe password is asked for. Scripts give it in LISTBACKUP_PASSWORD or with --password-stdin.',
+    );
 }
 
 async function credentials(options: Credentials): Promise<{ email: string; password: string }> {
   const email = options.email || (await ask('E-mail', 'Give it with --email or LISTBACKUP_EMAIL.'));
   const password = options.passwordStdin
     ? await firstLineOfInput()
-    : process.env.LISTBACKUP_PASSWORD || (await askSecret('Password', 'Give it in LISTBACKUP_PASSWORD or with --password-stdin.'));
+    : process.env.LISTBACKUP_PASSWORD ||
+      (await askSecret('Password', 'Give it in LISTBACKUP_PASSWORD or with --password-stdin.'));
   return { email, password };
 }

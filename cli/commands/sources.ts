@@ -28,7 +28,8 @@ export function addSourceCommands(program: Command): void {
     .action(async (_options, command: Command) => {
       const api = await signedIn(command);
       if (wantsJson(command)) return jsonArray(allSources(api));
-      if ((await table(allSources(api), columns)) === 0) note('There is no source yet. Connect one: `listbackup sources add --help`.');
+      if ((await table(allSources(api), columns)) === 0)
+        note('There is no source yet. Connect one: `listbackup sources add --help`.');
     });
 
   const add = sources.command('add').summary('connect one').description('Connects a source.');
@@ -52,10 +53,16 @@ export function addSourceCommands(program: Command): void {
     .option('--endpoint <url>', 'the server, when it is not Amazon')
     .option('--name <name>', 'what to call it (default: the bucket)')
     .addHelpText('after', '\nKeys are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or asked for.')
-    .action(async (bucket: string, options: { name?: string; prefix?: string; region?: string; endpoint?: string }, command: Command) => {
-      const { name = bucket, ...rest } = options;
-      await connect(command, { type: 's3', name, config: { bucket, ...rest }, credentials: await keys() });
-    });
+    .action(
+      async (
+        bucket: string,
+        options: { name?: string; prefix?: string; region?: string; endpoint?: string },
+        command: Command,
+      ) => {
+        const { name = bucket, ...rest } = options;
+        await connect(command, { type: 's3', name, config: { bucket, ...rest }, credentials: await keys() });
+      },
+    );
 
   sources
     .command('show')

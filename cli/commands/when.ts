@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 
 /** A date (its first moment, here), or a time with or without an offset, as UTC ISO 8601. */
-export function moment(text: string): string {
+export function parseTime(text: string): string {
   const date = /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00:00`) : new Date(text);
   if (!/^\d{4}-\d\d-\d\d([T ]|$)/.test(text) || Number.isNaN(date.getTime())) {
     throw new InvalidArgumentError('Give a time like 2026-01-31, 2026-01-31T12:00 or 2026-01-31T12:00:00Z.');
@@ -10,7 +10,17 @@ export function moment(text: string): string {
   return date.toISOString();
 }
 
-const units: { [unit: string]: number } = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30, ti: 2 ** 40 };
+const units: { [unit: string]: number } = {
+  '': 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  t: 1e12,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+  ti: 2 ** 40,
+};
 
 /** `1500`, `1.5MB` (1,500,000) or `1.5MiB` (1,572,864) as bytes. */
 export function byteCount(text: string): number {

@@ -22,7 +22,7 @@ import {
 import type { RowChange, RowKey } from '../../domain/ports.ts';
 import { LimitExceeded } from '../limits.ts';
 import { fieldName, fieldsOf, type Item, toAttribute } from './attributes.ts';
-import { amongRivals, placeholders, transact } from './dynamo.ts';
+import { placeholders, retryOnConflict, transact } from './dynamo.ts';
 import { inParallel } from './parallel.ts';
 
 /** An item that holds a cursor: the stream's home, or one of the table of cursors. Of a trail it is the newest row, which holds `cursor`. */
@@ -78,7 +78,11 @@ function mayComeFirst(change: RowChange): boolean {
   return change.op !== 'delete' && change.ahead === true && !(change.op === 'update' && change.add);
 }
 
-async function move(dynamo: DynamoDBClient, { write, token }: Advance, version: number): Promise<'applied' | 'stale' | 'gap'> {
+async function move(
+  dynamo: DynamoDBClient,
+  { write, token }: Advance,
+  version: number,
+): Promise<'applied' | 'stale' | 'gap'> {
   try {
     await send(dynamo, write);
     return 'applied';
@@ -104,7 +108,13 @@ type Advance = { write: Write; token: Uint8Array };
 function nextOn({ table: TableName }: CursorPlace, version: number, own: RowChange): Advance {
   const at = placeholders();
   const token = new Uint8Array(randomBytes(6));
-  const Item = { ...keyOf(own), ...(own.op === 'put' && fieldsOf(own.data)), ...exists, v: { N: String(version) }, w: { B: token } };
+  const Item = {
+    ...keyOf(own),
+    ...(own.op === 'put' && fieldsOf(own.data)),
+    ...exists,
+    v: { N: String(version) },
+    w: { B: token },
+  };
   const isNext = {
     ConditionExpression: `attribute_not_exists(${at.name('v')})`,
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
@@ -113,13 +123,19 @@ function nextOn({ table: TableName }: CursorPlace, version: number, own: RowChan
 }
 
 /** Moves the cursor by one, and changes the row it is in. */
-function advanceTo({ table: TableName, key: Key, home }: CursorPlace, version: number, own: RowChange | undefined): Advance {
+function advanceTo(
+  { table: TableName, key: Key, home }: CursorPlace,
+  version: number,
+  own: RowChange | undefined,
+): Advance {
   const at = placeholders();
   const token = new Uint8Array(randomBytes(6));
   const cursor: Item = { v: { N: String(version) }, w: { B: token } };
   const isNext = () => ({
     ConditionExpression:
-      version === 1 ? `attribute_not_exists(${at.name('v')})` : `${at.name('v')} = ${at.value({ N: String(version - 1) })}`,
+      version === 1
+        ? `attribute_not_exists(${at.name('v')})`
+        : `${at.name('v')} = ${at.value({ N: String(version - 1) })}`,
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
   });
   // A home may have been made by someone else, and then keeps what it has.
@@ -151,7 +167,7 @@ function toWrite(prefix: string, change: RowChange): Write {
 }
 
 async function send(dynamo: DynamoDBClient, write: Write): Promise<void> {
-  await amongRivals(async () => {
+  await retryOnConflict(async () => {
     if ('Put' in write) await dynamo.send(new PutItemCommand(write.Put));
     else if ('Update' in write) await dynamo.send(new UpdateItemCommand(write.Update));
     else await dynamo.send(new DeleteItemCommand(write.Delete));
@@ -169,13 +185,17 @@ export function updateOf(
     ...Object.entries(more),
   ].map(([name, value]) => `${at.name(name)} = ${at.value(value)}`);
   const adds = Object.entries(add).map(([field, by]) => `${at.name(fieldName(field))} ${at.value({ N: String(by) })}`);
-  const parts = [...(sets.length > 0 ? [`SET ${sets.join(', ')}`] : []), ...(adds.length > 0 ? [`ADD ${adds.join(', ')}`] : [])];
+  const parts = [
+    ...(sets.length > 0 ? [`SET ${sets.join(', ')}`] : []),
+    ...(adds.length > 0 ? [`ADD ${adds.join(', ')}`] : []),
+  ];
   return { UpdateExpression: parts.length > 0 ? parts.join(' ') : undefined };
 }
 
 /** Whether it is what a change would make of a row that was refused; all else about a request is checked before. */
 function isUnfit(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const reasons = 'CancellationReasons' in error ? (error.CancellationReasons as { Code?: string }[] | undefined) : undefined;
+  const reasons =
+    'CancellationReasons' in error ? (error.CancellationReasons as { Code?: string }[] | undefined) : undefined;
   return error.name === 'ValidationException' || (reasons ?? []).some(({ Code }) => Code === 'ValidationError');
 }

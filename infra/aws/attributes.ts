@@ -47,7 +47,8 @@ export function fromAttribute(attribute: AttributeValue): Json {
   if (attribute.N !== undefined) return Number(attribute.N);
   if (attribute.B !== undefined) return JSON.parse(text.decode(attribute.B));
   if (attribute.L !== undefined) return attribute.L.map(fromAttribute);
-  if (attribute.M !== undefined) return Object.fromEntries(Object.entries(attribute.M).map(([name, each]) => [name, fromAttribute(each)]));
+  if (attribute.M !== undefined)
+    return Object.fromEntries(Object.entries(attribute.M).map(([name, each]) => [name, fromAttribute(each)]));
   throw new Error(`not an attribute of ours: ${Object.keys(attribute).join()}`);
 }
 

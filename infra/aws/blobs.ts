@@ -30,15 +30,26 @@ export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
     async put(key, body, { ifAbsent = false } = {}) {
       checkBlobKey(key);
       // By this we know our own again, when an answer was lost and the repeat meets what the first asking has put.
-      const mark = randomUUID();
-      const target = { Bucket: bucket(), Key: key, Metadata: { put: mark }, ...(ifAbsent ? { IfNoneMatch: '*' } : {}) };
+      const putToken = randomUUID();
+      const target = {
+        Bucket: bucket(),
+        Key: key,
+        Metadata: { put: putToken },
+        ...(ifAbsent ? { IfNoneMatch: '*' } : {}),
+      };
       const found = async () => {
         const head = await headOf(s3(), bucket(), key);
-        return head && (head.Metadata?.put === mark ? 'stored' : 'exists');
+        return head && (head.Metadata?.put === putToken ? 'stored' : 'exists');
       };
-      if (body instanceof Uint8Array) return unlessThere(() => s3().send(new PutObjectCommand({ ...target, Body: body })), found, 20);
+      if (body instanceof Uint8Array)
+        return unlessThere(() => s3().send(new PutObjectCommand({ ...target, Body: body })), found, 20);
       // An iterable can be read only once.
-      const upload = new Upload({ client: s3(), params: { ...target, Body: Readable.from(body) }, partSize: partBytes, queueSize: 3 });
+      const upload = new Upload({
+        client: s3(),
+        params: { ...target, Body: Readable.from(body) },
+        partSize: partBytes,
+        queueSize: 3,
+      });
       return unlessThere(() => upload.done(), found, 1);
     },
 
@@ -84,7 +95,9 @@ export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
       await inParallel(4, chunks(versions, 1000), async (all) => {
         let Objects = all;
         for (let attempt = 1; Objects.length > 0; attempt++) {
-          const { Errors = [] } = await s3().send(new DeleteObjectsCommand({ Bucket: bucket(), Delete: { Objects, Quiet: true } }));
+          const { Errors = [] } = await s3().send(
+            new DeleteObjectsCommand({ Bucket: bucket(), Delete: { Objects, Quiet: true } }),
+          );
           if (Errors.length > 0 && attempt === deleteAttempts)
             throw new Error(`${Errors.length} blobs were not deleted: ${Errors[0]?.Code}`);
           Objects = Errors.map(({ Key, VersionId }) => ({ Key, VersionId }));
@@ -157,12 +170,17 @@ async function versionsOf(s3: S3Client, bucket: string, key: string): Promise<Ob
   const found: ObjectIdentifier[] = [];
   let start: { KeyMarker?: string; VersionIdMarker?: string } | undefined = {};
   while (start) {
-    const page: ListObjectVersionsCommandOutput = await s3.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: key, ...start }));
+    const page: ListObjectVersionsCommandOutput = await s3.send(
+      new ListObjectVersionsCommand({ Bucket: bucket, Prefix: key, ...start }),
+    );
     const all = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])];
     for (const { Key, VersionId } of all) if (Key === key) found.push({ Key, VersionId });
     // Keys come in order, and the key itself before all that begin with it.
     const past = all.some(({ Key }) => Key !== key);
-    start = page.IsTruncated && !past ? { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker } : undefined;
+    start =
+      page.IsTruncated && !past
+        ? { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker }
+        : undefined;
   }
   return found;
 }

@@ -40,14 +40,23 @@ function refusal(code: string, events = 0): Error {
 
 /** What was wrong with the events themselves as it is; everything else as BusAway. */
 function rethrow(error: unknown): never {
-  const refused = error instanceof EventBridgeServiceException && error.$fault === 'client' && !busy.includes(error.name);
+  const refused =
+    error instanceof EventBridgeServiceException && error.$fault === 'client' && !busy.includes(error.name);
   throw refused ? error : new BusAway('the bus does not answer', { cause: error });
 }
 
 /** Has the account's live sockets served soon. */
-export function awsWakeLive(events: () => EventBridgeClient, busName: () => string): (account: string) => Promise<void> {
+export function awsWakeLive(
+  events: () => EventBridgeClient,
+  busName: () => string,
+): (account: string) => Promise<void> {
   return async (account) => {
-    const entry = { EventBusName: busName(), Source: liveSource, DetailType: 'live.woken', Detail: JSON.stringify({ account }) };
+    const entry = {
+      EventBusName: busName(),
+      Source: liveSource,
+      DetailType: 'live.woken',
+      Detail: JSON.stringify({ account }),
+    };
     const answer = await events().send(new PutEventsCommand({ Entries: [entry] }));
     const code = answer.Entries?.[0]?.ErrorCode;
     if (code) throw new Error(`the bus did not take a wake: ${code}`);
@@ -55,5 +64,11 @@ export function awsWakeLive(events: () => EventBridgeClient, busName: () => stri
 }
 
 function toEntry(EventBusName: string, event: BusEvent) {
-  return { EventBusName, Source: busSource, DetailType: event.type, Detail: JSON.stringify(event), Time: new Date(event.at) };
+  return {
+    EventBusName,
+    Source: busSource,
+    DetailType: event.type,
+    Detail: JSON.stringify(event),
+    Time: new Date(event.at),
+  };
 }

@@ -25,7 +25,9 @@ export async function getItems(client: DynamoDBClient, table: string, keys: Item
     let rest: Item[] = chunk;
     for (let attempt = 0; rest.length > 0; attempt++) {
       if (attempt > 0) await pause(attempt);
-      const answer = await client.send(new BatchGetItemCommand({ RequestItems: { [table]: { Keys: rest, ConsistentRead: true } } }));
+      const answer = await client.send(
+        new BatchGetItemCommand({ RequestItems: { [table]: { Keys: rest, ConsistentRead: true } } }),
+      );
       found.push(...(answer.Responses?.[table] ?? []));
       rest = answer.UnprocessedKeys?.[table]?.Keys ?? [];
     }
@@ -66,10 +68,13 @@ async function writeItems(client: DynamoDBClient, table: string, requests: Write
  * All or none. `done`, or why each item was refused, when some condition did not hold. Waits and tries again while another
  * transaction is at work on one of the items; a repeat, after an answer that was lost, is recognised by its token and not done twice.
  */
-export async function transact(client: DynamoDBClient, items: TransactWriteItem[]): Promise<'done' | CancellationReason[]> {
+export async function transact(
+  client: DynamoDBClient,
+  items: TransactWriteItem[],
+): Promise<'done' | CancellationReason[]> {
   // One for all turns: an answer may be lost, and the asking again refused by a rival.
   const ClientRequestToken = randomUUID();
-  return amongRivals(async () => {
+  return retryOnConflict(async () => {
     try {
       await client.send(new TransactWriteItemsCommand({ TransactItems: items, ClientRequestToken }));
       return 'done';
@@ -83,12 +88,12 @@ export async function transact(client: DynamoDBClient, items: TransactWriteItem[
 }
 
 /** Repeats what lost against another transaction, a little later each time. */
-export async function amongRivals<T>(attempt: () => Promise<T>): Promise<T> {
+export async function retryOnConflict<T>(attempt: () => Promise<T>): Promise<T> {
   for (let turn = 1; ; turn++) {
     try {
       return await attempt();
     } catch (error) {
-      if (!isRivalry(error) || turn === 40) throw error;
+      if (!isConflict(error) || turn === 40) throw error;
       await pause(turn);
     }
   }
@@ -96,7 +101,7 @@ export async function amongRivals<T>(attempt: () => Promise<T>): Promise<T> {
 
 const passing = ['None', 'TransactionConflict', 'ThrottlingError', 'ProvisionedThroughputExceeded'];
 
-function isRivalry(error: unknown): boolean {
+function isConflict(error: unknown): boolean {
   if (error instanceof TransactionConflictException) return true;
   if (!(error instanceof TransactionCanceledException)) return false;
   const codes = (error.CancellationReasons ?? []).map((reason) => reason.Code ?? 'None');
@@ -185,6 +190,7 @@ export function cursorOf(sk: string): string {
 
 export function skOfCursor(cursor: string): string {
   const sk = Buffer.from(cursor, 'base64url').toString('utf8');
-  if (sk === '' || cursorOf(sk) !== cursor) throw new Problem('invalid-cursor', 'Start the list again without a cursor.');
+  if (sk === '' || cursorOf(sk) !== cursor)
+    throw new Problem('invalid-cursor', 'Start the list again without a cursor.');
   return sk;
 }

@@ -10,17 +10,27 @@ import {
   QueryCommand,
   type QueryCommandInput,
 } from '@aws-sdk/client-dynamodb';
-import type { EventStore, LedgerEntry, LedgerQuery, Page, StoredCommit, Wakeup } from '../../domain/ports.ts';
+import type {
+  EventStore,
+  LedgerEntry,
+  LedgerQuery,
+  Page,
+  StoredCommit,
+  StreamNotification,
+} from '../../domain/ports.ts';
 import type { Item } from './attributes.ts';
-import { amongRivals, distinct, getItems, type Share, scanItems } from './dynamo.ts';
-import { squeeze, unsqueeze } from './squeezed.ts';
+import { compress, decompress } from './compressed-commit.ts';
+import { distinct, getItems, retryOnConflict, type Share, scanItems } from './dynamo.ts';
 
 export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): EventStore {
   const activity = `${prefix}activity`;
   const ledger = `${prefix}ledger`;
 
   /** Commits never change, so one that a cheaper read finds is as good; only whether all are there has to be known. */
-  async function load(stream: string, options: { from?: number; limit?: number; known?: number } = {}): Promise<StoredCommit[]> {
+  async function load(
+    stream: string,
+    options: { from?: number; limit?: number; known?: number } = {},
+  ): Promise<StoredCommit[]> {
     const { from = 1, limit, known } = options;
     const query = {
       TableName: activity,
@@ -65,7 +75,11 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
     while (before + 1 < notBefore) {
       const middle = Math.floor((before + notBefore) / 2);
       const answer = await dynamo().send(
-        new GetItemCommand({ TableName: ledger, Key: { account: { S: account }, seq: { N: String(middle) } }, ConsistentRead: true }),
+        new GetItemCommand({
+          TableName: ledger,
+          Key: { account: { S: account }, seq: { N: String(middle) } },
+          ConsistentRead: true,
+        }),
       );
       if (!answer.Item) throw new Error(`the ledger has a hole at ${middle}`);
       if (toEntry(answer.Item).at < time) before = middle;
@@ -106,7 +120,12 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
     async ledger(account: string, query: LedgerQuery) {
       const after = query.afterSeq ?? 0;
       const above = query.fromTime === undefined ? after : Math.max(after, await lastBefore(account, query.fromTime));
-      return entries(account, { above, below: query.beforeSeq ?? Number.MAX_SAFE_INTEGER, order: query.order, limit: query.limit });
+      return entries(account, {
+        above,
+        below: query.beforeSeq ?? Number.MAX_SAFE_INTEGER,
+        order: query.order,
+        limit: query.limit,
+      });
     },
 
     streams: (page) => pageOfStreams(dynamo(), activity, page),
@@ -114,13 +133,21 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
 }
 
 /** A page of the streams in a share of the activity. What was appended in the last seconds may be missing. */
-export type StreamShares = (page: { limit: number; cursor?: string; share: Share }) => Promise<Page<Wakeup>>;
+export type StreamShares = (page: {
+  limit: number;
+  cursor?: string;
+  share: Share;
+}) => Promise<Page<StreamNotification>>;
 
 export function awsStreamShares(dynamo: () => DynamoDBClient, prefix: string): StreamShares {
   return (page) => pageOfStreams(dynamo(), `${prefix}activity`, page);
 }
 
-async function pageOfStreams(dynamo: DynamoDBClient, activity: string, page: Parameters<typeof scanItems>[2]): Promise<Page<Wakeup>> {
+async function pageOfStreams(
+  dynamo: DynamoDBClient,
+  activity: string,
+  page: Parameters<typeof scanItems>[2],
+): Promise<Page<StreamNotification>> {
   const { items, next } = await scanItems(dynamo, activity, page, ['stream', 'version']);
   const heads = new Map<string, number>();
   for (const item of items) {
@@ -133,7 +160,7 @@ async function pageOfStreams(dynamo: DynamoDBClient, activity: string, page: Par
 async function append(dynamo: DynamoDBClient, table: string, commit: StoredCommit): Promise<'appended' | 'conflict'> {
   let turns = 0;
   try {
-    await amongRivals(() => {
+    await retryOnConflict(() => {
       turns++;
       return dynamo.send(
         new PutItemCommand({
@@ -177,11 +204,11 @@ async function queryAll(
  * and its hash.
  */
 function toItem(commit: StoredCommit): Item {
-  const squeezed = 'bytes' in commit.body ? squeeze(commit.body.bytes, commit) : undefined;
+  const compressed = 'bytes' in commit.body ? compress(commit.body.bytes, commit) : undefined;
   const body: Item =
     'bytes' in commit.body
-      ? squeezed
-        ? { z: { B: squeezed } }
+      ? compressed
+        ? { z: { B: compressed } }
         : { b: { B: commit.body.bytes } }
       : { k: { S: commit.body.blob }, x: { B: Buffer.from(commit.body.bytesHash, 'hex') } };
   return {
@@ -195,15 +222,15 @@ function toItem(commit: StoredCommit): Item {
 }
 
 function toCommit(item: Item): StoredCommit {
-  const place = { stream: string(item, 'stream'), at: string(item, 't') };
+  const commitRef = { stream: string(item, 'stream'), at: string(item, 't') };
   return {
-    ...place,
+    ...commitRef,
     version: number(item, 'version'),
     prevHash: hex(item, 'p'),
     hash: hex(item, 'h'),
     body: item.k
       ? { blob: string(item, 'k'), bytesHash: hex(item, 'x') }
-      : { bytes: item.z ? unsqueeze(binary(item, 'z'), place) : binary(item, 'b') },
+      : { bytes: item.z ? decompress(binary(item, 'z'), commitRef) : binary(item, 'b') },
   };
 }
 
@@ -220,7 +247,13 @@ export function entryItem(account: string, entry: LedgerEntry): Item {
 }
 
 function toEntry(item: Item): LedgerEntry {
-  return { seq: number(item, 'seq'), stream: string(item, 's'), version: number(item, 'v'), hash: hex(item, 'h'), at: string(item, 't') };
+  return {
+    seq: number(item, 'seq'),
+    stream: string(item, 's'),
+    version: number(item, 'v'),
+    hash: hex(item, 'h'),
+    at: string(item, 't'),
+  };
 }
 
 function string(item: Item, name: string): string {

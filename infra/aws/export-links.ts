@@ -9,7 +9,12 @@ export type ExportLink = (key: string, answer: { fileName: string; type: string 
 /** `fileName` is a whole `Content-Disposition`. The link needs no credential, takes ranges, and ends in a quarter of an hour. */
 export function exportLinks(s3: () => S3Client, bucket: () => string): ExportLink {
   return (Key, { fileName, type }) => {
-    const get = new GetObjectCommand({ Bucket: bucket(), Key, ResponseContentDisposition: fileName, ResponseContentType: type });
+    const get = new GetObjectCommand({
+      Bucket: bucket(),
+      Key,
+      ResponseContentDisposition: fileName,
+      ResponseContentType: type,
+    });
     return getSignedUrl(s3(), get, { expiresIn: lifetimeSeconds });
   };
 }

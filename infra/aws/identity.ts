@@ -59,7 +59,8 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
       const code = nameOf(error);
       // Where an e-mail has to be confirmed, nobody learns of whom there is an account.
       if (code === 'UsernameExistsException') return { outcome: confirm ? 'confirm' : 'taken' };
-      if (code === 'InvalidPasswordException') return { outcome: 'weak-password', detail: 'Take a longer password of several words.' };
+      if (code === 'InvalidPasswordException')
+        return { outcome: 'weak-password', detail: 'Take a longer password of several words.' };
       throw asProblem(error);
     }
     if (confirm) return { outcome: 'confirm' };
@@ -76,7 +77,9 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
         if (nameOf(error) !== 'NotAuthorizedException') throw error;
       });
     // Cognito sends a forgotten password's code only to a verified address.
-    await cognito().send(new AdminUpdateUserAttributesCommand({ ...user, UserAttributes: [{ Name: 'email_verified', Value: 'true' }] }));
+    await cognito().send(
+      new AdminUpdateUserAttributesCommand({ ...user, UserAttributes: [{ Name: 'email_verified', Value: 'true' }] }),
+    );
   }
 
   async function signIn(email: string, password: string): Promise<SignedIn> {
@@ -124,14 +127,19 @@ function proof(secret: string | undefined, username: string, clientId: string): 
   return secret && createHmac('sha256', secret).update(`${username}${clientId}`).digest('base64');
 }
 
-async function clientSecret(cognito: CognitoIdentityProviderClient, { poolId, clientId }: Pool): Promise<string | undefined> {
+async function clientSecret(
+  cognito: CognitoIdentityProviderClient,
+  { poolId, clientId }: Pool,
+): Promise<string | undefined> {
   const answer = await cognito.send(new DescribeUserPoolClientCommand({ UserPoolId: poolId, ClientId: clientId }));
   return answer.UserPoolClient?.ClientSecret;
 }
 
 /** The claims of an id token that came from Cognito itself over TLS: nobody else could have put them there. */
 function signedIn(idToken: string): SignedIn {
-  const claims: { [name: string]: unknown } = JSON.parse(Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString('utf8'));
+  const claims: { [name: string]: unknown } = JSON.parse(
+    Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString('utf8'),
+  );
   const claim = (name: string) => {
     const value = claims[name];
     if (typeof value !== 'string') throw new Error(`the id token lacks ${name}: may the client read that attribute?`);
@@ -146,7 +154,12 @@ function signedIn(idToken: string): SignedIn {
   };
 }
 
-const refusals = ['NotAuthorizedException', 'UserNotFoundException', 'PasswordResetRequiredException', 'InvalidParameterException'];
+const refusals = [
+  'NotAuthorizedException',
+  'UserNotFoundException',
+  'PasswordResetRequiredException',
+  'InvalidParameterException',
+];
 
 function refusal(error: unknown): SignedIn {
   if (refusals.includes(nameOf(error) ?? '')) return { outcome: 'refused' };

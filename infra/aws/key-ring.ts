@@ -3,7 +3,12 @@
  * so that the wrapped key of one account is of no use in another's place, and CloudTrail tells whose key was opened.
  */
 import { createHash, createPublicKey } from 'node:crypto';
-import { ConditionalCheckFailedException, type DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import {
+  ConditionalCheckFailedException,
+  type DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+} from '@aws-sdk/client-dynamodb';
 import { DecryptCommand, EncryptCommand, GetPublicKeyCommand, type KMSClient, SignCommand } from '@aws-sdk/client-kms';
 import type { KeyRing } from '../../domain/ports.ts';
 import { type KeyId, type KeyStore, makeKeyRing, type StoredKey } from '../key-ring.ts';
@@ -18,7 +23,9 @@ export function awsKeyRing(kms: () => KMSClient, dynamo: () => DynamoDBClient, p
     store: keyStore(dynamo, `${prefix}subject-keys`),
 
     async wrap(key, context) {
-      const answer = await kms().send(new EncryptCommand({ KeyId: keys.keyId(), Plaintext: key, EncryptionContext: { key: context } }));
+      const answer = await kms().send(
+        new EncryptCommand({ KeyId: keys.keyId(), Plaintext: key, EncryptionContext: { key: context } }),
+      );
       return there(answer.CiphertextBlob, 'ciphertext');
     },
 
@@ -33,7 +40,12 @@ export function awsKeyRing(kms: () => KMSClient, dynamo: () => DynamoDBClient, p
       // KMS takes at most 4 KB itself, so it is given the digest.
       const digest = createHash('sha256').update(bytes).digest();
       const answer = await kms().send(
-        new SignCommand({ KeyId: keys.signingKeyId(), Message: digest, MessageType: 'DIGEST', SigningAlgorithm: 'ECDSA_SHA_256' }),
+        new SignCommand({
+          KeyId: keys.signingKeyId(),
+          Message: digest,
+          MessageType: 'DIGEST',
+          SigningAlgorithm: 'ECDSA_SHA_256',
+        }),
       );
       return there(answer.Signature, 'signature');
     },
@@ -57,15 +69,23 @@ async function publicKeyOf(kms: KMSClient, KeyId: string): Promise<string> {
 function keyStore(dynamo: () => DynamoDBClient, table: string): KeyStore {
   return {
     async get(id) {
-      const answer = await dynamo().send(new GetItemCommand({ TableName: table, Key: keyOf(id), ConsistentRead: true }));
+      const answer = await dynamo().send(
+        new GetItemCommand({ TableName: table, Key: keyOf(id), ConsistentRead: true }),
+      );
       if (!answer.Item) return undefined;
-      return answer.Item.destroyed?.BOOL ? { destroyed: true } : { wrapped: there(answer.Item.wrapped?.B, 'wrapped key') };
+      return answer.Item.destroyed?.BOOL
+        ? { destroyed: true }
+        : { wrapped: there(answer.Item.wrapped?.B, 'wrapped key') };
     },
 
     async putIfAbsent(id, key) {
       try {
         await dynamo().send(
-          new PutItemCommand({ TableName: table, Item: toItem(id, key), ConditionExpression: 'attribute_not_exists(pk)' }),
+          new PutItemCommand({
+            TableName: table,
+            Item: toItem(id, key),
+            ConditionExpression: 'attribute_not_exists(pk)',
+          }),
         );
         return true;
       } catch (error) {

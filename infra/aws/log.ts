@@ -21,7 +21,8 @@ export function awsLog(stage: () => string): Log {
   return {
     info: (message, fields = {}) => logger.info(message, fields),
     warn: (message, fields = {}) => logger.warn(message, fields),
-    error: (message, fields = {}, error) => logger.error(message, error instanceof Error ? { ...fields, error } : fields),
+    error: (message, fields = {}, error) =>
+      logger.error(message, error instanceof Error ? { ...fields, error } : fields),
     measure(numbers) {
       const metrics = new Metrics({ namespace, serviceName: 'listbackup', defaultDimensions: { stage: stage() } });
       for (const [name, value] of Object.entries(numbers) as [Measure, number][]) {

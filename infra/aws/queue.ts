@@ -50,7 +50,13 @@ export function awsQueue(sqs: () => SQSClient, url: (queue: QueueName) => string
     },
 
     async extend(queue, receipt, seconds) {
-      await sqs().send(new ChangeMessageVisibilityCommand({ QueueUrl: url(queue), ReceiptHandle: receipt, VisibilityTimeout: seconds }));
+      await sqs().send(
+        new ChangeMessageVisibilityCommand({
+          QueueUrl: url(queue),
+          ReceiptHandle: receipt,
+          VisibilityTimeout: seconds,
+        }),
+      );
     },
 
     /** At most the first thousand. */
@@ -66,7 +72,11 @@ export function awsQueue(sqs: () => SQSClient, url: (queue: QueueName) => string
         }
       } finally {
         await inParallel(4, batches(shown), async (batch) => {
-          const Entries = batch.map((message, i) => ({ Id: String(i), ReceiptHandle: message.ReceiptHandle, VisibilityTimeout: 0 }));
+          const Entries = batch.map((message, i) => ({
+            Id: String(i),
+            ReceiptHandle: message.ReceiptHandle,
+            VisibilityTimeout: 0,
+          }));
           await sqs().send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: dead, Entries }));
         });
       }
@@ -131,7 +141,8 @@ async function send(sqs: SQSClient, QueueUrl: string, messages: Message[]): Prom
       const failed = answer.Failed ?? [];
       const refused = failed.find((each) => each.SenderFault);
       if (refused) throw new Error(`the queue refused a message: ${refused.Code}`);
-      if (failed.length > 0 && attempt === 8) throw new Error(`the queue did not take ${failed.length} messages: ${failed[0]?.Code}`);
+      if (failed.length > 0 && attempt === 8)
+        throw new Error(`the queue did not take ${failed.length} messages: ${failed[0]?.Code}`);
       const again = new Set(failed.map((each) => each.Id));
       rest = rest.filter((each) => again.has(each.Id));
       if (rest.length > 0) await pause(attempt);
@@ -144,7 +155,9 @@ function bodyOf(message: SqsMessage): JsonObject {
 }
 
 function batches<T>(all: T[]): T[][] {
-  return Array.from({ length: Math.ceil(all.length / batchMessages) }, (_, i) => all.slice(i * batchMessages, (i + 1) * batchMessages));
+  return Array.from({ length: Math.ceil(all.length / batchMessages) }, (_, i) =>
+    all.slice(i * batchMessages, (i + 1) * batchMessages),
+  );
 }
 
 /** A batch of messages may be no larger than the largest message. */

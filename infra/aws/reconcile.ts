@@ -8,22 +8,22 @@
  */
 import { type Lag, lagsOf } from '../../activity/lag.ts';
 import { parseStream } from '../../domain/event.ts';
-import type { Machine, Wakeup } from '../../domain/ports.ts';
-import { projectionLags } from '../../projections/lag.ts';
-import type { Projection } from '../../projections/projection.ts';
+import type { Platform, StreamNotification } from '../../domain/ports.ts';
+import { projectionLags } from '../../projections/engine/lag.ts';
+import type { Projection } from '../../projections/engine/projection.ts';
 import { chunks } from './dynamo.ts';
 import type { StreamShares } from './event-store.ts';
-import type { LedgerStanding } from './ledger-standing.ts';
+import type { LedgerProgress } from './ledger-progress.ts';
 
 /** Who is woken: the one that writes ledger and bus, or the one that writes the read models. */
 export type Follower = 'relay' | 'projections';
 
-export type ReconcileParts = Pick<Machine, 'events' | 'rows' | 'records' | 'now' | 'log'> & {
+export type ReconcileParts = Pick<Platform, 'events' | 'rows' | 'records' | 'now' | 'log'> & {
   streamShares: StreamShares;
-  ledger: LedgerStanding;
+  ledger: LedgerProgress;
   projections: Projection[];
   /** Resolves when it has done what it can about them. */
-  wake(follower: Follower, wakeups: Wakeup[]): Promise<void>;
+  wake(follower: Follower, notifications: StreamNotification[]): Promise<void>;
 };
 
 export type Counts = {
@@ -57,8 +57,8 @@ export type ReconcileOptions = {
 };
 
 /** As kept: `shares` are where the walk is in each, null at its end. */
-type Walk = { revision: number; began: number; shares: (Place | null)[]; counts: Counts };
-type Place = { cursor: string | null };
+type Walk = { revision: number; began: number; shares: (SharePosition | null)[]; counts: Counts };
+type SharePosition = { cursor: string | null };
 
 const key = { pk: 'reconcile', sk: 'walk' };
 const shareCount = 4;
@@ -80,7 +80,7 @@ export async function reconcile(
   let walk = (await parts.records.get(key))?.data as Walk | undefined;
   if (!walk || isDone(walk)) {
     if (walk && nightly && now() - walk.began < halfDay) return { outcome: 'not-due', counts: walk.counts };
-    const shares = Array.from({ length: shareCount }, (): Place => ({ cursor: null }));
+    const shares = Array.from({ length: shareCount }, (): SharePosition => ({ cursor: null }));
     const fresh = await save(parts, walk, { began: now(), shares, counts: nothing() });
     if (!fresh) return { outcome: 'superseded', counts: nothing() };
     walk = fresh;
@@ -103,20 +103,31 @@ function isDone({ shares }: Walk): boolean {
 }
 
 /** Undefined when somebody else was quicker. */
-async function save({ records }: ReconcileParts, before: Walk | undefined, walk: Omit<Walk, 'revision'>): Promise<Walk | undefined> {
+async function save(
+  { records }: ReconcileParts,
+  before: Walk | undefined,
+  walk: Omit<Walk, 'revision'>,
+): Promise<Walk | undefined> {
   const data: Walk = { ...walk, revision: (before?.revision ?? 0) + 1 };
   const unchanged = before ? { equals: { revision: before.revision } } : 'absent';
   return (await records.write([{ op: 'put', ...key, data, if: unchanged }])) ? data : undefined;
 }
 
 /** A page of each share that has more, and where to go on. */
-async function nextPages({ streamShares }: ReconcileParts, places: Walk['shares']): Promise<{ heads: Wakeup[]; shares: Walk['shares'] }> {
+async function nextPages(
+  { streamShares }: ReconcileParts,
+  positions: Walk['shares'],
+): Promise<{ heads: StreamNotification[]; shares: Walk['shares'] }> {
   const newest = new Map<string, number>();
   const shares = await Promise.all(
-    places.map(async (place, index) => {
-      if (!place) return null;
-      const share = { index, of: places.length };
-      const page = await streamShares({ share, limit: pageSize, ...(place.cursor === null ? {} : { cursor: place.cursor }) });
+    positions.map(async (position, index) => {
+      if (!position) return null;
+      const share = { index, of: positions.length };
+      const page = await streamShares({
+        share,
+        limit: pageSize,
+        ...(position.cursor === null ? {} : { cursor: position.cursor }),
+      });
       for (const { stream, version } of page.items) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
       return page.next === null ? null : { cursor: page.next };
     }),
@@ -135,16 +146,22 @@ type Visit = {
   before: string;
 };
 
-type Found = { missing: Lag[]; untold: Wakeup[]; behind: Map<Projection['name'], Lag[]> };
+type Found = { missing: Lag[]; untold: StreamNotification[]; behind: Map<Projection['name'], Lag[]> };
 
-async function compareAndMend(visit: Visit, heads: Wakeup[]): Promise<Counts> {
+async function compareAndMend(visit: Visit, heads: StreamNotification[]): Promise<Counts> {
   const { parts, before } = visit;
   const { log } = parts;
   const accounts = accountsOf(heads).filter((account) => !visit.accounts.has(account));
   for (const account of accounts) visit.accounts.add(account);
   const lacking = await lackingIn(parts, accounts);
   const found = await compare(visit, heads, accounts);
-  const counts: Counts = { ...nothing(), streams: heads.length, accounts: accounts.length, lacking, ...numbersOf(found) };
+  const counts: Counts = {
+    ...nothing(),
+    streams: heads.length,
+    accounts: accounts.length,
+    lacking,
+    ...numbersOf(found),
+  };
   const all = sizeOf(found);
   if (all === 0) return counts;
 
@@ -179,7 +196,11 @@ async function lackingIn({ ledger, log }: ReconcileParts, accounts: string[]): P
 }
 
 /** How far each has come is read after the heads were, so that what is under way cannot pass for a lag. */
-async function compare({ parts, before }: Pick<Visit, 'parts' | 'before'>, heads: Wakeup[], accounts: string[]): Promise<Found> {
+async function compare(
+  { parts, before }: Pick<Visit, 'parts' | 'before'>,
+  heads: StreamNotification[],
+  accounts: string[],
+): Promise<Found> {
   const [missing, untold, behind] = await Promise.all([
     parts.ledger.reached(heads.map(({ stream }) => stream)).then((reached) => lagsOf(parts, heads, reached, before)),
     untoldOf(parts, accounts, before),
@@ -189,8 +210,12 @@ async function compare({ parts, before }: Pick<Visit, 'parts' | 'before'>, heads
 }
 
 /** The first commit in an account's ledger that the bus was not told of, of each account where that is too long ago. */
-async function untoldOf({ events, ledger }: ReconcileParts, accounts: string[], before: string): Promise<Wakeup[]> {
-  const found: Wakeup[] = [];
+async function untoldOf(
+  { events, ledger }: ReconcileParts,
+  accounts: string[],
+  before: string,
+): Promise<StreamNotification[]> {
+  const found: StreamNotification[] = [];
   for (const { account, head, published } of await ledger.accounts(accounts)) {
     if (head <= published) continue;
     const [entry] = await events.ledger(account, { afterSeq: published, order: 'asc', limit: 1 });
@@ -199,11 +224,11 @@ async function untoldOf({ events, ledger }: ReconcileParts, accounts: string[], 
   return found;
 }
 
-async function wake({ parts, failing }: Visit, follower: Follower, lags: Wakeup[]): Promise<void> {
+async function wake({ parts, failing }: Visit, follower: Follower, lags: StreamNotification[]): Promise<void> {
   const newest = new Map<string, number>();
   for (const { stream, version } of lags) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
-  const wakeups = [...newest].map(([stream, version]) => ({ stream, version }));
-  for (const some of chunks(wakeups, wakeSize)) {
+  const notifications = [...newest].map(([stream, version]) => ({ stream, version }));
+  for (const some of chunks(notifications, wakeSize)) {
     if (failing.has(follower)) return;
     try {
       await parts.wake(follower, some);
@@ -214,11 +239,11 @@ async function wake({ parts, failing }: Visit, follower: Follower, lags: Wakeup[
   }
 }
 
-function accountsOf(wakeups: Wakeup[]): string[] {
-  return [...new Set(wakeups.map(({ stream }) => parseStream(stream).account))];
+function accountsOf(notifications: StreamNotification[]): string[] {
+  return [...new Set(notifications.map(({ stream }) => parseStream(stream).account))];
 }
 
-function lagging({ missing, behind }: Found): Wakeup[] {
+function lagging({ missing, behind }: Found): StreamNotification[] {
   const newest = new Map([...missing, ...[...behind.values()].flat()].map(({ stream, version }) => [stream, version]));
   return [...newest].map(([stream, version]) => ({ stream, version }));
 }

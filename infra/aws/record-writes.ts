@@ -20,8 +20,14 @@ export function toItem(record: StoredRecord): Item {
 }
 
 /** `seconds`: now, since the epoch. `dead`: when the record expired that an add has to replace. */
-export function toWrite(table: string, write: RecordWrite, seconds: number, dead: string | undefined): TransactWriteItem {
-  if (write.op === 'add') return dead === undefined ? toUpdate(table, write, seconds) : toReplacement(table, write, dead);
+export function toWrite(
+  table: string,
+  write: RecordWrite,
+  seconds: number,
+  dead: string | undefined,
+): TransactWriteItem {
+  if (write.op === 'add')
+    return dead === undefined ? toUpdate(table, write, seconds) : toReplacement(table, write, dead);
   const at = placeholders();
   const ConditionExpression = write.if === undefined ? undefined : conditionOf(at, write.if, seconds);
   switch (write.op) {
@@ -44,11 +50,18 @@ export function toPutIf(
   const at = placeholders();
   const ConditionExpression = write.if === undefined ? undefined : conditionOf(at, write.if, seconds);
   const Item = { ...toItem(write), w: { B: token } };
-  return { put: { TableName: table, Item, ConditionExpression, ReturnValuesOnConditionCheckFailure: 'ALL_OLD', ...at.all() }, token };
+  return {
+    put: { TableName: table, Item, ConditionExpression, ReturnValuesOnConditionCheckFailure: 'ALL_OLD', ...at.all() },
+    token,
+  };
 }
 
 /** Adds to a record that lives or was never there; a dead one is refused and shown. */
-function toUpdate(table: string, write: Add, seconds: number): { Update: Update & { UpdateExpression: string | undefined } } {
+function toUpdate(
+  table: string,
+  write: Add,
+  seconds: number,
+): { Update: Update & { UpdateExpression: string | undefined } } {
   const at = placeholders();
   const update = updateOf(at, write, expiry(write.expiresAt));
   const fits =
@@ -82,7 +95,12 @@ export function toReplacement(table: string, write: Add, dead: string): { Put: P
 }
 
 /** After a refusal: whether it was only for expired records, or for one that was not there any more. Notes what to do next in `dead`. */
-export function mayGoOn(writes: RecordWrite[], reasons: CancellationReason[], dead: DeadRecords, lives: (item: Item) => boolean): boolean {
+export function mayGoOn(
+  writes: RecordWrite[],
+  reasons: CancellationReason[],
+  dead: DeadRecords,
+  lives: (item: Item) => boolean,
+): boolean {
   return writes.every((write, i) => {
     const reason = reasons[i];
     if (reason?.Code !== 'ConditionalCheckFailed') return true;

@@ -15,7 +15,6 @@ import type { JsonObject, Records, RecordWrite, StoredRecord } from '../../domai
 import { checkChanges, checkItem, checkTransaction } from '../limits.ts';
 import { dataOf, type Item } from './attributes.ts';
 import {
-  amongRivals,
   checkQueryLimit,
   cursorOf,
   distinct,
@@ -23,11 +22,12 @@ import {
   pairName,
   placeholders,
   putItems,
+  retryOnConflict,
   skOfCursor,
   transact,
 } from './dynamo.ts';
-import { forgetMarks, marked, newMark, sumsOf, toMarkedUpdate } from './record-marks.ts';
 import { type DeadRecords, keyOf, mayGoOn, toItem, toPutIf, toReplacement, toWrite } from './record-writes.ts';
+import { newWriteToken, removeOldTokens, sumsOf, toTokenUpdate, withToken } from './write-tokens.ts';
 
 /** `now`: milliseconds since the epoch. */
 export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: () => number): Records {
@@ -37,7 +37,9 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
 
   return {
     async get(key) {
-      const answer = await dynamo().send(new GetItemCommand({ TableName: table, Key: keyOf(key), ConsistentRead: true }));
+      const answer = await dynamo().send(
+        new GetItemCommand({ TableName: table, Key: keyOf(key), ConsistentRead: true }),
+      );
       return answer.Item && lives(answer.Item) ? toRecord(answer.Item) : undefined;
     },
 
@@ -52,7 +54,9 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
       let start: Item | undefined = cursor === undefined ? undefined : keyOf({ pk, sk: skOfCursor(cursor) });
       const at = placeholders();
       const own = `${at.name('pk')} = ${at.value({ S: pk })}`;
-      const KeyConditionExpression = begin ? `${own} AND begins_with(${at.name('sk')}, ${at.value({ S: begin })})` : own;
+      const KeyConditionExpression = begin
+        ? `${own} AND begins_with(${at.name('sk')}, ${at.value({ S: begin })})`
+        : own;
       do {
         const page = await dynamo().send(
           new QueryCommand({
@@ -90,22 +94,31 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
     },
 
     async add(key, add, expiresAt) {
-      const write: RecordWrite & { op: 'add' } = { op: 'add', ...key, add, ...(expiresAt === undefined ? {} : { expiresAt }) };
-      const mark = newMark(now());
+      const write: RecordWrite & { op: 'add' } = {
+        op: 'add',
+        ...key,
+        add,
+        ...(expiresAt === undefined ? {} : { expiresAt }),
+      };
+      const token = newWriteToken(now());
       for (;;) {
         try {
-          const Update = toMarkedUpdate(table, write, seconds(), mark);
-          const answer = await amongRivals(() => dynamo().send(new UpdateItemCommand({ ...Update, ReturnValues: 'ALL_NEW' })));
+          const Update = toTokenUpdate(table, write, seconds(), token);
+          const answer = await retryOnConflict(() =>
+            dynamo().send(new UpdateItemCommand({ ...Update, ReturnValues: 'ALL_NEW' })),
+          );
           const { Attributes: after = {} } = answer;
-          await forgetMarks(dynamo(), table, key, after, now());
+          await removeOldTokens(dynamo(), table, key, after, now());
           return dataOf(after);
         } catch (error) {
           if (!(error instanceof ConditionalCheckFailedException)) throw error;
           // Done before: the answer to that was lost.
-          const sums = error.Item && sumsOf(error.Item, mark);
+          const sums = error.Item && sumsOf(error.Item, token);
           if (sums) return { ...dataOf(error.Item ?? {}), ...sums };
           const { Put } = toReplacement(table, write, error.Item?.expiresAt?.N ?? '0');
-          const replaced = await conditionally(() => dynamo().send(new PutItemCommand({ ...Put, Item: marked(Put.Item, mark, add) })));
+          const replaced = await conditionally(() =>
+            dynamo().send(new PutItemCommand({ ...Put, Item: withToken(Put.Item, token, add) })),
+          );
           if (replaced) return { ...add };
         }
       }
@@ -130,7 +143,7 @@ function toRecord(item: Item): StoredRecord {
 /** False when the condition did not hold. */
 async function conditionally(write: () => Promise<unknown>): Promise<boolean> {
   try {
-    await amongRivals(write);
+    await retryOnConflict(write);
     return true;
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) return false;
@@ -142,11 +155,18 @@ async function conditionally(write: () => Promise<unknown>): Promise<boolean> {
  * What costs half without a transaction: puts and deletes that give the same however often they are done, and conditional puts, which leave
  * a token (`w`) that tells who asks again after a lost answer that it was done. Undefined: not one of these.
  */
-async function writeAlone(dynamo: DynamoDBClient, table: string, write: RecordWrite, seconds: number): Promise<boolean | undefined> {
+async function writeAlone(
+  dynamo: DynamoDBClient,
+  table: string,
+  write: RecordWrite,
+  seconds: number,
+): Promise<boolean | undefined> {
   if (write.op === 'put' && write.if !== undefined) return putIf(dynamo, toPutIf(table, write, seconds));
   if (write.if !== undefined) return undefined;
-  if (write.op === 'put') await amongRivals(() => dynamo.send(new PutItemCommand({ TableName: table, Item: toItem(write) })));
-  else if (write.op === 'delete') await amongRivals(() => dynamo.send(new DeleteItemCommand({ TableName: table, Key: keyOf(write) })));
+  if (write.op === 'put')
+    await retryOnConflict(() => dynamo.send(new PutItemCommand({ TableName: table, Item: toItem(write) })));
+  else if (write.op === 'delete')
+    await retryOnConflict(() => dynamo.send(new DeleteItemCommand({ TableName: table, Key: keyOf(write) })));
   else return undefined;
   return true;
 }
@@ -154,7 +174,7 @@ async function writeAlone(dynamo: DynamoDBClient, table: string, write: RecordWr
 /** False also where it was done, the answer lost, and somebody else has put another record since. */
 async function putIf(dynamo: DynamoDBClient, { put, token }: ReturnType<typeof toPutIf>): Promise<boolean> {
   try {
-    await amongRivals(() => dynamo.send(new PutItemCommand(put)));
+    await retryOnConflict(() => dynamo.send(new PutItemCommand(put)));
     return true;
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;

@@ -12,10 +12,20 @@
 import type { DynamoDBClient, TransactWriteItem } from '@aws-sdk/client-dynamodb';
 import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { parseStream } from '../../domain/event.ts';
-import type { Bus, BusEvent, EventStore, LedgerEntry, StoredCommit, Wakeup } from '../../domain/ports.ts';
+import type { Bus, BusEvent, EventStore, LedgerEntry, StoredCommit, StreamNotification } from '../../domain/ports.ts';
 import { transact } from './dynamo.ts';
 import { entryItem } from './event-store.ts';
-import { cursorName, headName, type Mark, markItem, markKey, markOf, marksOf, publishedName, start } from './ledger-marks.ts';
+import {
+  type Checkpoint,
+  checkpointItem,
+  checkpointKey,
+  checkpointOf,
+  checkpointsOf,
+  cursorName,
+  headName,
+  publishedName,
+  start,
+} from './ledger-checkpoints.ts';
 import { inParallel, pause } from './parallel.ts';
 
 /** DynamoDB takes 100; the head is one of them, and each stream's cursor another. */
@@ -35,7 +45,7 @@ export type Relay = {
    * Brings the ledger up to these wake-ups, filling what lies before them. Never rejects for one account's sake: an account that failed
    * carries its error and is safe to wake again.
    */
-  sequence(wakeups: Wakeup[]): Promise<Sequenced[]>;
+  sequence(notifications: StreamNotification[]): Promise<Sequenced[]>;
   /**
    * Tells the bus all of an account's ledger that it has not been told, oldest first; the number of commits told. At least once. `fresh`:
    * commits the caller still holds, which need not be read again.
@@ -46,9 +56,11 @@ export type Relay = {
 export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: EventStore, bus: Bus): Relay {
   const ledger = `${prefix}ledger`;
 
-  async function mark(name: string): Promise<Mark> {
-    const answer = await dynamo().send(new GetItemCommand({ TableName: ledger, Key: markKey(name), ConsistentRead: true }));
-    return markOf(answer.Item);
+  async function checkpoint(name: string): Promise<Checkpoint> {
+    const answer = await dynamo().send(
+      new GetItemCommand({ TableName: ledger, Key: checkpointKey(name), ConsistentRead: true }),
+    );
+    return checkpointOf(answer.Item);
   }
 
   /** One transaction's worth; what it sequenced, and whether there is more to do. Undefined when a rival came first. */
@@ -57,15 +69,20 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
     targets: Map<string, number>,
     held: Held,
   ): Promise<{ commits: StoredCommit[]; more: boolean } | undefined> {
-    const marks = await marksOf(dynamo(), ledger, [headName(account), ...[...targets.keys()].map(cursorName)]);
-    const head = marks.get(headName(account)) ?? start;
-    const batch = await pendingOf(events, targets, held, (stream) => marks.get(cursorName(stream))?.n ?? 0);
+    const checkpoints = await checkpointsOf(dynamo(), ledger, [
+      headName(account),
+      ...[...targets.keys()].map(cursorName),
+    ]);
+    const head = checkpoints.get(headName(account)) ?? start;
+    const batch = await pendingOf(events, targets, held, (stream) => checkpoints.get(cursorName(stream))?.n ?? 0);
     if (batch.commits.length === 0) return { commits: [], more: false };
     const entries = entriesOf(batch.commits, head);
     const last = { n: head.n + entries.length, at: entries.at(-1)?.at ?? head.at };
     const changes: TransactWriteItem[] = [
       move(ledger, headName(account), head.n, last),
-      ...[...batch.reached].map(([stream, { from, to }]) => move(ledger, cursorName(stream), from, { n: to, at: last.at })),
+      ...[...batch.reached].map(([stream, { from, to }]) =>
+        move(ledger, cursorName(stream), from, { n: to, at: last.at }),
+      ),
       ...entries.map((entry) => ({
         Put: { TableName: ledger, Item: entryItem(account, entry), ConditionExpression: 'attribute_not_exists(seq)' },
       })),
@@ -96,9 +113,9 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
   }
 
   return {
-    async sequence(wakeups) {
+    async sequence(notifications) {
       const results: Sequenced[] = [];
-      await inParallel(8, byAccount(wakeups), async ([account, targets]) => {
+      await inParallel(8, byAccount(notifications), async ([account, targets]) => {
         results.push(await sequenceAccount(account, targets));
       });
       return results;
@@ -107,7 +124,7 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
     async publish(account, toEvents, fresh = []) {
       const held = new Map(fresh.map((commit) => [`${commit.stream} ${commit.version}`, commit]));
       let told = 0;
-      let { n: after } = await mark(publishedName(account));
+      let { n: after } = await checkpoint(publishedName(account));
       for (;;) {
         const entries = await events.ledger(account, { afterSeq: after, order: 'asc', limit: toldAtOnce });
         const last = entries.at(-1);
@@ -134,11 +151,11 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
 // ── Moving marks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Moves a mark if it is still where it was read. */
-function move(table: string, name: string, from: number, to: Mark): TransactWriteItem {
+function move(table: string, name: string, from: number, to: Checkpoint): TransactWriteItem {
   return {
     Put: {
       TableName: table,
-      Item: markItem(name, to),
+      Item: checkpointItem(name, to),
       ...(from === 0
         ? { ConditionExpression: 'attribute_not_exists(n)' }
         : { ConditionExpression: 'n = :from', ExpressionAttributeValues: { ':from': { N: String(from) } } }),
@@ -147,10 +164,10 @@ function move(table: string, name: string, from: number, to: Mark): TransactWrit
 }
 
 /** Moves a mark forward, or leaves it where a rival has moved it further. */
-async function advance(dynamo: DynamoDBClient, table: string, name: string, to: Mark): Promise<void> {
+async function advance(dynamo: DynamoDBClient, table: string, name: string, to: Checkpoint): Promise<void> {
   const put = {
     TableName: table,
-    Item: markItem(name, to),
+    Item: checkpointItem(name, to),
     ConditionExpression: 'attribute_not_exists(n) OR n < :to',
     ExpressionAttributeValues: { ':to': { N: String(to.n) } },
   };
@@ -162,9 +179,9 @@ async function advance(dynamo: DynamoDBClient, table: string, name: string, to: 
 // ── What to sequence ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Each account's streams, and the version each is known to have. */
-function byAccount(wakeups: Wakeup[]): Map<string, Map<string, number>> {
+function byAccount(notifications: StreamNotification[]): Map<string, Map<string, number>> {
   const accounts = new Map<string, Map<string, number>>();
-  for (const { stream, version } of wakeups) {
+  for (const { stream, version } of notifications) {
     const { account } = parseStream(stream);
     const targets = accounts.get(account) ?? new Map<string, number>();
     accounts.set(account, targets.set(stream, Math.max(version, targets.get(stream) ?? 0)));
@@ -178,7 +195,12 @@ type Batch = { commits: StoredCommit[]; reached: Map<string, { from: number; to:
 type Held = Map<string, StoredCommit[]>;
 
 /** Commits past their stream's cursor, in the order of versions, as many as one transaction takes. */
-async function pendingOf(events: EventStore, targets: Map<string, number>, held: Held, cursor: (stream: string) => number): Promise<Batch> {
+async function pendingOf(
+  events: EventStore,
+  targets: Map<string, number>,
+  held: Held,
+  cursor: (stream: string) => number,
+): Promise<Batch> {
   const behind = [...targets].filter(([stream, version]) => version > cursor(stream)).map(([stream]) => stream);
   // Two items for each stream's first commit: more streams than this would not fit anyway.
   const considered = behind.slice(0, Math.floor((mostItems - 1) / 2));
@@ -186,7 +208,10 @@ async function pendingOf(events: EventStore, targets: Map<string, number>, held:
     const known = targets.get(stream) ?? 0;
     const rest = (held.get(stream) ?? []).filter(({ version }) => version > cursor(stream));
     const reaches = (rest.at(-1)?.version ?? 0) >= known;
-    held.set(stream, reaches ? rest : await events.load(stream, { from: cursor(stream) + 1, limit: mostItems - 2, known }));
+    held.set(
+      stream,
+      reaches ? rest : await events.load(stream, { from: cursor(stream) + 1, limit: mostItems - 2, known }),
+    );
   });
   const batch: Batch = { commits: [], reached: new Map(), more: considered.length < behind.length };
   let room = mostItems - 1;
@@ -205,7 +230,7 @@ async function pendingOf(events: EventStore, targets: Map<string, number>, held:
   return batch;
 }
 
-function entriesOf(commits: StoredCommit[], head: Mark): LedgerEntry[] {
+function entriesOf(commits: StoredCommit[], head: Checkpoint): LedgerEntry[] {
   let before = head;
   return commits.map(({ stream, version, hash, at }) => {
     before = { n: before.n + 1, at: at > before.at ? at : before.at };

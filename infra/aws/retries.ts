@@ -1,7 +1,10 @@
 /** How the SDK's clients try again. */
 import type { DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 
-export type Retries = Extract<NonNullable<DynamoDBClientConfig['retryStrategy']>, { acquireInitialRetryToken: unknown }>;
+export type Retries = Extract<
+  NonNullable<DynamoDBClientConfig['retryStrategy']>,
+  { acquireInitialRetryToken: unknown }
+>;
 type RetryToken = Awaited<ReturnType<Retries['acquireInitialRetryToken']>>;
 
 /** The SDK's own (base delays of its standard mode), in milliseconds; what is throttled needs longer. */

@@ -9,11 +9,21 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { compareKeys } from '../../domain/entry.ts';
 import type { Page, Row, RowChange, RowQuery, Rows } from '../../domain/ports.ts';
-import type { RowHome } from '../../projections/projection.ts';
+import type { RowHome } from '../../projections/engine/projection.ts';
 import { checkChanges, checkItem, checkMany, checkTransaction, LimitExceeded } from '../limits.ts';
 import { applyRows, type CursorPlace, cursorIn, isRow, keyOf } from './apply-rows.ts';
 import { dataOf, type Item } from './attributes.ts';
-import { checkQueryLimit, cursorOf, deleteItems, distinct, getItems, pairName, placeholders, scanItems, skOfCursor } from './dynamo.ts';
+import {
+  checkQueryLimit,
+  cursorOf,
+  deleteItems,
+  distinct,
+  getItems,
+  pairName,
+  placeholders,
+  scanItems,
+  skOfCursor,
+} from './dynamo.ts';
 import { inParallel } from './parallel.ts';
 
 /** The row that belongs to a stream, where a projection has such rows (projections/homes.ts). */
@@ -31,7 +41,10 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string, homeOf: Ho
   }
 
   /** The items of those that have a cursor, by the stream. */
-  async function cursorItems(projection: string, streams: string[]): Promise<Map<string, { item: Item; place: Place }>> {
+  async function cursorItems(
+    projection: string,
+    streams: string[],
+  ): Promise<Map<string, { item: Item; place: Place }>> {
     checkMany(streams);
     const places = [...new Set(streams)].map((stream) => ({ stream, place: placeOf(projection, stream) }));
     const found = new Map<string, { item: Item; place: Place }>();
@@ -153,7 +166,8 @@ async function forgetIn(dynamo: DynamoDBClient, TableName: string, item: Item): 
   const Key = keyIn(item);
   const still = { ConditionExpression: 'v = :v', ExpressionAttributeValues: { ':v': { N: String(cursorIn(item)) } } };
   try {
-    if (isRow(item)) await dynamo.send(new UpdateItemCommand({ TableName, Key, UpdateExpression: 'REMOVE v', ...still }));
+    if (isRow(item))
+      await dynamo.send(new UpdateItemCommand({ TableName, Key, UpdateExpression: 'REMOVE v', ...still }));
     else await dynamo.send(new DeleteItemCommand({ TableName, Key, ...still }));
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
@@ -194,7 +208,9 @@ async function queryRows(dynamo: DynamoDBClient, prefix: string, query: RowQuery
       ScanIndexForward: query.order !== 'desc',
       Limit: query.limit + spare,
       ...range,
-      ...(query.cursor === undefined ? {} : { ExclusiveStartKey: { pk: { S: query.pk }, sk: { S: skOfCursor(query.cursor) } } }),
+      ...(query.cursor === undefined
+        ? {}
+        : { ExclusiveStartKey: { pk: { S: query.pk }, sk: { S: skOfCursor(query.cursor) } } }),
     }),
   );
   const found = (answer.Items ?? []).filter((item) => item.sk?.S !== query.to);

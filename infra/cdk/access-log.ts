@@ -13,7 +13,15 @@ import { resourceName, type Stage } from './stage.ts';
 
 const every = ['requestId', 'requestTimeEpoch', 'status', 'error.responseType', 'integrationErrorMessage'];
 const fields = {
-  api: [...every, 'httpMethod', 'protocol', 'responseLength', 'responseLatency', 'integrationLatency', 'integrationStatus'],
+  api: [
+    ...every,
+    'httpMethod',
+    'protocol',
+    'responseLength',
+    'responseLatency',
+    'integrationLatency',
+    'integrationStatus',
+  ],
   live: [...every, 'eventType', 'connectionId', 'integrationLatency', 'integrationStatus'],
 };
 

@@ -46,7 +46,8 @@ export function settleAnyOf(app: IConstruct): void {
 
 function skip(construct: IConstruct, id: string, comment: string): void {
   const resource = CfnResource.isCfnResource(construct) ? construct : construct.node.defaultChild;
-  if (!CfnResource.isCfnResource(resource)) throw new Error(`${construct.node.path} is no resource that ${id} could be acknowledged for`);
+  if (!CfnResource.isCfnResource(resource))
+    throw new Error(`${construct.node.path} is no resource that ${id} could be acknowledged for`);
   const skips: { id: string; comment: string }[] = resource.getMetadata('checkov')?.skip ?? [];
   resource.addMetadata('checkov', { skip: [...skips, { id, comment }] });
 }

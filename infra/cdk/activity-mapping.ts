@@ -10,7 +10,13 @@ import type { Stage } from './stage.ts';
  * right by themselves. A batch that fails is halved and tried again for six hours, so that one that is poison holds up its neighbours no
  * longer; it is then put in a bucket, whole, under `aws/lambda/{mapping}/{shard}/{date}`.
  */
-export function readActivity(scope: Construct, stage: Stage, core: CoreStack, target: LambdaFunction, atOnce: number): EventSourceMapping {
+export function readActivity(
+  scope: Construct,
+  stage: Stage,
+  core: CoreStack,
+  target: LambdaFunction,
+  atOnce: number,
+): EventSourceMapping {
   const stream = core.tables.activity.tableStreamArn;
   if (!stream) throw new Error('the table activity has no stream');
   // The stream is made anew when copies are turned on. What another stack says is looked up again only for what changes in a template.

@@ -16,7 +16,7 @@ export class AnalyticsStack extends Stack {
     super(scope, id, props);
     const handler = lambdaFunction(this, stage, {
       entry: 'projections',
-      place: core.network?.inside,
+      network: core.network?.inside,
       description: 'Brings the read models up to the activity',
       memory: 1024,
       timeout: Duration.minutes(5),

@@ -23,7 +23,7 @@ export class ApiStack extends Stack {
     const { url: liveUrl } = liveSocket(this, stage, core);
     const handler = lambdaFunction(this, stage, {
       entry: 'api',
-      place: core.network?.outward,
+      network: core.network?.outward,
       description: 'Answers the REST API',
       memory: 1769, // one whole core
       timeout: Duration.seconds(29), // API Gateway gives up at 30
@@ -48,7 +48,9 @@ export class ApiStack extends Stack {
       createDefaultStage: false,
       defaultIntegration: new HttpLambdaIntegration('Function', keptWarm(this, stage, handler)),
     });
-    acknowledge(this.http, { 'AwsSolutions-APIG4': 'The application checks tokens and API keys itself, alike in both homes' });
+    acknowledge(this.http, {
+      'AwsSolutions-APIG4': 'The application checks tokens and API keys itself, alike in both homes',
+    });
     const live = new HttpStage(this, 'Default', {
       httpApi: this.http,
       stageName: '$default',

@@ -77,7 +77,10 @@ export class AuthStack extends Stack {
       idTokenValidity: Duration.minutes(5),
       refreshTokenValidity: Duration.minutes(60),
     });
-    new StringParameter(this, 'PoolId', { parameterName: parameterName(stage, 'cognito-user-pool-id'), stringValue: this.pool.userPoolId });
+    new StringParameter(this, 'PoolId', {
+      parameterName: parameterName(stage, 'cognito-user-pool-id'),
+      stringValue: this.pool.userPoolId,
+    });
     new StringParameter(this, 'ClientId', {
       parameterName: parameterName(stage, 'cognito-client-id'),
       stringValue: this.client.userPoolClientId,

@@ -12,7 +12,18 @@ import { readActivity } from './activity-mapping.ts';
 import { type CoreStack, workTimeout } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
-import { appendEvents, consume, deleteExports, loadEvents, publish, readStream, send, useKeys, useRecords, writeLedger } from './grants.ts';
+import {
+  appendEvents,
+  consume,
+  deleteExports,
+  loadEvents,
+  publish,
+  readStream,
+  send,
+  useKeys,
+  useRecords,
+  writeLedger,
+} from './grants.ts';
 import { resourceName, type Stage } from './stage.ts';
 import { performanceDashboard } from './watching/dashboards.ts';
 
@@ -26,7 +37,7 @@ export class BackupProcessorsStack extends Stack {
 
     const relay = lambdaFunction(this, stage, {
       entry: 'relay',
-      place: core.network?.inside,
+      network: core.network?.inside,
       description: 'Enters commits in the ledger and puts their events on the bus',
       memory: 512,
       timeout: Duration.minutes(5),
@@ -48,7 +59,7 @@ export class BackupProcessorsStack extends Stack {
     const work = [...appendEvents(core), ...useRecords(core), ...useKeys(core), ...send(core.jobQueue, core.dataQueue)];
     const orchestrator = lambdaFunction(this, stage, {
       entry: 'job-queue',
-      place: core.network?.outward,
+      network: core.network?.outward,
       description: 'Plans runs and seals them',
       memory: 1769,
       timeout: workTimeout,
@@ -60,7 +71,7 @@ export class BackupProcessorsStack extends Stack {
     mapQueue(this, 'JobMapping', core.jobQueue, orchestrator, 20);
     const worker = lambdaFunction(this, stage, {
       entry: 'data-queue',
-      place: core.network?.outward,
+      network: core.network?.outward,
       description: 'Fetches, chunks, encrypts and stores batches of files',
       memory: 3008, // 1.7 cores, and the most a new AWS account may have
       timeout: workTimeout,
@@ -72,7 +83,7 @@ export class BackupProcessorsStack extends Stack {
 
     const sweeper = lambdaFunction(this, stage, {
       entry: 'sweeper',
-      place: core.network?.inside,
+      network: core.network?.inside,
       description: 'Looks after runs that stand still, and exports whose time has come',
       memory: 512,
       timeout: Duration.minutes(5),
@@ -118,5 +129,7 @@ function mapQueue(scope: Construct, id: string, queue: Queue, target: LambdaFunc
     reportBatchItemFailures: true,
     maxConcurrency,
   });
-  acknowledge(mapping, { 'Serverless-LambdaEventSourceMappingDestination': "What fails too often goes to the queue's own dead letters" });
+  acknowledge(mapping, {
+    'Serverless-LambdaEventSourceMappingDestination': "What fails too often goes to the queue's own dead letters",
+  });
 }

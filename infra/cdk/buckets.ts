@@ -31,7 +31,11 @@ export function makeBuckets(scope: Construct, stage: Stage): Buckets {
 
 /** The buckets of another region that copies go to; nobody else writes there, unless it is the writer region. */
 export function makeReplicaBuckets(scope: Construct, stage: Stage, region: string): void {
-  const at = { stage, region, logs: stage.disposable ? undefined : logsBucket(scope, { stage, region, logs: undefined }) };
+  const at = {
+    stage,
+    region,
+    logs: stage.disposable ? undefined : logsBucket(scope, { stage, region, logs: undefined }),
+  };
   closeBucketUnlessWriter(stage, region, dataBucket(scope, at, {}));
   closeBucketUnlessWriter(stage, region, checkpointsBucket(scope, at, {}));
 }
@@ -39,7 +43,11 @@ export function makeReplicaBuckets(scope: Construct, stage: Stage, region: strin
 /** In the writer region when that is not the home: the copies that are there, and a bucket of its own for what streams give up on. */
 export function adoptBuckets(scope: Construct, stage: Stage, region: string): Buckets {
   const there = (kind: string) => Bucket.fromBucketName(scope, kind, bucketName(stage, kind, region));
-  return { data: there('data'), checkpoints: there('checkpoints'), failed: failedBucket(scope, { stage, region, logs: undefined }) };
+  return {
+    data: there('data'),
+    checkpoints: there('checkpoints'),
+    failed: failedBucket(scope, { stage, region, logs: undefined }),
+  };
 }
 
 /** Within fifteen minutes, which AWS promises for $0.015 a GB and tells when it is late. What is deleted here stays there. */
@@ -103,7 +111,10 @@ function closedBucket(
     blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
     objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
     removalPolicy: keepData(stage),
-    lifecycleRules: [{ id: 'abandoned-uploads', abortIncompleteMultipartUploadAfter: Duration.days(2) }, ...lifecycleRules],
+    lifecycleRules: [
+      { id: 'abandoned-uploads', abortIncompleteMultipartUploadAfter: Duration.days(2) },
+      ...lifecycleRules,
+    ],
     ...(logs ? { serverAccessLogsBucket: logs, serverAccessLogsPrefix: `${id.toLowerCase()}/` } : {}),
     ...props,
   });
@@ -113,7 +124,8 @@ function closedBucket(
       : 'It holds the logs of the others';
     acknowledge(bucket, { 'AwsSolutions-S1': why, CKV_AWS_18: why });
   }
-  if (!props.versioned) acknowledge(bucket, { CKV_AWS_21: 'It is written once by AWS itself, and forgotten within months' });
+  if (!props.versioned)
+    acknowledge(bucket, { CKV_AWS_21: 'It is written once by AWS itself, and forgotten within months' });
   return bucket;
 }
 
@@ -125,8 +137,16 @@ function dataBucket(scope: Construct, at: At, copied: Partial<BucketProps>): Buc
     transferAcceleration: true,
     lifecycleRules: [
       // Without the two archive tiers: what rests there can only be read hours after it was asked for, and a restore has no hours.
-      { id: 'tier', transitions: [{ storageClass: StorageClass.INTELLIGENT_TIERING, transitionAfter: Duration.days(0) }] },
-      { id: 'exports', prefix: 'exports/', expiration: Duration.days(1), noncurrentVersionExpiration: Duration.days(1) },
+      {
+        id: 'tier',
+        transitions: [{ storageClass: StorageClass.INTELLIGENT_TIERING, transitionAfter: Duration.days(0) }],
+      },
+      {
+        id: 'exports',
+        prefix: 'exports/',
+        expiration: Duration.days(1),
+        noncurrentVersionExpiration: Duration.days(1),
+      },
       // The product deletes by version id; this is for what was deleted or overwritten by any other hand, which can be undone so long.
       { id: 'old-versions', noncurrentVersionExpiration: Duration.days(30), expiredObjectDeleteMarker: true },
     ],
@@ -147,7 +167,9 @@ function checkpointsBucket(scope: Construct, at: At, copied: Partial<BucketProps
 
 /** Batches that a reader of the activity stream gave up on, whole: the stream itself forgets them within a day. The account's own bus tells of each. */
 function failedBucket(scope: Construct, at: At): Bucket {
-  const bucket = closedBucket(scope, at, 'Failed', { lifecycleRules: [{ id: 'handled', expiration: Duration.days(30) }] });
+  const bucket = closedBucket(scope, at, 'Failed', {
+    lifecycleRules: [{ id: 'handled', expiration: Duration.days(30) }],
+  });
   // The construct would have a function made for this one line.
   if (bucket.node.defaultChild instanceof CfnBucket) {
     bucket.node.defaultChild.notificationConfiguration = { eventBridgeConfiguration: { eventBridgeEnabled: true } };

@@ -81,7 +81,8 @@ export function bundleFile(file: string, outdir: string): void {
     });
     const { atStart, later } = chunksOf(metafile);
     writeFileSync(join(parts, 'start.mjs'), atStart.map((chunk) => `import './${chunk}';\n`).join(''));
-    for (const chunk of later) writeFileSync(join(parts, chunk), `import './start.mjs';\n${readFileSync(join(parts, chunk), 'utf8')}`);
+    for (const chunk of later)
+      writeFileSync(join(parts, chunk), `import './start.mjs';\n${readFileSync(join(parts, chunk), 'utf8')}`);
     buildSync({
       ...common,
       absWorkingDir: parts,

@@ -29,31 +29,38 @@ export class DataAnalysisStack extends Stack {
       },
       grants: [...compareAll(core), ...order(this, stage, 'relay', 'projections')],
     });
-    const givenUp = new Queue(this, 'GivenUp', {
+    const deadLettered = new Queue(this, 'GivenUp', {
       queueName: resourceName(stage, 'reconcile-dlq'),
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
-    acknowledge(givenUp, {
-      'AwsSolutions-SQS3': 'It holds the visits that a schedule or a function gave up on: their dead letters, which the rule does not see',
+    acknowledge(deadLettered, {
+      'AwsSolutions-SQS3':
+        'It holds the visits that a schedule or a function gave up on: their dead letters, which the rule does not see',
       'Serverless-SQSRedrivePolicy': 'It holds dead letters itself',
       CKV_AWS_27: 'SQS encrypts it with a key of its own, which the rule does not count',
     });
-    reconcile.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(1), onFailure: new SqsDestination(givenUp) });
-    everyNight(this, stage, reconcile, givenUp);
+    reconcile.configureAsyncInvoke({
+      retryAttempts: 2,
+      maxEventAge: Duration.hours(1),
+      onFailure: new SqsDestination(deadLettered),
+    });
+    everyNight(this, stage, reconcile, deadLettered);
   }
 }
 
 /** Visits, the first of which begins the night's walk and the next of which go on with it until it is done; then they find nothing due. */
-function everyNight(scope: Stack, stage: Stage, reconcile: LambdaFunction, givenUp: Queue): void {
+function everyNight(scope: Stack, stage: Stage, reconcile: LambdaFunction, deadLettered: Queue): void {
   const of = { 'aws:SourceAccount': scope.account };
   const role = new Role(scope, 'ScheduleRole', {
     description: 'The schedule of the reconcile',
     assumedBy: new ServicePrincipal('scheduler.amazonaws.com', { conditions: { StringEquals: of } }),
   });
-  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [reconcile.functionArn] }));
-  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [givenUp.queueArn] }));
+  role.addToPrincipalPolicy(
+    new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [reconcile.functionArn] }),
+  );
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [deadLettered.queueArn] }));
   const schedule = new CfnSchedule(scope, 'EveryNight', {
     name: resourceName(stage, 'reconcile'),
     description: 'Every 20 minutes from 1 to 6 at night, UTC',
@@ -65,7 +72,7 @@ function everyNight(scope: Stack, stage: Stage, reconcile: LambdaFunction, given
       roleArn: role.roleArn,
       input: JSON.stringify({ nightly: true }),
       retryPolicy: { maximumRetryAttempts: 3, maximumEventAgeInSeconds: 900 },
-      deadLetterConfig: { arn: givenUp.queueArn },
+      deadLetterConfig: { arn: deadLettered.queueArn },
     },
   });
   // A schedule is refused whose role may not do what it is for.

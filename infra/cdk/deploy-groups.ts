@@ -32,19 +32,25 @@ export const usage = `usage: scripts/deploy.sh {stage} {group} [options]
 
 What can be chosen for a stage (network, another region, …): docs/deploy.md.`;
 
-export type Order = { stage: string; groups: readonly Group[]; dryRun: boolean; yes: boolean; app: string | undefined };
+export type DeployCommand = {
+  stage: string;
+  groups: readonly Group[];
+  dryRun: boolean;
+  yes: boolean;
+  app: string | undefined;
+};
 
 /** What the command line asks for, or why it cannot be understood. */
-export function parseOrder(args: string[]): Order | { wrong: string } {
+export function parseDeployCommand(args: string[]): DeployCommand | { wrong: string } {
   const words: string[] = [];
-  const order = { dryRun: false, yes: false, app: undefined as string | undefined };
+  const command = { dryRun: false, yes: false, app: undefined as string | undefined };
   for (let i = 0; i < args.length; i++) {
     const word = args[i] ?? '';
-    if (word === '--dry-run') order.dryRun = true;
-    else if (word === '--yes') order.yes = true;
+    if (word === '--dry-run') command.dryRun = true;
+    else if (word === '--yes') command.yes = true;
     else if (word === '--app') {
-      order.app = args[++i];
-      if (!order.app) return { wrong: '--app needs the folder of the templates, like cdk.out' };
+      command.app = args[++i];
+      if (!command.app) return { wrong: '--app needs the folder of the templates, like cdk.out' };
     } else if (word.startsWith('-')) return { wrong: `there is no option ${word}` };
     else words.push(word);
   }
@@ -53,7 +59,7 @@ export function parseOrder(args: string[]): Order | { wrong: string } {
   if (more) return { wrong: `one stage and one group at a time; "${more}" is too many` };
   const chosen = sets[group] ?? (isGroup(group) ? [group] : undefined);
   if (!chosen) return { wrong: `there is no group "${group}"` };
-  return { ...order, stage, groups: chosen };
+  return { ...command, stage, groups: chosen };
 }
 
 /** Groups that have to be there already, since these need them and they are not among them. */

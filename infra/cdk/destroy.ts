@@ -23,7 +23,9 @@ export async function clearAway(s3: S3Client, ssm: SSMClient, of: Stage): Promis
 async function empty(s3: S3Client, Bucket: string): Promise<void> {
   try {
     for (;;) {
-      const { Versions = [], DeleteMarkers = [] } = await s3.send(new ListObjectVersionsCommand({ Bucket, MaxKeys: 1000 }));
+      const { Versions = [], DeleteMarkers = [] } = await s3.send(
+        new ListObjectVersionsCommand({ Bucket, MaxKeys: 1000 }),
+      );
       const Objects = [...Versions, ...DeleteMarkers].map(({ Key, VersionId }) => ({ Key, VersionId }));
       if (Objects.length === 0) return;
       const { Errors = [] } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }));

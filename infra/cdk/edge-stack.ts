@@ -53,7 +53,8 @@ export class EdgeStack extends Stack {
     });
     acknowledge(distribution, {
       'AwsSolutions-CFR1': 'Users are everywhere',
-      'AwsSolutions-CFR3': 'The gateway behind it logs each request, without personal data, which the logs of CloudFront are full of',
+      'AwsSolutions-CFR3':
+        'The gateway behind it logs each request, without personal data, which the logs of CloudFront are full of',
       'AwsSolutions-CFR4':
         'With the certificate of CloudFront itself the version of TLS cannot be chosen; with one of your own domain it can',
     });

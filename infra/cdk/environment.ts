@@ -26,8 +26,16 @@ export function coreEnvironment(stage: Stage, core: CoreStack): CoreEnvironment 
   };
 }
 
-export function environment(stage: Stage, core: CoreStack, auth: AuthStack): CoreEnvironment & Omit<AwsEnvironment, OfTheApi> {
-  return { ...coreEnvironment(stage, core), USER_POOL_ID: auth.pool.userPoolId, USER_POOL_CLIENT_ID: auth.client.userPoolClientId };
+export function environment(
+  stage: Stage,
+  core: CoreStack,
+  auth: AuthStack,
+): CoreEnvironment & Omit<AwsEnvironment, OfTheApi> {
+  return {
+    ...coreEnvironment(stage, core),
+    USER_POOL_ID: auth.pool.userPoolId,
+    USER_POOL_CLIENT_ID: auth.client.userPoolClientId,
+  };
 }
 
 function given(env: { [name: string]: string | undefined }): Settings {

@@ -9,7 +9,15 @@ import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { type Stage, tablePrefix } from './stage.ts';
 
-const writes = ['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'PartiQLInsert', 'PartiQLUpdate', 'PartiQLDelete'];
+const writes = [
+  'PutItem',
+  'UpdateItem',
+  'DeleteItem',
+  'BatchWriteItem',
+  'PartiQLInsert',
+  'PartiQLUpdate',
+  'PartiQLDelete',
+];
 
 /** The policy of a table in that region, as a property for it; none where writing is open. */
 export function closedUnlessWriter(
@@ -31,7 +39,14 @@ export function closedUnlessWriter(
     effect: Effect.DENY,
     principals: [new AnyPrincipal()],
     actions: writes.map((action) => `dynamodb:${action}`),
-    resources: [stack.formatArn({ service: 'dynamodb', region, resource: 'table', resourceName: `${tablePrefix(stage)}${table}` })],
+    resources: [
+      stack.formatArn({
+        service: 'dynamodb',
+        region,
+        resource: 'table',
+        resourceName: `${tablePrefix(stage)}${table}`,
+      }),
+    ],
     // Copying stops, for good after 20 hours, where its role is refused; rows that expire are deleted by the service itself.
     conditions: { ArnNotEquals: { 'aws:PrincipalArn': copier }, Bool: { 'aws:PrincipalIsAWSService': 'false' } },
   });

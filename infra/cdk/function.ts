@@ -6,7 +6,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { acknowledge, acknowledgeAnyOf } from './acknowledge.ts';
 import { codeOf } from './code.ts';
-import type { Place } from './network.ts';
+import type { NetworkPlacement } from './network.ts';
 import { functionName, type Stage } from './stage.ts';
 
 export type FunctionProps = {
@@ -18,7 +18,7 @@ export type FunctionProps = {
   environment: { [name: string]: string };
   grants: PolicyStatement[];
   /** Where in the stage's network it runs; undefined: in Lambda's own, which reaches the internet and is reached from nowhere. */
-  place?: Place | undefined;
+  network?: NetworkPlacement | undefined;
   /** It hands its own work on to itself as often as that takes. Any other is stopped by Lambda after some 16 calls that came of one another. */
   callsItself?: true;
 };
@@ -35,7 +35,7 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
   });
   const role = new Role(scope, `${props.entry}-role`, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
   logGroup.grantWrite(role);
-  const grants = [...props.grants, ...(props.place ? takePlace(scope, name) : [])];
+  const grants = [...props.grants, ...(props.network ? grantNetwork(scope, name) : [])];
   for (const statement of grants) role.addToPrincipalPolicy(statement);
   acknowledgeAnyOf(role, props.grants);
   const made = new LambdaFunction(scope, props.entry, {
@@ -52,16 +52,22 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
     role,
     tracing: Tracing.ACTIVE,
     ...(props.callsItself ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
-    ...(props.place
-      ? { vpc: props.place.vpc, vpcSubnets: { subnets: props.place.subnets }, securityGroups: [props.place.securityGroup] }
+    ...(props.network
+      ? {
+          vpc: props.network.vpc,
+          vpcSubnets: { subnets: props.network.subnets },
+          securityGroups: [props.network.securityGroup],
+        }
       : {}),
   });
   acknowledge(role, {
-    'AwsSolutions-IAM5[Resource::*]': 'X-Ray, ListStreams of DynamoDB and the network interfaces that Lambda makes know no resources',
+    'AwsSolutions-IAM5[Resource::*]':
+      'X-Ray, ListStreams of DynamoDB and the network interfaces that Lambda makes know no resources',
   });
-  if (props.place) {
+  if (props.network) {
     const policy = role.node.tryFindChild('DefaultPolicy');
-    const why = 'Lambda makes the network interfaces of a function as its role, on any resource; a Deny keeps its code from doing so';
+    const why =
+      'Lambda makes the network interfaces of a function as its role, on any resource; a Deny keeps its code from doing so';
     if (policy) acknowledge(policy, { CKV_AWS_111: why });
   }
   const ownDeadLetters =
@@ -71,15 +77,20 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
     CKV_AWS_116: ownDeadLetters,
     CKV_AWS_115:
       'Queues and streams are capped at their mapping and the API at its gateway; a reserve would be taken from the account for good',
-    ...(props.place ? {} : { CKV_AWS_117: 'Where each function runs, and why, is in docs/adr/network.md' }),
+    ...(props.network ? {} : { CKV_AWS_117: 'Where each function runs, and why, is in docs/adr/network.md' }),
     CKV_AWS_173: 'The variables are names of resources; secrets stay in SSM and are read at run time',
   });
   return made;
 }
 
 /** Lambda puts a function in its subnets as the function's role; the code itself, which has the same role, may do nothing of the kind. */
-function takePlace(scope: Construct, name: string): PolicyStatement[] {
-  const interfaces = ['CreateNetworkInterface', 'DeleteNetworkInterface', 'DescribeNetworkInterfaces', 'AssignPrivateIpAddresses'];
+function grantNetwork(scope: Construct, name: string): PolicyStatement[] {
+  const interfaces = [
+    'CreateNetworkInterface',
+    'DeleteNetworkInterface',
+    'DescribeNetworkInterfaces',
+    'AssignPrivateIpAddresses',
+  ];
   const actions = [...interfaces, 'UnassignPrivateIpAddresses', 'DescribeSubnets'].map((action) => `ec2:${action}`);
   const arn = Stack.of(scope).formatArn({
     service: 'lambda',

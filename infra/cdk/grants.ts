@@ -34,7 +34,11 @@ export function walkEvents(core: CoreStack): PolicyStatement[] {
 }
 
 export function appendEvents(core: CoreStack): PolicyStatement[] {
-  return [allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'activity')), ...readBlobs(core), ...writeBlobs(core)];
+  return [
+    allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'activity')),
+    ...readBlobs(core),
+    ...writeBlobs(core),
+  ];
 }
 
 export function readLedger(core: CoreStack): PolicyStatement[] {
@@ -92,11 +96,19 @@ export function writeRows(core: CoreStack): PolicyStatement[] {
 }
 
 export function useRecords(core: CoreStack): PolicyStatement[] {
-  return [allow([...readItems, ...writeItems, 'dynamodb:BatchWriteItem', 'dynamodb:ConditionCheckItem'], tableArns(core, 'records'))];
+  return [
+    allow(
+      [...readItems, ...writeItems, 'dynamodb:BatchWriteItem', 'dynamodb:ConditionCheckItem'],
+      tableArns(core, 'records'),
+    ),
+  ];
 }
 
 export function readBlobs(core: CoreStack): PolicyStatement[] {
-  return [anyOf(allow(['s3:GetObject'], [core.bucket.arnForObjects('*')]), objects), allow(['s3:ListBucket'], [core.bucket.bucketArn])];
+  return [
+    anyOf(allow(['s3:GetObject'], [core.bucket.arnForObjects('*')]), objects),
+    allow(['s3:ListBucket'], [core.bucket.bucketArn]),
+  ];
 }
 
 export function writeBlobs(core: CoreStack): PolicyStatement[] {
@@ -121,7 +133,12 @@ export function send(...queues: Queue[]): PolicyStatement[] {
 }
 
 export function consume(queue: Queue): PolicyStatement[] {
-  return [allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:GetQueueAttributes'], [queue.queueArn])];
+  return [
+    allow(
+      ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:GetQueueAttributes'],
+      [queue.queueArn],
+    ),
+  ];
 }
 
 export function publish(core: CoreStack): PolicyStatement[] {
@@ -137,7 +154,9 @@ export function useKeys(core: CoreStack): PolicyStatement[] {
 }
 
 export function readSecrets(stack: Stack, stage: Stage, ...names: SecretName[]): PolicyStatement[] {
-  const arns = names.map((name) => Stack.of(stack).formatArn({ service: 'ssm', resource: `parameter${parameterName(stage, name)}` }));
+  const arns = names.map((name) =>
+    Stack.of(stack).formatArn({ service: 'ssm', resource: `parameter${parameterName(stage, name)}` }),
+  );
   return [allow(['ssm:GetParameter', 'ssm:GetParameters'], arns)];
 }
 

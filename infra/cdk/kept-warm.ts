@@ -14,6 +14,7 @@ export function keptWarm(scope: Construct, stage: Stage, target: LambdaFunction)
     version: target.currentVersion,
     ...(least > 0 ? { provisionedConcurrentExecutions: least } : {}),
   });
-  if (least > 0) alias.addAutoScaling({ minCapacity: least, maxCapacity: most }).scaleOnUtilization({ utilizationTarget: 0.7 });
+  if (least > 0)
+    alias.addAutoScaling({ minCapacity: least, maxCapacity: most }).scaleOnUtilization({ utilizationTarget: 0.7 });
   return alias;
 }

@@ -56,13 +56,19 @@ export function makeReplicaKeys(scope: Construct, stage: Stage, keys: Keys): voi
 /** Who may use them is told by the roles, as at home. */
 function ownersPolicy(): PolicyDocument {
   return new PolicyDocument({
-    statements: [new PolicyStatement({ principals: [new AccountRootPrincipal()], actions: ['kms:*'], resources: ['*'] })],
+    statements: [
+      new PolicyStatement({ principals: [new AccountRootPrincipal()], actions: ['kms:*'], resources: ['*'] }),
+    ],
   });
 }
 
 /** Those that the replica stack has made in this region. */
 export function adoptKeys(scope: Construct, stage: Stage): Keys {
   const there = (purpose: keyof Keys) =>
-    Key.fromKeyArn(scope, outputs[purpose], Fn.getStackOutput(stackName(stage, 'replica-keys'), outputs[purpose]).toString());
+    Key.fromKeyArn(
+      scope,
+      outputs[purpose],
+      Fn.getStackOutput(stackName(stage, 'replica-keys'), outputs[purpose]).toString(),
+    );
   return { wrapping: there('wrapping'), signing: there('signing') };
 }

@@ -32,12 +32,20 @@ export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
     synthesizer: new CliCredentialsStackSynthesizer(),
     terminationProtection: !stage.disposable,
   });
-  const core = stage.runsIn === stage.region ? homeCore(app, stage, group) : new CoreStack(app, 'core', stage, group('core'));
+  const core =
+    stage.runsIn === stage.region ? homeCore(app, stage, group) : new CoreStack(app, 'core', stage, group('core'));
   const auth = new AuthStack(app, 'auth', stage, core.mail, group('auth'));
   const api = new ApiStack(app, 'api', stage, core, auth, group('api'));
   if (stage.edge) new EdgeStack(app, 'edge', stage, core, api.http, group('edge', edgeRegion));
   const analytics = new AnalyticsStack(app, 'analytics', stage, core, group('analytics'));
-  const backupProcessors = new BackupProcessorsStack(app, 'backup-processors', stage, core, routes, group('backup-processors'));
+  const backupProcessors = new BackupProcessorsStack(
+    app,
+    'backup-processors',
+    stage,
+    core,
+    routes,
+    group('backup-processors'),
+  );
   const dataAnalysis = new DataAnalysisStack(app, 'data-analysis', stage, core, group('data-analysis'));
   watch(dataAnalysis, stage, core, api.http);
   Tags.of(app).add('product', 'listbackup');

@@ -38,7 +38,9 @@ export function liveSocket(scope: Stack, stage: Stage, core: CoreStack): { url: 
       }),
     },
   });
-  acknowledge(api, { 'AwsSolutions-APIG4': 'The function at the door lets in who shows a ticket, which is spent there' });
+  acknowledge(api, {
+    'AwsSolutions-APIG4': 'The function at the door lets in who shows a ticket, which is spent there',
+  });
   const live = new WebSocketStage(scope, 'LiveStage', {
     webSocketApi: api,
     stageName: 'live',
@@ -62,10 +64,14 @@ function pusher(
   core: CoreStack,
   { environment, api }: { environment: { [name: string]: string }; api: WebSocketApi },
 ): void {
-  const sockets = Stack.of(scope).formatArn({ service: 'execute-api', resource: api.apiId, resourceName: 'live/*/@connections/*' });
+  const sockets = Stack.of(scope).formatArn({
+    service: 'execute-api',
+    resource: api.apiId,
+    resourceName: 'live/*/@connections/*',
+  });
   const push = lambdaFunction(scope, stage, {
     entry: 'live-push',
-    place: core.network?.outward,
+    network: core.network?.outward,
     description: 'Pushes what is new in an account to its live sockets',
     memory: 1024,
     timeout: Duration.minutes(5),
@@ -88,10 +94,15 @@ function pusher(
     eventBus: core.bus,
     eventPattern: { source: [busSource, liveSource] },
     targets: [
-      new LambdaTarget(push, { event: RuleTargetInput.fromEventPath('$.detail'), retryAttempts: 3, maxEventAge: Duration.minutes(5) }),
+      new LambdaTarget(push, {
+        event: RuleTargetInput.fromEventPath('$.detail'),
+        retryAttempts: 3,
+        maxEventAge: Duration.minutes(5),
+      }),
     ],
   });
   acknowledge(news, {
-    'Serverless-EventBusDLQ': 'What was not pushed is pushed with the next news: the ledger is read from where it stopped',
+    'Serverless-EventBusDLQ':
+      'What was not pushed is pushed with the next news: the ledger is read from where it stopped',
   });
 }

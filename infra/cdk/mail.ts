@@ -1,6 +1,12 @@
 /** E-mails to users, from a domain of one's own. In the core stack, so that the domain can be proven before the user pool needs it. */
 import { CfnOutput } from 'aws-cdk-lib';
-import { ConfigurationSet, ConfigurationSetTlsPolicy, EmailIdentity, Identity, SuppressionReasons } from 'aws-cdk-lib/aws-ses';
+import {
+  ConfigurationSet,
+  ConfigurationSetTlsPolicy,
+  EmailIdentity,
+  Identity,
+  SuppressionReasons,
+} from 'aws-cdk-lib/aws-ses';
 import type { Construct } from 'constructs';
 import { resourceName, type Stage } from './stage.ts';
 
@@ -19,7 +25,10 @@ export function makeMail(scope: Construct, stage: Stage): Mail | undefined {
   });
   const identity = new EmailIdentity(scope, 'MailDomain', { identity: Identity.domain(domain), configurationSet });
   for (const [i, { name, value }] of identity.dkimRecords.entries()) {
-    new CfnOutput(scope, `MailRecord${i + 1}`, { description: `In the DNS of ${domain}`, value: `${name} CNAME ${value}` });
+    new CfnOutput(scope, `MailRecord${i + 1}`, {
+      description: `In the DNS of ${domain}`,
+      value: `${name} CNAME ${value}`,
+    });
   }
   return { from: `no-reply@${domain}`, domain, configurationSet: resourceName(stage, 'mail') };
 }

@@ -25,13 +25,13 @@ import { acknowledge } from './acknowledge.ts';
 import { resourceName, type Stage } from './stage.ts';
 
 /** Where in the network a function runs. */
-export type Place = { vpc: Vpc; subnets: ISubnet[]; securityGroup: SecurityGroup };
+export type NetworkPlacement = { vpc: Vpc; subnets: ISubnet[]; securityGroup: SecurityGroup };
 
 export type Network = {
   /** For functions that talk to AWS alone. */
-  inside: Place;
+  inside: NetworkPlacement;
   /** For those that must reach the sources of users; undefined: they run in Lambda's own network. */
-  outward: Place | undefined;
+  outward: NetworkPlacement | undefined;
 };
 
 /** What may be reached from inside, by ARN: nothing of another stage or account. */
@@ -65,7 +65,12 @@ export function makeNetwork(scope: Construct, stage: Stage, reachable: Reachable
   });
   logRefusals(scope, stage, vpc);
   const group = (id: string, description: string) =>
-    new SecurityGroup(scope, id, { vpc, description, securityGroupName: resourceName(stage, id.toLowerCase()), allowAllOutbound: false });
+    new SecurityGroup(scope, id, {
+      vpc,
+      description,
+      securityGroupName: resourceName(stage, id.toLowerCase()),
+      allowAllOutbound: false,
+    });
   const inside = group('Inside', 'Functions that talk to AWS alone');
   // To anywhere, and yet no further than the endpoints: the subnets have no other route.
   inside.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'Endpoints of AWS');
@@ -89,7 +94,8 @@ function fixedAddress(scope: Construct, stage: Stage): CfnEIP {
 
 /** The gateways for S3 and DynamoDB are free; the interfaces are paid by the hour and zone, so there are three and no more. */
 function makeEndpoints(scope: Construct, vpc: Vpc, reachable: Reachable): void {
-  const only = (actions: string[], resources: string[]) => new PolicyStatement({ principals: [new AnyPrincipal()], actions, resources });
+  const only = (actions: string[], resources: string[]) =>
+    new PolicyStatement({ principals: [new AnyPrincipal()], actions, resources });
   const inside = [{ subnets: vpc.isolatedSubnets }];
   const objects = reachable.buckets.map((bucket) => `${bucket}/*`);
   vpc
@@ -114,7 +120,12 @@ function makeEndpoints(scope: Construct, vpc: Vpc, reachable: Reachable): void {
   ] as const;
   for (const [id, service, actions, resources] of interfaces) {
     vpc
-      .addInterfaceEndpoint(id, { service, securityGroups: [doors], open: false, subnets: { subnets: vpc.isolatedSubnets } })
+      .addInterfaceEndpoint(id, {
+        service,
+        securityGroups: [doors],
+        open: false,
+        subnets: { subnets: vpc.isolatedSubnets },
+      })
       .addToPolicy(only([...actions], resources));
   }
 }
@@ -126,6 +137,11 @@ function logRefusals(scope: Construct, stage: Stage, vpc: Vpc): void {
     retention: stage.disposable ? RetentionDays.ONE_DAY : RetentionDays.THREE_MONTHS,
     removalPolicy: RemovalPolicy.DESTROY,
   });
-  acknowledge(group, { CKV_AWS_158: 'CloudWatch encrypts it with its own key; there are addresses of the network in it, none of users' });
-  vpc.addFlowLog('Refusals', { destination: FlowLogDestination.toCloudWatchLogs(group), trafficType: FlowLogTrafficType.REJECT });
+  acknowledge(group, {
+    CKV_AWS_158: 'CloudWatch encrypts it with its own key; there are addresses of the network in it, none of users',
+  });
+  vpc.addFlowLog('Refusals', {
+    destination: FlowLogDestination.toCloudWatchLogs(group),
+    trafficType: FlowLogTrafficType.REJECT,
+  });
 }

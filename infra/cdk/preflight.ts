@@ -1,6 +1,11 @@
 /** What has to be right before anything is deployed, each with what to do when it is not. */
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
-import { DescribeTableCommand, DynamoDBClient, ResourceNotFoundException, type TableDescription } from '@aws-sdk/client-dynamodb';
+import {
+  DescribeTableCommand,
+  DynamoDBClient,
+  ResourceNotFoundException,
+  type TableDescription,
+} from '@aws-sdk/client-dynamodb';
 import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { GetParametersCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
@@ -41,10 +46,13 @@ export async function check(stage: Stage, chosen: readonly Group[], target: Targ
     await bootstrapped(s3, target);
     for (const group of needed(chosen)) {
       if (!(await deployed(cloudFormation, stackName(stage, group)))) {
-        throw new NotReady(`${chosen.join(' and ')} needs ${group}, which is not deployed: scripts/deploy.sh ${stage.name} ${group}`);
+        throw new NotReady(
+          `${chosen.join(' and ')} needs ${group}, which is not deployed: scripts/deploy.sh ${stage.name} ${group}`,
+        );
       }
     }
-    if (chosen.includes('core') && !(await deployed(cloudFormation, stackName(stage, 'core')))) await nameIsFree(s3, stage);
+    if (chosen.includes('core') && !(await deployed(cloudFormation, stackName(stage, 'core'))))
+      await nameIsFree(s3, stage);
     const makesCopies = chosen.includes('core') && stage.replicaRegions.length > 0 && stage.runsIn === stage.region;
     if (makesCopies) copiesMayBe(stage, await activityTable(stage));
   } finally {
@@ -58,7 +66,9 @@ async function bootstrapped(s3: S3Client, { account, region }: Target): Promise<
   const state = await bucketState(s3, bucket, account);
   if (state === 'ours') return;
   if (state === 'missing') {
-    throw new NotReady(`This account and region were never prepared for the CDK. Once: npx cdk bootstrap aws://${account}/${region}`);
+    throw new NotReady(
+      `This account and region were never prepared for the CDK. Once: npx cdk bootstrap aws://${account}/${region}`,
+    );
   }
   throw new NotReady(
     `The bucket ${bucket} may not be used with these credentials, or is not of account ${account}. Ask who owns the account.`,
@@ -90,7 +100,10 @@ async function activityTable(stage: Stage): Promise<TableDescription | undefined
 }
 
 /** Throws `NotReady` where CloudFormation would refuse to come so far in one update of these tables. `activity`: as it is now, if it is. */
-export function copiesMayBe(stage: Stage, activity: Pick<TableDescription, 'StreamSpecification' | 'Replicas'> | undefined): void {
+export function copiesMayBe(
+  stage: Stage,
+  activity: Pick<TableDescription, 'StreamSpecification' | 'Replicas'> | undefined,
+): void {
   const there = (activity?.Replicas ?? []).map(({ RegionName }) => RegionName);
   const missing = stage.replicaRegions.filter((region) => !there.includes(region));
   const next: Copying =
@@ -105,7 +118,9 @@ export function copiesMayBe(stage: Stage, activity: Pick<TableDescription, 'Stre
     );
   }
   if (stage.copying === 'open' && activity && missing.length > 1) {
-    throw new NotReady(`Copies are added to a stage one region at a time: give ${missing[0]} first, then ${missing[1]} with it.`);
+    throw new NotReady(
+      `Copies are added to a stage one region at a time: give ${missing[0]} first, then ${missing[1]} with it.`,
+    );
   }
 }
 
@@ -125,7 +140,10 @@ async function bucketState(s3: S3Client, Bucket: string, owner?: string): Promis
 async function deployed(cloudFormation: CloudFormationClient, StackName: string): Promise<boolean> {
   try {
     const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName }));
-    return Stacks?.some(({ StackStatus }) => StackStatus !== 'REVIEW_IN_PROGRESS' && StackStatus !== 'DELETE_COMPLETE') ?? false;
+    return (
+      Stacks?.some(({ StackStatus }) => StackStatus !== 'REVIEW_IN_PROGRESS' && StackStatus !== 'DELETE_COMPLETE') ??
+      false
+    );
   } catch (error) {
     if (error instanceof Error && error.name === 'ValidationError') return false;
     throw error;
@@ -136,7 +154,9 @@ async function deployed(cloudFormation: CloudFormationClient, StackName: string)
 export async function parameters(stage: Stage): Promise<{ toMake: string[]; notSet: string[] }> {
   const ssm = new SSMClient({});
   try {
-    const optional = (['cors-origin', 'ses-from-email', 'openai-api-key'] as const).map((name) => parameterName(stage, name));
+    const optional = (['cors-origin', 'ses-from-email', 'openai-api-key'] as const).map((name) =>
+      parameterName(stage, name),
+    );
     const { InvalidParameters } = await ssm.send(new GetParametersCommand({ Names: optional }));
     return { toMake: await missingSecrets(ssm, stage), notSet: InvalidParameters ?? [] };
   } finally {

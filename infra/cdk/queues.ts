@@ -22,7 +22,8 @@ const workVisibility = Duration.minutes(16);
 const shared = { encryption: QueueEncryption.SQS_MANAGED, enforceSSL: true, retentionPeriod: Duration.days(14) };
 
 const encrypted = {
-  CKV_AWS_27: 'SQS encrypts it with a key of its own, which the rule does not count; messages hold ids and no personal data',
+  CKV_AWS_27:
+    'SQS encrypts it with a key of its own, which the rule does not count; messages hold ids and no personal data',
 };
 const last = { 'Serverless-SQSRedrivePolicy': 'Dead letters wait for a person: after this queue there is none' };
 
@@ -32,7 +33,10 @@ export function makeQueues(scope: Construct, stage: Stage, bus: EventBus): Queue
     data: queueWithDeadLetters(scope, stage, 'data'),
     undelivered: new Queue(scope, 'undelivered', { queueName: resourceName(stage, 'bus-dlq'), ...shared }),
   };
-  acknowledge(queues.undelivered, { 'AwsSolutions-SQS3': 'It holds the dead letters of rules, which are in other stacks', ...last });
+  acknowledge(queues.undelivered, {
+    'AwsSolutions-SQS3': 'It holds the dead letters of rules, which are in other stacks',
+    ...last,
+  });
   for (const queue of Object.values(queues)) {
     queue.addToResourcePolicy(fromRulesOf(bus, queue));
     acknowledge(queue, encrypted);
@@ -43,7 +47,11 @@ export function makeQueues(scope: Construct, stage: Stage, bus: EventBus): Queue
 function queueWithDeadLetters(scope: Construct, stage: Stage, kind: 'job' | 'data'): Queue {
   const queueName = resourceName(stage, `${kind}-queue`);
   // By its name: queue and dead letters cannot both be made of the other.
-  const source = Queue.fromQueueArn(scope, `${kind}-source`, Stack.of(scope).formatArn({ service: 'sqs', resource: queueName }));
+  const source = Queue.fromQueueArn(
+    scope,
+    `${kind}-source`,
+    Stack.of(scope).formatArn({ service: 'sqs', resource: queueName }),
+  );
   const deadLetters = new Queue(scope, `${kind}-dead-letters`, {
     queueName: resourceName(stage, `${kind}-queue-dlq`),
     redriveAllowPolicy: { redrivePermission: RedrivePermission.BY_QUEUE, sourceQueues: [source] },
@@ -65,7 +73,13 @@ function fromRulesOf(bus: EventBus, queue: Queue): PolicyStatement {
     actions: ['sqs:SendMessage'],
     resources: [queue.queueArn],
     conditions: {
-      ArnLike: { 'aws:SourceArn': Stack.of(bus).formatArn({ service: 'events', resource: 'rule', resourceName: `${bus.eventBusName}/*` }) },
+      ArnLike: {
+        'aws:SourceArn': Stack.of(bus).formatArn({
+          service: 'events',
+          resource: 'rule',
+          resourceName: `${bus.eventBusName}/*`,
+        }),
+      },
     },
   });
 }

@@ -13,7 +13,12 @@ export async function makeSecrets(ssm: SSMClient, stage: Stage): Promise<string[
     const Name = parameterName(stage, secret);
     try {
       await ssm.send(
-        new PutParameterCommand({ Name, Type: 'SecureString', Value: randomBytes(48).toString('base64url'), Overwrite: false }),
+        new PutParameterCommand({
+          Name,
+          Type: 'SecureString',
+          Value: randomBytes(48).toString('base64url'),
+          Overwrite: false,
+        }),
       );
       names.push(Name);
     } catch (error) {
@@ -25,7 +30,9 @@ export async function makeSecrets(ssm: SSMClient, stage: Stage): Promise<string[
 
 /** The names `makeSecrets` would make. */
 export async function missingSecrets(ssm: SSMClient, stage: Stage): Promise<string[]> {
-  const { InvalidParameters } = await ssm.send(new GetParametersCommand({ Names: made.map((secret) => parameterName(stage, secret)) }));
+  const { InvalidParameters } = await ssm.send(
+    new GetParametersCommand({ Names: made.map((secret) => parameterName(stage, secret)) }),
+  );
   return InvalidParameters ?? [];
 }
 

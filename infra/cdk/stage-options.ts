@@ -49,7 +49,12 @@ export type Told = (option: keyof StageOptions) => string | undefined;
 
 /** `open` for stage `test`, which is there for minutes; nothing is kept warm but in `prod`. */
 export function stageOptions(name: string, told: Told): StageOptions {
-  const given = <T>(option: keyof StageOptions, read: (words: string) => T | undefined, expected: string, otherwise: T): T => {
+  const given = <T>(
+    option: keyof StageOptions,
+    read: (words: string) => T | undefined,
+    expected: string,
+    otherwise: T,
+  ): T => {
     const words = told(option);
     if (words === undefined) return otherwise;
     const value = read(words.trim());
@@ -57,7 +62,12 @@ export function stageOptions(name: string, told: Told): StageOptions {
     return value;
   };
   const options = {
-    suffix: given('suffix', (words) => (/^[a-z0-9]{0,8}$/.test(words) ? words : undefined), 'up to 8 lower-case letters and digits', ''),
+    suffix: given(
+      'suffix',
+      (words) => (/^[a-z0-9]{0,8}$/.test(words) ? words : undefined),
+      'up to 8 lower-case letters and digits',
+      '',
+    ),
     network: given(
       'network',
       (words) => networks.find((each) => each === words),
@@ -66,7 +76,12 @@ export function stageOptions(name: string, told: Told): StageOptions {
     ),
     region: given<string | undefined>('region', region, 'a region like eu-west-1', undefined),
     replicaRegions: given('replicaRegions', regions, 'regions with commas between them, like eu-west-1,eu-north-1', []),
-    copying: given<Copying>('copying', (words) => stepsOfCopying.find((each) => each === words), stepsOfCopying.join(', '), 'closed'),
+    copying: given<Copying>(
+      'copying',
+      (words) => stepsOfCopying.find((each) => each === words),
+      stepsOfCopying.join(', '),
+      'closed',
+    ),
     writerRegion: given<string | undefined>(
       'writerRegion',
       (words) => (words === 'none' ? words : region(words)),
@@ -80,7 +95,12 @@ export function stageOptions(name: string, told: Told): StageOptions {
       'the LatestStreamArn that describe-table tells of the table activity where the functions run',
       undefined,
     ),
-    warm: given('warm', warm, 'two numbers like 2-20, or 0', name === 'prod' ? { least: 2, most: 20 } : { least: 0, most: 0 }),
+    warm: given(
+      'warm',
+      warm,
+      'two numbers like 2-20, or 0',
+      name === 'prod' ? { least: 2, most: 20 } : { least: 0, most: 0 },
+    ),
     acceleratedLinks: given('acceleratedLinks', yesOrNo, 'true or false', false),
     edge: given('edge', yesOrNo, 'true or false', false),
     mailDomain: given<string | undefined>(
@@ -100,19 +120,34 @@ export function stageOptions(name: string, told: Told): StageOptions {
   return options;
 }
 
-function checkRegions({ region: home, replicaRegions, writerRegion, runsIn, activityStream, edge }: StageOptions): void {
-  if (!home && (edge || replicaRegions.length > 0 || writerRegion || runsIn)) {
+function checkRegions({
+  region: homeRegion,
+  replicaRegions,
+  writerRegion,
+  runsIn,
+  activityStream,
+  edge,
+}: StageOptions): void {
+  if (!homeRegion && (edge || replicaRegions.length > 0 || writerRegion || runsIn)) {
     throw new Error('say with the stage option region where the stage is at home, since not all of it is in one');
   }
-  if (home && replicaRegions.includes(home)) throw new Error(`the stage is at home in ${home}, so that is no replica region of it`);
+  if (homeRegion && replicaRegions.includes(homeRegion))
+    throw new Error(`the stage is at home in ${homeRegion}, so that is no replica region of it`);
   for (const other of [writerRegion, runsIn]) {
-    if (other === undefined || [home, ...replicaRegions].includes(other) || (other === 'none' && other === writerRegion)) continue;
+    if (
+      other === undefined ||
+      [homeRegion, ...replicaRegions].includes(other) ||
+      (other === 'none' && other === writerRegion)
+    )
+      continue;
     throw new Error(`${other} cannot take over: there are no copies, since it is not among the replica regions`);
   }
-  if (runsIn !== home && writerRegion !== runsIn) {
-    throw new Error(`functions cannot run in ${runsIn} while ${writerRegion} is the writer region: give both as the same`);
+  if (runsIn !== homeRegion && writerRegion !== runsIn) {
+    throw new Error(
+      `functions cannot run in ${runsIn} while ${writerRegion} is the writer region: give both as the same`,
+    );
   }
-  if (runsIn !== home && !activityStream) {
+  if (runsIn !== homeRegion && !activityStream) {
     throw new Error('say with the stage option activityStream which stream is read there, as docs/recovery.md shows');
   }
 }

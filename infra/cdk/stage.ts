@@ -12,7 +12,9 @@ export type Stage = StageOptions & {
 /** Lower-case letters, digits and inner hyphens, ≤ 20 characters: it is part of a bucket's name. Options that are not told have their defaults. */
 export function stage(name: string, told: Told = () => undefined): Stage {
   if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
-    throw new Error(`STAGE "${name}" cannot be used: take up to 20 lower-case letters, digits and inner hyphens, like "main"`);
+    throw new Error(
+      `STAGE "${name}" cannot be used: take up to 20 lower-case letters, digits and inner hyphens, like "main"`,
+    );
   }
   return { name, disposable: name === 'test', ...stageOptions(name, told) };
 }

@@ -1,5 +1,12 @@
 /** The tables of a stage, as `infra/aws/tables.ts` tells their keys. */
-import { AttributeType, Billing, type ITableV2, StreamViewType, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import {
+  AttributeType,
+  Billing,
+  type ITableV2,
+  StreamViewType,
+  TableEncryptionV2,
+  TableV2,
+} from 'aws-cdk-lib/aws-dynamodb';
 import type { Construct } from 'constructs';
 import { type TableShape, tables } from '../aws/tables.ts';
 import { acknowledge } from './acknowledge.ts';
@@ -39,7 +46,11 @@ export function makeTables(scope: Construct, stage: Stage): Tables {
       deletionProtection: !stage.disposable,
       removalPolicy: keepData(stage),
       ...(shape.expires ? { timeToLiveAttribute: 'expiresAt' } : {}),
-      ...(copied ? { dynamoStream: StreamViewType.NEW_AND_OLD_IMAGES } : shape.stream ? { dynamoStream: StreamViewType.KEYS_ONLY } : {}),
+      ...(copied
+        ? { dynamoStream: StreamViewType.NEW_AND_OLD_IMAGES }
+        : shape.stream
+          ? { dynamoStream: StreamViewType.KEYS_ONLY }
+          : {}),
       ...(copied ? closedUnlessWriter(scope, stage, stage.region, name) : {}),
       // Subject keys too: their tombstones arrive there within seconds, and no copy of them can go back in time.
       replicas: regions.map((region) => ({ region, ...closedUnlessWriter(scope, stage, region, name) })),

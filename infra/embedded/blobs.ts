@@ -95,7 +95,11 @@ export function fileBlobs(root: string, temporary: string): Blobs {
 type Sought = { prefix: Uint8Array; after: Uint8Array | undefined };
 
 /** The files below a directory in byte order of their keys, leaving out directories that cannot hold one that is sought. */
-async function* walk(directory: string, above: Uint8Array, sought: Sought): AsyncGenerator<{ key: Uint8Array; path: string }> {
+async function* walk(
+  directory: string,
+  above: Uint8Array,
+  sought: Sought,
+): AsyncGenerator<{ key: Uint8Array; path: string }> {
   const entries = await absentIs([], () => readdir(directory, { withFileTypes: true }));
   const known = entries.flatMap((entry) => {
     const kind = entry.isDirectory() ? 'directory' : 'file';

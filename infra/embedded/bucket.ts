@@ -29,7 +29,11 @@ export function parseBucket(environment: Environment): Bucket | undefined {
   const [, bucket, path = ''] = text.match(/^s3:\/\/([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:\/(.*))?$/s) ?? [];
   const names = path.split('/').filter((name) => name !== '');
   const prefix = names.map((name) => `${name}/`).join('');
-  if (bucket === undefined || names.some((name) => name === '.' || name === '..') || Buffer.byteLength(prefix) > longestPrefix)
+  if (
+    bucket === undefined ||
+    names.some((name) => name === '.' || name === '..') ||
+    Buffer.byteLength(prefix) > longestPrefix
+  )
     throw new Error(`LISTBACKUP_BLOBS must be s3://bucket or s3://bucket/prefix, not ${text}.`);
   return { bucket, prefix, environment };
 }
@@ -41,16 +45,28 @@ const attempts = 5;
 /** Throws an Error in one line that says what to do, when the bucket cannot be reached or used. `hurry`: as in `patientRetries`, for tests. */
 export async function openBucket({ bucket, prefix, environment: env }: Bucket, hurry = 1): Promise<BucketBlobs> {
   const endpoint = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined;
-  if (endpoint !== undefined && !URL.canParse(endpoint)) throw new Error(`AWS_ENDPOINT_URL_S3 must be a URL, not ${endpoint}.`);
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: sessionToken } = env;
+  if (endpoint !== undefined && !URL.canParse(endpoint))
+    throw new Error(`AWS_ENDPOINT_URL_S3 must be a URL, not ${endpoint}.`);
+  const {
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    AWS_SESSION_TOKEN: sessionToken,
+  } = env;
   const region = env.AWS_REGION || env.AWS_DEFAULT_REGION || (endpoint === undefined ? undefined : 'us-east-1');
   const s3 = new S3Client({
     ...(region ? { region } : {}),
     // A server of one's own has one address for all buckets, and may not know the newer checksums.
     ...(endpoint
-      ? { endpoint, forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED' }
+      ? {
+          endpoint,
+          forcePathStyle: true,
+          requestChecksumCalculation: 'WHEN_REQUIRED',
+          responseChecksumValidation: 'WHEN_REQUIRED',
+        }
       : { followRegionRedirects: true }),
-    ...(accessKeyId && secretAccessKey ? { credentials: { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) } } : {}),
+    ...(accessKeyId && secretAccessKey
+      ? { credentials: { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) } }
+      : {}),
     maxAttempts: attempts,
     retryStrategy: patientRetries(attempts, hurry),
     requestHandler: new NodeHttpHandler({ connectionTimeout: 10_000, socketTimeout: 60_000 }),
@@ -78,7 +94,8 @@ function whatToDo(error: unknown, bucket: string, endpoint: string | undefined):
   const status = $metadata?.httpStatusCode;
   if (/Credentials/.test(name))
     return 'LISTBACKUP_BLOBS needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.';
-  if (/Region is missing/.test(message)) return 'LISTBACKUP_BLOBS needs a region: set AWS_REGION to the one the bucket is in.';
+  if (/Region is missing/.test(message))
+    return 'LISTBACKUP_BLOBS needs a region: set AWS_REGION to the one the bucket is in.';
   if (status === 404) return `There is no bucket ${bucket} (LISTBACKUP_BLOBS). Make it, or correct its name.`;
   if (status === 401 || status === 403)
     return `These credentials may not use the bucket ${bucket} (LISTBACKUP_BLOBS). Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what they are allowed.`;
@@ -93,25 +110,27 @@ function whatToDo(error: unknown, bucket: string, endpoint: string | undefined):
 const markerFile = 'blobs-are-at';
 
 /** Throws when the data folder's blobs are elsewhere than where they are now looked for: everything would seem to be lost. */
-export async function requireSamePlace(data: string, place: Bucket | undefined): Promise<void> {
+export async function requireSameBucket(data: string, location: Bucket | undefined): Promise<void> {
   const before = await readFile(join(data, markerFile), 'utf8').catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   });
-  const now = place && nameOf(place);
+  const now = location && nameOf(location);
   if (before?.trim() === now) return;
   if (before !== undefined)
     throw new Error(
       `The blobs of ${data} are in a bucket: set LISTBACKUP_BLOBS=${before.trim()}, or take another folder (LISTBACKUP_DATA).`,
     );
   if (await holdsBlobs(blobFolder(data)))
-    throw new Error(`The blobs of ${data} are in that folder: leave LISTBACKUP_BLOBS out, or take another folder (LISTBACKUP_DATA).`);
+    throw new Error(
+      `The blobs of ${data} are in that folder: leave LISTBACKUP_BLOBS out, or take another folder (LISTBACKUP_DATA).`,
+    );
 }
 
 /** From now on this data folder's blobs are there. */
-export async function notePlace(data: string, place: Bucket): Promise<void> {
+export async function noteBucket(data: string, location: Bucket): Promise<void> {
   const file = join(data, markerFile);
-  if (!existsSync(file)) await writeDurably(file, Buffer.from(`${nameOf(place)}\n`), { temporary: data });
+  if (!existsSync(file)) await writeDurably(file, Buffer.from(`${nameOf(location)}\n`), { temporary: data });
 }
 
 export function nameOf({ bucket, prefix }: Bucket): string {

@@ -8,7 +8,9 @@ export function makeBus(queue: Queue, routes: Route[]): Bus {
   return {
     async publish(events) {
       for (const route of routes) {
-        const messages = events.filter((event) => route.types.includes(event.type)).map((event) => ({ body: { ...event } }));
+        const messages = events
+          .filter((event) => route.types.includes(event.type))
+          .map((event) => ({ body: { ...event } }));
         if (messages.length > 0) await queue.send(route.queue, messages);
       }
     },

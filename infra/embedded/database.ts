@@ -55,7 +55,7 @@ const migrations = [
 
   CREATE TABLE people (
     email_mac BLOB PRIMARY KEY, user_id TEXT NOT NULL, account_id TEXT NOT NULL,
-    salt BLOB NOT NULL, password_hash BLOB NOT NULL, sealed BLOB NOT NULL
+    salt BLOB NOT NULL, password_hash BLOB NOT NULL, encrypted BLOB NOT NULL
   ) WITHOUT ROWID;
   -- wrapped IS NULL: destroyed
   CREATE TABLE keys (account TEXT, subject TEXT, wrapped BLOB, PRIMARY KEY (account, subject)) WITHOUT ROWID;
@@ -170,13 +170,17 @@ function lock(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 3000, defensive: true });
   try {
     // Exclusive: two processes on one data folder would each miss the other's commits. The system frees the lock on any exit.
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;');
+    db.exec(
+      'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;',
+    );
     db.exec('BEGIN EXCLUSIVE; COMMIT');
     return db;
   } catch (error) {
     db.close();
     if (error instanceof Error && /database is locked/.test(error.message)) {
-      throw new Error('Another process uses this data folder: stop it first, or take another folder (LISTBACKUP_DATA).');
+      throw new Error(
+        'Another process uses this data folder: stop it first, or take another folder (LISTBACKUP_DATA).',
+      );
     }
     throw error;
   }

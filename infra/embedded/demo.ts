@@ -30,7 +30,8 @@ async function call(url: string, path: string, body: object, token?: string): Pr
   const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
   const response = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
   const answer = { status: response.status, body: (await response.json()) as Answer['body'] };
-  if (response.status >= 400 && response.status !== 409) throw new Error(`The demo could not be made: ${JSON.stringify(answer.body)}`);
+  if (response.status >= 400 && response.status !== 409)
+    throw new Error(`The demo could not be made: ${JSON.stringify(answer.body)}`);
   return answer;
 }
 

@@ -3,15 +3,15 @@
  * Changes nothing.
  */
 import { parseArgs } from 'node:util';
-import { type Finding, failure } from '../../domain/finding.ts';
+import { checkEverything } from '../../doctor/check-everything.ts';
+import { type Finding, failure } from '../../doctor/finding.ts';
+import { addFinding, counts, failuresIn, newReport, renderReport } from '../../doctor/report.ts';
+import type { Deployment } from '../../processors/backup/run.ts';
 import { free } from '../../processors/meter.ts';
-import type { Home } from '../../processors/run.ts';
-import { checkEverything } from '../doctor.ts';
-import { addFinding, counts, failuresIn, newReport, renderReport } from '../doctor-report.ts';
-import { type BucketBlobs, openBucket, requireSamePlace } from './bucket.ts';
+import { type BucketBlobs, openBucket, requireSameBucket } from './bucket.ts';
 import { databaseFile } from './database.ts';
 import { openLog } from './log.ts';
-import { openReadOnly, type ReadOnlyHome, Unopenable } from './read-only.ts';
+import { openReadOnly, type ReadOnlyDeployment, Unopenable } from './read-only.ts';
 import { readSettings } from './settings.ts';
 
 /** 0: nothing is wrong, 1: something is, 2: it could not be checked. */
@@ -26,8 +26,11 @@ export const usage = `Usage: listbackup doctor [--data DIR] [--read-data] [--sou
 
 It changes nothing, and needs ListBackup stopped. It ends with 0 when nothing is wrong, 1 when something is, 2 when it could not check.`;
 
-export async function runDoctor(args: string[], env: { [name: string]: string | undefined } = process.env): Promise<ExitCode> {
-  let home: ReadOnlyHome | undefined;
+export async function runDoctor(
+  args: string[],
+  env: { [name: string]: string | undefined } = process.env,
+): Promise<ExitCode> {
+  let deployment: ReadOnlyDeployment | undefined;
   let bucket: BucketBlobs | undefined;
   try {
     const options = readOptions(args, env);
@@ -36,20 +39,24 @@ export async function runDoctor(args: string[], env: { [name: string]: string | 
       return 0;
     }
     const { data, blobs } = options;
-    await requireSamePlace(data, blobs);
+    await requireSameBucket(data, blobs);
     bucket = blobs && (await openBucket(blobs));
-    home = await openReadOnly(data, openLog(env.LISTBACKUP_LOG_LEVEL ?? 'silent'), bucket ?? {});
-    return await examine(home, options);
+    deployment = await openReadOnly(data, openLog(env.LISTBACKUP_LOG_LEVEL ?? 'silent'), bucket ?? {});
+    return await examine(deployment, options);
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
     if (!isDamage(error)) {
-      console.error(error instanceof Unopenable || code?.startsWith('ERR_PARSE_ARGS') ? message : `It could not be checked: ${message}`);
+      console.error(
+        error instanceof Unopenable || code?.startsWith('ERR_PARSE_ARGS')
+          ? message
+          : `It could not be checked: ${message}`,
+      );
       return 2;
     }
     console.error(`WRONG: the database\n  ${databaseFile}: ${message}\n  → Put back a copy of the data folder.`);
     return 1;
   } finally {
-    await home?.close();
+    await deployment?.close();
     bucket?.close();
   }
 }
@@ -69,11 +76,22 @@ function readOptions(args: string[], env: { [name: string]: string | undefined }
   });
   const settings = readSettings([], values.data === undefined ? env : { ...env, LISTBACKUP_DATA: values.data });
   const { data, blobs, allowHosts } = settings;
-  return { data, blobs, allowHosts, readData: values['read-data'], sources: values.sources, json: values.json, help: values.help };
+  return {
+    data,
+    blobs,
+    allowHosts,
+    readData: values['read-data'],
+    sources: values.sources,
+    json: values.json,
+    help: values.help,
+  };
 }
 
-async function examine(opened: ReadOnlyHome, { data, allowHosts, readData, sources, json }: Options): Promise<ExitCode> {
-  const { machine, isAwaited, findings } = opened;
+async function examine(
+  opened: ReadOnlyDeployment,
+  { data, allowHosts, readData, sources, json }: Options,
+): Promise<ExitCode> {
+  const { platform, isAwaited, findings } = opened;
   const report = newReport();
   const show = progress(json);
   const count = (what: Finding['what'], many = 1) => {
@@ -85,10 +103,10 @@ async function examine(opened: ReadOnlyHome, { data, allowHosts, readData, sourc
     if (json) console.log(JSON.stringify({ type: 'finding', ...finding }));
   };
   const folders = { roots: 'any', never: [data] } as const;
-  const home: Home = { machine, connectors: () => ({ allowHosts, folders }), prices: free };
+  const deployment: Deployment = { platform, connectors: () => ({ allowHosts, folders }), prices: free };
   try {
     for (const finding of findings()) tell(finding);
-    const all = checkEverything(machine, { isAwaited, readData, count, ...(sources && { home }) });
+    const all = checkEverything(platform, { isAwaited, readData, count, ...(sources && { deployment }) });
     for await (const finding of all) tell(finding);
   } catch (error) {
     if (!isDamage(error)) throw error;
@@ -96,7 +114,10 @@ async function examine(opened: ReadOnlyHome, { data, allowHosts, readData, sourc
   }
   if (process.stderr.isTTY && !json) process.stderr.write('\r\x1b[K');
   const failures = failuresIn(report);
-  if (json) console.log(JSON.stringify({ type: 'summary', data, readData, checked: Object.fromEntries(report.checked), failures }));
+  if (json)
+    console.log(
+      JSON.stringify({ type: 'summary', data, readData, checked: Object.fromEntries(report.checked), failures }),
+    );
   else console.log(renderReport(report, { data, readData }));
   return failures > 0 ? 1 : 0;
 }

@@ -10,7 +10,9 @@ const fields = 'stream, version, at, prev_hash, hash, blob, bytes_hash, bytes';
 export function makeEventStore(db: Database, appended: Signal): EventStore {
   function insert({ stream, version, at, prevHash, hash, body }: StoredCommit): boolean {
     const { account } = parseStream(stream);
-    const before = db.sql('SELECT seq, ledger_at FROM commits WHERE account = ? ORDER BY seq DESC LIMIT 1').get(account);
+    const before = db
+      .sql('SELECT seq, ledger_at FROM commits WHERE account = ? ORDER BY seq DESC LIMIT 1')
+      .get(account);
     const ledgerAt = before && String(before.ledger_at) > at ? String(before.ledger_at) : at;
     const inBlob = 'blob' in body;
     const { changes } = db
@@ -67,7 +69,9 @@ export function makeEventStore(db: Database, appended: Signal): EventStore {
 
     async streams({ limit, cursor = '' }) {
       const items = db
-        .sql('SELECT stream, max(version) AS version FROM commits WHERE stream > ? GROUP BY stream ORDER BY stream LIMIT ?')
+        .sql(
+          'SELECT stream, max(version) AS version FROM commits WHERE stream > ? GROUP BY stream ORDER BY stream LIMIT ?',
+        )
         .all(cursor, limit)
         .map((row) => ({ stream: String(row.stream), version: Number(row.version) }));
       return { items, next: items.length < limit ? null : (items.at(-1)?.stream ?? null) };
@@ -84,7 +88,10 @@ export function makeEventStore(db: Database, appended: Signal): EventStore {
 type Columns = { [column: string]: unknown };
 
 function toCommit(row: Columns): StoredCommit {
-  const body = row.bytes instanceof Uint8Array ? { bytes: row.bytes } : { blob: String(row.blob), bytesHash: String(row.bytes_hash) };
+  const body =
+    row.bytes instanceof Uint8Array
+      ? { bytes: row.bytes }
+      : { blob: String(row.blob), bytesHash: String(row.bytes_hash) };
   return {
     stream: String(row.stream),
     version: Number(row.version),

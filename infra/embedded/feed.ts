@@ -1,10 +1,10 @@
 /** New commits as they come, for what follows the event store in this process. */
-import type { Log, Wakeup } from '../../domain/ports.ts';
+import type { Log, StreamNotification } from '../../domain/ports.ts';
+import type { Chaos } from './chaos.ts';
 import type { Database } from './database.ts';
 import type { Signal } from './signal.ts';
-import type { Trouble } from './trouble.ts';
 
-export type FeedWakeup = Wakeup & {
+export type FeedNotification = StreamNotification & {
   /** Grows with every commit of this machine. */
   position: number;
 };
@@ -16,10 +16,10 @@ export type FeedOptions = {
   /** Whose place in the feed it is. */
   consumer: string;
   /** Gets commits at least once, in order of position. When it fails, or its place cannot be kept, it gets the same ones again, a while later. */
-  handle(wakeups: FeedWakeup[]): Promise<void>;
+  handle(notifications: FeedNotification[]): Promise<void>;
   /** At most so many at once (default 100, as DynamoDB Streams). */
   batch?: number;
-  trouble?: Trouble | undefined;
+  chaos?: Chaos | undefined;
 };
 
 export type Feed = {
@@ -32,48 +32,54 @@ export type Feed = {
 const longestPause = 10_000;
 
 /** Starts where the consumer was; a new one starts at the first commit ever. */
-export function startFeed({ db, appended, log, consumer, handle, batch = 100, trouble }: FeedOptions): Feed {
-  let place = Number(db.sql('SELECT position FROM feeds WHERE consumer = ?').get(consumer)?.position ?? 0);
+export function startFeed({ db, appended, log, consumer, handle, batch = 100, chaos }: FeedOptions): Feed {
+  let position = Number(db.sql('SELECT position FROM feeds WHERE consumer = ?').get(consumer)?.position ?? 0);
   /** Up to here all is handled; what `place` is ahead of it came late, or is in hand. */
-  let done = place;
+  let done = position;
   let stopped = false;
-  let late: FeedWakeup[] = [];
+  let late: FeedNotification[] = [];
   const stopping = Promise.withResolvers<void>();
   const waiting: { position: number; resolve(): void }[] = [];
 
   const read = () =>
     db
       .sql('SELECT position, stream, version FROM commits WHERE position > ? ORDER BY position LIMIT ?')
-      .all(place, batch)
-      .map((row): FeedWakeup => ({ position: Number(row.position), stream: String(row.stream), version: Number(row.version) }));
+      .all(position, batch)
+      .map(
+        (row): FeedNotification => ({
+          position: Number(row.position),
+          stream: String(row.stream),
+          version: Number(row.version),
+        }),
+      );
 
   /** With trouble some come again, some late and all shuffled. */
-  function disturbed(wakeups: FeedWakeup[]): FeedWakeup[] {
-    if (!trouble) return wakeups;
-    const due = [...late, ...wakeups];
-    late = wakeups.length === 0 ? [] : due.filter(() => trouble.chance(0.1));
+  function disturbed(notifications: FeedNotification[]): FeedNotification[] {
+    if (!chaos) return notifications;
+    const due = [...late, ...notifications];
+    late = notifications.length === 0 ? [] : due.filter(() => chaos.chance(0.1));
     const now = due.filter((each) => !late.includes(each));
-    return trouble.shuffled([...now, ...now.filter(() => trouble.chance(0.2))]);
+    return chaos.shuffled([...now, ...now.filter(() => chaos.chance(0.2))]);
   }
 
   async function work(): Promise<void> {
     let pause = 0;
     while (!stopped) {
       const more = appended.next();
-      const before = { late, place };
+      const before = { late, position };
       try {
-        const wakeups = read();
-        if (wakeups.length === 0 && late.length === 0) {
+        const notifications = read();
+        if (notifications.length === 0 && late.length === 0) {
           await Promise.race([more.within(), stopping.promise]);
           continue;
         }
-        const chosen = disturbed(wakeups);
+        const chosen = disturbed(notifications);
         if (chosen.length > 0) await handle(chosen);
-        place = wakeups.at(-1)?.position ?? place;
-        await keep(Math.min(place, ...late.map((each) => each.position - 1)));
+        position = notifications.at(-1)?.position ?? position;
+        await keep(Math.min(position, ...late.map((each) => each.position - 1)));
         pause = 0;
       } catch (error) {
-        ({ late, place } = before);
+        ({ late, position } = before);
         pause = Math.min(Math.max(pause * 2, 50), longestPause);
         log.error('a follower of the feed failed; it gets the same commits again', { consumer, pause }, error);
         await Promise.race([new Promise((resolve) => setTimeout(resolve, pause).unref()), stopping.promise]);
@@ -84,7 +90,9 @@ export function startFeed({ db, appended, log, consumer, handle, batch = 100, tr
   async function keep(handled: number): Promise<void> {
     await db.write(() =>
       db
-        .sql('INSERT INTO feeds (consumer, position) VALUES (?, ?) ON CONFLICT DO UPDATE SET position = excluded.position')
+        .sql(
+          'INSERT INTO feeds (consumer, position) VALUES (?, ?) ON CONFLICT DO UPDATE SET position = excluded.position',
+        )
         .run(consumer, handled),
     );
     done = handled;

@@ -1,5 +1,12 @@
 /** The machine's own keys: the master that wraps all others, and the one it signs with. Whoever has the file can read everything. */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, writeDurably } from './durable-file.ts';

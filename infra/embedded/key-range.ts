@@ -3,7 +3,14 @@ import { Problem } from '../../domain/errors.ts';
 import type { Page } from '../../domain/ports.ts';
 import { LimitExceeded, maxPage, maxQueryLimit } from '../limits.ts';
 
-export type KeyRange = { prefix?: string; from?: string; to?: string; order?: 'asc' | 'desc'; limit: number; cursor?: string };
+export type KeyRange = {
+  prefix?: string;
+  from?: string;
+  to?: string;
+  order?: 'asc' | 'desc';
+  limit: number;
+  cursor?: string;
+};
 export type Bounds = { where: string; values: string[]; order: string };
 
 /** The range as an SQL condition on sk, starting behind the cursor. */
@@ -19,7 +26,11 @@ export function boundsOf({ prefix, from, to, order = 'asc', limit, cursor }: Key
     if (end !== undefined) bounds.push(['<', end]);
   }
   if (cursor !== undefined) bounds.push([order === 'asc' ? '>' : '<', fromCursor(cursor)]);
-  return { where: bounds.map(([operator]) => ` AND sk ${operator} ?`).join(''), values: bounds.map(([, value]) => value), order };
+  return {
+    where: bounds.map(([operator]) => ` AND sk ${operator} ?`).join(''),
+    values: bounds.map(([, value]) => value),
+    order,
+  };
 }
 
 /** The least string above all that begin with the prefix; undefined when there is none. Code points order as their UTF-8 bytes do. */
@@ -32,7 +43,11 @@ export function afterPrefix(prefix: string): string | undefined {
 }
 
 /** A page of at most `limit` items and 1 MB (or one item): `rows` has one more than the limit where there is one. */
-export function pageOf<T extends { sk: string; size: number }, I>(rows: Iterable<T>, limit: number, toItem: (row: T) => I): Page<I> {
+export function pageOf<T extends { sk: string; size: number }, I>(
+  rows: Iterable<T>,
+  limit: number,
+  toItem: (row: T) => I,
+): Page<I> {
   const items: I[] = [];
   let size = 0;
   let last = '';

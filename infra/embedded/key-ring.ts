@@ -1,15 +1,15 @@
 /** The key ring on a key file and SQLite. */
 import { sign } from 'node:crypto';
 import type { KeyRing } from '../../domain/ports.ts';
-import { makeKeyRing, openBytes, sealBytes } from '../key-ring.ts';
+import { decryptBytes, encryptBytes, makeKeyRing } from '../key-ring.ts';
 import type { Database } from './database.ts';
 import type { MachineKeys } from './key-file.ts';
 
 export function makeEmbeddedKeyRing(db: Database, keys: MachineKeys, now: () => number): KeyRing {
   const wrapping = keys.derive('account keys');
   return makeKeyRing({
-    wrap: async (key, context) => sealBytes(wrapping, key, context),
-    unwrap: async (wrapped, context) => openBytes(wrapping, wrapped, context),
+    wrap: async (key, context) => encryptBytes(wrapping, key, context),
+    unwrap: async (wrapped, context) => decryptBytes(wrapping, wrapped, context),
     store: {
       async get({ account, subject = '' }) {
         const row = db.sql('SELECT wrapped FROM keys WHERE account = ? AND subject = ?').get(account, subject);
@@ -26,7 +26,9 @@ export function makeEmbeddedKeyRing(db: Database, keys: MachineKeys, now: () => 
       async replace({ account, subject = '' }, key) {
         await db.write(() =>
           db
-            .sql('INSERT INTO keys (account, subject, wrapped) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET wrapped = excluded.wrapped')
+            .sql(
+              'INSERT INTO keys (account, subject, wrapped) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET wrapped = excluded.wrapped',
+            )
             .run(account, subject, 'wrapped' in key ? key.wrapped : null),
         );
         // Or the destroyed key would rest on in the write-ahead log

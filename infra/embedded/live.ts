@@ -5,7 +5,7 @@ import { longestMs, removeConnection } from '../../api/live/connections.ts';
 import { admit } from '../../api/live/handshake.ts';
 import { pushLive } from '../../api/live/push.ts';
 import { requireHost } from '../../api/origins.ts';
-import type { Machine } from '../../domain/ports.ts';
+import type { Platform } from '../../domain/ports.ts';
 import { projections } from '../../projections/index.ts';
 import type { Sockets } from './sockets.ts';
 
@@ -16,14 +16,26 @@ export type LiveSocket = {
   stop(): Promise<void>;
 };
 
-export function openLive(server: Server, sockets: Sockets, machine: Machine, trustedHosts: readonly string[]): LiveSocket {
-  const live = { machine, followers: projections, sleep: async (milliseconds: number) => void (await sleep(milliseconds)), openingMs: 0 };
+export function openLive(
+  server: Server,
+  sockets: Sockets,
+  platform: Platform,
+  trustedHosts: readonly string[],
+): LiveSocket {
+  const live = {
+    platform,
+    followers: projections,
+    sleep: async (milliseconds: number) => void (await sleep(milliseconds)),
+    openingMs: 0,
+  };
   const underway = new Set<Promise<unknown>>();
   const accounts = new Map<string, string>();
   let stopped = false;
 
   function track(work: Promise<unknown>): void {
-    const done = work.catch((error) => machine.log.error('a live socket was not served', {}, error)).finally(() => underway.delete(done));
+    const done = work
+      .catch((error) => platform.log.error('a live socket was not served', {}, error))
+      .finally(() => underway.delete(done));
     underway.add(done);
   }
 
@@ -35,12 +47,12 @@ export function openLive(server: Server, sockets: Sockets, machine: Machine, tru
       requireHost(host, trustedHosts);
       const query = new URLSearchParams(request.url?.split('?')[1]);
       const [ticket, since] = [query.get('ticket') ?? undefined, query.get('since') ?? undefined];
-      accounts.set(id, (await admit(machine, { ticket, since, origin, host }, id)).account);
+      accounts.set(id, (await admit(platform, { ticket, since, origin, host }, id)).account);
     },
     opened: (id) => track(pushLive(live, accounts.get(id) ?? '')),
     closed(id) {
       accounts.delete(id);
-      track(removeConnection(machine, id));
+      track(removeConnection(platform, id));
     },
   });
 

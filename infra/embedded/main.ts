@@ -1,11 +1,11 @@
 /** What `npm start` does: one screen, or one line that says what is wrong. */
 import { nameOf } from './bucket.ts';
 import { startDemo } from './demo.ts';
-import { startHome } from './home.ts';
 import { openLog } from './log.ts';
 import { resetData } from './reset.ts';
+import { startServer } from './server.ts';
 import { readSettings, type Settings } from './settings.ts';
-import { startTrouble } from './start-trouble.ts';
+import { describeStartError } from './start-error.ts';
 
 /** Work that is cut off goes on at the next start, so that ending need not wait for a large file. */
 const patienceMilliseconds = 8_000;
@@ -13,20 +13,22 @@ const patienceMilliseconds = 8_000;
 try {
   const settings = readSettings(process.argv.slice(2), process.env);
   if (settings.reset) await resetData(settings.data);
-  const home = await startHome(settings, openLog(process.env.LISTBACKUP_LOG_LEVEL)).catch((error) => refuse(error, settings));
+  const deployment = await startServer(settings, openLog(process.env.LISTBACKUP_LOG_LEVEL)).catch((error) =>
+    refuse(error, settings),
+  );
   let ending = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (ending) return;
       ending = true;
       setTimeout(() => process.exit(0), patienceMilliseconds).unref();
-      home.close().then(() => process.exit(0), refuse);
+      deployment.close().then(() => process.exit(0), refuse);
     });
   }
-  const { url, runsOpen } = home;
+  const { url, runsOpen } = deployment;
   const about = { url, docs: `${url}/docs`, live: `${url.replace('http', 'ws')}/live`, data: settings.data };
   const lines = [
-    `ListBackup ${home.version} is ready.`,
+    `ListBackup ${deployment.version} is ready.`,
     '',
     `  API      ${about.url}`,
     `  Docs     ${about.docs}`,
@@ -43,6 +45,6 @@ try {
 }
 
 function refuse(error: unknown, settings?: Settings): never {
-  console.error(startTrouble(error, settings));
+  console.error(describeStartError(error, settings));
   process.exit(1);
 }

@@ -1,9 +1,9 @@
 /** Queues in SQLite. A send wakes those who wait; nothing polls. */
 import type { JsonObject, Queue, QueueName, Received } from '../../domain/ports.ts';
 import { LimitExceeded, maxDelaySeconds, maxReceive, maxReceives, messageText } from '../limits.ts';
+import type { Chaos } from './chaos.ts';
 import type { Database } from './database.ts';
 import { makeSignal } from './signal.ts';
-import type { Trouble } from './trouble.ts';
 
 export type EmbeddedQueue = Queue & {
   /**
@@ -15,7 +15,7 @@ export type EmbeddedQueue = Queue & {
   stop(): void;
 };
 
-export function makeQueue(db: Database, now: () => number, trouble?: Trouble): EmbeddedQueue {
+export function makeQueue(db: Database, now: () => number, chaos?: Chaos): EmbeddedQueue {
   const changed = { job: makeSignal(), data: makeSignal() };
   let stopped = false;
 
@@ -27,15 +27,25 @@ export function makeQueue(db: Database, now: () => number, trouble?: Trouble): E
 
   function take(queue: QueueName, max: number, visibilitySeconds: number): Received[] {
     const time = now();
-    db.sql('UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_at <= ? AND receives >= ?').run(queue, time, maxReceives);
+    db.sql('UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_at <= ? AND receives >= ?').run(
+      queue,
+      time,
+      maxReceives,
+    );
     const rows = db
-      .sql('SELECT id, receives, body FROM messages WHERE queue = ? AND dead = 0 AND visible_at <= ? ORDER BY visible_at, id LIMIT ?')
+      .sql(
+        'SELECT id, receives, body FROM messages WHERE queue = ? AND dead = 0 AND visible_at <= ? ORDER BY visible_at, id LIMIT ?',
+      )
       .all(queue, time, max);
     return rows.map(({ id, receives, body }) => {
       // A message that comes twice stays visible though it was handed out
-      const hidden = trouble?.chance(0.05) ? 0 : visibilitySeconds * 1000;
+      const hidden = chaos?.chance(0.05) ? 0 : visibilitySeconds * 1000;
       db.sql('UPDATE messages SET receives = receives + 1, visible_at = ? WHERE id = ?').run(time + hidden, id ?? null);
-      return { body: JSON.parse(String(body)), receipt: `${id}.${Number(receives) + 1}`, receives: Number(receives) + 1 };
+      return {
+        body: JSON.parse(String(body)),
+        receipt: `${id}.${Number(receives) + 1}`,
+        receives: Number(receives) + 1,
+      };
     });
   }
 
@@ -45,7 +55,7 @@ export function makeQueue(db: Database, now: () => number, trouble?: Trouble): E
       if (texts.length === 0) return;
       await db.write(() => {
         const insert = db.sql('INSERT INTO messages (queue, visible_at, body) VALUES (?, ?, ?)');
-        for (const { text, delay } of trouble?.shuffled(texts) ?? texts) insert.run(queue, now() + delay * 1000, text);
+        for (const { text, delay } of chaos?.shuffled(texts) ?? texts) insert.run(queue, now() + delay * 1000, text);
       });
       changed[queue].notify();
     },
@@ -72,7 +82,9 @@ export function makeQueue(db: Database, now: () => number, trouble?: Trouble): E
     async ack(queue, receipt) {
       const { id, receives } = parseReceipt(receipt);
       await db.write(() =>
-        db.sql('DELETE FROM messages WHERE id = ? AND queue = ? AND receives = ? AND dead = 0').run(id, queue, receives),
+        db
+          .sql('DELETE FROM messages WHERE id = ? AND queue = ? AND receives = ? AND dead = 0')
+          .run(id, queue, receives),
       );
     },
 
@@ -88,7 +100,9 @@ export function makeQueue(db: Database, now: () => number, trouble?: Trouble): E
 
     async deadLetters(queue) {
       return db
-        .sql('SELECT body FROM messages WHERE queue = ? AND (dead = 1 OR (visible_at <= ? AND receives >= ?)) ORDER BY id LIMIT 1000')
+        .sql(
+          'SELECT body FROM messages WHERE queue = ? AND (dead = 1 OR (visible_at <= ? AND receives >= ?)) ORDER BY id LIMIT 1000',
+        )
         .all(queue, now(), maxReceives)
         .map(({ body }): JsonObject => JSON.parse(String(body)));
     },
@@ -110,10 +124,13 @@ export function makeQueue(db: Database, now: () => number, trouble?: Trouble): E
     async giveBack() {
       await db.write(() => {
         const time = now();
-        db.sql('UPDATE messages SET visible_at = ?1, receives = receives - 1 WHERE receives > 0 AND dead = 0 AND visible_at > ?1').run(
+        db.sql(
+          'UPDATE messages SET visible_at = ?1, receives = receives - 1 WHERE receives > 0 AND dead = 0 AND visible_at > ?1',
+        ).run(time);
+        db.sql('UPDATE messages SET visible_at = ?1 WHERE dead = 0 AND visible_at > ?1 + ?2').run(
           time,
+          maxDelaySeconds * 1000,
         );
-        db.sql('UPDATE messages SET visible_at = ?1 WHERE dead = 0 AND visible_at > ?1 + ?2').run(time, maxDelaySeconds * 1000);
       });
     },
 

@@ -5,15 +5,15 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type AdminCommand, handleAdminCommand } from '../../projections/engine/admin-commands.ts';
+import type { Parked, Unparked } from '../../projections/engine/parking.ts';
+import type { Projection } from '../../projections/engine/projection.ts';
+import { type RebuildOutcome, rebuild } from '../../projections/engine/rebuild.ts';
 import { projections as all } from '../../projections/index.ts';
-import { handleOrder, type Order } from '../../projections/orders.ts';
-import type { Parked, Unparked } from '../../projections/parking.ts';
-import type { Projection } from '../../projections/projection.ts';
-import { type RebuildOutcome, rebuild } from '../../projections/rebuild.ts';
-import { type BucketBlobs, openBucket, requireSamePlace } from './bucket.ts';
+import { type BucketBlobs, openBucket, requireSameBucket } from './bucket.ts';
 import { databaseFile } from './database.ts';
 import { openLog } from './log.ts';
-import { type Embedded, openEmbedded } from './machine.ts';
+import { type Embedded, openEmbedded } from './platform.ts';
 import { readSettings } from './settings.ts';
 
 type Environment = { [name: string]: string | undefined };
@@ -36,7 +36,11 @@ It ends with 0 when it is done and nothing stands still there, 1 when something 
 class Misunderstood extends Error {}
 
 /** All of it, words and exit code, for these arguments. */
-export async function runReadModels(args: string[], env: Environment = process.env, projections = all): Promise<ExitCode> {
+export async function runReadModels(
+  args: string[],
+  env: Environment = process.env,
+  projections = all,
+): Promise<ExitCode> {
   let embedded: Embedded | undefined;
   let bucket: BucketBlobs | undefined;
   try {
@@ -48,7 +52,7 @@ export async function runReadModels(args: string[], env: Environment = process.e
     const work = understood(words, projections);
     if (!(await stat(join(data, databaseFile)).catch(() => undefined)))
       throw new Misunderstood(`${data} is no data folder of ListBackup: say which one with --data.`);
-    await requireSamePlace(data, blobs);
+    await requireSameBucket(data, blobs);
     bucket = blobs && (await openBucket(blobs));
     embedded = await openEmbedded({
       data,
@@ -106,9 +110,13 @@ function understood(words: string[], projections: Projection[]): (embedded: Embe
   }
 }
 
-async function parked({ machine }: Embedded, projections: Projection[], projection: string | undefined): Promise<Done> {
-  const order: Order = { parked: projection === undefined ? {} : { projection } };
-  const result = (await handleOrder(machine, projections, order)) as { items: Parked[]; more: boolean };
+async function parked(
+  { platform }: Embedded,
+  projections: Projection[],
+  projection: string | undefined,
+): Promise<Done> {
+  const command: AdminCommand = { parked: projection === undefined ? {} : { projection } };
+  const result = (await handleAdminCommand(platform, projections, command)) as { items: Parked[]; more: boolean };
   const lines = result.items.map(
     (each) =>
       `${each.projection}  ${each.stream}  version ${each.version}  ${each.fault}  since ${each.since}${each.rebuilding ? '  (in its rebuild)' : ''}`,
@@ -117,17 +125,19 @@ async function parked({ machine }: Embedded, projections: Projection[], projecti
   return { result, lines: lines.length > 0 ? lines : ['Nothing stands still.'], code: lines.length > 0 ? 1 : 0 };
 }
 
-async function unpark({ machine }: Embedded, projections: Projection[], stream: string | undefined): Promise<Done> {
+async function unpark({ platform }: Embedded, projections: Projection[], stream: string | undefined): Promise<Done> {
   const counts: Unparked = { healed: 0, parked: 0 };
   for (const { name: projection } of projections) {
-    const order: Order = { unpark: { projection, ...(stream === undefined ? {} : { stream }) } };
-    const { healed, parked } = (await handleOrder(machine, projections, order)) as Unparked;
+    const command: AdminCommand = { unpark: { projection, ...(stream === undefined ? {} : { stream }) } };
+    const { healed, parked } = (await handleAdminCommand(platform, projections, command)) as Unparked;
     counts.healed += healed;
     counts.parked += parked;
   }
   const lines = [`${counts.healed} went on, ${counts.parked} stand still.`];
   if (counts.parked > 0)
-    lines.push('What stands still meets the same fault again: `parked` tells which. A version that can take it is needed.');
+    lines.push(
+      'What stands still meets the same fault again: `parked` tells which. A version that can take it is needed.',
+    );
   return { result: counts, lines, code: counts.parked > 0 ? 1 : 0 };
 }
 
@@ -138,9 +148,9 @@ const outcomes: { [outcome in RebuildOutcome]: string } = {
   superseded: 'not made anew: another version was at it',
 };
 
-async function rebuildAll({ machine }: Embedded, projections: Projection[]): Promise<Done> {
+async function rebuildAll({ platform }: Embedded, projections: Projection[]): Promise<Done> {
   const result: { [projection: string]: RebuildOutcome } = {};
-  for (const projection of projections) result[projection.name] = await rebuild(machine, projection);
+  for (const projection of projections) result[projection.name] = await rebuild(platform, projection);
   const lines = Object.entries(result).map(([name, outcome]) => `${name}  ${outcomes[outcome]}`);
   return { result, lines, code: Object.values(result).every((outcome) => outcome === 'flipped') ? 0 : 1 };
 }

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { type Finding, failure } from '../../domain/finding.ts';
-import { lineId } from '../../domain/line.ts';
-import type { Blobs, KeyRing, Log, Machine } from '../../domain/ports.ts';
-import type { About } from '../../processors/run.ts';
+import { type Finding, failure } from '../../doctor/finding.ts';
+import { backupChainId } from '../../domain/backup-chain.ts';
+import type { Blobs, KeyRing, Log, Platform } from '../../domain/ports.ts';
+import type { RunRef } from '../../processors/backup/run.ts';
 import { blobFolder, fileBlobs } from './blobs.ts';
 import { makeBus } from './bus.ts';
 import { type Database, databaseFile, schemaVersion } from './database.ts';
@@ -20,11 +20,11 @@ import { makeRecords } from './records.ts';
 import { makeRows } from './rows.ts';
 import { makeSignal } from './signal.ts';
 
-export type ReadOnlyHome = {
+export type ReadOnlyDeployment = {
   /** Whatever writes fails. */
-  machine: Machine;
+  platform: Platform;
   /** Whether a message, or a commit not yet told of on the bus, will go on with the run. */
-  isAwaited(about: About): boolean;
+  isAwaited(runRef: RunRef): boolean;
   /** What can be told of database and key file as such. */
   findings(): Generator<Finding>;
   close(): Promise<void>;
@@ -38,10 +38,11 @@ export async function openReadOnly(
   folder: string,
   log: Log,
   { blobs, now = Date.now }: { blobs?: Blobs; now?: () => number } = {},
-): Promise<ReadOnlyHome> {
+): Promise<ReadOnlyDeployment> {
   const data = resolve(folder);
   const file = join(data, databaseFile);
-  if (!(await sizeOf(file))) throw new Unopenable(`${data} is no data folder of ListBackup: say which one with --data.`);
+  if (!(await sizeOf(file)))
+    throw new Unopenable(`${data} is no data folder of ListBackup: say which one with --data.`);
   requireStopped(file);
   const copy = (await sizeOf(`${file}-wal`)) ? await copyOf(file) : undefined;
   const sqlite = copy ? new DatabaseSync(join(copy, databaseFile)) : new DatabaseSync(asItIs(file), { readOnly: true });
@@ -59,8 +60,8 @@ export async function openReadOnly(
       return undefined;
     });
     return {
-      machine: machineOver(db, keys, blobs ?? fileBlobs(blobFolder(data), join(data, 'nowhere')), log, now),
-      isAwaited: (about) => isAwaited(db, about),
+      platform: platformOver(db, keys, blobs ?? fileBlobs(blobFolder(data), join(data, 'nowhere')), log, now),
+      isAwaited: (runRef) => isAwaited(db, runRef),
       *findings() {
         if (keyFault) yield failure('key-file', 'keys.json', keyFault);
         for (const { integrity_check: said } of sqlite.prepare('PRAGMA integrity_check(20)').all()) {
@@ -128,8 +129,10 @@ async function copyOf(file: string): Promise<string> {
 
 function requireVersion(sqlite: DatabaseSync): void {
   const version = Number(sqlite.prepare('PRAGMA user_version').get()?.user_version);
-  if (version > schemaVersion) throw new Unopenable('A newer version of ListBackup made this data folder: check with that one.');
-  if (version < schemaVersion) throw new Unopenable('An older version of ListBackup made this data folder: start and stop this one once.');
+  if (version > schemaVersion)
+    throw new Unopenable('A newer version of ListBackup made this data folder: check with that one.');
+  if (version < schemaVersion)
+    throw new Unopenable('An older version of ListBackup made this data folder: start and stop this one once.');
 }
 
 function readingOnly(sqlite: DatabaseSync): Database {
@@ -146,9 +149,22 @@ function readingOnly(sqlite: DatabaseSync): Database {
   };
 }
 
-function machineOver(db: Database, keys: MachineKeys | undefined, blobs: Blobs, log: Log, now: () => number): Machine {
+function platformOver(
+  db: Database,
+  keys: MachineKeys | undefined,
+  blobs: Blobs,
+  log: Log,
+  now: () => number,
+): Platform {
   const lost = () => Promise.reject(new Error('the key file is lost or damaged'));
-  const noKeys: KeyRing = { accountKey: lost, subjectKey: lost, destroySubject: lost, destroyAccount: lost, sign: lost, publicKey: lost };
+  const noKeys: KeyRing = {
+    accountKey: lost,
+    subjectKey: lost,
+    destroySubject: lost,
+    destroyAccount: lost,
+    sign: lost,
+    publicKey: lost,
+  };
   const forbidden = () => Promise.reject(new Error('opened for reading only'));
   const queue = makeQueue(db, now);
   return {
@@ -170,11 +186,13 @@ function machineOver(db: Database, keys: MachineKeys | undefined, blobs: Blobs, 
   };
 }
 
-function isAwaited(db: Database, about: About): boolean {
+function isAwaited(db: Database, runRef: RunRef): boolean {
   const told = db
-    .sql("SELECT coalesce((SELECT position FROM feeds WHERE consumer = 'bus'), 0) < max(position) AS behind FROM commits")
+    .sql(
+      "SELECT coalesce((SELECT position FROM feeds WHERE consumer = 'bus'), 0) < max(position) AS behind FROM commits",
+    )
     .get();
   if (told?.behind === 1) return true;
   const message = db.sql('SELECT 1 FROM messages WHERE dead = 0 AND (instr(body, ?) OR instr(body, ?)) LIMIT 1');
-  return message.get(about.runId, lineId(about.jobId, about.sourceId)) !== undefined;
+  return message.get(runRef.runId, backupChainId(runRef.jobId, runRef.sourceId)) !== undefined;
 }

@@ -57,8 +57,8 @@ export function makeRecords(db: Database, now: () => number): Records {
            WHERE (pk, sk) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?)) AND (expires_at IS NULL OR expires_at > ?)`,
         )
         .all(JSON.stringify(keys.map(({ pk, sk }) => [pk, sk])), seconds());
-      return (rows as { pk: string; sk: string; data: string; expiresAt: number | null }[]).map(({ pk, sk, data, expiresAt }) =>
-        toRecord({ pk, sk }, { data: JSON.parse(data), expiresAt }),
+      return (rows as { pk: string; sk: string; data: string; expiresAt: number | null }[]).map(
+        ({ pk, sk, data, expiresAt }) => toRecord({ pk, sk }, { data: JSON.parse(data), expiresAt }),
       );
     },
 
@@ -99,7 +99,9 @@ export function makeRecords(db: Database, now: () => number): Records {
 
     async putMany(records) {
       for (const each of records) checkItem(each);
-      const groups = Array.from({ length: Math.ceil(records.length / 200) }, (_, i) => records.slice(i * 200, i * 200 + 200));
+      const groups = Array.from({ length: Math.ceil(records.length / 200) }, (_, i) =>
+        records.slice(i * 200, i * 200 + 200),
+      );
       await Promise.all(
         groups.map((group) =>
           db.write(() => {

@@ -11,7 +11,9 @@ export function makeRows(db: Database): Rows {
     return row && JSON.parse(String(row.data));
   };
   const cursorOf = (projection: string, stream: string) =>
-    Number(db.sql('SELECT version FROM cursors WHERE projection = ? AND stream = ?').get(projection, stream)?.version ?? 0);
+    Number(
+      db.sql('SELECT version FROM cursors WHERE projection = ? AND stream = ?').get(projection, stream)?.version ?? 0,
+    );
 
   /** Makes one change; the size of the item it wrote. */
   function make(change: RowChange): number {
@@ -23,9 +25,9 @@ export function makeRows(db: Database): Rows {
     }
     const data = change.op === 'put' ? change.data : added(dataOf(change) ?? {}, change);
     const size = checkItem({ pk, sk, data });
-    db.sql('INSERT INTO rows (model, pk, sk, data) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data').run(
-      ...[table, pk, sk, JSON.stringify(data)],
-    );
+    db.sql(
+      'INSERT INTO rows (model, pk, sk, data) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data',
+    ).run(...[table, pk, sk, JSON.stringify(data)]);
     return size;
   }
 
@@ -98,14 +100,16 @@ export function makeRows(db: Database): Rows {
     remove(table, keys) {
       checkMany(keys);
       return db.write(() => {
-        for (const { pk, sk } of keys) db.sql('DELETE FROM rows WHERE model = ? AND pk = ? AND sk = ?').run(table, pk, sk);
+        for (const { pk, sk } of keys)
+          db.sql('DELETE FROM rows WHERE model = ? AND pk = ? AND sk = ?').run(table, pk, sk);
       });
     },
 
     forget(projection, streams) {
       checkMany(streams);
       return db.write(() => {
-        for (const stream of streams) db.sql('DELETE FROM cursors WHERE projection = ? AND stream = ?').run(projection, stream);
+        for (const stream of streams)
+          db.sql('DELETE FROM cursors WHERE projection = ? AND stream = ?').run(projection, stream);
       });
     },
   };

@@ -18,7 +18,10 @@ export async function openSecrets(
   now: () => number,
 ): Promise<Secrets> {
   const path = join(folder, fileName);
-  const made = { 'jwt-secret': randomBytes(48).toString('base64url'), 'jwt-refresh-secret': randomBytes(48).toString('base64url') };
+  const made = {
+    'jwt-secret': randomBytes(48).toString('base64url'),
+    'jwt-refresh-secret': randomBytes(48).toString('base64url'),
+  };
   if (await readFile(path).then(() => false, isAbsent)) {
     await writeDurably(path, Buffer.from(`${JSON.stringify(made, null, 2)}\n`), { temporary: folder, ifAbsent: true });
   }

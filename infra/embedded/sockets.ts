@@ -38,7 +38,12 @@ const usual: Patience = { pingMs: 30_000, slowMs: 10_000 };
 const maxFromClient = 4096;
 
 export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Sockets {
-  const sockets = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: maxFromClient, perMessageDeflate: false });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: maxFromClient,
+    perMessageDeflate: false,
+  });
   /** Those at the door too: what is sent to them waits until they are in. */
   const connections = new Map<string, Promise<WebSocket | undefined>>();
   const atTheDoor = new Set<Duplex>();
@@ -98,13 +103,13 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
       const socket = await connections.get(id);
       if (socket?.readyState !== socket?.OPEN || !socket) return 'gone';
       return new Promise((resolve) => {
-        const giveUp = setTimeout(() => {
+        const drop = setTimeout(() => {
           socket.terminate();
           resolve('gone');
         }, slowMs);
         // Called once the text has left this process, or cannot.
         socket.send(text, (error) => {
-          clearTimeout(giveUp);
+          clearTimeout(drop);
           resolve(error ? 'gone' : 'sent');
         });
       });
@@ -135,8 +140,8 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
         [...open].map(({ socket }) => {
           const gone = new Promise((resolve) => socket.once('close', resolve));
           socket.close(1001);
-          const giveUp = setTimeout(() => socket.terminate(), 1000);
-          return gone.then(() => clearTimeout(giveUp));
+          const drop = setTimeout(() => socket.terminate(), 1000);
+          return gone.then(() => clearTimeout(drop));
         }),
       );
     },

@@ -10,14 +10,23 @@ function pauseSeconds(receives: number, error: unknown): number {
 }
 
 /** `deadline`: now, once the loops are to end; until then never. */
-export type Handle = (body: Received['body'], delivery: { receives: number; readonly deadline: number }) => Promise<void>;
+export type Handle = (
+  body: Received['body'],
+  delivery: { receives: number; readonly deadline: number },
+) => Promise<void>;
 
 const visibilitySeconds = 60;
 /** A long work extends its message in time; a dead process's message comes back by itself. */
 const extendMilliseconds = 20_000;
 
 /** Starts so many loops; the function ends them, once each has finished what it has in hand. */
-export function startWorkers(queue: Queue, name: QueueName, loops: number, handle: Handle, log: Log): () => Promise<void> {
+export function startWorkers(
+  queue: Queue,
+  name: QueueName,
+  loops: number,
+  handle: Handle,
+  log: Log,
+): () => Promise<void> {
   let stopped = false;
   const stopping = Promise.withResolvers<void>();
 

@@ -5,24 +5,24 @@ import type { LightMyRequestResponse } from 'fastify';
 import { type AppOptions, buildApp } from '../../api/app.ts';
 import { projections } from '../../projections/index.ts';
 import { required } from '../aws/environment.ts';
-import { openAws } from '../aws/machine.ts';
+import { openAws } from '../aws/platform.ts';
 import { asSent } from './as-sent.ts';
+import { connectorContext } from './deployment.ts';
 import { fromEdge } from './edge.ts';
-import { connectorContext } from './home.ts';
 
 const ownText = /^(application\/(problem\+)?json|text\/(html|javascript))\b/;
 /** Bytes. Lambda's answers end at 6 MB, bytes go into them as base64, and headers need room. */
 const largestAnswer = 4 * 1024 * 1024;
 
-const machine = openAws();
+const platform = openAws();
 const options: AppOptions = {
-  machine,
-  home: 'aws',
+  platform,
+  deployment: 'aws',
   connectorContext: connectorContext(process.env),
   followers: projections,
   live: required(process.env, 'LIVE_URL'),
   rateScale: Number(process.env.LISTBACKUP_RATE_LIMIT ?? 1),
-  exports: { over: largestAnswer, link: machine.exportLink },
+  exports: { over: largestAnswer, link: platform.exportLink },
 };
 const proxy = awsLambdaFastify(await buildApp(options), { decorateRequest: false, enforceBase64: isBytes });
 
@@ -37,5 +37,7 @@ export async function handler(event: APIGatewayProxyEventV2, context: Context): 
 
 /** Lambda carries text as it is and bytes as base64; what people have backed up is bytes, whatever it calls itself. */
 function isBytes({ headers }: LightMyRequestResponse): boolean {
-  return headers['content-disposition'] !== undefined || !ownText.test(String(headers['content-type'] ?? 'application/json'));
+  return (
+    headers['content-disposition'] !== undefined || !ownText.test(String(headers['content-type'] ?? 'application/json'))
+  );
 }

@@ -1,5 +1,5 @@
 /** Messages of the data queue. */
-import { awsHome } from './home.ts';
+import { awsDeployment } from './deployment.ts';
 import { queueWorker } from './queue-worker.ts';
 
-export const handler = queueWorker(awsHome(), 'data');
+export const handler = queueWorker(awsDeployment(), 'data');

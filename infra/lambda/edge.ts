@@ -10,7 +10,10 @@ export const viewerHeader = 'x-listbackup-viewer';
  * The request as the client made it at the edge: its own address (limits count by it), and the name it was sent to. undefined: it came
  * past the edge, and with it past the web firewall.
  */
-export function fromEdge(event: APIGatewayProxyEventV2, proof: string): { event: APIGatewayProxyEventV2; origin: string } | undefined {
+export function fromEdge(
+  event: APIGatewayProxyEventV2,
+  proof: string,
+): { event: APIGatewayProxyEventV2; origin: string } | undefined {
   const { [proofHeader]: shown, [hostHeader]: host, [viewerHeader]: sourceIp, ...headers } = event.headers;
   if (shown !== proof || !host || !sourceIp) return undefined;
   const { requestContext } = event;

@@ -1,5 +1,5 @@
 /** Messages of the job queue. */
-import { awsHome } from './home.ts';
+import { awsDeployment } from './deployment.ts';
 import { queueWorker } from './queue-worker.ts';
 
-export const handler = queueWorker(awsHome(), 'job');
+export const handler = queueWorker(awsDeployment(), 'job');

@@ -3,9 +3,9 @@ import type { APIGatewayProxyStructuredResultV2, APIGatewayProxyWebsocketEventV2
 import { removeConnection } from '../../api/live/connections.ts';
 import { admit } from '../../api/live/handshake.ts';
 import { Problem } from '../../domain/errors.ts';
-import { openAws } from '../aws/machine.ts';
+import { openAws } from '../aws/platform.ts';
 
-const machine = openAws();
+const platform = openAws();
 
 /** The headers of the handshake come with `$connect` alone, written as the client wrote them. */
 type SocketEvent = APIGatewayProxyWebsocketEventV2 & { headers?: { [name: string]: string } };
@@ -13,13 +13,13 @@ type SocketEvent = APIGatewayProxyWebsocketEventV2 & { headers?: { [name: string
 export async function handler(event: SocketEvent): Promise<APIGatewayProxyStructuredResultV2> {
   const { eventType, connectionId } = event.requestContext;
   if (eventType === 'DISCONNECT') {
-    await removeConnection(machine, connectionId);
+    await removeConnection(platform, connectionId);
     return { statusCode: 200 };
   }
   try {
-    const { account } = await admit(machine, handshakeOf(event), connectionId);
+    const { account } = await admit(platform, handshakeOf(event), connectionId);
     // It can only be sent to once this has answered; somebody else will then do it.
-    await machine.wakeLive(account);
+    await platform.wakeLive(account);
     return { statusCode: 200 };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -28,6 +28,8 @@ export async function handler(event: SocketEvent): Promise<APIGatewayProxyStruct
 }
 
 function handshakeOf({ headers = {}, queryStringParameters: query = {} }: SocketEvent) {
-  const { origin, host } = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+  const { origin, host } = Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
   return { ticket: query.ticket, since: query.since, origin, host };
 }

@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 import { pushLive } from '../../api/live/push.ts';
 import { projections } from '../../projections/index.ts';
-import { openAws } from '../aws/machine.ts';
+import { openAws } from '../aws/platform.ts';
 
-const machine = openAws();
+const platform = openAws();
 /** What is left of a function's time when it leaves the rest to another. */
 const marginMs = 30_000;
 /** API Gateway opens a socket some time after the function at its door has answered. */
@@ -14,13 +14,13 @@ const openingMs = 10_000;
 export async function handler({ account }: { account: string }, context: Context): Promise<void> {
   const outcome = await pushLive(
     {
-      machine,
+      platform,
       followers: projections,
       sleep: async (milliseconds) => void (await sleep(milliseconds)),
       openingMs,
-      deadline: machine.now() + context.getRemainingTimeInMillis() - marginMs,
+      deadline: platform.now() + context.getRemainingTimeInMillis() - marginMs,
     },
     account,
   );
-  if (outcome === 'more') await machine.wakeLive(account);
+  if (outcome === 'more') await platform.wakeLive(account);
 }

@@ -7,21 +7,21 @@
  * `{"rebuild": {"projection": "jobs"}}` begins a rebuild, which the schedule goes on with.
  */
 import type { DynamoDBStreamEvent, ScheduledEvent } from 'aws-lambda';
+import { type AdminCommand, handleAdminCommand } from '../../projections/engine/admin-commands.ts';
+import { maintainProjections } from '../../projections/engine/maintain.ts';
+import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
-import { handleOrder, type Order } from '../../projections/orders.ts';
-import { handleWakeups } from '../../projections/runner.ts';
-import { tendProjections } from '../../projections/tend.ts';
-import { openAws } from '../aws/machine.ts';
-import { wakeupsOf } from './stream-wakeups.ts';
+import { openAws } from '../aws/platform.ts';
+import { notificationsOf } from './stream-notifications.ts';
 
-const machine = openAws();
+const platform = openAws();
 
 /** Less than the schedule's minute: one visit is done, or stopped where the next goes on, before that comes. */
 const visitMilliseconds = 50_000;
 
-export async function handler(event: DynamoDBStreamEvent | ScheduledEvent | Order): Promise<unknown> {
-  if ('Records' in event) return handleWakeups(machine, projections, wakeupsOf(event, machine.log));
-  if (!('detail-type' in event)) return handleOrder(machine, projections, event);
-  const end = machine.now() + visitMilliseconds;
-  return tendProjections(machine, projections, { stop: () => machine.now() >= end });
+export async function handler(event: DynamoDBStreamEvent | ScheduledEvent | AdminCommand): Promise<unknown> {
+  if ('Records' in event) return handleNotifications(platform, projections, notificationsOf(event, platform.log));
+  if (!('detail-type' in event)) return handleAdminCommand(platform, projections, event);
+  const end = platform.now() + visitMilliseconds;
+  return maintainProjections(platform, projections, { stop: () => platform.now() >= end });
 }

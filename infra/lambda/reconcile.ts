@@ -5,10 +5,10 @@
 import type { Context } from 'aws-lambda';
 import { projections } from '../../projections/index.ts';
 import { required } from '../aws/environment.ts';
-import { openAws } from '../aws/machine.ts';
+import { openAws } from '../aws/platform.ts';
 import { type Reconciled, reconcile } from '../aws/reconcile.ts';
 
-const machine = openAws();
+const platform = openAws();
 const functions = {
   relay: required(process.env, 'RELAY_FUNCTION'),
   projections: required(process.env, 'PROJECTIONS_FUNCTION'),
@@ -17,11 +17,12 @@ const functions = {
 const marginMs = 3 * 60_000;
 
 export async function handler({ nightly = false }: { nightly?: boolean }, context: Context): Promise<Reconciled> {
-  const end = machine.now() + context.getRemainingTimeInMillis() - marginMs;
+  const end = platform.now() + context.getRemainingTimeInMillis() - marginMs;
   const parts = {
-    ...machine,
+    ...platform,
     projections,
-    wake: (follower: keyof typeof functions, wake: { stream: string; version: number }[]) => machine.order(functions[follower], { wake }),
+    wake: (follower: keyof typeof functions, wake: { stream: string; version: number }[]) =>
+      platform.sendCommand(functions[follower], { wake }),
   };
-  return reconcile(parts, { nightly, stop: () => machine.now() >= end });
+  return reconcile(parts, { nightly, stop: () => platform.now() >= end });
 }

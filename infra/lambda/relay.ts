@@ -3,15 +3,17 @@
  * the reconcile sends it, stands for stream records that never came.
  */
 import type { DynamoDBStreamEvent, ScheduledEvent } from 'aws-lambda';
-import type { Wakeup } from '../../domain/ports.ts';
-import { openAws } from '../aws/machine.ts';
-import { relayAgain, relayWakeups } from '../aws/relay-wakeups.ts';
-import { wakeupsOf } from './stream-wakeups.ts';
+import type { StreamNotification } from '../../domain/ports.ts';
+import { openAws } from '../aws/platform.ts';
+import { relayAgain, relayNotifications } from '../aws/relay-notifications.ts';
+import { notificationsOf } from './stream-notifications.ts';
 
-const machine = openAws();
+const platform = openAws();
 
-export async function handler(event: DynamoDBStreamEvent | ScheduledEvent | { wake: Wakeup[] }): Promise<void> {
-  if ('Records' in event) await relayWakeups(machine, wakeupsOf(event, machine.log));
-  else if ('wake' in event) await relayWakeups(machine, event.wake);
-  else await relayAgain(machine);
+export async function handler(
+  event: DynamoDBStreamEvent | ScheduledEvent | { wake: StreamNotification[] },
+): Promise<void> {
+  if ('Records' in event) await relayNotifications(platform, notificationsOf(event, platform.log));
+  else if ('wake' in event) await relayNotifications(platform, event.wake);
+  else await relayAgain(platform);
 }

@@ -1,9 +1,9 @@
 /** Once a minute: runs that stand still, exports whose time has come. */
-import { sweep } from '../../processors/sweep.ts';
-import { awsHome } from './home.ts';
+import { sweep } from '../../processors/backup/sweep.ts';
+import { awsDeployment } from './deployment.ts';
 
-const home = awsHome();
+const deployment = awsDeployment();
 
 export async function handler(): Promise<void> {
-  await sweep(home);
+  await sweep(deployment);
 }

@@ -1,15 +1,15 @@
 /** Which backup is meant, and the files in it. Listing is a range read of a manifest's segments. */
 import mime from 'mime';
+import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
-import type { ManifestRef } from '../../domain/line.ts';
-import type { Machine } from '../../domain/ports.ts';
+import type { Platform } from '../../domain/ports.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import { fileId } from '../../vault/file-id.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import { folderAt, listFolder, namesake, openManifest, type ReaderContext } from '../../vault/reader.ts';
-import { type Moment, prefixes } from '../files.ts';
-import { currentRows } from '../generations.ts';
+import { currentRows } from '../engine/generations.ts';
+import { prefixes, type RestorePoint } from '../files.ts';
 
 export type FileView = {
   id: string;
@@ -42,29 +42,35 @@ export type FilesPosition = { sourceId: string; after: string | null };
 
 /** A page of files in key order, source after source when none is named. */
 export async function listFiles(
-  machine: Machine,
+  platform: Platform,
   account: string,
   query: FilesQuery,
   page: { limit: number; position?: FilesPosition },
 ): Promise<{ items: FileView[]; next: FilesPosition | null }> {
-  const ctx = await readerContext(machine, account);
+  const ctx = await readerContext(platform, account);
   const items: FileView[] = [];
-  const sources = query.sourceId || query.jobId ? [query.sourceId ?? ''] : heldSources(machine, account, page.position?.sourceId);
+  const sources =
+    query.sourceId || query.jobId ? [query.sourceId ?? ''] : heldSources(platform, account, page.position?.sourceId);
   for await (const sourceId of sources) {
-    const moment = await momentOf(machine, account, { ...query, sourceId });
-    if (!moment) continue;
+    const restorePoint = await findRestorePoint(platform, account, { ...query, sourceId });
+    if (!restorePoint) continue;
     let after = page.position?.sourceId === sourceId ? page.position.after : null;
-    for await (const entry of entriesOf(ctx, moment, query, after)) {
+    for await (const entry of entriesOf(ctx, restorePoint, query, after)) {
       if (items.length === page.limit) return { items, next: { sourceId, after } };
-      items.push(fileView(ctx, moment, entry));
+      items.push(fileView(ctx, restorePoint, entry));
       after = entry.key;
     }
   }
   return { items, next: null };
 }
 
-async function* entriesOf(ctx: ReaderContext, moment: Moment, query: FilesQuery, after: string | null): AsyncGenerator<ManifestEntry> {
-  const root = await openManifest(ctx, moment.manifest);
+async function* entriesOf(
+  ctx: ReaderContext,
+  restorePoint: RestorePoint,
+  query: FilesQuery,
+  after: string | null,
+): AsyncGenerator<ManifestEntry> {
+  const root = await openManifest(ctx, restorePoint.manifest);
   const folder = await folderAt(ctx, root, query.path ?? '');
   const file = after === null ? await namesake(ctx, root, folder) : undefined;
   if (file) yield file;
@@ -72,11 +78,15 @@ async function* entriesOf(ctx: ReaderContext, moment: Moment, query: FilesQuery,
 }
 
 /** The newest good backup of a source or a job, or as of a time. */
-export type MomentQuery = Pick<FilesQuery, 'sourceId' | 'jobId' | 'asOf'>;
+export type RestorePointQuery = Pick<FilesQuery, 'sourceId' | 'jobId' | 'asOf'>;
 
-export async function momentOf(machine: Machine, account: string, query: MomentQuery): Promise<Moment | undefined> {
+export async function findRestorePoint(
+  platform: Platform,
+  account: string,
+  query: RestorePointQuery,
+): Promise<RestorePoint | undefined> {
   const prefix = query.jobId ? `${prefixes.job}${query.jobId}#` : `${prefixes.source}${query.sourceId}#`;
-  const { items } = await currentRows(machine).query({
+  const { items } = await currentRows(platform).query({
     table: 'files',
     pk: account,
     from: prefix,
@@ -85,14 +95,14 @@ export async function momentOf(machine: Machine, account: string, query: MomentQ
     order: 'desc',
     limit: 1,
   });
-  const moment = items[0]?.data as Moment | undefined;
-  return moment && query.sourceId && moment.sourceId !== query.sourceId ? undefined : moment;
+  const restorePoint = items[0]?.data as RestorePoint | undefined;
+  return restorePoint && query.sourceId && restorePoint.sourceId !== query.sourceId ? undefined : restorePoint;
 }
 
 /** The sources that have a backup, by id, from that one on. */
-export async function* heldSources(machine: Machine, account: string, from = ''): AsyncGenerator<string> {
+export async function* heldSources(platform: Platform, account: string, from = ''): AsyncGenerator<string> {
   for (let cursor: string | undefined; ; ) {
-    const { items, next } = await currentRows(machine).query({
+    const { items, next } = await currentRows(platform).query({
       table: 'files',
       pk: account,
       from: `${prefixes.held}${from}`,
@@ -107,18 +117,18 @@ export async function* heldSources(machine: Machine, account: string, from = '')
 }
 
 /** The manifest of that id as the log recorded it; undefined when its backup is no longer kept. */
-export async function manifestRef(machine: Machine, account: string, id: string): Promise<ManifestRef | undefined> {
-  const row = await currentRows(machine).get({ table: 'files', pk: account, sk: `${prefixes.manifest}${id}` });
+export async function manifestRef(platform: Platform, account: string, id: string): Promise<ManifestRef | undefined> {
+  const row = await currentRows(platform).get({ table: 'files', pk: account, sk: `${prefixes.manifest}${id}` });
   return row?.data as ManifestRef | undefined;
 }
 
 /** What it takes to read an account's vault. Throws Problem `not-found` once the account is erased. */
-export async function readerContext(machine: Machine, account: string): Promise<ReaderContext> {
-  const key = await machine.keys.accountKey(account);
+export async function readerContext(platform: Platform, account: string): Promise<ReaderContext> {
+  const key = await platform.keys.accountKey(account);
   if (!key) throw new Problem('not-found', 'This account has been erased.');
-  const recent = contexts.get(machine) ?? new Map<string, ReaderContext>();
-  contexts.set(machine, recent);
-  const ctx = recent.get(account) ?? { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
+  const recent = contexts.get(platform) ?? new Map<string, ReaderContext>();
+  contexts.set(platform, recent);
+  const ctx = recent.get(account) ?? { account, keys: deriveVaultKeys(key), blobs: platform.blobs };
   recent.delete(account);
   recent.set(account, ctx);
   for (const oldest of [...recent.keys()].slice(0, -contextsKept)) recent.delete(oldest);
@@ -126,12 +136,12 @@ export async function readerContext(machine: Machine, account: string): Promise<
 }
 
 /** What was read last is kept with its context, so whoever fetches file after file decodes a segment once. An erased account gets none. */
-const contexts = new WeakMap<Machine, Map<string, ReaderContext>>();
+const contexts = new WeakMap<Platform, Map<string, ReaderContext>>();
 const contextsKept = 2;
 
-export function fileView(ctx: ReaderContext, moment: Moment, entry: ManifestEntry): FileView {
+export function fileView(ctx: ReaderContext, restorePoint: RestorePoint, entry: ManifestEntry): FileView {
   const { path, bytes } = displayPath(entry.key);
-  const { sourceId, jobId } = moment;
+  const { sourceId, jobId } = restorePoint;
   return {
     id: fileId(ctx.keys, { jobId, sourceId, key: entry.key }),
     sourceId,

@@ -1,9 +1,17 @@
 /** Search by walking the newest manifests: no index to keep, and each page does a bounded piece of work. */
 import { displayPath } from '../../domain/entry.ts';
-import type { Machine } from '../../domain/ports.ts';
+import type { Platform } from '../../domain/ports.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import { entries, openManifest } from '../../vault/reader.ts';
-import { type FilesPosition, type FileView, fileView, heldSources, mimeTypeOf, momentOf, readerContext } from './listing.ts';
+import {
+  type FilesPosition,
+  type FileView,
+  fileView,
+  findRestorePoint,
+  heldSources,
+  mimeTypeOf,
+  readerContext,
+} from './listing.ts';
 
 export type FilesSearch = {
   /** Words that all have to be in the path, each somewhere; none: everything. Neither case nor accents count. */
@@ -26,27 +34,31 @@ const sourceCost = 200;
 
 /** A page in key order, source after source. It may hold fewer items than asked for, even none, and still have a `next`. */
 export async function searchFiles(
-  machine: Machine,
+  platform: Platform,
   account: string,
   search: FilesSearch,
   page: { limit: number; position?: FilesPosition; scan?: number },
 ): Promise<{ items: FileView[]; next: FilesPosition | null }> {
-  const ctx = await readerContext(machine, account);
+  const ctx = await readerContext(platform, account);
   const fits = matcher(search);
   const items: FileView[] = [];
   let left = page.scan ?? scanLimit;
-  const sources = search.sourceId ? [search.sourceId] : heldSources(machine, account, page.position?.sourceId);
+  const sources = search.sourceId ? [search.sourceId] : heldSources(platform, account, page.position?.sourceId);
   for await (const sourceId of sources) {
     let after = page.position?.sourceId === sourceId ? page.position.after : null;
     if (left <= 0) return { items, next: { sourceId, after } };
     left -= sourceCost;
-    const moment = await momentOf(machine, account, { sourceId });
-    if (!moment) continue;
+    const restorePoint = await findRestorePoint(platform, account, { sourceId });
+    if (!restorePoint) continue;
     let seen = 0;
-    for await (const entry of entries(ctx, await openManifest(ctx, moment.manifest), after === null ? {} : { after })) {
+    for await (const entry of entries(
+      ctx,
+      await openManifest(ctx, restorePoint.manifest),
+      after === null ? {} : { after },
+    )) {
       // At least one entry a page, or it would never end.
       if (items.length === page.limit || (left <= 0 && seen > 0)) return { items, next: { sourceId, after } };
-      if (fits(entry)) items.push(fileView(ctx, moment, entry));
+      if (fits(entry)) items.push(fileView(ctx, restorePoint, entry));
       after = entry.key;
       left--;
       seen++;
@@ -87,7 +99,8 @@ const groups = ['application', 'audio', 'font', 'image', 'message', 'model', 'mu
 function fitsType(entry: ManifestEntry, path: string, type: string): boolean {
   if (kinds.includes(type)) return entry.kind === type;
   if (entry.kind !== 'file') return false;
-  if (!type.includes('/') && !groups.includes(type)) return path.toLowerCase().endsWith(type.startsWith('.') ? type : `.${type}`);
+  if (!type.includes('/') && !groups.includes(type))
+    return path.toLowerCase().endsWith(type.startsWith('.') ? type : `.${type}`);
   const mimeType = mimeTypeOf(entry, path)?.split(';')[0]?.trim().toLowerCase() ?? '';
   if (groups.includes(type)) return mimeType.startsWith(`${type}/`);
   return type.endsWith('/*') ? mimeType.startsWith(type.slice(0, -1)) : mimeType === type;

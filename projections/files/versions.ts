@@ -1,49 +1,67 @@
 /** Every version of a file that is still kept, through the manifests that hold them. */
+
+import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { Problem } from '../../domain/errors.ts';
-import type { ManifestRef } from '../../domain/line.ts';
-import type { Machine, Page } from '../../domain/ports.ts';
+import type { Page, Platform } from '../../domain/ports.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import { parseFileId } from '../../vault/file-id.ts';
 import { entries, openManifest, type ReaderContext, versions } from '../../vault/reader.ts';
-import { manifestRef, momentOf, readerContext } from './listing.ts';
+import { findRestorePoint, manifestRef, readerContext } from './listing.ts';
 
-export type VersionView = { version: number; runId: string; at: string; size: number; sha256: string | null; deleted: boolean };
+export type VersionView = {
+  version: number;
+  runId: string;
+  at: string;
+  size: number;
+  sha256: string | null;
+  deleted: boolean;
+};
 
 /** `manifest` is one that holds the version. */
-export type FoundVersion = { entry: ManifestEntry & { sha256: string }; manifest: ManifestRef; sourceId: string; jobId: string };
+export type FoundVersion = {
+  entry: ManifestEntry & { sha256: string };
+  manifest: ManifestRef;
+  sourceId: string;
+  jobId: string;
+};
 
-type Place = { ctx: ReaderContext; key: string; sourceId: string; jobId: string; newest: ManifestRef };
+type FileRef = { ctx: ReaderContext; key: string; sourceId: string; jobId: string; newest: ManifestRef };
 
 /**
  * A page of versions, newest first; a deletion is one too, without content. Throws Problem `not-found` for an id that is none of the
  * account's. A cursor is the manifest to go on from, so that later runs do not shift the pages.
  */
 export async function listVersions(
-  machine: Machine,
+  platform: Platform,
   account: string,
   id: string,
   page: { limit: number; cursor?: string },
 ): Promise<Page<VersionView>> {
-  const place = await placeOf(machine, account, id);
-  const start = page.cursor === undefined ? place.newest : await manifestRef(machine, account, page.cursor);
+  const fileRef = await fileRefOf(platform, account, id);
+  const start = page.cursor === undefined ? fileRef.newest : await manifestRef(platform, account, page.cursor);
   const items: VersionView[] = [];
   if (!start) return { items, next: null };
-  for await (const { entry } of history(machine, place, start)) {
+  for await (const { entry } of history(platform, fileRef, start)) {
     items.push(view(entry));
     if (items.length < page.limit || entry.previous === undefined) continue;
-    return { items, next: (await manifestRef(machine, account, entry.previous)) ? entry.previous : null };
+    return { items, next: (await manifestRef(platform, account, entry.previous)) ? entry.previous : null };
   }
-  return { items: items.length > 0 ? items : await impliedFolder(place), next: null };
+  return { items: items.length > 0 ? items : await impliedFolder(fileRef), next: null };
 }
 
 /**
  * The version of that number, or the newest that has content: also of a file that is gone from the source. Throws Problem `not-found`,
  * and `invalid-input` when it is no file.
  */
-export async function findVersion(machine: Machine, account: string, id: string, version?: number): Promise<FoundVersion> {
-  const place = await placeOf(machine, account, id);
-  const { key, sourceId, jobId } = place;
-  for await (const { entry, manifest } of history(machine, place, place.newest)) {
+export async function findVersion(
+  platform: Platform,
+  account: string,
+  id: string,
+  version?: number,
+): Promise<FoundVersion> {
+  const fileRef = await fileRefOf(platform, account, id);
+  const { key, sourceId, jobId } = fileRef;
+  for await (const { entry, manifest } of history(platform, fileRef, fileRef.newest)) {
     if (version === undefined ? entry.deleted : entry.version > version) continue;
     if (version !== undefined && entry.version !== version) break;
     if (entry.deleted) throw noVersion(`Version ${version} is the deletion of the file, which has no content.`);
@@ -51,7 +69,11 @@ export async function findVersion(machine: Machine, account: string, id: string,
     return { entry: { ...entry, sha256: entry.sha256 }, manifest, sourceId, jobId };
   }
   if (key.endsWith('/')) throw noContent('folder');
-  throw noVersion(version === undefined ? 'No version of this file is kept any more.' : `There is no version ${version} of this file.`);
+  throw noVersion(
+    version === undefined
+      ? 'No version of this file is kept any more.'
+      : `There is no version ${version} of this file.`,
+  );
 }
 
 function noVersion(what: string): Problem {
@@ -63,18 +85,19 @@ function noContent(kind: string): Problem {
   return new Problem('invalid-input', message, { errors: [{ path: 'fileId', message }] });
 }
 
-async function placeOf(machine: Machine, account: string, id: string): Promise<Place> {
-  const ctx = await readerContext(machine, account);
+async function fileRefOf(platform: Platform, account: string, id: string): Promise<FileRef> {
+  const ctx = await readerContext(platform, account);
   const parts = parseFileId(ctx.keys, id);
-  const moment = parts && (await momentOf(machine, account, { jobId: parts.jobId, sourceId: parts.sourceId }));
-  if (!moment) throw new Problem('not-found', 'There is no such file. GET /data/files lists yours.');
-  return { ctx, ...parts, newest: moment.manifest };
+  const restorePoint =
+    parts && (await findRestorePoint(platform, account, { jobId: parts.jobId, sourceId: parts.sourceId }));
+  if (!restorePoint) throw new Problem('not-found', 'There is no such file. GET /data/files lists yours.');
+  return { ctx, ...parts, newest: restorePoint.manifest };
 }
 
-async function* history(machine: Machine, { ctx, key }: Place, start: ManifestRef) {
+async function* history(platform: Platform, { ctx, key }: FileRef, start: ManifestRef) {
   let manifest = start;
   const locate = async (id: string) => {
-    const ref = await manifestRef(machine, ctx.account, id);
+    const ref = await manifestRef(platform, ctx.account, id);
     if (ref) manifest = ref;
     return ref;
   };
@@ -82,9 +105,13 @@ async function* history(machine: Machine, { ctx, key }: Place, start: ManifestRe
 }
 
 /** A folder that only shows in the names of what is below it is as old as the first of that. */
-async function impliedFolder({ ctx, key, newest }: Place): Promise<VersionView[]> {
+async function impliedFolder({ ctx, key, newest }: FileRef): Promise<VersionView[]> {
   if (!key.endsWith('/')) return [];
-  for await (const below of entries(ctx, await openManifest(ctx, newest), { prefix: key, limit: 1, includeDeleted: true })) {
+  for await (const below of entries(ctx, await openManifest(ctx, newest), {
+    prefix: key,
+    limit: 1,
+    includeDeleted: true,
+  })) {
     return [{ version: 1, runId: below.runId, at: below.at, size: 0, sha256: null, deleted: false }];
   }
   return [];

@@ -7,9 +7,18 @@ export type Body = { [field: string]: unknown };
 export type Answer = { status: number; headers: Headers; body: Body };
 
 export type Client = {
-  call(method: string, path: string, options?: { body?: unknown; headers?: { [name: string]: string } }): Promise<Answer>;
+  call(
+    method: string,
+    path: string,
+    options?: { body?: unknown; headers?: { [name: string]: string } },
+  ): Promise<Answer>;
   /** The body of a call that must answer so. */
-  expect(status: number, method: string, path: string, options?: { body?: unknown; headers?: { [name: string]: string } }): Promise<Body>;
+  expect(
+    status: number,
+    method: string,
+    path: string,
+    options?: { body?: unknown; headers?: { [name: string]: string } },
+  ): Promise<Body>;
   /** Every item of a list, page by page. */
   all(path: string, limit?: number): Promise<Body[]>;
 };
@@ -70,19 +79,35 @@ export async function seen(api: Client, written: Answer, status: number, path: s
   });
 }
 
-export type Person = { email: string; password: string; token: string; refreshToken: string; account: string; api: Client };
+export type Person = {
+  email: string;
+  password: string;
+  token: string;
+  refreshToken: string;
+  account: string;
+  api: Client;
+};
 
 /** Somebody new, signed in. */
 export async function newPerson(url: string): Promise<Person> {
   const email = `${randomUUID()}@example.com`;
   const password = `correct horse ${randomUUID()}`;
   const nobody = client(url);
-  const { account } = (await nobody.expect(201, 'POST', '/auth/register', { body: { email, password, name: 'Ada' } })) as {
+  const { account } = (await nobody.expect(201, 'POST', '/auth/register', {
+    body: { email, password, name: 'Ada' },
+  })) as {
     account: { id: string };
   };
   const tokens = await nobody.expect(200, 'POST', '/auth/login', { body: { email, password } });
   const token = tokens.accessToken as string;
-  return { email, password, token, refreshToken: tokens.refreshToken as string, account: account.id, api: client(url, token) };
+  return {
+    email,
+    password,
+    token,
+    refreshToken: tokens.refreshToken as string,
+    account: account.id,
+    api: client(url, token),
+  };
 }
 
 export type Run = Body & {
@@ -109,7 +134,14 @@ export async function runJob(api: Client, jobId: string): Promise<Run & { seen: 
   return { ...run, seen };
 }
 
-export type File = Body & { id: string; path: string; kind: string; size: number; sha256: string | null; versions: number };
+export type File = Body & {
+  id: string;
+  path: string;
+  kind: string;
+  size: number;
+  sha256: string | null;
+  versions: number;
+};
 
 export async function listFiles(api: Client, query: string): Promise<File[]> {
   return (await api.all(`/data/files?${query}`)) as File[];

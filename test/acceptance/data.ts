@@ -28,7 +28,12 @@ export function dataSuite(name: string, open: () => Target): void {
     async function search(body: object, limit = 50): Promise<string[]> {
       const paths: string[] = [];
       for (let cursor: string | null = ''; cursor !== null; ) {
-        const page = await ada.api.expect(200, 'POST', `/data/search?limit=${limit}${cursor ? `&cursor=${cursor}` : ''}`, { body });
+        const page = await ada.api.expect(
+          200,
+          'POST',
+          `/data/search?limit=${limit}${cursor ? `&cursor=${cursor}` : ''}`,
+          { body },
+        );
         paths.push(...(page.items as File[]).map(({ path }) => path));
         cursor = page.next as string | null;
       }
@@ -54,7 +59,9 @@ export function dataSuite(name: string, open: () => Target): void {
       [ada, eve] = await Promise.all([newPerson(target.url), newPerson(target.url)]);
       bucket = await target.bucket();
       const { config, credentials } = bucket;
-      const source = await ada.api.expect(201, 'POST', '/sources', { body: { type: 's3', name: 'Data', config, credentials } });
+      const source = await ada.api.expect(201, 'POST', '/sources', {
+        body: { type: 's3', name: 'Data', config, credentials },
+      });
       sourceId = source.id as string;
       jobId = (await ada.api.expect(201, 'POST', '/jobs', { body: { name: 'Data', sourceId } })).id as string;
       const run = async () => expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded' });
@@ -87,7 +94,9 @@ export function dataSuite(name: string, open: () => Target): void {
 
     it('gives any version back, also of a file that is gone', async () => {
       const get = async (fileId: string, version?: number) => {
-        const { url } = await ada.api.expect(200, 'POST', '/data/download', { body: { fileId, ...(version ? { version } : {}) } });
+        const { url } = await ada.api.expect(200, 'POST', '/data/download', {
+          body: { fileId, ...(version ? { version } : {}) },
+        });
         return (await fetch(url as string)).text();
       };
       expect(await get(changing)).toBe('third');
@@ -105,7 +114,10 @@ export function dataSuite(name: string, open: () => Target): void {
     it('searches by words and filters in the newest backup', async () => {
       expect(await search({ query: 'ETE docs' })).toEqual(['docs/Été 2025.PDF']);
       expect(await search({ query: 'gone' })).toEqual([]);
-      expect(await search({ query: '', types: ['pdf', 'image'] }, 1)).toEqual(['docs/Été 2025.PDF', 'photos/summer.png']);
+      expect(await search({ query: '', types: ['pdf', 'image'] }, 1)).toEqual([
+        'docs/Été 2025.PDF',
+        'photos/summer.png',
+      ]);
       expect(await search({ query: '', sourceId, minSize: 1_000_000 })).toEqual(['docs/deep/big.bin']);
       expect(await search({ query: '', modifiedBefore: '2001-01-01T00:00:00Z' })).toEqual([]);
       expect((await search({ query: '', types: ['file'] })).toSorted()).toEqual([...now.keys()].toSorted());
@@ -119,13 +131,16 @@ export function dataSuite(name: string, open: () => Target): void {
     it('gives folders and files as one zip, prepared in the background', async () => {
       const { id, ready, response, bytes } = await zipOf({ paths: ['docs', 'changing.txt'] });
       expect(response.status).toBe(200);
-      expect(response.headers.get('content-disposition')).toMatch(/^attachment; filename="backup-\d{4}-\d\d-\d\d\.zip"/);
+      expect(response.headers.get('content-disposition')).toMatch(
+        /^attachment; filename="backup-\d{4}-\d\d-\d\d\.zip"/,
+      );
       expect(response.headers.get('content-type')).toBe('application/zip');
       expect(Date.parse(ready.expiresAt as string) - Date.now()).toBeLessThanOrEqual(15 * 60_000);
       const entries = await unzip(bytes);
       const chosen = [...now].filter(([path]) => path.startsWith('docs/') || path === 'changing.txt');
       expect(entries.map((entry) => entry.name).toSorted()).toEqual(chosen.map(([path]) => path).toSorted());
-      for (const entry of entries) expect(entry.content.equals(Buffer.from(now.get(entry.name) ?? '?')), entry.name).toBe(true);
+      for (const entry of entries)
+        expect(entry.content.equals(Buffer.from(now.get(entry.name) ?? '?')), entry.name).toBe(true);
       const part = await fetch(ready.url as string, { headers: { range: 'bytes=0-3' } });
       expect([part.status, await part.text()]).toEqual([206, 'PK\u0003\u0004']);
       await eve.api.expect(404, 'GET', `/data/downloads/${id}`);
@@ -137,7 +152,9 @@ export function dataSuite(name: string, open: () => Target): void {
         ['changing.txt', 'first'],
         ['docs/gone', 'was here'],
       ]);
-      const refused = await ada.api.expect(404, 'POST', '/data/download', { body: { sourceId, paths: ['docs', 'docs/gone'] } });
+      const refused = await ada.api.expect(404, 'POST', '/data/download', {
+        body: { sourceId, paths: ['docs', 'docs/gone'] },
+      });
       expect(refused.detail).toContain('docs/gone');
       await eve.api.expect(404, 'POST', '/data/download', { body: { sourceId, paths: ['docs'] } });
     });

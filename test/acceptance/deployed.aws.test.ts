@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { beforeAll, describe, inject, it } from 'vitest';
-import { ministackClients } from '../support/aws-resources.ts';
-import { deployedUrl } from '../support/deployed.ts';
-import { takeMessages } from '../support/raw-aws.ts';
+import { ministackClients } from '../emulator/aws-resources.ts';
+import { deployedUrl } from '../emulator/deployed.ts';
+import { takeMessages } from '../emulator/raw-aws.ts';
 import { dataSuite } from './data.ts';
 import { folderCases } from './folder.ts';
 import { liveSuite } from './live.ts';
@@ -42,7 +42,7 @@ async function hold(): Promise<() => Promise<void>> {
   return () => takeMessages(readers, true);
 }
 
-const target = (): Target => ({ home: 'aws', url, bucket });
+const target = (): Target => ({ deployment: 'aws', url, bucket });
 
 acceptanceSuite('on the deployed CDK app', target);
 dataSuite('data, on the deployed CDK app', target);

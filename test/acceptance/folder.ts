@@ -46,7 +46,9 @@ export function folderSuite(name: string, open: () => Target & { data: string; f
     afterAll(() => rmSync(root, { recursive: true }));
 
     it(folderCases[0], async () => {
-      const source = await api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Tree', config: { path: root } } });
+      const source = await api.expect(201, 'POST', '/sources', {
+        body: { type: 'folder', name: 'Tree', config: { path: root } },
+      });
       sourceId = source.id as string;
       jobId = (await api.expect(201, 'POST', '/jobs', { body: { name: 'Tree', sourceId } })).id as string;
       expect(await runJob(api, jobId)).toMatchObject({
@@ -62,7 +64,8 @@ export function folderSuite(name: string, open: () => Target & { data: string; f
 
     it(folderCases[1], async () => {
       for (const file of await listFiles(api, `sourceId=${sourceId}&recursive=true`)) {
-        if (file.kind === 'file') expect(sha256((await download(api, file.id)).bytes), file.path).toBe(sha256(files.get(file.path) ?? '?'));
+        if (file.kind === 'file')
+          expect(sha256((await download(api, file.id)).bytes), file.path).toBe(sha256(files.get(file.path) ?? '?'));
       }
     });
 
@@ -70,10 +73,16 @@ export function folderSuite(name: string, open: () => Target & { data: string; f
       writeFileSync(join(root, 'notes/été.txt'), 'changed');
       writeFileSync(join(root, 'notes/new'), 'new');
       rmSync(join(root, 'notes/deep'), { recursive: true });
-      expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesDone: 2, filesDeleted: 1 } });
+      expect(await runJob(api, jobId)).toMatchObject({
+        status: 'succeeded',
+        progress: { filesDone: 2, filesDeleted: 1 },
+      });
       const all = await listFiles(api, `sourceId=${sourceId}&recursive=true`);
       expect(all.map(({ path }) => path)).not.toContain('notes/deep');
-      expect(all.find(({ path }) => path === 'notes/été.txt')).toMatchObject({ sha256: sha256('changed'), versions: 2 });
+      expect(all.find(({ path }) => path === 'notes/été.txt')).toMatchObject({
+        sha256: sha256('changed'),
+        versions: 2,
+      });
     });
 
     it(folderCases[3], async () => {
@@ -88,7 +97,9 @@ export function folderSuite(name: string, open: () => Target & { data: string; f
 
     it(folderCases[4], async () => {
       const eve = await newPerson(target.url);
-      const refused = await eve.api.expect(400, 'POST', '/sources', { body: { type: 'folder', name: 'x', config: { path: root } } });
+      const refused = await eve.api.expect(400, 'POST', '/sources', {
+        body: { type: 'folder', name: 'x', config: { path: root } },
+      });
       expect(refused.errors).toMatchObject([{ path: 'config.path' }]);
       await api.expect(400, 'POST', '/sources', { body: { type: 'folder', name: 'x', config: { path: target.data } } });
     });

@@ -18,7 +18,10 @@ export async function liveUrl(api: Client): Promise<string> {
 }
 
 /** Opens a socket with a ticket of its own. `after`: drops by itself once it has got so many messages. */
-export async function openLive(api: Client, { since, after }: { since?: number; after?: number } = {}): Promise<LiveSocket> {
+export async function openLive(
+  api: Client,
+  { since, after }: { since?: number; after?: number } = {},
+): Promise<LiveSocket> {
   return openAt(`${await liveUrl(api)}${since === undefined ? '' : `&since=${since}`}`, after);
 }
 

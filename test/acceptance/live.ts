@@ -4,7 +4,16 @@ import { client, newPerson, type Person, type Run, runJob, until } from './clien
 import { type LiveMessage, liveUrl, openAt, openLive } from './live-socket.ts';
 import type { Target } from './target.ts';
 
-const numbers = ['filesTotal', 'filesDone', 'filesUnchanged', 'filesFailed', 'filesSkipped', 'bytesRead', 'bytesStored', 'percent'];
+const numbers = [
+  'filesTotal',
+  'filesDone',
+  'filesUnchanged',
+  'filesFailed',
+  'filesSkipped',
+  'bytesRead',
+  'bytesStored',
+  'percent',
+];
 
 /** The ledger up to where it has nothing more to come: the person's last action is in it. */
 async function settled(person: Person, type: string, count: number) {
@@ -24,8 +33,11 @@ export function liveSuite(name: string, open: () => Target): void {
       ada = await newPerson(target.url);
       const { config, credentials, put } = await target.bucket();
       for (let i = 0; i < 20; i++) await put(`folder/${i}`, `content ${i}`);
-      const source = await ada.api.expect(201, 'POST', '/sources', { body: { type: 's3', name: 'Bucket', config, credentials } });
-      jobId = (await ada.api.expect(201, 'POST', '/jobs', { body: { name: 'Nightly', sourceId: source.id } })).id as string;
+      const source = await ada.api.expect(201, 'POST', '/sources', {
+        body: { type: 's3', name: 'Bucket', config, credentials },
+      });
+      jobId = (await ada.api.expect(201, 'POST', '/jobs', { body: { name: 'Nightly', sourceId: source.id } }))
+        .id as string;
       await settled(ada, 'job.created.v1', 1);
     });
 
@@ -34,7 +46,10 @@ export function liveSuite(name: string, open: () => Target): void {
       const run = await runJob(ada.api, jobId);
       const finished = await socket.seen('the run finished', ({ type }) => type === 'run.finished');
       expect(finished.data).toEqual(await ada.api.expect(200, 'GET', `/runs/${run.id}`));
-      expect(finished.data).toMatchObject({ status: 'succeeded', progress: { percent: 100, filesTotal: 20, filesDone: 20 } });
+      expect(finished.data).toMatchObject({
+        status: 'succeeded',
+        progress: { percent: 100, filesTotal: 20, filesDone: 20 },
+      });
       const told = socket.messages.filter(({ type, data }) => type.startsWith('run.') && data.id === run.id);
       expect(told.map(({ type }) => type)).toEqual([...told.slice(1).map(() => 'run.progress'), 'run.finished']);
       expect(told[0]?.data.status).toBe('requested');
@@ -66,10 +81,17 @@ export function liveSuite(name: string, open: () => Target): void {
       await whole.seen('the beginning', ({ type }) => type === 'activity');
       // Every drop takes up where the one before ended, from the first message on.
       const pieces: LiveMessage[] = [];
-      const isEnd = ({ type, data }: LiveMessage) => type === 'run.finished' && (data as Run).progress.filesUnchanged === 20;
-      for (let since = Math.floor(whole.messages[0]?.seq ?? 0) - 1, after = 1; !pieces.some(isEnd); after = (after % 3) + 1) {
+      const isEnd = ({ type, data }: LiveMessage) =>
+        type === 'run.finished' && (data as Run).progress.filesUnchanged === 20;
+      for (
+        let since = Math.floor(whole.messages[0]?.seq ?? 0) - 1, after = 1;
+        !pieces.some(isEnd);
+        after = (after % 3) + 1
+      ) {
         const socket = await openLive(ada.api, { since, after });
-        await until('a message', async () => (socket.messages.length === after || socket.messages.some(isEnd) ? true : undefined));
+        await until('a message', async () =>
+          socket.messages.length === after || socket.messages.some(isEnd) ? true : undefined,
+        );
         await socket.close();
         pieces.push(...socket.messages);
         since = pieces.at(-1)?.seq ?? since;

@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 const target = (): Target => ({
-  home: 'embedded',
+  deployment: 'self-hosted',
   url: started.url,
   async bucket() {
     const server = await startS3Server();

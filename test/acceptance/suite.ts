@@ -1,7 +1,18 @@
 /** The main job as users live it, against nothing but the public contract. The same suite for `npm start` and for the deployed CDK app. */
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { type Body, client, download, listFiles, newPerson, type Person, type Run, runJob, seen, until } from './client.ts';
+import {
+  type Body,
+  client,
+  download,
+  listFiles,
+  newPerson,
+  type Person,
+  type Run,
+  runJob,
+  seen,
+  until,
+} from './client.ts';
 import type { Target, TestBucket } from './target.ts';
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
@@ -18,14 +29,19 @@ export function acceptanceSuite(name: string, open: () => Target): void {
     describe('signing in', () => {
       it('registers once, whatever the case of the address', async () => {
         const body = { email: ada.email.toUpperCase(), password: 'another fine password', name: 'Eve' };
-        expect(await client(target.url).expect(409, 'POST', '/auth/register', { body })).toMatchObject({ code: 'email-taken' });
+        expect(await client(target.url).expect(409, 'POST', '/auth/register', { body })).toMatchObject({
+          code: 'email-taken',
+        });
       });
 
       it('refuses a wrong password and an unknown address alike', async () => {
         const wrong = { email: ada.email, password: 'not the password at all' };
         const unknown = { email: `x${ada.email}`, password: ada.password };
-        const answers = await Promise.all([wrong, unknown].map((body) => client(target.url).call('POST', '/auth/login', { body })));
-        for (const answer of answers) expect(answer).toMatchObject({ status: 401, body: { code: 'invalid-credentials' } });
+        const answers = await Promise.all(
+          [wrong, unknown].map((body) => client(target.url).call('POST', '/auth/login', { body })),
+        );
+        for (const answer of answers)
+          expect(answer).toMatchObject({ status: 401, body: { code: 'invalid-credentials' } });
         expect(answers[0]?.body.detail).toBe(answers[1]?.body.detail);
       });
 
@@ -33,7 +49,9 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const nobody = client(target.url);
         const { email, password } = ada;
         const first = await nobody.expect(200, 'POST', '/auth/login', { body: { email, password } });
-        const second = await nobody.expect(200, 'POST', '/auth/refresh', { body: { refreshToken: first.refreshToken } });
+        const second = await nobody.expect(200, 'POST', '/auth/refresh', {
+          body: { refreshToken: first.refreshToken },
+        });
         expect(second).toMatchObject({ tokenType: 'Bearer', expiresIn: expect.any(Number) });
         const api = client(target.url, second.accessToken as string);
         await api.expect(200, 'GET', '/sources');
@@ -67,7 +85,9 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         bucket = await target.bucket();
         for (const [key, body] of files) await bucket.put(key, body);
         const { config, credentials } = bucket;
-        const source = await ada.api.expect(201, 'POST', '/sources', { body: { type: 's3', name: 'Bucket', config, credentials } });
+        const source = await ada.api.expect(201, 'POST', '/sources', {
+          body: { type: 's3', name: 'Bucket', config, credentials },
+        });
         expect(source).toMatchObject({ type: 's3', name: 'Bucket', status: 'connected', config });
         expect(JSON.stringify(source)).not.toContain(credentials.secretAccessKey);
         sourceId = source.id as string;
@@ -93,7 +113,9 @@ export function acceptanceSuite(name: string, open: () => Target): void {
       });
 
       it('lists them all with size and hash, and folder by folder', async () => {
-        const all = (await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).filter(({ kind }) => kind === 'file');
+        const all = (await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).filter(
+          ({ kind }) => kind === 'file',
+        );
         expect(all.map(({ path, size, sha256: hash }) => [path, size, hash])).toEqual(
           [...files]
             .map(([path, body]) => [path, Buffer.byteLength(body), sha256(body)])
@@ -183,7 +205,11 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         await ada.api.expect(200, 'PUT', `/sources/${sourceId}`, { body: { name: 'Bucket', config } });
         const run = await runJob(ada.api, jobId);
         expect(run.status).toBe('failed');
-        expect(run.errors[0]).toMatchObject({ path: '', code: 'source-not-found', message: expect.stringMatching(/\w/) });
+        expect(run.errors[0]).toMatchObject({
+          path: '',
+          code: 'source-not-found',
+          message: expect.stringMatching(/\w/),
+        });
         expect(await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).not.toHaveLength(0);
         await ada.api.expect(200, 'PUT', `/sources/${sourceId}`, { body: { name: 'Bucket', config: bucket.config } });
         expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded' });
@@ -204,7 +230,9 @@ export function acceptanceSuite(name: string, open: () => Target): void {
       });
 
       it('adds it all up', async () => {
-        const live = (await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).filter(({ kind }) => kind === 'file');
+        const live = (await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).filter(
+          ({ kind }) => kind === 'file',
+        );
         // each run is counted by itself, in any order
         await expect
           .poll(() => ada.api.expect(200, 'GET', '/analytics/overview'))
@@ -227,10 +255,22 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const seqs = [...new Set(items.map(({ seq }) => seq as number))];
         expect(seqs).toEqual(seqs.map((_, index) => index + 1));
         const types = new Set(items.map(({ type }) => type));
-        for (const type of ['user.registered.v1', 'account.opened.v1', 'session.opened.v1', 'source.connected.v1', 'job.created.v1']) {
+        for (const type of [
+          'user.registered.v1',
+          'account.opened.v1',
+          'session.opened.v1',
+          'source.connected.v1',
+          'job.created.v1',
+        ]) {
           expect(types).toContain(type);
         }
-        for (const type of ['run.requested.v1', 'run.started.v1', 'run.planned.v1', 'batch.stored.v1', 'line.sealed.v1'])
+        for (const type of [
+          'run.requested.v1',
+          'run.started.v1',
+          'run.planned.v1',
+          'batch.stored.v1',
+          'restore-point.created.v1',
+        ])
           expect(types).toContain(type);
         const text = JSON.stringify(items);
         expect(text).not.toContain(bucket.credentials.secretAccessKey);
@@ -249,7 +289,8 @@ export function acceptanceSuite(name: string, open: () => Target): void {
       it('ends it, keeps nothing of it, and the next run is right', async () => {
         const bucket = await target.bucket();
         const names = Array.from({ length: 200 }, (_, i) => `many/${String(i).padStart(3, '0')}`);
-        for (let i = 0; i < names.length; i += 50) await Promise.all(names.slice(i, i + 50).map((key) => bucket.put(key, key.repeat(100))));
+        for (let i = 0; i < names.length; i += 50)
+          await Promise.all(names.slice(i, i + 50).map((key) => bucket.put(key, key.repeat(100))));
         const body = { type: 's3', name: 'Many', config: bucket.config, credentials: bucket.credentials };
         const eve = await newPerson(target.url);
         const source = await eve.api.expect(201, 'POST', '/sources', { body });
@@ -269,7 +310,10 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect(await listFiles(eve.api, `sourceId=${source.id}&recursive=true`)).toEqual([]);
         await eve.api.expect(202, 'POST', `/runs/${run.id}/cancel`);
 
-        expect(await runJob(eve.api, job.id as string)).toMatchObject({ status: 'succeeded', progress: { filesDone: 200, percent: 100 } });
+        expect(await runJob(eve.api, job.id as string)).toMatchObject({
+          status: 'succeeded',
+          progress: { filesDone: 200, percent: 100 },
+        });
         expect((await listFiles(eve.api, `sourceId=${source.id}&path=many`)).map(({ path }) => path)).toEqual(names);
         const [last] = await eve.api.all('/runs');
         expect(await eve.api.expect(409, 'POST', `/runs/${last?.id}/cancel`)).toMatchObject({ code: 'run-over' });
@@ -281,7 +325,8 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const eve = await newPerson(target.url);
         const of = async (path: string) => ((await ada.api.all(path))[0] as { id: string }).id;
         const [source, job, run] = await Promise.all([of('/sources'), of('/jobs'), of('/runs')]);
-        for (const path of [`/sources/${source}`, `/jobs/${job}`, `/runs/${run}`]) await eve.api.expect(404, 'GET', path);
+        for (const path of [`/sources/${source}`, `/jobs/${job}`, `/runs/${run}`])
+          await eve.api.expect(404, 'GET', path);
         await eve.api.expect(404, 'POST', `/jobs/${job}/run`);
         await eve.api.expect(404, 'DELETE', `/sources/${source}`);
         await eve.api.expect(404, 'POST', '/jobs', { body: { name: 'Mine now', sourceId: source } });
@@ -299,7 +344,9 @@ export function acceptanceSuite(name: string, open: () => Target): void {
 
       it("lets a read see one's own write", async () => {
         const { config, credentials } = await target.bucket();
-        const written = await ada.api.call('POST', '/sources', { body: { type: 's3', name: 'Seen at once', config, credentials } });
+        const written = await ada.api.call('POST', '/sources', {
+          body: { type: 's3', name: 'Seen at once', config, credentials },
+        });
         expect(written.status).toBe(201);
         const list = await seen(ada.api, written, 200, '/sources');
         expect((list.items as { id: string }[]).map(({ id }) => id)).toContain(written.body.id);
@@ -320,7 +367,9 @@ export function acceptanceSuite(name: string, open: () => Target): void {
 
       it('opens one run of a job at a time', async () => {
         const [job] = await ada.api.all('/jobs');
-        const answers = await Promise.all(Array.from({ length: 5 }, () => ada.api.call('POST', `/jobs/${job?.id}/run`)));
+        const answers = await Promise.all(
+          Array.from({ length: 5 }, () => ada.api.call('POST', `/jobs/${job?.id}/run`)),
+        );
         const started = answers.filter(({ status }) => status === 202);
         // Where answers are slow, a run may be over before the last of them asks.
         const ids = started.map(({ body }) => body.id);
@@ -357,7 +406,9 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const { headers } = await ada.api.call('GET', `/jobs/${job?.id}`);
         const ifMatch = { 'if-match': headers.get('etag') ?? '' };
         await ada.api.expect(200, 'PUT', `/jobs/${job?.id}`, { body: { name: 'Renamed' }, headers: ifMatch });
-        expect(await ada.api.expect(412, 'PUT', `/jobs/${job?.id}`, { body: { name: 'Lost' }, headers: ifMatch })).toMatchObject({
+        expect(
+          await ada.api.expect(412, 'PUT', `/jobs/${job?.id}`, { body: { name: 'Lost' }, headers: ifMatch }),
+        ).toMatchObject({
           code: 'precondition-failed',
         });
       });
@@ -367,7 +418,9 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         await nobody.expect(200, 'GET', '/health');
         const document = await nobody.expect(200, 'GET', '/openapi.json');
         expect(document).toMatchObject({ openapi: expect.stringMatching(/^3\.1/) });
-        expect(Object.keys(document.paths as object)).toEqual(expect.arrayContaining(['/jobs/{id}/run', '/data/files', '/auth/register']));
+        expect(Object.keys(document.paths as object)).toEqual(
+          expect.arrayContaining(['/jobs/{id}/run', '/data/files', '/auth/register']),
+        );
         const docs = await fetch(`${target.url}/docs`);
         expect(docs.status).toBe(200);
         expect(docs.headers.get('content-security-policy')).toMatch(/default-src/);

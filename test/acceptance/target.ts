@@ -12,7 +12,7 @@ export type TestBucket = {
 };
 
 export type Target = {
-  home: 'embedded' | 'aws';
+  deployment: 'self-hosted' | 'aws';
   url: string;
   bucket(): Promise<TestBucket>;
 };

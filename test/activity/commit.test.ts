@@ -6,7 +6,13 @@ import { commitHash, isIntact, sha256 } from '../../activity/commit.ts';
 function asWritten(stream: string, version: bigint, prevHash: string, bytesHash: string): string {
   const number = Buffer.alloc(8);
   number.writeBigUInt64BE(version);
-  const parts = [Buffer.from(stream, 'utf8'), Buffer.of(0), number, Buffer.from(prevHash, 'hex'), Buffer.from(bytesHash, 'hex')];
+  const parts = [
+    Buffer.from(stream, 'utf8'),
+    Buffer.of(0),
+    number,
+    Buffer.from(prevHash, 'hex'),
+    Buffer.from(bytesHash, 'hex'),
+  ];
   return createHash('sha256').update(Buffer.concat(parts)).digest('hex');
 }
 
@@ -16,7 +22,9 @@ describe("a commit's hash", () => {
   it('is that of its stream, version, predecessor and bytes', () => {
     for (const stream of ['acc_1/job/job_1', 'acc_1/job/ÄÖ 🙂']) {
       for (const version of [1, 255, 2 ** 40]) {
-        expect(commitHash(stream, version, before, sha256(bytes))).toBe(asWritten(stream, BigInt(version), before, sha256(bytes)));
+        expect(commitHash(stream, version, before, sha256(bytes))).toBe(
+          asWritten(stream, BigInt(version), before, sha256(bytes)),
+        );
       }
     }
   });

@@ -5,7 +5,7 @@ import { auth } from '../../api/routes/auth.ts';
 import { health } from '../../api/routes/health.ts';
 import { routes } from '../../api/routes/index.ts';
 import { requireSecrets } from '../../api/secret-keys.ts';
-import { appOver, as, testApi, testMachine } from '../support/api.ts';
+import { appOver, as, testApi, testPlatform } from '../support/api.ts';
 
 const mine = route({
   method: 'GET',
@@ -27,12 +27,12 @@ test('it is healthy once it is built', async () => {
 
 test('secrets that are missing or short keep a home from starting, and fail whoever needs them where it does', async () => {
   for (const name of ['jwt-secret', 'jwt-refresh-secret']) {
-    const machine = await testMachine();
-    const { secrets } = machine;
+    const platform = await testPlatform();
+    const { secrets } = platform;
     for (const value of [undefined, 'x'.repeat(31)]) {
-      machine.secrets = { get: async (asked) => (asked === name ? value : secrets.get(asked)) };
-      await expect(requireSecrets(machine)).rejects.toThrow(`the secret ${name} is missing or shorter than 32 bytes`);
-      const app = await appOver(machine, { routes: tools });
+      platform.secrets = { get: async (asked) => (asked === name ? value : secrets.get(asked)) };
+      await expect(requireSecrets(platform)).rejects.toThrow(`the secret ${name} is missing or shorter than 32 bytes`);
+      const app = await appOver(platform, { routes: tools });
       expect((await app.inject('/health')).statusCode).toBe(200);
       if (name === 'jwt-secret') {
         const answer = await app.inject({ url: '/mine', headers: { authorization: 'Bearer some.to.ken' } });
@@ -60,7 +60,9 @@ test('every route is closed to callers without a credential, unless it says publ
 });
 
 test('the list of routes names each address of every file, in whose order they are, and no other', async () => {
-  const read = await Promise.all(routes.map(async ({ addresses, load }) => ({ addresses, has: (await load()).map(addressOf) })));
+  const read = await Promise.all(
+    routes.map(async ({ addresses, load }) => ({ addresses, has: (await load()).map(addressOf) })),
+  );
   for (const { addresses, has } of read) expect(addresses).toEqual(has);
 });
 
@@ -95,7 +97,10 @@ test('in a home that checks it, only the Host names it was given reach it', asyn
   ]) {
     expect([host, await status(host)]).toEqual([host, 421]);
   }
-  const forwarded = await app.inject({ url: '/health', headers: { host: 'evil.example', 'x-forwarded-host': 'localhost' } });
+  const forwarded = await app.inject({
+    url: '/health',
+    headers: { host: 'evil.example', 'x-forwarded-host': 'localhost' },
+  });
   expect(forwarded.json().code).toBe('misdirected-request');
 });
 
@@ -151,7 +156,10 @@ test('pages of other origins are told nothing, unless the secret cors-origin nam
   expect([nowhere.statusCode, nowhere.json().code]).toEqual([404, 'not-found']);
   const refusal = await open.app.inject({ url: '/mine', headers: { origin: 'https://two.example' } });
   expect([refusal.statusCode, refusal.headers['access-control-allow-origin']]).toEqual([401, 'https://two.example']);
-  const strange = await open.app.inject({ ...preflight, headers: { ...preflight.headers, origin: 'https://evil.example' } });
+  const strange = await open.app.inject({
+    ...preflight,
+    headers: { ...preflight.headers, origin: 'https://evil.example' },
+  });
   expect([strange.statusCode, strange.headers['access-control-allow-origin']]).toEqual([204, undefined]);
   const stranger = await open.app.inject({ url: '/mine', headers: { origin: 'https://evil.example' } });
   expect(stranger.headers['access-control-allow-origin']).toBeUndefined();

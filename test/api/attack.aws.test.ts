@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { beforeAll, expect, inject, test } from 'vitest';
-import { ministackClients } from '../support/aws-resources.ts';
-import { deployedUrl } from '../support/deployed.ts';
+import { ministackClients } from '../emulator/aws-resources.ts';
+import { deployedUrl } from '../emulator/deployed.ts';
 import { casesFor, wrongMethods } from './attack/cases.ts';
 import { type Document, type Operation, operationsOf } from './attack/document.ts';
+import { attacked } from './attack/evaluate.ts';
 import { foreignFaults } from './attack/foreign.ts';
-import { attacked } from './attack/judge.ts';
 import { sender } from './attack/send.ts';
 import { makeWorld, type World } from './attack/world.ts';
 

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { authenticate } from '../../api/authentication.ts';
 import { openSession } from '../../api/sessions.ts';
-import { ada, testMachine } from '../support/api.ts';
+import { ada, testPlatform } from '../support/api.ts';
 
 test('only one well-formed Bearer credential counts', async () => {
-  const machine = await testMachine();
-  const { accessToken } = await openSession(machine, ada);
-  expect((await authenticate(machine, { authorization: `Bearer ${accessToken}` })).account).toBe('acc_ada');
-  expect((await authenticate(machine, { authorization: `bearer ${accessToken}` })).account).toBe('acc_ada');
+  const platform = await testPlatform();
+  const { accessToken } = await openSession(platform, ada);
+  expect((await authenticate(platform, { authorization: `Bearer ${accessToken}` })).account).toBe('acc_ada');
+  expect((await authenticate(platform, { authorization: `bearer ${accessToken}` })).account).toBe('acc_ada');
   for (const authorization of [
     accessToken,
     `Basic ${accessToken}`,
@@ -18,16 +18,20 @@ test('only one well-formed Bearer credential counts', async () => {
     'Bearer \u0000',
     '',
   ]) {
-    await expect(authenticate(machine, { authorization })).rejects.toMatchObject({ code: 'invalid-token' });
+    await expect(authenticate(platform, { authorization })).rejects.toMatchObject({ code: 'invalid-token' });
   }
-  await expect(authenticate(machine, {})).rejects.toMatchObject({ code: 'unauthenticated' });
-  await expect(authenticate(machine, { cookie: `token=${accessToken}` })).rejects.toMatchObject({ code: 'unauthenticated' });
+  await expect(authenticate(platform, {})).rejects.toMatchObject({ code: 'unauthenticated' });
+  await expect(authenticate(platform, { cookie: `token=${accessToken}` })).rejects.toMatchObject({
+    code: 'unauthenticated',
+  });
 });
 
 test('an API key is refused with what to do instead, even beside a good token', async () => {
-  const machine = await testMachine();
-  const { accessToken } = await openSession(machine, ada);
+  const platform = await testPlatform();
+  const { accessToken } = await openSession(platform, ada);
   const refusal = { code: 'unauthenticated', status: 401, message: expect.stringContaining('Bearer') };
-  await expect(authenticate(machine, { 'x-api-key': 'lb_live_x' })).rejects.toMatchObject(refusal);
-  await expect(authenticate(machine, { 'x-api-key': 'lb_live_x', authorization: `Bearer ${accessToken}` })).rejects.toMatchObject(refusal);
+  await expect(authenticate(platform, { 'x-api-key': 'lb_live_x' })).rejects.toMatchObject(refusal);
+  await expect(
+    authenticate(platform, { 'x-api-key': 'lb_live_x', authorization: `Bearer ${accessToken}` }),
+  ).rejects.toMatchObject(refusal);
 });

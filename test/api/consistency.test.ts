@@ -44,7 +44,7 @@ async function caller(person = ada) {
   const asleep = { meanwhile: async () => {} };
   const sleep = async (milliseconds: number) => {
     slept.push(milliseconds);
-    api.machine.clock.now += milliseconds;
+    api.platform.clock.now += milliseconds;
     await asleep.meanwhile();
   };
   const api = await testApi({ routes: [tools], followers, sleep });
@@ -52,10 +52,10 @@ async function caller(person = ada) {
   const get = (url: string, token: string) => call({ url, headers: { 'consistency-token': token } });
   /** Brings a read model up to that version. */
   const project = async (projection: string, version: number, of = stream) => {
-    for (let v = (await api.machine.rows.cursor(projection, of)) + 1; v <= version; v++)
-      await api.machine.rows.apply(projection, of, v, []);
+    for (let v = (await api.platform.rows.cursor(projection, of)) + 1; v <= version; v++)
+      await api.platform.rows.apply(projection, of, v, []);
   };
-  const token = (...written: Written[]) => consistencyToken(api.machine, written);
+  const token = (...written: Written[]) => consistencyToken(api.platform, written);
   return { ...api, call, get, slept, asleep, project, token };
 }
 
@@ -85,14 +85,18 @@ test('a read model that does not come is 503 after two seconds, and asks to come
 });
 
 test('a read model that is parked at the write says so, and asks for patience', async () => {
-  const { get, project, token, machine } = await caller();
+  const { get, project, token, platform } = await caller();
   const park = (projection: string) =>
-    machine.records.write([{ op: 'put', pk: 'parked', sk: `${projection} ${stream}`, data: { version: 3, stream } }]);
+    platform.records.write([{ op: 'put', pk: 'parked', sk: `${projection} ${stream}`, data: { version: 3, stream } }]);
   await project('sources', 2);
   await project('overview', 3);
   await park('overview');
   const elsewhere = await get('/sources', await token({ stream, version: 3 }));
-  expect([elsewhere.statusCode, elsewhere.headers['retry-after'], elsewhere.json().detail.includes('parked')]).toEqual([503, '1', false]);
+  expect([elsewhere.statusCode, elsewhere.headers['retry-after'], elsewhere.json().detail.includes('parked')]).toEqual([
+    503,
+    '1',
+    false,
+  ]);
   await park('sources');
   const answer = await get('/sources', await token({ stream, version: 3 }));
   expect([answer.statusCode, answer.json().code, answer.headers['retry-after']]).toEqual([503, 'unavailable', '60']);
@@ -101,12 +105,12 @@ test('a read model that is parked at the write says so, and asks for patience', 
 });
 
 test('after a rebuild it waits for the rows that are read', async () => {
-  const { get, project, token, machine } = await caller();
+  const { get, project, token, platform } = await caller();
   await project('sources', 3);
   const data = { revision: 1, current: 2, version: 1, last: 2, building: null, retired: [] };
-  await machine.records.write([{ op: 'put', pk: 'generations', sk: 'sources', data }]);
+  await platform.records.write([{ op: 'put', pk: 'generations', sk: 'sources', data }]);
   expect((await get('/sources/1', await token({ stream, version: 3 }))).statusCode).toBe(503);
-  for (const version of [1, 2, 3]) await machine.rows.apply('sources@2', stream, version, []);
+  for (const version of [1, 2, 3]) await platform.rows.apply('sources@2', stream, version, []);
   expect((await get('/sources/1', await token({ stream, version: 3 }))).statusCode).toBe(200);
 });
 
@@ -134,8 +138,12 @@ test('a token of another account, of nobody, or changed in any place is refused'
     Array(21).fill(good).join(','),
     'A'.repeat(4000),
   ];
-  for (let at = 0; at < good.length; at++) bad.push(good.slice(0, at) + (good[at] === 'A' ? 'B' : 'A') + good.slice(at + 1));
-  bad.push(Buffer.from(JSON.stringify([[stream, 1]])).toString('base64url'), await token({ stream: 'acc_bob/source/src_1', version: 1 }));
+  for (let at = 0; at < good.length; at++)
+    bad.push(good.slice(0, at) + (good[at] === 'A' ? 'B' : 'A') + good.slice(at + 1));
+  bad.push(
+    Buffer.from(JSON.stringify([[stream, 1]])).toString('base64url'),
+    await token({ stream: 'acc_bob/source/src_1', version: 1 }),
+  );
   for (const one of bad) {
     const answer = await get('/sources/1', one);
     expect([one, answer.statusCode, answer.json().errors?.[0]?.path]).toEqual([one, 400, 'Consistency-Token']);

@@ -14,11 +14,15 @@ test('the page comes with all it needs, under a policy that lets in nothing else
   for (const off of ['"withDefaultFonts": false', '"telemetry": false']) expect(page.body).toContain(off);
 
   const policy = String(page.headers['content-security-policy']);
-  const directives = Object.fromEntries(policy.split('; ').map((directive) => [directive.split(' ')[0], directive.split(' ').slice(1)]));
+  const directives = Object.fromEntries(
+    policy.split('; ').map((directive) => [directive.split(' ')[0], directive.split(' ').slice(1)]),
+  );
   expect(directives['default-src']).toEqual(["'none'"]);
   expect(directives['connect-src']).toEqual(["'self'"]);
   expect(directives['frame-ancestors']).toEqual(["'none'"]);
-  const inline = [...page.body.matchAll(/<script(?![^>]*src)[^>]*>([\s\S]+?)<\/script>/g)].map(([, code]) => code ?? '');
+  const inline = [...page.body.matchAll(/<script(?![^>]*src)[^>]*>([\s\S]+?)<\/script>/g)].map(
+    ([, code]) => code ?? '',
+  );
   expect(inline).toHaveLength(1);
   expect(directives['script-src']).toEqual([
     "'self'",

@@ -11,7 +11,12 @@ function thing() {
   const described = { summary: 'Thing', tags: ['test'] as [string], url: '/thing' as const };
   const answers = { 200: z.object({ name: z.string() }) };
   const routes: RouteModule = [
-    route({ ...described, method: 'GET', answers, handler: async () => ok({ name: state.name }, { version: state.version }) }),
+    route({
+      ...described,
+      method: 'GET',
+      answers,
+      handler: async () => ok({ name: state.name }, { version: state.version }),
+    }),
     route({
       ...described,
       method: 'PUT',
@@ -59,7 +64,8 @@ test('a change or deletion on an outdated, weak or foreign tag is 412', async ()
   const api = await testApi({ routes: [thing()] });
   const call = await as(api);
   const etag = String((await call({ url: '/thing' })).headers.etag);
-  const put = (tag: string, name: string) => call({ method: 'PUT', url: '/thing', headers: { 'if-match': tag }, payload: { name } });
+  const put = (tag: string, name: string) =>
+    call({ method: 'PUT', url: '/thing', headers: { 'if-match': tag }, payload: { name } });
   const second = await put(etag, 'second');
   expect(second.statusCode).toBe(200);
   for (const tag of [etag, `W/${second.headers.etag}`, '""', '"2"', '"02-aaaaaaaaaaaaaaaaaaaaaa"']) {

@@ -2,37 +2,45 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { limitGuesses } from '../../api/guessing.ts';
 import type { Problem } from '../../domain/errors.ts';
-import { type AwsMachine, openAws } from '../../infra/aws/machine.ts';
-import { makeStage, ministackClients } from '../support/aws-resources.ts';
+import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
+import { makeStage, ministackClients } from '../emulator/aws-resources.ts';
 
-let machines: AwsMachine[];
+let platforms: AwsPlatform[];
 beforeAll(async () => {
   const clients = ministackClients();
   const stage = await makeStage(clients);
   clients.close();
   // One quarter of an hour, whenever it runs.
   const now = Date.now();
-  machines = [openAws(stage), openAws(stage)].map((machine) => ({ ...machine, now: () => now }));
+  platforms = [openAws(stage), openAws(stage)].map((platform) => ({ ...platform, now: () => now }));
 });
 afterAll(() => {
-  for (const machine of machines) machine.close();
+  for (const platform of platforms) platform.close();
 });
 
 test('ten wrong passwords from one address, fifty from many, and none of them holds up where one signs in from', async () => {
   let turn = 0;
   const guess = (address: string, right = false) => {
     turn += 1;
-    const machine = machines[turn % 2] as AwsMachine;
-    const signedIn = { outcome: 'signed-in', userId: 'usr_1', accountId: 'acc_1', email: 'a@example.org', name: 'A' } as const;
+    const platform = platforms[turn % 2] as AwsPlatform;
+    const signedIn = {
+      outcome: 'signed-in',
+      userId: 'usr_1',
+      accountId: 'acc_1',
+      email: 'a@example.org',
+      name: 'A',
+    } as const;
     const attempt = async () => (right ? signedIn : ({ outcome: 'refused' } as const));
-    return limitGuesses(machine, { email: 'a@example.org', address, scale: 1 }, attempt).then(
+    return limitGuesses(platform, { email: 'a@example.org', address, scale: 1 }, attempt).then(
       ({ outcome }) => outcome as string,
       ({ code }: Problem) => code as string,
     );
   };
   const outcomes = async (times: number, address: (index: number) => string) => {
     const all = await Promise.all(Array.from({ length: times }, (_, index) => guess(address(index))));
-    return Object.fromEntries(Object.entries(Object.groupBy(all, (outcome) => outcome)).map(([outcome, some]) => [outcome, some?.length]));
+    return Object.fromEntries(
+      Object.entries(Object.groupBy(all, (outcome) => outcome)).map(([outcome, some]) => [outcome, some?.length]),
+    );
   };
   expect(await guess('203.0.113.1', true)).toBe('signed-in');
   expect(await outcomes(15, () => '192.0.2.1')).toEqual({ refused: 10, 'rate-limited': 5 });

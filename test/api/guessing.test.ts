@@ -7,12 +7,14 @@ const quarter = 15 * 60_000;
 /** The limits per address and minute are out of the way. */
 async function opened() {
   const api = await testApi({ rateScale: 1 });
-  expect((await api.app.inject({ method: 'POST', url: '/auth/register', payload: person, remoteAddress: '203.0.113.1' })).statusCode).toBe(
-    201,
-  );
+  expect(
+    (await api.app.inject({ method: 'POST', url: '/auth/register', payload: person, remoteAddress: '203.0.113.1' }))
+      .statusCode,
+  ).toBe(201);
   // a wrong password costs no hashing here
-  const { signIn } = api.machine.identity;
-  api.machine.identity.signIn = async (email, password) => (password === 'wrong' ? { outcome: 'refused' } : signIn(email, password));
+  const { signIn } = api.platform.identity;
+  api.platform.identity.signIn = async (email, password) =>
+    password === 'wrong' ? { outcome: 'refused' } : signIn(email, password);
   return api;
 }
 
@@ -29,24 +31,27 @@ async function statuses(times: number, call: (turn: number) => Promise<{ statusC
 test('ten wrong passwords from one address, then nothing is looked at there until the quarter of an hour is over', async () => {
   const api = await opened();
   let checked = 0;
-  const { signIn } = api.machine.identity;
-  api.machine.identity.signIn = (...given) => {
+  const { signIn } = api.platform.identity;
+  api.platform.identity.signIn = (...given) => {
     checked += 1;
     return signIn(...given);
   };
   // at once, in any case, and by another process too
-  const other = { app: await appOver(api.machine, { rateScale: 1 }) };
+  const other = { app: await appOver(api.platform, { rateScale: 1 }) };
   const spelled = (turn: number) => (turn % 2 ? person.email : person.email.toUpperCase());
-  expect(await statuses(25, (turn) => login(turn % 3 ? api : other, '192.0.2.1', 'wrong', spelled(turn)))).toEqual({ 401: 10, 429: 15 });
+  expect(await statuses(25, (turn) => login(turn % 3 ? api : other, '192.0.2.1', 'wrong', spelled(turn)))).toEqual({
+    401: 10,
+    429: 15,
+  });
   expect(checked).toBe(10);
-  api.machine.clock.now += 60_000;
+  api.platform.clock.now += 60_000;
   const limited = await login(api, '192.0.2.1', person.password);
   expect(limited.json()).toMatchObject({ status: 429, code: 'rate-limited', retryAfter: 14 * 60 });
   expect(limited.headers['retry-after']).toBe('840');
   // who is elsewhere is not held by it, nor is another e-mail
   expect((await login(api, '192.0.2.2', person.password)).statusCode).toBe(200);
   expect((await login(api, '192.0.2.1', 'wrong', 'eve@example.org')).statusCode).toBe(401);
-  api.machine.clock.now += quarter;
+  api.platform.clock.now += quarter;
   expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
 });
 
@@ -58,18 +63,19 @@ test('an e-mail that nobody has is limited alike', async () => {
 
 test('what was no wrong password is not counted as one: passwords could not be looked at, or the e-mail is yet to be confirmed', async () => {
   const api = await opened();
-  const { signIn } = api.machine.identity;
-  api.machine.identity.signIn = () => Promise.reject(new Error('away'));
+  const { signIn } = api.platform.identity;
+  api.platform.identity.signIn = () => Promise.reject(new Error('away'));
   expect(await statuses(10, () => login(api, '192.0.2.1'))).toEqual({ 500: 10 });
-  api.machine.identity.signIn = async () => ({ outcome: 'unconfirmed' });
+  api.platform.identity.signIn = async () => ({ outcome: 'unconfirmed' });
   expect(await statuses(10, () => login(api, '192.0.2.1'))).toEqual({ 403: 10 });
-  api.machine.identity.signIn = signIn;
+  api.platform.identity.signIn = signIn;
   expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
 });
 
 test('signing in, however often, does not use it up', async () => {
   const api = await opened();
-  for (let times = 0; times < 12; times++) expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
+  for (let times = 0; times < 12; times++)
+    expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
 });
 
 test('many addresses get fifty guesses together, and where one signs in from they hold nobody up', async () => {
@@ -84,8 +90,8 @@ test('neither the e-mail nor the address rests in the clear', async () => {
   const api = await opened();
   const written: string[] = [];
   for (const method of ['add', 'putMany'] as const) {
-    const real = api.machine.records[method] as (...given: unknown[]) => Promise<never>;
-    api.machine.records[method] = (...given: unknown[]) => {
+    const real = api.platform.records[method] as (...given: unknown[]) => Promise<never>;
+    api.platform.records[method] = (...given: unknown[]) => {
       written.push(JSON.stringify(given));
       return real(...given);
     };

@@ -74,11 +74,18 @@ test('the same input written otherwise is a replay, other input is refused', asy
   const { call, post, made } = await caller();
   await post({ name: 'a', size: 0 }, 'k');
   const raw = (payload: string) =>
-    call({ method: 'POST', url: '/things', headers: { 'idempotency-key': 'k', 'content-type': 'application/json' }, payload });
+    call({
+      method: 'POST',
+      url: '/things',
+      headers: { 'idempotency-key': 'k', 'content-type': 'application/json' },
+      payload,
+    });
   expect((await raw('{ "size": 0,\n "name": "\\u0061" }')).statusCode).toBe(201);
   expect(made).toHaveLength(1);
   await post({ name: 'a', free: { x: 1, y: { z: 1, a: 2 } } }, 'free');
-  expect((await post({ name: 'a', free: { y: { a: 2, z: 1 }, x: 1 } }, 'free')).headers['idempotent-replayed']).toBe('true');
+  expect((await post({ name: 'a', free: { y: { a: 2, z: 1 }, x: 1 } }, 'free')).headers['idempotent-replayed']).toBe(
+    'true',
+  );
   expect((await post({ name: 'a', free: { y: { a: 2, z: 2 }, x: 1 } }, 'free')).statusCode).toBe(422);
   expect(made).toHaveLength(2);
   for (const answer of [
@@ -92,13 +99,19 @@ test('the same input written otherwise is a replay, other input is refused', asy
 });
 
 test('keys belong to a caller and an address', async () => {
-  const { app, machine, post, made } = await caller();
+  const { app, platform, post, made } = await caller();
   await post({ name: 'a' }, 'k');
-  const asBob = await as({ app, machine }, bob);
-  const asAdasColleague = await as({ app, machine }, { ...ada, userId: 'usr_colleague' });
-  const asAdaElsewhere = await as({ app, machine }, { ...ada, accountId: 'acc_elsewhere' });
-  const request = { method: 'POST', url: '/things', payload: { name: 'a' }, headers: { 'idempotency-key': 'k' } } as const;
-  for (const call of [asBob, asAdasColleague, asAdaElsewhere]) expect((await call(request)).headers['idempotent-replayed']).toBeUndefined();
+  const asBob = await as({ app, platform }, bob);
+  const asAdasColleague = await as({ app, platform }, { ...ada, userId: 'usr_colleague' });
+  const asAdaElsewhere = await as({ app, platform }, { ...ada, accountId: 'acc_elsewhere' });
+  const request = {
+    method: 'POST',
+    url: '/things',
+    payload: { name: 'a' },
+    headers: { 'idempotency-key': 'k' },
+  } as const;
+  for (const call of [asBob, asAdasColleague, asAdaElsewhere])
+    expect((await call(request)).headers['idempotent-replayed']).toBeUndefined();
   await post({ name: 'a' }, 'k', '/things/1/parts');
   await post({ name: 'a' }, 'k', '/things/2/parts');
   expect(made).toHaveLength(6);
@@ -106,8 +119,8 @@ test('keys belong to a caller and an address', async () => {
 });
 
 test('of twins at the same time one works and the others are told to wait, in other processes too', async () => {
-  const { app, machine, made, gate, routes, post } = await caller();
-  const second = await as({ app: await appOver(machine, { routes }), machine });
+  const { app, platform, made, gate, routes, post } = await caller();
+  const second = await as({ app: await appOver(platform, { routes }), platform });
   const entered = new Promise<void>((resolve) => {
     gate.entered = resolve;
   });
@@ -117,12 +130,24 @@ test('of twins at the same time one works and the others are told to wait, in ot
   });
   const first = post({ name: 'a' }, 'k');
   await entered;
-  const request = { method: 'POST', url: '/things', payload: { name: 'a' }, headers: { 'idempotency-key': 'k' } } as const;
-  const twins = await Promise.all([...Array.from({ length: 10 }, () => post({ name: 'a' }, 'k')), second({ ...request })]);
+  const request = {
+    method: 'POST',
+    url: '/things',
+    payload: { name: 'a' },
+    headers: { 'idempotency-key': 'k' },
+  } as const;
+  const duplicates = await Promise.all([
+    ...Array.from({ length: 10 }, () => post({ name: 'a' }, 'k')),
+    second({ ...request }),
+  ]);
   // another person's credential, the same caller: the key is theirs whichever token they use
-  twins.push(await (await as({ app, machine }))({ ...request }));
-  for (const twin of twins)
-    expect([twin.statusCode, twin.json().code, twin.headers['retry-after']]).toEqual([409, 'idempotency-in-progress', '1']);
+  duplicates.push(await (await as({ app, platform }))({ ...request }));
+  for (const duplicate of duplicates)
+    expect([duplicate.statusCode, duplicate.json().code, duplicate.headers['retry-after']]).toEqual([
+      409,
+      'idempotency-in-progress',
+      '1',
+    ]);
   expect((await post({ name: 'b' }, 'k')).json().code).toBe('idempotency-mismatch');
   open();
   expect((await first).statusCode).toBe(201);
@@ -139,7 +164,7 @@ test('of 50 at once exactly one works', async () => {
 });
 
 test('a request that died is taken up by a repeat, under the same command id', async () => {
-  const { machine, post, made, gate } = await caller();
+  const { platform, post, made, gate } = await caller();
   const entered = new Promise<void>((resolve) => {
     gate.entered = resolve;
   });
@@ -150,12 +175,12 @@ test('a request that died is taken up by a repeat, under the same command id', a
   const dead = post({ name: 'a' }, 'k');
   await entered;
   gate.hold = undefined;
-  machine.clock.now += 60_000;
+  platform.clock.now += 60_000;
   expect((await post({ name: 'a' }, 'k')).statusCode).toBe(409);
-  machine.clock.now += 1;
+  platform.clock.now += 1;
   const healed = await post({ name: 'a' }, 'k');
   expect([healed.statusCode, healed.json().n]).toEqual([201, 2]);
-  expect(machine.lines).toEqual([]);
+  expect(platform.lines).toEqual([]);
   expect(new Set(made.map(({ commandId }) => commandId)).size).toBe(1);
   // it was only slow after all: its own caller gets its answer, everybody else the one that was stored
   open();
@@ -164,7 +189,7 @@ test('a request that died is taken up by a repeat, under the same command id', a
 });
 
 test('a request that lost its turn and then fails takes nothing from the one that has it', async () => {
-  const { machine, post, made, gate } = await caller();
+  const { platform, post, made, gate } = await caller();
   const entered = new Promise<void>((resolve) => {
     gate.entered = resolve;
   });
@@ -174,7 +199,7 @@ test('a request that lost its turn and then fails takes nothing from the one tha
   });
   const slow = post({ name: 'a', refuse: 'bug' }, 'k');
   await entered;
-  machine.clock.now += 60_001;
+  platform.clock.now += 60_001;
   const reentered = new Promise<void>((resolve) => {
     gate.entered = resolve;
   });
@@ -203,20 +228,27 @@ test('a refusal is an answer too; a failure, or a refusal of the moment, is not'
     ['unavailable', 503, false],
     ['bug', 500, false],
   ] as const) {
-    const [first, again] = [await post({ name: 'a', refuse }, `k ${refuse}`), await post({ name: 'a', refuse }, `k ${refuse}`)];
+    const [first, again] = [
+      await post({ name: 'a', refuse }, `k ${refuse}`),
+      await post({ name: 'a', refuse }, `k ${refuse}`),
+    ];
     expect([refuse, first.statusCode, again.statusCode]).toEqual([refuse, status, status]);
     expect(again.headers['content-type']).toBe('application/problem+json; charset=utf-8');
-    expect([refuse, again.headers['idempotent-replayed'] === 'true', again.body === first.body]).toEqual([refuse, stored, stored]);
+    expect([refuse, again.headers['idempotent-replayed'] === 'true', again.body === first.body]).toEqual([
+      refuse,
+      stored,
+      stored,
+    ]);
   }
   expect((await post({ nobody: 1 }, 'k')).statusCode).toBe(400);
   expect((await post({ name: 'a' }, 'k')).statusCode).toBe(201);
 });
 
 test('answers are kept for a day, sealed, however large', async () => {
-  const { machine, post } = await caller();
+  const { platform, post } = await caller();
   const written: string[] = [];
-  const { putMany } = machine.records;
-  machine.records.putMany = (records) => {
+  const { putMany } = platform.records;
+  platform.records.putMany = (records) => {
     written.push(JSON.stringify(records));
     return putMany(records);
   };
@@ -224,9 +256,9 @@ test('answers are kept for a day, sealed, however large', async () => {
   expect(large.body.length).toBeGreaterThan(800_000);
   expect(JSON.parse(written[0] ?? '[]').length).toBeGreaterThan(1);
   expect(written.join()).not.toContain('secret name');
-  machine.clock.now += 24 * 60 * 60 * 1000;
+  platform.clock.now += 24 * 60 * 60 * 1000;
   // a day later the token has expired, the key has not
-  const call = await as({ app: (await testApiOf(machine)).app, machine });
+  const call = await as({ app: (await testApiOf(platform)).app, platform });
   const again = await call({
     method: 'POST',
     url: '/things',
@@ -234,8 +266,8 @@ test('answers are kept for a day, sealed, however large', async () => {
     headers: { 'idempotency-key': 'k' },
   });
   expect(again.body === large.body).toBe(true);
-  machine.clock.now += 60 * 60 * 1000;
-  const later = await as({ app: (await testApiOf(machine)).app, machine });
+  platform.clock.now += 60 * 60 * 1000;
+  const later = await as({ app: (await testApiOf(platform)).app, platform });
   const anew = await later({
     method: 'POST',
     url: '/things',
@@ -245,8 +277,8 @@ test('answers are kept for a day, sealed, however large', async () => {
   expect(anew.headers['idempotent-replayed']).toBeUndefined();
 });
 
-async function testApiOf(machine: Parameters<typeof appOver>[0]) {
-  return { app: await appOver(machine, { routes: workshop().routes }) };
+async function testApiOf(platform: Parameters<typeof appOver>[0]) {
+  return { app: await appOver(platform, { routes: workshop().routes }) };
 }
 
 test('where answers carry credentials each is made anew, under the same command id', async () => {
@@ -274,6 +306,7 @@ test('a key is 1 to 255 printable characters; elsewhere than on a POST it means 
   for (const key of ['k'.repeat(255), ' ~!"#,;', '0']) expect((await post({ name: 'a' }, key)).statusCode).toBe(201);
   expect((await call({ url: '/things', headers: { 'idempotency-key': '' } })).statusCode).toBe(405);
   expect(
-    (await app.inject({ method: 'POST', url: '/things', payload: { name: 'a' }, headers: { 'idempotency-key': '' } })).statusCode,
+    (await app.inject({ method: 'POST', url: '/things', payload: { name: 'a' }, headers: { 'idempotency-key': '' } }))
+      .statusCode,
   ).toBe(401);
 });

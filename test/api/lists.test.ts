@@ -76,7 +76,8 @@ test('no character of a cursor can be changed, added or left out', async () => {
     'A'.repeat(10_000),
     encodeURIComponent(`${next} `),
   ];
-  for (let at = 0; at < next.length; at++) bad.push(next.slice(0, at) + (next[at] === 'A' ? 'B' : 'A') + next.slice(at + 1));
+  for (let at = 0; at < next.length; at++)
+    bad.push(next.slice(0, at) + (next[at] === 'A' ? 'B' : 'A') + next.slice(at + 1));
   for (const cursor of bad) {
     const { status, code } = await get(`/numbers?cursor=${cursor}`);
     expect([cursor, status, code]).toEqual([cursor, 400, cursor === '%00' ? 'invalid-input' : 'invalid-cursor']);

@@ -16,7 +16,10 @@ type Operation = {
 async function description() {
   const { app } = await testApi({ routes });
   const answer = await app.inject('/openapi.json');
-  return { answer, document: answer.json() as { openapi: string; paths: { [path: string]: { [method: string]: Operation } } } };
+  return {
+    answer,
+    document: answer.json() as { openapi: string; paths: { [path: string]: { [method: string]: Operation } } },
+  };
 }
 
 test('every route is described, with a summary, a tag and its refusals; nothing else is', async () => {
@@ -39,7 +42,10 @@ test('every route is described, with a summary, a tag and its refusals; nothing 
       at,
       !definition.public || definition.problems?.some((code) => /token|credentials/.test(code)) === true,
     ]);
-    expect([at, Object.keys(operation.responses)]).toEqual([at, expect.arrayContaining([...Object.keys(definition.answers), '500'])]);
+    expect([at, Object.keys(operation.responses)]).toEqual([
+      at,
+      expect.arrayContaining([...Object.keys(definition.answers), '500']),
+    ]);
     for (const [status, response] of Object.entries(operation.responses)) {
       expect(response.description).not.toContain('Default');
       if (Number(status) >= 400) expect(Object.keys(response.content ?? {})).toEqual(['application/problem+json']);

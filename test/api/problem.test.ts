@@ -38,10 +38,14 @@ const tools: RouteModule = [
     params: z.strictObject({ how: z.string() }),
     handler: async ({ params: { how } }) => {
       if (how === 'problem')
-        throw new Problem('run-open', 'Wait for it.', { extra: { runId: 'run_1', retryAfter: 1.2, status: 1, code: 'x' } });
+        throw new Problem('run-open', 'Wait for it.', {
+          extra: { runId: 'run_1', retryAfter: 1.2, status: 1, code: 'x' },
+        });
       if (how === 'error') throw Object.assign(new Error('cannot open /home/ada/secret.txt'), { code: 'ENOENT' });
       if (how === 'cause')
-        throw new TypeError('is not a function', { cause: new SyntaxError('Unexpected token in {"password":"hunter2"}') });
+        throw new TypeError('is not a function', {
+          cause: new SyntaxError('Unexpected token in {"password":"hunter2"}'),
+        });
       if (how === 'thrown') throw 'ada@example.org';
       return { status: 299 as 200, body: { said: 1 } };
     },
@@ -81,7 +85,14 @@ test('a problem is a document of RFC 9457 whose own members cannot be replaced',
 
 test('each wrong field is named: unknown, missing, of another type, deep inside', async () => {
   const { call } = await caller();
-  const payload = { count: '1', flags: [true, 'true'], inner: { deep: 'x', extra: 1 }, either: { c: '1' }, nobody: 1, __proto__: null };
+  const payload = {
+    count: '1',
+    flags: [true, 'true'],
+    inner: { deep: 'x', extra: 1 },
+    either: { c: '1' },
+    nobody: 1,
+    __proto__: null,
+  };
   const answer = await call({ method: 'POST', url: '/say', payload });
   expect(answer.statusCode).toBe(400);
   const problem = answer.json();
@@ -123,7 +134,9 @@ test('a body that is no JSON object is refused, whatever is wrong with it', asyn
     Buffer.from([0x7b, 0xc3, 0x28, 0x7d]),
     Buffer.from('{"text":"a"}', 'utf16le'),
   ]) {
-    expect((await call({ method: 'POST', url: '/say', headers: json, payload: bytes })).json().code).toBe('invalid-input');
+    expect((await call({ method: 'POST', url: '/say', headers: json, payload: bytes })).json().code).toBe(
+      'invalid-input',
+    );
   }
   const empty = await call({ method: 'POST', url: '/say', headers: json, payload: '' });
   expect(empty.json().errors).toEqual([{ path: 'body', message: 'This is required.' }]);
@@ -158,12 +171,23 @@ test('another media type is 415, a large body 413, and a route without a body ta
     'application/jsonx',
     'garbage',
   ]) {
-    const answer = await call({ method: 'POST', url: '/say', headers: { 'content-type': type }, payload: '{"text":"a"}' });
+    const answer = await call({
+      method: 'POST',
+      url: '/say',
+      headers: { 'content-type': type },
+      payload: '{"text":"a"}',
+    });
     expect([type, answer.statusCode, answer.json().code]).toEqual([type, 415, 'unsupported-media-type']);
   }
   expect(
-    (await call({ method: 'POST', url: '/say', headers: { 'content-type': 'application/json; charset=utf-8' }, payload: '{"text":"a"}' }))
-      .statusCode,
+    (
+      await call({
+        method: 'POST',
+        url: '/say',
+        headers: { 'content-type': 'application/json; charset=utf-8' },
+        payload: '{"text":"a"}',
+      })
+    ).statusCode,
   ).toBe(200);
   const large = await call({ method: 'POST', url: '/say', payload: { text: 'x'.repeat(1024 * 1024) } });
   expect([large.statusCode, large.json().code]).toEqual([413, 'payload-too-large']);
@@ -192,7 +216,11 @@ test('query values parse strictly, once each, and unknown ones are refused', asy
     ['flag=%00', 'flag'],
   ]) {
     const answer = await call({ url: `/things/thing_1?${query}` });
-    expect([query, answer.statusCode, answer.json().errors?.map((error: { path: string }) => error.path)]).toEqual([query, 400, [path]]);
+    expect([query, answer.statusCode, answer.json().errors?.map((error: { path: string }) => error.path)]).toEqual([
+      query,
+      400,
+      [path],
+    ]);
   }
   expect((await call({ url: '/misfit?x=1' })).statusCode).toBe(400);
 });
@@ -213,7 +241,7 @@ test('an id that cannot be is not found, like one that never was', async () => {
 });
 
 test('a bug is 500 with an id to quote, and neither answer nor log tells what data it was about', async () => {
-  const { call, machine } = await caller();
+  const { call, platform } = await caller();
   for (const url of ['/fail/error', '/fail/cause', '/fail/thrown', '/fail/shape', '/misfit']) {
     const answer = await call({ url });
     expect([url, answer.statusCode]).toEqual([url, 500]);
@@ -221,15 +249,17 @@ test('a bug is 500 with an id to quote, and neither answer nor log tells what da
     expect(code).toBe('internal');
     expect(detail).toContain(requestId);
     expect(answer.headers['x-request-id']).toBe(requestId);
-    const line = machine.lines.at(-1);
+    const line = platform.lines.at(-1);
     expect(line?.fields?.requestId).toBe(requestId);
     const { error } = line ?? {};
     const told =
-      error instanceof Error ? `${error.message} ${error.stack} ${(error.cause as Error)?.message} ${(error.cause as Error)?.stack}` : '';
+      error instanceof Error
+        ? `${error.message} ${error.stack} ${(error.cause as Error)?.message} ${(error.cause as Error)?.stack}`
+        : '';
     for (const secret of ['/home/ada', 'ada@example', 'hunter2', 'password', '987654321'])
       expect(`${answer.body} ${told.replaceAll(/:\d+:\d+/g, '')}`).not.toContain(secret);
   }
-  const error = machine.lines.find(({ fields }) => fields?.route === '/fail/:how')?.error as Error;
+  const error = platform.lines.find(({ fields }) => fields?.route === '/fail/:how')?.error as Error;
   expect(error.message).toBe('ENOENT');
   expect(error.stack).toMatch(/\n\s+at /);
 });
@@ -250,12 +280,21 @@ test('what is no HTTP, or has too much in its head, gets a problem document too'
       // what the server has not read it may answer with a reset, behind its answer
       socket.on('error', () => undefined);
     });
-  const problemOf = (answer: string) => ({ status: Number(answer.split(' ')[1]), ...JSON.parse(answer.split('\r\n\r\n')[1] ?? '{}') });
+  const problemOf = (answer: string) => ({
+    status: Number(answer.split(' ')[1]),
+    ...JSON.parse(answer.split('\r\n\r\n')[1] ?? '{}'),
+  });
   expect(problemOf(await send('nonsense\r\n\r\n'))).toMatchObject({ status: 400, code: 'invalid-input' });
-  expect(problemOf(await send(`GET /things/thing_1?cursor=${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`))).toMatchObject({
+  expect(
+    problemOf(await send(`GET /things/thing_1?cursor=${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`)),
+  ).toMatchObject({
     status: 431,
     code: 'invalid-input',
   });
-  expect(problemOf(await send(`GET / HTTP/1.1\r\nHost: x\r\nX-Big: ${'x'.repeat(20_000)}\r\n\r\n`))).toMatchObject({ status: 431 });
-  expect(problemOf(await send('POST /say HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n'))).toMatchObject({ status: 400 });
+  expect(problemOf(await send(`GET / HTTP/1.1\r\nHost: x\r\nX-Big: ${'x'.repeat(20_000)}\r\n\r\n`))).toMatchObject({
+    status: 431,
+  });
+  expect(problemOf(await send('POST /say HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n'))).toMatchObject({
+    status: 400,
+  });
 });

@@ -26,22 +26,24 @@ async function statuses(times: number, call: () => Promise<{ statusCode: number 
 }
 
 test('an address gets 60 tries a minute on /auth, then 429 until the minute is over', async () => {
-  const { app, machine } = await testApi({ routes, rateScale: 1 });
-  machine.clock.now += 15_000;
+  const { app, platform } = await testApi({ routes, rateScale: 1 });
+  platform.clock.now += 15_000;
   const refresh = (remoteAddress = '192.0.2.1') =>
     app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' }, remoteAddress });
   const first = await refresh();
   expect(first.headers).toMatchObject({ 'ratelimit-policy': '"auth";q=60;w=60', ratelimit: '"auth";r=59;t=45' });
   expect(await statuses(99, refresh)).toEqual({ passed: 59, limited: 40 });
-  machine.clock.now += 5_000;
+  platform.clock.now += 5_000;
   const limited = await refresh();
   expect(limited.json()).toMatchObject({ status: 429, code: 'rate-limited', retryAfter: 40 });
   expect(limited.headers).toMatchObject({ 'retry-after': '40', ratelimit: '"auth";r=0;t=40' });
   // a login counts with it, another address does not, nor what is not under /auth
-  expect((await app.inject({ method: 'POST', url: '/auth/login', payload: {}, remoteAddress: '192.0.2.1' })).statusCode).toBe(429);
+  expect(
+    (await app.inject({ method: 'POST', url: '/auth/login', payload: {}, remoteAddress: '192.0.2.1' })).statusCode,
+  ).toBe(429);
   expect((await refresh('192.0.2.2')).statusCode).toBe(401);
   expect((await app.inject({ url: '/health', remoteAddress: '192.0.2.1' })).statusCode).toBe(200);
-  machine.clock.now += 40_000;
+  platform.clock.now += 40_000;
   expect((await refresh()).headers.ratelimit).toBe('"auth";r=59;t=60');
 });
 
@@ -66,29 +68,32 @@ test('a credential gets its share of requests a minute, whatever others do', asy
   expect(first.headers).toMatchObject({ 'ratelimit-policy': '"default";q=60;w=60', ratelimit: '"default";r=59;t=60' });
   expect(await statuses(100, () => asAda({ url: '/mine' }))).toEqual({ passed: 59, limited: 41 });
   expect((await asBob({ url: '/mine' })).headers.ratelimit).toBe('"default";r=59;t=60');
-  api.machine.clock.now += minute;
+  api.platform.clock.now += minute;
   expect((await asAda({ url: '/mine' })).statusCode).toBe(200);
 });
 
 test('6,000 requests cost at most 100 writes, and several processes never let more through', async () => {
-  const { machine } = await testApi();
+  const { platform } = await testApi();
   let writes = 0;
-  const { add } = machine.records;
-  machine.records.add = (...given) => {
+  const { add } = platform.records;
+  platform.records.add = (...given) => {
     writes += 1;
     return add(...given);
   };
-  const apps = [await appOver(machine, { routes, rateScale: 1 }), await appOver(machine, { routes, rateScale: 1 })];
+  const apps = [await appOver(platform, { routes, rateScale: 1 }), await appOver(platform, { routes, rateScale: 1 })];
   const [app] = apps;
   if (!app) throw new Error('no app');
-  const call = await as({ app, machine });
+  const call = await as({ app, platform });
   for (let round = 0; round < 6; round++) await statuses(100, () => call({ url: '/mine' }));
   expect(writes).toBe(10);
 
   writes = 0;
-  machine.clock.now += minute;
-  const { accessToken } = await openSession(machine, ada);
-  const small = [await appOver(machine, { routes, rateScale: 0.0251 }), await appOver(machine, { routes, rateScale: 0.0251 })];
+  platform.clock.now += minute;
+  const { accessToken } = await openSession(platform, ada);
+  const small = [
+    await appOver(platform, { routes, rateScale: 0.0251 }),
+    await appOver(platform, { routes, rateScale: 0.0251 }),
+  ];
   let turn = 0;
   const both = () => {
     turn += 1;
@@ -98,14 +103,15 @@ test('6,000 requests cost at most 100 writes, and several processes never let mo
 });
 
 test('what is counted while the minute ends is told to wait a second, not one that has passed', async () => {
-  const { app, machine } = await testApi({ routes, rateScale: 1 / 60 });
-  const refresh = () => app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' }, remoteAddress: '192.0.2.1' });
+  const { app, platform } = await testApi({ routes, rateScale: 1 / 60 });
+  const refresh = () =>
+    app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' }, remoteAddress: '192.0.2.1' });
   expect((await refresh()).statusCode).toBe(401);
-  machine.clock.now += minute;
-  const { add } = machine.records;
-  machine.records.add = async (...given) => {
+  platform.clock.now += minute;
+  const { add } = platform.records;
+  platform.records.add = async (...given) => {
     const after = await add(...given);
-    machine.clock.now += minute + 5_000;
+    platform.clock.now += minute + 5_000;
     return { ...after, used: 2 };
   };
   const late = await refresh();
@@ -120,13 +126,18 @@ test('a scale of 0 turns limits and headers off; addresses do not rest in the cl
   expect([answer.headers.ratelimit, answer.headers['ratelimit-policy']]).toEqual([undefined, undefined]);
 
   const on = await testApi({ routes, rateScale: 1 });
-  const places: string[] = [];
-  const { add } = on.machine.records;
-  on.machine.records.add = (key, ...given) => {
-    places.push(JSON.stringify(key));
+  const recordKeys: string[] = [];
+  const { add } = on.platform.records;
+  on.platform.records.add = (key, ...given) => {
+    recordKeys.push(JSON.stringify(key));
     return add(key, ...given);
   };
-  await on.app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' }, remoteAddress: '192.0.2.77' });
-  expect(places).toHaveLength(1);
-  expect(places.join()).not.toContain('192.0.2.77');
+  await on.app.inject({
+    method: 'POST',
+    url: '/auth/refresh',
+    payload: { refreshToken: 'x' },
+    remoteAddress: '192.0.2.77',
+  });
+  expect(recordKeys).toHaveLength(1);
+  expect(recordKeys.join()).not.toContain('192.0.2.77');
 });

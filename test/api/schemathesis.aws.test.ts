@@ -16,7 +16,15 @@ const file = (name: string) => fileURLToPath(new URL(`schemathesis/${name}`, imp
 async function schemathesis(python: string, url: string, token: string): Promise<{ code: number; said: string }> {
   // It leaves notes for another run where it is started.
   const cwd = await testFolder();
-  const args = ['-m', 'schemathesis.cli', '--config-file', file('schemathesis.toml'), 'run', `${url}/openapi.json`, '--no-color'];
+  const args = [
+    '-m',
+    'schemathesis.cli',
+    '--config-file',
+    file('schemathesis.toml'),
+    'run',
+    `${url}/openapi.json`,
+    '--no-color',
+  ];
   const env = { PATH: process.env.PATH, HOME: cwd, LANG: 'C.UTF-8', PYTHONDONTWRITEBYTECODE: '1' };
   const told = { ...env, LISTBACKUP_TOKEN: token, SCHEMATHESIS_HOOKS: file('hooks.py') };
   return new Promise((resolve) => {
@@ -32,24 +40,30 @@ beforeAll(async () => {
   python = await pythonWith('schemathesis');
 }, 1_800_000);
 
-test('finds no answer that the description does not promise, and no failure of ours', { timeout: 1_800_000 }, async () => {
+test('finds no answer that the description does not promise, and no failure of ours', {
+  timeout: 1_800_000,
+}, async () => {
   const folder = await testFolder();
   await Promise.all(['a.txt', 'b.csv', 'c'].map((name) => writeFile(join(folder, name), `some text in ${name}`)));
-  const home = await npmStart({ LISTBACKUP_RATE_LIMIT: '0' });
+  const deployment = await npmStart({ LISTBACKUP_RATE_LIMIT: '0' });
   let wrong = '';
-  for (const stream of [home.process.stdout, home.process.stderr]) {
+  for (const stream of [deployment.process.stdout, deployment.process.stderr]) {
     stream?.on('data', (text) => {
       wrong += `${text}`.includes('request failed') ? text : '';
     });
   }
-  onTestFinished(async () => void (await home.stop()));
-  const { api, token } = await newPerson(home.url);
-  const source = await api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Files', config: { path: folder } } });
+  onTestFinished(async () => void (await deployment.stop()));
+  const { api, token } = await newPerson(deployment.url);
+  const source = await api.expect(201, 'POST', '/sources', {
+    body: { type: 'folder', name: 'Files', config: { path: folder } },
+  });
   const job = await api.expect(201, 'POST', '/jobs', { body: { name: 'Nightly', sourceId: source.id } });
   await runJob(api, String(job.id));
-  await until('the files are listed', async () => ((await listFiles(api, `sourceId=${source.id}`)).length === 3 ? true : undefined));
+  await until('the files are listed', async () =>
+    (await listFiles(api, `sourceId=${source.id}`)).length === 3 ? true : undefined,
+  );
 
-  const { code, said } = await schemathesis(python, home.url, token);
+  const { code, said } = await schemathesis(python, deployment.url, token);
   expect(wrong).toBe('');
   expect(code, said).toBe(0);
   const described = operationsOf((await api.expect(200, 'GET', '/openapi.json')) as unknown as Document).length;

@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose';
 import { expect, test, vi } from 'vitest';
 import { endSession, openSession, principalOf, rotateSession } from '../../api/sessions.ts';
-import { ada, testMachine } from '../support/api.ts';
+import { ada, testPlatform } from '../support/api.ts';
 
 const second = 1_000;
 const day = 24 * 60 * 60 * second;
@@ -9,124 +9,134 @@ const refused = { code: 'invalid-token' };
 const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
 
 test('an access token says who is calling for 15 minutes', async () => {
-  const machine = await testMachine();
-  const tokens = await openSession(machine, ada);
+  const platform = await testPlatform();
+  const tokens = await openSession(platform, ada);
   expect(tokens).toMatchObject({ tokenType: 'Bearer', expiresIn: 900 });
-  expect(await principalOf(machine, tokens.accessToken)).toMatchObject({ account: 'acc_ada', user: 'usr_ada', role: 'owner' });
+  expect(await principalOf(platform, tokens.accessToken)).toMatchObject({
+    account: 'acc_ada',
+    user: 'usr_ada',
+    role: 'owner',
+  });
   expect(claimsOf(tokens.accessToken)).toMatchObject({
     sub: 'usr_ada',
     acc: 'acc_ada',
     role: 'owner',
     sid: expect.stringMatching(/^ses_/),
   });
-  machine.clock.now += 899 * second;
-  await principalOf(machine, tokens.accessToken);
-  machine.clock.now += second;
-  await expect(principalOf(machine, tokens.accessToken)).rejects.toMatchObject({ ...refused, message: expect.stringContaining('expired') });
+  platform.clock.now += 899 * second;
+  await principalOf(platform, tokens.accessToken);
+  platform.clock.now += second;
+  await expect(principalOf(platform, tokens.accessToken)).rejects.toMatchObject({
+    ...refused,
+    message: expect.stringContaining('expired'),
+  });
 });
 
 test('a refresh token works once, its successor too, and each pair works', async () => {
-  const machine = await testMachine();
-  const first = await openSession(machine, ada);
-  machine.clock.now += 60 * second;
-  const next = await rotateSession(machine, first.refreshToken);
-  machine.clock.now += 60 * second;
-  const third = await rotateSession(machine, next.refreshToken);
-  for (const { accessToken } of [first, next, third]) expect((await principalOf(machine, accessToken)).user).toBe('usr_ada');
+  const platform = await testPlatform();
+  const first = await openSession(platform, ada);
+  platform.clock.now += 60 * second;
+  const next = await rotateSession(platform, first.refreshToken);
+  platform.clock.now += 60 * second;
+  const third = await rotateSession(platform, next.refreshToken);
+  for (const { accessToken } of [first, next, third])
+    expect((await principalOf(platform, accessToken)).user).toBe('usr_ada');
 });
 
 test('a token that comes back later than tabs do ends the session: every token of the family is dead', async () => {
-  const machine = await testMachine();
-  const other = await openSession(machine, ada);
-  const first = await openSession(machine, ada);
-  const next = await rotateSession(machine, first.refreshToken);
-  machine.clock.now += 10 * second + 1;
+  const platform = await testPlatform();
+  const other = await openSession(platform, ada);
+  const first = await openSession(platform, ada);
+  const next = await rotateSession(platform, first.refreshToken);
+  platform.clock.now += 10 * second + 1;
   const ended = vi.fn();
-  await expect(rotateSession(machine, first.refreshToken, ended)).rejects.toMatchObject(refused);
-  expect(ended.mock.calls).toEqual([[expect.objectContaining({ account: 'acc_ada', user: 'usr_ada', reason: 'reused' })]]);
+  await expect(rotateSession(platform, first.refreshToken, ended)).rejects.toMatchObject(refused);
+  expect(ended.mock.calls).toEqual([
+    [expect.objectContaining({ account: 'acc_ada', user: 'usr_ada', reason: 'reused' })],
+  ]);
   for (const { accessToken, refreshToken } of [first, next]) {
-    await expect(principalOf(machine, accessToken)).rejects.toMatchObject(refused);
-    await expect(rotateSession(machine, refreshToken, ended)).rejects.toMatchObject(refused);
+    await expect(principalOf(platform, accessToken)).rejects.toMatchObject(refused);
+    await expect(rotateSession(platform, refreshToken, ended)).rejects.toMatchObject(refused);
   }
   expect(ended).toHaveBeenCalledTimes(1);
-  await rotateSession(machine, other.refreshToken);
+  await rotateSession(platform, other.refreshToken);
 });
 
 test('a token older than the one before the newest ends the session even at once', async () => {
-  const machine = await testMachine();
-  const first = await openSession(machine, ada);
-  const next = await rotateSession(machine, first.refreshToken);
-  const third = await rotateSession(machine, next.refreshToken);
-  await expect(rotateSession(machine, first.refreshToken)).rejects.toMatchObject(refused);
-  await expect(principalOf(machine, third.accessToken)).rejects.toMatchObject(refused);
+  const platform = await testPlatform();
+  const first = await openSession(platform, ada);
+  const next = await rotateSession(platform, first.refreshToken);
+  const third = await rotateSession(platform, next.refreshToken);
+  await expect(rotateSession(platform, first.refreshToken)).rejects.toMatchObject(refused);
+  await expect(principalOf(platform, third.accessToken)).rejects.toMatchObject(refused);
 });
 
 test('tabs that refresh together all get a pair of one generation, and go on from there', async () => {
-  const machine = await testMachine();
-  let tokens = [await openSession(machine, ada)];
+  const platform = await testPlatform();
+  let tokens = [await openSession(platform, ada)];
   for (let round = 0; round < 3; round++) {
     const used = tokens[0]?.refreshToken ?? '';
-    tokens = await Promise.all(Array.from({ length: 50 }, () => rotateSession(machine, used)));
+    tokens = await Promise.all(Array.from({ length: 50 }, () => rotateSession(platform, used)));
     expect(new Set(tokens.map(({ refreshToken }) => claimsOf(refreshToken).gen))).toEqual(new Set([round + 2]));
     expect(new Set(tokens.map(({ refreshToken }) => refreshToken)).size).toBe(50);
-    machine.clock.now += 60 * second;
+    platform.clock.now += 60 * second;
   }
   const [tab, thief] = tokens;
-  await rotateSession(machine, tab?.refreshToken ?? '');
-  machine.clock.now += 11 * second;
-  await expect(rotateSession(machine, thief?.refreshToken ?? '')).rejects.toMatchObject(refused);
+  await rotateSession(platform, tab?.refreshToken ?? '');
+  platform.clock.now += 11 * second;
+  await expect(rotateSession(platform, thief?.refreshToken ?? '')).rejects.toMatchObject(refused);
 });
 
 test('a refresh that loses to a sign-out gets nothing', async () => {
-  const machine = await testMachine();
-  const { refreshToken } = await openSession(machine, ada);
-  const { write } = machine.records;
-  machine.records.write = async (writes) => {
-    machine.records.write = write;
-    await endSession(machine, refreshToken);
-    return machine.records.write(writes);
+  const platform = await testPlatform();
+  const { refreshToken } = await openSession(platform, ada);
+  const { write } = platform.records;
+  platform.records.write = async (writes) => {
+    platform.records.write = write;
+    await endSession(platform, refreshToken);
+    return platform.records.write(writes);
   };
-  await expect(rotateSession(machine, refreshToken)).rejects.toMatchObject(refused);
-  await expect(rotateSession(machine, refreshToken)).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, refreshToken)).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, refreshToken)).rejects.toMatchObject(refused);
 });
 
 test('that a session ended is told whenever it is ended again: the first word of it may have been lost', async () => {
-  const machine = await testMachine();
-  const { refreshToken } = await openSession(machine, ada);
+  const platform = await testPlatform();
+  const { refreshToken } = await openSession(platform, ada);
   const ended = vi.fn();
   ended.mockRejectedValueOnce(new Error('it died here'));
-  await expect(endSession(machine, refreshToken, ended)).rejects.toThrow('it died here');
-  await expect(rotateSession(machine, refreshToken, ended)).rejects.toMatchObject(refused);
-  await endSession(machine, refreshToken, ended);
+  await expect(endSession(platform, refreshToken, ended)).rejects.toThrow('it died here');
+  await expect(rotateSession(platform, refreshToken, ended)).rejects.toMatchObject(refused);
+  await endSession(platform, refreshToken, ended);
   expect(ended.mock.calls[1]).toEqual([expect.objectContaining({ account: 'acc_ada', reason: 'signed-out' })]);
 });
 
 test('a session ends after 30 idle days, and after 90 days however busy', async () => {
-  const machine = await testMachine();
-  const idle = await openSession(machine, ada);
-  machine.clock.now += 30 * day;
-  await expect(rotateSession(machine, idle.refreshToken)).rejects.toMatchObject(refused);
+  const platform = await testPlatform();
+  const idle = await openSession(platform, ada);
+  platform.clock.now += 30 * day;
+  await expect(rotateSession(platform, idle.refreshToken)).rejects.toMatchObject(refused);
 
-  let busy = await openSession(machine, ada);
+  let busy = await openSession(platform, ada);
   for (let days = 0; days < 87; days += 29) {
-    machine.clock.now += 29 * day;
-    busy = await rotateSession(machine, busy.refreshToken);
+    platform.clock.now += 29 * day;
+    busy = await rotateSession(platform, busy.refreshToken);
   }
-  machine.clock.now += 3 * day - 60 * second;
-  busy = await rotateSession(machine, busy.refreshToken);
+  platform.clock.now += 3 * day - 60 * second;
+  busy = await rotateSession(platform, busy.refreshToken);
   expect(busy.expiresIn).toBe(60);
-  machine.clock.now += 60 * second;
-  await expect(rotateSession(machine, busy.refreshToken)).rejects.toMatchObject(refused);
-  await expect(principalOf(machine, busy.accessToken)).rejects.toMatchObject(refused);
+  platform.clock.now += 60 * second;
+  await expect(rotateSession(platform, busy.refreshToken)).rejects.toMatchObject(refused);
+  await expect(principalOf(platform, busy.accessToken)).rejects.toMatchObject(refused);
   const { acc, sub, sid } = claimsOf(busy.accessToken);
-  expect(await machine.records.get({ pk: `session#${acc}#${sub}`, sk: sid })).toBeUndefined();
+  expect(await platform.records.get({ pk: `session#${acc}#${sub}`, sk: sid })).toBeUndefined();
 });
 
 test('tokens made by others, for others or for something else are refused', async () => {
-  const machine = await testMachine();
-  const { accessToken, refreshToken } = await openSession(machine, ada);
+  const platform = await testPlatform();
+  const { accessToken, refreshToken } = await openSession(platform, ada);
   const claims = claimsOf(accessToken);
-  const secret = (await machine.secrets.get('jwt-secret')) ?? '';
+  const secret = (await platform.secrets.get('jwt-secret')) ?? '';
   const forge = (more: { alg?: string; typ?: string; key?: string; claims?: object }) =>
     new SignJWT({ ...claims, ...more.claims })
       .setProtectedHeader({ alg: more.alg ?? 'HS256', typ: more.typ ?? 'at+jwt' })
@@ -134,7 +144,7 @@ test('tokens made by others, for others or for something else are refused', asyn
   const [header, payload, signature] = accessToken.split('.');
   const unsigned = `${Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url')}.${payload}.`;
   const otherAccount = Buffer.from(JSON.stringify({ ...claims, acc: 'acc_bob' })).toString('base64url');
-  expect((await principalOf(machine, await forge({}))).account).toBe('acc_ada');
+  expect((await principalOf(platform, await forge({}))).account).toBe('acc_ada');
   for (const bad of [
     unsigned,
     `${header}.${otherAccount}.${signature}`,
@@ -150,7 +160,7 @@ test('tokens made by others, for others or for something else are refused', asyn
     'garbage',
     '',
   ]) {
-    await expect(principalOf(machine, bad)).rejects.toMatchObject(refused);
+    await expect(principalOf(platform, bad)).rejects.toMatchObject(refused);
   }
-  await expect(rotateSession(machine, accessToken)).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, accessToken)).rejects.toMatchObject(refused);
 });

@@ -26,7 +26,10 @@ function hashes(): { [path: string]: string } {
   const files = readdirSync(corpus.tree, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map((entry) => join(entry.parentPath, entry.name));
   return Object.fromEntries(
-    paths.map((path) => [path.slice(corpus.tree.length + 1), createHash('sha256').update(readFileSync(path)).digest('hex')]),
+    paths.map((path) => [
+      path.slice(corpus.tree.length + 1),
+      createHash('sha256').update(readFileSync(path)).digest('hex'),
+    ]),
   );
 }
 
@@ -58,7 +61,9 @@ describe('the corpus', () => {
   it('edits, deletes, creates and grows', () => {
     const [before, after] = [corpus.base, corpus.changed];
     const gone = [...before.keys()].filter((path) => !after.has(path));
-    const other = [...before].filter(([path, hash]) => after.has(path) && after.get(path) !== hash).map(([path]) => path);
+    const other = [...before]
+      .filter(([path, hash]) => after.has(path) && after.get(path) !== hash)
+      .map(([path]) => path);
     expect(gone).toHaveLength(1);
     expect([...after.keys()].filter((path) => !before.has(path))).toHaveLength(1);
     expect(other.filter((path) => path.endsWith('.json'))).toHaveLength(1);
@@ -72,7 +77,18 @@ const bench = (...args: string[]) =>
 describe.runIf(process.platform === 'linux')('the command', () => {
   it('gives every phase its numbers', async () => {
     const json = join(folder, 'results.json');
-    const { stdout } = await bench('run', '--tools', 'listbackup', '--rounds', '1', '--warm-up', '0', '--no-requests', '--json', json);
+    const { stdout } = await bench(
+      'run',
+      '--tools',
+      'listbackup',
+      '--rounds',
+      '1',
+      '--warm-up',
+      '0',
+      '--no-requests',
+      '--json',
+      json,
+    );
     expect(stdout).toContain('| again, changed | ListBackup |');
     const [result] = JSON.parse(readFileSync(json, 'utf8')).results as Result[];
     const [round] = result?.rounds ?? [];
@@ -97,7 +113,10 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     const { stdout } = await bench('requests', '--tools', 'listbackup');
     const counts = [...stdout.matchAll(/^\| (.+) \| ListBackup \| (\d+) \| \d+ \| \d+ \| (\d+) \|$/gm)];
     // Twenty-two files go into less than ten objects, and an unchanged tree into none.
-    const [first, unchanged, changed] = counts.map(([, , writes, bytes]) => ({ writes: Number(writes), bytes: Number(bytes) }));
+    const [first, unchanged, changed] = counts.map(([, , writes, bytes]) => ({
+      writes: Number(writes),
+      bytes: Number(bytes),
+    }));
     expect(first?.writes).toBeLessThan(10);
     expect(first?.bytes).toBeGreaterThan(5 * 1024 * 1024);
     expect(unchanged).toEqual({ writes: 0, bytes: 0 });
@@ -111,7 +130,9 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     const results = JSON.parse(readFileSync(json, 'utf8')).results as StoreResult[];
     expect(results).toMatchObject([{ name: 'ListBackup', durability: expect.stringMatching(/^wal, synchronous 2, /) }]);
     expect(results[0]?.rounds).toHaveLength(2);
-    for (const { perSecond, cpuMicroseconds } of results.flatMap(({ rounds }) => rounds.flatMap((round) => Object.values(round)))) {
+    for (const { perSecond, cpuMicroseconds } of results.flatMap(({ rounds }) =>
+      rounds.flatMap((round) => Object.values(round)),
+    )) {
       expect(perSecond).toBeGreaterThan(0);
       expect(cpuMicroseconds).toBeGreaterThan(0);
     }
@@ -119,7 +140,9 @@ describe.runIf(process.platform === 'linux')('the command', () => {
 
   it('verifies, and ends with 1 for the one file that is not as the list says', async () => {
     const [path = '', hash = ''] = [...corpus.base][3] ?? [];
-    const wrong = [...corpus.base].map(([name, right]) => `${name === path ? '0'.repeat(64) : right}  ${name}\n`).join('');
+    const wrong = [...corpus.base]
+      .map(([name, right]) => `${name === path ? '0'.repeat(64) : right}  ${name}\n`)
+      .join('');
     writeFileSync(join(folder, 'base.sha256'), wrong);
     const ended = await bench('verify').catch((error: { code: number; stdout: string }) => error);
     expect(ended).toMatchObject({ code: 1 });
@@ -165,8 +188,18 @@ describe('the report', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(median([7])).toBe(7);
-    const measure = (wallSeconds: number) => ({ wallSeconds, cpuSeconds: 1, peakBytes: 2 ** 20, storedBytes: 512, besideBytes: 0 });
-    const round = (wallSeconds: number) => ({ first: measure(wallSeconds), unchanged: measure(1), changed: measure(1) });
+    const measure = (wallSeconds: number) => ({
+      wallSeconds,
+      cpuSeconds: 1,
+      peakBytes: 2 ** 20,
+      storedBytes: 512,
+      besideBytes: 0,
+    });
+    const round = (wallSeconds: number) => ({
+      first: measure(wallSeconds),
+      unchanged: measure(1),
+      changed: measure(1),
+    });
     const results = [
       { name: 'A', version: '', settings: '', rounds: [round(1), round(30), round(2)] },
       { name: 'B', version: '', settings: '', rounds: [round(4), round(4), round(4)] },
@@ -180,9 +213,22 @@ describe('the report', () => {
   it('takes medians of event stores, and their ratios to ours', () => {
     const round = (perSecond: number) => {
       const rate = { perSecond, cpuMicroseconds: perSecond / 10 };
-      return { append1: rate, append64: rate, append512: rate, command64: rate, load: rate, replay: rate, replayOpened: rate };
+      return {
+        append1: rate,
+        append64: rate,
+        append512: rate,
+        command64: rate,
+        load: rate,
+        replay: rate,
+        replayOpened: rate,
+      };
     };
-    const result = (name: string, ...rates: number[]): StoreResult => ({ name, settings: '', durability: '', rounds: rates.map(round) });
+    const result = (name: string, ...rates: number[]): StoreResult => ({
+      name,
+      settings: '',
+      durability: '',
+      rounds: rates.map(round),
+    });
     expect(storeTable([result('A', 900, 1000, 90_000), result('B', 250)]).split('\n')[2]).toBe(
       '| durable appends, one after another | 1,000, 100.0 µs | 250 (0.25×), 25.0 µs |',
     );

@@ -35,8 +35,11 @@ test('of several chains the longest counts', async () => {
 });
 
 test('a stream always goes to the same reader, in its order, a hundred at a time', () => {
-  const wakeups = Array.from({ length: 2000 }, (_, i) => ({ stream: `acc_1/job/job_${i % 40}`, version: 1 + Math.floor(i / 40) }));
-  const shares = handOut(wakeups, 4);
+  const notifications = Array.from({ length: 2000 }, (_, i) => ({
+    stream: `acc_1/job/job_${i % 40}`,
+    version: 1 + Math.floor(i / 40),
+  }));
+  const shares = handOut(notifications, 4);
   expect(shares).toHaveLength(4);
   expect(Math.max(...shares.flat().map((batch) => batch.length))).toBe(100);
   const readers = shares.map((batches) => new Set(batches.flat().map(({ stream }) => stream)));

@@ -37,7 +37,9 @@ async function counted(work: () => Promise<unknown>) {
 it('keeps what is put, and gives it back whole and in part', async () => {
   const bytes = Buffer.from('all that was put');
   expect(await counted(() => blobs.put('a/b & "c".bin', bytes))).toEqual([1, 0, 0]);
-  expect(await counted(async () => expect(await blobs.get('a/b & "c".bin')).toEqual(new Uint8Array(bytes)))).toEqual([0, 1, 0]);
+  expect(await counted(async () => expect(await blobs.get('a/b & "c".bin')).toEqual(new Uint8Array(bytes)))).toEqual([
+    0, 1, 0,
+  ]);
   expect(Buffer.from((await blobs.get('a/b & "c".bin', { offset: 4, length: 4 })) ?? []).toString()).toBe('that');
   expect(await blobs.get('a/b & "c".bin', { offset: 100, length: 4 })).toEqual(new Uint8Array());
   expect(await blobs.get('nothing')).toBeUndefined();
@@ -54,7 +56,9 @@ it('takes parts: the start, each part and the end are requests', async () => {
   };
   expect(await counted(() => blobs.put('large', parts()))).toEqual([5, 0, 0]);
   expect(await blobs.size('large')).toBe(2 * part.length + 3);
-  expect(Buffer.from((await blobs.get('large', { offset: 2 * part.length - 1, length: 4 })) ?? []).toString()).toBe('\u0007end');
+  expect(Buffer.from((await blobs.get('large', { offset: 2 * part.length - 1, length: 4 })) ?? []).toString()).toBe(
+    '\u0007end',
+  );
 });
 
 it('lists page by page, and deletes', async () => {

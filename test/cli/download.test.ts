@@ -44,7 +44,11 @@ test('goes on where the connection broke, as often as it takes, and with another
 });
 
 test('goes on with what an earlier call left, and begins again when that was damaged', async () => {
-  for (const left of [content.subarray(0, 120_000), randomBytes(120_000), Buffer.concat([content, Buffer.from('more')])]) {
+  for (const left of [
+    content.subarray(0, 120_000),
+    randomBytes(120_000),
+    Buffer.concat([content, Buffer.from('more')]),
+  ]) {
     const { asked, address } = await serving([]);
     const folder = await testFolder();
     const target = join(folder, 'file');
@@ -52,16 +56,22 @@ test('goes on with what an earlier call left, and begins again when that was dam
     await downloadTo(target, address);
     expect((await readFile(target)).equals(content)).toBe(true);
     expect(await readdir(folder)).toEqual(['file']);
-    expect(asked).toEqual(left.length > size ? [] : left.equals(content.subarray(0, 120_000)) ? ['bytes=120000-'] : ['bytes=120000-', '']);
+    expect(asked).toEqual(
+      left.length > size ? [] : left.equals(content.subarray(0, 120_000)) ? ['bytes=120000-'] : ['bytes=120000-', ''],
+    );
   }
 });
 
 test('the target does not appear with bytes that are not those that were backed up', async () => {
   const { address } = await serving([], Buffer.concat([content.subarray(1), Buffer.from('x')]));
   const folder = await testFolder();
-  await expect(downloadTo(join(folder, 'file'), address)).rejects.toMatchObject({ problem: { code: 'checksum-mismatch' } });
+  await expect(downloadTo(join(folder, 'file'), address)).rejects.toMatchObject({
+    problem: { code: 'checksum-mismatch' },
+  });
   expect(await readdir(folder)).toEqual([]);
-  await expect(downloadThrough(async () => {}, address)).rejects.toMatchObject({ problem: { code: 'checksum-mismatch' } });
+  await expect(downloadThrough(async () => {}, address)).rejects.toMatchObject({
+    problem: { code: 'checksum-mismatch' },
+  });
 });
 
 test('what arrived is kept when the connection does not come back', async () => {

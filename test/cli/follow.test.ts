@@ -21,13 +21,20 @@ function view({ status, percent, done = 0, failed = 0, errors = 0 }: Look) {
       ...{ filesTotal: 10, filesDone: done, filesUnchanged: 0, filesDeleted: 0, filesFailed: failed, filesSkipped: 0 },
       ...{ bytesRead: done * 1024, bytesStored: done * 512, percent },
     },
-    errors: Array.from({ length: errors }, (_, n) => ({ path: `bad \u001b[31m${n}`, code: 'unreadable', message: 'It cannot be read.' })),
+    errors: Array.from({ length: errors }, (_, n) => ({
+      path: `bad \u001b[31m${n}`,
+      code: 'unreadable',
+      message: 'It cannot be read.',
+    })),
     cost: { requests: 1, usd: 0 },
   };
 }
 
 /** A server where a run looks like this, look after look, the last one for ever; `undefined`: it is away. It has no live socket. */
-async function serving(looks: (Look | undefined)[], asked: (request: IncomingMessage) => void = () => {}): Promise<Cli> {
+async function serving(
+  looks: (Look | undefined)[],
+  asked: (request: IncomingMessage) => void = () => {},
+): Promise<Cli> {
   let at = 0;
   const url = await testServer((request, response) => {
     asked(request);
@@ -55,9 +62,19 @@ test('a run is followed without a live socket, never backwards, also while the s
   ]);
   const { code, stdout, stderr } = await cli('runs', 'follow', id);
   expect(code).toBe(2);
-  expect(stderr.split('\n').map((line) => line.split('  ')[0])).toEqual(['waiting to begin', 'planning', '40%', '100%', '']);
+  expect(stderr.split('\n').map((line) => line.split('  ')[0])).toEqual([
+    'waiting to begin',
+    'planning',
+    '40%',
+    '100%',
+    '',
+  ]);
   const lines = stdout.trimEnd().split('\n');
-  expect(lines.slice(0, 3)).toEqual([`partial in 1 min 2 s  ${id}`, '  10 files: 3 saved, 7 failed', '  3.0 KiB read, 1.5 KiB stored']);
+  expect(lines.slice(0, 3)).toEqual([
+    `partial in 1 min 2 s  ${id}`,
+    '  10 files: 3 saved, 7 failed',
+    '  3.0 KiB read, 1.5 KiB stored',
+  ]);
   expect(lines.slice(3)).toEqual([
     ...Array.from({ length: 5 }, (_, n) => `  bad \\u{1b}[31m${n}: It cannot be read. (unreadable)`),
     `  All of them: listbackup runs errors ${id}`,
@@ -84,7 +101,9 @@ test('the exit code says how the run ended', async () => {
 
 test('Ctrl+C ends the watching, not the run', async () => {
   const asked: string[] = [];
-  const cli = await serving([{ status: 'running', percent: 10, done: 1 }], ({ method, url }) => asked.push(`${method} ${url}`));
+  const cli = await serving([{ status: 'running', percent: 10, done: 1 }], ({ method, url }) =>
+    asked.push(`${method} ${url}`),
+  );
   const running = cli.start(['runs', 'follow', id], { launcher: true, group: true });
   await expect.poll(running.stderr).toContain('10%');
   // as a terminal does it: to all processes of the group

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { fromBuffer } from 'yauzl';
-import { cliFor, type Ended, testHome } from '../support/cli.ts';
+import { cliFor, type Ended, testServerUrl } from '../support/cli.ts';
 
 /** What it printed, if it went well. */
 async function said(running: Promise<Ended>): Promise<string> {
@@ -18,7 +18,7 @@ const rows = (text: string) =>
     .map((line) => line.split('\t'));
 
 test('a folder is backed up, followed, searched and restored with the program alone', async () => {
-  const cli = await cliFor(await testHome());
+  const cli = await cliFor(await testServerUrl());
   const folder = join(cli.config, 'Letters');
   await mkdir(join(folder, 'old'), { recursive: true });
   await mkdir(join(folder, 'empty'));
@@ -32,7 +32,10 @@ test('a folder is backed up, followed, searched and restored with the program al
   await said(cli('jobs', 'add', 'letters', '--name', 'Nightly'));
 
   const first = await cli('run', 'night', '--follow');
-  expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(/^succeeded.*run_\w+\n {2}2 files: 2 saved\n {2}9 B read, /) });
+  expect(first).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^succeeded.*run_\w+\n {2}2 files: 2 saved\n {2}9 B read, /),
+  });
   expect(first.stderr).toContain('100%');
   expect(`${first.stdout}${first.stderr}`).not.toContain('\u001b');
 
@@ -65,7 +68,12 @@ test('a folder is backed up, followed, searched and restored with the program al
     said(cli('get', file.id, '-o', 'newest')),
     cli('get', 'letter.md'),
   ]);
-  expect(JSON.parse(versions).map(({ version, runId }: { version: number; runId: string }) => [version, runId === second.id])).toEqual([
+  expect(
+    JSON.parse(versions).map(({ version, runId }: { version: number; runId: string }) => [
+      version,
+      runId === second.id,
+    ]),
+  ).toEqual([
     [2, true],
     [1, false],
   ]);
@@ -90,11 +98,14 @@ test('a folder is backed up, followed, searched and restored with the program al
   expect(taken).toMatchObject({ code: 1, stderr: expect.stringContaining('--force') });
   expect(await readFile(join(cli.config, 'newest'), 'utf8')).toBe('second');
   expect(rows(runs).map(([id, job, status]) => [id, job, status])).toEqual([[second.id, 'Nightly', 'succeeded']]);
-  expect(JSON.parse(activity).map(({ type }: { type: string }) => type)).toEqual(['run.requested.v1', 'run.requested.v1']);
+  expect(JSON.parse(activity).map(({ type }: { type: string }) => type)).toEqual([
+    'run.requested.v1',
+    'run.requested.v1',
+  ]);
 });
 
 test('what is there is named by how its name begins, unless several begin so; what backed it up can go without it', async () => {
-  const cli = await cliFor(await testHome());
+  const cli = await cliFor(await testServerUrl());
   const folder = join(cli.config, 'a');
   await mkdir(folder);
   await writeFile(join(folder, 'kept.txt'), 'kept');
@@ -112,8 +123,14 @@ test('what is there is named by how its name begins, unless several begin so; wh
   ]);
   expect(ambiguous).toMatchObject({ code: 1, stdout: '' });
   expect(JSON.parse(ambiguous.stderr)).toMatchObject({ code: 'ambiguous', detail: expect.stringContaining(id) });
-  expect(unknown).toMatchObject({ code: 1, stderr: expect.stringMatching(/No source is called music.*Photos 2025 \(src_/) });
-  expect(which).toMatchObject({ code: 1, stderr: expect.stringContaining('Put the source and a colon before the path') });
+  expect(unknown).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/No source is called music.*Photos 2025 \(src_/),
+  });
+  expect(which).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('Put the source and a colon before the path'),
+  });
   expect(kept).toBe('kept');
 
   const unsure = await cli('sources', 'remove', id);

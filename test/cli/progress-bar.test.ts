@@ -1,9 +1,17 @@
 import { expect, test } from 'vitest';
 import type { Run } from '../../cli/follow.ts';
-import { barLine, rateOf, type Seen, see } from '../../cli/progress-bar.ts';
+import { barText, rateOf, type Seen, see } from '../../cli/progress-bar.ts';
 
 function run(percent: number | null, bytesRead: number, more: Partial<Run['progress']> = {}): Run {
-  const counts = { filesTotal: 24, filesDone: 8, filesUnchanged: 3, filesDeleted: 5, filesFailed: 0, filesSkipped: 1, bytesStored: 0 };
+  const counts = {
+    filesTotal: 24,
+    filesDone: 8,
+    filesUnchanged: 3,
+    filesDeleted: 5,
+    filesFailed: 0,
+    filesSkipped: 1,
+    bytesStored: 0,
+  };
   return {
     ...{ id: 'run_1', jobId: 'job_1', sourceId: 'src_1', status: 'running', errors: [], cost: { requests: 0, usd: 0 } },
     ...{ requestedAt: '', startedAt: '', finishedAt: null },
@@ -15,20 +23,21 @@ const looks = (...of: [at: number, percent: number | null, bytes: number][]) =>
   of.reduce<Seen | undefined>((seen, [at, percent, bytes]) => see(seen, run(percent, bytes), at), undefined) as Seen;
 
 test('is planning until there is a percentage, and never goes back after that', () => {
-  expect(barLine(looks([0, null, 0]), 80)).toBe('planning');
+  expect(barText(looks([0, null, 0]), 80)).toBe('planning');
   const percents = [null, 5, 3, 50, null, 49, 100].map(
-    (_, at, all) => looks(...all.slice(0, at + 1).map((one, when): [number, number | null, number] => [when, one, 0])).percent,
+    (_, at, all) =>
+      looks(...all.slice(0, at + 1).map((one, when): [number, number | null, number] => [when, one, 0])).percent,
   );
   expect(percents).toEqual([null, 5, 5, 50, 50, 50, 100]);
 });
 
 test('shows 100 only for 100, as full as it says, within the width there is', () => {
-  const almost = barLine(looks([0, 99.99, 0]), 100);
+  const almost = barText(looks([0, 99.99, 0]), 100);
   expect(almost).toContain(' 99%');
   expect(almost).toContain('╌');
-  const whole = barLine(looks([0, 100, 3 * 1024 * 1024]), 100);
+  const whole = barText(looks([0, 100, 3 * 1024 * 1024]), 100);
   expect(whole).toMatch(/^━{40} 100% {2}12\/24 files {2}3\.0 MiB {2}1 skipped$/);
-  for (const width of [1, 8, 20, 40, 79]) expect(barLine(looks([0, 50, 1]), width).length).toBeLessThanOrEqual(width);
+  for (const width of [1, 8, 20, 40, 79]) expect(barText(looks([0, 50, 1]), width).length).toBeLessThanOrEqual(width);
 });
 
 test('the rate is that of the last five seconds', () => {

@@ -3,8 +3,16 @@ import { dirname } from 'node:path';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { answered, openApi, signIn } from '../../cli/client.ts';
 import { listen } from '../../cli/follow.ts';
-import { currentUrl, forgetSession, keepSession, readSession, refreshSession, type Session, sessionPath } from '../../cli/session.ts';
-import { email, password, testHome, testServer } from '../support/cli.ts';
+import {
+  currentUrl,
+  forgetSession,
+  keepSession,
+  readSession,
+  refreshSession,
+  type Session,
+  sessionPath,
+} from '../../cli/session.ts';
+import { email, password, testServer, testServerUrl } from '../support/cli.ts';
 import { testFolder } from '../support/embedded.ts';
 
 const url = 'http://127.0.0.1:4000';
@@ -49,40 +57,47 @@ test('a lock whose holder died is no obstacle', async () => {
 test('each server has its session, and the last one signed in to is the current one', async () => {
   await keepSession('http://one', stale);
   await keepSession('http://two', fresh);
-  expect([await currentUrl(), await readSession('http://one'), await readSession('http://two')]).toEqual(['http://two', stale, fresh]);
+  expect([await currentUrl(), await readSession('http://one'), await readSession('http://two')]).toEqual([
+    'http://two',
+    stale,
+    fresh,
+  ]);
   await forgetSession('http://two');
   expect([await currentUrl(), await readSession('http://two')]).toEqual(['http://one', undefined]);
 });
 
 test('of several requests whose token is refused at the same time, each is made again with the new one', async () => {
   const exchanged = Promise.withResolvers<void>();
-  const home = await testServer(async (request, response) => {
+  const deployment = await testServer(async (request, response) => {
     const say = (status: number, body: object) =>
       void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-    if (request.url === '/auth/refresh') return say(200, { accessToken: 'new', refreshToken: 'r2', expiresIn: 900, tokenType: 'Bearer' });
+    if (request.url === '/auth/refresh')
+      return say(200, { accessToken: 'new', refreshToken: 'r2', expiresIn: 900, tokenType: 'Bearer' });
     const good = request.headers.authorization === 'Bearer new';
     if (good) exchanged.resolve();
     else if (request.url === '/sources') await exchanged.promise;
     return good ? say(200, { items: [], next: null }) : say(401, { title: 'No', detail: 'No.', code: 'invalid-token' });
   });
-  await keepSession(home, { ...stale, accessExpiresAt: Date.now() + 3_600_000 });
-  const api = openApi(home);
+  await keepSession(deployment, { ...stale, accessExpiresAt: Date.now() + 3_600_000 });
+  const api = openApi(deployment);
   const answers = await Promise.all([answered(api.GET('/jobs')), answered(api.GET('/sources'))]);
   expect(answers).toEqual([1, 2].map(() => ({ items: [], next: null })));
-  expect(await readSession(home)).toMatchObject({ accessToken: 'new', refreshToken: 'r2' });
+  expect(await readSession(deployment)).toMatchObject({ accessToken: 'new', refreshToken: 'r2' });
 });
 
 test('the live socket tells that there is news', async () => {
-  const home = await testHome();
+  const deployment = await testServerUrl();
   const body = JSON.stringify({ email, password, name: 'Ada' });
-  await fetch(`${home}/auth/register`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-  await signIn(home, email, password);
-  const api = openApi(home);
+  await fetch(`${deployment}/auth/register`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  await signIn(deployment, email, password);
+  const api = openApi(deployment);
   const news = listen(api, new AbortController().signal);
   onTestFinished(() => news.stop());
   await expect.poll(news.live).toBe(true);
   const told = news.next(3_600_000);
   const credentials = { accessKeyId: 'a', secretAccessKey: 's' };
-  await answered(api.POST('/sources', { body: { type: 's3', name: 'Bucket', config: { bucket: 'my-bucket' }, credentials } }));
+  await answered(
+    api.POST('/sources', { body: { type: 's3', name: 'Bucket', config: { bucket: 'my-bucket' }, credentials } }),
+  );
   await told;
 });

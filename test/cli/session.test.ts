@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Cli, cliFor, email, sessionFile, testHome, testServer } from '../support/cli.ts';
+import { type Cli, cliFor, email, sessionFile, testServer, testServerUrl } from '../support/cli.ts';
 
 type File = { sessions: { [url: string]: { accessToken: string; refreshToken: string; accessExpiresAt: number } } };
 
@@ -12,11 +12,14 @@ async function read(cli: Cli): Promise<File> {
 
 async function change(cli: Cli, url: string, members: Partial<File['sessions'][string]>): Promise<void> {
   const file = await read(cli);
-  await writeFile(sessionFile(cli), JSON.stringify({ ...file, sessions: { [url]: { ...file.sessions[url], ...members } } }));
+  await writeFile(
+    sessionFile(cli),
+    JSON.stringify({ ...file, sessions: { [url]: { ...file.sessions[url], ...members } } }),
+  );
 }
 
 test('signs in with a password from the environment or from standard input, keeps it from others, and out again for good', async () => {
-  const url = await testHome();
+  const url = await testServerUrl();
   const cli = await cliFor(url);
   expect(await cli('register')).toMatchObject({ code: 0 });
   expect((await stat(sessionFile(cli))).mode & 0o777).toBe(0o600);
@@ -29,30 +32,46 @@ test('signs in with a password from the environment or from standard input, keep
     body: JSON.stringify({ refreshToken }),
   });
   expect(revoked.status).toBe(401);
-  expect(await cli('whoami')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('Sign in: `listbackup login`') });
+  expect(await cli('whoami')).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('Sign in: `listbackup login`'),
+  });
 
   const wrong = cli.start(['login', '--password-stdin', '--json'], { input: 'not the password\n' });
   const refused = await wrong.ended;
   expect(refused).toMatchObject({ code: 1, stdout: '' });
-  expect(JSON.parse(refused.stderr)).toMatchObject({ code: 'invalid-credentials', status: 401, detail: expect.any(String) });
+  expect(JSON.parse(refused.stderr)).toMatchObject({
+    code: 'invalid-credentials',
+    status: 401,
+    detail: expect.any(String),
+  });
   expect(await cli.start(['login'], { env: { LISTBACKUP_PASSWORD: '' } }).ended).toMatchObject({
     code: 64,
     stderr: expect.stringContaining('--password-stdin'),
   });
-  expect(await cli('login', '--password', 'x')).toMatchObject({ code: 64, stderr: expect.stringContaining("unknown option '--password'") });
+  expect(await cli('login', '--password', 'x')).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining("unknown option '--password'"),
+  });
 
-  expect(await cli('login', '--json')).toMatchObject({ code: 0, stdout: `${JSON.stringify({ url, email }, null, 2)}\n` });
+  expect(await cli('login', '--json')).toMatchObject({
+    code: 0,
+    stdout: `${JSON.stringify({ url, email }, null, 2)}\n`,
+  });
   expect(await cli('whoami')).toMatchObject({ code: 0, stdout: expect.stringContaining(email) });
 });
 
 test('an access token that expired is exchanged, by one of several at a time', async () => {
-  const url = await testHome();
+  const url = await testServerUrl();
   const cli = await cliFor(url);
   await cli('register');
   const before = (await read(cli)).sessions[url];
   await change(cli, url, { accessExpiresAt: 0 });
   const answers = await Promise.all([cli('sources'), cli('jobs'), cli('runs')]);
-  expect(answers.map(({ code, stderr }) => [code, stderr.includes('Error')])).toEqual([0, 0, 0].map((code) => [code, false]));
+  expect(answers.map(({ code, stderr }) => [code, stderr.includes('Error')])).toEqual(
+    [0, 0, 0].map((code) => [code, false]),
+  );
   const after = (await read(cli)).sessions[url];
   expect(after?.refreshToken).not.toBe(before?.refreshToken);
   const generation = (token = '') => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).gen;
@@ -63,7 +82,10 @@ test('an access token that expired is exchanged, by one of several at a time', a
   expect(await cli('sources')).toMatchObject({ code: 0 });
 
   await change(cli, url, { refreshToken: 'worn out', accessToken: 'worn out' });
-  expect(await cli('sources')).toMatchObject({ code: 1, stderr: expect.stringContaining('Sign in: `listbackup login`') });
+  expect(await cli('sources')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('Sign in: `listbackup login`'),
+  });
   expect(await read(cli)).toEqual({ current: null, sessions: {} });
 });
 
@@ -90,12 +112,18 @@ test('says what to do when nothing answers, when something else answers, and whe
   const asJson = await cli('login', '--json');
   expect(JSON.parse(asJson.stderr)).toMatchObject({ code: 'unreachable', title: expect.any(String) });
   const page = await testServer((_request, response) => response.end('<html>'));
-  expect(await cli('--url', page, 'login')).toMatchObject({ code: 1, stderr: expect.stringContaining('Check --url or LISTBACKUP_URL') });
+  expect(await cli('--url', page, 'login')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('Check --url or LISTBACKUP_URL'),
+  });
   expect(await cli('frobnicate', '--json')).toMatchObject({
     code: 64,
     stdout: '',
     stderr: expect.stringMatching(/^\{.*"code":"usage"\}\n$/),
   });
   expect(await cli('--url', 'gopher://x', 'login')).toMatchObject({ code: 64 });
-  expect(await cli('ls', '--as-of', 'yesterday')).toMatchObject({ code: 64, stderr: expect.stringContaining('2026-01-31') });
+  expect(await cli('ls', '--as-of', 'yesterday')).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('2026-01-31'),
+  });
 });

@@ -9,7 +9,7 @@ it('a request repeated by the same command is the same run, whatever became of i
   const world = await makeWorld();
   await writeFile(join(world.source, 'a'), 'a');
   const request = async (context: ReturnType<typeof command>) => {
-    const { id } = await runJob(world.machine, context, world.jobId);
+    const { id } = await runJob(world.platform, context, world.jobId);
     await world.settle();
     return id;
   };
@@ -19,8 +19,8 @@ it('a request repeated by the same command is the same run, whatever became of i
   const failed = await request(second);
   expect([await statusOf(world, succeeded), await statusOf(world, failed)]).toEqual(['succeeded', 'failed']);
   const requests = async () => {
-    const ledger = await world.machine.events.ledger(account, { order: 'asc', limit: 1000 });
-    return ledger.filter(({ stream }) => stream.includes('/line/')).length;
+    const ledger = await world.platform.events.ledger(account, { order: 'asc', limit: 1000 });
+    return ledger.filter(({ stream }) => stream.includes('/backup-chain/')).length;
   };
   const before = await requests();
   expect(await request(second)).toBe(failed);
@@ -30,5 +30,5 @@ it('a request repeated by the same command is the same run, whatever became of i
   expect(await request(second)).toBe(failed);
   expect(await statusOf(world, another)).toBe('failed');
   expect(await requests()).toBe(before + 2);
-  await expectClean(world.machine);
+  await expectClean(world.platform);
 });

@@ -6,8 +6,8 @@ import { createJob } from '../../commands/create-job.ts';
 import { getCredentials } from '../../commands/credentials.ts';
 import { disconnectSource } from '../../commands/disconnect-source.ts';
 import { renameJob } from '../../commands/rename-job.ts';
-import type { Machine } from '../../domain/ports.ts';
-import { openTestHome } from '../support/embedded.ts';
+import type { Platform } from '../../domain/ports.ts';
+import { openTestPlatform } from '../support/embedded.ts';
 
 const account = 'acc_1';
 const keys = (name: string) => ({ accessKeyId: name, secretAccessKey: 'secret' });
@@ -22,90 +22,95 @@ const command = (more: Partial<CommandContext> = {}): CommandContext => ({
 });
 const first = { type: 's3', name: 'Bucket', config, credentials: keys('first') };
 
-async function home() {
+async function deployment() {
   const clock = { now: Date.UTC(2026, 0, 1) };
-  const { machine } = await openTestHome({ now: () => clock.now });
-  const known = async (id: string) => (await getCredentials(machine, account, id))?.accessKeyId;
-  return { machine, clock, known };
+  const { platform } = await openTestPlatform({ now: () => clock.now });
+  const known = async (id: string) => (await getCredentials(platform, account, id))?.accessKeyId;
+  return { platform, clock, known };
 }
 
 it('a change that is refused for its version leaves the credentials as they were', async () => {
-  const { machine, known } = await home();
-  const { id } = await connectSource(machine, command(), first);
+  const { platform, known } = await deployment();
+  const { id } = await connectSource(platform, command(), first);
   const change = (name: string, ifVersion?: number[]) =>
-    changeSource(machine, command({ ifVersion }), id, { name, config, credentials: keys(name) });
+    changeSource(platform, command({ ifVersion }), id, { name, config, credentials: keys(name) });
   await change('second', [1]);
   await expect(change('third', [1])).rejects.toMatchObject({ code: 'precondition-failed' });
   expect(await known(id)).toBe('second');
 });
 
 it('of two changes at once the credentials of the later stay, whoever stores them last', async () => {
-  const { machine, known } = await home();
-  const { id } = await connectSource(machine, command(), first);
-  const change = (of: Machine, name: string) => changeSource(of, command(), id, { name, config, credentials: keys(name) });
+  const { platform, known } = await deployment();
+  const { id } = await connectSource(platform, command(), first);
+  const change = (of: Platform, name: string) =>
+    changeSource(of, command(), id, { name, config, credentials: keys(name) });
   // The other comes between the event of this one and its credentials.
-  const write: Machine['records']['write'] = async (writes) => {
-    slow.records.write = machine.records.write;
-    await change(machine, 'later');
-    return machine.records.write(writes);
+  const write: Platform['records']['write'] = async (writes) => {
+    slow.records.write = platform.records.write;
+    await change(platform, 'later');
+    return platform.records.write(writes);
   };
-  const slow: Machine = { ...machine, records: { ...machine.records, write } };
+  const slow: Platform = { ...platform, records: { ...platform.records, write } };
   await change(slow, 'earlier');
   expect(await known(id)).toBe('later');
 });
 
 it('a change beside a disconnection leaves no credentials', async () => {
-  const { machine, known } = await home();
-  const { id } = await connectSource(machine, command(), first);
-  const write: Machine['records']['write'] = async (writes) => {
-    slow.records.write = machine.records.write;
-    await disconnectSource(machine, command(), id);
-    return machine.records.write(writes);
+  const { platform, known } = await deployment();
+  const { id } = await connectSource(platform, command(), first);
+  const write: Platform['records']['write'] = async (writes) => {
+    slow.records.write = platform.records.write;
+    await disconnectSource(platform, command(), id);
+    return platform.records.write(writes);
   };
-  const slow: Machine = { ...machine, records: { ...machine.records, write } };
+  const slow: Platform = { ...platform, records: { ...platform.records, write } };
   await changeSource(slow, command(), id, { name: 'b', config, credentials: keys('second') });
   expect(await known(id)).toBeUndefined();
 });
 
 it('a disconnection that died before the credentials were gone is finished by its repeat', async () => {
-  const { machine, known } = await home();
-  const { id } = await connectSource(machine, command(), first);
+  const { platform, known } = await deployment();
+  const { id } = await connectSource(platform, command(), first);
   const write = () => Promise.reject(new Error('it died here'));
-  await expect(disconnectSource({ ...machine, records: { ...machine.records, write } }, command(), id)).rejects.toThrow('it died here');
+  await expect(
+    disconnectSource({ ...platform, records: { ...platform.records, write } }, command(), id),
+  ).rejects.toThrow('it died here');
   expect(await known(id)).toBe('first');
-  await expect(disconnectSource(machine, command(), id)).rejects.toMatchObject({ code: 'not-found' });
+  await expect(disconnectSource(platform, command(), id)).rejects.toMatchObject({ code: 'not-found' });
   expect(await known(id)).toBeUndefined();
 });
 
 it('a source that is connected again by the same command keeps the credentials it was given since, and none once it is disconnected', async () => {
-  const { machine, known } = await home();
+  const { platform, known } = await deployment();
   const cause = command();
-  const { id } = await connectSource(machine, cause, first);
-  await changeSource(machine, command(), id, { name: 'b', config, credentials: keys('second') });
-  expect((await connectSource(machine, cause, first)).id).toBe(id);
+  const { id } = await connectSource(platform, cause, first);
+  await changeSource(platform, command(), id, { name: 'b', config, credentials: keys('second') });
+  expect((await connectSource(platform, cause, first)).id).toBe(id);
   expect(await known(id)).toBe('second');
-  await disconnectSource(machine, command(), id);
-  await connectSource(machine, cause, first);
+  await disconnectSource(platform, command(), id);
+  await connectSource(platform, cause, first);
   expect(await known(id)).toBeUndefined();
 });
 
 it('credentials whose connection died before it was recorded are stored by its repeat', async () => {
-  const { machine, known } = await home();
+  const { platform, known } = await deployment();
   const cause = command();
   const append = () => Promise.reject(new Error('it died here'));
-  await expect(connectSource({ ...machine, events: { ...machine.events, append } }, cause, first)).rejects.toThrow('it died here');
-  const { id } = await connectSource(machine, cause, first);
+  await expect(connectSource({ ...platform, events: { ...platform.events, append } }, cause, first)).rejects.toThrow(
+    'it died here',
+  );
+  const { id } = await connectSource(platform, cause, first);
   expect(await known(id)).toBe('first');
 });
 
 it('what is made again by the same command is what it was at first: its time and its version', async () => {
-  const { machine, clock } = await home();
+  const { platform, clock } = await deployment();
   const [connecting, creating] = [command(), command()];
-  const source = await connectSource(machine, connecting, first);
-  const job = await createJob(machine, creating, { name: 'a', sourceId: source.id });
+  const source = await connectSource(platform, connecting, first);
+  const job = await createJob(platform, creating, { name: 'a', sourceId: source.id });
   clock.now += 60_000;
-  await changeSource(machine, command(), source.id, { name: 'b', config });
-  await renameJob(machine, command(), job.id, 'b');
-  expect(await connectSource(machine, connecting, first)).toEqual(source);
-  expect(await createJob(machine, creating, { name: 'a', sourceId: source.id })).toEqual(job);
+  await changeSource(platform, command(), source.id, { name: 'b', config });
+  await renameJob(platform, command(), job.id, 'b');
+  expect(await connectSource(platform, connecting, first)).toEqual(source);
+  expect(await createJob(platform, creating, { name: 'a', sourceId: source.id })).toEqual(job);
 });

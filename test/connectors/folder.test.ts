@@ -88,8 +88,14 @@ describe('a folder as a source', () => {
   });
 
   const at = (key: string) => join(root, key);
-  async function open(exclude?: string[], folders: ConnectorContext['folders'] = { roots: 'any', never: [] }): Promise<SourceSession> {
-    const session = await folder.open({ path: root, ...(exclude ? { exclude } : {}) }, undefined, { folders, allowHosts: [] });
+  async function open(
+    exclude?: string[],
+    folders: ConnectorContext['folders'] = { roots: 'any', never: [] },
+  ): Promise<SourceSession> {
+    const session = await folder.open({ path: root, ...(exclude ? { exclude } : {}) }, undefined, {
+      folders,
+      allowHosts: [],
+    });
     sessions.push(session);
     return session;
   }
@@ -108,7 +114,8 @@ describe('a folder as a source', () => {
     if (entry === undefined) throw new Error(`${key} is not listed`);
     return entry;
   }
-  const keys = (items: ListItem[]) => items.map((item) => `${item.type === 'entry' ? item.entry.kind : item.type} ${keyOf(item)}`);
+  const keys = (items: ListItem[]) =>
+    items.map((item) => `${item.type === 'entry' ? item.entry.kind : item.type} ${keyOf(item)}`);
 
   test('folders, empty ones too, links and files, each where its bytes sort', async () => {
     await mkdir(at('a/empty'), { recursive: true });
@@ -127,8 +134,14 @@ describe('a folder as a source', () => {
       'file a0',
       'link dangling',
     ]);
-    expect(items).toContainEqual({ type: 'entry', entry: expect.objectContaining({ key: 'a/link', target: '/etc', size: 0 }) });
-    expect(items).toContainEqual({ type: 'entry', entry: expect.objectContaining({ key: 'a.txt', mode: 0o640, size: 5 }) });
+    expect(items).toContainEqual({
+      type: 'entry',
+      entry: expect.objectContaining({ key: 'a/link', target: '/etc', size: 0 }),
+    });
+    expect(items).toContainEqual({
+      type: 'entry',
+      entry: expect.objectContaining({ key: 'a.txt', mode: 0o640, size: 5 }),
+    });
   });
 
   test('names that are not UTF-8 come through, and so do what they hold and where links point', async () => {
@@ -141,7 +154,12 @@ describe('a folder as a source', () => {
     const session = await open();
     for (const limit of [1, 10]) {
       const items = await list(session, limit);
-      const expected = [[0x64, 0xff, 0x2f], [0x64, 0xff, 0x2f, 0xe9, 0x74, 0xe9], [...Buffer.from('link')], [0xed, 0xb2, 0x80]];
+      const expected = [
+        [0x64, 0xff, 0x2f],
+        [0x64, 0xff, 0x2f, 0xe9, 0x74, 0xe9],
+        [...Buffer.from('link')],
+        [0xed, 0xb2, 0x80],
+      ];
       expect(items.map(keyOf)).toEqual(expected.map((bytes) => keyFromBytes(Buffer.from(bytes))));
       expect(items[2]).toMatchObject({ entry: { target: keyFromBytes(Buffer.from([0xfe])) } });
       const contents = await Promise.all(filesOf(items).map((entry) => contentOf(session, entry)));
@@ -178,14 +196,26 @@ describe('a folder as a source', () => {
     const session = await open();
     await asNobody(async () => {
       const items = await list(session);
-      expect(keys(items)).toEqual(['file a', 'folder blind/', 'failed blind/x', 'file secret', 'failed shut/', 'file z']);
+      expect(keys(items)).toEqual([
+        'file a',
+        'folder blind/',
+        'failed blind/x',
+        'file secret',
+        'failed shut/',
+        'file z',
+      ]);
       expect(items[4]).toMatchObject({ refusal: { code: 'unreadable' } });
       expect((await contentOf(session, await file(session, 'z'))).toString()).toBe('z');
-      expect(await problemOf(contentOf(session, await file(session, 'secret')))).toMatchObject({ code: 'unreadable', retryable: false });
+      expect(await problemOf(contentOf(session, await file(session, 'secret')))).toMatchObject({
+        code: 'unreadable',
+        retryable: false,
+      });
     });
     await chmod(root, 0o700);
     const shut = await open();
-    await asNobody(async () => expect(await problemOf(shut.check())).toMatchObject({ code: 'forbidden', retryable: false }));
+    await asNobody(async () =>
+      expect(await problemOf(shut.check())).toMatchObject({ code: 'forbidden', retryable: false }),
+    );
     for (const name of ['shut', 'blind']) await chmod(at(name), 0o755);
   });
 
@@ -224,19 +254,40 @@ describe('a folder as a source', () => {
     await rm(root, { recursive: true });
     expect(await problemOf(session.check())).toMatchObject({ code: 'not-found' });
     await writeFile(root, 'a file');
-    expect(await problemOf(session.changes({ since: null, page: null }, { limit: 1 }))).toMatchObject({ code: 'not-found' });
+    expect(await problemOf(session.changes({ since: null, page: null }, { limit: 1 }))).toMatchObject({
+      code: 'not-found',
+    });
     await rm(root);
     await mkdir(root);
     expect(await list(session)).toEqual([]);
   });
 
   test('what is excluded is left out as git would', async () => {
-    for (const name of ['a.tmp', 'A.TMP', 'keep.tmp', 'cache/x', 'd/cache/x', 'd/node_modules/x', 'd/a.tmp', 'd/x', '.hidden', '...']) {
+    for (const name of [
+      'a.tmp',
+      'A.TMP',
+      'keep.tmp',
+      'cache/x',
+      'd/cache/x',
+      'd/node_modules/x',
+      'd/a.tmp',
+      'd/x',
+      '.hidden',
+      '...',
+    ]) {
       await mkdir(dirname(at(name)), { recursive: true });
       await writeFile(at(name), name);
     }
     const items = await list(await open(['*.tmp', '!keep.tmp', '/cache', 'node_modules/', 'x/', '.h*', '# a comment']));
-    expect(keys(items)).toEqual(['file ...', 'file A.TMP', 'folder d/', 'folder d/cache/', 'file d/cache/x', 'file d/x', 'file keep.tmp']);
+    expect(keys(items)).toEqual([
+      'file ...',
+      'file A.TMP',
+      'folder d/',
+      'folder d/cache/',
+      'file d/cache/x',
+      'file d/x',
+      'file keep.tmp',
+    ]);
   });
 
   test('only where the home has folders, below its roots, outside the data folder', async () => {
@@ -263,13 +314,18 @@ describe('a folder as a source', () => {
     expect(await openWith(at('inner/out'), { roots: [root], never: [] })).toBe('invalid-input');
     for (const path of ['inner/data', 'inner/data/blobs'])
       expect(await openWith(at(path), { roots: 'any', never: [at('inner/data')] })).toBe('invalid-input');
-    expect(await openWith(join(outside, 'in/inner/data'), { roots: 'any', never: [at('inner/data')] })).toBe('invalid-input');
+    expect(await openWith(join(outside, 'in/inner/data'), { roots: 'any', never: [at('inner/data')] })).toBe(
+      'invalid-input',
+    );
     expect(await openWith('/', { roots: 'any', never: [] })).toBe('fine');
   });
 
   test('a path that comes to lead elsewhere after it was accepted is not followed there', async () => {
     const session = await open(undefined, { roots: [root], never: [] });
-    const inner = await folder.open({ path: at('inner') }, undefined, { folders: { roots: [root], never: [] }, allowHosts: [] });
+    const inner = await folder.open({ path: at('inner') }, undefined, {
+      folders: { roots: [root], never: [] },
+      allowHosts: [],
+    });
     sessions.push(inner);
     await symlink(outside, at('inner'));
     expect(await problemOf(inner.check())).toMatchObject({ code: 'forbidden', retryable: false });
@@ -299,9 +355,11 @@ describe('a folder as a source', () => {
     await rename(at('d'), at('moved'));
     await symlink(outside, at('d'));
     expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'changed' });
-    expect(keys((await (await open()).changes({ since: null, page }, { limit: 10 })).items).filter((key) => key.includes(' d/'))).toEqual(
-      [],
-    );
+    expect(
+      keys((await (await open()).changes({ since: null, page }, { limit: 10 })).items).filter((key) =>
+        key.includes(' d/'),
+      ),
+    ).toEqual([]);
   });
 
   test.each([
@@ -349,8 +407,20 @@ describe('a folder as a source', () => {
       'skipped to-pipe',
       'file way',
     ]);
-    for (const item of listed) expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
-    const others = ['data/x', 'd', 'd/cache/', 'd/cache/e/', 'd/cache/e/f', 'z.tmp', 'to-folder', 'to-link/', 'way/', 'way/x'];
+    for (const item of listed)
+      expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
+    const others = [
+      'data/x',
+      'd',
+      'd/cache/',
+      'd/cache/e/',
+      'd/cache/e/f',
+      'z.tmp',
+      'to-folder',
+      'to-link/',
+      'way/',
+      'way/x',
+    ];
     for (const key of [...others, '/', '.', '..', '../', './d/x', 'd/../way', 'd//x', 'nul\0'])
       expect(await session.look(key)).toBeUndefined();
   });
@@ -386,18 +456,18 @@ describe('a folder as a source', () => {
   });
 
   test('tells the place it reads from: the same for every session, another once another folder is there', async () => {
-    const place = await (await open()).place?.();
-    expect(place).toMatch(/./);
-    expect(await (await open()).place?.()).toBe(place);
+    const identity = await (await open()).identity?.();
+    expect(identity).toMatch(/./);
+    expect(await (await open()).identity?.()).toBe(identity);
     const first = await open();
     await first.check();
-    expect(await first.place?.()).toBe(place);
+    expect(await first.identity?.()).toBe(identity);
     await rename(root, join(outside, 'away'));
     await mkdir(root);
-    expect(await (await open()).place?.()).not.toBe(place);
-    expect(await first.place?.()).toBe(place);
+    expect(await (await open()).identity?.()).not.toBe(identity);
+    expect(await first.identity?.()).toBe(identity);
     await rm(root, { recursive: true });
-    expect(await problemOf((async () => (await open()).place?.())())).toMatchObject({ code: 'not-found' });
+    expect(await problemOf((async () => (await open()).identity?.())())).toMatchObject({ code: 'not-found' });
     await mkdir(root);
   });
 
@@ -417,7 +487,9 @@ describe('a folder as a source', () => {
       fs.writeFileSync('file', 'deep');`;
     execFileSync(process.execPath, ['-e', script, ...parts], { cwd: root });
     const session = await open();
-    const handles = existsSync('/proc/self/fd') ? () => readdir('/proc/self/fd').then((fds) => fds.length) : async () => 0;
+    const handles = existsSync('/proc/self/fd')
+      ? () => readdir('/proc/self/fd').then((fds) => fds.length)
+      : async () => 0;
     const before = await handles();
     for (const limit of [7, 1_000]) {
       let most = 0;
@@ -447,7 +519,9 @@ describe('a folder as a source', () => {
     await utimes(at('far'), 300_000_000_000, 300_000_000_000);
     await utimes(at('future'), 4_000_000_000, 4_000_000_000);
     await lutimes(at('link'), 0, 0);
-    const [ancient, far, ...others] = (await list(await open())).map((item) => (item.type === 'entry' ? item.entry.modifiedAt : item));
+    const [ancient, far, ...others] = (await list(await open())).map((item) =>
+      item.type === 'entry' ? item.entry.modifiedAt : item,
+    );
     expect(ancient).toBe('1969-12-20T10:13:20.000Z');
     // A file system that cannot hold it keeps the last time it can.
     if (far !== null) expect(far).toMatch(/^\d{4}-/);

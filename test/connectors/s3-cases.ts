@@ -1,7 +1,10 @@
 /** What the s3 connector is tried with, on whatever server. */
 import type { TestSource } from './suite.ts';
 
-export function wrongS3Settings(server: { endpoint: string; credentials: { [field: string]: string } }): TestSource['wrong'] {
+export function wrongS3Settings(server: {
+  endpoint: string;
+  credentials: { [field: string]: string };
+}): TestSource['wrong'] {
   return [
     { config: { endpoint: server.endpoint }, field: 'config.bucket' },
     { config: { bucket: 'a/b' }, field: 'config.bucket' },

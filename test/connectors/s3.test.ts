@@ -83,7 +83,9 @@ describe('a bucket as a source', () => {
     server.put('p/a', 'a');
     server.put('q', 'content');
     server.put('q/a', 'a');
-    expect((await (await open({ prefix: 'p/' })).changes(firstPage, { limit: 10 })).items).toMatchObject([{ entry: { key: 'a' } }]);
+    expect((await (await open({ prefix: 'p/' })).changes(firstPage, { limit: 10 })).items).toMatchObject([
+      { entry: { key: 'a' } },
+    ]);
     const { items } = await (await open({ prefix: 'q' })).changes(firstPage, { limit: 10 });
     expect(items).toMatchObject([{ type: 'skipped', refusal: { key: '' } }, { entry: { key: '/a' } }]);
     expect(await (await open({ prefix: 'p/' })).look('')).toBeUndefined();
@@ -91,7 +93,9 @@ describe('a bucket as a source', () => {
     const session = await open({ prefix: 'p/' });
     const first = await session.changes(firstPage, { limit: 1 });
     expect(first.items).toEqual([]);
-    expect((await session.changes({ since: null, page: first.page }, { limit: 1 })).items).toMatchObject([{ entry: { key: 'a' } }]);
+    expect((await session.changes({ since: null, page: first.page }, { limit: 1 })).items).toMatchObject([
+      { entry: { key: 'a' } },
+    ]);
   });
 
   test('what is in an archive is failed with what to do, unless it was restored', async () => {
@@ -133,7 +137,9 @@ describe('a bucket as a source', () => {
     const session = await open();
     let refusals = 2;
     server.misbehave = () =>
-      refusals-- > 0 ? { answer: { status: 503, code: 'SlowDown', headers: { 'retry-after': String(refusals + 2) } } } : undefined;
+      refusals-- > 0
+        ? { answer: { status: 503, code: 'SlowDown', headers: { 'retry-after': String(refusals + 2) } } }
+        : undefined;
     expect((await contentOf(session, await onlyFile(session))).toString()).toBe('content');
     expect(waits).toEqual([3_000, 2_000]);
   });
@@ -175,7 +181,10 @@ describe('a bucket as a source', () => {
     const entry = await onlyFile(session);
     server.misbehave = () => (gets().length <= times ? fault : undefined);
     expect((await contentOf(session, entry)).equals(content)).toBe(true);
-    const asked = gets().map((request) => [request.headers.range, request.headers['if-match'] === server.objects.get('big')?.etag]);
+    const asked = gets().map((request) => [
+      request.headers.range,
+      request.headers['if-match'] === server.objects.get('big')?.etag,
+    ]);
     expect(asked[0]).toEqual([undefined, true]);
     expect(asked.length).toBeGreaterThan(times);
     if (idleMs === patient) expect(asked.length).toBe(times + 1);
@@ -219,7 +228,12 @@ describe('a bucket as a source', () => {
       const entry = await onlyFile(session);
       expect((await contentOf(session, entry)).toString()).toBe('one!');
       if (stored)
-        server.objects.set('file', { ...stored, etag: '', body: Buffer.from(other), modified: new Date(stored.modified.getTime() + age) });
+        server.objects.set('file', {
+          ...stored,
+          etag: '',
+          body: Buffer.from(other),
+          modified: new Date(stored.modified.getTime() + age),
+        });
       expect((await problemOf(contentOf(session, entry))).code).toBe('changed');
     }
   });
@@ -227,12 +241,20 @@ describe('a bucket as a source', () => {
   test('an endpoint whose name comes to mean a private address is not reached', async () => {
     const session = async (allowHosts: string[]) => {
       const endpoint = `http://rebound.example:${server.host.split(':')[1]}`;
-      const opened = await openS3({ bucket: server.bucket, endpoint }, server.credentials, { allowHosts }, usualPatience);
+      const opened = await openS3(
+        { bucket: server.bucket, endpoint },
+        server.credentials,
+        { allowHosts },
+        usualPatience,
+      );
       sessions.push(opened);
       return opened;
     };
-    vi.spyOn(dns, 'lookup').mockImplementation(((_name: string, options: { all?: boolean }, done: (...found: unknown[]) => void) =>
-      options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)) as never);
+    vi.spyOn(dns, 'lookup').mockImplementation(((
+      _name: string,
+      options: { all?: boolean },
+      done: (...found: unknown[]) => void,
+    ) => (options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4))) as never);
     syncBuiltinESMExports();
     try {
       expect(await problemOf((await session([])).check())).toMatchObject({
@@ -262,10 +284,16 @@ describe('a bucket as a source', () => {
     const { items } = await session.changes(firstPage, { limit: 10 });
     const [bad, good] = items.flatMap((item) => (item.type === 'entry' ? [item.entry] : []));
     server.misbehave = ({ key }) => (key === 'bad' ? { answer: { status: 500, code: 'InternalError' } } : undefined);
-    expect(await problemOf(contentOf(session, bad as SourceEntry))).toMatchObject({ code: 'unreadable', retryable: true });
+    expect(await problemOf(contentOf(session, bad as SourceEntry))).toMatchObject({
+      code: 'unreadable',
+      retryable: true,
+    });
     expect((await contentOf(session, good as SourceEntry)).toString()).toBe('content');
     server.misbehave = () => ({ answer: { status: 500, code: 'InternalError' } });
-    expect(await problemOf(contentOf(session, bad as SourceEntry))).toMatchObject({ code: 'unreachable', retryable: true });
+    expect(await problemOf(contentOf(session, bad as SourceEntry))).toMatchObject({
+      code: 'unreachable',
+      retryable: true,
+    });
   });
 
   test.each(['<!doctype html><html><body>Welcome</body></html>', '<rss version="2.0"><channel/></rss>', ''])(
@@ -302,15 +330,25 @@ describe('a bucket as a source', () => {
         retryable: false,
         message: expect.stringContaining('does not accept the access key'),
       });
-      expect(JSON.stringify([problem, problem.message, problem.stack, problem.cause])).not.toContain('nobody-knows-this');
+      expect(JSON.stringify([problem, problem.message, problem.stack, problem.cause])).not.toContain(
+        'nobody-knows-this',
+      );
     }
     server.misbehave = () => ({ answer: { status: 403, code: 'AccessDenied' } });
-    expect(await problemOf((await open()).check())).toMatchObject({ code: 'forbidden', message: expect.stringContaining('s3:ListBucket') });
+    expect(await problemOf((await open()).check())).toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining('s3:ListBucket'),
+    });
   });
 
   test('a bucket elsewhere says where', async () => {
-    server.misbehave = () => ({ answer: { status: 301, code: 'PermanentRedirect', headers: { 'x-amz-bucket-region': 'eu-west-3' } } });
-    expect(await problemOf((await open()).check())).toMatchObject({ code: 'unusable', message: expect.stringContaining('eu-west-3') });
+    server.misbehave = () => ({
+      answer: { status: 301, code: 'PermanentRedirect', headers: { 'x-amz-bucket-region': 'eu-west-3' } },
+    });
+    expect(await problemOf((await open()).check())).toMatchObject({
+      code: 'unusable',
+      message: expect.stringContaining('eu-west-3'),
+    });
   });
 
   test('nothing of our own environment reaches a source of a user', async () => {

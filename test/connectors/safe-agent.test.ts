@@ -5,12 +5,14 @@ import { Problem } from '../../domain/errors.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 
 describe('an address a user gives', () => {
-  test.each(['https://s3.example.com', 'http://203.0.114.7:9000/path', 'https://[2606:4700::1111]/', 'https://10.example.com'])(
-    '%s is taken',
-    (address) => {
-      expect(checkAddress(address, [], 'url').href).toBe(new URL(address).href);
-    },
-  );
+  test.each([
+    'https://s3.example.com',
+    'http://203.0.114.7:9000/path',
+    'https://[2606:4700::1111]/',
+    'https://10.example.com',
+  ])('%s is taken', (address) => {
+    expect(checkAddress(address, [], 'url').href).toBe(new URL(address).href);
+  });
 
   test.each([
     ['no URL', 's3.example.com'],
@@ -68,10 +70,9 @@ describe('a safe agent', () => {
     try {
       return await new Promise((resolve, reject) => {
         const port = Number(server.host.split(':')[1]);
-        get({ host, port, agent: agents.httpAgent, ...toHere, ...options }, (response) => resolve(response.resume().statusCode)).on(
-          'error',
-          reject,
-        );
+        get({ host, port, agent: agents.httpAgent, ...toHere, ...options }, (response) =>
+          resolve(response.resume().statusCode),
+        ).on('error', reject);
       });
     } finally {
       agents.httpAgent.destroy();

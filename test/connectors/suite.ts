@@ -119,7 +119,9 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
         await source.put('c', 'new, after');
         items.push(...(await listAll(resumed, 6, page)));
         expectAscending(items);
-        expect(filesOf(items).map((entry) => entry.key)).toEqual(expect.arrayContaining(['B', 'a', 'b/deep/er/x', 'z', '😀']));
+        expect(filesOf(items).map((entry) => entry.key)).toEqual(
+          expect.arrayContaining(['B', 'a', 'b/deep/er/x', 'z', '😀']),
+        );
         for (const key of ['A', 'b/3', 'c']) await source.remove(key);
         for (const key of ['b/1', 'b/2']) await source.put(key, 'back');
       }
@@ -142,7 +144,8 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       const items = await listAll(await open());
       const session = await open();
       expect(items.length).toBeGreaterThan(source.awkward.length);
-      for (const item of items) expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
+      for (const item of items)
+        expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
     });
 
     test('a look at what is not there is undefined, also between names that start alike', async () => {
@@ -189,7 +192,9 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
         [9_000_000, 10],
         [7, 0],
       ] as const) {
-        expect((await contentOf(session, entry, { offset, length })).equals(content.subarray(offset, offset + length))).toBe(true);
+        expect(
+          (await contentOf(session, entry, { offset, length })).equals(content.subarray(offset, offset + length)),
+        ).toBe(true);
       }
     });
 
@@ -226,7 +231,10 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       await source.remove('vanishes');
       await source.remove('in/vanishes');
       expect(await problemOf(session.read(changes))).toMatchObject({ code: 'changed', retryable: true });
-      expect(await problemOf(contentOf(session, changes, { offset: 1, length: 2 }))).toMatchObject({ code: 'changed', retryable: true });
+      expect(await problemOf(contentOf(session, changes, { offset: 1, length: 2 }))).toMatchObject({
+        code: 'changed',
+        retryable: true,
+      });
       expect(await problemOf(contentOf(session, vanishes))).toMatchObject({ code: 'vanished', retryable: false });
       expect(await problemOf(contentOf(session, inVanishes))).toMatchObject({ code: 'vanished', retryable: false });
     });
@@ -263,7 +271,9 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       await source.put('big', Buffer.alloc(30_000_000, 'x'));
       const session = await open();
       const entry = await fileOf(session, 'big');
-      const [started, unstarted] = [await session.read(entry), await session.read(entry)].map((stream) => stream[Symbol.asyncIterator]());
+      const [started, unstarted] = [await session.read(entry), await session.read(entry)].map((stream) =>
+        stream[Symbol.asyncIterator](),
+      );
       await started?.next();
       await session.close();
       for (const stream of [started, unstarted]) {
@@ -284,9 +294,14 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
     });
 
     test('wrong settings are refused, naming the field', async () => {
-      const unknown: TestSource['wrong'][number] = { config: { ...source.config, colour: 'red' }, field: 'config.colour' };
+      const unknown: TestSource['wrong'][number] = {
+        config: { ...source.config, colour: 'red' },
+        field: 'config.colour',
+      };
       for (const { config = source.config, credentials = source.credentials, field } of [...source.wrong, unknown]) {
-        const refusal: unknown = await source.connector.open(config, credentials, source.context).catch((error: unknown) => error);
+        const refusal: unknown = await source.connector
+          .open(config, credentials, source.context)
+          .catch((error: unknown) => error);
         expect(refusal).toBeInstanceOf(Problem);
         expect(refusal).toMatchObject({ code: 'invalid-input', errors: [{ path: field }] });
       }
@@ -297,7 +312,8 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       const said = [session.describe().identity, String(await problemOf((await open(source.missing)).check()))];
       expect(session.describe()).toEqual((await open()).describe());
       expect(said[0]).not.toBe('');
-      for (const secret of Object.values(source.credentials ?? {})) for (const text of said) expect(text).not.toContain(String(secret));
+      for (const secret of Object.values(source.credentials ?? {}))
+        for (const text of said) expect(text).not.toContain(String(secret));
     });
   });
 }
@@ -310,7 +326,11 @@ export function keyOf(item: ListItem): string {
   return item.type === 'entry' ? item.entry.key : item.refusal.key;
 }
 
-export async function contentOf(session: SourceSession, entry: SourceEntry, range?: { offset: number; length: number }): Promise<Buffer> {
+export async function contentOf(
+  session: SourceSession,
+  entry: SourceEntry,
+  range?: { offset: number; length: number },
+): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of await session.read(entry, range)) chunks.push(chunk);
   return Buffer.concat(chunks);

@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { type DownloadEvent, download, grantFile, grantZip, requestZip, zipFailed, zipPrepared } from '../../domain/download.ts';
+import {
+  type DownloadEvent,
+  download,
+  grantFile,
+  grantZip,
+  requestZip,
+  zipFailed,
+  zipPrepared,
+} from '../../domain/download.ts';
 import { given } from '../support/given.ts';
 
-const about = { downloadId: 'dow_1', sourceId: 'src_1', jobId: 'job_1', runId: 'run_1' };
+const downloadRef = { downloadId: 'dow_1', sourceId: 'src_1', jobId: 'job_1', runId: 'run_1' };
 const request = {
-  ...about,
+  ...downloadRef,
   manifest: { id: 'man_1', hash: 'ff' },
   backedUpAt: '2026-01-01T00:00:00.000Z',
   until: '2026-01-02T00:00:00.000Z',
@@ -14,11 +22,14 @@ const requested: DownloadEvent = { type: 'DownloadRequested', data: request };
 const prepared: DownloadEvent = { type: 'DownloadPrepared', data: { downloadId: 'dow_1', size: 10 } };
 const reason = { code: 'damaged', message: 'It is.' } as const;
 const failed: DownloadEvent = { type: 'DownloadFailed', data: { downloadId: 'dow_1', sourceId: 'src_1', reason } };
-const toAda: DownloadEvent = { type: 'DownloadGranted', data: { ...about, userId: 'usr_ada', version: null, path: null } };
+const toAda: DownloadEvent = {
+  type: 'DownloadGranted',
+  data: { ...downloadRef, userId: 'usr_ada', version: null, path: null },
+};
 
 describe('a download', () => {
   it('of one file is granted once', () => {
-    const file = { ...about, userId: 'usr_ada', version: 2, path: 'a' };
+    const file = { ...downloadRef, userId: 'usr_ada', version: 2, path: 'a' };
     const granted: DownloadEvent = { type: 'DownloadGranted', data: file };
     expect(given(download).when(grantFile(file))).toEqual([granted]);
     expect(given(download, granted).when(grantFile(file))).toEqual([]);
@@ -34,7 +45,8 @@ describe('a download', () => {
       expect(given(download, requested, end).when(zipPrepared('dow_1', 11))).toEqual([]);
       expect(given(download, requested, end).when(zipFailed('dow_1', reason))).toEqual([]);
     }
-    for (const decide of [zipPrepared('dow_1', 1), zipFailed('dow_1', reason)]) expect(given(download).when(decide)).toEqual([]);
+    for (const decide of [zipPrepared('dow_1', 1), zipFailed('dow_1', reason)])
+      expect(given(download).when(decide)).toEqual([]);
   });
 
   it('is granted to each person once, and to nobody before it is ready', () => {

@@ -1,19 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { nouns } from '../../domain/catalogue.ts';
+import { aggregates } from '../../domain/catalogue.ts';
 import { parseStream, wireType } from '../../domain/event.ts';
 
 describe('event names', () => {
-  it('are noun.rest-in-kebab.vN on the wire', () => {
+  it('are subject.verb.vN on the wire', () => {
     expect(wireType('RunRequested', 1)).toBe('run.requested.v1');
-    expect(wireType('SourceCredentialsRotated', 2)).toBe('source.credentials-rotated.v2');
+    expect(wireType('SourceCredentialsRotated', 2)).toBe('source-credentials.rotated.v2');
   });
 
   it('are never two for one wire name', () => {
-    const names = nouns.flatMap((noun) => Object.entries<number>(noun.versions).map(([type, version]) => wireType(type, version)));
+    const names = aggregates.flatMap((aggregate) =>
+      Object.entries<number>(aggregate.versions).map(([type, version]) => wireType(type, version)),
+    );
     expect(new Set(names).size).toBe(names.length);
   });
 
   it('refuses what is no stream name', () => {
-    for (const bad of ['', 'acc_1', 'acc_1/job', 'acc_1/job/', 'a/b/c/d']) expect(() => parseStream(bad)).toThrow('not a stream name');
+    for (const bad of ['', 'acc_1', 'acc_1/job', 'acc_1/job/', 'a/b/c/d'])
+      expect(() => parseStream(bad)).toThrow('not a stream name');
   });
 });

@@ -14,7 +14,9 @@ describe('a job', () => {
   it('can be renamed and deleted, and is then not found', () => {
     const renamed = given(job, ...created).when(renameJob('job_1', 'Weekly'));
     const deleted = given(job, ...created, ...renamed).when(deleteJob('job_1'));
-    expect(() => given(job, ...created, ...deleted).when(renameJob('job_1', 'x'))).toThrow(expect.objectContaining({ code: 'not-found' }));
+    expect(() => given(job, ...created, ...deleted).when(renameJob('job_1', 'x'))).toThrow(
+      expect.objectContaining({ code: 'not-found' }),
+    );
     expect(() => given(job).when(deleteJob('job_1'))).toThrow(expect.objectContaining({ code: 'not-found' }));
   });
 });

@@ -12,7 +12,9 @@ describe('a source', () => {
   });
 
   it('takes new settings and says whether credentials were rotated, never which', () => {
-    const [event] = given(source, ...connected).when(changeSource('src_1', { name: 'Pictures', config: { path: '/p' } }, true));
+    const [event] = given(source, ...connected).when(
+      changeSource('src_1', { name: 'Pictures', config: { path: '/p' } }, true),
+    );
     expect(event).toEqual({
       type: 'SourceChanged',
       data: { sourceId: 'src_1', name: 'Pictures', config: { path: '/p' }, credentialsRotated: true },
@@ -23,7 +25,9 @@ describe('a source', () => {
     const gone = given(source, ...connected).when(disconnectSource('src_1'));
     for (const state of [given(source), given(source, ...connected, ...gone)]) {
       expect(() => state.when(disconnectSource('src_1'))).toThrow(expect.objectContaining({ code: 'not-found' }));
-      expect(() => state.when(changeSource('src_1', settings, false))).toThrow(expect.objectContaining({ code: 'not-found' }));
+      expect(() => state.when(changeSource('src_1', settings, false))).toThrow(
+        expect.objectContaining({ code: 'not-found' }),
+      );
     }
   });
 });

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { streamName } from '../../domain/event.ts';
 import type { BusEvent, QueueName, StoredCommit } from '../../domain/ports.ts';
-import { type AwsMachine, openAws } from '../../infra/aws/machine.ts';
-import { fresh, upTo } from '../../infra/contract/fresh.ts';
-import { makeTrouble } from '../../infra/embedded/trouble.ts';
-import { makeStage, ministackClients } from '../support/aws-resources.ts';
-import { openTroubled, type Stage, testProxy } from './aws-world.ts';
+import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
+import { makeChaos } from '../../infra/embedded/chaos.ts';
+import { fresh, upTo } from '../contract/fresh.ts';
+import { makeStage, ministackClients } from '../emulator/aws-resources.ts';
+import { openWithFaults, type Stage, testProxy } from './aws-world.ts';
 import { onceEach, type Plan, share, upToAttempt } from './fault-proxy.ts';
 
 let stage: Stage;
@@ -18,21 +18,32 @@ beforeAll(async () => {
 });
 
 /** Machines behind one proxy, each as of its own process, and one beside it. */
-async function troubled(seed: number, plan?: Plan, many = 1): Promise<{ machine: AwsMachine; machines: AwsMachine[]; calm: AwsMachine }> {
+async function withFaults(
+  seed: number,
+  plan?: Plan,
+  many = 1,
+): Promise<{ platform: AwsPlatform; platforms: AwsPlatform[]; calm: AwsPlatform }> {
   const proxy = await testProxy(stage, seed, plan);
-  const machines = upTo(many).map(() => openTroubled(stage, proxy));
+  const platforms = upTo(many).map(() => openWithFaults(stage, proxy));
   const calm = openAws(stage);
   onTestFinished(() => {
-    expect(proxy.total().troubled).toBeGreaterThan(0);
+    expect(proxy.total().withFaults).toBeGreaterThan(0);
     calm.close();
   });
-  return { machine: machines[0] as AwsMachine, machines, calm };
+  return { platform: platforms[0] as AwsPlatform, platforms, calm };
 }
 
 function commitOf(stream: string, version: number, text: string): StoredCommit {
   const bytes = Buffer.from(text);
   const hash = createHash('sha256').update(`${stream} ${version} ${text}`).digest('hex');
-  return { stream, version, at: '2026-01-01T00:00:00.000Z', prevHash: '0'.repeat(64), hash, body: { bytes: new Uint8Array(bytes) } };
+  return {
+    stream,
+    version,
+    at: '2026-01-01T00:00:00.000Z',
+    prevHash: '0'.repeat(64),
+    hash,
+    body: { bytes: new Uint8Array(bytes) },
+  };
 }
 
 function textOf({ body }: StoredCommit): string {
@@ -40,59 +51,80 @@ function textOf({ body }: StoredCommit): string {
 }
 
 const toEvents = ({ stream, version, at }: StoredCommit): BusEvent[] => [
-  { id: `${stream} ${version}`, type: 'contract.tested.v1', account: stream.split('/')[0] ?? '', stream, version, index: 0, at },
+  {
+    id: `${stream} ${version}`,
+    type: 'contract.tested.v1',
+    account: stream.split('/')[0] ?? '',
+    stream,
+    version,
+    index: 0,
+    at,
+  },
 ];
 
 /** Which of these came over a queue, in that order and as often as they came, until all have. What is received and not answered for comes again. */
-async function received(machine: AwsMachine, queue: QueueName, wanted: Set<string>, visibilitySeconds = 60): Promise<string[]> {
+async function received(
+  platform: AwsPlatform,
+  queue: QueueName,
+  wanted: Set<string>,
+  visibilitySeconds = 60,
+): Promise<string[]> {
   const all: string[] = [];
   for (const left = new Set(wanted); left.size > 0; ) {
-    for (const { body, receipt } of await machine.queue.receive(queue, { max: 10, visibilitySeconds, waitSeconds: 1 })) {
+    for (const { body, receipt } of await platform.queue.receive(queue, {
+      max: 10,
+      visibilitySeconds,
+      waitSeconds: 1,
+    })) {
       left.delete(String(body.id));
       if (wanted.has(String(body.id))) all.push(String(body.id));
-      await machine.queue.ack(queue, receipt);
+      await platform.queue.ack(queue, receipt);
     }
   }
   return all;
 }
 
 /** Where the SDK does not give up, so that every answer can be held to what it says. */
-const trouble = upToAttempt(3, share(0.3));
+const chaos = upToAttempt(3, share(0.3));
 
 describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
   it('appends of several writers: each once, and none its own rival', async () => {
-    const { machines, calm } = await troubled(seed, trouble, 4);
+    const { platforms, calm } = await withFaults(seed, chaos, 4);
     const stream = streamName(fresh('acc'), 'job', fresh('job'));
-    const ownRivals: string[] = [];
+    const ownConcurrents: string[] = [];
     await Promise.all(
-      machines.map(async ({ events }, writer) => {
+      platforms.map(async ({ events }, writer) => {
         for (const n of upTo(12)) {
           const text = `${writer}:${n}`;
           for (;;) {
             const version = ((await events.last(stream))?.version ?? 0) + 1;
             if ((await events.append(commitOf(stream, version, text))) === 'appended') break;
             const [there] = await calm.events.getMany([{ stream, version }]);
-            if (there && textOf(there) === text) ownRivals.push(text);
+            if (there && textOf(there) === text) ownConcurrents.push(text);
           }
         }
       }),
     );
-    expect(ownRivals).toEqual([]);
+    expect(ownConcurrents).toEqual([]);
     const commits = await calm.events.load(stream);
     expect(commits.map(({ version }) => version)).toEqual(upTo(48));
-    expect(commits.map(textOf).sort()).toEqual([0, 1, 2, 3].flatMap((writer) => upTo(12).map((n) => `${writer}:${n}`)).sort());
+    expect(commits.map(textOf).sort()).toEqual(
+      [0, 1, 2, 3].flatMap((writer) => upTo(12).map((n) => `${writer}:${n}`)).sort(),
+    );
   });
 
   it('relays side by side: a ledger without gaps, each commit once, and the bus told of all', async () => {
-    const { machines, calm } = await troubled(seed, share(0.3), 3);
+    const { platforms, calm } = await withFaults(seed, share(0.3), 3);
     const account = fresh('acc');
-    const commits = upTo(8).flatMap((job) => upTo(6).map((version) => commitOf(streamName(account, 'job', `job_${job}`), version, 'x')));
+    const commits = upTo(8).flatMap((job) =>
+      upTo(6).map((version) => commitOf(streamName(account, 'job', `job_${job}`), version, 'x')),
+    );
     await Promise.all(commits.map((commit) => calm.events.append(commit)));
-    const { shuffled } = makeTrouble(seed);
+    const { shuffled } = makeChaos(seed);
     await Promise.all(
-      machines.map(async ({ relay }) => {
-        const wakeups = shuffled([...commits]);
-        for (const some of [wakeups.slice(0, 10), wakeups.slice(5, 40), wakeups]) {
+      platforms.map(async ({ relay }) => {
+        const notifications = shuffled([...commits]);
+        for (const some of [notifications.slice(0, 10), notifications.slice(5, 40), notifications]) {
           for (let failed = true; failed; ) {
             const [result] = await relay.sequence(some);
             failed = result?.error !== undefined;
@@ -115,7 +147,7 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
   });
 
   it('rows: each change once, together with its cursor', async () => {
-    const { machines, calm } = await troubled(seed, trouble, 2);
+    const { platforms, calm } = await withFaults(seed, chaos, 2);
     const [projection, pk] = [fresh('projection'), fresh('row')];
     const streams = upTo(4).map((n) => fresh(`stream${n}`));
     const count = (sk: string) => ({ op: 'update', table: 'analytics-aggregates', pk, sk, add: { n: 1 } }) as const;
@@ -123,11 +155,11 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
       (async () => {
         const alone: string[] = [];
         for (const version of upTo(10)) {
-          const apply = (machine = machines[0] as AwsMachine) =>
-            machine.rows.apply(projection, stream, version, [count('all'), count(stream)]);
+          const apply = (platform = platforms[0] as AwsPlatform) =>
+            platform.rows.apply(projection, stream, version, [count('all'), count(stream)]);
           // Half of the streams have two at work on them.
           if (i % 2 === 0) alone.push(await apply());
-          else expect((await Promise.all(machines.map(apply))).sort()).toEqual(['applied', 'stale']);
+          else expect((await Promise.all(platforms.map(apply))).sort()).toEqual(['applied', 'stale']);
         }
         return alone;
       })(),
@@ -141,7 +173,7 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
   });
 
   it('rows that belong to a stream: each change once, and what may come first is there', async () => {
-    const { machines, calm } = await troubled(seed, trouble, 2);
+    const { platforms, calm } = await withFaults(seed, chaos, 2);
     const account = fresh('acc');
     await Promise.all(
       upTo(4).map(async (n) => {
@@ -149,13 +181,13 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
         const own = { table: 'jobs', pk: account, sk: `id#${id}` } as const;
         const listed = { op: 'put', table: 'jobs', pk: `${account}#all`, data: { id }, ahead: true } as const;
         for (const version of upTo(10)) {
-          const apply = (machine = machines[0] as AwsMachine) =>
-            machine.rows.apply('jobs', stream, version, [
+          const apply = (platform = platforms[0] as AwsPlatform) =>
+            platform.rows.apply('jobs', stream, version, [
               { op: 'update', ...own, add: { n: 1 } },
               { ...listed, sk: `${version}` },
             ]);
           if (n % 2 === 0) expect(await apply()).toBe('applied');
-          else expect((await Promise.all(machines.map(apply))).sort()).toEqual(['applied', 'stale']);
+          else expect((await Promise.all(platforms.map(apply))).sort()).toEqual(['applied', 'stale']);
         }
         expect((await calm.rows.get(own))?.data).toEqual({ n: 10 });
         expect(await calm.rows.cursor('jobs', stream)).toBe(10);
@@ -165,10 +197,10 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
   });
 
   it('records: each add once with its own sum, a claim for one alone, many at once whole', async () => {
-    const { machines, machine, calm } = await troubled(seed, trouble, 3);
+    const { platforms, platform, calm } = await withFaults(seed, chaos, 3);
     const pk = fresh('rec');
     const sums = await Promise.all(
-      machines.map(async ({ records }) => {
+      platforms.map(async ({ records }) => {
         const own: number[] = [];
         for (const _ of upTo(12)) own.push(Number((await records.add({ pk, sk: 'sum' }, { n: 1, bytes: 10 })).n));
         return own;
@@ -178,60 +210,71 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
     expect((await calm.records.get({ pk, sk: 'sum' }))?.data).toEqual({ n: 36, bytes: 360 });
 
     for (const n of upTo(6)) {
-      const claims = machines.map(({ records }, i) => records.write([{ op: 'put', pk, sk: `lease ${n}`, data: { i }, if: 'absent' }]));
+      const claims = platforms.map(({ records }, i) =>
+        records.write([{ op: 'put', pk, sk: `lease ${n}`, data: { i }, if: 'absent' }]),
+      );
       const won = await Promise.all(claims);
       expect(won.filter(Boolean)).toHaveLength(1);
       expect((await calm.records.get({ pk, sk: `lease ${n}` }))?.data).toEqual({ i: won.indexOf(true) });
     }
 
     const many = upTo(130).map((n) => ({ pk, sk: `many ${n}`, data: { n } }));
-    await machine.records.putMany(many);
-    const found = await machine.records.getMany([...many, { pk, sk: 'none' }]);
+    await platform.records.putMany(many);
+    const found = await platform.records.getMany([...many, { pk, sk: 'none' }]);
     expect(found.map(({ data }) => Number(data.n)).sort((a, b) => a - b)).toEqual(upTo(130));
     expect(await calm.records.getMany(many)).toHaveLength(130);
   });
 
   it('blobs: whole, told to be stored by who stored them, and gone when deleted', async () => {
-    const { machine, machines, calm } = await troubled(seed, trouble, 2);
-    const place = fresh('blob');
-    const keys = upTo(20).map((n) => `${place}/${n}`);
+    const { platform, platforms, calm } = await withFaults(seed, chaos, 2);
+    const prefix = fresh('blob');
+    const keys = upTo(20).map((n) => `${prefix}/${n}`);
     const contents = keys.map((key, i) => Buffer.from(key.repeat(i * 200)));
     const outcomes = await Promise.all(
       keys.map(async (key, i) =>
-        (await Promise.all(machines.map(({ blobs }) => blobs.put(key, contents[i] ?? Buffer.alloc(0), { ifAbsent: true })))).sort(),
+        (
+          await Promise.all(
+            platforms.map(({ blobs }) => blobs.put(key, contents[i] ?? Buffer.alloc(0), { ifAbsent: true })),
+          )
+        ).sort(),
       ),
     );
     expect(outcomes).toEqual(keys.map(() => ['exists', 'stored']));
     for (const [i, key] of keys.entries()) {
-      expect(Buffer.from((await machine.blobs.get(key)) ?? []).equals(contents[i] ?? Buffer.alloc(0))).toBe(true);
+      expect(Buffer.from((await platform.blobs.get(key)) ?? []).equals(contents[i] ?? Buffer.alloc(0))).toBe(true);
       const range = { offset: 100, length: 1000 };
-      expect(Buffer.from((await machine.blobs.get(key, range)) ?? []).equals((contents[i] ?? Buffer.alloc(0)).subarray(100, 1100))).toBe(
-        true,
-      );
+      expect(
+        Buffer.from((await platform.blobs.get(key, range)) ?? []).equals(
+          (contents[i] ?? Buffer.alloc(0)).subarray(100, 1100),
+        ),
+      ).toBe(true);
     }
-    await machine.blobs.delete(keys);
-    expect((await calm.blobs.list(`${place}/`, { limit: 100 })).items).toEqual([]);
+    await platform.blobs.delete(keys);
+    expect((await calm.blobs.list(`${prefix}/`, { limit: 100 })).items).toEqual([]);
   });
 
   it('the queue and the bus: nothing sent is lost, nothing received and not done with is either', async () => {
-    const { machine, calm } = await troubled(seed, trouble);
+    const { platform, calm } = await withFaults(seed, chaos);
     const sent = upTo(40).map((n) => fresh(`message${n}`));
-    await machine.queue.send(
+    await platform.queue.send(
       'data',
       sent.map((id) => ({ body: { id } })),
     );
     // Short, because an answer may be lost with messages in it.
-    await received(machine, 'data', new Set(sent), 1);
+    await received(platform, 'data', new Set(sent), 1);
     const events = upTo(40).flatMap((version) => toEvents(commitOf(`${fresh('acc')}/job/job_1`, version, 'x')));
-    await machine.bus.publish(events);
+    await platform.bus.publish(events);
     await received(calm, 'job', new Set(events.map(({ id }) => id)));
   });
 
   it('keys: one for all who come at once', async () => {
-    const { machines } = await troubled(seed, trouble, 4);
+    const { platforms } = await withFaults(seed, chaos, 4);
     const account = fresh('acc');
     const keys = await Promise.all(
-      machines.map(async ({ keys: ring }) => [await ring.accountKey(account), await ring.subjectKey(account, 'usr_1')]),
+      platforms.map(async ({ keys: ring }) => [
+        await ring.accountKey(account),
+        await ring.subjectKey(account, 'usr_1'),
+      ]),
     );
     expect(new Set(keys.map((pair) => pair.map((key) => Buffer.from(key ?? []).toString('hex')).join())).size).toBe(1);
   });
@@ -239,109 +282,109 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
 
 describe('an answer lost after the call took effect', () => {
   it('makes no conflict of an append, no loser of a claim, no twin of an add', async () => {
-    const { machine, calm } = await troubled(1, onceEach('lost', ['PutItem', 'UpdateItem', 'TransactWriteItems']));
+    const { platform, calm } = await withFaults(1, onceEach('lost', ['PutItem', 'UpdateItem', 'TransactWriteItems']));
     const commit = commitOf(streamName(fresh('acc'), 'job', fresh('job')), 1, 'x');
-    expect(await machine.events.append(commit)).toBe('appended');
-    expect(await machine.events.append(commit)).toBe('conflict');
+    expect(await platform.events.append(commit)).toBe('appended');
+    expect(await platform.events.append(commit)).toBe('conflict');
     const pk = fresh('rec');
-    expect(await machine.records.add({ pk, sk: 'sum' }, { n: 2, m: 1 })).toEqual({ n: 2, m: 1 });
-    expect(await machine.records.write([{ op: 'put', pk, sk: 'lease', data: {}, if: 'absent' }])).toBe(true);
+    expect(await platform.records.add({ pk, sk: 'sum' }, { n: 2, m: 1 })).toEqual({ n: 2, m: 1 });
+    expect(await platform.records.write([{ op: 'put', pk, sk: 'lease', data: {}, if: 'absent' }])).toBe(true);
     expect((await calm.records.get({ pk, sk: 'sum' }))?.data).toEqual({ n: 2, m: 1 });
   });
 
   it('leaves an add with its own sum, though others add before it is asked for again', async () => {
     const key = { pk: fresh('rec'), sk: 'sum' };
-    const { machine, calm } = await troubled(1, async ({ operation, attempt }) => {
+    const { platform, calm } = await withFaults(1, async ({ operation, attempt }) => {
       if (operation !== 'UpdateItem') return undefined;
       if (attempt === 1) return 'lost';
       expect(await calm.records.add(key, { n: 1 })).toEqual({ n: 2 });
       return undefined;
     });
-    expect(await machine.records.add(key, { n: 1 })).toEqual({ n: 1 });
+    expect(await platform.records.add(key, { n: 1 })).toEqual({ n: 1 });
     expect((await calm.records.get(key))?.data).toEqual({ n: 2 });
   });
 
   it('replaces an expired record once', async () => {
-    const { machine, calm } = await troubled(1, onceEach('lost', ['PutItem']));
+    const { platform, calm } = await withFaults(1, onceEach('lost', ['PutItem']));
     const key = { pk: fresh('rec'), sk: 'sum' };
     await calm.records.write([{ op: 'put', ...key, data: { n: 100 }, expiresAt: Math.floor(Date.now() / 1000) - 10 }]);
-    expect(await machine.records.add(key, { n: 1 })).toEqual({ n: 1 });
+    expect(await platform.records.add(key, { n: 1 })).toEqual({ n: 1 });
     expect((await calm.records.get(key))?.data).toEqual({ n: 1 });
   });
 
   it('is no reason to do a transaction twice that is refused by a rival when it is asked for again', async () => {
     const thrice: Plan = (_, __, count) => (['lost', 'throttled', undefined] as const)[(count - 1) % 3];
-    const { machine, calm } = await troubled(1, (call, ...rest) =>
+    const { platform, calm } = await withFaults(1, (call, ...rest) =>
       call.operation === 'TransactWriteItems' ? thrice(call, ...rest) : undefined,
     );
     const key = { pk: fresh('rec'), sk: 'sum' };
-    for (const _ of upTo(10)) expect(await machine.records.write([{ op: 'add', ...key, add: { n: 1 } }])).toBe(true);
+    for (const _ of upTo(10)) expect(await platform.records.write([{ op: 'add', ...key, add: { n: 1 } }])).toBe(true);
     expect((await calm.records.get(key))?.data).toEqual({ n: 10 });
   });
 
   it("makes no stranger of one's own blob, whether it went up whole or in parts", async () => {
-    const { machine, calm } = await troubled(1, onceEach('lost', ['PutObject', 'CompleteMultipartUpload']));
+    const { platform, calm } = await withFaults(1, onceEach('lost', ['PutObject', 'CompleteMultipartUpload']));
     const [whole, parts] = [fresh('blob'), fresh('blob')];
     const body = Buffer.alloc(20 << 20, 'parts');
-    expect(await machine.blobs.put(whole, body.subarray(0, 1000), { ifAbsent: true })).toBe('stored');
+    expect(await platform.blobs.put(whole, body.subarray(0, 1000), { ifAbsent: true })).toBe('stored');
     const streamed = async function* () {
       yield body;
     };
-    expect(await machine.blobs.put(parts, streamed(), { ifAbsent: true })).toBe('stored');
+    expect(await platform.blobs.put(parts, streamed(), { ifAbsent: true })).toBe('stored');
     expect(Buffer.from((await calm.blobs.get(parts)) ?? []).equals(body)).toBe(true);
-    expect(await machine.blobs.put(whole, body.subarray(0, 1000), { ifAbsent: true })).toBe('exists');
+    expect(await platform.blobs.put(whole, body.subarray(0, 1000), { ifAbsent: true })).toBe('exists');
   });
 });
 
 it('parts that were put together before the answer was lost are known again, where the server has forgotten them', async () => {
-  const { machine } = await troubled(1, ({ operation, attempt }) => {
+  const { platform } = await withFaults(1, ({ operation, attempt }) => {
     if (operation !== 'CompleteMultipartUpload') return undefined;
     return attempt === 1 ? 'lost' : { status: 404, code: 'NoSuchUpload' };
   });
   const streamed = async function* () {
     yield Buffer.alloc(20 << 20, 'parts');
   };
-  expect(await machine.blobs.put(fresh('blob'), streamed())).toBe('stored');
+  expect(await platform.blobs.put(fresh('blob'), streamed())).toBe('stored');
 });
 
 it('what is done of a batch in part is not done again, and the rest not forgotten', async () => {
-  const { machine, calm } = await troubled(1, (_, __, count) => (count % 3 === 0 ? undefined : 'partial'));
+  const { platform, calm } = await withFaults(1, (_, __, count) => (count % 3 === 0 ? undefined : 'partial'));
   const pk = fresh('rec');
   const records = upTo(60).map((n) => ({ pk, sk: `${n}`, data: { n } }));
-  await machine.records.putMany(records);
+  await platform.records.putMany(records);
   expect(await calm.records.getMany(records)).toHaveLength(60);
-  expect((await machine.records.getMany(records)).map(({ sk }) => Number(sk)).sort((a, b) => a - b)).toEqual(upTo(60));
+  expect((await platform.records.getMany(records)).map(({ sk }) => Number(sk)).sort((a, b) => a - b)).toEqual(upTo(60));
 
   const keys = upTo(12).map((n) => `${pk}/${n}`);
   await Promise.all(keys.map((key) => calm.blobs.put(key, new Uint8Array([1]))));
-  await machine.blobs.delete(keys);
+  await platform.blobs.delete(keys);
   expect((await calm.blobs.list(`${pk}/`, { limit: 100 })).items).toEqual([]);
 
   const sent = upTo(25).map((n) => `${pk} ${n}`);
   const messages = sent.map((id) => ({ body: { id } }));
-  await machine.queue.send('data', messages);
+  await platform.queue.send('data', messages);
   const events = upTo(25).flatMap((version) => toEvents(commitOf(`${pk}/job/job_1`, version, 'x')));
-  await machine.bus.publish(events);
+  await platform.bus.publish(events);
   expect((await received(calm, 'data', new Set(sent))).sort()).toEqual(sent.toSorted());
   const ids = events.map(({ id }) => id);
   expect((await received(calm, 'job', new Set(ids))).sort()).toEqual(ids.toSorted());
 });
 
 it('a blob that is cut while it is read is read again', async () => {
-  const { machine, calm } = await troubled(1, (_, __, count) => (count % 3 === 0 ? undefined : 'cut'));
+  const { platform, calm } = await withFaults(1, (_, __, count) => (count % 3 === 0 ? undefined : 'cut'));
   const key = fresh('blob');
   const body = Buffer.alloc(300_000, 'cut here');
   await calm.blobs.put(key, body);
-  expect(Buffer.from((await machine.blobs.get(key)) ?? []).equals(body)).toBe(true);
+  expect(Buffer.from((await platform.blobs.get(key)) ?? []).equals(body)).toBe(true);
 });
 
 it('a call that is never answered is given up and made again', async () => {
   const never = new Promise<undefined>(() => {});
-  const { machine } = await troubled(1, ({ attempt }) => (attempt === 1 ? never : 'slow'));
-  expect(await machine.records.get({ pk: 'none', sk: 'none' })).toBeUndefined();
+  const { platform } = await withFaults(1, ({ attempt }) => (attempt === 1 ? never : 'slow'));
+  expect(await platform.records.get({ pk: 'none', sk: 'none' })).toBeUndefined();
 });
 
 it('a long time of trouble does not use patience up', async () => {
-  const { machine } = await troubled(1, (_, __, count) => (count % 3 === 0 ? undefined : 'failed'));
-  for (const _ of upTo(60)) expect(await machine.records.get({ pk: 'none', sk: 'none' })).toBeUndefined();
+  const { platform } = await withFaults(1, (_, __, count) => (count % 3 === 0 ? undefined : 'failed'));
+  for (const _ of upTo(60)) expect(await platform.records.get({ pk: 'none', sk: 'none' })).toBeUndefined();
 });

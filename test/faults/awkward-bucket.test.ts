@@ -1,10 +1,10 @@
 /** A bucket with the keys that S3 allows and no file system does, and one that goes away or says no, through the whole product. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startHome } from '../../infra/embedded/home.ts';
+import { startServer } from '../../infra/embedded/server.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
+import { zipName, zipNameBeside } from '../../processors/export/zip-names.ts';
 import { free } from '../../processors/meter.ts';
-import { zipName, zipNameBeside } from '../../processors/zip-names.ts';
 import { type Body, type Client, newPerson, runJob } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { silent, testFolder } from '../support/embedded.ts';
@@ -32,7 +32,7 @@ const objects: { [key: string]: string } = {
   'empty folder/': '',
   'full folder/': 'content where none would be',
   'full folder/below': 'below it',
-  'new\nline': 'line',
+  'new\nline': 'backup-chain',
   'tab\tand \u0001': 'control',
   '\u{1f469}\u200d\u{1f680}': 'emoji',
   'e\u0301': 'NFD',
@@ -46,21 +46,29 @@ const objects: { [key: string]: string } = {
   [`long/${'字'.repeat(339)}zz`]: '1,024 bytes',
 };
 
-async function homeOver(server: S3Server) {
+async function deploymentOver(server: S3Server) {
   const data = await testFolder();
-  const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0', LISTBACKUP_ALLOW_HOSTS: server.host });
-  const home = await startHome(settings, silent);
-  onTestFinished(() => home.close());
-  const { api } = await newPerson(home.url);
+  const settings = readSettings([], {
+    PORT: '0',
+    LISTBACKUP_DATA: data,
+    LISTBACKUP_RATE_LIMIT: '0',
+    LISTBACKUP_ALLOW_HOSTS: server.host,
+  });
+  const deployment = await startServer(settings, silent);
+  onTestFinished(() => deployment.close());
+  const { api } = await newPerson(deployment.url);
   const { bucket, endpoint, credentials } = server;
   const source = await api.expect(201, 'POST', '/sources', {
     body: { type: 's3', name: 'Bucket', config: { bucket, endpoint }, credentials },
   });
   const job = await api.expect(201, 'POST', '/jobs', { body: { name: 'Bucket', sourceId: source.id } });
-  const { machine } = home.embedded;
+  const { platform } = deployment.embedded;
   return {
     ...{ api, sourceId: String(source.id), jobId: String(job.id) },
-    check: () => expectClean(machine, { home: { machine, prices: free, connectors: () => ({ allowHosts: [server.host] }) } }),
+    check: () =>
+      expectClean(platform, {
+        deployment: { platform, prices: free, connectors: () => ({ allowHosts: [server.host] }) },
+      }),
   };
 }
 
@@ -80,7 +88,7 @@ describe('awkward keys of a bucket', () => {
   it('come back as they are, one by one, folder by folder and as a zip', async () => {
     const server = await serverOf(objects);
     for (const key of Object.keys(objects)) expect(Buffer.byteLength(key)).toBeLessThanOrEqual(1_024);
-    const { api, sourceId, jobId, check } = await homeOver(server);
+    const { api, sourceId, jobId, check } = await deploymentOver(server);
     const ended = await runJob(api, jobId);
     expect(ended).toMatchObject({ status: 'succeeded', errors: [] });
 
@@ -90,7 +98,13 @@ describe('awkward keys of a bucket', () => {
     const listed = await api.all(`/data/files?sourceId=${sourceId}&recursive=true`);
     const shown = (key: string) => (/(^|\/)\/$/.test(key) ? key : key.replace(/\/$/, ''));
     expect(listed.map(({ path, kind, sha256 }) => [path, kind, sha256]).sort()).toEqual(
-      keys.map((key) => [shown(key), isFolder(key) ? 'folder' : 'file', isFolder(key) ? null : sha256(objects[key] ?? '')]).sort(),
+      keys
+        .map((key) => [
+          shown(key),
+          isFolder(key) ? 'folder' : 'file',
+          isFolder(key) ? null : sha256(objects[key] ?? ''),
+        ])
+        .sort(),
     );
     for (const { id, kind, sha256: hash, path } of listed) {
       if (kind === 'file') expect(sha256(await contentOf(api, id)), String(path)).toBe(hash);
@@ -114,8 +128,13 @@ describe('awkward keys of a bucket', () => {
 
 describe('a bucket that is not what it was', () => {
   it('between listing and reading: what vanished is left out, what changed comes as it is, nothing is stitched together', async () => {
-    const server = await serverOf({ goes: 'goes', changes: 'before', stays: 'stays', 'large and changing': 'b'.repeat(300_000) });
-    const { api, sourceId, jobId, check } = await homeOver(server);
+    const server = await serverOf({
+      goes: 'goes',
+      changes: 'before',
+      stays: 'stays',
+      'large and changing': 'b'.repeat(300_000),
+    });
+    const { api, sourceId, jobId, check } = await deploymentOver(server);
     let reads = 0;
     server.misbehave = ({ key }) => {
       if (key === '') return undefined;
@@ -143,7 +162,7 @@ describe('a bucket that is not what it was', () => {
 
   it('but for one object, which its server has lost: that one is told, and all others are saved', async () => {
     const server = await serverOf({ a: 'a', bad: 'bad', 'c/d': 'd' });
-    const { api, sourceId, jobId, check } = await homeOver(server);
+    const { api, sourceId, jobId, check } = await deploymentOver(server);
     server.misbehave = ({ key }) => (key === 'bad' ? { answer: { status: 500, code: 'InternalError' } } : undefined);
     expect(await runJob(api, jobId)).toMatchObject({
       status: 'partial',
@@ -153,17 +172,24 @@ describe('a bucket that is not what it was', () => {
     const files = await api.all(`/data/files?sourceId=${sourceId}&recursive=true`);
     expect(files.map(({ path }) => path)).toEqual(['a', 'c/d']);
     server.misbehave = () => undefined;
-    expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesDone: 1, filesUnchanged: 2 } });
+    expect(await runJob(api, jobId)).toMatchObject({
+      status: 'succeeded',
+      progress: { filesDone: 1, filesUnchanged: 2 },
+    });
     await check();
   });
 
   it('as a rule of it has put all of it into an archive since: what the backup has is no failure, and what is deleted is seen', async () => {
     const server = await serverOf({ 'a/': '', 'a/kept': 'kept', 'a/goes': 'goes' });
-    const { api, sourceId, jobId, check } = await homeOver(server);
+    const { api, sourceId, jobId, check } = await deploymentOver(server);
     expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
     server.objects.delete('a/goes');
     for (const [key, object] of server.objects) server.objects.set(key, { ...object, storageClass: 'GLACIER' });
-    expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded', errors: [], progress: { filesUnchanged: 1, filesDeleted: 1 } });
+    expect(await runJob(api, jobId)).toMatchObject({
+      status: 'succeeded',
+      errors: [],
+      progress: { filesUnchanged: 1, filesDeleted: 1 },
+    });
     const files = await api.all(`/data/files?sourceId=${sourceId}&recursive=true`);
     expect(files.map(({ path }) => path)).toEqual(['a', 'a/kept']);
     await check();
@@ -177,31 +203,42 @@ describe('a bucket that is not what it was', () => {
     'as it is %s: the run fails with what to do, nothing counts as deleted, and it is well again with the bucket',
     async (_how, answer, code, message) => {
       const server = await serverOf({ a: 'a', 'b/c': 'c' });
-      const { api, sourceId, jobId, check } = await homeOver(server);
+      const { api, sourceId, jobId, check } = await deploymentOver(server);
       expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
       const before = await api.all(`/data/files?sourceId=${sourceId}&recursive=true`);
       server.misbehave = () => ({ answer });
-      expect(await runJob(api, jobId)).toMatchObject({ status: 'failed', errors: [{ code, message: expect.stringMatching(message) }] });
+      expect(await runJob(api, jobId)).toMatchObject({
+        status: 'failed',
+        errors: [{ code, message: expect.stringMatching(message) }],
+      });
       expect(await api.all(`/data/files?sourceId=${sourceId}&recursive=true`)).toEqual(before);
       server.misbehave = () => undefined;
-      expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesDeleted: 0, filesDone: 0 } });
+      expect(await runJob(api, jobId)).toMatchObject({
+        status: 'succeeded',
+        progress: { filesDeleted: 0, filesDone: 0 },
+      });
       await check();
     },
   );
 
-  it.each([429, 503])('as it asks with %i to be left alone: it is, for that long, and then the run goes on', async (status) => {
-    const server = await serverOf({ a: 'a' });
-    const { api, jobId, check } = await homeOver(server);
-    const asked: number[] = [];
-    const seconds = 3;
-    server.misbehave = () => {
-      asked.push(Date.now());
-      return asked.length === 1 ? { answer: { status, code: 'SlowDown', headers: { 'retry-after': String(seconds) } } } : undefined;
-    };
-    expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
-    expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThanOrEqual(seconds * 1000 - 50);
-    await check();
-  });
+  it.each([429, 503])(
+    'as it asks with %i to be left alone: it is, for that long, and then the run goes on',
+    async (status) => {
+      const server = await serverOf({ a: 'a' });
+      const { api, jobId, check } = await deploymentOver(server);
+      const asked: number[] = [];
+      const seconds = 3;
+      server.misbehave = () => {
+        asked.push(Date.now());
+        return asked.length === 1
+          ? { answer: { status, code: 'SlowDown', headers: { 'retry-after': String(seconds) } } }
+          : undefined;
+      };
+      expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
+      expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThanOrEqual(seconds * 1000 - 50);
+      await check();
+    },
+  );
 });
 
 /** The files that are met by going into each folder that is shown, by the path it is shown with. */

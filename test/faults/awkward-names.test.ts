@@ -18,10 +18,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { compareKeys, keyFromBytes } from '../../domain/entry.ts';
-import { startHome } from '../../infra/embedded/home.ts';
+import { startServer } from '../../infra/embedded/server.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
+import { zipName } from '../../processors/export/zip-names.ts';
 import { free } from '../../processors/meter.ts';
-import { zipName } from '../../processors/zip-names.ts';
 import { type Client, client, type Run, runJob } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { silent, testFolder } from '../support/embedded.ts';
@@ -89,7 +89,14 @@ const rawNames = [
   [0x80, ...Array(254).fill(0xbf)],
 ];
 
-type Thing = { kind: string; size: number; sha256: string | null; modifiedAt: string | null; mode: number; content: string };
+type Thing = {
+  kind: string;
+  size: number;
+  sha256: string | null;
+  modifiedAt: string | null;
+  mode: number;
+  content: string;
+};
 
 /** What is below the folder, by its path as bytes, a folder's with a slash behind. */
 function thingsIn(root: string): Map<string, Thing> {
@@ -100,7 +107,10 @@ function thingsIn(root: string): Map<string, Thing> {
       // As a number of milliseconds the last nanoseconds of one are rounded up to the next
       const stat = lstatSync(path, { bigint: true });
       const key = prefix + name.toString('latin1');
-      const about = { modifiedAt: new Date(Number(stat.mtimeNs / 1_000_000n)).toISOString(), mode: Number(stat.mode) & 0o777 };
+      const about = {
+        modifiedAt: new Date(Number(stat.mtimeNs / 1_000_000n)).toISOString(),
+        mode: Number(stat.mode) & 0o777,
+      };
       if (stat.isDirectory()) {
         things.set(`${key}/`, { kind: 'folder', size: 0, sha256: null, content: '', ...about });
         visit(path, `${key}/`);
@@ -108,7 +118,13 @@ function thingsIn(root: string): Map<string, Thing> {
         things.set(key, { kind: 'link', size: 0, sha256: null, content: readlinkSync(path, 'latin1'), ...about });
       } else if (stat.isFile()) {
         const bytes = readFileSync(path);
-        things.set(key, { kind: 'file', size: bytes.length, sha256: sha256(bytes), content: bytes.toString('latin1'), ...about });
+        things.set(key, {
+          kind: 'file',
+          size: bytes.length,
+          sha256: sha256(bytes),
+          content: bytes.toString('latin1'),
+          ...about,
+        });
       }
     }
   };
@@ -152,15 +168,22 @@ function makeNames(root: string): void {
 
 async function backedUp(source: string) {
   const data = await testFolder();
-  const home = await startHome(readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0' }), silent);
-  onTestFinished(() => home.close());
-  const owner = await settle((token) => client(home.url, token), source);
-  const api = client(home.url, owner.token);
+  const deployment = await startServer(
+    readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0' }),
+    silent,
+  );
+  onTestFinished(() => deployment.close());
+  const owner = await settle((token) => client(deployment.url, token), source);
+  const api = client(deployment.url, owner.token);
   const run = await runJob(api, owner.jobId);
-  const { machine } = home.embedded;
+  const { platform } = deployment.embedded;
   const check = () =>
-    expectClean(machine, {
-      home: { machine, prices: free, connectors: () => ({ allowHosts: [], folders: { roots: 'any', never: [data] } }) },
+    expectClean(platform, {
+      deployment: {
+        platform,
+        prices: free,
+        connectors: () => ({ allowHosts: [], folders: { roots: 'any', never: [data] } }),
+      },
     });
   return { api, owner, run, check };
 }
@@ -177,7 +200,9 @@ async function expectWhole(api: Client, sourceId: string, things: Map<string, Th
       { kind: file.kind, size: file.size, sha256: file.sha256, modifiedAt: file.modifiedAt },
     ]),
   );
-  const expected = new Map([...things].map(([key, { kind, size, sha256, modifiedAt }]) => [key, { kind, size, sha256, modifiedAt }]));
+  const expected = new Map(
+    [...things].map(([key, { kind, size, sha256, modifiedAt }]) => [key, { kind, size, sha256, modifiedAt }]),
+  );
   expect(found).toEqual(expected);
   expect(listed.length).toBe(things.size);
   expect(run.progress.filesDone).toBe(keys.filter((key) => !key.endsWith('/')).length);
@@ -210,7 +235,9 @@ describe('awkward names and things', () => {
       const response = await fetch(String(url));
       expect(Buffer.from(await response.arrayBuffer()).toString('latin1'), key).toBe(things.get(key)?.content);
       const disposition = response.headers.get('content-disposition') ?? '';
-      expect(disposition).toMatch(/^attachment; filename="[\x20-\x21\x23-\x5b\x5d-\x7e]*"; filename\*=UTF-8''[\w.!#$&+^`|~%-]+$/);
+      expect(disposition).toMatch(
+        /^attachment; filename="[\x20-\x21\x23-\x5b\x5d-\x7e]*"; filename\*=UTF-8''[\w.!#$&+^`|~%-]+$/,
+      );
       expect(decodeURIComponent(disposition.split("UTF-8''")[1] ?? '')).toBe(String(file.path).split('/').at(-1));
     }
 

@@ -50,14 +50,14 @@ async function nobodysWorld(): Promise<World> {
 async function run(world: World) {
   const id = await world.request();
   await asNobody(() => world.settle());
-  return getRun(world.machine, account, id);
+  return getRun(world.platform, account, id);
 }
 
 const filesOf = async (world: World) => new Map((await pictureOf(world)).files.map((file) => [file.path, file]));
 const contents = async (world: World) => new Map(Object.entries((await pictureOf(world)).restored));
 
 async function expectAsAtSource(world: World): Promise<void> {
-  await expectClean(world.machine, { home: world.home });
+  await expectClean(world.platform, { deployment: world.deployment });
 }
 
 describe('what may not be read', () => {
@@ -65,7 +65,8 @@ describe('what may not be read', () => {
     const world = await nobodysWorld();
     const at = (path: string) => join(world.source, path);
     for (const folder of ['shut/in', 'blind', 'fine']) mkdirSync(at(folder), { recursive: true });
-    for (const path of ['a', 'secret', 'shut/1', 'shut/in/2', 'blind/3', 'fine/4', 'z']) writeFileSync(at(path), `first ${path}`);
+    for (const path of ['a', 'secret', 'shut/1', 'shut/in/2', 'blind/3', 'fine/4', 'z'])
+      writeFileSync(at(path), `first ${path}`);
     expect(await run(world)).toMatchObject({ status: 'succeeded', progress: { filesDone: 7 } });
 
     for (const path of ['a', 'secret', 'shut/1', 'fine/4']) writeFileSync(at(path), `second ${path}`);
@@ -91,7 +92,11 @@ describe('what may not be read', () => {
       progress: { filesDone: 3, filesFailed: 5, filesDeleted: 1, filesSkipped: 0 },
       errors: expect.toSatisfy((errors: { path: string; code: string; message: string }[]) => {
         expect(errors.toSorted((a, b) => (a.path < b.path ? -1 : 1))).toEqual(
-          ['blind/3', 'fresh secret', 'fresh shut', 'secret', 'shut'].map((path) => ({ path, code: 'unreadable', message: denied })),
+          ['blind/3', 'fresh secret', 'fresh shut', 'secret', 'shut'].map((path) => ({
+            path,
+            code: 'unreadable',
+            message: denied,
+          })),
         );
         return true;
       }),
@@ -111,13 +116,12 @@ describe('what may not be read', () => {
     ]);
     expect(await contents(world)).toEqual(
       new Map(
-        ['second a', 'first blind/3', 'second fine/4', 'fresh', 'first secret', 'first shut/1', 'first shut/in/2'].map((text) => [
-          text.split(' ').at(-1) ?? '',
-          sha256(Buffer.from(text)),
-        ]),
+        ['second a', 'first blind/3', 'second fine/4', 'fresh', 'first secret', 'first shut/1', 'first shut/in/2'].map(
+          (text) => [text.split(' ').at(-1) ?? '', sha256(Buffer.from(text))],
+        ),
       ),
     );
-    await expectClean(world.machine);
+    await expectClean(world.platform);
 
     for (const path of ['secret', 'fresh secret', 'shut', 'fresh shut', 'blind']) chmodSync(at(path), 0o755);
     expect(await run(world)).toMatchObject({ status: 'succeeded', progress: { filesFailed: 0, filesDeleted: 0 } });
@@ -144,19 +148,19 @@ describe('what may not be read', () => {
 
 /** Lets `change` happen between the listing and the first read of the next run. */
 function betweenListingAndReading(world: World, change: () => void): void {
-  world.home.reached = (step) => {
+  world.deployment.reached = (step) => {
     if (step !== 'plan:planned') return;
-    delete world.home.reached;
+    delete world.deployment.reached;
     change();
   };
 }
 
 /** Lets `change` happen while content is on its way from a file: when its first chunks are looked up, which it waits for. */
 function whileReading(world: World, change: () => void): void {
-  const { machine } = world.home;
-  const { records } = machine;
-  world.home.machine = {
-    ...machine,
+  const { platform } = world.deployment;
+  const { records } = platform;
+  world.deployment.platform = {
+    ...platform,
     records: {
       ...records,
       getMany(keys) {
@@ -166,7 +170,7 @@ function whileReading(world: World, change: () => void): void {
     },
   };
   onTestFinished(() => {
-    world.home.machine = machine;
+    world.deployment.platform = platform;
   });
 }
 
@@ -185,7 +189,7 @@ function overwrite(path: string, bytes: Uint8Array): void {
 async function runAsRoot(world: World) {
   const id = await world.request();
   await world.settle();
-  return getRun(world.machine, account, id);
+  return getRun(world.platform, account, id);
 }
 
 describe('what changes after it was listed', () => {
@@ -214,9 +218,11 @@ describe('what changes after it was listed', () => {
     expect(ended?.errors.map(({ path, code }) => [path, code]).sort()).toEqual(
       ['away/x', 'goes', 'moved/x', 'to folder', 'to pipe'].map((path) => [path, 'vanished']),
     );
-    expect(await contents(world)).toEqual(new Map(['grows', 'shrinks', 'stays'].map((name) => [name, sha256(readFileSync(at(name)))])));
+    expect(await contents(world)).toEqual(
+      new Map(['grows', 'shrinks', 'stays'].map((name) => [name, sha256(readFileSync(at(name)))])),
+    );
     expect((await filesOf(world)).get('to link')).toMatchObject({ kind: 'link', hash: null });
-    await expectClean(world.machine);
+    await expectClean(world.platform);
     expect(await runAsRoot(world)).toMatchObject({ status: 'succeeded' });
     await expectAsAtSource(world);
   });
@@ -239,7 +245,7 @@ describe('what changes after it was listed', () => {
     expect(await runAsRoot(world)).toMatchObject({ status: 'succeeded', progress: { filesFailed: 0 } });
     expect(changes).toBeGreaterThan(0);
     expect(await contents(world)).toEqual(await hashesOf(world.source));
-    await expectClean(world.machine);
+    await expectClean(world.platform);
     await runAsRoot(world);
     await expectAsAtSource(world);
   });

@@ -11,19 +11,19 @@ import { onTestFailed, onTestFinished } from 'vitest';
 import { connectSource } from '../../commands/connect-source.ts';
 import { createJob } from '../../commands/create-job.ts';
 import { runJob } from '../../commands/run-job.ts';
-import type { JsonObject, QueueName, Wakeup } from '../../domain/ports.ts';
+import type { JsonObject, QueueName, StreamNotification } from '../../domain/ports.ts';
 import { busSource } from '../../infra/aws/bus.ts';
 import { type AwsClients, awsClients } from '../../infra/aws/clients.ts';
 import type { AwsEnvironment } from '../../infra/aws/environment.ts';
-import { type AwsMachine, openAws } from '../../infra/aws/machine.ts';
-import { relayAgain, relayWakeups } from '../../infra/aws/relay-wakeups.ts';
+import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
+import { relayAgain, relayNotifications } from '../../infra/aws/relay-notifications.ts';
+import type { Deployment } from '../../processors/backup/run.ts';
 import { routes } from '../../processors/index.ts';
 import { awsList } from '../../processors/meter.ts';
-import type { Home } from '../../processors/run.ts';
 import { handleMessage } from '../../processors/runner.ts';
+import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
-import { handleWakeups } from '../../projections/runner.ts';
-import { makeStage, ministackClients } from '../support/aws-resources.ts';
+import { makeStage, ministackClients } from '../emulator/aws-resources.ts';
 import { silent } from '../support/embedded.ts';
 import { type FaultProxy, type Plan, startFaultProxy } from './fault-proxy.ts';
 import { little } from './little.ts';
@@ -43,21 +43,21 @@ export async function testProxy(stage: Stage, seed: number, plan?: Plan): Promis
 }
 
 /** The machine of a stage whose every call goes through the proxy. It tries as often as any; only the pauses between are short. */
-export function openTroubled(stage: Stage, proxy: FaultProxy): AwsMachine {
+export function openWithFaults(stage: Stage, proxy: FaultProxy): AwsPlatform {
   const env = { ...stage, AWS_ENDPOINT_URL: proxy.endpoint };
-  const machine = openAws(env, awsClients(env, hurry));
-  onTestFinished(() => machine.close());
-  return { ...machine, log: silent };
+  const platform = openAws(env, awsClients(env, hurry));
+  onTestFinished(() => platform.close());
+  return { ...platform, log: silent };
 }
 
 type Handle = (body: JsonObject, receives: number) => Promise<void>;
 export type AwsWorld = {
   proxy: FaultProxy;
   /** Behind the proxy. */
-  machine: AwsMachine;
+  platform: AwsPlatform;
   /** Beside it. */
-  calm: AwsMachine;
-  home: Home;
+  calm: AwsPlatform;
+  deployment: Deployment;
   /** The folder that is backed up. */
   source: string;
   sourceId: string;
@@ -84,12 +84,12 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   const proxy = await testProxy(stage, seed, () => undefined);
   const calm = { ...openAws(stage), log: silent };
   onTestFinished(() => calm.close());
-  const wakeups: Wakeup[] = [];
-  const machine = watched(openTroubled(stage, proxy), wakeups);
+  const notifications: StreamNotification[] = [];
+  const platform = watched(openWithFaults(stage, proxy), notifications);
   const source = await mkdtemp(join(tmpdir(), 'listbackup-'));
   onTestFinished(() => rm(source, { recursive: true, force: true }));
-  const home: Home = {
-    machine,
+  const deployment: Deployment = {
+    platform,
     connectors: () => ({ allowHosts: [], folders: { roots: 'any', never: [] } }),
     prices: awsList,
     limits: little,
@@ -107,23 +107,27 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
     }
   };
   const connect = command();
-  const { id: sourceId } = await connectSource(machine, connect, {
+  const { id: sourceId } = await connectSource(platform, connect, {
     type: 'folder',
     name: 'Papers',
     config: { path: source },
     credentials: null,
   });
-  const { id: jobId } = await createJob(machine, command(), { name: 'Nightly', sourceId });
+  const { id: jobId } = await createJob(platform, command(), { name: 'Nightly', sourceId });
 
   async function follow(): Promise<number> {
-    const some = wakeups.splice(0);
+    const some = notifications.splice(0);
     if (some.length > 0) {
-      await Promise.all([again(() => handleWakeups(machine, projections, some)), again(() => relayWakeups(machine, some))]);
+      await Promise.all([
+        again(() => handleNotifications(platform, projections, some)),
+        again(() => relayNotifications(platform, some)),
+      ]);
     }
     return some.length;
   }
 
-  const handle: Handle = (body, receives) => handleMessage(home, body, { receives, deadline: Number.POSITIVE_INFINITY });
+  const handle: Handle = (body, receives) =>
+    handleMessage(deployment, body, { receives, deadline: Number.POSITIVE_INFINITY });
 
   async function work(queue: QueueName, how: Handle): Promise<number> {
     const messages = await calm.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
@@ -143,7 +147,7 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
     return messages.length;
   }
 
-  const minute = () => again(() => relayAgain(machine));
+  const minute = () => again(() => relayAgain(platform));
 
   async function settle(how = handle): Promise<void> {
     for (let idle = 0; idle < 2; ) {
@@ -158,22 +162,23 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   }
 
   return {
-    ...{ proxy, machine, calm, home, source, sourceId, jobId, follow, minute, handle, settle, failures },
+    ...{ proxy, platform, calm, deployment, source, sourceId, jobId, follow, minute, handle, settle, failures },
     async request() {
       const asked = command();
-      return again(async () => (await runJob(machine, asked, jobId)).id);
+      return again(async () => (await runJob(platform, asked, jobId)).id);
     },
   };
 }
 
 /** Every append that may have happened is told to those who follow the stream, as DynamoDB does whatever became of the answer. */
-function watched(machine: AwsMachine, wakeups: Wakeup[]): AwsMachine {
-  const { events } = machine;
+function watched(platform: AwsPlatform, notifications: StreamNotification[]): AwsPlatform {
+  const { events } = platform;
   return {
-    ...machine,
+    ...platform,
     events: {
       ...events,
-      append: (commit) => events.append(commit).finally(() => wakeups.push({ stream: commit.stream, version: commit.version })),
+      append: (commit) =>
+        events.append(commit).finally(() => notifications.push({ stream: commit.stream, version: commit.version })),
     },
   };
 }
@@ -186,7 +191,13 @@ async function makeRoutes(clients: AwsClients, stage: Stage): Promise<void> {
     const Name = `${EventBusName}-${index}`;
     await clients
       .events()
-      .send(new PutRuleCommand({ Name, EventBusName, EventPattern: JSON.stringify({ source: [busSource], 'detail-type': types }) }));
+      .send(
+        new PutRuleCommand({
+          Name,
+          EventBusName,
+          EventPattern: JSON.stringify({ source: [busSource], 'detail-type': types }),
+        }),
+      );
     const Targets = [{ Id: queue, Arn: arns[queue], InputPath: '$.detail' }];
     await clients.events().send(new PutTargetsCommand({ Rule: Name, EventBusName, Targets }));
   }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../../activity/commit.ts';
-import { type RunningHome, startHome } from '../../infra/embedded/home.ts';
+import { type RunningServer, startServer } from '../../infra/embedded/server.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
 import { type Body, type Client, client, until } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
@@ -13,8 +13,12 @@ import { little } from './little.ts';
 
 export type BackedUp = { data: string; source: string; owner: Owner; zip: string };
 
-export function openHome(data: string, env: { [name: string]: string } = {}): Promise<RunningHome> {
-  return startHome(readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0', ...env }), silent, { limits: little });
+export function openServer(data: string, env: { [name: string]: string } = {}): Promise<RunningServer> {
+  return startServer(
+    readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0', ...env }),
+    silent,
+    { limits: little },
+  );
 }
 
 /** Two backups with changes between them, a run that failed, a zip, credentials; one commit and the list of what was skipped too large for their places. */
@@ -29,9 +33,9 @@ export async function makeBackedUp(root: string, env: { [name: string]: string }
     'mkfifo',
     Array.from({ length: 120 }, (_, i) => join(deep, `${String(i).padStart(3, '0')} pipe`)),
   );
-  const home = await openHome(data, env);
-  const owner = await settle((token) => client(home.url, token), source);
-  const api = client(home.url, owner.token);
+  const deployment = await openServer(data, env);
+  const owner = await settle((token) => client(deployment.url, token), source);
+  const api = client(deployment.url, owner.token);
   const run = async (jobId: string, count: number) => {
     const { id } = await api.expect(202, 'POST', `/jobs/${jobId}/run`);
     await allEnded(api, count);
@@ -40,36 +44,54 @@ export async function makeBackedUp(root: string, env: { [name: string]: string }
   await run(owner.jobId, 1);
   await changeCorpus(source);
   await run(owner.jobId, 2);
-  const other = await api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Gone', config: { path: gone } } });
+  const other = await api.expect(201, 'POST', '/sources', {
+    body: { type: 'folder', name: 'Gone', config: { path: gone } },
+  });
   const failing = await api.expect(201, 'POST', '/jobs', { body: { name: 'Fails', sourceId: other.id } });
   await rename(gone, `${gone} elsewhere`);
   await run(String(failing.id), 3);
   const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
-  await api.expect(201, 'POST', '/sources', { body: { type: 's3', name: 'Bucket', config: { bucket: 'some-bucket' }, credentials } });
-  const { id: zip } = await api.expect(202, 'POST', '/data/download', { body: { sourceId: owner.sourceId, paths: ['photos', 'a'] } });
-  await until('the zip', async () => ((await api.call('GET', `/data/downloads/${zip}`)).body.status === 'ready' ? true : undefined));
-  await home.close();
+  await api.expect(201, 'POST', '/sources', {
+    body: { type: 's3', name: 'Bucket', config: { bucket: 'some-bucket' }, credentials },
+  });
+  const { id: zip } = await api.expect(202, 'POST', '/data/download', {
+    body: { sourceId: owner.sourceId, paths: ['photos', 'a'] },
+  });
+  await until('the zip', async () =>
+    (await api.call('GET', `/data/downloads/${zip}`)).body.status === 'ready' ? true : undefined,
+  );
+  await deployment.close();
   return { data, source, owner, zip: String(zip) };
 }
 
 /** Each thing a user can ask for, and what came: its content as text or hash, or `refused`. */
 export type Answers = Map<string, string>;
 
-export async function answersOf(home: RunningHome, { owner, zip }: BackedUp, activityUpTo: number): Promise<Answers> {
-  const api = client(home.url, owner.token);
+export async function answersOf(
+  deployment: RunningServer,
+  { owner, zip }: BackedUp,
+  activityUpTo: number,
+): Promise<Answers> {
+  const api = client(deployment.url, owner.token);
   const answers: Answers = new Map();
-  const ask = async (name: string, get: () => Promise<string>) => void answers.set(name, await get().catch(refusedOnly));
+  const ask = async (name: string, get: () => Promise<string>) =>
+    void answers.set(name, await get().catch(refusedOnly));
   for (const path of ['/sources', '/jobs', '/runs', '/data/files?recursive=true', '/data/files?recursive=true&asOf=']) {
     await ask(path, async () => JSON.stringify(await listed(api, path)));
   }
-  await ask('/activity', async () => JSON.stringify((await listed(api, '/activity')).filter(({ seq }) => Number(seq) <= activityUpTo)));
+  await ask('/activity', async () =>
+    JSON.stringify((await listed(api, '/activity')).filter(({ seq }) => Number(seq) <= activityUpTo)),
+  );
   const runs = await listed(api, '/runs').catch(() => []);
-  for (const { id } of runs) await ask(`/runs/${id}/errors`, async () => JSON.stringify(await listed(api, `/runs/${id}/errors`)));
+  for (const { id } of runs)
+    await ask(`/runs/${id}/errors`, async () => JSON.stringify(await listed(api, `/runs/${id}/errors`)));
   const files = await listed(api, '/data/files?recursive=true').catch(() => []);
   for (const { id, kind, path } of files) {
     await ask(`versions of ${path}`, async () => JSON.stringify(await listed(api, `/data/files/${id}/versions`)));
     if (kind === 'file')
-      await ask(`content of ${path}`, async () => download(await accepted(api.call('POST', '/data/download', { body: { fileId: id } }))));
+      await ask(`content of ${path}`, async () =>
+        download(await accepted(api.call('POST', '/data/download', { body: { fileId: id } }))),
+      );
   }
   await ask('zip', async () => download(await accepted(api.call('GET', `/data/downloads/${zip}`))));
   return answers;

@@ -1,6 +1,6 @@
 /** A machine that says a word after each durable write, by what was written: every moment at which a process can leave something half done. */
 import { parseStream } from '../../domain/event.ts';
-import type { Machine, RecordKey } from '../../domain/ports.ts';
+import type { Platform, RecordKey } from '../../domain/ports.ts';
 
 type Reached = (step: string) => void | Promise<void>;
 
@@ -9,19 +9,23 @@ function kindOf({ pk, sk }: RecordKey): string {
   return (pk.startsWith('run#') ? (sk.split('-')[0] ?? '') : (pk.split(/[/#]/)[0] ?? '')) || 'none';
 }
 
-export function watched(machine: Machine, reached: Reached): Machine {
+export function watched(platform: Platform, reached: Reached): Platform {
   async function after<T>(step: string, work: Promise<T>): Promise<T> {
     const result = await work;
     await reached(step);
     return result;
   }
-  const { events, rows, records, blobs, queue } = machine;
+  const { events, rows, records, blobs, queue } = platform;
   return {
-    ...machine,
-    events: { ...events, append: (commit) => after(`append:${parseStream(commit.stream).type}`, events.append(commit)) },
+    ...platform,
+    events: {
+      ...events,
+      append: (commit) => after(`append:${parseStream(commit.stream).type}`, events.append(commit)),
+    },
     rows: {
       ...rows,
-      apply: (projection, stream, version, changes) => after(`apply:${projection}`, rows.apply(projection, stream, version, changes)),
+      apply: (projection, stream, version, changes) =>
+        after(`apply:${projection}`, rows.apply(projection, stream, version, changes)),
     },
     records: {
       ...records,

@@ -25,7 +25,11 @@ const running = new Set<ChildProcess>();
 const script = fileURLToPath(new URL('box.ts', import.meta.url));
 
 /** A box over that data folder, with a fault when one is named; undefined when it was killed before it was ready. */
-export async function startBox(data: string, fault = '', { environment, killAfter }: BoxOptions = {}): Promise<Box | undefined> {
+export async function startBox(
+  data: string,
+  fault = '',
+  { environment, killAfter }: BoxOptions = {},
+): Promise<Box | undefined> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
@@ -80,7 +84,9 @@ export async function settle(api: (token?: string) => Client, path: string): Pro
   await api().expect(201, 'POST', '/auth/register', { body: { ...person, name: 'Ada' } });
   const { accessToken } = await api().expect(200, 'POST', '/auth/login', { body: person });
   const token = String(accessToken);
-  const { id } = await api(token).expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Papers', config: { path } } });
+  const { id } = await api(token).expect(201, 'POST', '/sources', {
+    body: { type: 'folder', name: 'Papers', config: { path } },
+  });
   const job = await api(token).expect(201, 'POST', '/jobs', { body: { name: 'Nightly', sourceId: id } });
   return { token, sourceId: String(id), jobId: String(job.id) };
 }

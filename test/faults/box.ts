@@ -1,13 +1,14 @@
 /**
- * The embedded home as a process that tests can end at a step boundary: `LISTBACKUP_FAULT=seal:line@2` is `kill -9` at the second time
+ * The embedded home as a process that tests can end at a step boundary: `LISTBACKUP_FAULT=commit:restore-point@2` is `kill -9` at the second time
  * that the run comes by there, `*@37` at the 37th boundary of any kind. `LISTBACKUP_TROUBLE=7`: feeds and queues in the trouble of that seed.
  * `LISTBACKUP_NOW`: what its clock says at the start (ms since the epoch). Prints `{"url"}` once ready; at SIGTERM closes and prints how
  * often each boundary was reached.
  */
-import { startHome } from '../../infra/embedded/home.ts';
+
+import { makeChaos } from '../../infra/embedded/chaos.ts';
 import { openLog } from '../../infra/embedded/log.ts';
+import { startServer } from '../../infra/embedded/server.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
-import { makeTrouble } from '../../infra/embedded/trouble.ts';
 import { watched } from './boundaries.ts';
 import { little } from './little.ts';
 
@@ -24,15 +25,19 @@ function reached(step: string): void {
   if (times === Number(nth)) process.kill(process.pid, 'SIGKILL');
 }
 
-const home = await startHome(readSettings([], process.env), openLog(process.env.LISTBACKUP_LOG_LEVEL ?? 'silent'), {
-  reached,
-  limits: little,
-  watch: (machine) => watched({ ...machine, ...clock }, reached),
-  ...(seed && { trouble: makeTrouble(Number(seed)) }),
-});
+const deployment = await startServer(
+  readSettings([], process.env),
+  openLog(process.env.LISTBACKUP_LOG_LEVEL ?? 'silent'),
+  {
+    reached,
+    limits: little,
+    watch: (platform) => watched({ ...platform, ...clock }, reached),
+    ...(seed && { chaos: makeChaos(Number(seed)) }),
+  },
+);
 process.on('SIGTERM', async () => {
-  await home.close();
+  await deployment.close();
   console.log(JSON.stringify({ trace }));
   process.exit(0);
 });
-console.log(JSON.stringify({ url: home.url }));
+console.log(JSON.stringify({ url: deployment.url }));

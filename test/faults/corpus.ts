@@ -2,23 +2,29 @@
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../../activity/commit.ts';
-import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { makeChaos } from '../../infra/embedded/chaos.ts';
 
 function bytes(seed: number, length: number): Buffer {
-  const { chance } = makeTrouble(seed);
-  return Buffer.from(Array.from({ length }, () => Number(chance(0.5)) * 61 + Number(chance(0.5)) * 17 + Number(chance(0.5)) * 3 + 32));
+  const { chance } = makeChaos(seed);
+  return Buffer.from(
+    Array.from({ length }, () => Number(chance(0.5)) * 61 + Number(chance(0.5)) * 17 + Number(chance(0.5)) * 3 + 32),
+  );
 }
 
 /** Files of many sizes, empty and equal ones among them, a link, and names that are neither ASCII nor UTF-8. */
 export async function makeCorpus(root: string): Promise<void> {
-  for (const folder of ['', 'a', 'a/b', 'empty', 'photos', 'zurück']) await mkdir(join(root, folder), { recursive: true });
+  for (const folder of ['', 'a', 'a/b', 'empty', 'photos', 'zurück'])
+    await mkdir(join(root, folder), { recursive: true });
   await writeFile(join(root, 'a.txt'), 'in the order of bytes this is before the folder a');
   await writeFile(join(root, 'nothing'), '');
   for (let i = 0; i < 6; i++) await writeFile(join(root, 'a/b', `report ${i}.csv`), bytes(i, 500 * (i + 1)));
   for (let i = 0; i < 4; i++) await writeFile(join(root, 'photos', `${i}.jpg`), bytes(20 + (i % 3), 40_000));
   await writeFile(join(root, 'photos', 'large.bin'), bytes(30, 150_000));
   await writeFile(join(root, 'zurück', 'ünï.md'), 'ü'.repeat(1000));
-  await writeFile(Buffer.concat([Buffer.from(`${root}/zurück/`), Buffer.from([0x66, 0xff, 0xfe])]), 'not UTF-8 by name');
+  await writeFile(
+    Buffer.concat([Buffer.from(`${root}/zurück/`), Buffer.from([0x66, 0xff, 0xfe])]),
+    'not UTF-8 by name',
+  );
   await symlink('../a.txt', join(root, 'a/link'));
 }
 
@@ -41,7 +47,8 @@ export async function hashesOf(root: string): Promise<Map<string, string>> {
     for (const entry of await readdir(folder, { withFileTypes: true, encoding: 'buffer' })) {
       const path = Buffer.concat([folder, Buffer.from('/'), entry.name]);
       if (entry.isDirectory()) await visit(path);
-      if (entry.isFile()) hashes.set(path.subarray(Buffer.byteLength(root) + 1).toString('latin1'), sha256(await readFile(path)));
+      if (entry.isFile())
+        hashes.set(path.subarray(Buffer.byteLength(root) + 1).toString('latin1'), sha256(await readFile(path)));
     }
   };
   await visit(Buffer.from(root));

@@ -3,10 +3,10 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../domain/ports.ts';
-import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { makeChaos } from '../../infra/embedded/chaos.ts';
 import { expectClean } from '../support/check.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
-import { someSeeds } from './troubled.ts';
+import { someSeeds } from './fault-schedule.ts';
 import { batchesOf, makeWorld, pictureOf, statusOf, type World } from './world.ts';
 
 type Picture = Awaited<ReturnType<typeof pictureOf>>;
@@ -20,7 +20,7 @@ async function twoRuns(world: World, handle = world.handle): Promise<Picture> {
     await world.settle(handle);
   }
   // Rows are those of a fold in order, to the byte
-  await expectClean(world.machine, { home: { ...world.home, machine: world.machine } });
+  await expectClean(world.platform, { deployment: { ...world.deployment, platform: world.platform } });
   return pictureOf(world);
 }
 
@@ -37,14 +37,20 @@ describe('two runs', () => {
   it('each leave one of everything', async () => {
     const { calm, source } = await undisturbed();
     expect(calm.runs.map(({ status }) => status)).toEqual(['succeeded', 'succeeded']);
-    expect(calm.events).toMatchObject({ RunRequested: 2, RunStarted: 2, RunPlanned: 2, LineSealed: 2, RunFinished: 2 });
+    expect(calm.events).toMatchObject({
+      RunRequested: 2,
+      RunStarted: 2,
+      RunPlanned: 2,
+      RestorePointCreated: 2,
+      RunFinished: 2,
+    });
     expect(calm.events.BatchStored).toBeGreaterThan(5);
-    expect(calm.events.LineReleased).toBeUndefined();
+    expect(calm.events.RunEnded).toBeUndefined();
     expect(new Map(Object.entries(calm.restored))).toEqual(source);
   });
 
   it.each(seeds)('are the same with feeds and queues that repeat, shuffle and delay (%i)', async (seed) => {
-    expect(await twoRuns(await makeWorld({ trouble: makeTrouble(seed) }))).toEqual((await undisturbed()).calm);
+    expect(await twoRuns(await makeWorld({ chaos: makeChaos(seed) }))).toEqual((await undisturbed()).calm);
   });
 
   it.each(seeds)(
@@ -56,25 +62,33 @@ describe('two runs', () => {
     },
   );
 
-  it.each(seeds)('are the same when several work on each message at once, and on some again later (%i)', async (seed) => {
-    const { chance } = makeTrouble(seed);
-    const world = await makeWorld();
-    const later: JsonObject[] = [];
-    const seen = await twoRuns(world, async (body, receives) => {
-      const twins = [body, body, ...(chance(0.3) ? [body] : []), ...(later.length > 0 && chance(0.5) ? later.splice(0, 2) : [])];
-      if (chance(0.5)) later.push(body);
-      await Promise.all(twins.map((each) => world.handle(each, receives)));
-    });
-    expect(seen).toEqual((await undisturbed()).calm);
-    expect(world.failures).toEqual([]);
-    for (const body of later) await world.handle(body, 1);
-    await world.settle();
-    expect(await pictureOf(world)).toEqual((await undisturbed()).calm);
-    await expectClean(world.machine, { home: world.home });
-  });
+  it.each(seeds)(
+    'are the same when several work on each message at once, and on some again later (%i)',
+    async (seed) => {
+      const { chance } = makeChaos(seed);
+      const world = await makeWorld();
+      const later: JsonObject[] = [];
+      const seen = await twoRuns(world, async (body, receives) => {
+        const duplicates = [
+          body,
+          body,
+          ...(chance(0.3) ? [body] : []),
+          ...(later.length > 0 && chance(0.5) ? later.splice(0, 2) : []),
+        ];
+        if (chance(0.5)) later.push(body);
+        await Promise.all(duplicates.map((each) => world.handle(each, receives)));
+      });
+      expect(seen).toEqual((await undisturbed()).calm);
+      expect(world.failures).toEqual([]);
+      for (const body of later) await world.handle(body, 1);
+      await world.settle();
+      expect(await pictureOf(world)).toEqual((await undisturbed()).calm);
+      await expectClean(world.platform, { deployment: world.deployment });
+    },
+  );
 
   it.each(seeds)('are the same when every other attempt breaks off at some boundary (%i)', async (seed) => {
-    const { chance } = makeTrouble(seed);
+    const { chance } = makeChaos(seed);
     const left = new Map<string, number>();
     const world = await makeWorld({
       reached(step) {
@@ -112,39 +126,47 @@ describe('a twin that falls asleep', () => {
   const steps = [
     ...['plan:started', 'plan:listed', 'plan:noted', 'plan:step', 'plan:sent', 'plan:planned', 'plan:closed'],
     ...['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'],
-    ...['seal:summed', 'seal:manifest', 'seal:line', 'seal:finished'],
+    ...['commit:summed', 'commit:manifest', 'commit:restore-point', 'commit:finished'],
   ];
 
-  it.each(steps)('at %s while another finishes the run changes nothing when it wakes, even after the next run', async (step) => {
-    const slow = gate(step);
-    const world = await makeWorld({ reached: slow.reached });
-    await makeCorpus(world.source);
-    const runId = await world.request();
-    const sleepers: Promise<void>[] = [];
-    // The first to reach the step sleeps, and its message comes to another
-    await world.settle(async (body) => {
-      const first = world.handle(body, 1);
-      sleepers.push(first);
-      await Promise.race([first, slow.arrived.then(() => world.handle(body, 2))]);
-    });
-    expect(await statusOf(world, runId)).toBe('succeeded');
-    await changeCorpus(world.source);
-    await world.request();
-    await world.settle();
-    const before = await pictureOf(world);
-    expect(before.runs.map(({ status }) => status)).toEqual(['succeeded', 'succeeded']);
+  it.each(steps)(
+    'at %s while another finishes the run changes nothing when it wakes, even after the next run',
+    async (step) => {
+      const slow = gate(step);
+      const world = await makeWorld({ reached: slow.reached });
+      await makeCorpus(world.source);
+      const runId = await world.request();
+      const sleepers: Promise<void>[] = [];
+      // The first to reach the step sleeps, and its message comes to another
+      await world.settle(async (body) => {
+        const first = world.handle(body, 1);
+        sleepers.push(first);
+        await Promise.race([first, slow.arrived.then(() => world.handle(body, 2))]);
+      });
+      expect(await statusOf(world, runId)).toBe('succeeded');
+      await changeCorpus(world.source);
+      await world.request();
+      await world.settle();
+      const before = await pictureOf(world);
+      expect(before.runs.map(({ status }) => status)).toEqual(['succeeded', 'succeeded']);
 
-    slow.leave();
-    expect((await Promise.allSettled(sleepers)).map(({ status }) => status)).not.toContain('rejected');
-    await world.settle();
-    expect(await pictureOf(world)).toEqual(before);
-    await expectClean(world.machine, { home: world.home });
-  });
+      slow.leave();
+      expect((await Promise.allSettled(sleepers)).map(({ status }) => status)).not.toContain('rejected');
+      await world.settle();
+      expect(await pictureOf(world)).toEqual(before);
+      await expectClean(world.platform, { deployment: world.deployment });
+    },
+  );
 });
 
 describe('a twin that wakes while the run goes on', () => {
   /** Handles a message of that queue twice: first by one who sleeps at that step, then by another; and only then lets the first go on. */
-  async function twice(world: World, slow: ReturnType<typeof gate>, queue: 'job' | 'data', meanwhile = async () => {}): Promise<void> {
+  async function twice(
+    world: World,
+    slow: ReturnType<typeof gate>,
+    queue: 'job' | 'data',
+    meanwhile = async () => {},
+  ): Promise<void> {
     await world.caughtUp();
     const [message, ...others] = await world.receive(queue);
     if (!message) throw new Error('there is no message');
@@ -154,8 +176,8 @@ describe('a twin that wakes while the run goes on', () => {
     await world.handle(message.body, 2);
     slow.leave();
     await first;
-    for (const { receipt } of others) await world.machine.queue.extend(queue, receipt, 0);
-    await world.machine.queue.ack(queue, message.receipt);
+    for (const { receipt } of others) await world.platform.queue.extend(queue, receipt, 0);
+    await world.platform.queue.ack(queue, message.receipt);
   }
 
   it.each(['plan:listed', 'plan:noted'])('at %s does not mix its listing into that of the other', async (step) => {
@@ -173,12 +195,12 @@ describe('a twin that wakes while the run goes on', () => {
     const messages = await world.receive('data');
     for (const { body, receipt } of messages.toReversed()) {
       await world.handle(body, 1);
-      await world.machine.queue.ack('data', receipt);
+      await world.platform.queue.ack('data', receipt);
     }
     await world.settle();
     expect(await statusOf(world, runId)).toBe('succeeded');
     expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
-    await expectClean(world.machine, { home: world.home });
+    await expectClean(world.platform, { deployment: world.deployment });
   });
 
   it.each(['plan:listed', 'plan:noted'])(
@@ -206,33 +228,36 @@ describe('a twin that wakes while the run goes on', () => {
       await expect(world.handle(message.body, 2)).rejects.toThrow('it died');
       slow.leave();
       await first;
-      await world.machine.queue.ack('job', message.receipt);
+      await world.platform.queue.ack('job', message.receipt);
       await world.settle();
       expect(await statusOf(world, runId)).toBe('running');
       now += 61_000;
       await world.settle();
       expect(await statusOf(world, runId)).toBe('succeeded');
-      await expectClean(world.machine, { home: world.home });
+      await expectClean(world.platform, { deployment: world.deployment });
     },
   );
 
-  it.each(['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'])('at %s adds nothing', async (step) => {
-    const slow = gate(step);
-    const world = await makeWorld({ reached: slow.reached });
-    await makeCorpus(world.source);
-    const runId = await world.request();
-    await world.caughtUp();
-    for (const { body, receipt } of await world.receive('job')) {
-      await world.handle(body, 1);
-      await world.machine.queue.ack('job', receipt);
-    }
-    await twice(world, slow, 'data');
-    await world.settle();
-    const { logged, kept, count, tally } = await batchesOf(world, runId);
-    expect(kept).toEqual(logged);
-    expect(tally).toEqual({ stored: count, total: count });
-    expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
-    expect(world.failures).toEqual([]);
-    await expectClean(world.machine, { home: world.home });
-  });
+  it.each(['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'])(
+    'at %s adds nothing',
+    async (step) => {
+      const slow = gate(step);
+      const world = await makeWorld({ reached: slow.reached });
+      await makeCorpus(world.source);
+      const runId = await world.request();
+      await world.caughtUp();
+      for (const { body, receipt } of await world.receive('job')) {
+        await world.handle(body, 1);
+        await world.platform.queue.ack('job', receipt);
+      }
+      await twice(world, slow, 'data');
+      await world.settle();
+      const { logged, kept, count, tally } = await batchesOf(world, runId);
+      expect(kept).toEqual(logged);
+      expect(tally).toEqual({ stored: count, total: count });
+      expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
+      expect(world.failures).toEqual([]);
+      await expectClean(world.platform, { deployment: world.deployment });
+    },
+  );
 });

@@ -6,7 +6,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Log } from '../../domain/ports.ts';
-import { startHome } from '../../infra/embedded/home.ts';
+import { startServer } from '../../infra/embedded/server.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
 import { type Body, type Client, client, until } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
@@ -17,22 +17,31 @@ import { blobsDisk, type Disk, databaseDisk, mountedDisk } from './filled-disk.t
 import { little } from './little.ts';
 
 /** A home over `data` with a source that has one backup, and changes since. `reached` is asked at every step of a run from then on. */
-async function backedUpHome(data: string, disk: Disk) {
+async function backedUpServer(data: string, disk: Disk) {
   const source = await testFolder();
   await makeCorpus(source);
   let reached: (step: string) => void | Promise<void> = () => {};
   const failures: unknown[] = [];
-  const log: Log = { info() {}, warn() {}, measure() {}, error: (_message, _fields, error) => void failures.push(error) };
+  const log: Log = {
+    info() {},
+    warn() {},
+    measure() {},
+    error: (_message, _fields, error) => void failures.push(error),
+  };
   const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: data });
-  const home = await startHome(settings, log, { limits: little, watch: disk.watch, reached: (step) => reached(step) });
+  const deployment = await startServer(settings, log, {
+    limits: little,
+    watch: disk.watch,
+    reached: (step) => reached(step),
+  });
   let closed = false;
   const close = async () => {
-    if (!closed) await home.close();
+    if (!closed) await deployment.close();
     closed = true;
   };
   onTestFinished(close);
-  const owner = await settle((token) => client(home.url, token), source);
-  const api = client(home.url, owner.token);
+  const owner = await settle((token) => client(deployment.url, token), source);
+  const api = client(deployment.url, owner.token);
   const run = async () => String((await api.expect(202, 'POST', `/jobs/${owner.jobId}/run`)).id);
   expect(await end(api, await run())).toMatchObject({ status: 'succeeded' });
   await changeCorpus(source);
@@ -50,10 +59,14 @@ function end(api: Client, id: string): Promise<Body> {
 }
 
 /** Fills the disk when a run comes by that step for the first time; resolves then. */
-function fillAt(home: { at(what: (step: string) => void | Promise<void>): void }, disk: Disk, step: string): Promise<void> {
+function fillAt(
+  deployment: { at(what: (step: string) => void | Promise<void>): void },
+  disk: Disk,
+  step: string,
+): Promise<void> {
   const filled = Promise.withResolvers<void>();
   let done = false;
-  home.at(async (now) => {
+  deployment.at(async (now) => {
     if (now !== step || done) return;
     done = true;
     await disk.fill();
@@ -80,10 +93,10 @@ async function restoredByGrants(api: Client): Promise<Map<string, string>> {
   return new Map(files.map(({ path, sha256 }) => [String(path), String(sha256)]));
 }
 
-async function expectWhole(home: Awaited<ReturnType<typeof backedUpHome>>, data: string): Promise<void> {
-  expect(await restored(home.api)).toEqual(await hashesOf(home.source));
+async function expectWhole(deployment: Awaited<ReturnType<typeof backedUpServer>>, data: string): Promise<void> {
+  expect(await restored(deployment.api)).toEqual(await hashesOf(deployment.source));
   expect(await readdir(join(data, 'blobs', '.unfinished'))).toEqual([]);
-  await home.close();
+  await deployment.close();
   await expectClean(data);
 }
 
@@ -91,17 +104,18 @@ describe('a full disk', () => {
   it('of blobs alone ends run and zip as failed, with what to do, and keeps nothing half-written', async () => {
     const data = await testFolder();
     const disk = blobsDisk();
-    const home = await backedUpHome(data, disk);
-    const { api, owner } = home;
+    const deployment = await backedUpServer(data, disk);
+    const { api, owner } = deployment;
     const before = await restored(api);
-    const askForZip = async () => (await api.expect(202, 'POST', '/data/download', { body: { sourceId: owner.sourceId, paths: [''] } })).id;
+    const askForZip = async () =>
+      (await api.expect(202, 'POST', '/data/download', { body: { sourceId: owner.sourceId, paths: [''] } })).id;
     const zipEnd = (id: unknown) =>
       until('the zip is there or not', async () => {
         const look = await api.expect(200, 'GET', `/data/downloads/${id}`);
         return look.status === 'preparing' ? undefined : look;
       });
-    const filled = fillAt(home, disk, 'plan:sent');
-    const id = await home.run();
+    const filled = fillAt(deployment, disk, 'plan:sent');
+    const id = await deployment.run();
     await filled;
     const zip = await askForZip();
     expect(await end(api, id)).toMatchObject({ status: 'failed', errors: [{ code: 'storage-full', message: told }] });
@@ -113,12 +127,12 @@ describe('a full disk', () => {
     expect(await restored(api)).toEqual(before);
 
     await disk.free();
-    expect(await end(api, await home.run())).toMatchObject({ status: 'succeeded' });
+    expect(await end(api, await deployment.run())).toMatchObject({ status: 'succeeded' });
     expect(await zipEnd(await askForZip())).toMatchObject({ status: 'ready' });
-    await expectWhole(home, data);
+    await expectWhole(deployment, data);
   });
 
-  it.each(['plan:listed', 'store:packed', 'seal:manifest', 'feed:projected'])(
+  it.each(['plan:listed', 'store:packed', 'commit:manifest', 'feed:projected'])(
     'of the database at %s: the run waits, is not done, and goes on by itself',
     async (step) => {
       const data = await testFolder();
@@ -136,15 +150,15 @@ describe('a full disk', () => {
 });
 
 async function waitsAndGoesOn(data: string, disk: Disk, step: string): Promise<void> {
-  const home = await backedUpHome(data, disk);
-  const { api, failures } = home;
+  const deployment = await backedUpServer(data, disk);
+  const { api, failures } = deployment;
   const before = await restoredByGrants(api);
-  const filled = fillAt(home, disk, step);
-  const id = await home.run();
+  const filled = fillAt(deployment, disk, step);
+  const id = await deployment.run();
   await filled;
 
   const refused = await until('writes are refused', async () => {
-    const answer = await api.call('POST', '/sources', newSource(home.source));
+    const answer = await api.call('POST', '/sources', newSource(deployment.source));
     return answer.status === 201 ? undefined : answer;
   });
   expect(refused).toMatchObject({ status: 507, body: { code: 'storage-full', detail: told } });
@@ -155,5 +169,5 @@ async function waitsAndGoesOn(data: string, disk: Disk, step: string): Promise<v
 
   await disk.free();
   expect(await end(api, id)).toMatchObject({ status: 'succeeded' });
-  await expectWhole(home, data);
+  await expectWhole(deployment, data);
 }

@@ -1,9 +1,9 @@
 /** Batches of which AWS does only a part: what is forwarded, and the answer that says what was left, for the fault proxy. */
-import type { Trouble } from '../../infra/embedded/trouble.ts';
+import type { Chaos } from '../../infra/embedded/chaos.ts';
 
 /** `body`: what is still asked for; `answer`: the server's answer to that, with the rest told to have failed. */
 export type Part = { body: Buffer; answer(body: Buffer): Buffer };
-type Split = (body: Buffer, trouble: Trouble) => Part | undefined;
+type Split = (body: Buffer, chaos: Chaos) => Part | undefined;
 
 /** How that operation is done in part; undefined when it is all or nothing. */
 export function partOf(operation: string): Split | undefined {
@@ -11,33 +11,52 @@ export function partOf(operation: string): Split | undefined {
 }
 
 const splits: { [operation: string]: Split } = {
-  BatchWriteItem: (body, trouble) => {
+  BatchWriteItem: (body, chaos) => {
     const all: { RequestItems: { [table: string]: unknown[] } } = JSON.parse(body.toString());
-    const halves = Object.entries(all.RequestItems).map(([table, requests]) => ({ table, ...halve(requests, trouble) }));
-    const left = Object.fromEntries(halves.filter((each) => each.left.length > 0).map((each) => [each.table, each.left]));
+    const halves = Object.entries(all.RequestItems).map(([table, requests]) => ({ table, ...halve(requests, chaos) }));
+    const left = Object.fromEntries(
+      halves.filter((each) => each.left.length > 0).map((each) => [each.table, each.left]),
+    );
     const taken = halves.filter((each) => each.taken.length > 0).map((each) => [each.table, each.taken]);
     if (taken.length === 0) return undefined;
-    return rewritten({ ...all, RequestItems: Object.fromEntries(taken) }, (answer) => ({ ...answer, UnprocessedItems: left }));
+    return rewritten({ ...all, RequestItems: Object.fromEntries(taken) }, (answer) => ({
+      ...answer,
+      UnprocessedItems: left,
+    }));
   },
 
-  BatchGetItem: (body, trouble) => {
+  BatchGetItem: (body, chaos) => {
     const all: { RequestItems: { [table: string]: { Keys: unknown[] } } } = JSON.parse(body.toString());
-    const halves = Object.entries(all.RequestItems).map(([table, asked]) => ({ table, asked, ...halve(asked.Keys, trouble) }));
+    const halves = Object.entries(all.RequestItems).map(([table, asked]) => ({
+      table,
+      asked,
+      ...halve(asked.Keys, chaos),
+    }));
     const only = (which: 'taken' | 'left') =>
-      Object.fromEntries(halves.filter((each) => each[which].length > 0).map((each) => [each.table, { ...each.asked, Keys: each[which] }]));
+      Object.fromEntries(
+        halves
+          .filter((each) => each[which].length > 0)
+          .map((each) => [each.table, { ...each.asked, Keys: each[which] }]),
+      );
     if (Object.keys(only('taken')).length === 0) return undefined;
-    return rewritten({ ...all, RequestItems: only('taken') }, (answer) => ({ ...answer, UnprocessedKeys: only('left') }));
+    return rewritten({ ...all, RequestItems: only('taken') }, (answer) => ({
+      ...answer,
+      UnprocessedKeys: only('left'),
+    }));
   },
 
   SendMessageBatch: sqsBatch,
   DeleteMessageBatch: sqsBatch,
   ChangeMessageVisibilityBatch: sqsBatch,
 
-  PutEvents: (body, trouble) => {
+  PutEvents: (body, chaos) => {
     const all: { Entries: unknown[] } = JSON.parse(body.toString());
-    const { taken, left } = halve(all.Entries, trouble);
+    const { taken, left } = halve(all.Entries, chaos);
     if (taken.length === 0) return undefined;
-    const refused = () => ({ ErrorCode: trouble.chance(0.5) ? 'ThrottlingException' : 'InternalFailure', ErrorMessage: 'told to' });
+    const refused = () => ({
+      ErrorCode: chaos.chance(0.5) ? 'ThrottlingException' : 'InternalFailure',
+      ErrorMessage: 'told to',
+    });
     return rewritten({ ...all, Entries: taken }, (answer) => {
       const done = [...(answer.Entries as unknown[])];
       const Entries = all.Entries.map((entry) => (left.includes(entry) ? refused() : done.shift()));
@@ -45,9 +64,9 @@ const splits: { [operation: string]: Split } = {
     });
   },
 
-  DeleteObjects: (body, trouble) => {
+  DeleteObjects: (body, chaos) => {
     const objects = body.toString().match(/<Object>.*?<\/Object>/gs) ?? [];
-    const { taken, left } = halve(objects, trouble);
+    const { taken, left } = halve(objects, chaos);
     if (taken.length === 0) return undefined;
     const errors = left.map((each) =>
       each.replaceAll(/<(\/?)Object>/g, '<$1Error>').replace('</Error>', '<Code>InternalError</Code></Error>'),
@@ -59,12 +78,15 @@ const splits: { [operation: string]: Split } = {
   },
 };
 
-function sqsBatch(body: Buffer, trouble: Trouble): Part | undefined {
+function sqsBatch(body: Buffer, chaos: Chaos): Part | undefined {
   const all: { Entries: { Id: string }[] } = JSON.parse(body.toString());
-  const { taken, left } = halve(all.Entries, trouble);
+  const { taken, left } = halve(all.Entries, chaos);
   if (taken.length === 0) return undefined;
   const failed = left.map(({ Id }) => ({ Id, SenderFault: false, Code: 'InternalError', Message: 'told to' }));
-  return rewritten({ ...all, Entries: taken }, (answer) => ({ ...answer, Failed: [...((answer.Failed as unknown[]) ?? []), ...failed] }));
+  return rewritten({ ...all, Entries: taken }, (answer) => ({
+    ...answer,
+    Failed: [...((answer.Failed as unknown[]) ?? []), ...failed],
+  }));
 }
 
 function withErrors(xml: string, errors: string): string {
@@ -80,7 +102,7 @@ function rewritten(asked: object, rewrite: (answer: { [name: string]: unknown })
 }
 
 /** Each in one of the two, at random. */
-function halve<T>(all: readonly T[], trouble: Trouble): { taken: T[]; left: T[] } {
-  const left = all.filter(() => trouble.chance(0.5));
+function halve<T>(all: readonly T[], chaos: Chaos): { taken: T[]; left: T[] } {
+  const left = all.filter(() => chaos.chance(0.5));
   return { taken: all.filter((each) => !left.includes(each)), left };
 }

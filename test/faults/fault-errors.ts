@@ -1,5 +1,5 @@
 /** Errors as the services word them, for the fault proxy. */
-import type { Trouble } from '../../infra/embedded/trouble.ts';
+import type { Chaos } from '../../infra/embedded/chaos.ts';
 import type { Call, Refusal, Service } from './fault-proxy.ts';
 
 type Answer = { status: number; headers: { [name: string]: string }; body: Buffer };
@@ -41,22 +41,25 @@ const failures: { [service in Service]: Refusal[] } = {
   ssm: [{ status: 500, code: 'InternalServerError' }],
 };
 
-export function throttling(call: Call, body: Buffer, trouble: Trouble): Answer {
-  if (call.operation === 'TransactWriteItems' && trouble.chance(0.5)) return cancelled(body, trouble);
-  return worded(call, pick(throttles[call.service], trouble));
+export function throttling(call: Call, body: Buffer, chaos: Chaos): Answer {
+  if (call.operation === 'TransactWriteItems' && chaos.chance(0.5)) return cancelled(body, chaos);
+  return worded(call, pick(throttles[call.service], chaos));
 }
 
-export function failure(call: Call, trouble: Trouble): Answer {
+export function failure(call: Call, chaos: Chaos): Answer {
   // S3 has begun to answer when it still puts the parts together: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
-  if (call.operation === 'CompleteMultipartUpload' && trouble.chance(0.5)) return worded(call, { status: 200, code: 'InternalError' });
-  return worded(call, pick(failures[call.service], trouble));
+  if (call.operation === 'CompleteMultipartUpload' && chaos.chance(0.5))
+    return worded(call, { status: 200, code: 'InternalError' });
+  return worded(call, pick(failures[call.service], chaos));
 }
 
 /** A transaction that met a throttled item, or another transaction: it says so item by item. */
-function cancelled(body: Buffer, trouble: Trouble): Answer {
+function cancelled(body: Buffer, chaos: Chaos): Answer {
   const { TransactItems = [] }: { TransactItems?: unknown[] } = JSON.parse(body.toString());
-  const code = trouble.chance(0.5) ? 'ThrottlingError' : 'TransactionConflict';
-  const CancellationReasons = TransactItems.map((_, i) => (i === 0 ? { Code: code, Message: 'told to' } : { Code: 'None' }));
+  const code = chaos.chance(0.5) ? 'ThrottlingError' : 'TransactionConflict';
+  const CancellationReasons = TransactItems.map((_, i) =>
+    i === 0 ? { Code: code, Message: 'told to' } : { Code: 'None' },
+  );
   const __type = 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException';
   return json(400, { __type, message: `Transaction cancelled for specific reasons [${code}]`, CancellationReasons });
 }
@@ -69,11 +72,15 @@ export function worded({ service }: Call, { status, code }: Refusal): Answer {
 }
 
 function json(status: number, value: object): Answer {
-  return { status, headers: { 'content-type': 'application/x-amz-json-1.0' }, body: Buffer.from(JSON.stringify(value)) };
+  return {
+    status,
+    headers: { 'content-type': 'application/x-amz-json-1.0' },
+    body: Buffer.from(JSON.stringify(value)),
+  };
 }
 
-function pick<T>(all: readonly T[], trouble: Trouble): T {
-  const [one] = trouble.shuffled([...all]);
+function pick<T>(all: readonly T[], chaos: Chaos): T {
+  const [one] = chaos.shuffled([...all]);
   if (one === undefined) throw new Error('nothing to pick from');
   return one;
 }

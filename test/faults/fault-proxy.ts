@@ -11,7 +11,7 @@
  */
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
+import { type Chaos, makeChaos } from '../../infra/embedded/chaos.ts';
 import { partOf } from './fault-batches.ts';
 import { failure, throttling, worded } from './fault-errors.ts';
 
@@ -31,28 +31,28 @@ export type Fault = (typeof faults)[number];
 export type Refusal = { status: number; code: string };
 
 /** What becomes of a call, and when it goes on. `count`: the how-manieth of its operation, from 1. */
-export type Plan = (call: Call, trouble: Trouble, count: number) => Outcome | Promise<Outcome>;
+export type Plan = (call: Call, chaos: Chaos, count: number) => Outcome | Promise<Outcome>;
 type Outcome = Fault | Refusal | undefined;
 
 /** So many of all calls (0–1), each kind of trouble as often as any other that the call can have. */
 export function share(part: number, kinds: readonly Fault[] = faults): Plan {
-  return ({ operation }, trouble) => {
+  return ({ operation }, chaos) => {
     const possible = kinds.filter((kind) => kind !== 'partial' || partOf(operation) !== undefined);
-    return trouble.chance(part) ? trouble.shuffled([...possible])[0] : undefined;
+    return chaos.chance(part) ? chaos.shuffled([...possible])[0] : undefined;
   };
 }
 
 /** Leaves each call alone after so many attempts: for those whose caller cannot ask again, when the SDK has given up. */
 export function upToAttempt(most: number, plan: Plan): Plan {
-  return (call, trouble, count) => (call.attempt <= most ? plan(call, trouble, count) : undefined);
+  return (call, chaos, count) => (call.attempt <= most ? plan(call, chaos, count) : undefined);
 }
 
 /** Besides, so many of all calls (0–1) fail at each of their attempts, done or not: the SDK gives up, and whoever called has to come again. */
 export function givenUp(part: number, plan: Plan): Plan {
   const doomed = new Map<string, Fault>();
-  return (call, trouble, count) => {
-    if (call.attempt === 1 && trouble.chance(part)) doomed.set(call.id, trouble.chance(0.5) ? 'failed' : 'botched');
-    return doomed.get(call.id) ?? plan(call, trouble, count);
+  return (call, chaos, count) => {
+    if (call.attempt === 1 && chaos.chance(part)) doomed.set(call.id, chaos.chance(0.5) ? 'failed' : 'botched');
+    return doomed.get(call.id) ?? plan(call, chaos, count);
   };
 }
 
@@ -70,7 +70,7 @@ export type FaultProxy = {
   /** How often an operation was called, and what was done to it. */
   counts(): { [operation: string]: { calls: number } & { [fault in Fault]?: number } };
   /** How many calls came, and how many of them met trouble. */
-  total(): { calls: number; troubled: number };
+  total(): { calls: number; withFaults: number };
   /** The seed and the counts, to be printed when a test fails. */
   summary(): string;
   close(): Promise<void>;
@@ -92,7 +92,7 @@ export async function startFaultProxy({
   plan?: Plan;
 }): Promise<FaultProxy> {
   const agent = new Agent({ keepAlive: true });
-  const operations = new Map<string, { trouble: Trouble; counts: { calls: number } & { [fault in Fault]?: number } }>();
+  const operations = new Map<string, { chaos: Chaos; counts: { calls: number } & { [fault in Fault]?: number } }>();
   let answered = 0;
   let held: { after: number; go(): void }[] = [];
 
@@ -103,7 +103,10 @@ export async function startFaultProxy({
     total() {
       const all = [...operations.values()].map(({ counts }) => counts);
       const calls = all.reduce((sum, each) => sum + each.calls, 0);
-      return { calls, troubled: all.reduce((sum, each) => sum + faults.reduce((of, fault) => of + (each[fault] ?? 0), 0), 0) };
+      return {
+        calls,
+        withFaults: all.reduce((sum, each) => sum + faults.reduce((of, fault) => of + (each[fault] ?? 0), 0), 0),
+      };
     },
     summary: () => `seed ${seed}, ${JSON.stringify(proxy.total())}: ${JSON.stringify(proxy.counts(), undefined, 1)}`,
     async close() {
@@ -113,15 +116,15 @@ export async function startFaultProxy({
     },
   };
 
-  async function decide(call: Call): Promise<{ fault: Outcome; trouble: Trouble }> {
+  async function decide(call: Call): Promise<{ fault: Outcome; chaos: Chaos }> {
     const name = `${call.service} ${call.operation}`;
-    const known = operations.get(name) ?? { trouble: makeTrouble(seed ^ numberOf(name)), counts: { calls: 0 } };
+    const known = operations.get(name) ?? { chaos: makeChaos(seed ^ numberOf(name)), counts: { calls: 0 } };
     operations.set(name, known);
     known.counts.calls++;
-    const fault = await proxy.plan(call, known.trouble, known.counts.calls);
+    const fault = await proxy.plan(call, known.chaos, known.counts.calls);
     const counted = typeof fault === 'object' ? 'failed' : fault;
     if (counted) known.counts[counted] = (known.counts[counted] ?? 0) + 1;
-    return { fault, trouble: known.trouble };
+    return { fault, chaos: known.chaos };
   }
 
   function forward(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
@@ -135,11 +138,18 @@ export async function startFaultProxy({
           port: url.port,
           method: incoming.method,
           path: incoming.url,
-          headers: { ...headers, ...(body.length > 0 || 'content-length' in headers ? { 'content-length': body.length } : {}) },
+          headers: {
+            ...headers,
+            ...(body.length > 0 || 'content-length' in headers ? { 'content-length': body.length } : {}),
+          },
         },
         async (answer) => {
           try {
-            resolve({ status: answer.statusCode ?? 502, headers: answer.headers, body: Buffer.concat(await answer.toArray()) });
+            resolve({
+              status: answer.statusCode ?? 502,
+              headers: answer.headers,
+              body: Buffer.concat(await answer.toArray()),
+            });
           } catch (error) {
             reject(error);
           }
@@ -171,15 +181,18 @@ export async function startFaultProxy({
     for (const each of due) each.go();
     const { 'transfer-encoding': _, connection: __, ...headers } = answer.headers;
     const isHead = response.req.method === 'HEAD';
-    response.writeHead(answer.status, { ...headers, ...(isHead || answer.status === 204 ? {} : { 'content-length': answer.body.length }) });
+    response.writeHead(answer.status, {
+      ...headers,
+      ...(isHead || answer.status === 204 ? {} : { 'content-length': answer.body.length }),
+    });
     if (!isCut) response.end(isHead ? undefined : answer.body);
     else response.write(answer.body.subarray(0, Math.floor(answer.body.length / 2)), () => response.destroy());
   }
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const call = callOf(incoming);
-    const { fault, trouble } = await decide(call);
-    if (fault === 'refused' && trouble.chance(0.5)) {
+    const { fault, chaos } = await decide(call);
+    if (fault === 'refused' && chaos.chance(0.5)) {
       // While the call is still on its way, where it is long enough to be.
       for (const begun of ['data', 'end']) incoming.once(begun, () => incoming.socket.destroy());
       return;
@@ -187,14 +200,19 @@ export async function startFaultProxy({
     const body = Buffer.concat(await incoming.toArray());
     if (fault === 'refused') return void response.destroy();
     if (typeof fault === 'object') return send(response, worded(call, fault));
-    if (fault === 'throttled') return send(response, throttling(call, body, trouble));
-    if (fault === 'failed') return send(response, failure(call, trouble));
-    const part = fault === 'partial' ? partOf(call.operation)?.(body, trouble) : undefined;
+    if (fault === 'throttled') return send(response, throttling(call, body, chaos));
+    if (fault === 'failed') return send(response, failure(call, chaos));
+    const part = fault === 'partial' ? partOf(call.operation)?.(body, chaos) : undefined;
     const answer = await forward(incoming, part?.body ?? body);
-    if (fault === 'botched') return send(response, failure(call, trouble));
-    if (fault === 'lost' || (fault === 'cut' && (answer.body.length < 2 || incoming.method === 'HEAD'))) return void response.destroy();
+    if (fault === 'botched') return send(response, failure(call, chaos));
+    if (fault === 'lost' || (fault === 'cut' && (answer.body.length < 2 || incoming.method === 'HEAD')))
+      return void response.destroy();
     if (fault === 'slow') await turn();
-    send(response, part && answer.status === 200 ? { ...answer, body: part.answer(answer.body) } : answer, fault === 'cut');
+    send(
+      response,
+      part && answer.status === 200 ? { ...answer, body: part.answer(answer.body) } : answer,
+      fault === 'cut',
+    );
   }
 
   const server = createServer((incoming, response) => {
@@ -222,7 +240,9 @@ function callOf({ method = 'GET', url = '/', headers }: IncomingMessage): Call {
   const service = targets[prefix];
   const attempt = Number(String(headers['amz-sdk-request']).match(/attempt=(\d+)/)?.[1] ?? 1);
   const id = String(headers['amz-sdk-invocation-id']);
-  return service ? { service, operation, attempt, id } : { service: 's3', operation: s3Operation(method, url), attempt, id };
+  return service
+    ? { service, operation, attempt, id }
+    : { service: 's3', operation: s3Operation(method, url), attempt, id };
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html */
@@ -231,7 +251,11 @@ function s3Operation(method: string, url: string): string {
   const query = new URLSearchParams(search);
   const isObject = /^\/[^/]+\/./.test(path);
   const by: { [method: string]: string | false } = {
-    GET: isObject ? 'GetObject' : query.has('versions') ? 'ListObjectVersions' : query.has('list-type') && 'ListObjectsV2',
+    GET: isObject
+      ? 'GetObject'
+      : query.has('versions')
+        ? 'ListObjectVersions'
+        : query.has('list-type') && 'ListObjectsV2',
     HEAD: isObject ? 'HeadObject' : 'HeadBucket',
     PUT: isObject && (query.has('partNumber') ? 'UploadPart' : 'PutObject'),
     POST:

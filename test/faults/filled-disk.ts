@@ -7,18 +7,22 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, vi } from 'vitest';
-import type { Machine } from '../../domain/ports.ts';
+import type { Platform } from '../../domain/ports.ts';
 
 export type Disk = {
   fill(): Promise<void>;
   free(): Promise<void>;
   /** To be put around the home's machine. */
-  watch(machine: Machine): Machine;
+  watch(platform: Platform): Platform;
 };
 
 /** As a write that finds no room is told of. */
 function noSpace(): NodeJS.ErrnoException {
-  return Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', errno: -28, syscall: 'write' });
+  return Object.assign(new Error('ENOSPC: no space left on device, write'), {
+    code: 'ENOSPC',
+    errno: -28,
+    syscall: 'write',
+  });
 }
 
 /** Where the blobs are is full: each breaks off in the middle. */
@@ -40,9 +44,12 @@ export function blobsDisk(): Disk {
     async free() {
       full = false;
     },
-    watch: (machine) => ({
-      ...machine,
-      blobs: { ...machine.blobs, put: (key, body, options) => machine.blobs.put(key, full ? half(body) : body, options) },
+    watch: (platform) => ({
+      ...platform,
+      blobs: {
+        ...platform.blobs,
+        put: (key, body, options) => platform.blobs.put(key, full ? half(body) : body, options),
+      },
     }),
   };
 }
@@ -66,7 +73,9 @@ export function databaseDisk(): Disk {
       each('CREATE TABLE of_somebody_else (bytes BLOB)');
       // There may be room on pages that are there.
       for (const table of tables)
-        each(`CREATE TRIGGER more_${table} BEFORE INSERT ON ${table} BEGIN INSERT INTO of_somebody_else VALUES (zeroblob(9000)); END`);
+        each(
+          `CREATE TRIGGER more_${table} BEFORE INSERT ON ${table} BEGIN INSERT INTO of_somebody_else VALUES (zeroblob(9000)); END`,
+        );
       each('PRAGMA max_page_count = 1');
       expect(() => {
         for (;;) each('INSERT INTO of_somebody_else VALUES (zeroblob(4000))');
@@ -77,21 +86,21 @@ export function databaseDisk(): Disk {
       for (const table of tables) each(`DROP TRIGGER more_${table}`);
       each('DROP TABLE of_somebody_else');
     },
-    watch: (machine) => machine,
+    watch: (platform) => platform,
   };
 }
 
 /** A file system in memory, mounted at `place` until the test is done, that other files fill; undefined where none may be mounted. */
-export async function mountedDisk(place: string, mebibytes: number): Promise<Disk | undefined> {
+export async function mountedDisk(folder: string, mebibytes: number): Promise<Disk | undefined> {
   const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'ignore' });
-  await mkdir(place, { recursive: true });
+  await mkdir(folder, { recursive: true });
   try {
-    run('mount', '-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', place);
+    run('mount', '-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', folder);
   } catch {
     return undefined;
   }
-  onTestFinished(() => void run('umount', '-l', place));
-  const filler = join(place, 'of somebody else');
+  onTestFinished(() => void run('umount', '-l', folder));
+  const filler = join(folder, 'of somebody else');
   return {
     async fill() {
       const file = await open(filler, 'w');
@@ -106,6 +115,6 @@ export async function mountedDisk(place: string, mebibytes: number): Promise<Dis
       await file.close();
     },
     free: () => rm(filler),
-    watch: (machine) => machine,
+    watch: (platform) => platform,
   };
 }

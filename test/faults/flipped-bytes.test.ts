@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Checked } from '../../domain/finding.ts';
+import type { Checked } from '../../doctor/finding.ts';
 import { blobPath } from '../../infra/embedded/blob-path.ts';
-import { startTrouble } from '../../infra/embedded/start-trouble.ts';
+import { describeStartError } from '../../infra/embedded/start-error.ts';
 import { manifestBlobKey } from '../../vault/segment.ts';
 import { findingsIn } from '../support/check.ts';
-import { type Answers, answersOf, type BackedUp, makeBackedUp, openHome } from './backed-up.ts';
+import { type Answers, answersOf, type BackedUp, makeBackedUp, openServer } from './backed-up.ts';
 
 let root = '';
 let kept: BackedUp;
@@ -40,12 +40,12 @@ async function copyOf(): Promise<string> {
 
 /** What users get of the folder; the message, when it does not even start. */
 async function answersIn(data: string): Promise<Answers | string> {
-  const home = await openHome(data).catch((error) => startTrouble(error));
-  if (typeof home === 'string') return home;
+  const deployment = await openServer(data).catch((error) => describeStartError(error));
+  if (typeof deployment === 'string') return deployment;
   try {
-    return await answersOf(home, kept, ledgerEnd);
+    return await answersOf(deployment, kept, ledgerEnd);
   } finally {
-    await home.close();
+    await deployment.close();
   }
 }
 
@@ -62,7 +62,9 @@ function inDatabase(data: string, work: (db: DatabaseSync) => void): void {
 function inTable(table: string, column: string, where: string, flip: (value: Buffer) => void) {
   return async (data: string) =>
     inDatabase(data, (db) => {
-      const triggers = db.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?").all(table);
+      const triggers = db
+        .prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?")
+        .all(table);
       for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
       const keys = db
         .prepare(`SELECT name FROM pragma_table_info('${table}') WHERE pk > 0`)
@@ -75,9 +77,12 @@ function inTable(table: string, column: string, where: string, flip: (value: Buf
       const whole = Buffer.from(bytes);
       flip(bytes);
       expect(bytes.equals(whole)).toBe(false);
-      const after = before instanceof Uint8Array ? bytes : typeof before === 'number' ? Number(bytes.toString()) : bytes.toString();
-      const place = keys.map((key) => `${key} = ?`).join(' AND ');
-      const { changes } = db.prepare(`UPDATE ${table} SET ${column} = ? WHERE ${place}`).run(after, ...keys.map((key) => row[key] ?? null));
+      const after =
+        before instanceof Uint8Array ? bytes : typeof before === 'number' ? Number(bytes.toString()) : bytes.toString();
+      const condition = keys.map((key) => `${key} = ?`).join(' AND ');
+      const { changes } = db
+        .prepare(`UPDATE ${table} SET ${column} = ? WHERE ${condition}`)
+        .run(after, ...keys.map((key) => row[key] ?? null));
       expect(changes).toBe(1);
       for (const { sql } of triggers) db.exec(String(sql));
     });
@@ -92,9 +97,13 @@ function inFile(
   return async (data: string) => {
     const below = join(data, typeof folder === 'string' ? folder : folder(data));
     const names = (await stat(below)).isFile() ? [''] : await readdir(below, { recursive: true });
-    const files = await Promise.all(names.map(async (name) => ({ path: join(below, name), about: await stat(join(below, name)) })));
+    const files = await Promise.all(
+      names.map(async (name) => ({ path: join(below, name), about: await stat(join(below, name)) })),
+    );
     // The largest: in a little pack the byte at 100 is not in a slot.
-    const [chosen] = files.filter(({ about }) => about.isFile() && choose(about.size)).sort((x, y) => y.about.size - x.about.size);
+    const [chosen] = files
+      .filter(({ about }) => about.isFile() && choose(about.size))
+      .sort((x, y) => y.about.size - x.about.size);
     if (chosen) {
       const bytes = await readFile(chosen.path);
       (typeof change === 'number' ? flipAt(change) : change)(bytes);
@@ -107,11 +116,14 @@ function inFile(
 /** Others of the kind may have been left behind by whoever was second. */
 const newestManifest = (data: string) => {
   const { manifest } = JSON.parse(
-    String(one(data, "SELECT data FROM rows WHERE model = 'files' AND sk LIKE 'source#%' ORDER BY sk DESC LIMIT 1").data),
+    String(
+      one(data, "SELECT data FROM rows WHERE model = 'files' AND sk LIKE 'source#%' ORDER BY sk DESC LIMIT 1").data,
+    ),
   );
   return `blobs/${blobPath(manifestBlobKey(String(one(data, 'SELECT account FROM commits LIMIT 1').account), manifest.id))}`;
 };
-const namedBlob = (data: string) => `blobs/${blobPath(String(one(data, 'SELECT blob FROM commits WHERE blob IS NOT NULL LIMIT 1').blob))}`;
+const namedBlob = (data: string) =>
+  `blobs/${blobPath(String(one(data, 'SELECT blob FROM commits WHERE blob IS NOT NULL LIMIT 1').blob))}`;
 
 function one(data: string, query: string) {
   const db = new DatabaseSync(join(data, 'listbackup.db'));
@@ -125,8 +137,8 @@ function one(data: string, query: string) {
 /** A bit of that byte; counted from the end when it is negative. */
 function flipAt(at: number) {
   return (bytes: Buffer) => {
-    const place = at < 0 ? bytes.length + at : at;
-    bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place);
+    const condition = at < 0 ? bytes.length + at : at;
+    bytes.writeUInt8(bytes.readUInt8(condition) ^ 1, condition);
   };
 }
 /** In the first place where the text is found, so many bytes behind its beginning. */
@@ -139,10 +151,17 @@ const flipIn =
   };
 
 /** Of base64: to another of its characters, so that the length stays. */
-const turnAt = (at: number) => (bytes: Buffer) => void bytes.write(bytes.toString('latin1', at, at + 1) === 'A' ? 'B' : 'A', at);
+const turnAt = (at: number) => (bytes: Buffer) =>
+  void bytes.write(bytes.toString('latin1', at, at + 1) === 'A' ? 'B' : 'A', at);
 
 /** `unstartable`: what the home says instead of starting. */
-type Case = { name: string; found: Checked; damage: (data: string) => Promise<void>; unseen?: true; unstartable?: string };
+type Case = {
+  name: string;
+  found: Checked;
+  damage: (data: string) => Promise<void>;
+  unseen?: true;
+  unstartable?: string;
+};
 const another = 'put back the one that belongs to it';
 
 const cases: Case[] = [
@@ -161,18 +180,38 @@ const cases: Case[] = [
   {
     name: 'the bytes of a commit',
     found: 'commit',
-    damage: inTable('commits', 'bytes', "stream LIKE '%/line/%' AND version = 2", flipIn('"manifest"', 20)),
+    damage: inTable('commits', 'bytes', "stream LIKE '%/backup-chain/%' AND version = 2", flipIn('"manifest"', 20)),
   },
-  { name: 'the time of a commit', found: 'commit', damage: inTable('commits', 'at', "stream LIKE '%/job/%'", flipAt(18)) },
-  { name: 'the hash of a commit', found: 'commit', damage: inTable('commits', 'hash', "stream LIKE '%/job/%'", flipAt(5)) },
+  {
+    name: 'the time of a commit',
+    found: 'commit',
+    damage: inTable('commits', 'at', "stream LIKE '%/job/%'", flipAt(18)),
+  },
+  {
+    name: 'the hash of a commit',
+    found: 'commit',
+    damage: inTable('commits', 'hash', "stream LIKE '%/job/%'", flipAt(5)),
+  },
   {
     name: 'the hash before a commit',
     found: 'commit',
-    damage: inTable('commits', 'prev_hash', "stream LIKE '%/line/%' AND version = 2", flipAt(5)),
+    damage: inTable('commits', 'prev_hash', "stream LIKE '%/backup-chain/%' AND version = 2", flipAt(5)),
   },
-  { name: 'the stream of a commit', found: 'commit', damage: inTable('commits', 'stream', "stream LIKE '%/job/%'", flipAt(-1)) },
-  { name: 'the blob that a commit names', found: 'commit-blob', damage: inTable('commits', 'blob', 'blob IS NOT NULL', flipAt(-1)) },
-  { name: 'a time in the ledger', found: 'ledger', damage: inTable('commits', 'ledger_at', "stream LIKE '%/job/%'", flipAt(18)) },
+  {
+    name: 'the stream of a commit',
+    found: 'commit',
+    damage: inTable('commits', 'stream', "stream LIKE '%/job/%'", flipAt(-1)),
+  },
+  {
+    name: 'the blob that a commit names',
+    found: 'commit-blob',
+    damage: inTable('commits', 'blob', 'blob IS NOT NULL', flipAt(-1)),
+  },
+  {
+    name: 'a time in the ledger',
+    found: 'ledger',
+    damage: inTable('commits', 'ledger_at', "stream LIKE '%/job/%'", flipAt(18)),
+  },
   {
     name: 'a number in the ledger',
     found: 'ledger',
@@ -185,11 +224,32 @@ const cases: Case[] = [
     damage: inTable('commits', 'account', 'seq = (SELECT max(seq) FROM commits)', flipAt(-1)),
   },
 
-  { name: 'the chunk index', found: 'chunk-index', damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipIn('"l":', 4)) },
-  { name: 'the pack in the chunk index', found: 'chunk-index', damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipIn('pak_', 9)) },
-  { name: 'the syntax of a record', found: 'chunk-index', damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipAt(0)) },
-  { name: 'credentials', found: 'credentials', damage: inTable('records', 'data', "pk LIKE 'credentials#%'", flipIn('"$sealed":"', 30)) },
-  { name: 'the key of an account', found: 'key', damage: inTable('keys', 'wrapped', "subject = ''", flipAt(20)), unstartable: another },
+  {
+    name: 'the chunk index',
+    found: 'chunk-index',
+    damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipIn('"l":', 4)),
+  },
+  {
+    name: 'the pack in the chunk index',
+    found: 'chunk-index',
+    damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipIn('pak_', 9)),
+  },
+  {
+    name: 'the syntax of a record',
+    found: 'chunk-index',
+    damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipAt(0)),
+  },
+  {
+    name: 'credentials',
+    found: 'credentials',
+    damage: inTable('records', 'data', "pk LIKE 'credentials#%'", flipIn('"$encrypted":"', 30)),
+  },
+  {
+    name: 'the key of an account',
+    found: 'key',
+    damage: inTable('keys', 'wrapped', "subject = ''", flipAt(20)),
+    unstartable: another,
+  },
   { name: 'the key of a source', found: 'key', damage: inTable('keys', 'wrapped', "subject LIKE 'src_%'", flipAt(20)) },
   { name: 'the key file', found: 'key', damage: inFile('keys.json', turnAt(20)), unstartable: another },
   { name: 'the syntax of the key file', found: 'key-file', damage: inFile('keys.json', 0), unstartable: 'put it back' },
@@ -210,7 +270,7 @@ const cases: Case[] = [
     name: 'a sealed field of a row',
     found: 'row',
     unseen: true,
-    damage: inTable('rows', 'data', "model = 'jobs' AND sk LIKE 'id#%'", flipIn('"$sealed":"', 20)),
+    damage: inTable('rows', 'data', "model = 'jobs' AND sk LIKE 'id#%'", flipIn('"$encrypted":"', 20)),
   },
   {
     name: 'the key of a row',
@@ -228,7 +288,7 @@ const cases: Case[] = [
     name: 'a number of a row',
     found: 'row',
     unseen: true,
-    damage: inTable('rows', 'data', "model = 'analytics-aggregates' AND sk LIKE 'line#%'", flipIn('"runs":', 7)),
+    damage: inTable('rows', 'data', "model = 'analytics-aggregates' AND sk LIKE 'backup-chain#%'", flipIn('"runs":', 7)),
   },
   {
     name: 'a cursor',

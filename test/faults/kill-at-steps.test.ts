@@ -10,25 +10,47 @@ import { maxReceives } from '../../infra/limits.ts';
 import { client } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { auditLedgerIn } from '../support/ledger.ts';
-import { allEnded, type Box, clientOf, endBoxes, type Owner, readModels, restored, settle, startBox } from './box-process.ts';
+import {
+  allEnded,
+  type Box,
+  clientOf,
+  endBoxes,
+  type Owner,
+  readModels,
+  restored,
+  settle,
+  startBox,
+} from './box-process.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 
 /** Each step of the processors, each thing that a run writes, and what of the feeds and queues lies between them. */
 const expected = [
   ...['plan:started', 'plan:listed', 'plan:noted', 'plan:step', 'plan:sent', 'plan:planned', 'plan:closed'],
   ...['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'],
-  ...['seal:summed', 'seal:manifest', 'seal:line', 'seal:finished'],
-  ...['append:line', 'append:run', 'append:batch'],
+  ...['commit:summed', 'commit:manifest', 'commit:restore-point', 'commit:finished'],
+  ...['append:backup-chain', 'append:run', 'append:batch'],
   ...['apply:runs', 'apply:files', 'apply:analytics-aggregates'],
-  ...['record:open-runs', 'record:plan', 'record:work', 'record:place', 'record:batch', 'record:part', 'record:stored', 'record:tally'],
+  ...[
+    'record:open-runs',
+    'record:plan',
+    'record:work',
+    'record:place',
+    'record:batch',
+    'record:part',
+    'record:stored',
+    'record:tally',
+  ],
   ...['record:chunk', 'blob:packs', 'blob:manifests'],
-  ...['send:store', 'send:seal', 'work:done', 'ack:job', 'ack:data', 'feed:projected', 'feed:published'],
+  ...['send:store', 'send:commit', 'work:done', 'ack:job', 'ack:data', 'feed:projected', 'feed:published'],
 ];
 
 /** What a run comes by that ends without a backup. */
-const failing = ['fail:noted', 'record:failure', 'fail:released', 'append:line', 'fail:finished', 'append:run'];
+const failing = ['fail:noted', 'record:failure', 'fail:released', 'append:backup-chain', 'fail:finished', 'append:run'];
 
-type Ended = Awaited<ReturnType<typeof readModels>> & { types: { [type: string]: number }; content: Map<string, string> };
+type Ended = Awaited<ReturnType<typeof readModels>> & {
+  types: { [type: string]: number };
+  content: Map<string, string>;
+};
 
 let root = '';
 beforeAll(async () => {
@@ -62,7 +84,8 @@ async function ask(box: Box, owner: Owner, count: number): Promise<void> {
   const api = clientOf(box, owner);
   try {
     // Of the log, for the list of runs may be behind it right after a start
-    if ((await api.all('/activity?type=run.requested')).length < count) await api.call('POST', `/jobs/${owner.jobId}/run`);
+    if ((await api.all('/activity?type=run.requested')).length < count)
+      await api.call('POST', `/jobs/${owner.jobId}/run`);
   } catch {
     // The box was killed under the request
   }
@@ -118,7 +141,13 @@ async function leftIn(data: string): Promise<{ [type: string]: number }> {
 }
 
 const cases = [
-  { name: 'the first run', prepared: async () => prepare('first', async () => {}), count: 1, points: expected, nth: () => 1 },
+  {
+    name: 'the first run',
+    prepared: async () => prepare('first', async () => {}),
+    count: 1,
+    points: expected,
+    nth: () => 1,
+  },
   {
     name: 'a run that finds changes',
     prepared: async () =>
@@ -150,7 +179,7 @@ describe.each(cases)('$name, killed', ({ prepared, count, points, nth }) => {
     expect(passed.sort()).toEqual(expected.toSorted());
     expect(undisturbed.runs).toHaveLength(count);
     expect(undisturbed.runs.every(({ status }) => status === 'succeeded')).toBe(true);
-    expect(undisturbed.types).toMatchObject({ LineSealed: count, RunFinished: count });
+    expect(undisturbed.types).toMatchObject({ RestorePointCreated: count, RunFinished: count });
     expect(undisturbed.types.BatchStored).toBeGreaterThan(2 * count);
     expect(undisturbed.content).toEqual(await hashesOf(from.source));
   });
@@ -177,13 +206,16 @@ describe('a run whose source is gone, killed', () => {
 
   it('nowhere has failed, and says why', () => {
     expect(Object.keys(undisturbed.trace)).toEqual(expect.arrayContaining(failing));
-    const failed = { status: 'failed', errors: [{ code: 'source-not-found', message: expect.stringContaining('Mount it') }] };
+    const failed = {
+      status: 'failed',
+      errors: [{ code: 'source-not-found', message: expect.stringContaining('Mount it') }],
+    };
     expect(undisturbed.runs).toMatchObject([failed, failed]);
-    expect(undisturbed.types).toMatchObject({ LineReleased: 2, RunFinished: 2 });
+    expect(undisturbed.types).toMatchObject({ RunEnded: 2, RunFinished: 2 });
   });
 
   it.concurrent.each(failing)('at %s has failed too, and the next one may start', async (step) => {
-    const nth = step === 'append:run' || step === 'append:line' ? 2 : 1;
+    const nth = step === 'append:run' || step === 'append:backup-chain' ? 2 : 1;
     expect(await run(from, 1, `${step}@${nth}`)).toEqual({ ...undisturbed, trace: expect.anything() });
   });
 });

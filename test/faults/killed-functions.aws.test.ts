@@ -1,6 +1,6 @@
 /** A few seeds of `npm run soak -- --aws`. */
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { deployedUrl } from '../support/deployed.ts';
+import { deployedUrl } from '../emulator/deployed.ts';
 import { openTarget, type Target, tellOnAws } from './killed-functions.ts';
 
 let target: Target;

@@ -9,12 +9,12 @@ import { GetFunctionConfigurationCommand } from '@aws-sdk/client-lambda';
 import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { GetQueueAttributesCommand, SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { sha256 } from '../../activity/commit.ts';
-import type { Finding } from '../../domain/finding.ts';
-import type { Machine } from '../../domain/ports.ts';
+import { checkEverything } from '../../doctor/check-everything.ts';
+import type { Finding } from '../../doctor/finding.ts';
+import type { Platform } from '../../domain/ports.ts';
 import { awsClients } from '../../infra/aws/clients.ts';
-import { openAws } from '../../infra/aws/machine.ts';
-import { checkEverything } from '../../infra/doctor.ts';
-import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
+import { openAws } from '../../infra/aws/platform.ts';
+import { type Chaos, makeChaos } from '../../infra/embedded/chaos.ts';
 import { awsList } from '../../processors/meter.ts';
 import { type Body, type Client, newPerson, until } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
@@ -22,27 +22,39 @@ import { silent } from '../support/embedded.ts';
 /** How long a message stays hidden here, so that one whose function was killed need not be waited for. */
 const visibilitySeconds = 20;
 
-export type Target = { url: string; endpoint: string; s3: S3Client; machine: Machine; close(): Promise<void> };
+export type Target = { url: string; endpoint: string; s3: S3Client; platform: Platform; close(): Promise<void> };
 
 /** The deployed stage `test` behind that URL, its queues made impatient. `environment`: what an SDK needs to be root there. */
 export async function openTarget(url: string, environment: { [name: string]: string }): Promise<Target> {
   Object.assign(process.env, environment);
   const clients = awsClients(environment);
-  const { Environment } = await clients.lambda().send(new GetFunctionConfigurationCommand({ FunctionName: 'listbackup-test-job-queue' }));
+  const { Environment } = await clients
+    .lambda()
+    .send(new GetFunctionConfigurationCommand({ FunctionName: 'listbackup-test-job-queue' }));
   const env = { ...Environment?.Variables, ...environment };
   const queues = [env.JOB_QUEUE_URL, env.DATA_QUEUE_URL];
   const hide = async (seconds: number) => {
     const Attributes = { VisibilityTimeout: String(seconds) };
-    await Promise.all(queues.map((QueueUrl) => clients.sqs().send(new SetQueueAttributesCommand({ QueueUrl, Attributes }))));
+    await Promise.all(
+      queues.map((QueueUrl) => clients.sqs().send(new SetQueueAttributesCommand({ QueueUrl, Attributes }))),
+    );
   };
-  const usual = await clients.sqs().send(new GetQueueAttributesCommand({ QueueUrl: queues[0], AttributeNames: ['VisibilityTimeout'] }));
+  const usual = await clients
+    .sqs()
+    .send(new GetQueueAttributesCommand({ QueueUrl: queues[0], AttributeNames: ['VisibilityTimeout'] }));
   await hide(visibilitySeconds);
-  const { close, ...machine } = openAws(env, clients);
+  const { close, ...platform } = openAws(env, clients);
   const setBack = async () => {
     await hide(Number(usual.Attributes?.VisibilityTimeout));
     close();
   };
-  return { url, endpoint: environment.AWS_ENDPOINT_URL ?? '', s3: clients.s3(), machine: { ...machine, log: silent }, close: setBack };
+  return {
+    url,
+    endpoint: environment.AWS_ENDPOINT_URL ?? '',
+    s3: clients.s3(),
+    platform: { ...platform, log: silent },
+    close: setBack,
+  };
 }
 
 /** Function names (`job-queue`) by the id of the process that runs them now. */
@@ -61,11 +73,11 @@ async function running(endpoint: string): Promise<Map<number, string>> {
 const victims = ['job-queue', 'data-queue', 'relay', 'projections'];
 
 /** `kill -9` so often, at moments and to functions that the trouble picks; resolves with who it was. */
-async function killSome({ endpoint }: Target, trouble: Trouble, times: number): Promise<string[]> {
+async function killSome({ endpoint }: Target, chaos: Chaos, times: number): Promise<string[]> {
   const killed: string[] = [];
   while (killed.length < times) {
-    await pause(trouble.below(3000));
-    const chosen = victims[trouble.below(victims.length)];
+    await pause(chaos.below(3000));
+    const chosen = victims[chaos.below(victims.length)];
     const [pid] = [...(await running(endpoint))].find(([, name]) => name === chosen) ?? [];
     if (pid === undefined) continue;
     try {
@@ -85,13 +97,13 @@ const sizes = [0, 10, 500, 3_000, 20_000, 70_000, 200_000];
  * damaged. Resolves with who was killed.
  */
 export async function tellOnAws(target: Target, seed: number): Promise<string[]> {
-  const trouble = makeTrouble(seed);
+  const chaos = makeChaos(seed);
   const { url, endpoint, s3 } = target;
   const held = new Map<string, Uint8Array>();
   const Bucket = `soak-${seed}-${randomBytes(4).toString('hex')}`;
   await s3.send(new CreateBucketCommand({ Bucket }));
   const put = async (Key: string) => {
-    const Body = randomBytes(sizes[trouble.below(sizes.length)] ?? 0);
+    const Body = randomBytes(sizes[chaos.below(sizes.length)] ?? 0);
     await s3.send(new PutObjectCommand({ Bucket, Key, Body }));
     held.set(Key, Body);
   };
@@ -100,31 +112,33 @@ export async function tellOnAws(target: Target, seed: number): Promise<string[]>
   const api = patient(person.api);
   const config = { bucket: Bucket, endpoint, region: 'us-east-1' };
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
-  const { id: sourceId } = await api.expect(201, 'POST', '/sources', { body: { type: 's3', name: 'Bucket', config, credentials } });
+  const { id: sourceId } = await api.expect(201, 'POST', '/sources', {
+    body: { type: 's3', name: 'Bucket', config, credentials },
+  });
   const { id: jobId } = await api.expect(201, 'POST', '/jobs', { body: { name: 'Bucket', sourceId } });
   const killed: string[] = [];
 
   const backup = async (kills: number) => {
     const { id } = await api.expect(202, 'POST', `/jobs/${jobId}/run`);
-    const [, names] = await Promise.all([succeeded(api, String(id)), killSome(target, trouble, kills)]);
+    const [, names] = await Promise.all([succeeded(api, String(id)), killSome(target, chaos, kills)]);
     killed.push(...names);
   };
-  await backup(1 + trouble.below(2));
+  await backup(1 + chaos.below(2));
   for (const key of ['0/file 0', '1/file 4', 'new']) await put(key);
   await s3.send(new DeleteObjectCommand({ Bucket, Key: '2/file 5' }));
   held.delete('2/file 5');
-  await backup(1 + trouble.below(2));
+  await backup(1 + chaos.below(2));
 
   const should = new Map([...held].map(([path, bytes]) => [path, sha256(bytes)]));
   const began = performance.now();
   const wrong = () => wrongIn(api, String(sourceId), should);
   const first = await wrong();
   if (first.length > 0) {
-    const late = await until('all to be restored as it is', async () => ((await wrong()).length === 0 ? true : undefined)).catch(
-      () => false,
-    );
+    const late = await until('all to be restored as it is', async () =>
+      (await wrong()).length === 0 ? true : undefined,
+    ).catch(() => false);
     const after = late ? `until ${((performance.now() - began) / 1000).toFixed(1)} s later` : 'for good';
-    const { items: parked } = await target.machine.records.query('parked', { limit: 100 });
+    const { items: parked } = await target.platform.records.query('parked', { limit: 100 });
     throw new Error(`not restored as they are, ${after}: ${first.join(', ')}; parked: ${JSON.stringify(parked)}`);
   }
   const runs = await api.all('/runs');
@@ -173,10 +187,14 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
 /** Each request under a key of its own, asked again while the API is not there to answer it. */
 function patient(api: Client): Client {
   const call: Client['call'] = async (method, path, options = {}) => {
-    const headers = { ...options.headers, ...(method === 'POST' && { 'idempotency-key': randomBytes(16).toString('hex') }) };
+    const headers = {
+      ...options.headers,
+      ...(method === 'POST' && { 'idempotency-key': randomBytes(16).toString('hex') }),
+    };
     return patiently(async () => {
       const answer = await api.call(method, path, { ...options, headers });
-      if (answer.status >= 500) throw new Error(`${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+      if (answer.status >= 500)
+        throw new Error(`${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
       return answer;
     });
   };
@@ -184,7 +202,8 @@ function patient(api: Client): Client {
     call,
     async expect(status, method, path, options): Promise<Body> {
       const answer = await call(method, path, options);
-      if (answer.status !== status) throw new Error(`${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+      if (answer.status !== status)
+        throw new Error(`${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
       return answer.body;
     },
     all: (path, limit) => patiently(() => api.all(path, limit)),
@@ -192,10 +211,13 @@ function patient(api: Client): Client {
 }
 
 /** Streams of the account that have come further than its ledger knows: their wake-ups were lost, which the reconcile is for. */
-async function untoldTo(machine: Machine, account: string): Promise<{ stream: string; version: number; told: number }[]> {
+async function untoldTo(
+  platform: Platform,
+  account: string,
+): Promise<{ stream: string; version: number; told: number }[]> {
   const told = new Map<string, number>();
   for (let after = 0; ; ) {
-    const entries = await machine.events.ledger(account, { afterSeq: after, order: 'asc', limit: 100 });
+    const entries = await platform.events.ledger(account, { afterSeq: after, order: 'asc', limit: 100 });
     for (const { stream, version } of entries) told.set(stream, version);
     const last = entries.at(-1);
     if (!last) break;
@@ -203,7 +225,7 @@ async function untoldTo(machine: Machine, account: string): Promise<{ stream: st
   }
   const lagging: { stream: string; version: number; told: number }[] = [];
   for (let cursor: string | undefined; ; ) {
-    const page = await machine.events.streams({ limit: 1000, ...(cursor ? { cursor } : {}) });
+    const page = await platform.events.streams({ limit: 1000, ...(cursor ? { cursor } : {}) });
     for (const { stream, version } of page.items) {
       if (stream.startsWith(`${account}/`) && version > (told.get(stream) ?? 0))
         lagging.push({ stream, version, told: told.get(stream) ?? 0 });
@@ -215,16 +237,16 @@ async function untoldTo(machine: Machine, account: string): Promise<{ stream: st
 
 /** The checker finds nothing, once what still goes on has come to rest. */
 async function requireClean(target: Target, account: string): Promise<void> {
-  const { machine } = target;
+  const { platform } = target;
   const connectors = () => ({ allowHosts: [new URL(target.endpoint).host] });
-  const home = { machine, connectors, prices: awsList };
+  const deployment = { platform, connectors, prices: awsList };
   let found: Finding[] = [];
   // What a killed function had in hand comes again within half a minute, what the relay put aside within another one
   await until(
     'the checker to find nothing',
     async () => {
       found = [];
-      for await (const finding of checkEverything(machine, { account, readData: true, quiet: true, home })) {
+      for await (const finding of checkEverything(platform, { account, readData: true, quiet: true, deployment })) {
         if (finding.level === 'failure') found.push(finding);
       }
       if (found.length === 0) return true;
@@ -233,8 +255,8 @@ async function requireClean(target: Target, account: string): Promise<void> {
     },
     120,
   ).catch(async (error) => {
-    const { items: aside } = await machine.records.query('relay-aside', { limit: 100 });
-    const untold = await untoldTo(machine, account);
+    const { items: aside } = await platform.records.query('relay-aside', { limit: 100 });
+    const untold = await untoldTo(platform, account);
     throw new Error(`the checker found ${JSON.stringify({ found, aside, untold }, null, 2)}`, { cause: error });
   });
 }

@@ -1,4 +1,4 @@
 /** Limits by which a handful of files makes several pages, steps and batches. */
-import type { Limits } from '../../processors/run.ts';
+import type { Limits } from '../../processors/backup/run.ts';
 
 export const little: Limits = { page: 4, pagesPerStep: 2, batchThings: 7, batchBytes: 128 * 1024 };

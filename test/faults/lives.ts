@@ -5,7 +5,7 @@ import { type Body, type Client, client } from '../acceptance/client.ts';
 import { type Box, startBox } from './box-process.ts';
 
 /** How one life of the box ends: at a boundary (`*@37`), so many milliseconds after its start, or not before it is told to. */
-export type Fate = { fault?: string; killAfter?: number; trouble?: number };
+export type Fate = { fault?: string; killAfter?: number; chaos?: number };
 
 /** What came while the box was alive, and should never come: no restart makes it good. */
 export class Unexpected extends Error {}
@@ -33,10 +33,13 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
 
   async function begin(): Promise<Life> {
     for (;;) {
-      const { fault = '', killAfter, trouble } = fates[begun] ?? {};
+      const { fault = '', killAfter, chaos } = fates[begun] ?? {};
       // A request that died with its process may be tried again under its key after a minute
       const now = clockStart + 61_000 * begun++ + (performance.now() - began);
-      const environment = { LISTBACKUP_NOW: String(now), ...(trouble !== undefined && { LISTBACKUP_TROUBLE: String(trouble) }) };
+      const environment = {
+        LISTBACKUP_NOW: String(now),
+        ...(chaos !== undefined && { LISTBACKUP_TROUBLE: String(chaos) }),
+      };
       const box = await startBox(data, fault, { environment, ...(killAfter !== undefined && { killAfter }) });
       if (!box) continue;
       const life = { box, over: false };
@@ -65,7 +68,8 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
       } catch (error) {
         // fetch fails with a TypeError, and with nothing else, when the other end is gone
         if (!(error instanceof TypeError)) throw error;
-        if ((await Promise.race([life.box.ended, pause(60_000, 'alive' as const, { ref: false })])) === 'alive') throw error;
+        if ((await Promise.race([life.box.ended, pause(60_000, 'alive' as const, { ref: false })])) === 'alive')
+          throw error;
       }
     }
   }

@@ -23,10 +23,10 @@ async function unplug({ source }: World): Promise<void> {
   await mkdir(source);
 }
 
-async function pointElsewhere({ machine, sourceId }: World): Promise<void> {
+async function pointElsewhere({ platform, sourceId }: World): Promise<void> {
   const path = await testFolder();
   await writeFile(join(path, names[0] ?? ''), 'of another source');
-  await changeSource(machine, command(), sourceId, { name: 'Papers', config: { path } });
+  await changeSource(platform, command(), sourceId, { name: 'Papers', config: { path } });
 }
 
 /** A run that was asked for is listed, and nothing of it is fetched yet. */
@@ -35,14 +35,14 @@ async function listed(world: World): Promise<string> {
   await world.caughtUp();
   for (const { body, receipt } of await world.receive('job')) {
     await world.handle(body, 1);
-    await world.machine.queue.ack('job', receipt);
+    await world.platform.queue.ack('job', receipt);
   }
   return runId;
 }
 
 /** What went on in the end, and what the newest backup holds. */
 async function outcome(world: World, runId: string) {
-  const run = await getRun(world.machine, account, runId);
+  const run = await getRun(world.platform, account, runId);
   const { restored, files } = await pictureOf(world);
   return { status: run?.status, code: run?.errors[0]?.code, restored, files: files.length };
 }
@@ -64,31 +64,34 @@ it.each(ways)('a source that $what after it was listed fails the run, and loses 
   await world.settle();
   const { restored, files } = before;
   expect(await outcome(world, runId)).toEqual({ status: 'failed', code, restored, files: files.length });
-  await expectClean(world.machine);
+  await expectClean(world.platform);
 });
 
-it.each(ways)('a source that $what while it is listed, by a plan that goes on after a crash, fails the run', async ({ turn, code }) => {
-  let crash = false;
-  const world = await makeWorld({
-    reached: (step) => {
-      if (crash && step === 'plan:sent') throw new Error('crashed');
-    },
-  });
-  await fill(world.source, 'one');
-  await world.request();
-  await world.settle();
-  const before = await pictureOf(world);
-  const runId = await world.request();
-  crash = true;
-  await world.caughtUp();
-  const [plan] = await world.receive('job');
-  await expect(world.handle(plan?.body ?? {}, 1)).rejects.toThrow('crashed');
-  crash = false;
-  await turn(world);
-  await world.machine.queue.extend('job', plan?.receipt ?? '', 0);
-  await world.settle();
-  expect(await outcome(world, runId)).toMatchObject({ status: 'failed', code, restored: before.restored });
-});
+it.each(ways)(
+  'a source that $what while it is listed, by a plan that goes on after a crash, fails the run',
+  async ({ turn, code }) => {
+    let crash = false;
+    const world = await makeWorld({
+      reached: (step) => {
+        if (crash && step === 'plan:sent') throw new Error('crashed');
+      },
+    });
+    await fill(world.source, 'one');
+    await world.request();
+    await world.settle();
+    const before = await pictureOf(world);
+    const runId = await world.request();
+    crash = true;
+    await world.caughtUp();
+    const [plan] = await world.receive('job');
+    await expect(world.handle(plan?.body ?? {}, 1)).rejects.toThrow('crashed');
+    crash = false;
+    await turn(world);
+    await world.platform.queue.extend('job', plan?.receipt ?? '', 0);
+    await world.settle();
+    expect(await outcome(world, runId)).toMatchObject({ status: 'failed', code, restored: before.restored });
+  },
+);
 
 it('a disk that is not mounted when a run begins fails it, and is backed up again once it is', async () => {
   const world = await makeWorld();
@@ -99,14 +102,19 @@ it('a disk that is not mounted when a run begins fails it, and is backed up agai
   await unplug(world);
   const runId = await world.request();
   await world.settle();
-  expect(await outcome(world, runId)).toEqual({ status: 'failed', code: 'source-not-found', restored, files: files.length });
+  expect(await outcome(world, runId)).toEqual({
+    status: 'failed',
+    code: 'source-not-found',
+    restored,
+    files: files.length,
+  });
   await rm(world.source, { recursive: true });
   await rename(`${world.source}-away`, world.source);
   await fill(world.source, 'two');
   const again = await world.request();
   await world.settle();
   expect(await statusOf(world, again)).toBe('succeeded');
-  await expectClean(world.machine, { home: world.home });
+  await expectClean(world.platform, { deployment: world.deployment });
 });
 
 it('a folder that was emptied is backed up as empty, and so is another one once there is something in it', async () => {
@@ -131,7 +139,10 @@ it('another name for the source, or new credentials, change nothing for a run', 
   const world = await makeWorld();
   await fill(world.source, 'one');
   const runId = await listed(world);
-  await changeSource(world.machine, command(), world.sourceId, { name: 'Other papers', config: { path: world.source } });
+  await changeSource(world.platform, command(), world.sourceId, {
+    name: 'Other papers',
+    config: { path: world.source },
+  });
   await world.settle();
   expect(await statusOf(world, runId)).toBe('succeeded');
 });
@@ -145,5 +156,5 @@ it('a folder that is replaced by another in the middle, with all files in it, is
   await world.settle();
   expect(await statusOf(world, runId)).toBe('succeeded');
   expect((await readdir(world.source)).length).toBe(names.length);
-  await expectClean(world.machine, { home: world.home });
+  await expectClean(world.platform, { deployment: world.deployment });
 });

@@ -25,9 +25,9 @@ import {
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { AwsClients } from '../../infra/aws/clients.ts';
 import { client, listFiles, type Run, until } from '../acceptance/client.ts';
-import { ministackClients } from '../support/aws-resources.ts';
-import { deployedUrl } from '../support/deployed.ts';
-import { logs, streams, takeMessages } from '../support/raw-aws.ts';
+import { ministackClients } from '../emulator/aws-resources.ts';
+import { deployedUrl } from '../emulator/deployed.ts';
+import { logs, streams, takeMessages } from '../emulator/raw-aws.ts';
 import { holds, planted } from './needles.ts';
 
 const run = randomBytes(4).toString('hex');
@@ -49,14 +49,28 @@ beforeAll(async () => {
   url = await deployedUrl();
   const { QueueUrl = '' } = await clients.sqs().send(new CreateQueueCommand({ QueueName: `planted-${run}` }));
   heard = QueueUrl;
-  const { Attributes } = await clients.sqs().send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }));
+  const { Attributes } = await clients
+    .sqs()
+    .send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }));
   const Name = `planted-${run}`;
   await clients
     .events()
-    .send(new PutRuleCommand({ Name, EventBusName, EventPattern: JSON.stringify({ account: [inject('ministack').account] }) }));
+    .send(
+      new PutRuleCommand({
+        Name,
+        EventBusName,
+        EventPattern: JSON.stringify({ account: [inject('ministack').account] }),
+      }),
+    );
   await clients
     .events()
-    .send(new PutTargetsCommand({ Rule: Name, EventBusName, Targets: [{ Id: 'planted', Arn: Attributes?.QueueArn ?? '' }] }));
+    .send(
+      new PutTargetsCommand({
+        Rule: Name,
+        EventBusName,
+        Targets: [{ Id: 'planted', Arn: Attributes?.QueueArn ?? '' }],
+      }),
+    );
 });
 afterAll(async () => {
   for (const queue of ['job-queue', 'data-queue']) await takeMessages(`listbackup-test-${queue}`, true);
@@ -79,7 +93,9 @@ const inQueue = (name: string) => until(`there is something in ${name}`, async (
 
 async function readBus(): Promise<void> {
   for (;;) {
-    const { Messages = [] } = await clients.sqs().send(new ReceiveMessageCommand({ QueueUrl: heard, MaxNumberOfMessages: 10 }));
+    const { Messages = [] } = await clients
+      .sqs()
+      .send(new ReceiveMessageCommand({ QueueUrl: heard, MaxNumberOfMessages: 10 }));
     if (Messages.length === 0) return;
     saw('bus', ...Messages.map((message) => JSON.stringify(message)));
   }
@@ -97,7 +113,10 @@ function scalarsOf(value: AttributeValue): (string | Uint8Array)[] {
 async function readTables(): Promise<void> {
   for await (const { TableNames = [] } of paginateListTables({ client: clients.dynamo() }, {})) {
     for (const TableName of TableNames.filter((name) => name.startsWith('listbackup-test-'))) {
-      for await (const { Items = [] } of paginateScan({ client: clients.dynamo() }, { TableName, ConsistentRead: true })) {
+      for await (const { Items = [] } of paginateScan(
+        { client: clients.dynamo() },
+        { TableName, ConsistentRead: true },
+      )) {
         for (const item of Items) saw(`table ${TableName}`, ...scalarsOf({ M: item }));
       }
     }
@@ -105,7 +124,9 @@ async function readTables(): Promise<void> {
 }
 
 async function readStreams(): Promise<void> {
-  const { Streams } = (await streams('ListStreams', {})) as unknown as { Streams: { StreamArn: string; TableName: string }[] };
+  const { Streams } = (await streams('ListStreams', {})) as unknown as {
+    Streams: { StreamArn: string; TableName: string }[];
+  };
   for (const { StreamArn, TableName } of Streams.filter(({ TableName }) => TableName.startsWith('listbackup-test-'))) {
     const { StreamDescription } = (await streams('DescribeStream', { StreamArn })) as unknown as {
       StreamDescription: { Shards: { ShardId: string }[] };
@@ -131,7 +152,10 @@ async function readLogs(): Promise<void> {
   for (const { logGroupName } of logGroups) {
     let nextToken: string | undefined;
     do {
-      const page = (await logs('FilterLogEvents', { logGroupName, ...(nextToken ? { nextToken } : {}) })) as unknown as {
+      const page = (await logs('FilterLogEvents', {
+        logGroupName,
+        ...(nextToken ? { nextToken } : {}),
+      })) as unknown as {
         events: { message: string }[];
         nextToken?: string;
       };
@@ -159,7 +183,9 @@ test('rest nowhere in clear: no item, stream record, message, event, log line or
   await s3.send(new CreateBucketCommand({ Bucket }));
   const Key = `${planted.prefix}/${planted.path}`;
   await s3.send(new PutObjectCommand({ Bucket, Key, Body: planted.content }));
-  await s3.send(new PutObjectCommand({ Bucket, Key: `${planted.prefix}/${planted.frozen}`, Body: 'x', StorageClass: 'GLACIER' }));
+  await s3.send(
+    new PutObjectCommand({ Bucket, Key: `${planted.prefix}/${planted.frozen}`, Body: 'x', StorageClass: 'GLACIER' }),
+  );
 
   const headers = { 'idempotency-key': `planted-${run}` };
   const nobody = client(url);
@@ -204,13 +230,16 @@ test('rest nowhere in clear: no item, stream record, message, event, log line or
     nobody.call('POST', '/auth/login', { body: { ...person, password: `${planted.password} not` } }),
     nobody.call('POST', '/auth/register', { body: { ...person, name: planted.person, extra: planted.secret } }),
     api.call('POST', '/sources', { body: { ...body, credentials: { ...credentials, more: planted.secret } } }),
-    api.call('PUT', `/sources/${source.id}`, { body: { name: planted.source, config, credentials: { accessKeyId: planted.secret } } }),
+    api.call('PUT', `/sources/${source.id}`, {
+      body: { name: planted.source, config, credentials: { accessKeyId: planted.secret } },
+    }),
   ]);
   for (const refusal of refusals) {
     expect(refusal.status).toBeGreaterThanOrEqual(400);
     for (const secret of [planted.secret, planted.password]) expect(JSON.stringify(refusal.body)).not.toContain(secret);
   }
-  for (const each of [planted.path, planted.frozen]) await s3.send(new DeleteObjectCommand({ Bucket, Key: `${planted.prefix}/${each}` }));
+  for (const each of [planted.path, planted.frozen])
+    await s3.send(new DeleteObjectCommand({ Bucket, Key: `${planted.prefix}/${each}` }));
   await s3.send(new DeleteBucketCommand({ Bucket }));
   const failed = await api.expect(202, 'POST', `/jobs/${job.id}/run`);
   expect(await ended(failed.id)).toMatchObject({ status: 'failed' });
@@ -250,7 +279,11 @@ test('rest nowhere in clear: no item, stream record, message, event, log line or
   expect(seen.filter(({ where }) => where.startsWith('object ')).length).toBeGreaterThan(5);
 
   const found = new Set<string>();
-  for (const [what, needle] of Object.entries({ ...planted, accessToken: String(accessToken), refreshToken: String(refreshToken) })) {
+  for (const [what, needle] of Object.entries({
+    ...planted,
+    accessToken: String(accessToken),
+    refreshToken: String(refreshToken),
+  })) {
     for (const { where, bytes } of seen) if (holds(bytes, needle)) found.add(`${what} in ${where}`);
   }
   const inZip = (one: string) => /^(path|content) in object listbackup-data-test\/exports\//.test(one);

@@ -12,24 +12,32 @@ import { holds, planted } from './needles.ts';
 it('rest nowhere in clear: no event, row, record, message, blob, key file or log line', async () => {
   const data = await testFolder();
   const s3 = await startS3Server();
-  const home = await npmStart({ LISTBACKUP_DATA: data, LISTBACKUP_LOG_LEVEL: 'trace', LISTBACKUP_ALLOW_HOSTS: s3.host });
+  const deployment = await npmStart({
+    LISTBACKUP_DATA: data,
+    LISTBACKUP_LOG_LEVEL: 'trace',
+    LISTBACKUP_ALLOW_HOSTS: s3.host,
+  });
   let said = '';
-  for (const stream of [home.process.stdout, home.process.stderr]) stream?.on('data', (text) => (said += text));
+  for (const stream of [deployment.process.stdout, deployment.process.stderr])
+    stream?.on('data', (text) => (said += text));
   let stopped = false;
   onTestFinished(async () => {
     await s3.close();
-    if (!stopped) await home.stop();
+    if (!stopped) await deployment.stop();
   });
 
   s3.credentials.secretAccessKey = planted.secret;
   s3.put(`${planted.prefix}/${planted.path}`, planted.content);
   s3.put(`${planted.prefix}/${planted.frozen}`, 'x', { storageClass: 'GLACIER' });
-  const nobody = client(home.url);
+  const nobody = client(deployment.url);
   const headers = { 'idempotency-key': 'planted' };
   const { email, password } = planted;
   await nobody.expect(201, 'POST', '/auth/register', { body: { email, password, name: planted.person }, headers });
-  const { accessToken, refreshToken } = await nobody.expect(200, 'POST', '/auth/login', { body: { email, password }, headers });
-  const api = client(home.url, String(accessToken));
+  const { accessToken, refreshToken } = await nobody.expect(200, 'POST', '/auth/login', {
+    body: { email, password },
+    headers,
+  });
+  const api = client(deployment.url, String(accessToken));
   const config = { bucket: s3.bucket, endpoint: s3.endpoint, prefix: `${planted.prefix}/` };
   const body = { type: 's3', name: planted.source, config, credentials: { ...s3.credentials } };
   const source = await api.expect(201, 'POST', '/sources', { body, headers });
@@ -37,14 +45,18 @@ it('rest nowhere in clear: no event, row, record, message, blob, key file or log
   const run = await runJob(api, String(job.id));
   // The owner does see it.
   expect(run).toMatchObject({ status: 'partial', errors: [{ path: planted.frozen }] });
-  expect((await listFiles(api, `sourceId=${source.id}&recursive=true`)).map(({ path }) => path)).toEqual([planted.path]);
+  expect((await listFiles(api, `sourceId=${source.id}&recursive=true`)).map(({ path }) => path)).toEqual([
+    planted.path,
+  ]);
 
   // What goes wrong does not tell either.
   const refusals = await Promise.all([
     nobody.call('POST', '/auth/login', { body: { email, password: `${planted.password} not` } }),
     nobody.call('POST', '/auth/register', { body: { email, password, name: planted.person, extra: planted.secret } }),
     api.call('POST', '/sources', { body: { ...body, credentials: { ...s3.credentials, more: planted.secret } } }),
-    api.call('PUT', `/sources/${source.id}`, { body: { name: planted.source, config, credentials: { accessKeyId: planted.secret } } }),
+    api.call('PUT', `/sources/${source.id}`, {
+      body: { name: planted.source, config, credentials: { accessKeyId: planted.secret } },
+    }),
   ]);
   for (const { status, body } of refusals) {
     expect(status).toBeGreaterThanOrEqual(400);
@@ -55,7 +67,7 @@ it('rest nowhere in clear: no event, row, record, message, blob, key file or log
   expect(await runJob(api, String(job.id))).toMatchObject({ status: 'failed' });
   await until('it is logged', async () => (said.includes('run failed') ? true : undefined));
   stopped = true;
-  await home.stop();
+  await deployment.stop();
   await expectClean(data);
 
   const needles = Object.values({ ...planted, accessToken: String(accessToken), refreshToken: String(refreshToken) });

@@ -1,10 +1,10 @@
 /** Every read model made anew, over and over, while runs go on and everything comes twice, late and out of order: nobody could tell. */
 import { expect, it } from 'vitest';
-import { makeTrouble } from '../../infra/embedded/trouble.ts';
-import { foldAsOf } from '../../projections/fold.ts';
-import { readGenerations, rowsAt } from '../../projections/generations.ts';
+import { makeChaos } from '../../infra/embedded/chaos.ts';
+import { foldAsOf } from '../../projections/engine/fold.ts';
+import { readGenerations, rowsAt } from '../../projections/engine/generations.ts';
+import { rebuild } from '../../projections/engine/rebuild.ts';
 import { projections } from '../../projections/index.ts';
-import { rebuild } from '../../projections/rebuild.ts';
 import { expectClean } from '../support/check.ts';
 import { changeCorpus, makeCorpus } from './corpus.ts';
 import { account, makeWorld, pictureOf, type World } from './world.ts';
@@ -19,35 +19,38 @@ async function twoRuns(world: World): Promise<void> {
 }
 
 /** The account's rows of each read model, as they are read. */
-async function rowsRead({ machine }: World) {
-  const generations = await readGenerations(machine);
+async function rowsRead({ platform }: World) {
+  const generations = await readGenerations(platform);
   const all = await Promise.all(
     projections.map(async (projection) => {
-      const { rows } = await foldAsOf(machine, projection, account);
-      const current = rowsAt(machine.rows, generations.get(projection.name)?.current ?? 1);
+      const { rows } = await foldAsOf(platform, projection, account);
+      const current = rowsAt(platform.rows, generations.get(projection.name)?.current ?? 1);
       const read = await Promise.all(rows.map(({ pk, sk }) => current.get({ table: projection.name, pk, sk })));
       return { name: projection.name, rows, read };
     }),
   );
-  return { expected: all.map(({ name, rows }) => ({ name, rows })), read: all.map(({ name, read }) => ({ name, rows: read })) };
+  return {
+    expected: all.map(({ name, rows }) => ({ name, rows })),
+    read: all.map(({ name, read }) => ({ name, rows: read })),
+  };
 }
 
 it.each([1, 2, 3])('read models rebuilt under runs are those of runs without (%i)', async (seed) => {
-  const [calm, world] = [await makeWorld(), await makeWorld({ trouble: makeTrouble(seed) })];
+  const [calm, world] = [await makeWorld(), await makeWorld({ chaos: makeChaos(seed) })];
   await twoRuns(calm);
   let running = true;
   const runs = twoRuns(world).finally(() => {
     running = false;
   });
   const rebuilding = async () => {
-    while (running) await Promise.all(projections.map((projection) => rebuild(world.machine, projection)));
+    while (running) await Promise.all(projections.map((projection) => rebuild(world.platform, projection)));
   };
   await Promise.all([runs, rebuilding(), rebuilding()]);
   await world.caughtUp();
-  const generations = await readGenerations(world.machine);
+  const generations = await readGenerations(world.platform);
   for (const { name } of projections) expect(generations.get(name)?.current).toBeGreaterThan(3);
   const { expected, read } = await rowsRead(world);
   expect(read).toEqual(expected);
   expect(await pictureOf(world)).toEqual(await pictureOf(calm));
-  await expectClean(world.machine, { home: world.home });
+  await expectClean(world.platform, { deployment: world.deployment });
 });

@@ -4,9 +4,9 @@ import { expect, it, onTestFailed, onTestFinished } from 'vitest';
 import { createJob } from '../../commands/create-job.ts';
 import { renameJob } from '../../commands/rename-job.ts';
 import type { JsonObject } from '../../domain/ports.ts';
-import { fresh } from '../../infra/contract/fresh.ts';
 import { openBucket } from '../../infra/embedded/bucket.ts';
-import { ministackClients } from '../support/aws-resources.ts';
+import { fresh } from '../contract/fresh.ts';
+import { ministackClients } from '../emulator/aws-resources.ts';
 import { expectClean } from '../support/check.ts';
 import { auditLedger } from '../support/ledger.ts';
 import { hurry, makeAwsWorld } from './aws-world.ts';
@@ -41,10 +41,10 @@ it.each([1, 2, 3])('on AWS: DynamoDB, SQS, S3, EventBridge and KMS in trouble (%
   const world = await makeAwsWorld(seed);
   world.proxy.plan = givenUp(0.005, share(0.3));
   await twoRuns(world);
-  expect(world.proxy.total().troubled).toBeGreaterThan(100);
-  const after = { ...world, machine: world.calm };
+  expect(world.proxy.total().withFaults).toBeGreaterThan(100);
+  const after = { ...world, platform: world.calm };
   expect(await pictureOf(after)).toEqual(await undisturbed());
-  await expectClean(world.calm, { home: { ...world.home, machine: world.calm } });
+  await expectClean(world.calm, { deployment: { ...world.deployment, platform: world.calm } });
 });
 
 it.each([1, 4, 5, 7])('in the embedded home with its blobs in a bucket: S3 in trouble (%i)', async (seed) => {
@@ -55,12 +55,15 @@ it.each([1, 4, 5, 7])('in the embedded home with its blobs in a bucket: S3 in tr
   const environment = { ...process.env };
   const proxy = await startFaultProxy({ target: environment.AWS_ENDPOINT_URL ?? '', seed, plan: calm });
   onTestFailed(() => console.error(proxy.summary()));
-  const place = await openBucket({ bucket, prefix: 'ours/', environment: { ...environment, AWS_ENDPOINT_URL: proxy.endpoint } }, hurry);
+  const opened = await openBucket(
+    { bucket, prefix: 'ours/', environment: { ...environment, AWS_ENDPOINT_URL: proxy.endpoint } },
+    hurry,
+  );
   onTestFinished(async () => {
-    place.close();
+    opened.close();
     await proxy.close();
   });
-  const world = await makeWorld({ blobs: place.blobs });
+  const world = await makeWorld({ blobs: opened.blobs });
   proxy.plan = givenUp(0.03, share(0.3));
   // It is not the message that is at fault: it may come as often as it takes
   const untilDone: Handle = (body) => world.handle(body, 1).catch(() => untilDone(body, 1));
@@ -69,38 +72,38 @@ it.each([1, 4, 5, 7])('in the embedded home with its blobs in a bucket: S3 in tr
   proxy.plan = upToAttempt(3, share(0.3));
   expect(await pictureOf(world)).toEqual(await undisturbed());
   // A run of a handful of files asks a bucket for some twenty things.
-  expect(proxy.total().troubled).toBeGreaterThan(0);
+  expect(proxy.total().withFaults).toBeGreaterThan(0);
   proxy.plan = calm;
-  await expectClean(world.machine, { home: world.home });
+  await expectClean(world.platform, { deployment: world.deployment });
 });
 
 it('the bus away for ten minutes: the ledger goes on, and all of it is told when the bus is back, each stream in its order', async () => {
   const world = await makeAwsWorld(1);
-  const { calm: machine, proxy } = world;
+  const { calm: platform, proxy } = world;
   await makeCorpus(world.source);
   await world.settle();
   const kinds: Fault[] = ['failed', 'refused', 'throttled'];
   let minutes = 0;
   proxy.plan = ({ service }) => (service === 'events' ? kinds[minutes % kinds.length] : undefined);
   await world.request();
-  const { id: other } = await createJob(world.machine, command(), { name: 'Weekly', sourceId: world.sourceId });
-  const entries = () => machine.events.ledger(account, { order: 'asc', limit: 1000 });
+  const { id: other } = await createJob(world.platform, command(), { name: 'Weekly', sourceId: world.sourceId });
+  const entries = () => platform.events.ledger(account, { order: 'asc', limit: 1000 });
   const before = (await entries()).length + 2;
   while (minutes < 10) {
-    await renameJob(world.machine, command(), other, `Weekly ${minutes}`);
+    await renameJob(world.platform, command(), other, `Weekly ${minutes}`);
     await world.follow();
     await world.minute();
     minutes++;
     expect(await entries()).toHaveLength(before + minutes);
   }
-  expect(await machine.queue.receive('job', { max: 1, visibilitySeconds: 0 })).toEqual([]);
+  expect(await platform.queue.receive('job', { max: 1, visibilitySeconds: 0 })).toEqual([]);
   proxy.plan = calm;
   await world.settle();
   // Throws unless each stream's commits are all there and in their order.
-  expect(await auditLedger(machine, account)).toMatchObject({ JobRenamed: 10, RunFinished: 1 });
-  const { runs, restored } = await pictureOf({ ...world, machine });
+  expect(await auditLedger(platform, account)).toMatchObject({ JobRenamed: 10, RunFinished: 1 });
+  const { runs, restored } = await pictureOf({ ...world, platform });
   expect(runs).toMatchObject([{ status: 'succeeded' }]);
   expect(new Map(Object.entries(restored))).toEqual(await hashesOf(world.source));
-  expect(await machine.relay.publish(account, () => [])).toBe(0);
-  await expectClean(machine, { home: { ...world.home, machine } });
+  expect(await platform.relay.publish(account, () => [])).toBe(0);
+  await expectClean(platform, { deployment: { ...world.deployment, platform } });
 });

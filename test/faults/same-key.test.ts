@@ -60,7 +60,7 @@ describe('a request whose process is killed', () => {
     {
       path: () => `/jobs/${jobId()}/run`,
       body: () => undefined,
-      at: ['record:idempotency@1', 'append:line@1', 'record:idempotency@2', 'record:idempotency@3'],
+      at: ['record:idempotency@1', 'append:backup-chain@1', 'record:idempotency@2', 'record:idempotency@3'],
       once: { RunRequested: 1 },
     },
     {
@@ -72,20 +72,27 @@ describe('a request whose process is killed', () => {
   ];
   const cases = requests.flatMap((request) => request.at.map((fault) => ({ ...request, fault })));
 
-  it.concurrent.each(cases)('at $fault is answered when it is repeated, and done once ($once)', async ({ path, body, fault, once }) => {
-    const data = await copyOf(`${Object.keys(once)[0]} ${fault}`);
-    const lives = startLives(data, beginning.owner.token, [{ fault }], beginning.clockStart);
-    const asked = () => lives.steadily((api) => repeated(api, path(), body()));
-    const answers = await Promise.all(Array.from({ length: 20 }, asked));
-    for (const answer of answers) expect(answer).toEqual(answers[0]);
-    expect(await asked()).toEqual(answers[0]);
-    await lives.end('stop');
-    expect(lives.begun()).toBe(2);
-    expect(await eventsIn(data)).toMatchObject(once);
-  });
+  it.concurrent.each(cases)(
+    'at $fault is answered when it is repeated, and done once ($once)',
+    async ({ path, body, fault, once }) => {
+      const data = await copyOf(`${Object.keys(once)[0]} ${fault}`);
+      const lives = startLives(data, beginning.owner.token, [{ fault }], beginning.clockStart);
+      const asked = () => lives.steadily((api) => repeated(api, path(), body()));
+      const answers = await Promise.all(Array.from({ length: 20 }, asked));
+      for (const answer of answers) expect(answer).toEqual(answers[0]);
+      expect(await asked()).toEqual(answers[0]);
+      await lives.end('stop');
+      expect(lives.begun()).toBe(2);
+      expect(await eventsIn(data)).toMatchObject(once);
+    },
+  );
 
   /** The answer, however often the first of them is still at work. */
-  async function repeated(api: ReturnType<typeof client>, path: string, body: unknown): Promise<{ status: number; body: unknown }> {
+  async function repeated(
+    api: ReturnType<typeof client>,
+    path: string,
+    body: unknown,
+  ): Promise<{ status: number; body: unknown }> {
     for (;;) {
       const { status, body: answer } = await api.call('POST', path, { body, headers: { 'idempotency-key': 'once' } });
       if (answer.code !== 'idempotency-in-progress') return { status, body: answer };

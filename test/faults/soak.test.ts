@@ -24,16 +24,24 @@ describe('people at work while their box is killed at random', () => {
     expect(expected.events).toMatchObject({
       RunRequested: 4,
       RunFinished: 4,
-      LineSealed: 2,
-      LineReleased: 2,
+      RestorePointCreated: 2,
+      RunEnded: 2,
       DownloadRequested: 1,
       JobCreated: 4,
     });
   });
 
-  it.concurrent.each(Array.from({ length: 12 }, (_, i) => i + 1))('get what they got without (npm run soak -- --seed %i)', async (seed) => {
-    const { outcome, lives } = await tell(beginning, planOf(seed), await folderFor(beginning, `seed-${seed}`), expected);
-    expect(outcome).toEqual(expected);
-    expect(lives).toBeGreaterThan(0);
-  });
+  it.concurrent.each(Array.from({ length: 12 }, (_, i) => i + 1))(
+    'get what they got without (npm run soak -- --seed %i)',
+    async (seed) => {
+      const { outcome, lives } = await tell(
+        beginning,
+        planOf(seed),
+        await folderFor(beginning, `seed-${seed}`),
+        expected,
+      );
+      expect(outcome).toEqual(expected);
+      expect(lives).toBeGreaterThan(0);
+    },
+  );
 });

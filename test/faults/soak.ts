@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
-import { deployToMinistack } from '../../infra/cdk/ministack.ts';
-import { startMinistack } from '../../scripts/ministack.ts';
+import { deployToMinistack } from '../emulator/deploy.ts';
+import { startMinistack } from '../emulator/ministack.ts';
 import { endBoxes } from './box-process.ts';
 import { openTarget, tellOnAws } from './killed-functions.ts';
 import { folderFor, planOf, prepare, tell, undisturbed } from './story.ts';
@@ -34,7 +34,9 @@ const { values } = parseArgs({
 if (values.help) console.log(help);
 else {
   const [first, count] =
-    values.seed === undefined ? [Number(values.from), Number(values.seeds ?? (values.aws ? 50 : 1000))] : [Number(values.seed), 1];
+    values.seed === undefined
+      ? [Number(values.from), Number(values.seeds ?? (values.aws ? 50 : 1000))]
+      : [Number(values.seed), 1];
   await (values.aws ? soakOnAws : soak)(first, count);
 }
 
@@ -61,7 +63,8 @@ async function tellAll({ first, count, tell, whereKept, again }: Seeds): Promise
       try {
         const told = await tell(seed);
         restarts += told.restarts;
-        if (++done % 10 === 0) console.log(`${done} of ${count} seeds, ${(seconds() / done).toFixed(2)} s each, ${restarts} restarts`);
+        if (++done % 10 === 0)
+          console.log(`${done} of ${count} seeds, ${(seconds() / done).toFixed(2)} s each, ${restarts} restarts`);
       } catch (error) {
         failure ??= { seed, error };
       }
@@ -98,7 +101,8 @@ async function soak(first: number, count: number): Promise<void> {
       await rm(folder, { recursive: true });
       return { restarts: lives - 1 };
     },
-    whereKept: (seed) => `${JSON.stringify(planOf(seed).fates)}\nits data folder: ${join(root, `seed-${seed}`, 'data')}`,
+    whereKept: (seed) =>
+      `${JSON.stringify(planOf(seed).fates)}\nits data folder: ${join(root, `seed-${seed}`, 'data')}`,
     again: (seed) => `npm run soak -- --seed ${seed}`,
   });
   endBoxes();
@@ -109,7 +113,10 @@ async function soakOnAws(first: number, count: number): Promise<void> {
   const ministack = await startMinistack();
   try {
     const settings = { LISTBACKUP_ALLOW_HOSTS: new URL(ministack.endpoint).host, LISTBACKUP_RATE_LIMIT: '0' };
-    const target = await openTarget((await deployToMinistack(ministack.endpoint, { settings })).url, ministack.environment);
+    const target = await openTarget(
+      (await deployToMinistack(ministack.endpoint, { settings })).url,
+      ministack.environment,
+    );
     await tellAll({
       first,
       count,

@@ -29,7 +29,8 @@ async function start(data: string) {
     return {
       url: String(JSON.parse(line).url),
       /** The most memory that it ever had, in bytes; undefined where the system does not tell. */
-      peak: () => (existsSync(status) ? Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(status, 'utf8'))?.[1]) * 1024 : undefined),
+      peak: () =>
+        existsSync(status) ? Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(status, 'utf8'))?.[1]) * 1024 : undefined,
       async stop() {
         child.kill('SIGTERM');
         await ended;

@@ -7,10 +7,10 @@ import { cp, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { Finding } from '../../domain/finding.ts';
-import { checkEverything } from '../../infra/doctor.ts';
+import { checkEverything } from '../../doctor/check-everything.ts';
+import type { Finding } from '../../doctor/finding.ts';
+import { type Chaos, makeChaos } from '../../infra/embedded/chaos.ts';
 import { openReadOnly } from '../../infra/embedded/read-only.ts';
-import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
 import { free } from '../../processors/meter.ts';
 import { type Body, client, until } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
@@ -20,7 +20,14 @@ import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { type Fate, type Lives, startLives } from './lives.ts';
 
 /** A data folder to copy for each seed: a person, a source, a job, and another job whose source is gone. */
-export type Beginning = { root: string; data: string; source: string; owner: Owner; failing: string; clockStart: number };
+export type Beginning = {
+  root: string;
+  data: string;
+  source: string;
+  owner: Owner;
+  failing: string;
+  clockStart: number;
+};
 
 export async function prepare(root: string): Promise<Beginning> {
   const [data, source, gone] = [join(root, 'data'), join(root, 'source'), join(root, 'gone')];
@@ -30,7 +37,9 @@ export async function prepare(root: string): Promise<Beginning> {
   if (!box) throw new Error('the box did not start');
   const owner = await settle((token) => client(box.url, token), source);
   const api = client(box.url, owner.token);
-  const other = await api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'Gone', config: { path: gone } } });
+  const other = await api.expect(201, 'POST', '/sources', {
+    body: { type: 'folder', name: 'Gone', config: { path: gone } },
+  });
   const failing = await api.expect(201, 'POST', '/jobs', { body: { name: 'Fails', sourceId: other.id } });
   await box.stop();
   await rename(gone, `${gone} elsewhere`);
@@ -39,26 +48,32 @@ export async function prepare(root: string): Promise<Beginning> {
 }
 
 /** All that may not depend on what happened to the box. */
-export type Outcome = { runs: Body[]; files: Body[]; overview: Body; events: { [type: string]: number }; content: [string, string][] };
+export type Outcome = {
+  runs: Body[];
+  files: Body[];
+  overview: Body;
+  events: { [type: string]: number };
+  content: [string, string][];
+};
 
 /** What a seed does to the box. `none`: nothing, the outcome to compare with. */
-export type Plan = { fates: Fate[]; end: 'stop' | 'kill'; order: Trouble };
+export type Plan = { fates: Fate[]; end: 'stop' | 'kill'; order: Chaos };
 
 /** Boundaries and milliseconds that a whole story takes here, roughly: kills are spread over them, and over the start of the box. */
 const [someBoundaries, someMilliseconds] = [430, 1500];
 
 export function planOf(seed: number): Plan {
-  const trouble = makeTrouble(seed);
-  const fates = Array.from({ length: 1 + trouble.below(2) }, (): Fate => {
-    const disturbed = trouble.chance(0.5) ? { trouble: trouble.below(1e9) } : {};
-    if (trouble.chance(0.3)) return { ...disturbed, killAfter: trouble.below(someMilliseconds) };
+  const chaos = makeChaos(seed);
+  const fates = Array.from({ length: 1 + chaos.below(2) }, (): Fate => {
+    const disturbed = chaos.chance(0.5) ? { chaos: chaos.below(1e9) } : {};
+    if (chaos.chance(0.3)) return { ...disturbed, killAfter: chaos.below(someMilliseconds) };
     // As often soon after a start as late
-    return { ...disturbed, fault: `*@${1 + trouble.below(trouble.chance(0.5) ? 60 : someBoundaries)}` };
+    return { ...disturbed, fault: `*@${1 + chaos.below(chaos.chance(0.5) ? 60 : someBoundaries)}` };
   });
-  return { fates, end: trouble.chance(0.5) ? 'kill' : 'stop', order: trouble };
+  return { fates, end: chaos.chance(0.5) ? 'kill' : 'stop', order: chaos };
 }
 
-export const undisturbed: Plan = { fates: [], end: 'stop', order: makeTrouble(0) };
+export const undisturbed: Plan = { fates: [], end: 'stop', order: makeChaos(0) };
 
 /**
  * Tells the story in a folder of its own. Throws when anything was lost, doubled, damaged or answered as it should not be. Read models may
@@ -78,7 +93,9 @@ export async function tell(
   const lives = startLives(data, owner.token, plan.fates, clockStart);
   const { steadily, post } = lives;
 
-  await steadily((api) => api.expect(200, 'PUT', `/sources/${owner.sourceId}`, { body: { name: 'Papers', config: { path: source } } }));
+  await steadily((api) =>
+    api.expect(200, 'PUT', `/sources/${owner.sourceId}`, { body: { name: 'Papers', config: { path: source } } }),
+  );
   const backup = async (jobId: string, status: string) => {
     const { id } = await post(`/jobs/${jobId}/run`);
     await hasEnded(lives, String(id), status);
@@ -123,7 +140,8 @@ async function settledModels({ steadily }: Lives, expected: Models | undefined):
     const { runs, files, overview } = await steadily(readModels);
     const models: Models = { runs: sorted(runs), files: files.map(({ modifiedAt: _, ...file }) => file), overview };
     if (!expected || performance.now() > late) return models;
-    if (isDeepStrictEqual(models, { runs: expected.runs, files: expected.files, overview: expected.overview })) return models;
+    if (isDeepStrictEqual(models, { runs: expected.runs, files: expected.files, overview: expected.overview }))
+      return models;
   }
 }
 
@@ -137,7 +155,8 @@ async function hasEnded(lives: Lives, id: string, status: string): Promise<void>
       return body.finishedAt === null ? undefined : body;
     }),
   );
-  if (run.status !== status) throw new Error(`run ${id} ended ${run.status}, not ${status}: ${JSON.stringify(run.errors)}`);
+  if (run.status !== status)
+    throw new Error(`run ${id} ended ${run.status}, not ${status}: ${JSON.stringify(run.errors)}`);
 }
 
 /** A job is made and given another name. */
@@ -177,12 +196,17 @@ function sorted(bodies: Body[]): Body[] {
 
 /** Throws when the checker finds anything, the source compared too. */
 async function requireClean(data: string, at: number): Promise<void> {
-  const { machine, isAwaited, findings, close } = await openReadOnly(data, silent, { now: () => at });
-  const home = { machine, connectors: () => ({ allowHosts: [], folders: { roots: 'any' as const, never: [data] } }), prices: free };
+  const { platform, isAwaited, findings, close } = await openReadOnly(data, silent, { now: () => at });
+  const deployment = {
+    platform,
+    connectors: () => ({ allowHosts: [], folders: { roots: 'any' as const, never: [data] } }),
+    prices: free,
+  };
   const found: Finding[] = [];
   try {
     found.push(...findings());
-    for await (const finding of checkEverything(machine, { readData: true, isAwaited, home })) found.push(finding);
+    for await (const finding of checkEverything(platform, { readData: true, isAwaited, deployment }))
+      found.push(finding);
   } finally {
     await close();
   }

@@ -1,7 +1,7 @@
 /** Throngs over the ports of AWS. LISTBACKUP_TIMES=100 makes them ten times as large as they usually are here. */
 import { expect, it } from 'vitest';
 import { routes } from '../../api/routes/index.ts';
-import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { makeChaos } from '../../infra/embedded/chaos.ts';
 import { listJobs } from '../../projections/jobs.ts';
 import { appOver, as } from '../support/api.ts';
 import { expectClean } from '../support/check.ts';
@@ -23,15 +23,15 @@ it('every message many times, ten at once, has one effect and one event; every c
   expect(world.failures).toEqual([]);
   expect(Object.keys(seen).sort()).toEqual(everyType);
   await expectOneOfEach(world.calm);
-  expect(await pictureOf({ ...world, machine: world.calm })).toEqual(await pictureOf(calm));
-  await expectDeaf(world.calm, makeTrouble(1), times, 10);
-  await expectClean(world.calm, { home: { ...world.home, machine: world.calm } });
+  expect(await pictureOf({ ...world, platform: world.calm })).toEqual(await pictureOf(calm));
+  await expectDeaf(world.calm, makeChaos(1), times, 10);
+  await expectClean(world.calm, { deployment: { ...world.deployment, platform: world.calm } });
 });
 
 it('one key makes one job of very many requests at once', { timeout: patience }, async () => {
   const world = await makeAwsWorld(1);
-  const app = await appOver(world.machine, { home: 'aws', routes });
-  const call = await as({ app, machine: world.machine }, { userId: 'usr_test', accountId: account, role: 'owner' });
+  const app = await appOver(world.platform, { deployment: 'aws', routes });
+  const call = await as({ app, platform: world.platform }, { userId: 'usr_test', accountId: account, role: 'owner' });
   const { id } = await sameKey(
     async (url, payload, key) => {
       const answer = await call({ method: 'POST', url, payload, headers: { 'idempotency-key': key } });
@@ -41,6 +41,8 @@ it('one key makes one job of very many requests at once', { timeout: patience },
     10 * times,
   );
   await world.settle();
-  expect((await listJobs(world.calm, account, { limit: 100 })).items.map((job) => job.id).sort()).toEqual([id, world.jobId].sort());
+  expect((await listJobs(world.calm, account, { limit: 100 })).items.map((job) => job.id).sort()).toEqual(
+    [id, world.jobId].sort(),
+  );
   await expectClean(world.calm);
 });

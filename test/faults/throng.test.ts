@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { makeTrouble } from '../../infra/embedded/trouble.ts';
+import { makeChaos } from '../../infra/embedded/chaos.ts';
 import { listRuns } from '../../projections/runs.ts';
 import { expectClean } from '../support/check.ts';
 import { everyMessage, everyType, expectDeaf, expectOneOfEach, thronged } from './throng.ts';
@@ -13,13 +13,13 @@ it('every message a hundred times, ten at once, has one effect and one event; ev
   expect(world.failures).toEqual([]);
   expect(Object.keys(seen).sort()).toEqual(everyType);
   expect(seen.store).toBeGreaterThan(5);
-  await expectOneOfEach(world.machine);
+  await expectOneOfEach(world.platform);
   expect(await pictureOf(world)).toEqual(await pictureOf(calm));
-  for (const { id } of (await listRuns(world.machine, account, { limit: 3 })).items) {
+  for (const { id } of (await listRuns(world.platform, account, { limit: 3 })).items) {
     const { logged, kept, count, tally } = await batchesOf(world, id);
     expect(kept).toEqual(logged);
     if (count > 0) expect(tally).toEqual({ stored: count, total: count });
   }
-  await expectDeaf(world.machine, makeTrouble(1), 100, 10);
-  await expectClean(world.machine, { home: world.home });
+  await expectDeaf(world.platform, makeChaos(1), 100, 10);
+  await expectClean(world.platform, { deployment: world.deployment });
 });

@@ -3,18 +3,18 @@ import { rename } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { canonicalJson } from '../../api/secret-keys.ts';
 import { requestZipDownload } from '../../commands/grant-download.ts';
-import type { JsonObject, Machine, Wakeup } from '../../domain/ports.ts';
-import type { Trouble } from '../../infra/embedded/trouble.ts';
-import { momentOf } from '../../projections/files/listing.ts';
+import type { JsonObject, Platform, StreamNotification } from '../../domain/ports.ts';
+import type { Chaos } from '../../infra/embedded/chaos.ts';
+import { handleNotifications } from '../../projections/engine/runner.ts';
+import { findRestorePoint } from '../../projections/files/listing.ts';
 import { projections } from '../../projections/index.ts';
-import { handleWakeups } from '../../projections/runner.ts';
 import { auditLedger } from '../support/ledger.ts';
 import { changeCorpus, makeCorpus } from './corpus.ts';
 import { account, command } from './world.ts';
 
 type Handle = (body: JsonObject, receives: number) => Promise<void>;
 type Scene = {
-  machine: Machine;
+  platform: Platform;
   source: string;
   jobId: string;
   sourceId: string;
@@ -23,17 +23,20 @@ type Scene = {
 };
 
 /** Two backups with changes between them, a zip, and a run that fails since its source is gone; each message handled so. */
-export async function everyMessage({ machine, source, jobId, sourceId, request, settle }: Scene, handle: Handle): Promise<void> {
+export async function everyMessage(
+  { platform, source, jobId, sourceId, request, settle }: Scene,
+  handle: Handle,
+): Promise<void> {
   await makeCorpus(source);
   await request();
   await settle(handle);
   await changeCorpus(source);
   await request();
   await settle(handle);
-  const moment = await momentOf(machine, account, { jobId });
-  if (!moment) throw new Error('there is no backup');
-  const { runId, manifest, at: backedUpAt } = moment;
-  await requestZipDownload(machine, command(), { sourceId, jobId, runId, manifest, backedUpAt, paths: ['photos'] });
+  const restorePoint = await findRestorePoint(platform, account, { jobId });
+  if (!restorePoint) throw new Error('there is no backup');
+  const { runId, manifest, at: backedUpAt } = restorePoint;
+  await requestZipDownload(platform, command(), { sourceId, jobId, runId, manifest, backedUpAt, paths: ['photos'] });
   await settle(handle);
   await rename(source, `${source} elsewhere`);
   await request();
@@ -42,10 +45,14 @@ export async function everyMessage({ machine, source, jobId, sourceId, request, 
 }
 
 /** The types of all messages of `everyMessage`. */
-export const everyType = ['download.requested.v1', 'line.released.v1', 'run.requested.v1', 'seal', 'store'];
+export const everyType = ['commit', 'download.requested.v1', 'run.ended.v1', 'run.requested.v1', 'store'];
 
 /** Each message so many times, so many at once; how many different ones there were of each type. What they send again comes once. */
-export function thronged(handle: Handle, times: number, atOnce: number): { handle: Handle; seen: { [type: string]: number } } {
+export function thronged(
+  handle: Handle,
+  times: number,
+  atOnce: number,
+): { handle: Handle; seen: { [type: string]: number } } {
   const seen: { [type: string]: number } = {};
   const known = new Set<string>();
   return {
@@ -56,19 +63,20 @@ export function thronged(handle: Handle, times: number, atOnce: number): { handl
       known.add(text);
       // The word that a twin leaves when it is overtaken comes a minute later, if all takes that long
       if (body.type !== 'plan') seen[String(body.type)] = (seen[String(body.type)] ?? 0) + 1;
-      for (let done = 0; done < times; done += atOnce) await Promise.all(Array.from({ length: atOnce }, () => handle(body, receives)));
+      for (let done = 0; done < times; done += atOnce)
+        await Promise.all(Array.from({ length: atOnce }, () => handle(body, receives)));
     },
   };
 }
 
 /** What all of it comes to, once. */
-export async function expectOneOfEach(machine: Machine): Promise<void> {
-  expect(await auditLedger(machine, account)).toMatchObject({
+export async function expectOneOfEach(platform: Platform): Promise<void> {
+  expect(await auditLedger(platform, account)).toMatchObject({
     RunRequested: 3,
     RunStarted: 3,
     RunPlanned: 2,
-    LineSealed: 2,
-    LineReleased: 1,
+    RestorePointCreated: 2,
+    RunEnded: 1,
     RunFinished: 3,
     DownloadRequested: 1,
     DownloadPrepared: 1,
@@ -76,22 +84,23 @@ export async function expectOneOfEach(machine: Machine): Promise<void> {
 }
 
 /** Every commit told so many times, so many tellers at once, each in another order: no row is another one, or written again otherwise. */
-export async function expectDeaf(machine: Machine, trouble: Trouble, times: number, atOnce: number): Promise<void> {
-  const wakeups: Wakeup[] = await machine.events.ledger(account, { order: 'asc', limit: 10_000 });
-  const before = await allRows(machine);
+export async function expectDeaf(platform: Platform, chaos: Chaos, times: number, atOnce: number): Promise<void> {
+  const notifications: StreamNotification[] = await platform.events.ledger(account, { order: 'asc', limit: 10_000 });
+  const before = await allRows(platform);
   const tell = async () => {
     for (let done = 0; done < times; done += atOnce) {
-      const order = trouble.shuffled(wakeups);
+      const order = chaos.shuffled(notifications);
       // As streams give them: a few at a time
-      for (let at = 0; at < order.length; at += 10) await handleWakeups(machine, projections, order.slice(at, at + 10));
+      for (let at = 0; at < order.length; at += 10)
+        await handleNotifications(platform, projections, order.slice(at, at + 10));
     }
   };
   await Promise.all(Array.from({ length: atOnce }, tell));
-  expect(await allRows(machine)).toEqual(before);
+  expect(await allRows(platform)).toEqual(before);
 }
 
 /** Every row of every read model, as text; the order of the fields in a row means nothing. */
-export async function allRows({ rows }: Machine): Promise<string[]> {
+export async function allRows({ rows }: Platform): Promise<string[]> {
   const texts: string[] = [];
   for (const { name } of projections) {
     for (let cursor: string | undefined; ; ) {

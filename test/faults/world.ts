@@ -12,32 +12,32 @@ import { runJob } from '../../commands/run-job.ts';
 import type { BatchEvent } from '../../domain/batch.ts';
 import { keyBytes } from '../../domain/entry.ts';
 import type { Recorded } from '../../domain/event.ts';
-import type { Blobs, JsonObject, Machine, QueueName, Received, StoredCommit } from '../../domain/ports.ts';
-import type { Embedded } from '../../infra/embedded/machine.ts';
-import { makeTrouble, type Trouble } from '../../infra/embedded/trouble.ts';
+import type { Blobs, JsonObject, Platform, QueueName, Received, StoredCommit } from '../../domain/ports.ts';
+import { type Chaos, makeChaos } from '../../infra/embedded/chaos.ts';
+import type { Embedded } from '../../infra/embedded/platform.ts';
+import { readPart } from '../../processors/backup/parts.ts';
+import { type Deployment, runRecord } from '../../processors/backup/run.ts';
 import { routes } from '../../processors/index.ts';
 import { free } from '../../processors/meter.ts';
-import { readPart } from '../../processors/parts.ts';
-import { type Home, runRecord } from '../../processors/run.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { getOverview } from '../../projections/analytics-aggregates.ts';
-import { listFiles, momentOf, readerContext } from '../../projections/files/listing.ts';
+import { handleNotifications } from '../../projections/engine/runner.ts';
+import { findRestorePoint, listFiles, readerContext } from '../../projections/files/listing.ts';
 import { projections } from '../../projections/index.ts';
-import { handleWakeups } from '../../projections/runner.ts';
 import { getRun, listRuns } from '../../projections/runs.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { entries, openManifest } from '../../vault/reader.ts';
-import { openTestHome, temporaryFolder } from '../support/embedded.ts';
+import { openTestPlatform, temporaryFolder } from '../support/embedded.ts';
 import { auditLedger } from '../support/ledger.ts';
+import { withFaults } from './fault-schedule.ts';
 import { little } from './little.ts';
-import { troubled } from './troubled.ts';
 
 export const account = 'acc_test';
 
 type Handle = (body: JsonObject, receives: number) => Promise<void>;
 export type World = {
-  machine: Embedded['machine'];
-  home: Home;
+  platform: Embedded['platform'];
+  deployment: Deployment;
   /** The folder that is backed up. */
   source: string;
   jobId: string;
@@ -54,19 +54,24 @@ export type World = {
   /** Lets read models and bus come up to date. */
   caughtUp(): Promise<void>;
   /** How much has gone wrong by the seed's doing. */
-  troubles(): number;
+  faults(): number;
 };
 
 let commands = 0;
 export function command(): CommandContext {
-  return { account, actor: { type: 'user', id: 'usr_test' }, commandId: `command-${++commands}`, correlationId: 'test' };
+  return {
+    account,
+    actor: { type: 'user', id: 'usr_test' },
+    commandId: `command-${++commands}`,
+    correlationId: 'test',
+  };
 }
 
 type WorldOptions = {
   /** The data folder, when it has to be a known one. */
   data?: string;
-  trouble?: Trouble;
-  reached?: Home['reached'];
+  chaos?: Chaos;
+  reached?: Deployment['reached'];
   now?: () => number;
   /** Instead of files in the data folder. */
   blobs?: Blobs;
@@ -77,54 +82,67 @@ type WorldOptions = {
 };
 
 /** A source over a new, empty folder and a job, in an embedded home that goes with the test. */
-export async function makeWorld({ data, seed, reached, now, blobs, tellers = 1, ...more }: WorldOptions = {}): Promise<World> {
-  const trouble = more.trouble ?? (seed === undefined ? undefined : makeTrouble(seed));
-  const troubles = trouble && seed !== undefined ? troubled(trouble) : undefined;
+export async function makeWorld({
+  data,
+  seed,
+  reached,
+  now,
+  blobs,
+  tellers = 1,
+  ...more
+}: WorldOptions = {}): Promise<World> {
+  const chaos = more.chaos ?? (seed === undefined ? undefined : makeChaos(seed));
+  const faults = chaos && seed !== undefined ? withFaults(chaos) : undefined;
   if (seed !== undefined) {
     const { testPath = '', currentTestName = '' } = expect.getState();
     onTestFailed(() =>
-      console.error(`again: LISTBACKUP_SEED=${seed} npx vitest run --project unit ${relative('', testPath)} # ${currentTestName}`),
+      console.error(
+        `again: LISTBACKUP_SEED=${seed} npx vitest run --project unit ${relative('', testPath)} # ${currentTestName}`,
+      ),
     );
   }
-  const { machine, feed } = await openTestHome({
+  const { platform, feed } = await openTestPlatform({
     routes,
     ...(data && { data }),
-    ...(trouble && { trouble }),
+    ...(chaos && { chaos }),
     ...(now && { now }),
     ...(blobs && { blobs }),
   });
   const source = await temporaryFolder();
   onTestFinished(() => rm(source, { recursive: true, force: true }));
-  const home: Home = {
-    machine: troubles?.watch(machine) ?? machine,
+  const deployment: Deployment = {
+    platform: faults?.watch(platform) ?? platform,
     connectors: () => ({ allowHosts: [], folders: { roots: 'any', never: [] } }),
     prices: free,
     limits: little,
-    ...((reached ?? troubles) && { reached: reached ?? troubles?.reached }),
+    ...((reached ?? faults) && { reached: reached ?? faults?.reached }),
   };
   const feeds = [
-    feed('projections', async (wakeups) => {
-      await Promise.all(Array.from({ length: tellers }, () => handleWakeups(home.machine, projections, wakeups)));
+    feed('projections', async (notifications) => {
+      await Promise.all(
+        Array.from({ length: tellers }, () => handleNotifications(deployment.platform, projections, notifications)),
+      );
     }),
-    feed('bus', async (wakeups) => {
-      const commits = await machine.events.getMany(wakeups);
-      await machine.bus.publish((await Promise.all(commits.map((commit) => announcements(machine, commit)))).flat());
+    feed('bus', async (notifications) => {
+      const commits = await platform.events.getMany(notifications);
+      await platform.bus.publish((await Promise.all(commits.map((commit) => announcements(platform, commit)))).flat());
     }),
   ];
-  const { id: sourceId } = await connectSource(machine, command(), {
+  const { id: sourceId } = await connectSource(platform, command(), {
     type: 'folder',
     name: 'Papers',
     config: { path: source },
     credentials: null,
   });
-  const { id: jobId } = await createJob(machine, command(), { name: 'Nightly', sourceId });
+  const { id: jobId } = await createJob(platform, command(), { name: 'Nightly', sourceId });
 
   const failures: unknown[] = [];
   const caughtUp = async () => void (await Promise.all(feeds.map((each) => each.caughtUp())));
-  const receive = (queue: QueueName) => machine.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
-  const once: Handle = (body, receives) => handleMessage(home, body, { receives, deadline: Number.POSITIVE_INFINITY });
+  const receive = (queue: QueueName) => platform.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
+  const once: Handle = (body, receives) =>
+    handleMessage(deployment, body, { receives, deadline: Number.POSITIVE_INFINITY });
   // It is not the message that is at fault: it may come as often as it takes.
-  const handle: Handle = troubles ? (body) => troubles.untilDone(() => once(body, 1)) : once;
+  const handle: Handle = faults ? (body) => faults.untilDone(() => once(body, 1)) : once;
 
   async function settle(how: Handle = handle): Promise<void> {
     for (;;) {
@@ -136,43 +154,53 @@ export async function makeWorld({ data, seed, reached, now, blobs, tellers = 1, 
     async function work(queue: QueueName, { body, receipt, receives }: Received): Promise<void> {
       try {
         await how(body, receives);
-        await machine.queue.ack(queue, receipt);
+        await platform.queue.ack(queue, receipt);
       } catch (error) {
         failures.push(error);
-        await machine.queue.extend(queue, receipt, 0);
+        await platform.queue.extend(queue, receipt, 0);
       }
     }
   }
 
   return {
-    ...{ machine, home, source, jobId, sourceId, settle, receive, handle, failures, caughtUp },
-    troubles: () => troubles?.count() ?? 0,
-    request: async () => (await runJob(machine, command(), jobId)).id,
+    ...{ platform, deployment, source, jobId, sourceId, settle, receive, handle, failures, caughtUp },
+    faults: () => faults?.count() ?? 0,
+    request: async () => (await runJob(platform, command(), jobId)).id,
   };
 }
 
 /** What read models, vault and ledger say, without what differs between two worlds: ids, times, and what it took. */
-export async function pictureOf(world: Pick<World, 'jobId'> & { machine: Machine }) {
-  const { machine } = world;
-  const { items: runs } = await listRuns(machine, account, { limit: 100 });
-  const { items: files } = await listFiles(machine, account, { recursive: true }, { limit: 1000 });
-  const { cost: _, lastRunAt: __, bytesStored: ___, ...overview } = await getOverview(machine, account);
+export async function pictureOf(world: Pick<World, 'jobId'> & { platform: Platform }) {
+  const { platform } = world;
+  const { items: runs } = await listRuns(platform, account, { limit: 100 });
+  const { items: files } = await listFiles(platform, account, { recursive: true }, { limit: 1000 });
+  const { cost: _, lastRunAt: __, bytesStored: ___, ...overview } = await getOverview(platform, account);
   return {
     runs: runs.map(({ status, errors, progress: { bytesStored: _, ...progress } }) => ({ status, errors, progress })),
     overview,
-    events: await auditLedger(machine, account),
-    files: files.map(({ path, pathBytes, kind, size, sha256: hash, versions }) => ({ path, pathBytes, kind, size, hash, versions })),
+    events: await auditLedger(platform, account),
+    files: files.map(({ path, pathBytes, kind, size, sha256: hash, versions }) => ({
+      path,
+      pathBytes,
+      kind,
+      size,
+      hash,
+      versions,
+    })),
     restored: await restored(world),
   };
 }
 
 /** The hash of each file's content as the newest backup gives it. */
-async function restored({ machine, jobId }: Pick<World, 'jobId'> & { machine: Machine }): Promise<{ [key: string]: string }> {
+async function restored({
+  platform,
+  jobId,
+}: Pick<World, 'jobId'> & { platform: Platform }): Promise<{ [key: string]: string }> {
   const hashes: { [key: string]: string } = {};
-  const moment = await momentOf(machine, account, { jobId });
-  if (!moment) return hashes;
-  const vault = await readerContext(machine, account);
-  for await (const entry of entries(vault, await openManifest(vault, moment.manifest))) {
+  const restorePoint = await findRestorePoint(platform, account, { jobId });
+  if (!restorePoint) return hashes;
+  const vault = await readerContext(platform, account);
+  for await (const entry of entries(vault, await openManifest(vault, restorePoint.manifest))) {
     if (entry.kind !== 'file') continue;
     const content: Uint8Array[] = [];
     for await (const piece of readFile(vault, entry)) content.push(piece);
@@ -182,20 +210,24 @@ async function restored({ machine, jobId }: Pick<World, 'jobId'> & { machine: Ma
 }
 
 /** The run's batches as the log has them, and as its working state has them: the same parts, each counted once. */
-export async function batchesOf({ machine, jobId, sourceId }: World, runId: string) {
-  const about = { account, runId, jobId, sourceId };
+export async function batchesOf({ platform, jobId, sourceId }: World, runId: string) {
+  const runRef = { account, runId, jobId, sourceId };
   const logged: { [batch: number]: string } = {};
-  for (const { stream } of await machine.events.ledger(account, { order: 'asc', limit: 10_000 })) {
+  for (const { stream } of await platform.events.ledger(account, { order: 'asc', limit: 10_000 })) {
     if (!stream.startsWith(`${account}/batch/${runId}.`)) continue;
-    for (const { data } of (await decode(machine, (await machine.events.last(stream)) as StoredCommit)) as Recorded<BatchEvent>[])
+    for (const { data } of (await decode(
+      platform,
+      (await platform.events.last(stream)) as StoredCommit,
+    )) as Recorded<BatchEvent>[])
       logged[data.batch] = data.partHash;
   }
   const kept: { [batch: number]: string | undefined } = {};
-  for (const batch of Object.keys(logged).map(Number)) kept[batch] = (await readPart(machine, about, batch))?.partHash;
-  const tally = (await machine.records.get(runRecord(about, 'tally')))?.data;
+  for (const batch of Object.keys(logged).map(Number))
+    kept[batch] = (await readPart(platform, runRef, batch))?.partHash;
+  const tally = (await platform.records.get(runRecord(runRef, 'tally')))?.data;
   return { logged, kept, count: Object.keys(logged).length, tally: { stored: tally?.stored, total: tally?.total } };
 }
 
-export async function statusOf({ machine }: World, runId: string) {
-  return (await getRun(machine, account, runId))?.status;
+export async function statusOf({ platform }: World, runId: string) {
+  return (await getRun(platform, account, runId))?.status;
 }

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type KeyId, type KeyRingParts, makeKeyRing, openBytes, type StoredKey, sealBytes } from '../../infra/key-ring.ts';
+import {
+  decryptBytes,
+  encryptBytes,
+  type KeyId,
+  type KeyRingParts,
+  makeKeyRing,
+  type StoredKey,
+} from '../../infra/key-ring.ts';
 
 const master = new Uint8Array(32).fill(7);
 
@@ -30,8 +37,8 @@ function sharedStore() {
 
 const ring = (store: KeyRingParts['store'], now?: () => number) =>
   makeKeyRing({
-    wrap: async (key, context) => sealBytes(master, key, context),
-    unwrap: async (wrapped, context) => openBytes(master, wrapped, context),
+    wrap: async (key, context) => encryptBytes(master, key, context),
+    unwrap: async (wrapped, context) => decryptBytes(master, wrapped, context),
     store,
     sign: async () => new Uint8Array(),
     publicKey: async () => '',
@@ -151,20 +158,20 @@ describe('the key ring', () => {
 describe('sealed bytes', () => {
   it('open only unchanged, under their key and in their context', () => {
     const bytes = Uint8Array.from([1, 2, 3]);
-    const sealed = sealBytes(master, bytes, 'here');
-    expect(openBytes(master, sealed, 'here')).toEqual(bytes);
-    expect(() => openBytes(master, sealed, 'there')).toThrow();
-    expect(() => openBytes(new Uint8Array(32), sealed, 'here')).toThrow();
-    for (let i = 0; i < sealed.length; i++) {
+    const encrypted = encryptBytes(master, bytes, 'here');
+    expect(decryptBytes(master, encrypted, 'here')).toEqual(bytes);
+    expect(() => decryptBytes(master, encrypted, 'there')).toThrow();
+    expect(() => decryptBytes(new Uint8Array(32), encrypted, 'here')).toThrow();
+    for (let i = 0; i < encrypted.length; i++) {
       expect(() =>
-        openBytes(
+        decryptBytes(
           master,
-          sealed.map((byte, at) => (at === i ? byte ^ 1 : byte)),
+          encrypted.map((byte, at) => (at === i ? byte ^ 1 : byte)),
           'here',
         ),
       ).toThrow();
     }
-    expect(() => openBytes(master, sealed.subarray(0, 20), 'here')).toThrow();
-    expect(sealBytes(master, bytes, 'here')).not.toEqual(sealed);
+    expect(() => decryptBytes(master, encrypted.subarray(0, 20), 'here')).toThrow();
+    expect(encryptBytes(master, bytes, 'here')).not.toEqual(encrypted);
   });
 });

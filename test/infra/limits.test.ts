@@ -1,10 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { checkBlobKey, checkChanges, checkItem, checkKey, checkTransaction, itemSize, maxItem, messageText } from '../../infra/limits.ts';
+import {
+  checkBlobKey,
+  checkChanges,
+  checkItem,
+  checkKey,
+  checkTransaction,
+  itemSize,
+  maxItem,
+  messageText,
+} from '../../infra/limits.ts';
 
 describe('an item', () => {
   it('is counted as DynamoDB does: names and values in UTF-8, containers with their overhead', () => {
     const empty = itemSize({ pk: 'p', sk: 's', data: {} });
-    const sized = (value: Parameters<typeof itemSize>[0]['data'][string]) => itemSize({ pk: 'p', sk: 's', data: { f: value } }) - empty - 2;
+    const sized = (value: Parameters<typeof itemSize>[0]['data'][string]) =>
+      itemSize({ pk: 'p', sk: 's', data: { f: value } }) - empty - 2;
     expect(sized('abc')).toBe(3);
     expect(sized('é🎉')).toBe(6);
     expect(sized(true)).toBe(1);
@@ -52,7 +62,8 @@ it('a message is at most 256 KB as JSON and 900 whole seconds late', () => {
   expect(() => messageText({ body: { text: 'x'.repeat(room + 1) } })).toThrow(/256 KB/);
   expect(() => messageText({ body: { text: '"'.repeat(room / 2 + 1) } })).toThrow(/256 KB/);
   messageText({ body: {}, delaySeconds: 900 });
-  for (const delaySeconds of [901, -1, 0.5, Number.NaN]) expect(() => messageText({ body: {}, delaySeconds })).toThrow(/900/);
+  for (const delaySeconds of [901, -1, 0.5, Number.NaN])
+    expect(() => messageText({ body: {}, delaySeconds })).toThrow(/900/);
 });
 
 it('a blob key is one that both S3 and a file system can hold', () => {

@@ -1,41 +1,56 @@
 /** Backups made by hand: content in the vault, a manifest over it, sealed on the line and seen by the read model. */
 import { load, transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
+import {
+  backupChain,
+  backupChainId,
+  createRestorePoint,
+  type ManifestRef,
+  requestRun,
+} from '../../domain/backup-chain.ts';
 import { compareKeys, type SourceEntry } from '../../domain/entry.ts';
 import { streamName } from '../../domain/event.ts';
 import { makeId } from '../../domain/ids.ts';
-import { line, lineId, type ManifestRef, requestRun, sealLine } from '../../domain/line.ts';
+import { handleNotifications } from '../../projections/engine/runner.ts';
 import { files } from '../../projections/files.ts';
-import { handleWakeups } from '../../projections/runner.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import { type Change, writeManifest } from '../../vault/manifest.ts';
 import { openManifest } from '../../vault/reader.ts';
 import { openWriter } from '../../vault/writer.ts';
-import type { TestMachine } from './api.ts';
+import type { TestPlatform } from './api.ts';
 
 /** What is there: content, or for a link or odd things the entry itself. `null` for a folder, undefined for what is gone. */
 export type Things = { [key: string]: string | Uint8Array | Partial<SourceEntry> | null | undefined };
 export type Backup = { runId: string; at: string; manifest: ManifestRef };
-export type Line = { account: string; sourceId: string; jobId: string; backUp(changes: Things): Promise<Backup> };
+export type BackupChain = {
+  account: string;
+  sourceId: string;
+  jobId: string;
+  backUp(changes: Things): Promise<Backup>;
+};
 
 /** A job of a source, new both unless given. Each backup is a second after whatever was before. */
-export function backupLine(machine: TestMachine, account: string, given: { sourceId?: string } = {}): Line {
-  const sourceId = given.sourceId ?? makeId('source', machine.random(16));
-  const jobId = makeId('job', machine.random(16));
-  const stream = streamName(account, 'line', lineId(jobId, sourceId));
+export function makeBackupChain(
+  platform: TestPlatform,
+  account: string,
+  given: { sourceId?: string } = {},
+): BackupChain {
+  const sourceId = given.sourceId ?? makeId('source', platform.random(16));
+  const jobId = makeId('job', platform.random(16));
+  const stream = streamName(account, 'backup-chain', backupChainId(jobId, sourceId));
 
   async function backUp(changes: Things): Promise<Backup> {
-    machine.clock.now += 1000;
-    const runId = makeId('run', machine.random(16));
-    const about = { runId, jobId, sourceId };
+    platform.clock.now += 1000;
+    const runId = makeId('run', platform.random(16));
+    const runRef = { runId, jobId, sourceId };
     const cause = systemContext(account, 'test', runId, runId);
-    const at = new Date(machine.now()).toISOString();
-    await transact(machine, line, stream, requestRun(about, at), cause);
-    const key = await machine.keys.accountKey(account);
+    const at = new Date(platform.now()).toISOString();
+    await transact(platform, backupChain, stream, requestRun(runRef, at), cause);
+    const key = await platform.keys.accountKey(account);
     if (!key) throw new Error('the account was erased');
-    const ctx = { account, keys: deriveVaultKeys(key), blobs: machine.blobs };
-    const writer = openWriter({ ...ctx, records: machine.records, random: machine.random });
+    const ctx = { account, keys: deriveVaultKeys(key), blobs: platform.blobs };
+    const writer = openWriter({ ...ctx, records: platform.records, random: platform.random });
     const found = await Promise.all(
       Object.entries(changes).map(async ([name, thing]): Promise<() => Change> => {
         if (thing === undefined) return () => ({ delete: name });
@@ -49,20 +64,27 @@ export function backupLine(machine: TestMachine, account: string, given: { sourc
     writer.close();
     const keyOf = (change: Change) => ('put' in change ? change.put.key : change.delete);
     const sorted = found.map((make) => make()).sort((a, b) => compareKeys(keyOf(a), keyOf(b)));
-    const { state } = await load(machine, line, stream);
-    const base = state.sealed ? { base: await openManifest(ctx, state.sealed.manifest) } : {};
+    const { state } = await load(platform, backupChain, stream);
+    const base = state.head ? { base: await openManifest(ctx, state.head.manifest) } : {};
     const all = async function* () {
       yield* sorted;
     };
-    const { manifest, totals } = await writeManifest({ ...ctx, random: machine.random, runId, at, ...base, changes: all() });
-    const sealed = await transact(
-      machine,
-      line,
+    const { manifest, totals } = await writeManifest({
+      ...ctx,
+      random: platform.random,
+      runId,
+      at,
+      ...base,
+      changes: all(),
+    });
+    const head = await transact(
+      platform,
+      backupChain,
       stream,
-      sealLine(about, { outcome: 'succeeded', manifest, totals, since: null, at }),
+      createRestorePoint(runRef, { outcome: 'succeeded', manifest, totals, since: null, at }),
       cause,
     );
-    await handleWakeups(machine, [files], [sealed]);
+    await handleNotifications(platform, [files], [head]);
     return { runId, at, manifest };
   }
 

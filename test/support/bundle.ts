@@ -9,7 +9,9 @@ import { json } from 'node:stream/consumers';
 export function readAtStart(folder: string): string[] {
   const files = ['index.mjs'];
   for (const file of files) {
-    for (const [, one, other] of readFileSync(join(folder, file), 'utf8').matchAll(/\bfrom"\.\/([^"]+)"|\bimport"\.\/([^"]+)"/g)) {
+    for (const [, one, other] of readFileSync(join(folder, file), 'utf8').matchAll(
+      /\bfrom"\.\/([^"]+)"|\bimport"\.\/([^"]+)"/g,
+    )) {
       const imported = one ?? other;
       if (imported && !files.includes(imported)) files.push(imported);
     }

@@ -1,23 +1,23 @@
-/** The checker (infra/doctor.ts) at the end of a test. */
+/** The checker (doctor/check-everything.ts) at the end of a test. */
 import { expect } from 'vitest';
-import type { Finding } from '../../domain/finding.ts';
-import type { Machine } from '../../domain/ports.ts';
-import { checkEverything, type DoctorOptions } from '../../infra/doctor.ts';
+import { checkEverything, type DoctorOptions } from '../../doctor/check-everything.ts';
+import type { Finding } from '../../doctor/finding.ts';
+import type { Platform } from '../../domain/ports.ts';
 import { openReadOnly } from '../../infra/embedded/read-only.ts';
 import { silent } from './embedded.ts';
 
 /** All that the checker says of a machine, all data read. */
-export async function findingsOf(machine: Machine, options: DoctorOptions = {}): Promise<Finding[]> {
+export async function findingsOf(platform: Platform, options: DoctorOptions = {}): Promise<Finding[]> {
   const found: Finding[] = [];
-  for await (const finding of checkEverything(machine, { readData: true, ...options })) found.push(finding);
+  for await (const finding of checkEverything(platform, { readData: true, ...options })) found.push(finding);
   return found;
 }
 
 /** The same of a data folder that no process uses. */
 export async function findingsIn(data: string, options: DoctorOptions = {}): Promise<Finding[]> {
-  const { machine, isAwaited, findings, close } = await openReadOnly(data, silent);
+  const { platform, isAwaited, findings, close } = await openReadOnly(data, silent);
   try {
-    return [...findings(), ...(await findingsOf(machine, { isAwaited, ...options }))];
+    return [...findings(), ...(await findingsOf(platform, { isAwaited, ...options }))];
   } finally {
     await close();
   }
@@ -27,8 +27,8 @@ export async function findingsIn(data: string, options: DoctorOptions = {}): Pro
  * Nothing is damaged, lost or doubled, nothing is left to do and nothing under way. `home` (a machine, or a data folder that no process
  * uses) has come to rest. With `home` among the options, the newest backups are compared with their sources too.
  */
-export async function expectClean(home: Machine | string, options: DoctorOptions = {}): Promise<void> {
+export async function expectClean(deployment: Platform | string, options: DoctorOptions = {}): Promise<void> {
   const all = { quiet: true, ...options };
-  const found = typeof home === 'string' ? await findingsIn(home, all) : await findingsOf(home, all);
+  const found = typeof deployment === 'string' ? await findingsIn(deployment, all) : await findingsOf(deployment, all);
   expect(found.filter(({ level }) => level === 'failure')).toEqual([]);
 }

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { startHome } from '../../infra/embedded/home.ts';
+import { startServer } from '../../infra/embedded/server.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
 import { silent, testFolder } from './embedded.ts';
 
@@ -15,7 +15,10 @@ export type Cli = {
   /** Where it keeps what it must remember. */
   config: string;
   (...args: string[]): Promise<Ended>;
-  start(args: string[], options?: { input?: string; launcher?: boolean; group?: boolean; env?: { [name: string]: string } }): Running;
+  start(
+    args: string[],
+    options?: { input?: string; launcher?: boolean; group?: boolean; env?: { [name: string]: string } },
+  ): Running;
 };
 
 const program = fileURLToPath(new URL('../../cli/listbackup.ts', import.meta.url));
@@ -45,7 +48,8 @@ export async function cliFor(url: string, env: { [name: string]: string } = {}):
     });
     onTestFinished(() => void child.kill('SIGKILL'));
     const said = { stdout: '', stderr: '' };
-    for (const stream of ['stdout', 'stderr'] as const) child[stream].setEncoding('utf8').on('data', (text) => (said[stream] += text));
+    for (const stream of ['stdout', 'stderr'] as const)
+      child[stream].setEncoding('utf8').on('data', (text) => (said[stream] += text));
     child.stdin.end(options.input);
     const ended = new Promise<Ended>((resolve) => child.on('close', (code) => resolve({ code, ...said })));
     return { process: child, stderr: () => said.stderr, ended };
@@ -58,15 +62,21 @@ export function sessionFile(cli: Cli): string {
 }
 
 /** The product in this process, on a free port. */
-export async function testHome(): Promise<string> {
-  const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: join(await testFolder(), 'data'), LISTBACKUP_RATE_LIMIT: '0' });
-  const home = await startHome(settings, silent);
-  onTestFinished(() => home.close());
-  return home.url;
+export async function testServerUrl(): Promise<string> {
+  const settings = readSettings([], {
+    PORT: '0',
+    LISTBACKUP_DATA: join(await testFolder(), 'data'),
+    LISTBACKUP_RATE_LIMIT: '0',
+  });
+  const deployment = await startServer(settings, silent);
+  onTestFinished(() => deployment.close());
+  return deployment.url;
 }
 
 /** Any server, on a free port. */
-export async function testServer(handle: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
+export async function testServer(
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<string> {
   const server = createServer(handle);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(

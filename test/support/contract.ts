@@ -1,7 +1,7 @@
 /** Runs a port's promises, and proves that they can fail. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { patience } from '../../infra/contract/eventually.ts';
-import type { PortPromise } from '../../infra/contract/promise.ts';
+import { patience } from '../contract/eventually.ts';
+import type { PortPromise } from '../contract/promise.ts';
 
 type MakePort<Port> = () => Port | Promise<Port>;
 

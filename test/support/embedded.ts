@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Log } from '../../domain/ports.ts';
-import { type Embedded, type EmbeddedOptions, openEmbedded } from '../../infra/embedded/machine.ts';
+import { type Embedded, type EmbeddedOptions, openEmbedded } from '../../infra/embedded/platform.ts';
 
 export const silent: Log = { info() {}, warn() {}, error() {}, measure() {} };
 
@@ -20,9 +20,9 @@ export async function testFolder(): Promise<string> {
 }
 
 /** An embedded home that is closed when the running test is done, in `data` or a folder of its own. */
-export async function openTestHome(options: Partial<EmbeddedOptions> = {}): Promise<Embedded> {
+export async function openTestPlatform(options: Partial<EmbeddedOptions> = {}): Promise<Embedded> {
   const data = options.data ?? (await testFolder());
-  const home = await openEmbedded({ log: silent, routes: [], environment: {}, ...options, data });
-  onTestFinished(() => home.close());
-  return home;
+  const deployment = await openEmbedded({ log: silent, routes: [], environment: {}, ...options, data });
+  onTestFinished(() => deployment.close());
+  return deployment;
 }

@@ -10,7 +10,14 @@ const events = makeEventStore(db, makeSignal());
 async function appendForEver(stream: string): Promise<void> {
   for (let version = 1; ; version++) {
     const hash = version.toString(16).padStart(64, '0');
-    const commit = { stream, version, at: new Date(version).toISOString(), prevHash: hash, hash, body: { bytes: new Uint8Array(3000) } };
+    const commit = {
+      stream,
+      version,
+      at: new Date(version).toISOString(),
+      prevHash: hash,
+      hash,
+      body: { bytes: new Uint8Array(3000) },
+    };
     if ((await events.append(commit)) === 'appended') writeSync(1, `${JSON.stringify({ stream, version })}\n`);
   }
 }

@@ -1,38 +1,40 @@
 /** What an auditor would check of an account's ledger. */
 import { commitHash, sha256 } from '../../activity/commit.ts';
 import { commitBytes, decode } from '../../activity/decode.ts';
-import type { Machine } from '../../domain/ports.ts';
-import { openEmbedded } from '../../infra/embedded/machine.ts';
+import type { Platform } from '../../domain/ports.ts';
+import { openEmbedded } from '../../infra/embedded/platform.ts';
 import { silent } from './embedded.ts';
 
 /**
  * How many events of each type the ledger holds. Throws unless its numbers have no gap and every commit is there, unaltered and chained
  * to the one before it in its stream.
  */
-export async function auditLedger(machine: Machine, account: string): Promise<{ [type: string]: number }> {
-  const entries = await machine.events.ledger(account, { order: 'asc', limit: 10_000 });
+export async function auditLedger(platform: Platform, account: string): Promise<{ [type: string]: number }> {
+  const entries = await platform.events.ledger(account, { order: 'asc', limit: 10_000 });
   const heads = new Map<string, { version: number; hash: string }>();
   const types: { [type: string]: number } = {};
   for (const [index, entry] of entries.entries()) {
     const head = heads.get(entry.stream) ?? { version: 0, hash: '0'.repeat(64) };
-    const [commit] = await machine.events.getMany([entry]);
+    const [commit] = await platform.events.getMany([entry]);
     const where = `${entry.seq} (${entry.stream} ${entry.version})`;
     if (entry.seq !== index + 1) throw new Error(`a gap before ${where}`);
     if (!commit || commit.hash !== entry.hash) throw new Error(`no commit for ${where}`);
-    if (commit.version !== head.version + 1 || commit.prevHash !== head.hash) throw new Error(`a broken chain at ${where}`);
-    const bytesHash = sha256(await commitBytes(machine, commit));
-    if (commit.hash !== commitHash(entry.stream, entry.version, head.hash, bytesHash)) throw new Error(`a false hash at ${where}`);
+    if (commit.version !== head.version + 1 || commit.prevHash !== head.hash)
+      throw new Error(`a broken chain at ${where}`);
+    const bytesHash = sha256(await commitBytes(platform, commit));
+    if (commit.hash !== commitHash(entry.stream, entry.version, head.hash, bytesHash))
+      throw new Error(`a false hash at ${where}`);
     heads.set(entry.stream, commit);
-    for (const { type } of await decode(machine, commit)) types[type] = (types[type] ?? 0) + 1;
+    for (const { type } of await decode(platform, commit)) types[type] = (types[type] ?? 0) + 1;
   }
   return types;
 }
 
 /** The same of the first account of a data folder that no process uses. */
 export async function auditLedgerIn(data: string): Promise<{ [type: string]: number }> {
-  const { machine, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
+  const { platform, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
   try {
-    return await auditLedger(machine, firstAccount() ?? '');
+    return await auditLedger(platform, firstAccount() ?? '');
   } finally {
     await close();
   }

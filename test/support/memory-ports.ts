@@ -1,7 +1,19 @@
 /** Blobs and Records in memory: the promises of domain/ports.ts without a machine, and a count of what was asked of them. */
-import type { Blobs, ByteRange, JsonObject, RecordKey, Records, RecordWrite, StoredRecord } from '../../domain/ports.ts';
+import type {
+  Blobs,
+  ByteRange,
+  JsonObject,
+  RecordKey,
+  Records,
+  RecordWrite,
+  StoredRecord,
+} from '../../domain/ports.ts';
 
-export type MemoryBlobs = Blobs & { stored: Map<string, Uint8Array>; puts: string[]; gets: { key: string; range?: ByteRange }[] };
+export type MemoryBlobs = Blobs & {
+  stored: Map<string, Uint8Array>;
+  puts: string[];
+  gets: { key: string; range?: ByteRange }[];
+};
 
 export function memoryBlobs(): MemoryBlobs {
   const stored = new Map<string, Uint8Array>();
@@ -56,7 +68,9 @@ export function memoryRecords(): MemoryRecords {
     if (write.if === undefined) return true;
     if (write.if === 'absent') return data === undefined;
     if (write.if === 'present') return data !== undefined;
-    return Object.entries(write.if.equals).every(([field, value]) => JSON.stringify(data?.[field]) === JSON.stringify(value));
+    return Object.entries(write.if.equals).every(
+      ([field, value]) => JSON.stringify(data?.[field]) === JSON.stringify(value),
+    );
   }
 
   function apply(write: RecordWrite): void {
@@ -79,7 +93,9 @@ export function memoryRecords(): MemoryRecords {
       return keys.flatMap((key) => read(key) ?? []);
     },
     async query(pk, { prefix = '', limit, cursor = '' }) {
-      const all = [...stored.values()].filter((record) => record.pk === pk && record.sk.startsWith(prefix) && record.sk > cursor);
+      const all = [...stored.values()].filter(
+        (record) => record.pk === pk && record.sk.startsWith(prefix) && record.sk > cursor,
+      );
       const items = all.sort((a, b) => (a.sk < b.sk ? -1 : 1)).slice(0, limit);
       return { items: structuredClone(items), next: all.length > limit ? (items.at(-1)?.sk ?? null) : null };
     },

@@ -5,7 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-export type Started = { url: string; docs: string; live: string; data: string; process: ChildProcess; stop(): Promise<number | null> };
+export type Started = {
+  url: string;
+  docs: string;
+  live: string;
+  data: string;
+  process: ChildProcess;
+  stop(): Promise<number | null>;
+};
 
 export async function npmStart(env: { [name: string]: string } = {}, args: string[] = []): Promise<Started> {
   const data = env.LISTBACKUP_DATA ?? mkdtempSync(join(tmpdir(), 'listbackup-data-'));
@@ -20,7 +27,8 @@ export async function npmStart(env: { [name: string]: string } = {}, args: strin
   });
   const ended = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
   const about = await new Promise<{ url: string; docs: string; live: string; data: string }>((resolve, reject) => {
-    if (child.stdout) createInterface(child.stdout).on('line', (line) => line.startsWith('{') && resolve(JSON.parse(line)));
+    if (child.stdout)
+      createInterface(child.stdout).on('line', (line) => line.startsWith('{') && resolve(JSON.parse(line)));
     ended.then((code) => reject(new Error(`npm start ended with ${code}: ${errors}`)));
   });
   return {

@@ -1,8 +1,8 @@
 /** Connections for the contract of Push. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { PushConnection, PushHarness } from '../../infra/contract/push.ts';
 import type { Sockets } from '../../infra/embedded/sockets.ts';
+import type { PushConnection, PushHarness } from '../contract/push.ts';
 
 /** The client's end of a connection whose id is told by `idOf` once it is open. */
 export async function pushConnection(url: string, idOf: () => Promise<string>): Promise<PushConnection> {

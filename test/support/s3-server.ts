@@ -6,7 +6,13 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type S3Request = { method: string; bucket: string; key: string; query: URLSearchParams; headers: IncomingMessage['headers'] };
+export type S3Request = {
+  method: string;
+  bucket: string;
+  key: string;
+  query: URLSearchParams;
+  headers: IncomingMessage['headers'];
+};
 export type Misbehaviour =
   | { answer: { status: number; code: string; headers?: { [name: string]: string } } }
   | { raw: { status: number; body: string } }
@@ -38,7 +44,9 @@ export type S3Server = {
 
 export async function startS3Server(): Promise<S3Server> {
   const server = createServer((request, response) => {
-    handle(state, request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+    handle(state, request, response).catch((error: unknown) =>
+      response.destroy(error instanceof Error ? error : undefined),
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -78,7 +86,8 @@ async function handle(state: S3Server, incoming: IncomingMessage, response: Serv
   state.requests.push(request);
   const body = Buffer.concat(await incoming.toArray());
   const fault = state.misbehave(request);
-  if (fault !== undefined && 'answer' in fault) return sendError(response, fault.answer.status, fault.answer.code, fault.answer.headers);
+  if (fault !== undefined && 'answer' in fault)
+    return sendError(response, fault.answer.status, fault.answer.code, fault.answer.headers);
   if (fault !== undefined && 'raw' in fault) {
     response.writeHead(fault.raw.status, { 'content-type': 'text/html' }).end(fault.raw.body);
     return;
@@ -122,9 +131,14 @@ function authorize(state: S3Server, request: S3Request, path: string, search: st
     request.headers['x-amz-content-sha256'] ?? '',
   ].join('\n');
   const digest = createHash('sha256').update(canonical).digest('hex');
-  const toSign = ['AWS4-HMAC-SHA256', request.headers['x-amz-date'], `${day}/${region}/s3/aws4_request`, digest].join('\n');
+  const toSign = ['AWS4-HMAC-SHA256', request.headers['x-amz-date'], `${day}/${region}/s3/aws4_request`, digest].join(
+    '\n',
+  );
   const hmac = (key: string | Buffer, data: string) => createHmac('sha256', key).update(data).digest();
-  const key = [region, 's3', 'aws4_request'].reduce<Buffer>(hmac, hmac(`AWS4${state.credentials.secretAccessKey}`, day));
+  const key = [region, 's3', 'aws4_request'].reduce<Buffer>(
+    hmac,
+    hmac(`AWS4${state.credentials.secretAccessKey}`, day),
+  );
   return timingSafeEqual(hmac(key, toSign), Buffer.from(signature, 'hex')) ? undefined : 'SignatureDoesNotMatch';
 }
 
@@ -144,7 +158,9 @@ function listing(state: S3Server, query: URLSearchParams): string {
     `<Name>${state.bucket}</Name><Prefix>${name(prefix)}</Prefix><MaxKeys>${most}</MaxKeys><KeyCount>${page.length}</KeyCount>`,
     `<IsTruncated>${truncated}</IsTruncated>`,
     query.has('encoding-type') ? '<EncodingType>url</EncodingType>' : '',
-    truncated ? `<NextContinuationToken>${Buffer.from(page.at(-1) ?? '').toString('base64')}</NextContinuationToken>` : '',
+    truncated
+      ? `<NextContinuationToken>${Buffer.from(page.at(-1) ?? '').toString('base64')}</NextContinuationToken>`
+      : '',
     ...page.map((key) => {
       const object = state.objects.get(key) as Stored;
       const restore =
@@ -158,7 +174,12 @@ function listing(state: S3Server, query: URLSearchParams): string {
   ].join('');
 }
 
-function sendObject(response: ServerResponse, object: Stored | undefined, request: S3Request, fault: Misbehaviour | undefined): void {
+function sendObject(
+  response: ServerResponse,
+  object: Stored | undefined,
+  request: S3Request,
+  fault: Misbehaviour | undefined,
+): void {
   const refusal = refusalOf(object, request, fault);
   if (refusal !== undefined || object === undefined) {
     sendError(response, refusal?.status ?? 404, refusal?.code ?? 'NoSuchKey');
@@ -175,7 +196,8 @@ function sendObject(response: ServerResponse, object: Stored | undefined, reques
     'content-length': body.length,
     ...(range ? { 'content-range': `bytes ${from}-${to}/${size}` } : {}),
   });
-  if (fault !== undefined && 'cutAfter' in fault) response.write(body.subarray(0, fault.cutAfter), () => response.destroy());
+  if (fault !== undefined && 'cutAfter' in fault)
+    response.write(body.subarray(0, fault.cutAfter), () => response.destroy());
   else if (fault !== undefined && 'stallAfter' in fault) response.write(body.subarray(0, fault.stallAfter));
   else response.end(body);
 }
@@ -198,12 +220,29 @@ function rangeOf(request: S3Request): RegExpMatchArray | null | undefined {
   return request.headers.range?.match(/^bytes=(\d+)-(\d+)$/);
 }
 
-function sendError(response: ServerResponse, status: number, code: string, headers: { [name: string]: string } = {}): void {
-  sendXml(response, status, `<Error><Code>${code}</Code><Message>told to</Message><RequestId>0</RequestId></Error>`, headers);
+function sendError(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  headers: { [name: string]: string } = {},
+): void {
+  sendXml(
+    response,
+    status,
+    `<Error><Code>${code}</Code><Message>told to</Message><RequestId>0</RequestId></Error>`,
+    headers,
+  );
 }
 
-function sendXml(response: ServerResponse, status: number, xml: string, headers: { [name: string]: string } = {}): void {
-  response.writeHead(status, { 'content-type': 'application/xml', ...headers }).end(`<?xml version="1.0" encoding="UTF-8"?>\n${xml}`);
+function sendXml(
+  response: ServerResponse,
+  status: number,
+  xml: string,
+  headers: { [name: string]: string } = {},
+): void {
+  response
+    .writeHead(status, { 'content-type': 'application/xml', ...headers })
+    .end(`<?xml version="1.0" encoding="UTF-8"?>\n${xml}`);
 }
 
 /** As S3 encodes keys with `encoding-type=url`: percent-encoded UTF-8, `/` as it is, a space as `+`. */

@@ -4,7 +4,13 @@ import { crc32 } from 'node:zlib';
 import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl';
 import { type Client, until } from '../acceptance/client.ts';
 
-export type Unzipped = { name: string; content: Buffer; kind: 'file' | 'folder' | 'link'; mode: number; modifiedAt: string };
+export type Unzipped = {
+  name: string;
+  content: Buffer;
+  kind: 'file' | 'folder' | 'link';
+  mode: number;
+  modifiedAt: string;
+};
 
 /** The types of POSIX, in the upper bits of the mode. */
 const kinds = new Map<number, Unzipped['kind']>([

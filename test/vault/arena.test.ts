@@ -33,7 +33,8 @@ describe('the arena', () => {
     fc.assert(
       fc.property(lengths, fc.nat(), (all, some) => {
         const spans = all.map((length, i) => ({ at: i * 100, length }));
-        const places = (list: typeof spans) => list.flatMap(({ at, length }) => Array.from({ length }, (_, i) => at + i));
+        const places = (list: typeof spans) =>
+          list.flatMap(({ at, length }) => Array.from({ length }, (_, i) => at + i));
         const before = places(spans);
         const count = some % (before.length + 1);
         const taken = takeSpans(spans, count);

@@ -4,7 +4,8 @@ import { gearTable, maxChunk, minChunk } from '../../vault/chunker.ts';
 import { chunk, collect, keys, noise, otherKeys, sliced } from './vault-fixture.ts';
 
 const gear = gearTable(keys.gear);
-const lengths = async (bytes: Uint8Array, table = gear) => (await collect(chunk(sliced(bytes), table))).map((piece) => piece.length);
+const lengths = async (bytes: Uint8Array, table = gear) =>
+  (await collect(chunk(sliced(bytes), table))).map((piece) => piece.length);
 
 async function* cutAt(bytes: Uint8Array, cuts: number[]) {
   let from = 0;

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { compareKeys, keyFromBytes } from '../../domain/entry.ts';
 import { makeId } from '../../domain/ids.ts';
 import { VaultDamage } from '../../vault/damage.ts';
+import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
 import { decodeEntries, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';
 import { changesOfPart, decodePart, encodePart, type Part } from '../../vault/part.ts';
-import { openBytes, sealBytes } from '../../vault/sealed.ts';
 import { account, flipped, found, keys, noise, otherKeys } from './vault-fixture.ts';
 
 /** Any bytes, as a file system may have them: also such that are no UTF-8. */
@@ -49,7 +49,8 @@ describe('entries', () => {
   });
 
   it('refuse numbers that would not come back', () => {
-    for (const size of [-1, 0.5, Number.NaN, 2 ** 53]) expect(() => encodeEntries([found('a', { size })])).toThrow(/cannot be written/);
+    for (const size of [-1, 0.5, Number.NaN, 2 ** 53])
+      expect(() => encodeEntries([found('a', { size })])).toThrow(/cannot be written/);
   });
 
   it('take some 60 bytes each, sealed, for small files', () => {
@@ -75,12 +76,13 @@ describe('entries', () => {
         version: 1,
       };
     });
-    expect(sealBytes(keys, 'test', encodeEntries(entries)).length).toBeLessThan(64_000);
+    expect(encryptBytes(keys, 'test', encodeEntries(entries)).length).toBeLessThan(64_000);
   });
 
   it('are damage when the bytes are no entries', () => {
     const bytes = encodeEntries([{ ...found('a'), version: 1 }]);
-    for (let length = 0; length < bytes.length; length++) expect(() => decodeEntries(bytes.subarray(0, length))).toThrow(VaultDamage);
+    for (let length = 0; length < bytes.length; length++)
+      expect(() => decodeEntries(bytes.subarray(0, length))).toThrow(VaultDamage);
   });
 });
 
@@ -90,30 +92,31 @@ describe('sealed bytes', () => {
   it('open again under the same aad, and are the same each time', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 2000 }), fc.string(), (bytes, about) => {
-        const sealed = sealBytes(keys, about, bytes);
-        expect(Buffer.from(openBytes(keys, about, sealed)).equals(bytes)).toBe(true);
-        expect(sealBytes(keys, about, bytes)).toEqual(sealed);
+        const encrypted = encryptBytes(keys, about, bytes);
+        expect(Buffer.from(decryptBytes(keys, about, encrypted)).equals(bytes)).toBe(true);
+        expect(encryptBytes(keys, about, bytes)).toEqual(encrypted);
       }),
     );
   });
 
   it('never share a key between different contents', () => {
-    const salt = (bytes: Uint8Array, about: string) => Buffer.from(sealBytes(keys, about, bytes).subarray(4, 20)).toString('hex');
+    const salt = (bytes: Uint8Array, about: string) =>
+      Buffer.from(encryptBytes(keys, about, bytes).subarray(4, 20)).toString('hex');
     expect(new Set([salt(noise(50, 1), 'a'), salt(noise(50, 2), 'a'), salt(noise(50, 1), 'b')]).size).toBe(3);
   });
 
   it('open neither changed, nor cut short, nor elsewhere', () => {
-    const sealed = sealBytes(keys, aad, new TextEncoder().encode('names and paths '.repeat(20)));
-    for (let at = 0; at < sealed.length; at++) {
-      expect(() => openBytes(keys, aad, flipped(sealed, at)), `byte ${at}`).toThrow(VaultDamage);
-      expect(() => openBytes(keys, aad, sealed.subarray(0, at)), `${at} bytes`).toThrow(VaultDamage);
+    const encrypted = encryptBytes(keys, aad, new TextEncoder().encode('names and paths '.repeat(20)));
+    for (let at = 0; at < encrypted.length; at++) {
+      expect(() => decryptBytes(keys, aad, flipped(encrypted, at)), `byte ${at}`).toThrow(VaultDamage);
+      expect(() => decryptBytes(keys, aad, encrypted.subarray(0, at)), `${at} bytes`).toThrow(VaultDamage);
     }
-    expect(() => openBytes(keys, `${aad}2`, sealed)).toThrow(VaultDamage);
-    expect(() => openBytes(otherKeys, aad, sealed)).toThrow(VaultDamage);
+    expect(() => decryptBytes(keys, `${aad}2`, encrypted)).toThrow(VaultDamage);
+    expect(() => decryptBytes(otherKeys, aad, encrypted)).toThrow(VaultDamage);
   });
 
   it('show nothing of what they hold', () => {
-    expect(Buffer.from(sealBytes(keys, aad, Buffer.from('secret-name'))).includes('secret-name')).toBe(false);
+    expect(Buffer.from(encryptBytes(keys, aad, Buffer.from('secret-name'))).includes('secret-name')).toBe(false);
   });
 });
 
@@ -136,11 +139,14 @@ describe('part', () => {
     expect(() => decodePart(keys, account, 'run_1', 2, bytes)).toThrow(VaultDamage);
     expect(() => decodePart(keys, account, 'run_2', 1, bytes)).toThrow(VaultDamage);
     expect(() => decodePart(keys, 'acc_2', 'run_1', 1, bytes)).toThrow(VaultDamage);
-    for (let at = 0; at < bytes.length; at++) expect(() => decodePart(keys, account, 'run_1', 1, flipped(bytes, at))).toThrow(VaultDamage);
+    for (let at = 0; at < bytes.length; at++)
+      expect(() => decodePart(keys, account, 'run_1', 1, flipped(bytes, at))).toThrow(VaultDamage);
   });
 
   it('gives its changes in key order; what was both found and deleted was found', () => {
-    const changes = [...changesOfPart(part)].map((change) => ('put' in change ? `+${change.put.key}` : `-${change.delete}`));
+    const changes = [...changesOfPart(part)].map((change) =>
+      'put' in change ? `+${change.put.key}` : `-${change.delete}`,
+    );
     expect(changes).toEqual(['-A', '+a', '-aa\udc81', '+b\udcff', '-z']);
   });
 });

@@ -31,7 +31,10 @@ describe.each([0, 1, piece - 1, piece, piece + 1, 3 * piece + 5])('of %i bytes',
       [size - 10, 100],
     ] as const) {
       if (offset < 0 || offset >= size) continue;
-      expect((await read(offset, length)).equals(content.subarray(offset, offset + length)), `${offset} ${length}`).toBe(true);
+      expect(
+        (await read(offset, length)).equals(content.subarray(offset, offset + length)),
+        `${offset} ${length}`,
+      ).toBe(true);
     }
   });
 });

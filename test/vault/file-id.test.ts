@@ -5,17 +5,25 @@ import { makeId } from '../../domain/ids.ts';
 import { fileId, parseFileId } from '../../vault/file-id.ts';
 import { keys, noise, otherKeys } from './vault-fixture.ts';
 
-const file = { jobId: makeId('job', noise(16, 'job')), sourceId: makeId('source', noise(16, 'source')), key: 'photos/2026/me.jpg' };
+const file = {
+  jobId: makeId('job', noise(16, 'job')),
+  sourceId: makeId('source', noise(16, 'source')),
+  key: 'photos/2026/me.jpg',
+};
 
 describe('file id', () => {
   it('leads back to job, source and key, whatever they are', () => {
-    const id = (noun: 'job' | 'source') =>
+    const id = (aggregate: 'job' | 'source') =>
       fc.oneof(
-        fc.nat().map((n) => makeId(noun, noise(16, n))),
+        fc.nat().map((n) => makeId(aggregate, noise(16, n))),
         fc.string({ unit: 'grapheme' }),
         fc.constantFrom('job_1', `job_${'z'.repeat(26)}`),
       );
-    const any = fc.record({ jobId: id('job'), sourceId: id('source'), key: fc.uint8Array({ maxLength: 40 }).map(keyFromBytes) });
+    const any = fc.record({
+      jobId: id('job'),
+      sourceId: id('source'),
+      key: fc.uint8Array({ maxLength: 40 }).map(keyFromBytes),
+    });
     fc.assert(fc.property(any, (one) => void expect(parseFileId(keys, fileId(keys, one))).toEqual(one)));
   });
 

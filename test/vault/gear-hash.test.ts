@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { rollOf } from '../../vault/gear-hash.ts';
 
 /** The loop as it reads in the paper, a byte a turn. */
-function naive(gear: Int32Array, slice: Uint8Array, from: number, to: number, mask: number, rolling: { hash: number }): number {
+function naive(
+  gear: Int32Array,
+  slice: Uint8Array,
+  from: number,
+  to: number,
+  mask: number,
+  rolling: { hash: number },
+): number {
   for (let at = from; at < to; at++) {
     rolling.hash = ((rolling.hash << 1) + (gear[slice[at] ?? 0] ?? 0)) | 0;
     if ((rolling.hash & mask) === 0) return at + 1;

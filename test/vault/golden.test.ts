@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { makeId } from '../../domain/ids.ts';
 import { readPackIndex } from '../../vault/chunk-index.ts';
 import { gearTable } from '../../vault/chunker.ts';
+import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
 import { decodeEntries, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';
 import { fileId, parseFileId } from '../../vault/file-id.ts';
 import { writeManifest } from '../../vault/manifest.ts';
@@ -15,14 +16,28 @@ import { packBlobKey } from '../../vault/pack.ts';
 import { decodePart } from '../../vault/part.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { entries, openManifest } from '../../vault/reader.ts';
-import { openBytes, sealBytes } from '../../vault/sealed.ts';
 import { manifestBlobKey } from '../../vault/segment.ts';
 import { openWriter } from '../../vault/writer.ts';
 import golden from './golden.json' with { type: 'json' };
-import { account, changesOf, chunk, collect, found, gather, keys, memoryVault, noise, sliced } from './vault-fixture.ts';
+import {
+  account,
+  changesOf,
+  chunk,
+  collect,
+  found,
+  gather,
+  keys,
+  memoryVault,
+  noise,
+  sliced,
+} from './vault-fixture.ts';
 
 const text = new TextEncoder().encode('a line that compresses well\n'.repeat(40));
-const locator = { jobId: makeId('job', noise(16, 'job')), sourceId: makeId('source', noise(16, 'source')), key: 'é/\udcff' };
+const locator = {
+  jobId: makeId('job', noise(16, 'job')),
+  sourceId: makeId('source', noise(16, 'source')),
+  key: 'é/\udcff',
+};
 
 async function made() {
   const vault = memoryVault('golden');
@@ -59,7 +74,7 @@ describe('the formats', () => {
         .digest('hex'),
     ).toBe(golden.rawSlotHash);
     expect(base64(encodeEntries(listed))).toBe(golden.entries);
-    expect(base64(sealBytes(keys, 'golden', noise(40, 'sealed')))).toBe(golden.sealed);
+    expect(base64(encryptBytes(keys, 'golden', noise(40, 'sealed')))).toBe(golden.encrypted);
     expect(fileId(keys, locator)).toBe(golden.fileId);
   });
 
@@ -80,10 +95,13 @@ describe('the formats', () => {
     const opened = await collect(entries(before, await openManifest(before, golden.manifest)));
     expect(opened).toEqual(listed);
     const contents = [noise(600_000, 'golden'), text, noise(50, 'small')];
-    for (const [n, entry] of opened.entries()) expect((await gather(readFile(before, entry))).equals(contents[n] ?? text)).toBe(true);
-    expect([...(await readPackIndex(before, golden.pack)).keys()].sort()).toEqual(golden.records.map((record) => record.sk));
+    for (const [n, entry] of opened.entries())
+      expect((await gather(readFile(before, entry))).equals(contents[n] ?? text)).toBe(true);
+    expect([...(await readPackIndex(before, golden.pack)).keys()].sort()).toEqual(
+      golden.records.map((record) => record.sk),
+    );
     expect(decodeEntries(bytesOf(golden.entries))).toEqual(listed);
-    expect(base64(openBytes(keys, 'golden', bytesOf(golden.sealed)))).toBe(base64(noise(40, 'sealed')));
+    expect(base64(decryptBytes(keys, 'golden', bytesOf(golden.encrypted)))).toBe(base64(noise(40, 'sealed')));
     expect(decodePart(keys, account, 'run_1', 3, bytesOf(golden.part)).entries).toEqual(listed);
     expect(parseFileId(keys, golden.fileId)).toEqual(locator);
   });

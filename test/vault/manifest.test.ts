@@ -4,7 +4,7 @@ import { compareKeys } from '../../domain/entry.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { type Change, writeManifest } from '../../vault/manifest.ts';
 import { entries, findEntry, openManifest, versions } from '../../vault/reader.ts';
-import { type ManifestRoot, sealRoot } from '../../vault/root.ts';
+import { encryptRoot, type ManifestRoot } from '../../vault/root.ts';
 import { borderTest, cutSegments, manifestBlobKey } from '../../vault/segment.ts';
 import { changesOf, collect, flipped, found, keys, memoryVault, noise } from './vault-fixture.ts';
 
@@ -14,7 +14,8 @@ function write(vault: Vault, base: ManifestRoot | undefined, changes: Change[]) 
   const run = { runId: `run_${++runs}`, at: new Date(1.77e12 + runs).toISOString() };
   return writeManifest({ ...vault, ...run, ...(base ? { base } : {}), changes: changesOf(changes) });
 }
-const all = (vault: Vault, root: ManifestRoot, includeDeleted = true) => collect(entries({ ...vault }, root, { includeDeleted }));
+const all = (vault: Vault, root: ManifestRoot, includeDeleted = true) =>
+  collect(entries({ ...vault }, root, { includeDeleted }));
 const many = (count: number) =>
   Array.from({ length: count }, (_, n): Change => ({ put: found(`folder-${n % 97}/file-${n}`, { size: n }) }));
 const isBorder = borderTest(keys);
@@ -56,7 +57,11 @@ describe('manifest', () => {
     expect(changed.length).toBe(1);
     expect(edited.root.segments.length).toBe(root.segments.length);
     expect(vault.blobs.gets.length).toBe(1);
-    expect(await findEntry(vault, edited.root, 'folder-5/file-102')).toMatchObject({ version: 2, previous: root.ref.id, size: 1 });
+    expect(await findEntry(vault, edited.root, 'folder-5/file-102')).toMatchObject({
+      version: 2,
+      previous: root.ref.id,
+      size: 1,
+    });
     expect(await findEntry(vault, edited.root, 'folder-5/file-5')).toMatchObject({ version: 1 });
   });
 
@@ -96,7 +101,9 @@ describe('manifest', () => {
     expect(read.filter((entry) => entry.version === 2).map((entry) => entry.key)).toEqual(ends);
     const last = root.segments[1]?.last ?? '';
     const { root: one } = await write(vault, root, [{ put: found(last, { revision: 'edge' }) }]);
-    expect(one.segments.map((segment) => segment.manifest === one.ref.id)).toEqual(root.segments.map((_, i) => i === 1));
+    expect(one.segments.map((segment) => segment.manifest === one.ref.id)).toEqual(
+      root.segments.map((_, i) => i === 1),
+    );
     expect((await findEntry(vault, one, last))?.version).toBe(2);
   });
 
@@ -105,7 +112,9 @@ describe('manifest', () => {
       yield { put: found('b') };
       yield { put: found('a') };
     };
-    await expect(writeManifest({ ...memoryVault(), runId: 'r', at: 'now', changes: changes() })).rejects.toThrow(/in key order/);
+    await expect(writeManifest({ ...memoryVault(), runId: 'r', at: 'now', changes: changes() })).rejects.toThrow(
+      /in key order/,
+    );
   });
 
   it('keeps the history of a key through edits and deletions', async () => {
@@ -120,13 +129,17 @@ describe('manifest', () => {
     const roots: ManifestRoot[] = [];
     for (const step of steps) {
       roots.push((await write(vault, roots.at(-1), [step])).root);
-      roots.push((await write(vault, roots.at(-1), [{ put: found('other', { revision: String(roots.length) }) }])).root);
+      roots.push(
+        (await write(vault, roots.at(-1), [{ put: found('other', { revision: String(roots.length) }) }])).root,
+      );
     }
     const last = roots.at(-1);
     if (!last) throw new Error('no root');
     const locate = async (id: string) => roots.find((root) => root.ref.id === id)?.ref;
     const history = await collect(versions(vault, last, 'a\udc80', locate));
-    expect(history.map(({ version, size, deleted, sha256: hash }) => [version, size, deleted ?? false, hash !== undefined])).toEqual([
+    expect(
+      history.map(({ version, size, deleted, sha256: hash }) => [version, size, deleted ?? false, hash !== undefined]),
+    ).toEqual([
       [4, 4, false, true],
       [3, 2, true, false],
       [2, 2, false, true],
@@ -155,12 +168,15 @@ describe('manifest', () => {
           const { manifest, root: next } = await write(
             vault,
             root,
-            changes.map(({ key: k, size, remove }) => (remove ? { delete: k } : { put: found(k, { size, revision: `r${size}` }) })),
+            changes.map(({ key: k, size, remove }) =>
+              remove ? { delete: k } : { put: found(k, { size, revision: `r${size}` }) },
+            ),
           );
           for (const { key: k, size, remove } of changes) {
             const old = model.get(k);
             const history = { version: (old?.version ?? 0) + 1, ...(old ? { previous: root.ref.id } : {}) };
-            if (remove && old && !old.deleted) model.set(k, { ...old, ...history, runId: next.runId, at: next.at, deleted: true });
+            if (remove && old && !old.deleted)
+              model.set(k, { ...old, ...history, runId: next.runId, at: next.at, deleted: true });
             const same = old && !old.deleted && old.size === size && old.revision === `r${size}`;
             if (!remove && !same) model.set(k, { ...found(k, { size, revision: `r${size}` }), ...history });
           }
@@ -202,7 +218,13 @@ describe('manifest', () => {
         return vault.blobs.put(key, body, options);
       },
     };
-    const written = await writeManifest({ ...vault, blobs, runId: 'run_big', at: '2026-01-01T00:00:00.000Z', changes: changes() });
+    const written = await writeManifest({
+      ...vault,
+      blobs,
+      runId: 'run_big',
+      at: '2026-01-01T00:00:00.000Z',
+      changes: changes(),
+    });
     expect(seenAtFirstPiece).toBeLessThan(count);
     expect(written.totals.files).toBe(count);
     const root = await openManifest({ ...vault }, written.manifest);
@@ -238,10 +260,10 @@ describe('root', () => {
     const totals = { files: 1, folders: 2, links: 3, bytes: 4 };
     const hex = Buffer.from(noise(32 * 3000)).toString('hex');
     const segments = Array.from({ length: 3000 }, (_, n) => {
-      const place = { manifest: `man_${n % 9}`, offset: n, length: n + 1, sha256: hex.slice(64 * n, 64 * n + 64) };
-      return { first: `a${n}\udc80`, last: `b${n}`, ...place, count: 7, totals };
+      const location = { manifest: `man_${n % 9}`, offset: n, length: n + 1, sha256: hex.slice(64 * n, 64 * n + 64) };
+      return { first: `a${n}\udc80`, last: `b${n}`, ...location, count: 7, totals };
     });
-    const { bytes, root } = sealRoot(vault, 'man_big', { runId: 'run_1', at: 'now', base: 'man_0', segments });
+    const { bytes, root } = encryptRoot(vault, 'man_big', { runId: 'run_1', at: 'now', base: 'man_0', segments });
     expect(bytes.length).toBeGreaterThan(64 * 1024);
     await vault.blobs.put(manifestBlobKey(vault.account, 'man_big'), Buffer.concat([noise(1000), bytes]));
     expect(await openManifest(vault, root.ref)).toEqual(root);
@@ -288,7 +310,9 @@ describe('segments', () => {
 
   it('stay apart where a stretch without borders grows', async () => {
     const vault = memoryVault();
-    const names = Array.from({ length: 7000 }, (_, n) => `n${String(n).padStart(6, '0')}`).filter((name) => !isBorder(name));
+    const names = Array.from({ length: 7000 }, (_, n) => `n${String(n).padStart(6, '0')}`).filter(
+      (name) => !isBorder(name),
+    );
     const put = (name: string): Change => ({ put: found(name) });
     const { root } = await write(vault, undefined, names.map(put));
     const grown = await write(vault, root, [put(`${names.find((name) => !isBorder(`${name}x`))}x`)]);

@@ -4,12 +4,12 @@ import { VaultDamage } from '../../vault/damage.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import {
   type ChunkRef,
+  decryptFooter,
+  decryptSlot,
+  encryptFooter,
+  encryptSlot,
   footerLength,
   lockPack,
-  openFooter,
-  openSlot,
-  sealFooter,
-  sealSlot,
   slotOverhead,
   trailerLength,
 } from '../../vault/pack.ts';
@@ -21,22 +21,28 @@ const text = new TextEncoder().encode('All work and no play makes Jack a dull bo
 const groups = [[text, noise(40, 1)], [noise(300, 2)], [text, text.slice(0, 99), noise(7, 3)]];
 
 function build(lock = lockPack(keys, account, pack)) {
-  const slots = groups.map((group, number) => sealSlot(lock, number, group));
+  const slots = groups.map((group, number) => encryptSlot(lock, number, group));
   const index = groups.map((group, slot) => ({
     stored: slots[slot]?.length ?? 0,
     chunks: group.map((chunk, n) => ({ id: id(10 * slot + n), length: chunk.length })),
   }));
-  return Buffer.concat([...slots, sealFooter(lock, index)]);
+  return Buffer.concat([...slots, encryptFooter(lock, index)]);
 }
 
 function readIndex(bytes: Uint8Array, as = { keys, account, pack }): Map<string, ChunkRef> {
   const footer = bytes.subarray(-footerLength(as.pack, bytes.subarray(-trailerLength)));
-  return openFooter(as.keys, as.account, as.pack, footer, bytes.length);
+  return decryptFooter(as.keys, as.account, as.pack, footer, bytes.length);
 }
 
 function readChunk(bytes: Uint8Array, ref: ChunkRef | undefined, as = { keys, account, pack }): Buffer {
   if (!ref) throw new Error('not in the index');
-  const slot = openSlot(as.keys, as.account, as.pack, ref.slot, bytes.subarray(ref.slotOffset, ref.slotOffset + ref.slotLength));
+  const slot = decryptSlot(
+    as.keys,
+    as.account,
+    as.pack,
+    ref.slot,
+    bytes.subarray(ref.slotOffset, ref.slotOffset + ref.slotLength),
+  );
   return Buffer.from(slot.subarray(ref.offset, ref.offset + ref.length));
 }
 
@@ -52,10 +58,10 @@ describe('pack', () => {
 
   it('compresses chunks of a group together and leaves alone what does not compress', () => {
     const lock = lockPack(keys, account, pack);
-    const alone = sealSlot(lock, 0, [text]).length;
-    expect(sealSlot(lock, 0, [text, text]).length).toBeLessThan(alone * 1.2);
-    expect(sealSlot(lock, 0, [noise(300_000)]).length).toBe(300_000 + slotOverhead);
-    expect(sealSlot(lock, 0, [new Uint8Array(300_000)]).length).toBeLessThan(500);
+    const alone = encryptSlot(lock, 0, [text]).length;
+    expect(encryptSlot(lock, 0, [text, text]).length).toBeLessThan(alone * 1.2);
+    expect(encryptSlot(lock, 0, [noise(300_000)]).length).toBe(300_000 + slotOverhead);
+    expect(encryptSlot(lock, 0, [new Uint8Array(300_000)]).length).toBeLessThan(500);
   });
 
   it('detects each flipped byte, and gives no wrong bytes', () => {
@@ -85,14 +91,15 @@ describe('pack', () => {
     for (let length = 0; length < bytes.length; length++) {
       const short = bytes.subarray(0, length);
       expect(() => readIndex(short), `index of ${length} bytes`).toThrow(VaultDamage);
-      if (length < (last?.slotOffset ?? 0) + (last?.slotLength ?? 0)) expect(() => readChunk(short, last)).toThrow(VaultDamage);
+      if (length < (last?.slotOffset ?? 0) + (last?.slotLength ?? 0))
+        expect(() => readChunk(short, last)).toThrow(VaultDamage);
     }
   });
 
   it('detects bytes put in or taken out between slots and footer', () => {
     const footer = bytes.subarray(-footerLength(pack, bytes.subarray(-trailerLength)));
     for (const size of [bytes.length - 1, bytes.length + 1])
-      expect(() => openFooter(keys, account, pack, footer, size)).toThrow(/instead of/);
+      expect(() => decryptFooter(keys, account, pack, footer, size)).toThrow(/instead of/);
   });
 
   it('opens no slot in the place of another, of another pack, account or key', () => {

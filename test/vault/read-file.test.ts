@@ -21,7 +21,10 @@ describe('reading a file', () => {
 
   it('gives of any range exactly that slice, clipped at the end', async () => {
     const { vault, entry } = await stored(content, 2 * MiB);
-    const range = fc.record({ offset: fc.nat(content.length + 1000), length: fc.oneof(fc.nat(100), fc.nat(content.length)) });
+    const range = fc.record({
+      offset: fc.nat(content.length + 1000),
+      length: fc.oneof(fc.nat(100), fc.nat(content.length)),
+    });
     await fc.assert(
       fc.asyncProperty(range, async ({ offset, length }) => {
         const read = await gather(readFile(vault, entry, { offset, length }));

@@ -14,14 +14,24 @@ async function vaultWith(present: string[], deleted: string[] = []) {
   const put = (key: string): Change => ({ put: found(key) });
   let { root } = await writeManifest({ ...vault, ...run, changes: changesOf([...present, ...deleted].map(put)) });
   if (deleted.length > 0)
-    ({ root } = await writeManifest({ ...vault, ...run, base: root, changes: changesOf(deleted.map((key) => ({ delete: key }))) }));
+    ({ root } = await writeManifest({
+      ...vault,
+      ...run,
+      base: root,
+      changes: changesOf(deleted.map((key) => ({ delete: key }))),
+    }));
   return { vault, root };
 }
 
 const keysOf = async (items: AsyncIterable<ManifestEntry>) => (await collect(items)).map((entry) => entry.key);
 
 /** What a folder shows, the long way. */
-function naive(live: string[], dead: string[], folder: string, options: { recursive: boolean; includeDeleted: boolean }): string[] {
+function naive(
+  live: string[],
+  dead: string[],
+  folder: string,
+  options: { recursive: boolean; includeDeleted: boolean },
+): string[] {
   const shown = options.includeDeleted ? [...live, ...dead] : live;
   const below = shown.filter((key) => key.startsWith(folder) && key !== folder);
   const name = (key: string) => {
@@ -47,7 +57,9 @@ describe('reader', () => {
         fc.boolean(),
         fc.integer({ min: 1, max: 4 }),
         async (names, recursive, includeDeleted, limit) => {
-          const [live, dead] = [true, false].map((alive) => names.filter(([, is]) => is === alive).map(([name]) => name));
+          const [live, dead] = [true, false].map((alive) =>
+            names.filter(([, is]) => is === alive).map(([name]) => name),
+          );
           const { vault, root } = await vaultWith(live ?? [], dead ?? []);
           const folders = new Set([
             '',
@@ -60,7 +72,12 @@ describe('reader', () => {
             for (;;) {
               const after = paged.at(-1);
               const page = await keysOf(
-                listFolder(vault, root, folder, { recursive, includeDeleted, limit, ...(after === undefined ? {} : { after }) }),
+                listFolder(vault, root, folder, {
+                  recursive,
+                  includeDeleted,
+                  limit,
+                  ...(after === undefined ? {} : { after }),
+                }),
               );
               paged.push(...page);
               if (page.length < limit) break;
@@ -76,7 +93,9 @@ describe('reader', () => {
   it('says which folders are only implied, and which of those are gone', async () => {
     const { vault, root } = await vaultWith(['here/', 'here/a', 's3/a/b', 's3/c', 'mixed/z'], ['gone/x/y', 'mixed/a']);
     const items = await collect(listFolder(vault, root, '', { includeDeleted: true }));
-    expect(items.map(({ key: name, implied, deleted, kind }) => [name, kind, implied ?? false, deleted ?? false])).toEqual([
+    expect(
+      items.map(({ key: name, implied, deleted, kind }) => [name, kind, implied ?? false, deleted ?? false]),
+    ).toEqual([
       ['gone/', 'folder', true, true],
       ['here/', 'folder', false, false],
       ['mixed/', 'folder', true, false],
@@ -92,7 +111,9 @@ describe('reader', () => {
     expect(await keysOf(listFolder({ ...vault }, root, ''))).toEqual(['a', 'deep/', 'z']);
     expect(vault.blobs.gets.length).toBeLessThanOrEqual(3);
     vault.blobs.gets.length = 0;
-    expect(await keysOf(listFolder({ ...vault }, root, '', { recursive: true, after: 'deep/3/', limit: 5 }))).toHaveLength(5);
+    expect(
+      await keysOf(listFolder({ ...vault }, root, '', { recursive: true, after: 'deep/3/', limit: 5 })),
+    ).toHaveLength(5);
     expect(vault.blobs.gets.length).toBeLessThanOrEqual(2);
   });
 
@@ -100,7 +121,10 @@ describe('reader', () => {
     const names = Array.from({ length: 4000 }, (_, n) => `p${n % 13}/${n}`);
     const { vault, root } = await vaultWith(names, ['p1/gone', 'q']);
     const order = [...names].sort(compareKeys);
-    const bound = fc.option(fc.oneof(fc.constantFrom(...names, 'p1/gone', '', '~', 'p1'), fc.string({ maxLength: 3 })), { nil: undefined });
+    const bound = fc.option(
+      fc.oneof(fc.constantFrom(...names, 'p1/gone', '', '~', 'p1'), fc.string({ maxLength: 3 })),
+      { nil: undefined },
+    );
     const query = fc.record({
       prefix: fc.constantFrom('', 'p1', 'p1/', 'p9/', 'x', 'a'),
       from: bound,
@@ -118,7 +142,9 @@ describe('reader', () => {
         const expected = order
           .filter(
             (name) =>
-              name.startsWith(prefix) && compareKeys(name, from ?? '') >= 0 && (after === undefined || compareKeys(name, after) > 0),
+              name.startsWith(prefix) &&
+              compareKeys(name, from ?? '') >= 0 &&
+              (after === undefined || compareKeys(name, after) > 0),
           )
           .slice(0, limit ?? Number.POSITIVE_INFINITY);
         expect(await keysOf(entries(vault, root, given))).toEqual(expected);

@@ -13,7 +13,12 @@ async function vaultWith(keys: string[], deleted: string[] = []) {
     ...run,
     changes: changesOf([...keys, ...deleted].map((key) => ({ put: found(key) }))),
   });
-  const { root } = await writeManifest({ ...vault, ...run, base, changes: changesOf(deleted.map((key) => ({ delete: key }))) });
+  const { root } = await writeManifest({
+    ...vault,
+    ...run,
+    base,
+    changes: changesOf(deleted.map((key) => ({ delete: key }))),
+  });
   return { vault, root };
 }
 

@@ -17,7 +17,9 @@ describe('a packer that batches share', () => {
     const [one, two] = [packers.take(account, keys), packers.take(account, keys)];
     expect(one.packer).toBe(two.packer);
     expect(packers.take('acc_other', keys).packer).not.toBe(one.packer);
-    expect(packers.take(account, { ...keys, epoch: 2, epochKeys: [...keys.epochKeys, new Uint8Array(32)] }).packer).not.toBe(one.packer);
+    expect(
+      packers.take(account, { ...keys, epoch: 2, epochKeys: [...keys.epochKeys, new Uint8Array(32)] }).packer,
+    ).not.toBe(one.packer);
     one.release();
     one.release();
     const three = packers.take(account, keys);
@@ -45,7 +47,9 @@ describe('a packer that batches share', () => {
     expect(new Set(totals.flatMap(({ packs }) => packs)).size).toBe(1);
     expect(totals.map(({ requests }) => requests.blobWrite).reduce((sum, n) => sum + n)).toBe(1);
     for (const [n, file] of files.entries()) {
-      expect((await gather(readFile({ ...vault }, { key: 'k', ...file, chunks: file.chunks }))).equals(noise(20_000, n))).toBe(true);
+      expect(
+        (await gather(readFile({ ...vault }, { key: 'k', ...file, chunks: file.chunks }))).equals(noise(20_000, n)),
+      ).toBe(true);
     }
   });
 

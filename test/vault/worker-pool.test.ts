@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { gearTable } from '../../vault/chunker.ts';
-import { lockPack, openSlot } from '../../vault/pack.ts';
+import { decryptSlot, lockPack } from '../../vault/pack.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { openWorkerPool, type WorkerPool } from '../../vault/worker-pool.ts';
 import { inThread, plain, type Workers } from '../../vault/workers.ts';
@@ -53,7 +53,10 @@ async function stored(workers: Workers, contents: Uint8Array[], size = 256 * 102
   return { vault, files };
 }
 
-async function expectRestored({ vault, files }: Awaited<ReturnType<typeof stored>>, contents: Uint8Array[]): Promise<void> {
+async function expectRestored(
+  { vault, files }: Awaited<ReturnType<typeof stored>>,
+  contents: Uint8Array[],
+): Promise<void> {
   for (const [i, content] of contents.entries()) {
     const { sha256, chunks } = files[i] ?? { sha256: '', chunks: [] };
     expect((await gather(readFile({ ...vault }, { key: 'k', sha256, chunks }))).equals(content)).toBe(true);
@@ -85,21 +88,21 @@ describe('a pool of workers', () => {
     expect(pieces.length).toBeGreaterThan(2);
     let at = 0;
     for (const [slot, piece] of pieces.entries()) {
-      const sealed = await pool.seal(lock, slot, [piece.content]);
-      const bytes = new Uint8Array(sealed.length + 2);
-      sealed.copyTo(bytes, 1);
-      sealed.drop();
-      const opened = openSlot(keys, account, lock.pack, slot, bytes.subarray(1, -1));
+      const encrypted = await pool.encrypt(lock, slot, [piece.content]);
+      const bytes = new Uint8Array(encrypted.length + 2);
+      encrypted.copyTo(bytes, 1);
+      encrypted.drop();
+      const opened = decryptSlot(keys, account, lock.pack, slot, bytes.subarray(1, -1));
       expect(Buffer.compare(opened, content.subarray(at, at + opened.length))).toBe(0);
       at += opened.length;
     }
     expect(at).toBe(content.length);
     for (const several of [[noise(10), noise(20)], [new Uint8Array(300_000), noise(70_000)], [new Uint8Array(0)]]) {
       const expected = Buffer.concat(several);
-      const sealed = await pool.seal(lock, 1000, several.map(plain));
-      const bytes = new Uint8Array(sealed.length);
-      sealed.copyTo(bytes, 0);
-      expect(Buffer.compare(openSlot(keys, account, lock.pack, 1000, bytes), expected)).toBe(0);
+      const encrypted = await pool.encrypt(lock, 1000, several.map(plain));
+      const bytes = new Uint8Array(encrypted.length);
+      encrypted.copyTo(bytes, 0);
+      expect(Buffer.compare(decryptSlot(keys, account, lock.pack, 1000, bytes), expected)).toBe(0);
     }
   });
 
@@ -147,12 +150,12 @@ describe('a pool of workers', () => {
 
   it('tells what failed in a worker, and goes on', async () => {
     const lock = { ...lockPack(keys, account, 'pak_00000000000000000000000001'), key: new Uint8Array(5) };
-    await expect(pool.seal(lock, 0, [plain(noise(10))])).rejects.toThrow(/key length/i);
+    await expect(pool.encrypt(lock, 0, [plain(noise(10))])).rejects.toThrow(/key length/i);
     for (let n = 0; n < 120; n++) {
       const stream = pool.digest(digestKeys);
       const [piece] = [...(await stream.push(noise(100_000))), ...(await stream.end()).pieces];
       if (!piece) throw new Error('missing');
-      await expect(pool.seal(lock, 0, [piece.content])).rejects.toThrow(/key length/i);
+      await expect(pool.encrypt(lock, 0, [piece.content])).rejects.toThrow(/key length/i);
     }
     await expectRestored(await stored(pool, [noise(2 * MiB)]), [noise(2 * MiB)]);
   });

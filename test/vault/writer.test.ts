@@ -12,11 +12,18 @@ import { gather, keys, memoryVault, noise, sliced } from './vault-fixture.ts';
 
 const MiB = 1024 * 1024;
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
-const restore = (vault: ReturnType<typeof memoryVault>, file: { chunks: Parameters<typeof readFile>[1]['chunks']; sha256?: string }) =>
+const restore = (
+  vault: ReturnType<typeof memoryVault>,
+  file: { chunks: Parameters<typeof readFile>[1]['chunks']; sha256?: string },
+) =>
   gather(
-    readFile({ ...vault }, { key: 'k', ...(file.chunks ? { chunks: file.chunks } : {}), ...(file.sha256 ? { sha256: file.sha256 } : {}) }),
+    readFile(
+      { ...vault },
+      { key: 'k', ...(file.chunks ? { chunks: file.chunks } : {}), ...(file.sha256 ? { sha256: file.sha256 } : {}) },
+    ),
   );
-const textFile = (n: number) => Buffer.from(`file ${n}: ${'the same old words again and again '.repeat(50 + (n % 40))}`);
+const textFile = (n: number) =>
+  Buffer.from(`file ${n}: ${'the same old words again and again '.repeat(50 + (n % 40))}`);
 
 describe('writer', () => {
   it('stores files of any size, which read back byte for byte', async () => {
@@ -52,11 +59,20 @@ describe('writer', () => {
     const vault = memoryVault();
     const content = noise(5 * MiB);
     const first = openWriter(vault);
-    const files = await Promise.all([first.store(sliced(content)), first.store(sliced(content, 999)), first.store(sliced(content))]);
+    const files = await Promise.all([
+      first.store(sliced(content)),
+      first.store(sliced(content, 999)),
+      first.store(sliced(content)),
+    ]);
     expect((await first.finish()).bytesNew).toBe(content.length);
     const second = openWriter(vault);
     const again = await second.store(sliced(content));
-    expect(await second.finish()).toMatchObject({ packs: [], bytesStored: 0, bytesNew: 0, requests: { blobWrite: 0, recordWrite: 0 } });
+    expect(await second.finish()).toMatchObject({
+      packs: [],
+      bytesStored: 0,
+      bytesNew: 0,
+      requests: { blobWrite: 0, recordWrite: 0 },
+    });
     expect(vault.blobs.puts.length).toBe(1);
     for (const file of [...files, again]) expect((await restore(vault, file)).equals(content)).toBe(true);
   });
@@ -103,25 +119,25 @@ describe('writer', () => {
 
   it('waits while slots are being sealed elsewhere', async () => {
     const { promise: opened, resolve: open } = Promise.withResolvers<void>();
-    let sealing = 0;
+    let encrypting = 0;
     const vault = memoryVault();
     const writer = openWriter({
       ...vault,
       workers: {
         ...inThread,
-        seal: async (...job) => {
-          sealing += job[2].reduce((sum, piece) => sum + piece.length, 0);
+        encrypt: async (...job) => {
+          encrypting += job[2].reduce((sum, piece) => sum + piece.length, 0);
           await opened;
-          return inThread.seal(...job);
+          return inThread.encrypt(...job);
         },
       },
     });
     const content = noise(48 * MiB);
     const storing = writer.store(sliced(content));
-    await expect.poll(() => sealing).toBeGreaterThan(16 * MiB);
+    await expect.poll(() => encrypting).toBeGreaterThan(16 * MiB);
     // Let everything run that can.
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
-    expect(sealing).toBeLessThan(32 * MiB);
+    expect(encrypting).toBeLessThan(32 * MiB);
     open();
     const file = await storing;
     await writer.finish();
@@ -133,7 +149,7 @@ describe('writer', () => {
     const packer = openPacker(vault);
     const placing: Promise<unknown>[] = [];
     // Groups of 1 MiB: 20,000 × 60 bytes are one, so the second pack begins with the second group.
-    for (let n = 0; n < 40_000; n++) placing.push(packer.place(chunkId(keys, noise(32, n)), plain(new Uint8Array(60))));
+    for (let n = 0; n < 40_000; n++) placing.push(packer.store(chunkId(keys, noise(32, n)), plain(new Uint8Array(60))));
     await Promise.all(placing);
     await packer.flush();
     expect(vault.blobs.puts.length).toBeGreaterThan(1);
@@ -167,7 +183,8 @@ describe('writer', () => {
       };
       const blobs = {
         ...vault.blobs,
-        put: (...args: Parameters<typeof vault.blobs.put>) => (broken === 'put' && fails ? failing() : vault.blobs.put(...args)),
+        put: (...args: Parameters<typeof vault.blobs.put>) =>
+          broken === 'put' && fails ? failing() : vault.blobs.put(...args),
       };
       const records = {
         ...vault.records,
@@ -235,7 +252,9 @@ describe('writer', () => {
       fc.asyncProperty(fc.array(file, { maxLength: 12 }), fc.constantFrom(100_000, MiB), async (files, packSize) => {
         const vault = memoryVault();
         const writer = openWriter({ ...vault, packSize });
-        const contents = files.map(({ size, seed, text }) => (text ? new Uint8Array(size).fill(seed) : noise(size, seed)));
+        const contents = files.map(({ size, seed, text }) =>
+          text ? new Uint8Array(size).fill(seed) : noise(size, seed),
+        );
         const stored = await Promise.all(contents.map((content) => writer.store(sliced(content))));
         await writer.finish();
         for (const [i, content] of contents.entries()) {

@@ -4,5 +4,8 @@ import { common, type Environment } from './common.ts';
 
 /** Of the WebSocket API at `LIVE_URL`: sockets are talked to at the address they have, over HTTP. */
 export function socketsClient(env: Environment, hurry?: number): ApiGatewayManagementApiClient {
-  return new ApiGatewayManagementApiClient({ ...common(env, 5000, 4, hurry), endpoint: required(env, 'LIVE_URL').replace(/^ws/, 'http') });
+  return new ApiGatewayManagementApiClient({
+    ...common(env, 5000, 4, hurry),
+    endpoint: required(env, 'LIVE_URL').replace(/^ws/, 'http'),
+  });
 }

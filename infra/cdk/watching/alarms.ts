@@ -31,7 +31,13 @@ type Kind = {
 const readers = { projections: 'read models', relay: 'ledger' };
 
 /** Answers their names. */
-export function makeAlarms(scope: Construct, stage: Stage, found: Found, serverErrors: IMetric, topic: ITopic): string[] {
+export function makeAlarms(
+  scope: Construct,
+  stage: Stage,
+  found: Found,
+  serverErrors: IMetric,
+  topic: ITopic,
+): string[] {
   const kindsThere = kinds(stage, found, serverErrors);
   const alarms = kindsThere.map((kind) => makeAlarm(scope, stage, kind));
   const names = kindsThere.map((kind) => nameOf(stage, kind));
@@ -47,13 +53,32 @@ export function makeAlarms(scope: Construct, stage: Stage, found: Found, serverE
 
 function kinds(stage: Stage, { functions, queues, tables }: Found, serverErrors: IMetric): Kind[] {
   return [
-    { runbook: 'api-errors', means: 'over 5 % of requests fail on our side', metric: serverErrors, over: 5, within: [2, 3] },
+    {
+      runbook: 'api-errors',
+      means: 'over 5 % of requests fail on our side',
+      metric: serverErrors,
+      over: 5,
+      within: [2, 3],
+    },
     ...functions.map(({ name }): Kind => {
-      return { runbook: 'error-rate', of: name, means: 'over 5 % of its calls fail', metric: errorRate(name), over: 5, within: [2, 3] };
+      return {
+        runbook: 'error-rate',
+        of: name,
+        means: 'over 5 % of its calls fail',
+        metric: errorRate(name),
+        over: 5,
+        within: [2, 3],
+      };
     }),
     ...functions.map(({ name, timeoutSeconds }): Kind => {
       const metric = ofFunction(name, 'Duration', 'Maximum');
-      return { runbook: 'timeouts', of: name, means: 'it takes all the time it has', metric, over: timeoutSeconds * 1000 * 0.98 };
+      return {
+        runbook: 'timeouts',
+        of: name,
+        means: 'it takes all the time it has',
+        metric,
+        over: timeoutSeconds * 1000 * 0.98,
+      };
     }),
     {
       runbook: 'functions-throttled',
@@ -102,7 +127,12 @@ function kinds(stage: Stage, { functions, queues, tables }: Found, serverErrors:
           within: [2, 3],
         };
       }),
-    { runbook: 'parked', means: 'a projection stands still at an event', metric: ours(stage, 'Parked', 'Maximum'), over: 0 },
+    {
+      runbook: 'parked',
+      means: 'a projection stands still at an event',
+      metric: ours(stage, 'Parked', 'Maximum'),
+      over: 0,
+    },
     {
       runbook: 'ledger-lag',
       means: 'commits wait for the ledger or the bus',
@@ -124,7 +154,13 @@ function kinds(stage: Stage, { functions, queues, tables }: Found, serverErrors:
       over: 0,
       within: [2, 12],
     },
-    { runbook: 'runs-failing', means: 'backups fail', metric: ours(stage, 'RunsFailed', 'Sum'), over: 5, within: [2, 3] },
+    {
+      runbook: 'runs-failing',
+      means: 'backups fail',
+      metric: ours(stage, 'RunsFailed', 'Sum'),
+      over: 5,
+      within: [2, 3],
+    },
   ];
 }
 

@@ -1,6 +1,14 @@
 /** The two charts pages that are looked at: the whole system, for who is on call, and the backups. */
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, AlarmStatusWidget, Dashboard, GraphWidget, type IMetric, SingleValueWidget, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  Alarm,
+  AlarmStatusWidget,
+  Dashboard,
+  GraphWidget,
+  type IMetric,
+  SingleValueWidget,
+  TextWidget,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
 import { bucketName, type Stage } from '../stage.ts';
 import type { Found } from './found.ts';
@@ -15,7 +23,8 @@ export function systemDashboard(
   api: { requests: IMetric; errors: IMetric; latency: IMetric },
 ): void {
   const { functions, queues, tables } = found;
-  const each = (metricName: string, statistic?: string) => functions.map(({ name }) => ofFunction(name, metricName, statistic));
+  const each = (metricName: string, statistic?: string) =>
+    functions.map(({ name }) => ofFunction(name, metricName, statistic));
   new Dashboard(scope, 'System', {
     dashboardName: `listbackup-v2-system-${stage.name}`,
     defaultInterval: Duration.hours(3),
@@ -34,13 +43,17 @@ export function systemDashboard(
         graph('How long requests take (ms)', [api.latency]),
         graph(
           'Oldest message (s)',
-          queues.filter(({ deadLetters }) => !deadLetters).map(({ name }) => ofQueue(name, 'ApproximateAgeOfOldestMessage')),
+          queues
+            .filter(({ deadLetters }) => !deadLetters)
+            .map(({ name }) => ofQueue(name, 'ApproximateAgeOfOldestMessage')),
         ),
       ],
       [
         graph(
           'How far behind (ms)',
-          functions.filter(({ name }) => /-(projections|relay)$/.test(name)).map(({ name }) => ofFunction(name, 'IteratorAge', 'Maximum')),
+          functions
+            .filter(({ name }) => /-(projections|relay)$/.test(name))
+            .map(({ name }) => ofFunction(name, 'IteratorAge', 'Maximum')),
         ),
         graph('Standing still', [
           ours(stage, 'Parked', 'Maximum'),
@@ -50,7 +63,9 @@ export function systemDashboard(
         ]),
         graph(
           'Dead letters',
-          queues.filter(({ deadLetters }) => deadLetters).map(({ name }) => ofQueue(name, 'ApproximateNumberOfMessagesVisible')),
+          queues
+            .filter(({ deadLetters }) => deadLetters)
+            .map(({ name }) => ofQueue(name, 'ApproximateNumberOfMessagesVisible')),
         ),
       ],
       [
@@ -106,7 +121,9 @@ export function performanceDashboard(scope: Construct, stage: Stage): void {
       [
         new SingleValueWidget({
           title: 'Backups',
-          metrics: (['RunsSucceeded', 'RunsPartial', 'RunsFailed', 'RunsCancelled'] as const).map((name) => ours(stage, name, 'Sum')),
+          metrics: (['RunsSucceeded', 'RunsPartial', 'RunsFailed', 'RunsCancelled'] as const).map((name) =>
+            ours(stage, name, 'Sum'),
+          ),
           setPeriodToTimeRange: true,
           width: 24,
           height: 4,

@@ -34,7 +34,12 @@ export function errorRate(name: string): MathExpression {
   const id = name.replaceAll('-', '_');
   const [errors, calls] = [`errors_${id}`, `calls_${id}`];
   const usingMetrics = { [errors]: ofFunction(name, 'Errors'), [calls]: ofFunction(name, 'Invocations') };
-  return new MathExpression({ expression: `100 * ${errors} / MAX([${errors}, ${calls}])`, usingMetrics, period, label: name });
+  return new MathExpression({
+    expression: `100 * ${errors} / MAX([${errors}, ${calls}])`,
+    usingMetrics,
+    period,
+    label: name,
+  });
 }
 
 /** CloudWatch alarms take at most ten metrics. */

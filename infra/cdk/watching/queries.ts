@@ -5,7 +5,13 @@ import type { Stage } from '../stage.ts';
 import type { Found } from './found.ts';
 
 const questions: {
-  [name: string]: { fields?: string[]; filterStatements?: string[]; statsStatements?: string[]; sort?: string; limit?: number };
+  [name: string]: {
+    fields?: string[];
+    filterStatements?: string[];
+    statsStatements?: string[];
+    sort?: string;
+    limit?: number;
+  };
 } = {
   'what failed': {
     filterStatements: ['level = "ERROR"'],

@@ -22,7 +22,10 @@ export function watchSpending(scope: Construct, stage: Stage, topic: Topic): voi
     },
     notificationsWithSubscribers: [
       { notification: { notificationType: 'ACTUAL', comparisonOperator: 'GREATER_THAN', threshold: 80 }, subscribers },
-      { notification: { notificationType: 'FORECASTED', comparisonOperator: 'GREATER_THAN', threshold: 100 }, subscribers },
+      {
+        notification: { notificationType: 'FORECASTED', comparisonOperator: 'GREATER_THAN', threshold: 100 },
+        subscribers,
+      },
     ],
   });
   const monitor = new CfnAnomalyMonitor(scope, 'AnomalyMonitor', {

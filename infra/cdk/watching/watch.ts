@@ -11,8 +11,8 @@ import type { CoreStack } from '../core-stack.ts';
 import { resourceName, type Stage } from '../stage.ts';
 import { makeAlarms } from './alarms.ts';
 import { systemDashboard } from './dashboards.ts';
+import { notifyOfDeadLetters } from './dead-letters.ts';
 import { whatThereIs } from './found.ts';
-import { tellOfGivenUp } from './given-up.ts';
 import { saveQueries } from './queries.ts';
 import { watchSpending } from './spending.ts';
 
@@ -23,14 +23,18 @@ export function watch(scope: Construct, stage: Stage, core: CoreStack, api: Http
   const period = Duration.minutes(5);
   const requests = api.metricCount({ period, label: 'requests' });
   const errors = api.metricServerError({ period, label: 'failed' });
-  const failing = new MathExpression({ expression: '100 * errors / MAX([errors, requests])', usingMetrics: { errors, requests }, period });
+  const failing = new MathExpression({
+    expression: '100 * errors / MAX([errors, requests])',
+    usingMetrics: { errors, requests },
+    period,
+  });
   const alarms = makeAlarms(scope, stage, found, failing, topic);
   systemDashboard(scope, stage, found, alarms, {
     requests,
     errors,
     latency: api.metricLatency({ statistic: 'p95', period, label: '95 of 100' }),
   });
-  tellOfGivenUp(scope, stage, core.failed, topic);
+  notifyOfDeadLetters(scope, stage, core.failed, topic);
   saveQueries(scope, stage, found);
   watchSpending(scope, stage, topic);
 }
@@ -57,12 +61,19 @@ function alarmTopic(scope: Construct, stage: Stage): Topic {
       conditions: { ArnLike: { 'aws:SourceArn': alarmsHere(scope) } },
     }),
   );
-  acknowledge(topic, { CKV_AWS_26: 'It says which alarm is on and nothing personal; alarms cannot publish under the key that SNS offers' });
+  acknowledge(topic, {
+    CKV_AWS_26: 'It says which alarm is on and nothing personal; alarms cannot publish under the key that SNS offers',
+  });
   new CfnOutput(scope, 'AlarmTopic', { value: topic.topicArn });
   return topic;
 }
 
 function alarmsHere(scope: Construct): string {
-  const parts = { service: 'cloudwatch', resource: 'alarm', resourceName: '*', arnFormat: ArnFormat.COLON_RESOURCE_NAME };
+  const parts = {
+    service: 'cloudwatch',
+    resource: 'alarm',
+    resourceName: '*',
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  };
   return Stack.of(scope).formatArn(parts);
 }

@@ -71,8 +71,16 @@ function credentials({ open }: Operation, sent: Sent, { expired, ada }: World): 
   };
   return [
     { what: 'no credential', sent: { ...sent, headers: others }, status: 401 },
-    { what: 'an API key that is none', sent: { ...sent, headers: { ...others, 'x-api-key': 'lb_live_x' } }, status: 401 },
-    ...Object.entries(bad).map(([what, value]) => ({ what, sent: withHeader(sent, 'authorization', value), status: 401 })),
+    {
+      what: 'an API key that is none',
+      sent: { ...sent, headers: { ...others, 'x-api-key': 'lb_live_x' } },
+      status: 401,
+    },
+    ...Object.entries(bad).map(([what, value]) => ({
+      what,
+      sent: withHeader(sent, 'authorization', value),
+      status: 401,
+    })),
   ];
 }
 
@@ -85,13 +93,13 @@ function paths({ url, method }: Operation, sent: Sent, { ada }: World): Case[] {
     sent: { ...sent, path: url.replace(parameter, () => id) },
     status,
   });
-  const otherNoun = Object.values(ada.ids).find((id) => id !== own) ?? '';
+  const otherKind = Object.values(ada.ids).find((id) => id !== own) ?? '';
   return [
     at('x', 'an id that is none'),
     at(unknownLike(own), 'an unknown id'),
     at(own.toUpperCase(), 'an id in capitals'),
     at(`${own}x`, 'an id with something behind it'),
-    at(otherNoun, "another noun's id"),
+    at(otherKind, "another noun's id"),
     at('x'.repeat(5000), 'a very long id'),
     at('..%2f..%2fsources', 'an id that climbs'),
     at('..%5c..%5csources', 'an id that climbs the other way'),
@@ -131,7 +139,19 @@ function queries({ name, schema }: Parameter, sent: Sent, { ada, eve }: World): 
   }
   if (schema.type === 'integer') {
     const { minimum = 0, maximum = 0 } = schema;
-    const values = ['', 'x', '1.5', '1e2', '%201', '+1', '0x1', '١', `${minimum - 1}`, `${maximum + 1}`, '9'.repeat(400)];
+    const values = [
+      '',
+      'x',
+      '1.5',
+      '1e2',
+      '%201',
+      '+1',
+      '0x1',
+      '١',
+      `${minimum - 1}`,
+      `${maximum + 1}`,
+      '9'.repeat(400),
+    ];
     cases.push(...values.map((value) => bad(`"${value.slice(0, 8)}"`, encodeURIComponent(decodeURIComponent(value)))));
   }
   if (schema.enum) cases.push(bad('none of the values', 'nope'), bad('nothing', ''));
@@ -184,7 +204,11 @@ function bodyForms({ method, bodies }: Operation, sent: Sent): Case[] {
   const needed = bodies.length > 0 && !bodies.some((schema) => (schema.required ?? []).length === 0);
   return [
     ...(needed
-      ? [{ what: 'no body', sent: bare, status: 400, field: 'body' }, as('an empty body', '', 400, 'body'), as('null', 'null', 400, 'body')]
+      ? [
+          { what: 'no body', sent: bare, status: 400, field: 'body' },
+          as('an empty body', '', 400, 'body'),
+          as('null', 'null', 400, 'body'),
+        ]
       : []),
     as('an array', '[]', 400, 'body'),
     as('a text', '"x"', 400, 'body'),
@@ -227,7 +251,12 @@ function bodyFields(schema: Schema, sent: Sent, { ada }: World, above: string[] 
   const cases: Case[] = [];
   if (above.length > 0 && additionalProperties === false) {
     const path = [...above, 'colour'];
-    cases.push({ what: `unknown ${path.join('.')}`, sent: { ...sent, body: put(path, 'red') }, status: 400, field: path.join('.') });
+    cases.push({
+      what: `unknown ${path.join('.')}`,
+      sent: { ...sent, body: put(path, 'red') },
+      status: 400,
+      field: path.join('.'),
+    });
   }
   for (const [name, inner] of Object.entries(properties)) {
     const path = [...above, name];
@@ -244,8 +273,10 @@ function bodyFields(schema: Schema, sent: Sent, { ada }: World, above: string[] 
       ['object', { x: 1 }],
       ['array', [{}]],
     ] as const) {
-      const fits = kinds.includes(kind) || inner.const !== undefined || (kind === 'object' && inner.properties !== undefined);
-      if (!fits || (kind === 'object' && inner.additionalProperties === false)) bad(kind === 'array' ? 'an array' : `a ${kind}`, value);
+      const fits =
+        kinds.includes(kind) || inner.const !== undefined || (kind === 'object' && inner.properties !== undefined);
+      if (!fits || (kind === 'object' && inner.additionalProperties === false))
+        bad(kind === 'array' ? 'an array' : `a ${kind}`, value);
     }
     if (kinds.includes('string')) {
       for (const [what, text] of [

@@ -30,7 +30,11 @@ export type Operation = {
   bodies: Schema[];
 };
 
-type Described = { security?: unknown[]; parameters?: Parameter[]; requestBody?: { content: { 'application/json': { schema: Schema } } } };
+type Described = {
+  security?: unknown[];
+  parameters?: Parameter[];
+  requestBody?: { content: { 'application/json': { schema: Schema } } };
+};
 export type Document = { paths: { [url: string]: { [method: string]: Described } } };
 
 export function operationsOf(document: Document): Operation[] {
@@ -67,9 +71,13 @@ export function exampleOf(schema: Schema, own: { [prefix: string]: string }): un
     '/nowhere',
     'an-example-of-text',
   ];
-  const fits = (text: string) => new RegExp(schema.pattern ?? '').test(text) && text.length <= (schema.maxLength ?? 1e6);
+  const fits = (text: string) =>
+    new RegExp(schema.pattern ?? '').test(text) && text.length <= (schema.maxLength ?? 1e6);
   const wanted = { 'date-time': 1, email: 2, uri: 3 }[schema.format ?? ''];
   const example = wanted === undefined ? candidates.toReversed().find(fits) : candidates.slice(-5)[wanted - 1];
-  assert(example !== undefined, `test/api/attack/document.ts knows no text that fits ${JSON.stringify(schema)}: give it one`);
+  assert(
+    example !== undefined,
+    `test/api/attack/document.ts knows no text that fits ${JSON.stringify(schema)}: give it one`,
+  );
   return example;
 }

@@ -14,7 +14,12 @@ function foreignIds(operation: Operation, world: World): Pair[] {
   const { method, url, parameters, bodies, open } = operation;
   if (open) return [];
   const add = (where: string, id: string, make: (id: string) => Sent) =>
-    pairs.push({ what: `${method} ${url}: ${where}`, foreign: make(id), unknown: make(unknownLike(id)), ids: [id, unknownLike(id)] });
+    pairs.push({
+      what: `${method} ${url}: ${where}`,
+      foreign: make(id),
+      unknown: make(unknownLike(id)),
+      ids: [id, unknownLike(id)],
+    });
   const right = rightRequest(operation, world);
   if (url.includes('{')) {
     add('in the path', eve.ids[collectionOf(url)] ?? '', (id) => ({ ...right, path: url.replace(/\{\w+\}/, id) }));
@@ -41,7 +46,11 @@ function foreignIds(operation: Operation, world: World): Pair[] {
 }
 
 /** Whatever tells the id of another account from one that never was, or gives something of it. Throws when there are next to none. */
-export async function foreignFaults(operations: readonly Operation[], world: World, send: (sent: Sent) => Promise<Got>): Promise<string[]> {
+export async function foreignFaults(
+  operations: readonly Operation[],
+  world: World,
+  send: (sent: Sent) => Promise<Got>,
+): Promise<string[]> {
   const pairs = operations.flatMap((operation) => foreignIds(operation, world));
   if (pairs.length < 15) throw new Error(`ids of another account were tried in ${pairs.length} places only`);
   const faults: string[] = [];
@@ -53,7 +62,8 @@ export async function foreignFaults(operations: readonly Operation[], world: Wor
     }
     // a filter finds nothing; what cannot be changed to any other is refused whatever it is
     const fixed = foreign.method === 'PUT' && what.endsWith(': sourceId');
-    const expected = theirs.status === 200 ? theirs.text === '{"items":[],"next":null}' : theirs.status === (fixed ? 400 : 404);
+    const expected =
+      theirs.status === 200 ? theirs.text === '{"items":[],"next":null}' : theirs.status === (fixed ? 400 : 404);
     if (!expected) faults.push(`${what}: ${theirs.status} ${theirs.text}`);
   }
   return faults;

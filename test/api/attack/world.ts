@@ -40,7 +40,11 @@ async function own(url: string, connect: (api: Client) => Promise<Body>): Promis
   return { ...person, ids, byPrefix, cursor: String(next), consistencyToken };
 }
 
-export async function makeWorld(url: string, connect: (api: Client) => Promise<Body>, expired?: string): Promise<World> {
+export async function makeWorld(
+  url: string,
+  connect: (api: Client) => Promise<Body>,
+  expired?: string,
+): Promise<World> {
   const [ada, eve] = [await own(url, connect), await own(url, connect)];
   return { url, ada, eve, expired };
 }

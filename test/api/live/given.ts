@@ -8,42 +8,62 @@ import type { Live } from '../../../api/live/push.ts';
 import type { Runs } from '../../../api/live/run-views.ts';
 import { issueTicket } from '../../../api/live/tickets.ts';
 import { openSession } from '../../../api/sessions.ts';
+import { backupChain, backupChainId, requestRun } from '../../../domain/backup-chain.ts';
 import { type BatchCounts, batch, batchId, storeBatch } from '../../../domain/batch.ts';
 import { streamName } from '../../../domain/event.ts';
-import { line, lineId, requestRun } from '../../../domain/line.ts';
-import type { Machine } from '../../../domain/ports.ts';
+import type { Platform } from '../../../domain/ports.ts';
 import { finishRun, planRun, type RunOutcome, run, startRun } from '../../../domain/run.ts';
-import { ada, type TestMachine, testMachine } from '../../support/api.ts';
+import { ada, type TestPlatform, testPlatform } from '../../support/api.ts';
 
 export const account = ada.accountId;
 const cause = { actor: { type: 'system' as const, id: 'test' }, correlationId: 'test' };
-const counts: BatchCounts = { filesDone: 10, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, bytesRead: 100, bytesStored: 50 };
+const counts: BatchCounts = {
+  filesDone: 10,
+  filesDeleted: 0,
+  filesFailed: 0,
+  filesSkipped: 0,
+  bytesRead: 100,
+  bytesStored: 50,
+};
 const cost = { requests: 2, usd: 0.5 };
 
 /** The steps of a run, each a commit, to be taken in any order. */
-export function runSteps(machine: Machine, runId: string, batches: number) {
-  const about = { runId, jobId: `job_${runId}`, sourceId: 'src_1' };
+export function runSteps(platform: Platform, runId: string, batches: number) {
+  const runRef = { runId, jobId: `job_${runId}`, sourceId: 'src_1' };
   const by = (what: string) => ({ ...cause, commandId: `${runId} ${what}` });
   const stream = streamName(account, 'run', runId);
   const total = batches * 10;
   return {
     request: () =>
-      transact(machine, line, streamName(account, 'line', lineId(about.jobId, about.sourceId)), requestRun(about, 'then'), by('request')),
-    start: () => transact(machine, run, stream, startRun(about), by('start')),
+      transact(
+        platform,
+        backupChain,
+        streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId)),
+        requestRun(runRef, 'then'),
+        by('request'),
+      ),
+    start: () => transact(platform, run, stream, startRun(runRef), by('start')),
     plan: () =>
       transact(
-        machine,
+        platform,
         run,
         stream,
-        planRun({ ...about, batches, filesTotal: total + 5, filesUnchanged: 5, bytesTotal: batches * 100, since: null }),
+        planRun({
+          ...runRef,
+          batches,
+          filesTotal: total + 5,
+          filesUnchanged: 5,
+          bytesTotal: batches * 100,
+          since: null,
+        }),
         by('plan'),
       ),
     store: (n: number) =>
       transact(
-        machine,
+        platform,
         batch,
         streamName(account, 'batch', batchId(runId, n)),
-        storeBatch({ ...about, batch: n, partHash: 'h', packs: [], counts, cost }),
+        storeBatch({ ...runRef, batch: n, partHash: 'h', packs: [], counts, cost }),
         by(`store ${n}`),
       ),
     finish: (outcome: RunOutcome = 'succeeded') => {
@@ -59,7 +79,7 @@ export function runSteps(machine: Machine, runId: string, batches: number) {
         bytesStored: good ? batches * 50 + 7 : 0,
       };
       const data = {
-        ...about,
+        ...runRef,
         outcome,
         counts: final,
         cost: good ? cost : { requests: 0, usd: 0 },
@@ -69,14 +89,14 @@ export function runSteps(machine: Machine, runId: string, batches: number) {
         errors: [],
         errorPages: 0,
       };
-      return transact(machine, run, stream, finishRun(data), by('finish'));
+      return transact(platform, run, stream, finishRun(data), by('finish'));
     },
   };
 }
 
 /** A run from beginning to end. */
-export async function wholeRun(machine: Machine, runId: string, batches: number): Promise<void> {
-  const steps = runSteps(machine, runId, batches);
+export async function wholeRun(platform: Platform, runId: string, batches: number): Promise<void> {
+  const steps = runSteps(platform, runId, batches);
   await steps.request();
   await steps.start();
   await steps.plan();
@@ -85,11 +105,12 @@ export async function wholeRun(machine: Machine, runId: string, batches: number)
 }
 
 /** All that the ledger after `afterSeq` says, by one who has seen nothing before. */
-export async function told(machine: Machine, afterSeq = 0): Promise<LiveMessage[]> {
+export async function told(platform: Platform, afterSeq = 0): Promise<LiveMessage[]> {
   const runs: Runs = {};
   const messages: LiveMessage[] = [];
-  const entries = await machine.events.ledger(account, { afterSeq, order: 'asc', limit: 1000 });
-  for (const opened of await openEntries(machine, account, entries)) messages.push(...(await messagesOf(machine, account, opened, runs)));
+  const entries = await platform.events.ledger(account, { afterSeq, order: 'asc', limit: 1000 });
+  for (const opened of await openEntries(platform, account, entries))
+    messages.push(...(await messagesOf(platform, account, opened, runs)));
   return messages;
 }
 
@@ -97,7 +118,7 @@ export async function told(machine: Machine, afterSeq = 0): Promise<LiveMessage[
 export type Socket = { messages: LiveMessage[]; closed: boolean; take(message: LiveMessage): Promise<'sent' | 'gone'> };
 
 export type World = {
-  machine: TestMachine;
+  platform: TestPlatform;
   live: Live;
   sockets: Map<string, Socket>;
   connect(id: string, since?: number): Promise<Socket>;
@@ -105,10 +126,10 @@ export type World = {
 
 /** A machine of its own, whose sockets take all they are given unless their `take` is set. */
 export async function liveWorld(): Promise<World> {
-  const inner = await testMachine();
+  const inner = await testPlatform();
   const sockets = new Map<string, Socket>();
   onTestFinished(() => sockets.clear());
-  const machine: TestMachine = {
+  const platform: TestPlatform = {
     ...inner,
     push: {
       async send(id, text) {
@@ -126,14 +147,18 @@ export async function liveWorld(): Promise<World> {
     },
   };
   const session = 'ses_ada';
-  await openSession(machine, { ...ada, sessionId: session });
+  await openSession(platform, { ...ada, sessionId: session });
   return {
-    machine,
-    live: { machine, followers: [], sleep: async () => undefined, openingMs: 0 },
+    platform,
+    live: { platform, followers: [], sleep: async () => undefined, openingMs: 0 },
     sockets,
     async connect(id, since) {
-      const { ticket } = await issueTicket(machine, { account, user: ada.userId, session });
-      await admit(machine, { ticket, since: since === undefined ? undefined : String(since), origin: undefined, host: 'x' }, id);
+      const { ticket } = await issueTicket(platform, { account, user: ada.userId, session });
+      await admit(
+        platform,
+        { ticket, since: since === undefined ? undefined : String(since), origin: undefined, host: 'x' },
+        id,
+      );
       const socket: Socket = { messages: [], closed: false, take: async () => 'sent' };
       sockets.set(id, socket);
       return socket;

@@ -5,7 +5,7 @@ import { type LiveMessage, messagesOf, textOf } from '../../../api/live/messages
 import { streamName } from '../../../domain/event.ts';
 import { run } from '../../../domain/run.ts';
 import { runView } from '../../../projections/runs.ts';
-import { testMachine } from '../../support/api.ts';
+import { testPlatform } from '../../support/api.ts';
 import { account, runSteps, told, wholeRun } from './given.ts';
 
 const ofRuns = (messages: LiveMessage[]) => messages.filter(({ type }) => type !== 'activity');
@@ -20,9 +20,9 @@ function neverBack(messages: LiveMessage[]): void {
 }
 
 test('a run goes forward from request to end, and ends at 100 with the counts of its last event', async () => {
-  const machine = await testMachine();
-  await wholeRun(machine, 'run_1', 3);
-  const messages = ofRuns(await told(machine));
+  const platform = await testPlatform();
+  await wholeRun(platform, 'run_1', 3);
+  const messages = ofRuns(await told(platform));
   expect(messages.map(({ type, data }) => [type, data.status, progress({ data } as LiveMessage).percent])).toEqual([
     ['run.progress', 'requested', null],
     ['run.progress', 'running', null],
@@ -44,8 +44,8 @@ test('whatever order the ledger gives the steps, nothing goes back and the end i
     ['start', 'plan', 'store 0', 'finish', 'store 1'],
   ];
   for (const order of orders) {
-    const machine = await testMachine();
-    const steps = runSteps(machine, 'run_1', 2);
+    const platform = await testPlatform();
+    const steps = runSteps(platform, 'run_1', 2);
     const take = {
       start: steps.start,
       plan: steps.plan,
@@ -55,7 +55,7 @@ test('whatever order the ledger gives the steps, nothing goes back and the end i
     };
     await steps.request();
     for (const step of order) await take[step as keyof typeof take]();
-    const messages = ofRuns(await told(machine));
+    const messages = ofRuns(await told(platform));
     neverBack(messages);
     expect(messages.map(({ type }) => type).indexOf('run.finished')).toBe(messages.length - 1);
     expect(progress(messages.at(-1) as LiveMessage)).toMatchObject({ percent: 100, filesDone: 20 });
@@ -63,68 +63,78 @@ test('whatever order the ledger gives the steps, nothing goes back and the end i
 });
 
 test.for(['failed', 'cancelled'] as const)('a run that is %s keeps what it had counted', async (outcome) => {
-  const machine = await testMachine();
-  const steps = runSteps(machine, 'run_1', 3);
+  const platform = await testPlatform();
+  const steps = runSteps(platform, 'run_1', 3);
   await steps.request();
   await steps.start();
   await steps.plan();
   await steps.store(0);
   await steps.finish(outcome);
-  const messages = ofRuns(await told(machine));
+  const messages = ofRuns(await told(platform));
   neverBack(messages);
   expect(messages.at(-1)).toMatchObject({
     type: 'run.finished',
-    data: { status: outcome, progress: { filesTotal: 35, filesDone: 10, percent: 42 }, cost: { requests: 2, usd: 0.5 } },
+    data: {
+      status: outcome,
+      progress: { filesTotal: 35, filesDone: 10, percent: 42 },
+      cost: { requests: 2, usd: 0.5 },
+    },
   });
 });
 
 test('a run that ended before it was planned is at no percent', async () => {
-  const machine = await testMachine();
-  const steps = runSteps(machine, 'run_1', 3);
+  const platform = await testPlatform();
+  const steps = runSteps(platform, 'run_1', 3);
   await steps.request();
   await steps.start();
   await steps.finish('failed');
-  expect(ofRuns(await told(machine)).at(-1)).toMatchObject({ type: 'run.finished', data: { progress: { percent: null } } });
+  expect(ofRuns(await told(platform)).at(-1)).toMatchObject({
+    type: 'run.finished',
+    data: { progress: { percent: null } },
+  });
 });
 
 test('who begins anywhere in the ledger is told the same from there on', async () => {
-  const machine = await testMachine();
-  await wholeRun(machine, 'run_1', 2);
-  const [one, two] = [runSteps(machine, 'run_2', 2), runSteps(machine, 'run_3', 2)];
+  const platform = await testPlatform();
+  await wholeRun(platform, 'run_1', 2);
+  const [one, two] = [runSteps(platform, 'run_2', 2), runSteps(platform, 'run_3', 2)];
   for (const step of ['request', 'start', 'plan'] as const) for (const steps of [one, two]) await steps[step]();
   for (const n of [0, 1]) for (const steps of [one, two]) await steps.store(n);
   await two.finish();
   await one.finish();
-  const all = await told(machine);
+  const all = await told(platform);
   for (let from = 1; from <= Math.floor(all.at(-1)?.seq ?? 0); from++) {
-    expect(await told(machine, from - 1), `from ${from}`).toEqual(all.filter(({ seq }) => seq >= from));
+    expect(await told(platform, from - 1), `from ${from}`).toEqual(all.filter(({ seq }) => seq >= from));
   }
 });
 
 test('the way back to a run stops at its request and is as long as it must be', async () => {
-  const machine = await testMachine();
-  await wholeRun(machine, 'run_0', 1);
-  const steps = runSteps(machine, 'run_1', 700);
+  const platform = await testPlatform();
+  await wholeRun(platform, 'run_0', 1);
+  const steps = runSteps(platform, 'run_1', 700);
   await steps.request();
   await steps.start();
   await steps.plan();
   for (let n = 0; n < 600; n++) await steps.store(n);
-  const [last] = await machine.events.ledger(account, { order: 'desc', limit: 1 });
-  const [message] = ofRuns(await told(machine, (last?.seq ?? 0) - 1));
+  const [last] = await platform.events.ledger(account, { order: 'desc', limit: 1 });
+  const [message] = ofRuns(await told(platform, (last?.seq ?? 0) - 1));
   expect(message).toMatchObject({ type: 'run.progress', data: { id: 'run_1', progress: { filesDone: 6000 } } });
 });
 
 test('each message has a seq of its own, its whole part the number of the commit, also when a commit has several events', async () => {
-  const machine = await testMachine();
-  await runSteps(machine, 'run_1', 1).request();
+  const platform = await testPlatform();
+  await runSteps(platform, 'run_1', 1).request();
   const about = { runId: 'run_1', jobId: 'job_run_1', sourceId: 'src_1' };
   const both = () => [
     { type: 'RunStarted' as const, data: about },
-    { type: 'RunPlanned' as const, data: { ...about, batches: 1, filesTotal: 1, filesUnchanged: 0, bytesTotal: 1, since: null } },
+    {
+      type: 'RunPlanned' as const,
+      data: { ...about, batches: 1, filesTotal: 1, filesUnchanged: 0, bytesTotal: 1, since: null },
+    },
   ];
   const cause = { actor: { type: 'system' as const, id: 'test' }, correlationId: 'x', commandId: 'x' };
-  await transact(machine, run, streamName(account, 'run', 'run_1'), both, cause);
-  const messages = await told(machine);
+  await transact(platform, run, streamName(account, 'run', 'run_1'), both, cause);
+  const messages = await told(platform);
   expect(messages.map(({ seq, type }) => [seq, type])).toEqual([
     [1, 'activity'],
     [1.5, 'run.progress'],
@@ -137,30 +147,40 @@ test('each message has a seq of its own, its whole part the number of the commit
 });
 
 test('of very many open runs the ones that moved last are kept, and none is lost', async () => {
-  const machine = await testMachine();
-  for (let i = 0; i < 120; i++) await runSteps(machine, `run_${i}`, 1).request();
+  const platform = await testPlatform();
+  for (let i = 0; i < 120; i++) await runSteps(platform, `run_${i}`, 1).request();
   const runs = {};
-  const entries = await machine.events.ledger(account, { order: 'asc', limit: 1000 });
-  for (const opened of await openEntries(machine, account, entries)) await messagesOf(machine, account, opened, runs);
+  const entries = await platform.events.ledger(account, { order: 'asc', limit: 1000 });
+  for (const opened of await openEntries(platform, account, entries)) await messagesOf(platform, account, opened, runs);
   expect(Object.keys(runs)).toHaveLength(100);
   expect(Object.keys(runs)).not.toContain('run_0');
-  await runSteps(machine, 'run_0', 1).start();
-  const [entry] = await machine.events.ledger(account, { order: 'desc', limit: 1 });
-  const [opened] = await openEntries(machine, account, entry ? [entry] : []);
-  const messages = opened ? await messagesOf(machine, account, opened, runs) : [];
+  await runSteps(platform, 'run_0', 1).start();
+  const [entry] = await platform.events.ledger(account, { order: 'desc', limit: 1 });
+  const [opened] = await openEntries(platform, account, entry ? [entry] : []);
+  const messages = opened ? await messagesOf(platform, account, opened, runs) : [];
   expect(ofRuns(messages)).toMatchObject([{ data: { id: 'run_0', status: 'running', jobId: 'job_run_0' } }]);
 });
 
 test('no text is over 128 KB: a run goes without its last errors, an item without its data', async () => {
   const errors = Array.from({ length: 100 }, (_, i) => ({ path: `${i} ${'é'.repeat(2000)}`, code: 'x', message: 'x' }));
-  const data = (await runView(await testMachine(), account, { id: 'run_1', errors })) as never;
+  const data = (await runView(await testPlatform(), account, { id: 'run_1', errors })) as never;
   const told = textOf({ seq: 1.5, type: 'run.finished', at: 'then', data });
   expect(Buffer.byteLength(told)).toBeLessThanOrEqual(128 * 1024);
   const kept = JSON.parse(told).data.errors;
   expect(kept.length).toBeGreaterThan(10);
   expect(kept).toEqual(errors.slice(0, kept.length));
-  const item = textOf({ seq: 1, type: 'activity', at: 'then', data: { id: 'evt_1', type: 'run.finished.v1', data: { errors } } });
+  const item = textOf({
+    seq: 1,
+    type: 'activity',
+    at: 'then',
+    data: { id: 'evt_1', type: 'run.finished.v1', data: { errors } },
+  });
   expect(JSON.parse(item).data).toEqual({ id: 'evt_1', type: 'run.finished.v1', data: null });
-  const small = { seq: 1, type: 'activity' as const, at: 'then', data: { id: 'evt_1', data: { errors: errors.slice(0, 1) } } };
+  const small = {
+    seq: 1,
+    type: 'activity' as const,
+    at: 'then',
+    data: { id: 'evt_1', data: { errors: errors.slice(0, 1) } },
+  };
   expect(JSON.parse(textOf(small))).toEqual(small);
 });

@@ -6,7 +6,7 @@ import type { LiveMessage } from '../../../api/live/messages.ts';
 import { pushLive } from '../../../api/live/push.ts';
 import { issueTicket } from '../../../api/live/tickets.ts';
 import { openSession } from '../../../api/sessions.ts';
-import { makeTrouble } from '../../../infra/embedded/trouble.ts';
+import { makeChaos } from '../../../infra/embedded/chaos.ts';
 import { ada } from '../../support/api.ts';
 import { account, liveWorld, runSteps, told, wholeRun } from './given.ts';
 
@@ -14,21 +14,21 @@ const patient = { timeout: 60_000 };
 const seqs = (messages: LiveMessage[]) => messages.map(({ seq }) => seq);
 
 test('a socket gets what happens from its opening on', async () => {
-  const { machine, live, connect } = await liveWorld();
-  await wholeRun(machine, 'run_1', 1);
-  const before = await told(machine);
+  const { platform, live, connect } = await liveWorld();
+  await wholeRun(platform, 'run_1', 1);
+  const before = await told(platform);
   const socket = await connect('one');
   expect(await pushLive(live, account)).toBe('done');
   expect(socket.messages).toEqual([]);
-  await wholeRun(machine, 'run_2', 2);
+  await wholeRun(platform, 'run_2', 2);
   await pushLive(live, account);
-  expect(socket.messages).toEqual((await told(machine)).slice(before.length));
+  expect(socket.messages).toEqual((await told(platform)).slice(before.length));
 });
 
 test('a socket that drops at any message goes on without a gap and without a repeat', async () => {
-  const { machine, live, connect } = await liveWorld();
-  await wholeRun(machine, 'run_1', 3);
-  const all = await told(machine);
+  const { platform, live, connect } = await liveWorld();
+  await wholeRun(platform, 'run_1', 3);
+  const all = await told(platform);
   for (let drop = 0; drop <= all.length; drop++) {
     const first = await connect(`first ${drop}`, 0);
     first.take = async () => (first.messages.length < drop ? 'sent' : 'gone');
@@ -41,107 +41,116 @@ test('a socket that drops at any message goes on without a gap and without a rep
   }
 });
 
-test.for([1, 2, 3, 4, 5])('sockets that drop now and then, while much happens and many push, see it all in order (%i)', async (seed) => {
-  const { machine, live, sockets, connect } = await liveWorld();
-  const trouble = makeTrouble(seed);
-  const seen: LiveMessage[] = [];
-  let number = 0;
-  let current = await connect('0', 0);
-  const pushing: Promise<unknown>[] = [];
-  const somewhile = async () => {
-    while (trouble.chance(0.6)) await turn();
-  };
-  const faulty = () => {
-    const own = current;
-    own.take = async () => {
-      await somewhile();
-      return trouble.chance(0.15) ? 'gone' : 'sent';
+test.for([1, 2, 3, 4, 5])(
+  'sockets that drop now and then, while much happens and many push, see it all in order (%i)',
+  async (seed) => {
+    const { platform, live, sockets, connect } = await liveWorld();
+    const chaos = makeChaos(seed);
+    const seen: LiveMessage[] = [];
+    let number = 0;
+    let current = await connect('0', 0);
+    const pushing: Promise<unknown>[] = [];
+    const somewhile = async () => {
+      while (chaos.chance(0.6)) await turn();
     };
-  };
-  faulty();
-  const again = async () => {
-    const own = sockets.get(String(number));
-    seen.push(...(own?.messages ?? []));
-    if (own) own.closed = true;
-    current = await connect(String(++number), seen.at(-1)?.seq ?? 0);
+    const faulty = () => {
+      const own = current;
+      own.take = async () => {
+        await somewhile();
+        return chaos.chance(0.15) ? 'gone' : 'sent';
+      };
+    };
     faulty();
-  };
-  const steps = [runSteps(machine, 'run_1', 4), runSteps(machine, 'run_2', 4)];
-  for (const what of ['request', 'start', 'plan', 0, 1, 2, 3, 'finish'] as const) {
-    for (const each of steps) {
-      await (typeof what === 'number' ? each.store(what) : each[what]());
-      for (let n = trouble.chance(0.5) ? 3 : 1; n > 0; n--) pushing.push(pushLive(live, account));
-      await somewhile();
-      if (!(await findConnection(machine, account, String(number)))) await again();
+    const again = async () => {
+      const own = sockets.get(String(number));
+      seen.push(...(own?.messages ?? []));
+      if (own) own.closed = true;
+      current = await connect(String(++number), seen.at(-1)?.seq ?? 0);
+      faulty();
+    };
+    const steps = [runSteps(platform, 'run_1', 4), runSteps(platform, 'run_2', 4)];
+    for (const what of ['request', 'start', 'plan', 0, 1, 2, 3, 'finish'] as const) {
+      for (const each of steps) {
+        await (typeof what === 'number' ? each.store(what) : each[what]());
+        for (let n = chaos.chance(0.5) ? 3 : 1; n > 0; n--) pushing.push(pushLive(live, account));
+        await somewhile();
+        if (!(await findConnection(platform, account, String(number)))) await again();
+      }
     }
-  }
-  await Promise.all(pushing);
-  const all = await told(machine);
-  await vi.waitFor(async () => {
-    await again();
-    current.take = async () => 'sent';
-    await pushLive(live, account);
-    seen.push(...current.messages);
-    current.messages = [];
-    expect(seen.length).toBeGreaterThanOrEqual(all.length);
-  }, patient);
-  expect(seen).toEqual(all);
-});
+    await Promise.all(pushing);
+    const all = await told(platform);
+    await vi.waitFor(async () => {
+      await again();
+      current.take = async () => 'sent';
+      await pushLive(live, account);
+      seen.push(...current.messages);
+      current.messages = [];
+      expect(seen.length).toBeGreaterThanOrEqual(all.length);
+    }, patient);
+    expect(seen).toEqual(all);
+  },
+);
 
 test('however many push at the same time, each message goes out once and in order', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const [one, two] = [await connect('one', 0), await connect('two', 0)];
   for (const socket of [one, two]) socket.take = () => turn().then(() => 'sent' as const);
-  await wholeRun(machine, 'run_1', 3);
+  await wholeRun(platform, 'run_1', 3);
   await Promise.all(Array.from({ length: 10 }, () => pushLive(live, account)));
-  for (const socket of [one, two]) expect(socket.messages).toEqual(await told(machine));
+  for (const socket of [one, two]) expect(socket.messages).toEqual(await told(platform));
 });
 
 test('what happens while a socket is being served is not forgotten', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
-  await runSteps(machine, 'run_1', 1).request();
+  await runSteps(platform, 'run_1', 1).request();
   const held = Promise.withResolvers<void>();
   socket.take = async () => {
     await held.promise;
     return 'sent';
   };
   const pushing = pushLive(live, account);
-  await vi.waitFor(async () => expect((await findConnection(machine, account, 'one'))?.turn).not.toBe(''), patient);
-  await runSteps(machine, 'run_1', 1).start();
+  await vi.waitFor(async () => expect((await findConnection(platform, account, 'one'))?.turn).not.toBe(''), patient);
+  await runSteps(platform, 'run_1', 1).start();
   expect(await pushLive(live, account)).toBe('done');
   expect(socket.messages).toEqual([]);
   held.resolve();
   await pushing;
-  expect(socket.messages).toEqual(await told(machine));
+  expect(socket.messages).toEqual(await told(platform));
 });
 
 test('a socket that was left in the middle is closed, so that nothing is said twice', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
-  await runSteps(machine, 'run_1', 1).request();
-  const [connection] = await connectionsOf(machine, account);
-  if (connection) await updateConnection(machine, connection, { turn: 'of the dead', turnEnds: machine.now() + 60_000 }, { turn: '' });
+  await runSteps(platform, 'run_1', 1).request();
+  const [connection] = await connectionsOf(platform, account);
+  if (connection)
+    await updateConnection(
+      platform,
+      connection,
+      { turn: 'of the dead', turnEnds: platform.now() + 60_000 },
+      { turn: '' },
+    );
   await pushLive(live, account);
   expect(socket).toMatchObject({ messages: [], closed: false });
-  machine.clock.now += 60_001;
+  platform.clock.now += 60_001;
   await pushLive(live, account);
   expect(socket).toMatchObject({ messages: [], closed: true });
-  expect(await connectionsOf(machine, account)).toEqual([]);
+  expect(await connectionsOf(platform, account)).toEqual([]);
 });
 
 test('who comes too late with a message sends no more', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const slow = await connect('one', 0);
-  await wholeRun(machine, 'run_1', 1);
+  await wholeRun(platform, 'run_1', 1);
   const held = Promise.withResolvers<void>();
   slow.take = async () => {
     await held.promise;
     return 'sent';
   };
   const pushing = pushLive(live, account);
-  await vi.waitFor(async () => expect((await findConnection(machine, account, 'one'))?.turn).not.toBe(''), patient);
-  machine.clock.now += 60_001;
+  await vi.waitFor(async () => expect((await findConnection(platform, account, 'one'))?.turn).not.toBe(''), patient);
+  platform.clock.now += 60_001;
   await pushLive(live, account);
   expect(slow.closed).toBe(true);
   held.resolve();
@@ -150,36 +159,36 @@ test('who comes too late with a message sends no more', async () => {
 });
 
 test('a failure while sending closes the socket and shows', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const [bad, good] = [await connect('bad', 0), await connect('good', 0)];
-  await wholeRun(machine, 'run_1', 1);
+  await wholeRun(platform, 'run_1', 1);
   bad.take = async () => {
     throw new Error('the line is cut');
   };
   await expect(pushLive(live, account)).rejects.toThrow('the line is cut');
   expect(bad.closed).toBe(true);
-  expect((await connectionsOf(machine, account)).map(({ id }) => id)).toEqual(['good']);
-  expect(good.messages).toEqual(await told(machine));
+  expect((await connectionsOf(platform, account)).map(({ id }) => id)).toEqual(['good']);
+  expect(good.messages).toEqual(await told(platform));
 });
 
 test('a socket ends with its session, before anything more is said', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
-  await machine.records.write([{ op: 'delete', pk: `session#${ada.accountId}#${ada.userId}`, sk: 'ses_ada' }]);
-  await wholeRun(machine, 'run_1', 1);
+  await platform.records.write([{ op: 'delete', pk: `session#${ada.accountId}#${ada.userId}`, sk: 'ses_ada' }]);
+  await wholeRun(platform, 'run_1', 1);
   await pushLive(live, account);
   expect(socket).toMatchObject({ messages: [], closed: true });
-  expect(await connectionsOf(machine, account)).toEqual([]);
+  expect(await connectionsOf(platform, account)).toEqual([]);
 });
 
 test('at its deadline it stops between two commits, and goes on there', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
-  const steps = runSteps(machine, 'run_1', 120);
+  const steps = runSteps(platform, 'run_1', 120);
   await steps.request();
   for (let n = 0; n < 120; n++) await steps.store(n);
-  expect(await pushLive({ ...live, deadline: machine.now() }, account)).toBe('more');
-  const all = await told(machine);
+  expect(await pushLive({ ...live, deadline: platform.now() }, account)).toBe('more');
+  const all = await told(platform);
   expect(socket.messages.length).toBeGreaterThan(0);
   expect(socket.messages.length).toBeLessThan(all.length);
   expect(await pushLive(live, account)).toBe('done');
@@ -187,29 +196,29 @@ test('at its deadline it stops between two commits, and goes on there', async ()
 });
 
 test('a socket still opening is waited for, one that has left is forgotten', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
-  await runSteps(machine, 'run_1', 1).request();
+  await runSteps(platform, 'run_1', 1).request();
   let tries = 0;
   socket.take = async () => (++tries > 3 ? 'sent' : 'gone');
   await pushLive({ ...live, openingMs: 10_000 }, account);
-  expect(socket.messages).toEqual(await told(machine));
+  expect(socket.messages).toEqual(await told(platform));
   tries = 0;
   socket.take = async () => (++tries > 3 ? 'sent' : 'gone');
-  machine.clock.now += 10_000;
-  await runSteps(machine, 'run_1', 1).start();
+  platform.clock.now += 10_000;
+  await runSteps(platform, 'run_1', 1).start();
   await pushLive({ ...live, openingMs: 10_000 }, account);
   expect(tries).toBe(1);
-  expect(await connectionsOf(machine, account)).toEqual([]);
+  expect(await connectionsOf(platform, account)).toEqual([]);
 });
 
 test('what a message tells, the read models show first', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const socket = await connect('one');
-  await wholeRun(machine, 'run_1', 1);
-  const cursor = vi.spyOn(machine.rows, 'cursor');
+  await wholeRun(platform, 'run_1', 1);
+  const cursor = vi.spyOn(platform.rows, 'cursor');
   let waits = 0;
-  const followers = [{ name: 'runs', streams: ['run', 'line', 'batch'] }];
+  const followers = [{ name: 'runs', streams: ['run', 'backup-chain', 'batch'] }];
   cursor.mockImplementation(async () => (waits > 2 ? 99 : 0));
   const sleep = async () => {
     expect(socket.messages).toEqual([]);
@@ -221,25 +230,25 @@ test('what a message tells, the read models show first', async () => {
 });
 
 test('a read model that stands still holds nothing up', async () => {
-  const { machine, live, connect } = await liveWorld();
+  const { platform, live, connect } = await liveWorld();
   const socket = await connect('one');
-  await wholeRun(machine, 'run_1', 1);
+  await wholeRun(platform, 'run_1', 1);
   const sleep = async (milliseconds: number) => {
-    machine.clock.now += milliseconds;
+    platform.clock.now += milliseconds;
   };
   await pushLive({ ...live, followers: [{ name: 'parked', streams: ['run'] }], sleep }, account);
   expect(socket.messages).not.toEqual([]);
 });
 
 test('since is a seq that was given out, or 0', async () => {
-  const { machine, connect } = await liveWorld();
-  await wholeRun(machine, 'run_1', 1);
-  const head = Math.floor(seqs(await told(machine)).at(-1) ?? 0);
+  const { platform, connect } = await liveWorld();
+  await wholeRun(platform, 'run_1', 1);
+  const head = Math.floor(seqs(await told(platform)).at(-1) ?? 0);
   await connect('at the end', head + 0.5);
   for (const [i, since] of ['-1', '1e3', 'NaN', 'x', '', ' 1', '1.', String(head + 1), '9'.repeat(16)].entries()) {
-    const { ticket } = await issueTicket(machine, { account, user: ada.userId, session: 'ses_ada' });
+    const { ticket } = await issueTicket(platform, { account, user: ada.userId, session: 'ses_ada' });
     const handshake = { ticket, since, origin: undefined, host: undefined };
-    await expect(admit(machine, handshake, `refused ${i}`), since).rejects.toMatchObject({
+    await expect(admit(platform, handshake, `refused ${i}`), since).rejects.toMatchObject({
       code: 'invalid-input',
       errors: [{ path: 'since' }],
     });
@@ -247,11 +256,11 @@ test('since is a seq that was given out, or 0', async () => {
 });
 
 test('pages of other origins stay out, this host and what cors-origin allows come in', async () => {
-  const { machine } = await liveWorld();
+  const { platform } = await liveWorld();
   const secrets = { get: async () => 'https://console.example, https://other.example' };
   const come = async (origin: string | undefined, host = 'box.local:4000') => {
-    const { ticket } = await issueTicket(machine, { account, user: ada.userId, session: 'ses_ada' });
-    return admit({ ...machine, secrets }, { ticket, since: undefined, origin, host }, `con ${origin}`);
+    const { ticket } = await issueTicket(platform, { account, user: ada.userId, session: 'ses_ada' });
+    return admit({ ...platform, secrets }, { ticket, since: undefined, origin, host }, `con ${origin}`);
   };
   for (const origin of [undefined, 'http://box.local:4000', 'https://console.example']) await come(origin);
   for (const origin of ['https://evil.example', 'null', 'http://box.local', 'https://console.example.evil.example']) {
@@ -260,33 +269,36 @@ test('pages of other origins stay out, this host and what cors-origin allows com
 });
 
 test('an account has at most a hundred sockets, others as many', async () => {
-  const { machine, connect } = await liveWorld();
+  const { platform, connect } = await liveWorld();
   for (let i = 0; i < 100; i++) await connect(String(i));
-  await expect(connect('one more')).rejects.toMatchObject({ code: 'rate-limited', extra: { retryAfter: expect.any(Number) } });
-  await openSession(machine, { userId: 'usr_bob', accountId: 'acc_bob', role: 'owner', sessionId: 'ses_bob' });
-  const { ticket } = await issueTicket(machine, { account: 'acc_bob', user: 'usr_bob', session: 'ses_bob' });
-  await admit(machine, { ticket, since: undefined, origin: undefined, host: undefined }, 'bob');
+  await expect(connect('one more')).rejects.toMatchObject({
+    code: 'rate-limited',
+    extra: { retryAfter: expect.any(Number) },
+  });
+  await openSession(platform, { userId: 'usr_bob', accountId: 'acc_bob', role: 'owner', sessionId: 'ses_bob' });
+  const { ticket } = await issueTicket(platform, { account: 'acc_bob', user: 'usr_bob', session: 'ses_bob' });
+  await admit(platform, { ticket, since: undefined, origin: undefined, host: undefined }, 'bob');
 });
 
 test('sockets that came at the same time are all served, also where they are more than that', async () => {
-  const { machine, live, sockets, connect } = await liveWorld();
+  const { platform, live, sockets, connect } = await liveWorld();
   const first = await connect('first');
   const others = Array.from({ length: 110 }, (_, n) => `other ${n}`);
   const holder = { account, user: ada.userId, session: 'ses_ada' };
-  await Promise.all(others.map((id) => addConnection(machine, holder, id, { done: 0, since: 0 })));
+  await Promise.all(others.map((id) => addConnection(platform, holder, id, { done: 0, since: 0 })));
   for (const id of others) sockets.set(id, { messages: [], closed: false, take: async () => 'sent' });
-  await runSteps(machine, 'run_1', 1).request();
+  await runSteps(platform, 'run_1', 1).request();
   await pushLive(live, account);
   expect(new Set(others.map((id) => sockets.get(id)?.messages.length))).toEqual(new Set([first.messages.length]));
 });
 
 test('the way back to the beginning of a run is gone once, and no further than that', async () => {
-  const { machine, live, connect } = await liveWorld();
-  await wholeRun(machine, 'run_0', 600);
-  const steps = runSteps(machine, 'run_1', 3);
+  const { platform, live, connect } = await liveWorld();
+  await wholeRun(platform, 'run_0', 600);
+  const steps = runSteps(platform, 'run_1', 3);
   await steps.request();
   await connect('one');
-  const ledger = vi.spyOn(machine.events, 'ledger');
+  const ledger = vi.spyOn(platform.events, 'ledger');
   const backwards = () => ledger.mock.calls.filter(([, { order }]) => order === 'desc').length;
   await steps.start();
   await pushLive(live, account);
@@ -295,8 +307,8 @@ test('the way back to the beginning of a run is gone once, and no further than t
   await steps.store(0);
   await pushLive(live, account);
   expect(backwards()).toBe(1);
-  expect(Object.keys((await findConnection(machine, account, 'one'))?.runs ?? {})).toEqual(['run_1']);
+  expect(Object.keys((await findConnection(platform, account, 'one'))?.runs ?? {})).toEqual(['run_1']);
   await steps.finish();
   await pushLive(live, account);
-  expect((await findConnection(machine, account, 'one'))?.runs).toEqual({});
+  expect((await findConnection(platform, account, 'one'))?.runs).toEqual({});
 });

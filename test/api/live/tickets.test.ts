@@ -1,26 +1,26 @@
 import { expect, test } from 'vitest';
 import { issueTicket, redeemTicket } from '../../../api/live/tickets.ts';
 import { endSession, openSession } from '../../../api/sessions.ts';
-import { ada, testMachine } from '../../support/api.ts';
+import { ada, testPlatform } from '../../support/api.ts';
 
 const holder = { account: ada.accountId, user: ada.userId, session: 'ses_1' };
 
 async function given() {
-  const machine = await testMachine();
-  const tokens = await openSession(machine, { ...ada, sessionId: holder.session });
-  return { machine, tokens, ...(await issueTicket(machine, { ...holder })) };
+  const platform = await testPlatform();
+  const tokens = await openSession(platform, { ...ada, sessionId: holder.session });
+  return { platform, tokens, ...(await issueTicket(platform, { ...holder })) };
 }
 
 test('a ticket tells whose it is', async () => {
-  const { machine, ticket } = await given();
-  expect(await redeemTicket(machine, ticket)).toEqual(holder);
+  const { platform, ticket } = await given();
+  expect(await redeemTicket(platform, ticket)).toEqual(holder);
 });
 
 test('a ticket is good once, also when many come with it at the same time', async () => {
-  const { machine, ticket } = await given();
-  const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => redeemTicket(machine, ticket)));
+  const { platform, ticket } = await given();
+  const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => redeemTicket(platform, ticket)));
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-  await expect(redeemTicket(machine, ticket)).rejects.toMatchObject({ code: 'invalid-token' });
+  await expect(redeemTicket(platform, ticket)).rejects.toMatchObject({ code: 'invalid-token' });
 });
 
 test('a ticket is good until the time it says, at most a minute', async () => {
@@ -28,36 +28,36 @@ test('a ticket is good until the time it says, at most a minute', async () => {
     [-1, true],
     [0, false],
   ] as const) {
-    const { machine, ticket, expiresAt } = await given();
-    const life = Date.parse(expiresAt) - machine.clock.now;
+    const { platform, ticket, expiresAt } = await given();
+    const life = Date.parse(expiresAt) - platform.clock.now;
     expect(life).toBeGreaterThan(58_000);
     expect(life).toBeLessThanOrEqual(60_000);
-    machine.clock.now += life + milliseconds;
-    const redeemed = redeemTicket(machine, ticket);
+    platform.clock.now += life + milliseconds;
+    const redeemed = redeemTicket(platform, ticket);
     if (good) expect(await redeemed).toEqual(holder);
     else await expect(redeemed).rejects.toMatchObject({ code: 'invalid-token' });
   }
 });
 
 test('a ticket ends with its session', async () => {
-  const { machine, ticket, tokens } = await given();
-  await endSession(machine, tokens.refreshToken);
-  await expect(redeemTicket(machine, ticket)).rejects.toMatchObject({ code: 'invalid-token' });
+  const { platform, ticket, tokens } = await given();
+  await endSession(platform, tokens.refreshToken);
+  await expect(redeemTicket(platform, ticket)).rejects.toMatchObject({ code: 'invalid-token' });
 });
 
 test.for(['', 'x', 'é'.repeat(5000)])('%s is no ticket', async (ticket) => {
-  const { machine } = await given();
-  await expect(redeemTicket(machine, ticket)).rejects.toMatchObject({ code: 'invalid-token' });
+  const { platform } = await given();
+  await expect(redeemTicket(platform, ticket)).rejects.toMatchObject({ code: 'invalid-token' });
 });
 
 test('two tickets differ in 256 bits, and what is stored opens nothing', async () => {
-  const { machine, ticket } = await given();
+  const { platform, ticket } = await given();
   const written: unknown[] = [];
-  const write: typeof machine.records.write = (writes) => {
+  const write: typeof platform.records.write = (writes) => {
     written.push(writes);
-    return machine.records.write(writes);
+    return platform.records.write(writes);
   };
-  const watched = { ...machine, records: { ...machine.records, write } };
+  const watched = { ...platform, records: { ...platform.records, write } };
   const other = await issueTicket(watched, holder);
   expect(Buffer.from(other.ticket, 'base64url')).toHaveLength(32);
   expect(other.ticket).not.toBe(ticket);

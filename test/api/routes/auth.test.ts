@@ -16,28 +16,39 @@ async function caller() {
 }
 
 test('somebody signs up, in, on and out', async () => {
-  const { machine, post } = await caller();
+  const { platform, post } = await caller();
   const registered = await post('/auth/register', person);
   expect(registered.statusCode).toBe(201);
   const login = await post('/auth/login', { email: 'Ada@Example.org', password: person.password });
   expect(login.statusCode).toBe(200);
-  expect(login.json()).toEqual({ accessToken: expect.any(String), refreshToken: expect.any(String), expiresIn: 900, tokenType: 'Bearer' });
+  expect(login.json()).toEqual({
+    accessToken: expect.any(String),
+    refreshToken: expect.any(String),
+    expiresIn: 900,
+    tokenType: 'Bearer',
+  });
   const refreshed = (await post('/auth/refresh', { refreshToken: login.json().refreshToken })).json();
   const { account, user } = registered.json();
-  expect(await principalOf(machine, refreshed.accessToken)).toMatchObject({ account: account.id, user: user.id, role: 'owner' });
+  expect(await principalOf(platform, refreshed.accessToken)).toMatchObject({
+    account: account.id,
+    user: user.id,
+    role: 'owner',
+  });
 
   const out = await post('/auth/logout', { refreshToken: refreshed.refreshToken });
   expect([out.statusCode, out.body]).toEqual([204, '']);
   for (const accessToken of [login.json().accessToken, refreshed.accessToken]) {
-    await expect(principalOf(machine, accessToken)).rejects.toMatchObject({ code: 'invalid-token' });
+    await expect(principalOf(platform, accessToken)).rejects.toMatchObject({ code: 'invalid-token' });
   }
   expect((await post('/auth/refresh', { refreshToken: refreshed.refreshToken })).json().code).toBe('invalid-token');
 });
 
 test('signing up and in say where they wrote: the user and the account, whoever of the two recorded them', async () => {
-  const { machine, post } = await caller();
+  const { platform, post } = await caller();
   const written = async (answer: { headers: { [name: string]: unknown } }, account: string) =>
-    (await readConsistencyTokens(machine, account, String(answer.headers['consistency-token']))).map(({ stream }) => stream.split('/')[1]);
+    (await readConsistencyTokens(platform, account, String(answer.headers['consistency-token']))).map(
+      ({ stream }) => stream.split('/')[1],
+    );
   const registered = await post('/auth/register', person);
   expect(await written(registered, registered.json().account.id)).toEqual(['user', 'account']);
 
@@ -49,34 +60,36 @@ test('signing up and in say where they wrote: the user and the account, whoever 
     userId: makeId('user', new Uint8Array(16)),
     accountId,
   };
-  await machine.identity.register(unrecorded);
+  await platform.identity.register(unrecorded);
   const login = () => post('/auth/login', { email: unrecorded.email, password: unrecorded.password });
   expect(await written(await login(), accountId)).toEqual(['user', 'account', 'session']);
   expect(await written(await login(), accountId)).toEqual(['session']);
 });
 
 test('signing out twice, or long after, is fine; with a token of another make it is 401', async () => {
-  const { machine, post } = await caller();
+  const { platform, post } = await caller();
   await post('/auth/register', person);
-  const { refreshToken, accessToken } = (await post('/auth/login', { email: person.email, password: person.password })).json();
+  const { refreshToken, accessToken } = (
+    await post('/auth/login', { email: person.email, password: person.password })
+  ).json();
   expect((await post('/auth/logout', { refreshToken: accessToken })).statusCode).toBe(401);
   expect((await post('/auth/logout', { refreshToken: 'garbage' })).statusCode).toBe(401);
   for (let times = 0; times < 2; times++) expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(204);
-  machine.clock.now += 100 * day;
+  platform.clock.now += 100 * day;
   expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(204);
 });
 
 test('the end of a session is on record once, also where the first to end it was cut off', async () => {
-  const { machine, post } = await caller();
+  const { platform, post } = await caller();
   const { account } = (await post('/auth/register', person)).json();
   const { refreshToken } = (await post('/auth/login', { email: person.email, password: person.password })).json();
-  const { append } = machine.events;
-  machine.events.append = () => Promise.reject(new Error('it died here'));
+  const { append } = platform.events;
+  platform.events.append = () => Promise.reject(new Error('it died here'));
   expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(500);
-  machine.events.append = append;
+  platform.events.append = append;
   const answers = await Promise.all([post('/auth/logout', { refreshToken }), post('/auth/logout', { refreshToken })]);
   expect(answers.map(({ statusCode }) => statusCode)).toEqual([204, 204]);
-  const { items } = await readActivity(machine, account.id, { type: 'session.ended', order: 'asc' }, { limit: 10 });
+  const { items } = await readActivity(platform, account.id, { type: 'session.ended', order: 'asc' }, { limit: 10 });
   expect(items.map(({ data }) => data.reason)).toEqual(['signed-out']);
 });
 
@@ -90,11 +103,11 @@ test('a wrong password and an unknown e-mail get the very same answer', async ()
 });
 
 test('an Idempotency-Key never brings tokens back: each sign-in and refresh is made anew', async () => {
-  const { machine, post } = await caller();
+  const { platform, post } = await caller();
   const written: string[] = [];
   for (const method of ['write', 'putMany'] as const) {
-    const real = machine.records[method] as (given: unknown) => Promise<never>;
-    machine.records[method] = (given: unknown) => {
+    const real = platform.records[method] as (given: unknown) => Promise<never>;
+    platform.records[method] = (given: unknown) => {
       written.push(JSON.stringify(given));
       return real(given);
     };
@@ -105,7 +118,10 @@ test('an Idempotency-Key never brings tokens back: each sign-in and refresh is m
   expect(second.statusCode).toBe(200);
   expect(second.json().refreshToken).not.toBe(first.json().refreshToken);
   const { refreshToken } = first.json();
-  const pairs = [await post('/auth/refresh', { refreshToken }, 'r'), await post('/auth/refresh', { refreshToken }, 'r')];
+  const pairs = [
+    await post('/auth/refresh', { refreshToken }, 'r'),
+    await post('/auth/refresh', { refreshToken }, 'r'),
+  ];
   expect(new Set(pairs.map((answer) => answer.json().refreshToken)).size).toBe(2);
   expect(written.filter((text) => text.includes('idempotency#') && !text.includes('"answer":'))).not.toEqual([]);
   for (const secret of [refreshToken, person.password, person.email, first.json().accessToken])
@@ -117,6 +133,8 @@ test('signing up again with the same key and body is answered as the first time'
   const first = await post('/auth/register', person, 'sign-up');
   const again = await post('/auth/register', person, 'sign-up');
   expect([again.statusCode, again.json(), again.headers['idempotent-replayed']]).toEqual([201, first.json(), 'true']);
-  expect((await post('/auth/register', { ...person, name: 'Eve' }, 'sign-up')).json().code).toBe('idempotency-mismatch');
+  expect((await post('/auth/register', { ...person, name: 'Eve' }, 'sign-up')).json().code).toBe(
+    'idempotency-mismatch',
+  );
   expect((await post('/auth/register', person)).json().code).toBe('email-taken');
 });

@@ -4,8 +4,8 @@ import { jobs } from '../../../api/routes/jobs.ts';
 import { runs } from '../../../api/routes/runs.ts';
 import { sources } from '../../../api/routes/sources.ts';
 import { makeId } from '../../../domain/ids.ts';
+import { handleNotifications } from '../../../projections/engine/runner.ts';
 import { projections } from '../../../projections/index.ts';
-import { handleWakeups } from '../../../projections/runner.ts';
 import { as, testApi } from '../../support/api.ts';
 
 const s3 = {
@@ -19,18 +19,19 @@ const s3 = {
 async function box() {
   const asleep = { waiting: async () => {} };
   const sleep = async (milliseconds: number) => {
-    machine.clock.now += milliseconds;
+    platform.clock.now += milliseconds;
     await asleep.waiting();
   };
-  const { app, machine } = await testApi({ routes: [sources, jobs, runs], followers: projections, sleep });
-  const call = await as({ app, machine });
+  const { app, platform } = await testApi({ routes: [sources, jobs, runs], followers: projections, sleep });
+  const call = await as({ app, platform });
   const send = (method: 'POST' | 'PUT', url: string, payload?: object, headers = {}) =>
     call({ method, url, headers, ...(payload && { payload }) });
-  const catchUp = async () => handleWakeups(machine, projections, (await machine.events.streams({ limit: 100 })).items);
+  const catchUp = async () =>
+    handleNotifications(platform, projections, (await platform.events.streams({ limit: 100 })).items);
   const source = await send('POST', '/sources', s3);
   const job = await send('POST', '/jobs', { name: 'First', sourceId: source.json().id });
-  machine.clock.now += 1000;
-  return { asleep, machine, send, call, catchUp, source, job };
+  platform.clock.now += 1000;
+  return { asleep, platform, send, call, catchUp, source, job };
 }
 
 test('a source and a job can be changed at once, and are what they are read as later', async () => {
@@ -38,7 +39,12 @@ test('a source and a job can be changed at once, and are what they are read as l
   const settings = { name: 'Second', config: { bucket: 'another-bucket' } };
   const none = new Uint8Array(16);
   const puts = [
-    { url: `/sources/${source.json().id}`, other: `/sources/${makeId('source', none)}`, body: settings, etag: source.headers.etag },
+    {
+      url: `/sources/${source.json().id}`,
+      other: `/sources/${makeId('source', none)}`,
+      body: settings,
+      etag: source.headers.etag,
+    },
     {
       url: `/jobs/${job.json().id}`,
       other: `/jobs/${makeId('job', none)}`,
@@ -62,7 +68,8 @@ test('a source and a job can be changed at once, and are what they are read as l
 test('a run can be called off by whoever brings the token of its request, and a refusal for want of that is not the last word', async () => {
   const { asleep, send, catchUp, job } = await box();
   const run = await send('POST', `/jobs/${job.json().id}/run`);
-  const cancel = (headers = {}) => send('POST', `/runs/${run.json().id}/cancel`, undefined, { 'idempotency-key': 'k', ...headers });
+  const cancel = (headers = {}) =>
+    send('POST', `/runs/${run.json().id}/cancel`, undefined, { 'idempotency-key': 'k', ...headers });
   expect((await cancel()).statusCode).toBe(404);
   asleep.waiting = catchUp;
   expect((await cancel({ 'consistency-token': run.headers['consistency-token'] })).statusCode).toBe(202);

@@ -9,36 +9,38 @@ import { free } from '../../../processors/meter.ts';
 import { handleMessage } from '../../../processors/runner.ts';
 import { removeExpiredExports } from '../../../vault/exports.ts';
 import { as, bob, testApi } from '../../support/api.ts';
-import { backupLine, type Things } from '../../support/backups.ts';
+import { makeBackupChain, type Things } from '../../support/backups.ts';
 import { unzip } from '../../support/unzip.ts';
 
 const account = 'acc_ada';
 
 async function box(things: Things, options: Partial<AppOptions> = {}) {
-  const { app, machine } = await testApi({ routes: [data, dataDownload, downloads], ...options });
-  const line = backupLine(machine, account);
-  await line.backUp(things);
-  const ada = await as({ app, machine });
-  const eve = await as({ app, machine }, bob);
-  const post = (url: string, payload: object, who = ada, headers = {}) => who({ method: 'POST', url, payload, headers });
-  const files = async () => (await ada({ url: '/data/files?recursive=true' })).json().items as { id: string; path: string }[];
+  const { app, platform } = await testApi({ routes: [data, dataDownload, downloads], ...options });
+  const backupChain = makeBackupChain(platform, account);
+  await backupChain.backUp(things);
+  const ada = await as({ app, platform });
+  const eve = await as({ app, platform }, bob);
+  const post = (url: string, payload: object, who = ada, headers = {}) =>
+    who({ method: 'POST', url, payload, headers });
+  const files = async () =>
+    (await ada({ url: '/data/files?recursive=true' })).json().items as { id: string; path: string }[];
   const idOf = async (path: string) => (await files()).find((file) => file.path === path)?.id ?? '';
   const bytes = (url: string, headers = {}) => app.inject({ url: new URL(url).pathname, headers });
   const prepare = async (id: string) => {
     const body = { type: 'download.requested.v1', stream: `${account}/download/${id}`, version: 1, index: 0 };
-    await handleMessage({ machine, connectors: () => ({ allowHosts: [] }), prices: free }, body, {
+    await handleMessage({ platform, connectors: () => ({ allowHosts: [] }), prices: free }, body, {
       receives: 1,
       deadline: Number.POSITIVE_INFINITY,
     });
   };
-  return { app, machine, line, ada, eve, post, idOf, bytes, prepare };
+  return { app, platform, backupChain, ada, eve, post, idOf, bytes, prepare };
 }
 
 describe('GET /data/files/{id}/versions', () => {
   it('lists them newest first, page by page, and nobody else sees any', async () => {
-    const { ada, eve, line, idOf } = await box({ a: 'one' });
+    const { ada, eve, backupChain, idOf } = await box({ a: 'one' });
     const id = await idOf('a');
-    for (const content of ['two', undefined, 'four']) await line.backUp({ a: content });
+    for (const content of ['two', undefined, 'four']) await backupChain.backUp({ a: content });
     const first = (await ada({ url: `/data/files/${id}/versions?limit=3` })).json();
     expect(
       first.items.map(({ version, deleted, sha256 }: { version: number; deleted: boolean; sha256: string | null }) => [
@@ -77,7 +79,10 @@ describe('POST /data/search', () => {
     const { post, eve } = await box({ 'docs/Été.pdf': 'x', 'docs/b.pdf': 'xx', 'docs/c.txt': 'xxx' });
     const found = await post('/data/search', { query: 'ete' });
     expect(found.statusCode).toBe(200);
-    expect(found.json()).toMatchObject({ items: [{ path: 'docs/Été.pdf', kind: 'file', size: 1, versions: 1 }], next: null });
+    expect(found.json()).toMatchObject({
+      items: [{ path: 'docs/Été.pdf', kind: 'file', size: 1, versions: 1 }],
+      next: null,
+    });
     const query = { query: '', types: ['pdf'], minSize: 1, modifiedAfter: '2026-01-01T00:00:00+01:00' };
     const first = (await post('/data/search?limit=1', query)).json();
     expect(first.items).toMatchObject([{ path: 'docs/b.pdf' }]);
@@ -107,10 +112,10 @@ describe('POST /data/search', () => {
 
 describe('POST /data/download of a file', () => {
   it('gives any version that has content, also once the file is gone', async () => {
-    const { post, idOf, line, bytes, eve } = await box({ a: 'one' });
+    const { post, idOf, backupChain, bytes, eve } = await box({ a: 'one' });
     const fileId = await idOf('a');
-    await line.backUp({ a: 'second' });
-    await line.backUp({ a: undefined });
+    await backupChain.backUp({ a: 'second' });
+    await backupChain.backUp({ a: undefined });
     const get = async (body: object) => {
       const answer = await post('/data/download', body);
       expect(answer.statusCode).toBe(200);
@@ -126,16 +131,26 @@ describe('POST /data/download of a file', () => {
     expect(await get({ fileId, version: 2 })).toBe('second');
     for (const version of [3, 4]) {
       const answer = await post('/data/download', { fileId, version });
-      expect(answer.json()).toMatchObject({ status: 404, code: 'not-found', detail: expect.stringContaining('/versions') });
+      expect(answer.json()).toMatchObject({
+        status: 404,
+        code: 'not-found',
+        detail: expect.stringContaining('/versions'),
+      });
     }
-    expect((await post('/data/download', { fileId, version: 0 })).json()).toMatchObject({ status: 400, errors: [{ path: 'version' }] });
+    expect((await post('/data/download', { fileId, version: 0 })).json()).toMatchObject({
+      status: 400,
+      errors: [{ path: 'version' }],
+    });
     expect((await post('/data/download', { fileId }, eve)).statusCode).toBe(404);
-    expect((await post('/data/download', { fileId, more: 1 })).json()).toMatchObject({ status: 400, errors: [{ path: 'more' }] });
+    expect((await post('/data/download', { fileId, more: 1 })).json()).toMatchObject({
+      status: 400,
+      errors: [{ path: 'more' }],
+    });
     expect((await post('/data/download', {})).statusCode).toBe(400);
   });
 
   it('is on record before the address is given, once for a repeated request, and the path is sealed', async () => {
-    const { post, idOf, machine } = await box({ 'secret plan': 'x' });
+    const { post, idOf, platform } = await box({ 'secret plan': 'x' });
     const fileId = await idOf('secret plan');
     const headers = { 'idempotency-key': 'once' };
     const answers = [
@@ -144,21 +159,25 @@ describe('POST /data/download of a file', () => {
     ];
     for (const answer of answers) expect(answer.statusCode).toBe(200);
     expect(answers[0]?.headers['consistency-token']).toBeDefined();
-    const { items } = await readActivity(machine, account, { type: 'download.granted', order: 'asc' }, { limit: 10 });
+    const { items } = await readActivity(platform, account, { type: 'download.granted', order: 'asc' }, { limit: 10 });
     expect(items).toMatchObject([
-      { type: 'download.granted.v1', actor: { type: 'user', id: 'usr_ada' }, data: { version: 1, path: 'secret plan', userId: 'usr_ada' } },
+      {
+        type: 'download.granted.v1',
+        actor: { type: 'user', id: 'usr_ada' },
+        data: { version: 1, path: 'secret plan', userId: 'usr_ada' },
+      },
     ]);
-    const [commit] = await machine.events.load(items[0]?.stream ?? '');
+    const [commit] = await platform.events.load(items[0]?.stream ?? '');
     expect(commit && 'bytes' in commit.body && Buffer.from(commit.body.bytes).toString()).not.toContain('secret');
   });
 });
 
 it('HEAD of a download tells how large it is, and reads nothing of it', async () => {
-  const { app, post, idOf, bytes, machine } = await box({ a: 'some content' });
+  const { app, post, idOf, bytes, platform } = await box({ a: 'some content' });
   const { url } = (await post('/data/download', { fileId: await idOf('a') })).json();
   const read: string[] = [];
-  const { get } = machine.blobs;
-  machine.blobs.get = (key, range) => {
+  const { get } = platform.blobs;
+  platform.blobs.get = (key, range) => {
     read.push(key.split('/')[0] ?? '');
     return get(key, range);
   };
@@ -172,7 +191,8 @@ it('HEAD of a download tells how large it is, and reads nothing of it', async ()
 it('a key that came with another download is refused, and is good for the first one still', async () => {
   const { post, idOf } = await box({ a: 'one', b: 'two' });
   const [a, b] = [await idOf('a'), await idOf('b')];
-  const ask = async (body: object, key: string) => (await post('/data/download', body, undefined, { 'idempotency-key': key })).json();
+  const ask = async (body: object, key: string) =>
+    (await post('/data/download', body, undefined, { 'idempotency-key': key })).json();
   const first = await ask({ fileId: a }, 'k');
   expect(await ask({ fileId: b }, 'k')).toMatchObject({ status: 422, code: 'idempotency-mismatch' });
   expect(await ask({ fileId: a }, 'k')).toMatchObject({ sha256: first.sha256 });
@@ -180,37 +200,41 @@ it('a key that came with another download is refused, and is good for the first 
 });
 
 it('a download asked for again after another backup is on record as what it gives then', async () => {
-  const { post, idOf, line, bytes, machine } = await box({ a: 'one' });
+  const { post, idOf, backupChain, bytes, platform } = await box({ a: 'one' });
   const fileId = await idOf('a');
   const get = async () => {
     const answer = await post('/data/download', { fileId }, undefined, { 'idempotency-key': 'once' });
     return (await bytes(answer.json().url)).body;
   };
   const given = [await get(), await get()];
-  await line.backUp({ a: 'two' });
+  await backupChain.backUp({ a: 'two' });
   given.push(await get());
-  const { items } = await readActivity(machine, account, { type: 'download.granted', order: 'asc' }, { limit: 10 });
+  const { items } = await readActivity(platform, account, { type: 'download.granted', order: 'asc' }, { limit: 10 });
   expect(given).toEqual(['one', 'one', 'two']);
   expect(items.map(({ data }) => data.version)).toEqual([1, 2]);
 });
 
 describe('a zip', () => {
   it('is asked for, prepared, and given out by an address of its own', async () => {
-    const { app, post, line, prepare, bytes, machine } = await box({ 'docs/a': 'one', 'docs/b/c': 'two', z: 'three' });
-    const before = new Date(machine.now()).toISOString();
-    await line.backUp({ 'docs/a': 'changed' });
-    const { sourceId } = line;
+    const { app, post, backupChain, prepare, bytes, platform } = await box({
+      'docs/a': 'one',
+      'docs/b/c': 'two',
+      z: 'three',
+    });
+    const before = new Date(platform.now()).toISOString();
+    await backupChain.backUp({ 'docs/a': 'changed' });
+    const { sourceId } = backupChain;
     const asked = await post('/data/download', { sourceId, paths: ['docs'], asOf: before });
     expect(asked.statusCode).toBe(202);
     const { id } = asked.json();
     expect(asked.json()).toEqual({ id: expect.stringMatching(/^dow_/), status: 'preparing' });
     expect(asked.headers.location).toBe(`/data/downloads/${id}`);
-    const look = async (person?: typeof bob) => (await as({ app, machine }, person))({ url: `/data/downloads/${id}` });
+    const look = async (person?: typeof bob) => (await as({ app, platform }, person))({ url: `/data/downloads/${id}` });
     expect((await look()).json()).toEqual({ status: 'preparing' });
     await prepare(id);
     const { status, url, expiresAt } = (await look()).json();
     expect(status).toBe('ready');
-    expect(Date.parse(expiresAt)).toBe(machine.now() + 15 * 60_000);
+    expect(Date.parse(expiresAt)).toBe(platform.now() + 15 * 60_000);
     const zip = await bytes(url);
     expect(zip.statusCode).toBe(200);
     expect(zip.headers).toMatchObject({
@@ -228,24 +252,24 @@ describe('a zip', () => {
     expect(part.rawPayload.equals(zip.rawPayload.subarray(10, 20))).toBe(true);
     expect((await look(bob)).statusCode).toBe(404);
     await look();
-    const { items } = await readActivity(machine, account, { order: 'asc' }, { limit: 200 });
+    const { items } = await readActivity(platform, account, { order: 'asc' }, { limit: 200 });
     const told = items.filter(({ type }) => type.startsWith('download.'));
     expect(told.map(({ type, actor }) => [type, actor.id])).toEqual([
       ['download.requested.v1', 'usr_ada'],
       ['download.prepared.v1', 'prepare-download'],
       ['download.granted.v1', 'usr_ada'],
     ]);
-    machine.clock.now += 15 * 60_000 + 1;
+    platform.clock.now += 15 * 60_000 + 1;
     expect((await bytes(url)).json().code).toBe('gone');
     const again = (await look()).json();
     expect((await bytes(again.url)).statusCode).toBe(200);
-    machine.clock.now += 24 * 3_600_000;
+    platform.clock.now += 24 * 3_600_000;
     expect((await look()).json()).toMatchObject({ status: 410, code: 'gone' });
   });
 
   it('of nothing that is there is refused by name before anything is prepared', async () => {
-    const { post, line, eve, machine } = await box({ a: 'x', 'b/c': 'x' });
-    const { sourceId } = line;
+    const { post, backupChain, eve, platform } = await box({ a: 'x', 'b/c': 'x' });
+    const { sourceId } = backupChain;
     const refused = await post('/data/download', { sourceId, paths: ['a', 'nope', 'b', 'b/nope/'] });
     expect(refused.json()).toMatchObject({
       status: 404,
@@ -255,7 +279,7 @@ describe('a zip', () => {
     const early = await post('/data/download', { sourceId, paths: ['a'], asOf: '2020-01-01T00:00:00Z' });
     expect(early.json()).toMatchObject({ status: 404, detail: expect.stringContaining('as of then') });
     expect((await post('/data/download', { sourceId, paths: ['a'] }, eve)).statusCode).toBe(404);
-    const { items } = await readActivity(machine, account, { order: 'asc' }, { limit: 200 });
+    const { items } = await readActivity(platform, account, { order: 'asc' }, { limit: 200 });
     expect(items.filter(({ type }) => type.startsWith('download.'))).toEqual([]);
     for (const [payload, path] of [
       [{ sourceId, paths: [] }, 'paths'],
@@ -272,9 +296,13 @@ describe('a zip', () => {
   });
 
   it('is the same one for a repeated request, and another for another', async () => {
-    const { post, line } = await box({ a: 'x' });
+    const { post, backupChain } = await box({ a: 'x' });
     const ask = async (key: string) =>
-      (await post('/data/download', { sourceId: line.sourceId, paths: [''] }, undefined, { 'idempotency-key': key })).json().id;
+      (
+        await post('/data/download', { sourceId: backupChain.sourceId, paths: [''] }, undefined, {
+          'idempotency-key': key,
+        })
+      ).json().id;
     expect(await ask('one')).toBe(await ask('one'));
     expect(await ask('one')).not.toBe(await ask('two'));
   });
@@ -289,8 +317,8 @@ describe('a zip', () => {
       },
     };
     const content = 'long '.repeat(100);
-    const { post, line, prepare, bytes, ada, idOf, machine } = await box({ a: content }, { exports });
-    const { id } = (await post('/data/download', { sourceId: line.sourceId, paths: ['a'] })).json();
+    const { post, backupChain, prepare, bytes, ada, idOf, platform } = await box({ a: content }, { exports });
+    const { id } = (await post('/data/download', { sourceId: backupChain.sourceId, paths: ['a'] })).json();
     await prepare(id);
     const { url } = (await ada({ url: `/data/downloads/${id}` })).json();
     const zip = await bytes(url);
@@ -298,10 +326,10 @@ describe('a zip', () => {
     expect((await bytes(url, { range: 'bytes=0-9' })).statusCode).toBe(206);
     const file = await post('/data/download', { fileId: await idOf('a') });
     for (let n = 0; n < 2; n++) expect((await bytes(file.json().url)).statusCode).toBe(307);
-    expect(Buffer.from((await machine.blobs.get(links.at(-1) ?? '')) ?? '').toString()).toBe(content);
+    expect(Buffer.from((await platform.blobs.get(links.at(-1) ?? '')) ?? '').toString()).toBe(content);
     expect(links.at(-1)).toBe(links.at(-2));
-    machine.clock.now += 24 * 3_600_000;
-    await removeExpiredExports(machine);
-    expect((await machine.blobs.list('exports/', { limit: 10 })).items).toEqual([]);
+    platform.clock.now += 24 * 3_600_000;
+    await removeExpiredExports(platform);
+    expect((await platform.blobs.list('exports/', { limit: 10 })).items).toEqual([]);
   });
 });

@@ -12,22 +12,22 @@ import { type AwsClients, awsClients } from '../../../infra/aws/clients.ts';
 import type { AwsEnvironment } from '../../../infra/aws/environment.ts';
 import { awsEventStore } from '../../../infra/aws/event-store.ts';
 import { awsIdentity } from '../../../infra/aws/identity.ts';
-import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
+import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
 import { awsRecords } from '../../../infra/aws/records.ts';
 import { awsSecrets, parameterName } from '../../../infra/aws/secrets.ts';
-import { fresh, upTo } from '../../../infra/contract/fresh.ts';
-import { makeStage, ministackClients } from '../../support/aws-resources.ts';
+import { fresh, upTo } from '../../contract/fresh.ts';
+import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
 
 let clients: AwsClients;
 let env: AwsEnvironment & { [name: string]: string };
-let machine: AwsMachine;
+let platform: AwsPlatform;
 beforeAll(async () => {
   clients = ministackClients();
   env = await makeStage(clients);
-  machine = openAws(env);
+  platform = openAws(env);
 });
 afterAll(() => {
-  machine.close();
+  platform.close();
   clients.close();
 });
 
@@ -64,9 +64,9 @@ describe('an answer lost on its way back', () => {
     expect(await events.append(commit('a'))).toBe('conflict');
     expect(await events.append(commit('b'))).toBe('conflict');
     own.close();
-    const rival = losingAnswer('PutItemCommand');
-    expect(await awsEventStore(rival.dynamo, env.TABLE_PREFIX).append(commit('b'))).toBe('conflict');
-    rival.close();
+    const concurrent = losingAnswer('PutItemCommand');
+    expect(await awsEventStore(concurrent.dynamo, env.TABLE_PREFIX).append(commit('b'))).toBe('conflict');
+    concurrent.close();
   });
 
   it('does not count a write twice', async () => {
@@ -93,30 +93,38 @@ describe('rows and records', () => {
       many: [[[]], null],
     };
     const key = { pk: fresh('rec'), sk: 'odd' };
-    await machine.records.write([{ op: 'put', ...key, data }]);
-    expect((await machine.records.get(key))?.data).toEqual(data);
-    expect(await machine.records.write([{ op: 'check', ...key, if: { equals: { name: 'caf\udcc3\udca9', deep } } }])).toBe(true);
-    await machine.rows.apply(fresh('projection'), fresh('stream'), 1, [{ op: 'update', table: 'jobs', ...key, set: data }]);
-    expect((await machine.rows.get({ table: 'jobs', ...key }))?.data).toEqual(data);
+    await platform.records.write([{ op: 'put', ...key, data }]);
+    expect((await platform.records.get(key))?.data).toEqual(data);
+    expect(
+      await platform.records.write([{ op: 'check', ...key, if: { equals: { name: 'caf\udcc3\udca9', deep } } }]),
+    ).toBe(true);
+    await platform.rows.apply(fresh('projection'), fresh('stream'), 1, [
+      { op: 'update', table: 'jobs', ...key, set: data },
+    ]);
+    expect((await platform.rows.get({ table: 'jobs', ...key }))?.data).toEqual(data);
   });
 
   it('replace an expired record once, when many add to it at once', async () => {
     const key = { pk: fresh('rec'), sk: 'tally' };
-    await machine.records.write([{ op: 'put', ...key, data: { n: 100, old: true }, expiresAt: Math.floor(Date.now() / 1000) - 10 }]);
+    await platform.records.write([
+      { op: 'put', ...key, data: { n: 100, old: true }, expiresAt: Math.floor(Date.now() / 1000) - 10 },
+    ]);
     await Promise.all([
-      ...upTo(10).map(() => machine.records.add(key, { n: 1 })),
+      ...upTo(10).map(() => platform.records.add(key, { n: 1 })),
       ...upTo(10).map((n) =>
-        machine.records.write([
+        platform.records.write([
           { op: 'add', ...key, add: { n: 1 } },
           { op: 'put', ...key, sk: `part ${n}`, data: {} },
         ]),
       ),
     ]);
-    expect(await machine.records.get(key)).toEqual({ ...key, data: { n: 20 } });
+    expect(await platform.records.get(key)).toEqual({ ...key, data: { n: 20 } });
   });
 
   it('refuse a cursor that is none', async () => {
-    await expect(machine.rows.query({ table: 'jobs', pk: 'a', limit: 1, cursor: '???' })).rejects.toMatchObject({ code: 'invalid-cursor' });
+    await expect(platform.rows.query({ table: 'jobs', pk: 'a', limit: 1, cursor: '???' })).rejects.toMatchObject({
+      code: 'invalid-cursor',
+    });
   });
 });
 
@@ -128,10 +136,10 @@ describe('blobs', () => {
 
   it('are gone with every version when deleted, and neighbours stay', async () => {
     const key = fresh('blob');
-    for (const n of upTo(3)) await machine.blobs.put(key, new Uint8Array([n]));
-    await machine.blobs.put(`${key}0`, new Uint8Array([1]));
+    for (const n of upTo(3)) await platform.blobs.put(key, new Uint8Array([n]));
+    await platform.blobs.put(`${key}0`, new Uint8Array([1]));
     expect(await versionsOf(key)).toHaveLength(4);
-    await machine.blobs.delete([key]);
+    await platform.blobs.delete([key]);
     expect(await versionsOf(key)).toEqual([`${key}0`]);
   });
 
@@ -141,22 +149,22 @@ describe('blobs', () => {
       for (const n of upTo(3)) yield new Uint8Array(12 << 20).fill(n);
       await then();
     }
-    const failing = machine.blobs.put(
+    const failing = platform.blobs.put(
       key,
       parts(async () => {
         throw new Error('the source went away');
       }),
     );
     await expect(failing).rejects.toThrow('the source went away');
-    const late = machine.blobs.put(
+    const late = platform.blobs.put(
       key,
       parts(async () => {
-        await machine.blobs.put(key, new Uint8Array([7]));
+        await platform.blobs.put(key, new Uint8Array([7]));
       }),
       { ifAbsent: true },
     );
     expect(await late).toBe('exists');
-    expect(await machine.blobs.get(key)).toEqual(new Uint8Array([7]));
+    expect(await platform.blobs.get(key)).toEqual(new Uint8Array([7]));
     const uploads = await clients.s3().send(new ListMultipartUploadsCommand({ Bucket: env.DATA_BUCKET }));
     expect(uploads.Uploads ?? []).toEqual([]);
   });
@@ -184,8 +192,13 @@ describe('bus', () => {
         const { Entries = [] } = call.input as { Entries?: { Detail?: string }[] };
         const refused = left-- > 0 ? Entries.map((_, i) => i % 2 === 0) : [];
         taken.push(...Entries.filter((_, i) => !refused[i]).map((entry) => JSON.parse(entry.Detail ?? '{}').id));
-        const answer = Entries.map((_, i) => (refused[i] ? { ErrorCode: 'ThrottlingException' } : { EventId: String(i) }));
-        return { output: { $metadata: {}, Entries: answer, FailedEntryCount: refused.filter(Boolean).length }, response: {} };
+        const answer = Entries.map((_, i) =>
+          refused[i] ? { ErrorCode: 'ThrottlingException' } : { EventId: String(i) },
+        );
+        return {
+          output: { $metadata: {}, Entries: answer, FailedEntryCount: refused.filter(Boolean).length },
+          response: {},
+        };
       },
       { step: 'initialize', name: 'half-deaf' },
     );
@@ -263,12 +276,14 @@ describe('key ring', () => {
   it("does not open one account's wrapped key as another's", async () => {
     const [one, other] = [fresh('acc'), fresh('acc')];
     const table = `${env.TABLE_PREFIX}subject-keys`;
-    await machine.keys.accountKey(one);
+    await platform.keys.accountKey(one);
     const dynamo: DynamoDBClient = clients.dynamo();
-    const { Item } = await dynamo.send(new GetItemCommand({ TableName: table, Key: { pk: { S: one }, sk: { S: 'account' } } }));
+    const { Item } = await dynamo.send(
+      new GetItemCommand({ TableName: table, Key: { pk: { S: one }, sk: { S: 'account' } } }),
+    );
     expect(Item?.wrapped).toBeDefined();
     await dynamo.send(new PutItemCommand({ TableName: table, Item: { ...Item, pk: { S: other } } }));
-    await expect(machine.keys.accountKey(other)).rejects.toMatchObject({ name: 'InvalidCiphertextException' });
+    await expect(platform.keys.accountKey(other)).rejects.toMatchObject({ name: 'InvalidCiphertextException' });
   });
 });
 
@@ -282,7 +297,9 @@ describe('secrets', () => {
     );
     const before = await secrets.get('jwt-secret');
     const Name = parameterName(env.STAGE, 'jwt-secret');
-    await clients.ssm().send(new PutParameterCommand({ Name, Type: 'SecureString', Value: 'rotated', Overwrite: true }));
+    await clients
+      .ssm()
+      .send(new PutParameterCommand({ Name, Type: 'SecureString', Value: 'rotated', Overwrite: true }));
     clock.now = 299_999;
     expect(await secrets.get('jwt-secret')).toBe(before);
     clock.now = 300_000;

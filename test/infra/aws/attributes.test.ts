@@ -29,7 +29,8 @@ describe('attributes', () => {
   });
 
   it('keep numbers as numbers where DynamoDB can, so that they can be added to', () => {
-    for (const value of [0, 1, -1.5, 1e21, 1e-7, 1e125, 2 ** 53 - 1]) expect(toAttribute(value)).toEqual({ N: String(value) });
+    for (const value of [0, 1, -1.5, 1e21, 1e-7, 1e125, 2 ** 53 - 1])
+      expect(toAttribute(value)).toEqual({ N: String(value) });
   });
 
   it('are within what DynamoDB takes, for what it could not hold', () => {

@@ -13,14 +13,14 @@ import { openStage, type Stage } from '../../../bench/cost/stage.ts';
 import { unitsOf } from '../../../bench/cost/usage.ts';
 import { createJob, job, renameJob } from '../../../domain/job.ts';
 import type { AwsClients } from '../../../infra/aws/clients.ts';
-import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
-import { upTo } from '../../../infra/contract/fresh.ts';
-import { makeStage, ministackClients } from '../../support/aws-resources.ts';
+import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
+import { upTo } from '../../contract/fresh.ts';
+import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
 
 let clients: AwsClients;
 let prefix: string;
 /** Whose appends nobody follows. */
-let machine: AwsMachine;
+let platform: AwsPlatform;
 let stage: Stage;
 let folder: string;
 beforeAll(async () => {
@@ -28,7 +28,7 @@ beforeAll(async () => {
   const environment = await makeStage(clients);
   prefix = environment.TABLE_PREFIX;
   stage = await openStage(clients, environment);
-  machine = openAws(environment, clients);
+  platform = openAws(environment, clients);
   folder = await mkdtemp(join(tmpdir(), 'listbackup-cost-'));
 });
 afterAll(async () => {
@@ -42,7 +42,8 @@ describe('the counter', () => {
     sk: { S: sk },
     d: { S: 'x'.repeat(bytes - 'pkaskd'.length - sk.length) },
   });
-  const units = async (kind: 'WRU' | 'RRU', work: () => Promise<unknown>) => unitsOf((await stage.counter.during(work)).usage, kind);
+  const units = async (kind: 'WRU' | 'RRU', work: () => Promise<unknown>) =>
+    unitsOf((await stage.counter.during(work)).usage, kind);
   const TableName = () => `${prefix}records`;
 
   it.each([
@@ -56,7 +57,9 @@ describe('the counter', () => {
     expect(await units('WRU', () => dynamo.send(new PutItemCommand({ TableName: TableName(), Item })))).toBe(writes);
     const transaction = new TransactWriteItemsCommand({ TransactItems: [{ Put: { TableName: TableName(), Item } }] });
     expect(await units('WRU', () => dynamo.send(transaction))).toBe(2 * writes);
-    expect(await units('RRU', () => dynamo.send(new GetItemCommand({ TableName: TableName(), Key, ConsistentRead: true })))).toBe(reads);
+    expect(
+      await units('RRU', () => dynamo.send(new GetItemCommand({ TableName: TableName(), Key, ConsistentRead: true }))),
+    ).toBe(reads);
     expect(await units('RRU', () => dynamo.send(new GetItemCommand({ TableName: TableName(), Key })))).toBe(reads / 2);
   });
 
@@ -64,7 +67,13 @@ describe('the counter', () => {
     const put = () =>
       clients
         .dynamo()
-        .send(new PutItemCommand({ TableName: TableName(), Item: item('2', 100), ConditionExpression: 'attribute_not_exists(pk)' }));
+        .send(
+          new PutItemCommand({
+            TableName: TableName(),
+            Item: item('2', 100),
+            ConditionExpression: 'attribute_not_exists(pk)',
+          }),
+        );
     await put();
     expect(await units('WRU', () => put().catch(() => {}))).toBe(1);
   });
@@ -77,13 +86,20 @@ it('a thousand events are replayed for at most 60 read units', async () => {
   const cause = (n: number) => ({
     account,
     actor: { type: 'user' as const, id: 'usr_66ppem28424sf2yz4cr1h7qkzw' },
-    commandId: Buffer.from(machine.random(32)).toString('hex'),
+    commandId: Buffer.from(platform.random(32)).toString('hex'),
     correlationId: `req_${String(n).padStart(26, '0')}`,
   });
-  await transact(machine, job, stream, createJob({ jobId, sourceId: 'src_v5y32c1patxvshghh8hkqkjkrg', name: 'Every night' }), cause(0));
+  await transact(
+    platform,
+    job,
+    stream,
+    createJob({ jobId, sourceId: 'src_v5y32c1patxvshghh8hkqkjkrg', name: 'Every night' }),
+    cause(0),
+  );
   // Each loads all that is before it: a hundred are enough to tell.
-  for (const n of upTo(99)) await transact(machine, job, stream, renameJob(jobId, `Every night but the ${n}th`), cause(n));
-  const { result, usage } = await stage.counter.during(() => machine.events.load(stream, { known: 100 }));
+  for (const n of upTo(99))
+    await transact(platform, job, stream, renameJob(jobId, `Every night but the ${n}th`), cause(n));
+  const { result, usage } = await stage.counter.during(() => platform.events.load(stream, { known: 100 }));
   expect(result).toHaveLength(100);
   expect(unitsOf(usage, 'RRU')).toBeLessThanOrEqual(6);
 });

@@ -1,10 +1,14 @@
 /** What DynamoDB does only under load or among rivals, answered here by a client without a network. */
-import { ConditionalCheckFailedException, DynamoDBClient, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
+import {
+  ConditionalCheckFailedException,
+  DynamoDBClient,
+  TransactionCanceledException,
+} from '@aws-sdk/client-dynamodb';
 import { afterEach, describe, expect, it } from 'vitest';
 import { getItems, putItems, transact } from '../../../infra/aws/dynamo.ts';
 import { awsRecords } from '../../../infra/aws/records.ts';
 import { awsRows } from '../../../infra/aws/rows.ts';
-import { upTo } from '../../../infra/contract/fresh.ts';
+import { upTo } from '../../contract/fresh.ts';
 
 type Call = { RequestItems: { [table: string]: unknown } };
 
@@ -28,7 +32,11 @@ function answering(answer: (call: Call, turn: number) => object): { client: Dyna
 }
 
 const cancelled = (...codes: string[]) =>
-  new TransactionCanceledException({ message: 'cancelled', $metadata: {}, CancellationReasons: codes.map((Code) => ({ Code })) });
+  new TransactionCanceledException({
+    message: 'cancelled',
+    $metadata: {},
+    CancellationReasons: codes.map((Code) => ({ Code })),
+  });
 
 describe('batches', () => {
   it('ask again for what was left unread', async () => {
@@ -72,7 +80,11 @@ describe('a transaction', () => {
     const refused = answering(() => {
       throw cancelled('None', 'ConditionalCheckFailed', 'TransactionConflict');
     });
-    expect(await transact(refused.client, [])).toMatchObject([{ Code: 'None' }, { Code: 'ConditionalCheckFailed' }, {}]);
+    expect(await transact(refused.client, [])).toMatchObject([
+      { Code: 'None' },
+      { Code: 'ConditionalCheckFailed' },
+      {},
+    ]);
     const invalid = answering(() => {
       throw cancelled('None', 'ValidationError');
     });

@@ -2,9 +2,9 @@
 import { type AttributeValue, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { expect, it, onTestFinished } from 'vitest';
 import type { StoredCommit } from '../../../domain/ports.ts';
+import { compress, decompress } from '../../../infra/aws/compressed-commit.ts';
 import { awsEventStore } from '../../../infra/aws/event-store.ts';
-import { squeeze, unsqueeze } from '../../../infra/aws/squeezed.ts';
-import { upTo } from '../../../infra/contract/fresh.ts';
+import { upTo } from '../../contract/fresh.ts';
 
 type Item = { [name: string]: AttributeValue };
 type Asked = { Item?: Item; ConsistentRead?: boolean };
@@ -33,13 +33,14 @@ const at = '2026-11-22T21:29:41.375Z';
 const text =
   `{"at":"${at}","actor":{"type":"user","id":"usr_66ppem28424sf2yz4cr1h7qkzw"},"commandId":"0f3c9b12e5a87d46b1c2d3e4f5061728394a5b6c7d8e9f00112233445566778a",` +
   '"correlationId":"req_01jd6xh3qk8e2n4w5r6t7y8u9i","events":[{"id":"evt_j84m57vwdz02zq1tt1636stw54","type":"job.created.v1","data":{"jobId":"job_r2ch8xf297mxxt4rwf5s1qyf4g",' +
-  '"sourceId":"src_v5y32c1patxvshghh8hkqkjkrg","name":{"$sealed":"QWehf7w+79CfQkmU9c2tXNKM0uaAyJB3KiiF4B4V7DTkLk4VubhZnHI=","subject":"acc_q3c9qb0b72have8y1bwmgmeczm"}}}]}';
+  '"sourceId":"src_v5y32c1patxvshghh8hkqkjkrg","name":{"$encrypted":"QWehf7w+79CfQkmU9c2tXNKM0uaAyJB3KiiF4B4V7DTkLk4VubhZnHI=","subject":"acc_q3c9qb0b72have8y1bwmgmeczm"}}}]}';
 
 function commit(version: number, bytes: Uint8Array = Buffer.from(text)): StoredCommit {
   return { stream, version, at, prevHash: '0'.repeat(64), hash: 'f'.repeat(64), body: { bytes } };
 }
 
-const bytesOf = (each: StoredCommit | undefined) => each && 'bytes' in each.body && Buffer.from(each.body.bytes).toString();
+const bytesOf = (each: StoredCommit | undefined) =>
+  each && 'bytes' in each.body && Buffer.from(each.body.bytes).toString();
 
 it('a commit rests in half its bytes, and comes back byte for byte', async () => {
   const { events, items } = table(() => false);
@@ -57,7 +58,7 @@ it('what would not be smaller rests as it is', async () => {
 });
 
 it('what was squeezed in 2026 still opens', () => {
-  expect(Buffer.from(unsqueeze(Buffer.from(squeezedIn2026, 'base64'), { stream, at })).toString()).toBe(text);
+  expect(Buffer.from(decompress(Buffer.from(compressedIn2026, 'base64'), { stream, at })).toString()).toBe(text);
 });
 
 it('what is damaged comes out as other bytes, for its hash to tell, and does not stop those beside it', async () => {
@@ -75,8 +76,20 @@ it.each([
   ['all are seen: one cheap read', () => false, { known: 3 }, [false], [1, 2, 3]],
   ['the last is not seen: read again', (version: number) => version === 3, { known: 3 }, [false, true], [1, 2, 3]],
   ['one between is not seen: read again', (version: number) => version === 2, { known: 3 }, [false, true], [1, 2, 3]],
-  ['one is not seen, and a later one is: read again', (version: number) => version === 2, { known: 2 }, [false, true], [1, 2, 3]],
-  ['what was not known is not seen: that may be missing', (version: number) => version === 3, { known: 2 }, [false], [1, 2]],
+  [
+    'one is not seen, and a later one is: read again',
+    (version: number) => version === 2,
+    { known: 2 },
+    [false, true],
+    [1, 2, 3],
+  ],
+  [
+    'what was not known is not seen: that may be missing',
+    (version: number) => version === 3,
+    { known: 2 },
+    [false],
+    [1, 2],
+  ],
   ['nothing is known: one strong read', (version: number) => version === 3, {}, [true], [1, 2, 3]],
 ] as const)('of what is known to be there, %s', async (_, unseen, options, asked, found) => {
   const { events, reads } = table(unseen);
@@ -85,10 +98,10 @@ it.each([
   expect(reads).toEqual(asked);
 });
 
-const squeezedIn2026 =
-  'jdI7T8MwGIXhH8Rif/58GxgoFQIKSJWgILbElzqxUuXiJE1+PRILQwh0Ptt7nn/mCxIIUdeuAoWAnYdpRtPSIJs4j4s4nhmdU3A8U9KiyKkByxx6TgSVoJjGjOfCSKuc9oRQCsAYIudCSKmylZiEllacA2uicnDCkbciyUn1uljJXCqsuBxGOxOYG5oSFUx0aeT4c8BFGterL50OfGJgaJ2l89CFYwgqxCaWsT3+Knj/7oKX45XUt34fqzdtIH287J5Jn91Mjxu2K4o73OBBbl/jU8RDn4fP0/3D9cLzH3i+pX8B';
+const compressedIn2026 =
+  'jdI9T8MwFIXhH8RiX1/72gMDBSGggFQJCmJLHLtOrFT5cJomvx6JhSEKdD7be55/5gsSKNU0rgaNgL2HaUbb8UBtnMdFHC+syTk4mWkqUOXcQiEceskUJ9DCYCZzZanQznjGOAcQAlFKpYh0thKT8apQ5yDaqB0ccZSdSjTpwZQrmSuNtaTTWMwM5panxJVQfRol/h5wEcj16kuqJzkJsLzJ0vnUh0MIOsQ2VrE7rCHefbjgabwic+t3sX43FtLn6/aFDdnN9LQR27K8xw3u6e4tPkfcD3n4Oj48Xi9I/+HnB/s3';
 
 it('squeezes what it can open', () => {
-  const squeezed = squeeze(Buffer.from(text), { stream, at });
-  expect(squeezed && Buffer.from(unsqueeze(squeezed, { stream, at })).toString()).toBe(text);
+  const compressed = compress(Buffer.from(text), { stream, at });
+  expect(compressed && Buffer.from(decompress(compressed, { stream, at })).toString()).toBe(text);
 });

@@ -10,7 +10,9 @@ async function hostOf(env: { [name: string]: string }): Promise<string> {
   vi.stubEnv('AWS_REGION', 'eu-west-1');
   const clients = awsClients(env);
   const link = exportLinks(clients.links, () => 'listbackup-data-main');
-  const url = new URL(await link('exports/acc_1/a', { fileName: 'attachment; filename="a.zip"', type: 'application/zip' }));
+  const url = new URL(
+    await link('exports/acc_1/a', { fileName: 'attachment; filename="a.zip"', type: 'application/zip' }),
+  );
   clients.close();
   return url.host;
 }

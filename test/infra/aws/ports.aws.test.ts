@@ -1,19 +1,19 @@
 /** The ports' promises, kept by the AWS home on ministack with IAM on. */
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Identity } from '../../../domain/ports.ts';
-import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
+import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
 import { awsRows } from '../../../infra/aws/rows.ts';
-import { blobPromises } from '../../../infra/contract/blobs.ts';
-import { busPromises } from '../../../infra/contract/bus.ts';
-import { eventPromises } from '../../../infra/contract/events.ts';
-import { identityPromises } from '../../../infra/contract/identity.ts';
-import { keyRingPromises } from '../../../infra/contract/key-ring.ts';
-import { queuePromises } from '../../../infra/contract/queue.ts';
-import { recordPromises } from '../../../infra/contract/records.ts';
-import { rowPromises } from '../../../infra/contract/rows.ts';
-import { homeInContract } from '../../../infra/contract/rows-home.ts';
-import { secretPromises } from '../../../infra/contract/secrets.ts';
-import { makeStage, ministackClients } from '../../support/aws-resources.ts';
+import { blobPromises } from '../../contract/blobs.ts';
+import { busPromises } from '../../contract/bus.ts';
+import { eventPromises } from '../../contract/events.ts';
+import { identityPromises } from '../../contract/identity.ts';
+import { keyRingPromises } from '../../contract/key-ring.ts';
+import { queuePromises } from '../../contract/queue.ts';
+import { recordPromises } from '../../contract/records.ts';
+import { rowPromises } from '../../contract/rows.ts';
+import { homeInContract } from '../../contract/rows-home.ts';
+import { secretPromises } from '../../contract/secrets.ts';
+import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
 import { describeContract } from '../../support/contract.ts';
 
 /** The emulator looks whether a name is free, and takes it later: two threads of it may both find it free. Cognito takes it in one step. */
@@ -30,21 +30,21 @@ function signingUpInTurn(identity: Identity): Identity {
 }
 
 describe('the AWS home', () => {
-  let machine: AwsMachine;
+  let platform: AwsPlatform;
   let prefix: string;
   const clients = ministackClients();
   beforeAll(async () => {
     const environment = await makeStage(clients);
     prefix = environment.TABLE_PREFIX;
-    machine = openAws(environment);
+    platform = openAws(environment);
   });
   afterAll(() => {
-    machine.close();
+    platform.close();
     clients.close();
   });
 
   describeContract('events', eventPromises, () => {
-    const { events, relay } = machine;
+    const { events, relay } = platform;
     return {
       ...events,
       async append(commit) {
@@ -55,15 +55,15 @@ describe('the AWS home', () => {
       },
     };
   });
-  describeContract('rows', rowPromises, () => machine.rows);
+  describeContract('rows', rowPromises, () => platform.rows);
   describeContract('rows whose cursors rest in the rows of their streams', rowPromises, () =>
     awsRows(clients.dynamo, prefix, homeInContract),
   );
-  describeContract('records', recordPromises, () => machine.records);
-  describeContract('blobs', blobPromises, () => machine.blobs);
-  describeContract('queue', queuePromises, () => machine.queue);
-  describeContract('bus', busPromises, () => machine);
-  describeContract('identity', identityPromises, () => signingUpInTurn(machine.identity));
-  describeContract('key ring', keyRingPromises, () => machine.keys);
-  describeContract('secrets', secretPromises, () => machine.secrets);
+  describeContract('records', recordPromises, () => platform.records);
+  describeContract('blobs', blobPromises, () => platform.blobs);
+  describeContract('queue', queuePromises, () => platform.queue);
+  describeContract('bus', busPromises, () => platform);
+  describeContract('identity', identityPromises, () => signingUpInTurn(platform.identity));
+  describeContract('key ring', keyRingPromises, () => platform.keys);
+  describeContract('secrets', secretPromises, () => platform.secrets);
 });

@@ -4,31 +4,31 @@ import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
 import { PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkCovered, checkLog } from '../../../activity/check.ts';
-import type { Finding } from '../../../domain/finding.ts';
-import type { Machine, Wakeup } from '../../../domain/ports.ts';
+import { checkCovered, checkLog } from '../../../doctor/check-log.ts';
+import type { Finding } from '../../../doctor/finding.ts';
+import type { Platform, StreamNotification } from '../../../domain/ports.ts';
 import { busSource } from '../../../infra/aws/bus.ts';
 import type { AwsClients } from '../../../infra/aws/clients.ts';
-import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
+import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
 import { type Follower, type ReconcileParts, reconcile } from '../../../infra/aws/reconcile.ts';
-import { relayWakeups } from '../../../infra/aws/relay-wakeups.ts';
-import { eventually } from '../../../infra/contract/eventually.ts';
-import { upTo } from '../../../infra/contract/fresh.ts';
-import { makeTrouble } from '../../../infra/embedded/trouble.ts';
-import { handleWakeups } from '../../../projections/runner.ts';
-import { countingJobs, currentGeneration, makeJob, write } from '../../projections/jobs-world.ts';
-import { makeStage, ministackClients } from '../../support/aws-resources.ts';
-import { openTestHome, silent } from '../../support/embedded.ts';
+import { relayNotifications } from '../../../infra/aws/relay-notifications.ts';
+import { makeChaos } from '../../../infra/embedded/chaos.ts';
+import { handleNotifications } from '../../../projections/engine/runner.ts';
+import { eventually } from '../../contract/eventually.ts';
+import { upTo } from '../../contract/fresh.ts';
+import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
+import { countingJobs, currentGeneration, makeJob, write } from '../../projections/engine/jobs-world.ts';
+import { openTestPlatform, silent } from '../../support/embedded.ts';
 
 const accounts = ['acc_1', 'acc_2', 'acc_3'];
 const jobs = countingJobs(1);
 const minute = 60_000;
 
 let clients: AwsClients;
-let machine: AwsMachine;
+let platform: AwsPlatform;
 let prefix = '';
 /** All that was ever appended. */
-const appended: Wakeup[] = [];
+const appended: StreamNotification[] = [];
 /** What arrived from the bus, as `stream version index`, and how often. */
 const arrived = new Map<string, number>();
 /** Whether an answer of the bus was lost, so that it was told again: then it may have been told twice. */
@@ -45,7 +45,7 @@ beforeAll(async () => {
     },
     { step: 'initialize', name: 'lost-answers' },
   );
-  machine = openAws(env, clients);
+  platform = openAws(env, clients);
   prefix = env.TABLE_PREFIX;
   const { Attributes } = await clients
     .sqs()
@@ -57,7 +57,7 @@ beforeAll(async () => {
   await clients.events().send(new PutTargetsCommand({ ...bus, Rule: 'jobs', Targets }));
 });
 afterAll(() => {
-  machine.close();
+  platform.close();
   clients.close();
 });
 
@@ -65,33 +65,35 @@ afterAll(() => {
 function visitor(ahead = 0) {
   const woken: { [follower in Follower]: string[] } = { relay: [], projections: [] };
   const parts: ReconcileParts = {
-    ...machine,
+    ...platform,
     now: () => Date.now() + ahead,
     projections: [jobs],
     log: silent,
-    async wake(follower, wakeups) {
-      woken[follower].push(...wakeups.map(nameOf));
-      await (follower === 'relay' ? relayWakeups(machine, wakeups) : handleWakeups(machine, [jobs], wakeups));
+    async wake(follower, notifications) {
+      woken[follower].push(...notifications.map(nameOf));
+      await (follower === 'relay'
+        ? relayNotifications(platform, notifications)
+        : handleNotifications(platform, [jobs], notifications));
     },
   };
   return { parts, woken };
 }
 
-const nameOf = ({ stream, version }: Wakeup) => `${stream} ${version}`;
+const nameOf = ({ stream, version }: StreamNotification) => `${stream} ${version}`;
 
-function headsOf(wakeups: Wakeup[]): Wakeup[] {
+function headsOf(notifications: StreamNotification[]): StreamNotification[] {
   const newest = new Map<string, number>();
-  for (const { stream, version } of wakeups) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
+  for (const { stream, version } of notifications) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
   return [...newest].map(([stream, version]) => ({ stream, version }));
 }
 
 async function drainBus(): Promise<void> {
   for (;;) {
-    const received = await machine.queue.receive('job', { max: 10, visibilitySeconds: 30 });
+    const received = await platform.queue.receive('job', { max: 10, visibilitySeconds: 30 });
     for (const { body, receipt } of received) {
       const name = `${body.stream} ${body.version}`;
       arrived.set(name, (arrived.get(name) ?? 0) + 1);
-      await machine.queue.ack('job', receipt);
+      await platform.queue.ack('job', receipt);
     }
     if (received.length === 0) return;
   }
@@ -99,25 +101,26 @@ async function drainBus(): Promise<void> {
 
 /** The ledger has each commit once and in order, the read models are those of a home that lost nothing, the bus has told all. */
 async function expectWhole(): Promise<void> {
-  const twin = (await openTestHome()).machine as Machine;
+  const duplicate = (await openTestPlatform()).platform as Platform;
   const found: Finding[] = [];
   for (const account of accounts) {
-    const checking = checkLog(machine, account, { count() {} });
+    const checking = checkLog(platform, account, { count() {} });
     let each = await checking.next();
     for (; !each.done; each = await checking.next()) found.push(each.value);
     const heads = headsOf(appended.filter(({ stream }) => stream.startsWith(`${account}/`)));
     const standing = heads.map(({ stream, version }): [string, number] => [stream, version]);
     found.push(...checkCovered(account, each.value.heads, standing));
-    const ledger = await machine.events.ledger(account, { order: 'asc', limit: 10_000 });
+    const ledger = await platform.events.ledger(account, { order: 'asc', limit: 10_000 });
     expect(ledger).toHaveLength(appended.filter(({ stream }) => stream.startsWith(`${account}/`)).length);
   }
   // What the world appends is sealed under no key here.
-  expect(found.filter(({ what }) => what !== 'sealed-field' && what !== 'key')).toEqual([]);
+  expect(found.filter(({ what }) => what !== 'encrypted-field' && what !== 'key')).toEqual([]);
   for (const { stream } of headsOf(appended)) {
-    for (const commit of await machine.events.load(stream)) expect(await twin.events.append(commit)).toBe('appended');
+    for (const commit of await platform.events.load(stream))
+      expect(await duplicate.events.append(commit)).toBe('appended');
   }
-  await handleWakeups(twin, [jobs], appended);
-  expect((await currentGeneration(machine)).rows).toEqual((await currentGeneration(twin)).rows);
+  await handleNotifications(duplicate, [jobs], appended);
+  expect((await currentGeneration(platform)).rows).toEqual((await currentGeneration(duplicate)).rows);
   await eventually(async () => {
     await drainBus();
     expect(appended.map(nameOf).filter((name) => !arrived.has(name))).toEqual([]);
@@ -125,24 +128,36 @@ async function expectWhole(): Promise<void> {
 }
 
 test('exactly what was lost is found and done, as if its records had come', async () => {
-  const trouble = makeTrouble(11);
-  const world: Wakeup[] = [];
-  await write(machine, accounts, 90, trouble, (wakeup) => world.push(wakeup));
+  const chaos = makeChaos(11);
+  const world: StreamNotification[] = [];
+  await write(platform, accounts, 90, chaos, (notification) => world.push(notification));
   appended.push(...world);
   const heads = headsOf(world);
-  const lost = { relay: heads.filter(() => trouble.chance(0.25)), projections: heads.filter(() => trouble.chance(0.25)) };
+  const lost = { relay: heads.filter(() => chaos.chance(0.25)), projections: heads.filter(() => chaos.chance(0.25)) };
   expect(Math.min(lost.relay.length, lost.projections.length)).toBeGreaterThan(3);
-  const without = (some: Wakeup[]) => world.filter(({ stream }) => !some.some((each) => each.stream === stream));
-  await relayWakeups(machine, without(lost.relay));
-  await handleWakeups(machine, [jobs], without(lost.projections));
+  const without = (some: StreamNotification[]) =>
+    world.filter(({ stream }) => !some.some((each) => each.stream === stream));
+  await relayNotifications(platform, without(lost.relay));
+  await handleNotifications(platform, [jobs], without(lost.projections));
 
   const early = visitor();
-  expect((await reconcile(early.parts)).counts).toMatchObject({ streams: heads.length, missing: 0, behind: {}, repaired: 0 });
+  expect((await reconcile(early.parts)).counts).toMatchObject({
+    streams: heads.length,
+    missing: 0,
+    behind: {},
+    repaired: 0,
+  });
   const { parts, woken } = visitor(11 * minute);
   expect(await reconcile(parts)).toMatchObject({
     outcome: 'done',
     counts: {
-      ...{ streams: heads.length, accounts: 3, missing: lost.relay.length, untold: 0, behind: { jobs: lost.projections.length } },
+      ...{
+        streams: heads.length,
+        accounts: 3,
+        missing: lost.relay.length,
+        untold: 0,
+        behind: { jobs: lost.projections.length },
+      },
       ...{ repaired: lost.relay.length + lost.projections.length, left: 0, lacking: 0 },
     },
   });
@@ -156,11 +171,11 @@ test('exactly what was lost is found and done, as if its records had come', asyn
 });
 
 test('what the ledger has and the bus was never told of is told', async () => {
-  const made = await Promise.all(upTo(5).map(() => makeJob(machine, 'acc_1')));
+  const made = await Promise.all(upTo(5).map(() => makeJob(platform, 'acc_1')));
   appended.push(...made);
-  await handleWakeups(machine, [jobs], made);
+  await handleNotifications(platform, [jobs], made);
   // A relay that dies in between.
-  for (const { error } of await machine.relay.sequence(made)) expect(error).toBeUndefined();
+  for (const { error } of await platform.relay.sequence(made)) expect(error).toBeUndefined();
   const { parts, woken } = visitor(11 * minute);
   expect((await reconcile(parts)).counts).toMatchObject({ missing: 0, untold: 1, behind: {}, repaired: 1, left: 0 });
   expect(woken.relay).toHaveLength(1);
@@ -168,15 +183,18 @@ test('what the ledger has and the bus was never told of is told', async () => {
 });
 
 test('many at once, beside live appends that are told of late, twice or never: nothing is lost and nothing doubled', async () => {
-  const trouble = makeTrouble(23);
+  const chaos = makeChaos(23);
   const told: Promise<unknown>[] = [];
-  const world: Wakeup[] = [];
+  const world: StreamNotification[] = [];
   let writing = true;
-  const written = write(machine, accounts, 50, trouble, (wakeup) => {
-    world.push(wakeup);
-    for (const tell of [() => relayWakeups(machine, [wakeup]), () => handleWakeups(machine, [jobs], [wakeup])]) {
-      if (trouble.chance(0.5)) told.push(tell());
-      if (trouble.chance(0.2)) told.push(tell());
+  const written = write(platform, accounts, 50, chaos, (notification) => {
+    world.push(notification);
+    for (const tell of [
+      () => relayNotifications(platform, [notification]),
+      () => handleNotifications(platform, [jobs], [notification]),
+    ]) {
+      if (chaos.chance(0.5)) told.push(tell());
+      if (chaos.chance(0.2)) told.push(tell());
     }
   }).finally(() => {
     writing = false;
@@ -190,7 +208,12 @@ test('many at once, beside live appends that are told of late, twice or never: n
   appended.push(...world);
   const last = await Promise.all(upTo(3).map(() => reconcile(visitor(11 * minute).parts)));
   expect(last.map(({ outcome }) => outcome)).toContain('done');
-  expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({ missing: 0, untold: 0, behind: {}, lacking: 0 });
+  expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({
+    missing: 0,
+    untold: 0,
+    behind: {},
+    lacking: 0,
+  });
   await expectWhole();
 });
 
@@ -199,7 +222,11 @@ test('shares of the activity are apart, and together all of it, page by page', a
     upTo(4).map(async (n) => {
       const streams = new Set<string>();
       for (let cursor: string | undefined; ; ) {
-        const { items, next } = await machine.streamShares({ share: { index: n - 1, of: 4 }, limit: 7, ...(cursor ? { cursor } : {}) });
+        const { items, next } = await platform.streamShares({
+          share: { index: n - 1, of: 4 },
+          limit: 7,
+          ...(cursor ? { cursor } : {}),
+        });
         for (const { stream } of items) streams.add(stream);
         if (next === null) return [...streams];
         cursor = next;
@@ -214,7 +241,7 @@ test('shares of the activity are apart, and together all of it, page by page', a
 });
 
 test('an entry that was taken out of the ledger is told of', async () => {
-  const [entry] = await machine.events.ledger('acc_2', { order: 'asc', afterSeq: 3, limit: 1 });
+  const [entry] = await platform.events.ledger('acc_2', { order: 'asc', afterSeq: 3, limit: 1 });
   const Key = { account: { S: 'acc_2' }, seq: { N: String(entry?.seq) } };
   await clients.dynamo().send(new DeleteItemCommand({ TableName: `${prefix}ledger`, Key }));
   expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({ lacking: 1 });

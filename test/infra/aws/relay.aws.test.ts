@@ -7,8 +7,8 @@ import type { AwsClients } from '../../../infra/aws/clients.ts';
 import type { AwsEnvironment } from '../../../infra/aws/environment.ts';
 import { awsEventStore } from '../../../infra/aws/event-store.ts';
 import { awsRelay, type Relay } from '../../../infra/aws/relay.ts';
-import { fresh, upTo } from '../../../infra/contract/fresh.ts';
-import { makeStage, ministackClients } from '../../support/aws-resources.ts';
+import { fresh, upTo } from '../../contract/fresh.ts';
+import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
 
 let clients: AwsClients;
 let env: AwsEnvironment;
@@ -87,10 +87,10 @@ describe('sequence', () => {
   it('takes shuffled and repeated wake-ups, in batches as they come', async () => {
     const account = fresh('acc');
     const commits = await streamsOf(account, 6, 9);
-    const wakeups = shuffled([...commits, ...commits, ...commits.slice(0, 20)]);
+    const notifications = shuffled([...commits, ...commits, ...commits.slice(0, 20)]);
     const relay = makeRelay();
-    for (let i = 0; i < wakeups.length; i += 7) {
-      for (const result of await relay.sequence(wakeups.slice(i, i + 7))) expect(result.error).toBeUndefined();
+    for (let i = 0; i < notifications.length; i += 7) {
+      for (const result of await relay.sequence(notifications.slice(i, i + 7))) expect(result.error).toBeUndefined();
     }
     expectWhole(await ledgerOf(account), commits);
   });
@@ -101,8 +101,10 @@ describe('sequence', () => {
     const relays = upTo(5).map(() => makeRelay());
     const results = await Promise.all(
       relays.flatMap((relay) => {
-        const wakeups = shuffled(commits);
-        return [wakeups.slice(0, 40), wakeups.slice(40, 90), wakeups.slice(90)].map((batch) => relay.sequence(batch));
+        const notifications = shuffled(commits);
+        return [notifications.slice(0, 40), notifications.slice(40, 90), notifications.slice(90)].map((batch) =>
+          relay.sequence(batch),
+        );
       }),
     );
     for (const result of results.flat()) expect(result.error).toBeUndefined();
@@ -144,7 +146,8 @@ describe('sequence', () => {
     const [badCommits, goodCommits] = await Promise.all([streamsOf(bad, 2, 2), streamsOf(good, 2, 2)]);
     const failing: EventStore = {
       ...events,
-      load: (stream, options) => (stream.startsWith(bad) ? Promise.reject(new Error('no answer')) : events.load(stream, options)),
+      load: (stream, options) =>
+        stream.startsWith(bad) ? Promise.reject(new Error('no answer')) : events.load(stream, options),
     };
     const results = await makeRelay(fakeBus(), failing).sequence([...badCommits, ...goodCommits]);
     expect(results.find((result) => result.account === bad)?.error).toMatchObject({ message: 'no answer' });
@@ -156,7 +159,10 @@ describe('sequence', () => {
 
   it('reads no commit again because a rival came first', async () => {
     const account = fresh('acc');
-    const [commits, others] = await Promise.all([streamsOf(account, 3, 4), fill(streamName(account, 'source', 'src_1'), [1])]);
+    const [commits, others] = await Promise.all([
+      streamsOf(account, 3, 4),
+      fill(streamName(account, 'source', 'src_1'), [1]),
+    ]);
     const loaded: string[] = [];
     const late: EventStore = {
       ...events,
@@ -195,7 +201,9 @@ describe('publish', () => {
     expect(await relay.publish(account, toEvents, result?.commits)).toBe(150);
     expect(bus.told).toHaveLength(300);
     const byId = new Map(commits.map((commit) => [`${commit.stream} ${commit.version}`, commit]));
-    const expected = (await ledgerOf(account)).flatMap((entry) => toEvents(byId.get(`${entry.stream} ${entry.version}`) as StoredCommit));
+    const expected = (await ledgerOf(account)).flatMap((entry) =>
+      toEvents(byId.get(`${entry.stream} ${entry.version}`) as StoredCommit),
+    );
     expect(bus.told).toEqual(expected);
     expect(await relay.publish(account, toEvents)).toBe(0);
   });

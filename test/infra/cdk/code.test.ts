@@ -27,7 +27,14 @@ test('a start reads two files, of at most 1 MB together', () => {
 });
 
 test('what most starts do not need is read later', () => {
-  const clients = ['TrentService', 'AmazonSQS', 'AWSEvents', 'AWSCognitoIdentityProviderService', 'AmazonSSM', 'ListBucketResult'];
+  const clients = [
+    'TrentService',
+    'AmazonSQS',
+    'AWSEvents',
+    'AWSCognitoIdentityProviderService',
+    'AmazonSSM',
+    'ListBucketResult',
+  ];
   const description = ['scalar-app', 'securitySchemes'];
   const routes = ['Sign up', 'List jobs', 'Browse what was backed up'];
   for (const words of [...clients, ...description, ...routes, 'IdempotencyItemAlreadyExists', '/proc/self/fd']) {
@@ -97,7 +104,8 @@ test('what starts a worker, with all that it reads later, can be read: nothing t
   const worker = join(out, 'worker');
   bundle('data-queue', worker);
   const files = readdirSync(worker).filter((file) => file.endsWith('.mjs'));
-  const program = 'for (const file of process.argv.slice(1)) await import(file); process.stdout.write("read", () => process.exit());';
+  const program =
+    'for (const file of process.argv.slice(1)) await import(file); process.stdout.write("read", () => process.exit());';
   const env = { PATH: process.env.PATH, STAGE: 'test', TABLE_PREFIX: 'test-', AWS_REGION: 'us-east-1' };
   const args = ['--input-type=module', '-e', program, ...files.map((file) => join(worker, file))];
   expect((await promisify(execFile)(process.execPath, args, { env })).stdout).toBe('read');

@@ -7,7 +7,8 @@ const main = synthesize('main');
 const core = main.templates.core;
 
 test('every table of the public contract and of the adapters is there, named after the stage', () => {
-  const contract = 'users accounts sources jobs runs files activity oauth-states api-keys analytics-aggregates reports'.split(' ');
+  const contract =
+    'users accounts sources jobs runs files activity oauth-states api-keys analytics-aggregates reports'.split(' ');
   const names = main.ofType('AWS::DynamoDB::GlobalTable').map(([, table]) => table.Properties.TableName);
   for (const name of [...contract, ...Object.keys(tables)]) expect(names).toContain(`listbackup-main-${name}`);
 });
@@ -50,7 +51,9 @@ test('every table is on demand, encrypted and protected; every one but the subje
       id,
       BillingMode: 'PAY_PER_REQUEST',
       SSESpecification: { SSEEnabled: true },
-      Replicas: [{ DeletionProtectionEnabled: true, PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: back } }],
+      Replicas: [
+        { DeletionProtectionEnabled: true, PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: back } },
+      ],
       DeletionPolicy: 'Retain',
     });
   }
@@ -73,7 +76,9 @@ test('nothing of the activity, its order or its keys expires', () => {
 });
 
 test('only the activity is streamed, and of it only keys', () => {
-  const streamed = main.ofType('AWS::DynamoDB::GlobalTable').filter(([, table]) => table.Properties.StreamSpecification);
+  const streamed = main
+    .ofType('AWS::DynamoDB::GlobalTable')
+    .filter(([, table]) => table.Properties.StreamSpecification);
   expect(streamed.map(([, { Properties }]) => [Properties.TableName, Properties.StreamSpecification])).toEqual([
     ['listbackup-main-activity', { StreamViewType: 'KEYS_ONLY' }],
   ]);
@@ -87,7 +92,9 @@ test('every bucket is encrypted, closed to the public and kept, and ends uploads
   for (const [id, { Properties, DeletionPolicy }] of buckets) {
     expect({ id, ...Properties, DeletionPolicy }).toMatchObject({
       id,
-      BucketEncryption: { ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }] },
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
+      },
       PublicAccessBlockConfiguration: {
         BlockPublicAcls: true,
         BlockPublicPolicy: true,
@@ -112,7 +119,10 @@ test('what users have backed up is versioned and tiered, can be fetched by the e
     LoggingConfiguration: { DestinationBucketName: Match.anyValue(), LogFilePrefix: 'data/' },
     LifecycleConfiguration: {
       Rules: Match.arrayWith([
-        Match.objectLike({ Status: 'Enabled', Transitions: [{ StorageClass: 'INTELLIGENT_TIERING', TransitionInDays: 0 }] }),
+        Match.objectLike({
+          Status: 'Enabled',
+          Transitions: [{ StorageClass: 'INTELLIGENT_TIERING', TransitionInDays: 0 }],
+        }),
       ]),
     },
     // What rests in the archive tiers could not be restored for hours.
@@ -121,7 +131,9 @@ test('what users have backed up is versioned and tiered, can be fetched by the e
 });
 
 test('no current object of a user ever expires but prepared exports, which do within a day', () => {
-  const data = main.ofType('AWS::S3::Bucket').filter(([, { Properties }]) => /data|checkpoints/.test(String(Properties.BucketName)));
+  const data = main
+    .ofType('AWS::S3::Bucket')
+    .filter(([, { Properties }]) => /data|checkpoints/.test(String(Properties.BucketName)));
   expect(data).toHaveLength(2);
   const rules = data.flatMap(([, { Properties }]) => Properties.LifecycleConfiguration?.Rules ?? []);
   const expiring = rules.filter((rule) => Object.keys(rule).some((name) => /^Expiration/.test(name)));
@@ -132,7 +144,10 @@ test('nobody can change a checkpoint for a year, but on stage test, which has to
   core.hasResourceProperties('AWS::S3::Bucket', {
     BucketName: 'listbackup-checkpoints-main',
     ObjectLockEnabled: true,
-    ObjectLockConfiguration: { ObjectLockEnabled: 'Enabled', Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 365 } } },
+    ObjectLockConfiguration: {
+      ObjectLockEnabled: 'Enabled',
+      Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 365 } },
+    },
   });
   synthesize('test').templates.core.hasResourceProperties('AWS::S3::Bucket', {
     BucketName: 'listbackup-checkpoints-test',
@@ -187,24 +202,36 @@ test('the bucket and every queue refuse everyone without TLS', () => {
   expect(policies).toHaveLength(main.ofType('AWS::S3::Bucket').length + main.ofType('AWS::SQS::Queue').length);
   for (const [, { Properties }] of policies) {
     expect(Properties.PolicyDocument?.Statement).toContainEqual(
-      expect.objectContaining({ Effect: 'Deny', Principal: { AWS: '*' }, Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+      expect.objectContaining({
+        Effect: 'Deny',
+        Principal: { AWS: '*' },
+        Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+      }),
     );
   }
 });
 
 test('each queue gives up on a message after five tries and keeps it in its own dead-letter queue for two weeks', () => {
   for (const kind of ['job', 'data']) {
-    const [dead] = Object.keys(core.findResources('AWS::SQS::Queue', { Properties: { QueueName: `listbackup-${kind}-queue-dlq-main` } }));
+    const [dead] = Object.keys(
+      core.findResources('AWS::SQS::Queue', { Properties: { QueueName: `listbackup-${kind}-queue-dlq-main` } }),
+    );
     core.hasResourceProperties('AWS::SQS::Queue', {
       QueueName: `listbackup-${kind}-queue-main`,
       RedrivePolicy: { deadLetterTargetArn: { 'Fn::GetAtt': [dead, 'Arn'] }, maxReceiveCount: 5 },
     });
-    core.hasResourceProperties('AWS::SQS::Queue', { QueueName: `listbackup-${kind}-queue-dlq-main`, MessageRetentionPeriod: 1_209_600 });
+    core.hasResourceProperties('AWS::SQS::Queue', {
+      QueueName: `listbackup-${kind}-queue-dlq-main`,
+      MessageRetentionPeriod: 1_209_600,
+    });
     const [{ Properties } = {}] = Object.values(
       core.findResources('AWS::SQS::Queue', { Properties: { QueueName: `listbackup-${kind}-queue-dlq-main` } }),
     );
     // Dead letters of one queue alone, which is where an operator can send them back to.
-    expect(Properties?.RedriveAllowPolicy).toMatchObject({ redrivePermission: 'byQueue', sourceQueueArns: [expect.anything()] });
+    expect(Properties?.RedriveAllowPolicy).toMatchObject({
+      redrivePermission: 'byQueue',
+      sourceQueueArns: [expect.anything()],
+    });
     expect(JSON.stringify(Properties?.RedriveAllowPolicy)).toContain(`listbackup-${kind}-queue-main`);
   }
 });

@@ -31,7 +31,9 @@ test('the reconcile comes at night by UTC, spread a little, is tried again, and 
     },
   });
   // Both what cannot be started and what fails once it was.
-  dataAnalysis.hasResourceProperties('AWS::Lambda::EventInvokeConfig', { DestinationConfig: { OnFailure: { Destination: dead } } });
+  dataAnalysis.hasResourceProperties('AWS::Lambda::EventInvokeConfig', {
+    DestinationConfig: { OnFailure: { Destination: dead } },
+  });
 });
 
 test('the schedule may start this function and keep what it gave up, and nothing else', () => {

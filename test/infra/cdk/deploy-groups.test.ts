@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { groups, needed, parseOrder, stacksOf } from '../../../infra/cdk/deploy-groups.ts';
+import { groups, needed, parseDeployCommand, stacksOf } from '../../../infra/cdk/deploy-groups.ts';
 
-const order = (line: string) => parseOrder(line.split(' ').filter(Boolean));
+const command = (line: string) => parseDeployCommand(line.split(' ').filter(Boolean));
 
 test.each([
   ['main all', groups],
@@ -9,11 +9,11 @@ test.each([
   ['main nodejs', ['core', 'auth', 'api', 'analytics']],
   ['main python', ['backup-processors', 'data-analysis']],
 ])('%s', (line, chosen) => {
-  expect(order(line)).toEqual({ stage: 'main', groups: chosen, dryRun: false, yes: false, app: undefined });
+  expect(command(line)).toEqual({ stage: 'main', groups: chosen, dryRun: false, yes: false, app: undefined });
 });
 
 test('options may stand anywhere', () => {
-  expect(order('--dry-run prod --yes api --app cdk.out')).toEqual({
+  expect(command('--dry-run prod --yes api --app cdk.out')).toEqual({
     stage: 'prod',
     groups: ['api'],
     dryRun: true,
@@ -30,7 +30,7 @@ test.each([
   ['main api --force', 'there is no option --force'],
   ['main api --app', '--app needs the folder'],
 ])('"%s" is refused with the reason', (line, reason) => {
-  expect(order(line)).toEqual({ wrong: expect.stringContaining(reason) });
+  expect(command(line)).toEqual({ wrong: expect.stringContaining(reason) });
 });
 
 test('a group asks for the groups it reads from, unless they come along', () => {
@@ -41,8 +41,17 @@ test('a group asks for the groups it reads from, unless they come along', () => 
 });
 
 test('the core comes with its copies in other regions, but not where one of them has taken over; the API with its edge', () => {
-  const home = { region: 'eu-central-1', runsIn: 'eu-central-1', replicaRegions: ['eu-west-1'], edge: false };
-  expect(stacksOf(['core', 'auth'], home)).toEqual(['replica-eu-west-1', 'core', 'replica-keys-eu-west-1', 'auth']);
-  expect(stacksOf(['core', 'api'], { ...home, runsIn: 'eu-west-1', edge: true })).toEqual(['core', 'api', 'edge']);
-  expect(stacksOf(['core', 'auth'], { ...home, replicaRegions: [] })).toEqual(['core', 'auth']);
+  const homeRegion = { region: 'eu-central-1', runsIn: 'eu-central-1', replicaRegions: ['eu-west-1'], edge: false };
+  expect(stacksOf(['core', 'auth'], homeRegion)).toEqual([
+    'replica-eu-west-1',
+    'core',
+    'replica-keys-eu-west-1',
+    'auth',
+  ]);
+  expect(stacksOf(['core', 'api'], { ...homeRegion, runsIn: 'eu-west-1', edge: true })).toEqual([
+    'core',
+    'api',
+    'edge',
+  ]);
+  expect(stacksOf(['core', 'auth'], { ...homeRegion, replicaRegions: [] })).toEqual(['core', 'auth']);
 });

@@ -8,9 +8,9 @@ import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-clo
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { App } from 'aws-cdk-lib';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { forEmulator } from '../../../infra/cdk/emulated.ts';
 import { context, listbackup } from '../../../infra/cdk/listbackup.ts';
 import { stage } from '../../../infra/cdk/stage.ts';
+import { forEmulator } from '../../emulator/template.ts';
 import { routes } from './synth.ts';
 
 const script = fileURLToPath(new URL('../../../scripts/deploy.sh', import.meta.url));
@@ -37,7 +37,9 @@ afterAll(() => rm(templates, { recursive: true, force: true }));
 function deploy(args: string[], env: { [name: string]: string } = {}): Promise<{ code: number; output: string }> {
   const { environment } = inject('ministack');
   return new Promise((resolve) => {
-    const options = { env: { PATH: process.env.PATH, HOME: templates, AWS_EC2_METADATA_DISABLED: 'true', ...environment, ...env } };
+    const options = {
+      env: { PATH: process.env.PATH, HOME: templates, AWS_EC2_METADATA_DISABLED: 'true', ...environment, ...env },
+    };
     execFile(script, args, options, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr });
     });
@@ -51,7 +53,9 @@ function connection() {
 
 async function stackIsThere(group: string): Promise<boolean> {
   const client = new CloudFormationClient(connection());
-  const answer = await client.send(new DescribeStacksCommand({ StackName: `listbackup-${name}-${group}` })).catch(() => ({ Stacks: [] }));
+  const answer = await client
+    .send(new DescribeStacksCommand({ StackName: `listbackup-${name}-${group}` }))
+    .catch(() => ({ Stacks: [] }));
   client.destroy();
   return (answer.Stacks ?? []).length > 0;
 }
@@ -63,7 +67,10 @@ test('credentials that AWS does not know are said before anything happens', asyn
 
 test('a region that the CDK was never prepared in is said, with the command that does it', async () => {
   const { code, output } = await deploy([name, 'core'], { AWS_REGION: 'eu-west-3', AWS_DEFAULT_REGION: 'eu-west-3' });
-  expect({ code, output }).toEqual({ code: 1, output: expect.stringContaining('npx cdk bootstrap aws://000000000000/eu-west-3') });
+  expect({ code, output }).toEqual({
+    code: 1,
+    output: expect.stringContaining('npx cdk bootstrap aws://000000000000/eu-west-3'),
+  });
 });
 
 test('a group whose foundations are missing says what to deploy first', async () => {
@@ -73,12 +80,18 @@ test('a group whose foundations are missing says what to deploy first', async ()
 
 test('first shown, then deployed, then there is nothing left to do', async () => {
   const shown = await deploy([name, 'core', '--dry-run', '--app', templates]);
-  expect(shown).toMatchObject({ code: 0, output: expect.stringContaining(`would make the secrets /listbackup/${name}/jwt-secret`) });
+  expect(shown).toMatchObject({
+    code: 0,
+    output: expect.stringContaining(`would make the secrets /listbackup/${name}/jwt-secret`),
+  });
   expect(shown.output).toContain('AWS::DynamoDB::GlobalTable');
   expect(await stackIsThere('core')).toBe(false);
 
   const done = await deploy([name, 'core', '--yes', '--app', templates]);
-  expect(done).toMatchObject({ code: 0, output: expect.stringContaining(`made the secrets /listbackup/${name}/jwt-secret`) });
+  expect(done).toMatchObject({
+    code: 0,
+    output: expect.stringContaining(`made the secrets /listbackup/${name}/jwt-secret`),
+  });
   expect([await stackIsThere('core'), await stackIsThere('auth')]).toEqual([true, false]);
 
   const again = await deploy([name, 'core', '--dry-run', '--app', templates]);

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import type { AwsClients } from '../../../infra/aws/clients.ts';
 import { awsRecords } from '../../../infra/aws/records.ts';
 import { awsRows } from '../../../infra/aws/rows.ts';
-import { ministackClients } from '../../support/aws-resources.ts';
-import { deployedUrl } from '../../support/deployed.ts';
+import { ministackClients } from '../../emulator/aws-resources.ts';
+import { deployedUrl } from '../../emulator/deployed.ts';
 
 // Every byte value, so that none survives by luck.
 const small = Buffer.from(Array.from({ length: 4096 }, (_, i) => i % 256));
@@ -41,7 +41,10 @@ type Answer = { [name: string]: never } & {
 async function call(method: string, path: string, body?: object): Promise<Answer> {
   const response = await fetch(`${url}${path}`, {
     method,
-    headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    headers: {
+      ...(body ? { 'content-type': 'application/json' } : {}),
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+    },
     ...(body ? { body: JSON.stringify(body) } : {}),
   });
   const answer = await response.json();
@@ -54,7 +57,12 @@ const eventually = <T>(check: () => Promise<T>) => vi.waitFor(check, { timeout: 
 test('a bucket is backed up through streams, bus and queues, and comes back byte for byte', async () => {
   const { endpoint } = inject('ministack');
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
-  const source = await call('POST', '/sources', { type: 's3', name: 'Bucket', config: { bucket, endpoint }, credentials });
+  const source = await call('POST', '/sources', {
+    type: 's3',
+    name: 'Bucket',
+    config: { bucket, endpoint },
+    credentials,
+  });
   const job = await call('POST', '/jobs', { name: 'Nightly', sourceId: source.id });
   const run = await call('POST', `/jobs/${job.id}/run`);
   await eventually(async () => expect(await call('GET', `/runs/${run.id}`)).toMatchObject({ status: 'succeeded' }));
@@ -112,7 +120,12 @@ test('the read models are looked after: one that is out of date is rebuilt, and 
   // Its next visit, within a minute.
   const visited = async () => {
     const retired = [{ generation: spoilt.current }];
-    expect((await records.get(key))?.data).toMatchObject({ building: null, version: 1, current: Number(spoilt.last) + 1, retired });
+    expect((await records.get(key))?.data).toMatchObject({
+      building: null,
+      version: 1,
+      current: Number(spoilt.last) + 1,
+      retired,
+    });
   };
   await vi.waitFor(visited, { timeout: 300_000, interval: 500 });
   expect(await rows.get(left)).toBeUndefined();

@@ -10,10 +10,15 @@ test('a web firewall stands before the API, and holds floods of one address up',
   edge.hasResourceProperties('AWS::WAFv2::WebACL', {
     Scope: 'CLOUDFRONT',
     Rules: Match.arrayWith([
-      Match.objectLike({ Action: { Block: {} }, Statement: { RateBasedStatement: Match.objectLike({ AggregateKeyType: 'IP' }) } }),
+      Match.objectLike({
+        Action: { Block: {} },
+        Statement: { RateBasedStatement: Match.objectLike({ AggregateKeyType: 'IP' }) },
+      }),
     ]),
   });
-  edge.hasResourceProperties('AWS::CloudFront::Distribution', { DistributionConfig: { WebACLId: { 'Fn::GetAtt': [id, 'Arn'] } } });
+  edge.hasResourceProperties('AWS::CloudFront::Distribution', {
+    DistributionConfig: { WebACLId: { 'Fn::GetAtt': [id, 'Arn'] } },
+  });
 });
 
 test('the edge keeps no answers, and speaks TLS on both sides', () => {
@@ -43,7 +48,9 @@ test('the function expects the proof that CloudFront sends, and nobody expects o
 });
 
 test('CloudFront tells who asks and by which name, over what a client says itself', () => {
-  const [code] = Object.values(edge.findResources('AWS::CloudFront::Function')).map(({ Properties }) => String(Properties.FunctionCode));
+  const [code] = Object.values(edge.findResources('AWS::CloudFront::Function')).map(({ Properties }) =>
+    String(Properties.FunctionCode),
+  );
   const handler = new Function(`${code};return handler`)();
   const headers = { host: { value: 'd1.cloudfront.net' }, 'x-listbackup-viewer': { value: '6.6.6.6' } };
   expect(handler({ viewer: { ip: '192.0.2.1' }, request: { headers } }).headers).toMatchObject({

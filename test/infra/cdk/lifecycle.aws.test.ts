@@ -5,9 +5,9 @@ import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { clearAway } from '../../../infra/cdk/destroy.ts';
-import { deployToMinistack, destroyOnMinistack } from '../../../infra/cdk/ministack.ts';
 import { stage } from '../../../infra/cdk/stage.ts';
-import { type Ministack, startMinistack } from '../../../scripts/ministack.ts';
+import { deployToMinistack, destroyOnMinistack } from '../../emulator/deploy.ts';
+import { type Ministack, startMinistack } from '../../emulator/ministack.ts';
 
 /** With everything that a stage can have. */
 const settings = { LISTBACKUP_NETWORK: 'nat', LISTBACKUP_WARM: '1-2' } as const;
@@ -38,12 +38,14 @@ afterAll(async () => {
 /** Stack → how often anything happened in it. */
 async function happened(): Promise<{ [stack: string]: number }> {
   const { StackSummaries = [] } = await cloudFormation.send(new ListStacksCommand({}));
-  const counted = StackSummaries.filter(({ StackStatus }) => StackStatus !== 'DELETE_COMPLETE').map(async ({ StackName = '' }) => {
-    let events = 0;
-    for await (const page of paginateDescribeStackEvents({ client: cloudFormation }, { StackName }))
-      events += page.StackEvents?.length ?? 0;
-    return [StackName, events] as const;
-  });
+  const counted = StackSummaries.filter(({ StackStatus }) => StackStatus !== 'DELETE_COMPLETE').map(
+    async ({ StackName = '' }) => {
+      let events = 0;
+      for await (const page of paginateDescribeStackEvents({ client: cloudFormation }, { StackName }))
+        events += page.StackEvents?.length ?? 0;
+      return [StackName, events] as const;
+    },
+  );
   return Object.fromEntries(await Promise.all(counted));
 }
 
@@ -108,7 +110,8 @@ test('a stage that holds something worth keeping is not taken away', async () =>
 });
 
 test('stage test leaves nothing behind, whatever was in it', { timeout }, async () => {
-  for (const Body of ['old', 'new']) await s3.send(new PutObjectCommand({ Bucket: 'listbackup-data-test', Key: 'packs/a', Body }));
+  for (const Body of ['old', 'new'])
+    await s3.send(new PutObjectCommand({ Bucket: 'listbackup-data-test', Key: 'packs/a', Body }));
   for (const [kind, listing] of Object.entries(listings))
     expect([kind, await listed(listing)]).toEqual([kind, expect.stringMatching(ours)]);
 
@@ -122,7 +125,9 @@ test('stage test leaves nothing behind, whatever was in it', { timeout }, async 
   // Keys cannot be deleted at once: KMS waits a week for second thoughts.
   const kms = new KMSClient(connection());
   const { Keys = [] } = await kms.send(new ListKeysCommand({}));
-  const states = await Promise.all(Keys.map(async ({ KeyId }) => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata));
+  const states = await Promise.all(
+    Keys.map(async ({ KeyId }) => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata),
+  );
   const left = states.filter((key) => key?.Description?.includes('ListBackup') && key.KeyState !== 'PendingDeletion');
   expect(left).toEqual([]);
   kms.destroy();

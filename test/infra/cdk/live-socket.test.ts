@@ -7,14 +7,16 @@ const functionOf = (name: string) => `listbackup-main-${name}`;
 const policyOf = (name: string) =>
   Object.entries(api.findResources('AWS::IAM::Policy'))
     .filter(([id]) => id.startsWith(name.replaceAll('-', '')))
-    .flatMap(([, { Properties }]) => Properties.PolicyDocument.Statement as { Action: string | string[]; Resource: unknown }[]);
+    .flatMap(
+      ([, { Properties }]) => Properties.PolicyDocument.Statement as { Action: string | string[]; Resource: unknown }[],
+    );
 
 test('its address ends in /live, and every function that needs it is told', () => {
   api.hasResourceProperties('AWS::ApiGatewayV2::Stage', { StageName: 'live', DefaultRouteSettings: Match.anyValue() });
   for (const name of ['api', 'live-push']) {
-    const [url] = Object.values(api.findResources('AWS::Lambda::Function', { Properties: { FunctionName: functionOf(name) } })).map(
-      ({ Properties }) => JSON.stringify(Properties.Environment.Variables.LIVE_URL),
-    );
+    const [url] = Object.values(
+      api.findResources('AWS::Lambda::Function', { Properties: { FunctionName: functionOf(name) } }),
+    ).map(({ Properties }) => JSON.stringify(Properties.Environment.Variables.LIVE_URL));
     expect(url).toMatch(/wss:\/\/.*\/live/);
   }
 });
@@ -22,10 +24,11 @@ test('its address ends in /live, and every function that needs it is told', () =
 test('a function is asked who comes and told who leaves; what clients say asks nobody', () => {
   const integrations = api.findResources('AWS::ApiGatewayV2::Integration');
   const kind = (routeKey: string) => {
-    const [route] = Object.values(api.findResources('AWS::ApiGatewayV2::Route', { Properties: { RouteKey: routeKey } })).filter(
-      ({ Properties }) => JSON.stringify(Properties.ApiId).includes('LiveApi'),
-    );
-    const [, integration] = Object.entries(integrations).find(([id]) => JSON.stringify(route?.Properties.Target).includes(id)) ?? [];
+    const [route] = Object.values(
+      api.findResources('AWS::ApiGatewayV2::Route', { Properties: { RouteKey: routeKey } }),
+    ).filter(({ Properties }) => JSON.stringify(Properties.ApiId).includes('LiveApi'));
+    const [, integration] =
+      Object.entries(integrations).find(([id]) => JSON.stringify(route?.Properties.Target).includes(id)) ?? [];
     return integration?.Properties.IntegrationType;
   };
   expect(['$connect', '$disconnect', '$default'].map(kind)).toEqual(['AWS_PROXY', 'AWS_PROXY', 'MOCK']);

@@ -2,7 +2,11 @@ import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { expect, test } from 'vitest';
 import { type Statement, synthesize } from './synth.ts';
 
-const stage = { open: synthesize('main', { network: 'open' }), isolated: synthesize('main'), nat: synthesize('main', { network: 'nat' }) };
+const stage = {
+  open: synthesize('main', { network: 'open' }),
+  isolated: synthesize('main'),
+  nat: synthesize('main', { network: 'nat' }),
+};
 const holdsKeys = (statements: Statement[]) => JSON.stringify(statements).includes('kms:Decrypt');
 
 /** Name of each function → where it runs, and whether it may open the keys of accounts. */
@@ -16,8 +20,12 @@ function functionsOf({ ofType }: ReturnType<typeof synthesize>) {
         .filter(([policy]) => policy.startsWith(`${name.replaceAll('-', '')}role`))
         .flatMap(([, policy]) => policy.Properties.PolicyDocument?.Statement ?? []);
       expect({ id, statements }).toEqual({ id, statements: expect.arrayContaining([expect.anything()]) });
-      const place = subnets.includes('insideSubnet') ? 'inside' : subnets.includes('outwardSubnet') ? 'outward' : 'none';
-      return [name, { place, keys: holdsKeys(statements) }];
+      const network = subnets.includes('insideSubnet')
+        ? 'inside'
+        : subnets.includes('outwardSubnet')
+          ? 'outward'
+          : 'none';
+      return [name, { network, keys: holdsKeys(statements) }];
     }),
   );
 }
@@ -27,17 +35,19 @@ const endpoints = (template: Template, properties: object) =>
 
 test('who talks to AWS alone runs where there is no way out', () => {
   const functions = functionsOf(stage.isolated);
-  for (const name of ['projections', 'relay', 'sweeper']) expect([name, functions[name]?.place]).toEqual([name, 'inside']);
+  for (const name of ['projections', 'relay', 'sweeper'])
+    expect([name, functions[name]?.network]).toEqual([name, 'inside']);
 });
 
 test('behind the gateway no function that can open keys runs outside of the network', () => {
-  for (const [name, { place, keys }] of Object.entries(functionsOf(stage.nat))) if (keys) expect([name, place]).not.toEqual([name, 'none']);
-  expect(functionsOf(stage.nat)['data-queue']).toEqual({ place: 'outward', keys: true });
+  for (const [name, { network, keys }] of Object.entries(functionsOf(stage.nat)))
+    if (keys) expect([name, network]).not.toEqual([name, 'none']);
+  expect(functionsOf(stage.nat)['data-queue']).toEqual({ network: 'outward', keys: true });
 });
 
 test('an open stage has no network, and pays for none', () => {
   stage.open.templates.core.resourceCountIs('AWS::EC2::VPC', 0);
-  for (const { place } of Object.values(functionsOf(stage.open))) expect(place).toBe('none');
+  for (const { network } of Object.values(functionsOf(stage.open))) expect(network).toBe('none');
 });
 
 test('the inner subnets have no route but those of the gateways for buckets and tables', () => {
@@ -69,7 +79,9 @@ test('content does not pay for its way through the gateway: buckets and tables a
 test('sources are fetched from one address, which outlives the gateway and is told', () => {
   const [[id, address] = ['']] = Object.entries(stage.nat.templates.core.findResources('AWS::EC2::EIP'));
   expect(address?.DeletionPolicy).toBe('Retain');
-  stage.nat.templates.core.hasResourceProperties('AWS::EC2::NatGateway', { AllocationId: { 'Fn::GetAtt': [id, 'AllocationId'] } });
+  stage.nat.templates.core.hasResourceProperties('AWS::EC2::NatGateway', {
+    AllocationId: { 'Fn::GetAtt': [id, 'AllocationId'] },
+  });
   stage.nat.templates.core.hasOutput('FetchesFrom', { Value: { Ref: id } });
 });
 
@@ -87,5 +99,8 @@ test('the code of a function in the network may not make network interfaces, tho
 });
 
 test('connections that are turned away leave a line', () => {
-  stage.isolated.templates.core.hasResourceProperties('AWS::EC2::FlowLog', { TrafficType: 'REJECT', LogGroupName: Match.anyValue() });
+  stage.isolated.templates.core.hasResourceProperties('AWS::EC2::FlowLog', {
+    TrafficType: 'REJECT',
+    LogGroupName: Match.anyValue(),
+  });
 });

@@ -7,24 +7,24 @@ import {
 } from '@aws-sdk/client-lambda';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { transact } from '../../../activity/store.ts';
+import { backupChain, backupChainId, endRun, requestRun } from '../../../domain/backup-chain.ts';
 import { parseStream, streamName } from '../../../domain/event.ts';
-import { line, lineId, releaseLine, requestRun } from '../../../domain/line.ts';
 import type { AwsClients } from '../../../infra/aws/clients.ts';
-import { type AwsMachine, openAws } from '../../../infra/aws/machine.ts';
+import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
 import type { Reconciled } from '../../../infra/aws/reconcile.ts';
-import { eventually } from '../../../infra/contract/eventually.ts';
-import { fresh } from '../../../infra/contract/fresh.ts';
-import { currentRows } from '../../../projections/generations.ts';
-import { command, makeJob, rename } from '../../projections/jobs-world.ts';
-import { ministackClients } from '../../support/aws-resources.ts';
-import { deployedUrl } from '../../support/deployed.ts';
-import { startBySchedule } from '../../support/raw-aws.ts';
+import { currentRows } from '../../../projections/engine/generations.ts';
+import { eventually } from '../../contract/eventually.ts';
+import { fresh } from '../../contract/fresh.ts';
+import { ministackClients } from '../../emulator/aws-resources.ts';
+import { deployedUrl } from '../../emulator/deployed.ts';
+import { startBySchedule } from '../../emulator/raw-aws.ts';
+import { command, makeJob, rename } from '../../projections/engine/jobs-world.ts';
 
 const readers = ['relay', 'projections'];
 const account = fresh('acc');
 
 let clients: AwsClients;
-let machine: AwsMachine;
+let platform: AwsPlatform;
 let mappings: string[] = [];
 
 beforeAll(async () => {
@@ -32,8 +32,10 @@ beforeAll(async () => {
   await deployedUrl();
   // Between one and six at night it comes every twenty minutes, and one of two at once gives way.
   await startBySchedule('listbackup-test-reconcile', false);
-  const relay = await clients.lambda().send(new GetFunctionConfigurationCommand({ FunctionName: 'listbackup-test-relay' }));
-  machine = openAws({
+  const relay = await clients
+    .lambda()
+    .send(new GetFunctionConfigurationCommand({ FunctionName: 'listbackup-test-relay' }));
+  platform = openAws({
     ...inject('ministack').environment,
     ...relay.Environment?.Variables,
     AWS_ENDPOINT_URL: inject('ministack').endpoint,
@@ -41,13 +43,15 @@ beforeAll(async () => {
   const found = readers.map((reader) =>
     clients.lambda().send(new ListEventSourceMappingsCommand({ FunctionName: `listbackup-test-${reader}` })),
   );
-  mappings = (await Promise.all(found)).flatMap(({ EventSourceMappings }) => EventSourceMappings?.map(({ UUID }) => UUID ?? '') ?? []);
+  mappings = (await Promise.all(found)).flatMap(
+    ({ EventSourceMappings }) => EventSourceMappings?.map(({ UUID }) => UUID ?? '') ?? [],
+  );
   expect(mappings).toHaveLength(2);
 });
 afterAll(async () => {
   await reading(true);
   await startBySchedule('listbackup-test-reconcile', true);
-  machine.close();
+  platform.close();
   clients.close();
 });
 
@@ -65,19 +69,29 @@ async function invoke(order: { nightly?: boolean }): Promise<Reconciled> {
 }
 
 const ledgerOf = async () =>
-  (await machine.events.ledger(account, { order: 'asc', limit: 100 })).map(({ seq, stream, version }) => ({ seq, stream, version }));
+  (await platform.events.ledger(account, { order: 'asc', limit: 100 })).map(({ seq, stream, version }) => ({
+    seq,
+    stream,
+    version,
+  }));
 
 test('what was never told of is found and done by those whose work it is, and what comes after all is not done twice', async () => {
   await reading(false);
-  const before = { ...machine, now: () => Date.now() - 11 * 60_000 };
+  const before = { ...platform, now: () => Date.now() - 11 * 60_000 };
   const { jobId, stream } = await makeJob(before, account);
   await rename(before, account, jobId);
   const run = { runId: fresh('run'), jobId, sourceId: 'src_1' };
-  const requested = streamName(account, 'line', lineId(jobId, run.sourceId));
-  await transact(before, line, requested, requestRun(run, new Date(before.now()).toISOString()), command(account));
+  const requested = streamName(account, 'backup-chain', backupChainId(jobId, run.sourceId));
+  await transact(
+    before,
+    backupChain,
+    requested,
+    requestRun(run, new Date(before.now()).toISOString()),
+    command(account),
+  );
   // Ended, so that nobody works at it meanwhile.
-  await transact(before, line, requested, releaseLine(run, 'cancelled'), command(account));
-  const young = await makeJob(machine, account);
+  await transact(before, backupChain, requested, endRun(run, 'cancelled'), command(account));
+  const young = await makeJob(platform, account);
   const { outcome, counts } = await invoke({});
   expect({ outcome, ...counts }).toMatchObject({ outcome: 'done', missing: 2, untold: 0, left: 0, lacking: 0 });
   expect(counts.behind).toMatchObject({ jobs: 1, runs: 1, files: 1 });
@@ -90,9 +104,9 @@ test('what was never told of is found and done by those whose work it is, and wh
   ];
   expect(told.map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
   expect(told.map(({ stream, version }) => ({ stream, version }))).toEqual(expect.arrayContaining(missed));
-  expect(await machine.ledger.accounts([account])).toEqual([{ account, head: 4, published: 4 }]);
+  expect(await platform.ledger.accounts([account])).toEqual([{ account, head: 4, published: 4 }]);
   // Others' tests on this stage may have made the read model anew.
-  const rows = currentRows(machine);
+  const rows = currentRows(platform);
   expect([await rows.cursor('jobs', stream), await rows.cursor('jobs', young.stream)]).toEqual([2, 0]);
   const row = await rows.get({ table: 'jobs', pk: account, sk: `id#${jobId}` });
   expect(row).toBeDefined();

@@ -4,15 +4,19 @@ import { copiesMayBe } from '../../../infra/cdk/preflight.ts';
 import { stage } from '../../../infra/cdk/stage.ts';
 import { synthesize } from './synth.ts';
 
-const home = 'eu-central-1';
+const homeRegion = 'eu-central-1';
 const other = 'eu-west-1';
 const activityStream = `arn:aws:dynamodb:${other}:123456789012:table/listbackup-main-activity/stream/2026-01-01T00:00:00.000`;
-const copied = { region: home, replicaRegions: other };
+const copied = { region: homeRegion, replicaRegions: other };
 const normal = synthesize('main', copied);
 const core = normal.templates.core;
 const there = (stack: string) => normal.stack(`${stack}-${other}`);
 
-type Replica = { Region: string; ResourcePolicy?: { PolicyDocument: { Statement: object[] } }; PointInTimeRecoverySpecification: object };
+type Replica = {
+  Region: string;
+  ResourcePolicy?: { PolicyDocument: { Statement: object[] } };
+  PointInTimeRecoverySpecification: object;
+};
 const replicasOf = (template: Template) =>
   Object.values(template.findResources('AWS::DynamoDB::GlobalTable')).map(({ Properties }) => ({
     name: String(Properties.TableName),
@@ -34,7 +38,7 @@ test('every table has its copy, kept as the original is; no copy of a destroyed 
   const tables = replicasOf(core);
   expect(tables.length).toBeGreaterThan(10);
   for (const { name, replicas } of tables) {
-    expect([name, Object.keys(replicas).sort()]).toEqual([name, [home, other]]);
+    expect([name, Object.keys(replicas).sort()]).toEqual([name, [homeRegion, other]]);
     const back = name !== 'listbackup-main-subject-keys';
     for (const replica of Object.values(replicas)) {
       expect(replica).toMatchObject({
@@ -56,7 +60,12 @@ test('one region is written to; all tables of the others are closed to everybody
     expect.objectContaining({
       Effect: 'Deny',
       Principal: { AWS: '*' },
-      Action: expect.arrayContaining(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:BatchWriteItem']),
+      Action: expect.arrayContaining([
+        'dynamodb:PutItem',
+        'dynamodb:UpdateItem',
+        'dynamodb:DeleteItem',
+        'dynamodb:BatchWriteItem',
+      ]),
       Condition: {
         ArnNotEquals: { 'aws:PrincipalArn': expect.anything() },
         Bool: { 'aws:PrincipalIsAWSService': 'false' },
@@ -68,8 +77,10 @@ test('one region is written to; all tables of the others are closed to everybody
 });
 
 test('the fence can be moved, or closed on all sides', () => {
-  expect(closed(synthesize('main', { ...copied, writerRegion: other }).templates.core)).toEqual(new Set([home]));
-  expect(closed(synthesize('main', { ...copied, writerRegion: 'none' }).templates.core)).toEqual(new Set([`${home},${other}`]));
+  expect(closed(synthesize('main', { ...copied, writerRegion: other }).templates.core)).toEqual(new Set([homeRegion]));
+  expect(closed(synthesize('main', { ...copied, writerRegion: 'none' }).templates.core)).toEqual(
+    new Set([`${homeRegion},${other}`]),
+  );
 });
 
 const streamsOf = (template: Template) =>
@@ -81,24 +92,33 @@ const streamsOf = (template: Template) =>
   );
 
 test('copies are turned on in steps, since CloudFormation changes streams, makes copies and closes them in three updates', () => {
-  const [streams, open] = (['streams', 'open'] as const).map((copying) => synthesize('main', { ...copied, copying }).templates.core);
+  const [streams, open] = (['streams', 'open'] as const).map(
+    (copying) => synthesize('main', { ...copied, copying }).templates.core,
+  );
   if (!streams || !open) throw new Error('no templates');
   // each step changes one of the three
   expect(streamsOf(open)).toEqual(streamsOf(core));
   expect(streamsOf(streams)).toEqual(streamsOf(core));
-  for (const { replicas } of replicasOf(streams)) expect(Object.keys(replicas)).toEqual([home]);
-  for (const { replicas } of replicasOf(open)) expect(Object.keys(replicas).sort()).toEqual([home, other]);
+  for (const { replicas } of replicasOf(streams)) expect(Object.keys(replicas)).toEqual([homeRegion]);
+  for (const { replicas } of replicasOf(open)) expect(Object.keys(replicas).sort()).toEqual([homeRegion, other]);
   expect([closed(streams), closed(open)]).toEqual([new Set(['']), new Set([''])]);
 });
 
 test.for([
   ['a stage that is not there yet', 'open', undefined],
   ['a stage of one region', 'streams', { StreamSpecification: { StreamEnabled: true, StreamViewType: 'KEYS_ONLY' } }],
-  ['one whose streams are ready', 'open', { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } }],
+  [
+    'one whose streams are ready',
+    'open',
+    { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } },
+  ],
   [
     'one that has its copies',
     'closed',
-    { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' }, Replicas: [{ RegionName: other }] },
+    {
+      StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
+      Replicas: [{ RegionName: other }],
+    },
   ],
 ] as const)('%s comes to the step %s', ([, step, activity]) => {
   const steps = ['streams', 'open', 'closed'] as const;
@@ -127,7 +147,10 @@ test('readers follow the stream that is made anew with copies: CloudFormation do
 });
 
 test('of regions that are added to a stage one is at a time', () => {
-  const two = stage('main', (option) => ({ ...copied, replicaRegions: `${other},eu-north-1`, copying: 'open' })[option as 'copying']);
+  const two = stage(
+    'main',
+    (option) => ({ ...copied, replicaRegions: `${other},eu-north-1`, copying: 'open' })[option as 'copying'],
+  );
   const ready = { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } } as const;
   expect(() => copiesMayBe(two, ready)).toThrow('one region at a time');
   expect(() => copiesMayBe(two, { ...ready, Replicas: [{ RegionName: other }] })).not.toThrow();
@@ -175,7 +198,7 @@ test('keys are copies of those at home, under the same names', () => {
   const keys = there('replica-keys').findResources('AWS::KMS::ReplicaKey');
   expect(Object.keys(keys)).toHaveLength(2);
   for (const { Properties, DeletionPolicy } of Object.values(keys)) {
-    expect(Properties.PrimaryKeyArn).toEqual({ 'Fn::GetStackOutput': expect.objectContaining({ Region: home }) });
+    expect(Properties.PrimaryKeyArn).toEqual({ 'Fn::GetStackOutput': expect.objectContaining({ Region: homeRegion }) });
     expect(DeletionPolicy).toBe('Retain');
   }
   for (const kind of ['data', 'signing'])
@@ -189,8 +212,12 @@ test('nothing runs where the stage is not at home', () => {
 test('the region that takes over runs on the copies: it makes no table, data bucket or key, and functions get what is there', () => {
   const taken = synthesize('main', { ...copied, writerRegion: other, runsIn: other, activityStream });
   for (const type of ['AWS::DynamoDB::GlobalTable', 'AWS::KMS::Key']) expect(taken.ofType(type)).toEqual([]);
-  expect(taken.ofType('AWS::S3::Bucket').map(([, { Properties }]) => Properties.BucketName)).toEqual([`listbackup-failed-main-${other}`]);
-  const variables = taken.ofType('AWS::Lambda::Function').map(([, { Properties }]) => Properties.Environment?.Variables ?? {});
+  expect(taken.ofType('AWS::S3::Bucket').map(([, { Properties }]) => Properties.BucketName)).toEqual([
+    `listbackup-failed-main-${other}`,
+  ]);
+  const variables = taken
+    .ofType('AWS::Lambda::Function')
+    .map(([, { Properties }]) => Properties.Environment?.Variables ?? {});
   expect(variables.length).toBe(normal.ofType('AWS::Lambda::Function').length);
   for (const each of variables) {
     expect(each.DATA_BUCKET).toBe(`listbackup-data-main-${other}`);
@@ -211,7 +238,7 @@ test('a stage in one region has nothing of all this', () => {
 
 test.for([
   [{ replicaRegions: other }, 'where the stage is at home'],
-  [{ region: home, replicaRegions: home }, 'no replica region of it'],
+  [{ region: homeRegion, replicaRegions: homeRegion }, 'no replica region of it'],
   [{ ...copied, writerRegion: 'us-east-1' }, 'cannot take over'],
   [{ ...copied, copying: 'half' }, 'streams, open, closed'],
   [{ ...copied, runsIn: other, activityStream }, 'give both as the same'],

@@ -15,8 +15,10 @@ const policies = attached.map(([id, { Properties }]) => ({
 }));
 
 const list = <T>(value: T | T[] | undefined): T[] => (value === undefined ? [] : ([value].flat() as T[]));
-const named = (statement: Statement, part: string) => list(statement.Resource).some((resource) => JSON.stringify(resource).includes(part));
-const isTable = (statement: Statement, name: string) => named(statement, `Table${name}`) && !named(statement, 'StreamArn');
+const named = (statement: Statement, part: string) =>
+  list(statement.Resource).some((resource) => JSON.stringify(resource).includes(part));
+const isTable = (statement: Statement, name: string) =>
+  named(statement, `Table${name}`) && !named(statement, 'StreamArn');
 
 test('S3 and the gateways take their roles as AWS documents it: of conditions on whom they act for it says nothing', () => {
   const copied = synthesize('main', { region: 'eu-central-1', replicaRegions: 'eu-west-1' });
@@ -88,7 +90,10 @@ test('no statement allows everything of a service, and none is about every resou
       const anywhere = ['dynamodb:ListStreams', 'xray:PutTelemetryRecords', 'xray:PutTraceSegments'];
       const interfaces = /^ec2:(\w+NetworkInterfaces?|(Una|A)ssignPrivateIpAddresses|DescribeSubnets)$/;
       if (list(each.Resource).includes('*'))
-        expect([id, list(each.Action).filter((action) => !anywhere.includes(action) && !interfaces.test(action))]).toEqual([id, []]);
+        expect([
+          id,
+          list(each.Action).filter((action) => !anywhere.includes(action) && !interfaces.test(action)),
+        ]).toEqual([id, []]);
     }
   }
 });
@@ -99,14 +104,19 @@ test('secrets are read one by one, never the whole folder', () => {
   );
   expect(read).not.toHaveLength(0);
   for (const each of read)
-    for (const resource of list(each.Resource)) expect(JSON.stringify(resource)).toMatch(/parameter\/listbackup\/[a-z-]+"/);
+    for (const resource of list(each.Resource))
+      expect(JSON.stringify(resource)).toMatch(/parameter\/listbackup\/[a-z-]+"/);
 });
 
 test('no role deletes blobs but the sweeper and who makes exports, one of which may be ready too late; and they only exports', () => {
   const mayDelete = policies.flatMap(({ id, statements }) => {
     const deleting = statements.filter((each) => list(each.Action).some((action) => /^s3:Delete/.test(action)));
-    for (const each of deleting) for (const resource of list(each.Resource)) expect(JSON.stringify(resource)).toContain('/exports/*"');
+    for (const each of deleting)
+      for (const resource of list(each.Resource)) expect(JSON.stringify(resource)).toContain('/exports/*"');
     return deleting.map(() => id);
   });
-  expect(mayDelete.toSorted()).toEqual([expect.stringMatching(/^dataqueuerole/), expect.stringMatching(/^sweeperrole/)]);
+  expect(mayDelete.toSorted()).toEqual([
+    expect.stringMatching(/^dataqueuerole/),
+    expect.stringMatching(/^sweeperrole/),
+  ]);
 });

@@ -1,12 +1,14 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { expect, test } from 'vitest';
 import { parameterName as readName } from '../../../infra/aws/secrets.ts';
-import { forEmulator } from '../../../infra/cdk/emulated.ts';
 import { parameterName, stage } from '../../../infra/cdk/stage.ts';
+import { forEmulator } from '../../emulator/template.ts';
 import { routes, synthesize } from './synth.ts';
 
 const main = synthesize('main');
-const fromCore = (output: string) => ({ 'Fn::GetStackOutput': Match.objectLike({ OutputName: Match.stringLikeRegexp(output) }) });
+const fromCore = (output: string) => ({
+  'Fn::GetStackOutput': Match.objectLike({ OutputName: Match.stringLikeRegexp(output) }),
+});
 const { auth, api, analytics, backupProcessors } = main.templates;
 
 test('exactly two readers of the activity stream, from its beginning, halving a batch that fails, giving up some day and saying so', () => {
@@ -17,13 +19,18 @@ test('exactly two readers of the activity stream, from its beginning, halving a 
   const promise = { StartingPosition: 'TRIM_HORIZON', BisectBatchOnFunctionError: true };
   for (const [, { Properties }] of readers) {
     expect(Properties).toMatchObject(promise);
-    expect(Properties).toMatchObject({ MaximumRetryAttempts: expect.any(Number), MaximumRecordAgeInSeconds: expect.any(Number) });
+    expect(Properties).toMatchObject({
+      MaximumRetryAttempts: expect.any(Number),
+      MaximumRecordAgeInSeconds: expect.any(Number),
+    });
     // A bucket, because it is given the whole batch; a queue would be told where it was, in a stream that forgets within a day.
     expect(JSON.stringify(Properties.DestinationConfig)).toMatch(/OnFailure.*Destination.*Failed/);
   }
   analytics.resourceCountIs('AWS::Lambda::EventSourceMapping', 1);
   // Relays contend for the head of an account's ledger.
-  const [relay] = Object.values(backupProcessors.findResources('AWS::Lambda::EventSourceMapping', { Properties: promise }));
+  const [relay] = Object.values(
+    backupProcessors.findResources('AWS::Lambda::EventSourceMapping', { Properties: promise }),
+  );
   expect(relay?.Properties.ParallelizationFactor).toBeLessThanOrEqual(2);
 });
 
@@ -41,7 +48,9 @@ test('a message stays hidden longer than its function may work', () => {
   );
   for (const kind of ['job', 'data']) {
     const [queue] = Object.values(
-      main.templates.core.findResources('AWS::SQS::Queue', { Properties: { QueueName: `listbackup-${kind}-queue-main` } }),
+      main.templates.core.findResources('AWS::SQS::Queue', {
+        Properties: { QueueName: `listbackup-${kind}-queue-main` },
+      }),
     );
     expect(queue?.Properties.VisibilityTimeout).toBeGreaterThan(longest);
   }
@@ -65,7 +74,9 @@ test.for(routes.flatMap(({ types, queue }) => types.map((type) => [type, queue] 
 
 test('the queues let rules of our bus in, and nobody else', () => {
   const policies = Object.values(main.templates.core.findResources('AWS::SQS::QueuePolicy'));
-  const allowing = policies.flatMap((each) => each.Properties.PolicyDocument.Statement).filter((each) => each.Effect === 'Allow');
+  const allowing = policies
+    .flatMap((each) => each.Properties.PolicyDocument.Statement)
+    .filter((each) => each.Effect === 'Allow');
   expect(allowing).toHaveLength(3);
   for (const each of allowing) {
     expect(each).toMatchObject({
@@ -92,12 +103,17 @@ test('the client may write and read what a user is registered with: what it is n
 });
 
 test('a plan may hand itself on as often as a source takes; no other function may call itself without end', () => {
-  const endless = main.ofType('AWS::Lambda::Function').filter(([, { Properties }]) => Properties.RecursiveLoop === 'Allow');
+  const endless = main
+    .ofType('AWS::Lambda::Function')
+    .filter(([, { Properties }]) => Properties.RecursiveLoop === 'Allow');
   expect(endless.map(([, { Properties }]) => Properties.FunctionName)).toEqual(['listbackup-main-job-queue']);
 });
 
 test('the sweeper comes every minute', () => {
-  backupProcessors.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)', State: 'ENABLED' });
+  backupProcessors.hasResourceProperties('AWS::Events::Rule', {
+    ScheduleExpression: 'rate(1 minute)',
+    State: 'ENABLED',
+  });
 });
 
 test('templates are of ASCII: of other characters CloudFormation makes question marks', () => {
@@ -125,7 +141,13 @@ test('every function runs Node 24 on ARM and keeps its log for a limited time', 
 test('passwords are long rather than odd; a second factor is an authenticator app, never a text message', () => {
   auth.hasResourceProperties('AWS::Cognito::UserPool', {
     Policies: {
-      PasswordPolicy: { MinimumLength: 12, RequireLowercase: false, RequireNumbers: false, RequireSymbols: false, RequireUppercase: false },
+      PasswordPolicy: {
+        MinimumLength: 12,
+        RequireLowercase: false,
+        RequireNumbers: false,
+        RequireSymbols: false,
+        RequireUppercase: false,
+      },
     },
     EnabledMfas: ['SOFTWARE_TOKEN_MFA'],
     DeletionProtection: 'ACTIVE',
@@ -150,7 +172,8 @@ test.for([
 });
 
 test('secrets are granted under the names they are read by', () => {
-  for (const name of ['main', 'test']) expect(parameterName(stage(name), 'jwt-secret')).toBe(readName(name, 'jwt-secret'));
+  for (const name of ['main', 'test'])
+    expect(parameterName(stage(name), 'jwt-secret')).toBe(readName(name, 'jwt-secret'));
 });
 
 test('the API is throttled and everything goes to its function', () => {
@@ -188,7 +211,9 @@ test.for(['', 'Main', 'a_b', '-a', 'a-', 'x'.repeat(21)])('"%s" is no stage', (n
 });
 
 test('the emulator gets all of it but the demand for TLS and what it does not know', () => {
-  const dropped = Object.values(main.templates).flatMap((template) => forEmulator(template.toJSON(), 'abcd1234').dropped);
+  const dropped = Object.values(main.templates).flatMap(
+    (template) => forEmulator(template.toJSON(), 'abcd1234').dropped,
+  );
   const types = dropped.filter((line) => !line.includes('its demand for TLS')).map((line) => line.split(' ')[0]);
   expect([...new Set(types)].sort()).toEqual([
     'AWS::Budgets::Budget',

@@ -47,7 +47,9 @@ export function synthesize(name: string, told: { [option in keyof StageOptions]?
     stage(name, (option) => told[option]),
     routes,
   );
-  const templates = Object.fromEntries(Object.entries(stacks).map(([group, stack]) => [group, Template.fromStack(stack)])) as {
+  const templates = Object.fromEntries(
+    Object.entries(stacks).map(([group, stack]) => [group, Template.fromStack(stack)]),
+  ) as {
     [group in keyof typeof stacks]: Template;
   };
   // All stacks there are, also ones that nobody lists.
@@ -58,7 +60,8 @@ export function synthesize(name: string, told: { [option in keyof StageOptions]?
     names: all.map(({ node }) => node.id),
     stack: (id: string) => Template.fromStack(all.find(({ node }) => node.id === id) ?? failed(id)),
     /** Ids of the stacks that have to be there before that one. */
-    before: (id: string) => (all.find(({ node }) => node.id === id) ?? failed(id)).dependencies.map(({ node }) => node.id),
+    before: (id: string) =>
+      (all.find(({ node }) => node.id === id) ?? failed(id)).dependencies.map(({ node }) => node.id),
     ofType: (type: string) => resources.filter(([, resource]) => resource.Type === type),
   };
 }

@@ -19,7 +19,8 @@ type Alarm = {
 const main = synthesize('main');
 const of = (type: string) => main.ofType(type).map(([, { Properties }]) => Properties as unknown);
 const alarms = of('AWS::CloudWatch::Alarm') as Alarm[];
-const there = (kind: string) => alarms.filter(({ AlarmName }) => AlarmName.startsWith(`listbackup-${kind}-main`)).length;
+const there = (kind: string) =>
+  alarms.filter(({ AlarmName }) => AlarmName.startsWith(`listbackup-${kind}-main`)).length;
 
 const app = new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] } });
 listbackup(app, stage('main'), routes);
@@ -88,7 +89,10 @@ test('the topic lets in each service that calls people by it: its policy replace
 });
 
 test('a batch that was given up is told of, with a line of the runbook that is there', () => {
-  const rules = of('AWS::Events::Rule') as { EventPattern?: { source?: string[] }; Targets: { InputTransformer: object }[] }[];
+  const rules = of('AWS::Events::Rule') as {
+    EventPattern?: { source?: string[] };
+    Targets: { InputTransformer: object }[];
+  }[];
   const [rule, ...more] = rules.filter(({ EventPattern }) => EventPattern?.source?.includes('aws.s3'));
   expect(more).toEqual([]);
   expect(JSON.stringify(rule?.EventPattern)).toContain('RefFailed');
@@ -107,8 +111,13 @@ test('CloudWatch takes ten metrics in an alarm', () => {
 });
 
 test('both dashboards have the names people know', () => {
-  const names = (of('AWS::CloudWatch::Dashboard') as { DashboardName: string }[]).map(({ DashboardName }) => DashboardName);
-  expect(names.toSorted()).toEqual(['listbackup-backup-processors-main-backup-performance', 'listbackup-v2-system-main']);
+  const names = (of('AWS::CloudWatch::Dashboard') as { DashboardName: string }[]).map(
+    ({ DashboardName }) => DashboardName,
+  );
+  expect(names.toSorted()).toEqual([
+    'listbackup-backup-processors-main-backup-performance',
+    'listbackup-v2-system-main',
+  ]);
 });
 
 test('saved queries ask the log of every function', () => {
@@ -122,7 +131,9 @@ describe('spending', () => {
 
   test('is watched where a stage is kept', () => {
     expect([budgets('main'), budgets('prod')]).toEqual([1, 1]);
-    expect([main.ofType('AWS::CE::AnomalyMonitor').length, main.ofType('AWS::CE::AnomalySubscription').length]).toEqual([1, 1]);
+    expect([main.ofType('AWS::CE::AnomalyMonitor').length, main.ofType('AWS::CE::AnomalySubscription').length]).toEqual(
+      [1, 1],
+    );
   });
 
   test('is told of by a topic that already lets the teller in: AWS refuses a subscription to any other', () => {

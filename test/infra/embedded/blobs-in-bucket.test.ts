@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type S3Counter, startS3Counter } from '../../../bench/s3-counter.ts';
 import type { Blobs } from '../../../domain/ports.ts';
-import { blobPromises } from '../../../infra/contract/blobs.ts';
 import { openBlobs } from '../../../infra/embedded/blobs.ts';
 import { openBucket, parseBucket } from '../../../infra/embedded/bucket.ts';
-import { startHome } from '../../../infra/embedded/home.ts';
+import { startServer } from '../../../infra/embedded/server.ts';
 import { readSettings } from '../../../infra/embedded/settings.ts';
 import { prefixed } from '../../../infra/prefixed-blobs.ts';
 import { client, download, listFiles, newPerson, type Person, runJob } from '../../acceptance/client.ts';
+import { blobPromises } from '../../contract/blobs.ts';
 import { describeContract } from '../../support/contract.ts';
 import { silent, temporaryFolder } from '../../support/embedded.ts';
 import { startS3Server } from '../../support/s3-server.ts';
@@ -39,7 +39,9 @@ describe('the address of a bucket', () => {
     's3://-a/b',
     's3://backups/../other',
     `s3://backups/${'x'.repeat(600)}`,
-  ])('is not %s', (text) => expect(() => parsed(text)).toThrow(/^LISTBACKUP_BLOBS must be s3:\/\/bucket or s3:\/\/bucket\/prefix, not /));
+  ])('is not %s', (text) =>
+    expect(() => parsed(text)).toThrow(/^LISTBACKUP_BLOBS must be s3:\/\/bucket or s3:\/\/bucket\/prefix, not /),
+  );
 
   it('may be left out', () => {
     for (const LISTBACKUP_BLOBS of ['', undefined]) expect(parseBucket({ LISTBACKUP_BLOBS })).toBeUndefined();
@@ -53,10 +55,15 @@ describe('a bucket that cannot be used', () => {
   });
   afterAll(() => server.close());
   const told = (more: { [name: string]: string }) => {
-    const environment = { ...aws, LISTBACKUP_BLOBS: `s3://${server.bucket}/a`, AWS_ENDPOINT_URL: server.endpoint, ...more };
-    const place = parseBucket(environment);
-    if (!place) throw new Error('no bucket');
-    return openBucket(place).then(
+    const environment = {
+      ...aws,
+      LISTBACKUP_BLOBS: `s3://${server.bucket}/a`,
+      AWS_ENDPOINT_URL: server.endpoint,
+      ...more,
+    };
+    const bucket = parseBucket(environment);
+    if (!bucket) throw new Error('no bucket');
+    return openBucket(bucket).then(
       ({ close }) => close(),
       (error: Error) => error.message,
     );
@@ -67,7 +74,9 @@ describe('a bucket that cannot be used', () => {
     const right = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
     expect(await told(right)).toBeUndefined();
     expect(await told({ ...right, LISTBACKUP_BLOBS: 's3://another' })).toMatch(/^There is no bucket another .*Make it/);
-    expect(await told({ ...right, AWS_SECRET_ACCESS_KEY: 'wrong' })).toMatch(/may not use the bucket .*AWS_SECRET_ACCESS_KEY/);
+    expect(await told({ ...right, AWS_SECRET_ACCESS_KEY: 'wrong' })).toMatch(
+      /may not use the bucket .*AWS_SECRET_ACCESS_KEY/,
+    );
     expect(await told({ ...right, AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9' })).toMatch(
       /^No S3 server answers at http:\/\/127\.0\.0\.1:9 \(ECONNREFUSED\)/,
     );
@@ -108,7 +117,8 @@ describe('a home with its blobs in a bucket', () => {
   let sourceId: string;
   let environment: { [name: string]: string };
   const files = new Map<string, Buffer>();
-  const start = (more: { [name: string]: string | undefined } = {}) => startHome(readSettings([], { ...environment, ...more }), silent);
+  const start = (more: { [name: string]: string | undefined } = {}) =>
+    startServer(readSettings([], { ...environment, ...more }), silent);
 
   beforeAll(async () => {
     counter = await startS3Counter();
@@ -133,23 +143,25 @@ describe('a home with its blobs in a bucket', () => {
   });
 
   it('puts packs and manifests there, a few for thousands of files, and none in the folder', async () => {
-    const home = await start();
-    ada = await newPerson(home.url);
+    const deployment = await start();
+    ada = await newPerson(deployment.url);
     const config = { path: join(root, 'source') };
-    sourceId = String((await ada.api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'x', config } })).id);
+    sourceId = String(
+      (await ada.api.expect(201, 'POST', '/sources', { body: { type: 'folder', name: 'x', config } })).id,
+    );
     jobId = String((await ada.api.expect(201, 'POST', '/jobs', { body: { name: 'x', sourceId } })).id);
     expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesDone: files.size } });
     const { writes, reads } = counter.count();
     // 15 MB that do not compress, so one pack or two, and as many for each pause that a busy machine makes; a manifest; what projections read of it.
     expect(writes + reads).toBeLessThan(20);
     expect(counter.bytes()).toBeGreaterThan(15_000_000);
-    await home.close();
+    await deployment.close();
     expect(await readdir(data)).not.toContain('blobs');
   });
 
   it('reads them after a restart', async () => {
-    const home = await start();
-    const api = client(home.url, ada.token);
+    const deployment = await start();
+    const api = client(deployment.url, ada.token);
     const found = await listFiles(api, `sourceId=${sourceId}&recursive=true`);
     expect(found.length).toBe(files.size);
     for (const name of ['small 7', 'large 3']) {
@@ -159,16 +171,18 @@ describe('a home with its blobs in a bucket', () => {
     const before = counter.count();
     expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesUnchanged: files.size } });
     expect(counter.count().writes).toBe(before.writes);
-    await home.close();
+    await deployment.close();
   });
 
   it('does not start where its blobs are not', async () => {
-    await expect(start({ LISTBACKUP_BLOBS: undefined })).rejects.toThrow(/are in a bucket: set LISTBACKUP_BLOBS=s3:\/\/some-bucket\/ours/);
+    await expect(start({ LISTBACKUP_BLOBS: undefined })).rejects.toThrow(
+      /are in a bucket: set LISTBACKUP_BLOBS=s3:\/\/some-bucket\/ours/,
+    );
     await expect(start({ LISTBACKUP_BLOBS: 's3://some-bucket/theirs' })).rejects.toThrow(/are in a bucket/);
     const other = join(root, 'other');
-    const home = await start({ LISTBACKUP_BLOBS: undefined, LISTBACKUP_DATA: other });
-    await home.embedded.machine.blobs.put('packs/x', new Uint8Array(1));
-    await home.close();
+    const deployment = await start({ LISTBACKUP_BLOBS: undefined, LISTBACKUP_DATA: other });
+    await deployment.embedded.platform.blobs.put('packs/x', new Uint8Array(1));
+    await deployment.close();
     await expect(start({ LISTBACKUP_DATA: other })).rejects.toThrow(/are in that folder: leave LISTBACKUP_BLOBS out/);
   });
 });

@@ -11,7 +11,9 @@ import { testFolder } from '../../support/embedded.ts';
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 async function files(folder: string): Promise<string[]> {
-  return (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => entry.name);
+  return (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name);
 }
 
 const part = fc
@@ -27,8 +29,12 @@ describe('the path of a blob', () => {
     fc.assert(
       fc.property(keys, (key) => {
         const names = blobPath(key).split('/');
-        expect(names.every((name) => name.length <= 250 && /^[a-z0-9_%.-]+$/.test(name) && !/^\.+$/.test(name))).toBe(true);
-        const pieces = names.map((name, i) => keyPiece(name, i === names.length - 1 ? 'file' : 'directory') ?? bytes('?'));
+        expect(names.every((name) => name.length <= 250 && /^[a-z0-9_%.-]+$/.test(name) && !/^\.+$/.test(name))).toBe(
+          true,
+        );
+        const pieces = names.map(
+          (name, i) => keyPiece(name, i === names.length - 1 ? 'file' : 'directory') ?? bytes('?'),
+        );
         expect(Buffer.concat(pieces).toString()).toBe(key);
       }),
     );

@@ -78,7 +78,11 @@ describe('writes', () => {
     const kept = new Set(consumers(db));
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome.status === 'fulfilled') expect(kept).toContain('a c'[index]);
-      else expect(outcome.reason).toMatchObject({ code: 'storage-full', message: expect.stringContaining('Free some space') });
+      else
+        expect(outcome.reason).toMatchObject({
+          code: 'storage-full',
+          message: expect.stringContaining('Free some space'),
+        });
     }
     expect(outcomes[1].status).toBe('rejected');
     expect(kept.size).toBe(outcomes.filter(({ status }) => status === 'fulfilled').length);
@@ -148,7 +152,9 @@ describe('commits', () => {
     );
     await expect(db.write(() => db.sql(`UPDATE commits SET hash = 'x'`).run())).rejects.toThrow('never changed');
     await expect(db.write(() => db.sql('DELETE FROM commits').run())).rejects.toThrow('never deleted');
-    await expect(db.write(() => db.sql(`INSERT OR REPLACE INTO commits SELECT * FROM commits`).run())).rejects.toThrow('never');
+    await expect(db.write(() => db.sql(`INSERT OR REPLACE INTO commits SELECT * FROM commits`).run())).rejects.toThrow(
+      'never',
+    );
     expect(db.sql('SELECT hash FROM commits').all()).toHaveLength(1);
   });
 });

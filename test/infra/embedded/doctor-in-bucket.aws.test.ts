@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { openBucket, parseBucket } from '../../../infra/embedded/bucket.ts';
+import { ministackClients } from '../../emulator/aws-resources.ts';
 import { makeBackedUp } from '../../faults/backed-up.ts';
-import { ministackClients } from '../../support/aws-resources.ts';
 
 const program = fileURLToPath(new URL('../../../infra/embedded/doctor.ts', import.meta.url));
 
@@ -41,9 +41,9 @@ it('reads them there', async () => {
     code: 2,
     said: expect.stringMatching(/set LISTBACKUP_BLOBS=s3:\/\/doctor-blobs\/some\/prefix/),
   });
-  const place = parseBucket(env);
-  if (!place) throw new Error('no bucket');
-  const { blobs, close } = await openBucket(place);
+  const bucket = parseBucket(env);
+  if (!bucket) throw new Error('no bucket');
+  const { blobs, close } = await openBucket(bucket);
   const [pack] = (await blobs.list('packs/', { limit: 1 })).items;
   await blobs.delete([pack?.key ?? '']);
   close();

@@ -30,8 +30,11 @@ type Ended = { code: number; stdout: string; stderr: string };
 function run(script: string, args: string[], env: { [name: string]: string } = {}): Promise<Ended> {
   return new Promise((resolve) => {
     const options = { env: { PATH: process.env.PATH, ...env }, cwd: root };
-    execFile(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], options, (error, stdout, stderr) =>
-      resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
+    execFile(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', script, ...args],
+      options,
+      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     );
   });
 }
@@ -57,7 +60,9 @@ async function traceOf(data: string): Promise<{ [name: string]: string }> {
 
 /** One byte in the middle of the first pack. */
 async function damagePack(data: string): Promise<void> {
-  const packs = (await readdir(join(data, 'blobs/packs'), { recursive: true })).filter((name) => name.endsWith('.f')).sort();
+  const packs = (await readdir(join(data, 'blobs/packs'), { recursive: true }))
+    .filter((name) => name.endsWith('.f'))
+    .sort();
   const path = join(data, 'blobs/packs', packs[0] ?? '');
   const bytes = await readFile(path);
   bytes.writeUInt8(bytes.readUInt8(50) ^ 1, 50);
@@ -95,7 +100,11 @@ it('speaks to programs: a finding a line, then the summary', async () => {
     .split('\n')
     .map((line) => JSON.parse(line));
   const summary = lines.pop();
-  expect(summary).toMatchObject({ type: 'summary', readData: true, failures: lines.filter(({ level }) => level === 'failure').length });
+  expect(summary).toMatchObject({
+    type: 'summary',
+    readData: true,
+    failures: lines.filter(({ level }) => level === 'failure').length,
+  });
   expect(summary.checked).toMatchObject({ ledger: expect.any(Number), file: expect.any(Number) });
   expect(lines).toContainEqual(expect.objectContaining({ type: 'finding', level: 'failure', what: 'pack-slot' }));
 });
@@ -106,7 +115,8 @@ it('says nothing personal', async () => {
     if (name.endsWith('.f')) await rm(join(data, 'blobs/packs', name));
   const { stdout } = await doctor(data, '--json');
   expect(stdout).toContain('"file"');
-  for (const secret of ['a.txt', 'photos', 'Papers', 'Nightly', 'ada@example.com', kept.source]) expect(stdout).not.toContain(secret);
+  for (const secret of ['a.txt', 'photos', 'Papers', 'Nightly', 'ada@example.com', kept.source])
+    expect(stdout).not.toContain(secret);
 });
 
 it('compares with the sources when told to', async () => {
@@ -172,7 +182,12 @@ it.each<[string, (data: string) => Promise<void>, number, RegExp]>([
     /set LISTBACKUP_BLOBS=s3:\/\/some-bucket/,
   ],
   ['what a newer version made', async (data) => inDatabase(data, 'PRAGMA user_version = 999'), 2, /newer version/],
-  ['what an older version made', async (data) => inDatabase(data, 'PRAGMA user_version = 0'), 2, /start and stop this one once/],
+  [
+    'what an older version made',
+    async (data) => inDatabase(data, 'PRAGMA user_version = 0'),
+    2,
+    /start and stop this one once/,
+  ],
   ['an index that lacks an entry', async (data) => inDatabase(data, dropFromIndex), 1, /WRONG: databases/],
 ])('tells of %s', async (_what, damage, due, said) => {
   const data = await copyOf();

@@ -5,15 +5,22 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { runReadModels } from '../../../infra/embedded/read-models.ts';
-import { readGenerations } from '../../../projections/generations.ts';
+import { readGenerations } from '../../../projections/engine/generations.ts';
+import { maintainProjections } from '../../../projections/engine/maintain.ts';
+import { parked } from '../../../projections/engine/parking.ts';
+import type { Projection } from '../../../projections/engine/projection.ts';
+import { handleNotifications } from '../../../projections/engine/runner.ts';
 import { jobs } from '../../../projections/jobs.ts';
-import { parked } from '../../../projections/parking.ts';
-import type { Projection } from '../../../projections/projection.ts';
-import { handleWakeups } from '../../../projections/runner.ts';
-import { tendProjections } from '../../../projections/tend.ts';
 import { endBoxes, startBox } from '../../faults/box-process.ts';
-import { countingJobs, currentGeneration, failing, folded, makeJob, rename } from '../../projections/jobs-world.ts';
-import { openTestHome, testFolder } from '../../support/embedded.ts';
+import {
+  countingJobs,
+  currentGeneration,
+  failing,
+  folded,
+  makeJob,
+  rename,
+} from '../../projections/engine/jobs-world.ts';
+import { openTestPlatform, testFolder } from '../../support/embedded.ts';
 
 const one = countingJobs(1);
 
@@ -34,12 +41,12 @@ async function run(args: string[], projections: Projection[] = [one], env = {}) 
 /** A closed data folder with two jobs whose renaming was parked. */
 async function makeParked() {
   const data = await testFolder();
-  const { machine, close } = await openTestHome({ data });
-  await tendProjections(machine, [one]);
+  const { platform, close } = await openTestPlatform({ data });
+  await maintainProjections(platform, [one]);
   const streams: string[] = [];
   for (const account of ['acc_1', 'acc_2']) {
-    const { stream, jobId } = await makeJob(machine, account);
-    await handleWakeups(machine, [failing(one)], [await rename(machine, account, jobId)]);
+    const { stream, jobId } = await makeJob(platform, account);
+    await handleNotifications(platform, [failing(one)], [await rename(platform, account, jobId)]);
     streams.push(stream);
   }
   await close();
@@ -47,12 +54,12 @@ async function makeParked() {
 }
 
 async function rowsIn(data: string, projection: Projection) {
-  const { machine, close } = await openTestHome({ data });
-  const current = await currentGeneration(machine);
-  const due = await folded(machine, projection, ['acc_1', 'acc_2']);
+  const { platform, close } = await openTestPlatform({ data });
+  const current = await currentGeneration(platform);
+  const due = await folded(platform, projection, ['acc_1', 'acc_2']);
   const standing: string[] = [];
-  for await (const { stream } of parked(machine)) standing.push(stream);
-  const { building } = (await readGenerations(machine)).get('jobs') ?? {};
+  for await (const { stream } of parked(platform)) standing.push(stream);
+  const { building } = (await readGenerations(platform)).get('jobs') ?? {};
   await close();
   return { ...current, due, standing, building };
 }
@@ -74,7 +81,10 @@ test('what stands still is listed, goes on one by one and all together', async (
   // The cause is still there.
   const again = await run(['unpark', '--data', data], [failing(one)]);
   expect(again).toMatchObject({ code: 1, out: expect.stringContaining('0 went on, 2 stand still.') });
-  expect(await run(['unpark', 'jobs', first, '--data', data])).toMatchObject({ code: 0, out: '1 went on, 0 stand still.' });
+  expect(await run(['unpark', 'jobs', first, '--data', data])).toMatchObject({
+    code: 0,
+    out: '1 went on, 0 stand still.',
+  });
   expect((await rowsIn(data, one)).standing).toEqual([second]);
   expect(await run(['unpark', '--data', data, '--json'])).toMatchObject({ code: 0, out: '{"healed":1,"parked":0}' });
   expect(await run(['parked', '--data', data])).toMatchObject({ code: 0, out: 'Nothing stands still.' });
@@ -110,7 +120,10 @@ test.for([
 
 test('it makes no data folder where there is none', async () => {
   const data = await testFolder();
-  expect(await run(['parked', '--data', data])).toMatchObject({ code: 2, err: expect.stringContaining('is no data folder') });
+  expect(await run(['parked', '--data', data])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('is no data folder'),
+  });
   expect(await readdir(data)).toEqual([]);
   expect((await run(['--help'])).out).toContain('Usage: npm run read-models');
 });

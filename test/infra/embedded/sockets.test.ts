@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Problem } from '../../../domain/errors.ts';
-import { startHome } from '../../../infra/embedded/home.ts';
+import { startServer } from '../../../infra/embedded/server.ts';
 import { readSettings } from '../../../infra/embedded/settings.ts';
 import { makeSockets, type Patience, type Sockets } from '../../../infra/embedded/sockets.ts';
 import { silent, testFolder } from '../../support/embedded.ts';
@@ -60,7 +60,11 @@ async function mute({ port, ids }: Given, read: boolean): Promise<{ id: string; 
 }
 
 /** What the server answers to a request to upgrade. */
-function answered(port: number, path: string, headers: { [name: string]: string }): Promise<{ status: number | undefined; body: string }> {
+function answered(
+  port: number,
+  path: string,
+  headers: { [name: string]: string },
+): Promise<{ status: number | undefined; body: string }> {
   return new Promise((resolve, reject) => {
     const call = request({ port, host: '127.0.0.1', path, headers });
     call.on('upgrade', (response, socket) => {
@@ -212,7 +216,10 @@ test('a refusal is a problem document; what is no WebSocket, or elsewhere, is no
   const { port } = await given();
   expect(await answered(port, '/live', upgrade)).toMatchObject({ status: 101 });
   expect(await answered(port, '/elsewhere', upgrade)).toEqual({ status: 200, body: 'plain' });
-  expect(await answered(port, '/live', { connection: 'Upgrade', upgrade: 'h2c' })).toEqual({ status: 200, body: 'plain' });
+  expect(await answered(port, '/live', { connection: 'Upgrade', upgrade: 'h2c' })).toEqual({
+    status: 200,
+    body: 'plain',
+  });
 });
 
 test('stop ends all sockets and lets no more in', async () => {
@@ -229,13 +236,13 @@ test('stop ends all sockets and lets no more in', async () => {
 
 test('the box checks the name it is called by, the origin and the ticket', async () => {
   const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: await testFolder() });
-  const home = await startHome(settings, silent);
-  onTestFinished(() => home.close());
-  const { port } = new URL(home.url);
+  const deployment = await startServer(settings, silent);
+  onTestFinished(() => deployment.close());
+  const { port } = new URL(deployment.url);
   const status = async (headers: { [name: string]: string }) =>
     (await answered(Number(port), '/live?ticket=x', { ...upgrade, ...headers })).status;
   expect(await status({ host: 'evil.example' })).toBe(421);
   expect(await status({ origin: 'https://evil.example' })).toBe(403);
   expect(await status({})).toBe(401);
-  expect(await status({ origin: home.url })).toBe(401);
+  expect(await status({ origin: deployment.url })).toBe(401);
 });

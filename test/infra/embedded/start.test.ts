@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startTrouble } from '../../../infra/embedded/start-trouble.ts';
+import { describeStartError } from '../../../infra/embedded/start-error.ts';
 import { client, until } from '../../acceptance/client.ts';
 import { testFolder } from '../../support/embedded.ts';
 import { npmStart, type Started } from '../../support/npm-start.ts';
@@ -21,7 +21,10 @@ async function start(env: { [name: string]: string }, ...args: string[]): Promis
 }
 /** A start that has to fail: what it said. */
 function refused(env: { [name: string]: string }, ...args: string[]): string {
-  const result = spawnSync('npm', ['start', '--silent', '--', ...args], { env: { ...process.env, PORT: '0', ...env }, encoding: 'utf8' });
+  const result = spawnSync('npm', ['start', '--silent', '--', ...args], {
+    env: { ...process.env, PORT: '0', ...env },
+    encoding: 'utf8',
+  });
   expect(result.status).toBe(1);
   const lines = result.stderr.split('\n').filter((line) => line !== '' && !line.startsWith('npm '));
   expect(lines).toHaveLength(1);
@@ -98,7 +101,7 @@ describe('npm start', () => {
     ['EADDRNOTAVAIL', 'is no address of this machine'],
   ])('has a line for %s', (code, line) => {
     const error = Object.assign(new Error('x'), { code });
-    expect(startTrouble(error, { data: '/data', host: '192.0.2.1', port: 4000 })).toMatch(line);
+    expect(describeStartError(error, { data: '/data', host: '192.0.2.1', port: 4000 })).toMatch(line);
   });
 
   it('has a line for a Node that is too old', () => {

@@ -3,18 +3,18 @@ import { Problem } from '../../../domain/errors.ts';
 import type { Queue } from '../../../domain/ports.ts';
 import { type Handle, startWorkers } from '../../../infra/embedded/workers.ts';
 import { maxReceives } from '../../../infra/limits.ts';
-import { openTestHome, silent } from '../../support/embedded.ts';
+import { openTestPlatform, silent } from '../../support/embedded.ts';
 
 /** Workers over a home of their own that end with the test. */
 async function working(loops: number, handle: Handle, around: (queue: Queue) => Queue = (queue) => queue) {
-  const { machine, stopReceiving } = await openTestHome();
-  const stop = startWorkers(around(machine.queue), 'job', loops, handle, silent);
+  const { platform, stopReceiving } = await openTestPlatform();
+  const stop = startWorkers(around(platform.queue), 'job', loops, handle, silent);
   const end = () => {
     stopReceiving();
     return stop();
   };
   onTestFinished(end);
-  return { queue: machine.queue, end };
+  return { queue: platform.queue, end };
 }
 
 /** Resolves once it was called that often. */
@@ -63,7 +63,8 @@ describe('workers', () => {
       async () => done.call(),
       (real) => ({
         ...real,
-        receive: (...asked) => (failures-- > 0 ? Promise.reject(new Error('the disk is full')) : real.receive(...asked)),
+        receive: (...asked) =>
+          failures-- > 0 ? Promise.reject(new Error('the disk is full')) : real.receive(...asked),
       }),
     );
     await queue.send('job', [{ body: {} }]);
@@ -105,7 +106,8 @@ describe('workers', () => {
       },
       (real) => ({
         ...real,
-        receive: async (...asked) => (await real.receive(...asked)).map((message) => ({ ...message, receives: maxReceives })),
+        receive: async (...asked) =>
+          (await real.receive(...asked)).map((message) => ({ ...message, receives: maxReceives })),
       }),
     );
     await queue.send('job', [{ body: {} }]);

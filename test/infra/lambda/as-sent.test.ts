@@ -3,7 +3,11 @@ import { expect, test } from 'vitest';
 import { asSent } from '../../../infra/lambda/as-sent.ts';
 
 const event = (rawQueryString: string, queryStringParameters?: { [name: string]: string }) =>
-  ({ rawPath: '/data/files', rawQueryString, ...(queryStringParameters ? { queryStringParameters } : {}) }) as APIGatewayProxyEventV2;
+  ({
+    rawPath: '/data/files',
+    rawQueryString,
+    ...(queryStringParameters ? { queryStringParameters } : {}),
+  }) as APIGatewayProxyEventV2;
 
 test.for([
   ['type=a&type=b', { type: 'a,b' }],

@@ -17,9 +17,11 @@ test('a request from the edge has the address of its client and the name it was 
   expect(arrived?.event.headers).toEqual({ accept: '*/*' });
 });
 
-test.for([told, { ...told, 'x-listbackup-edge': '' }, { ...told, 'x-listbackup-edge': 'guess' }, { 'x-listbackup-edge': 'proof' }])(
-  'one that came past it is not let in: %j',
-  (headers) => {
-    expect(fromEdge(request(headers), 'proof')).toBeUndefined();
-  },
-);
+test.for([
+  told,
+  { ...told, 'x-listbackup-edge': '' },
+  { ...told, 'x-listbackup-edge': 'guess' },
+  { 'x-listbackup-edge': 'proof' },
+])('one that came past it is not let in: %j', (headers) => {
+  expect(fromEdge(request(headers), 'proof')).toBeUndefined();
+});

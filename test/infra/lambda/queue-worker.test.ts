@@ -1,22 +1,22 @@
 import type { Context, SQSEvent } from 'aws-lambda';
 import { beforeEach, expect, test } from 'vitest';
-import type { JsonObject, Machine } from '../../../domain/ports.ts';
+import type { JsonObject, Platform } from '../../../domain/ports.ts';
 import { pauseSeconds, queueWorker } from '../../../infra/lambda/queue-worker.ts';
 
-type Home = Parameters<typeof queueWorker>[0];
+type Deployment = Parameters<typeof queueWorker>[0];
 
 let extended: { receipt: string; seconds: number }[];
-let home: Home;
+let deployment: Deployment;
 
 /** Just enough of a home for a message with nothing left to do (done) and one that the machine fails on. */
 beforeEach(() => {
   extended = [];
-  const machine: Pick<Machine, 'now' | 'log' | 'queue' | 'events'> = {
+  const platform: Pick<Platform, 'now' | 'log' | 'queue' | 'events'> = {
     now: () => 0,
     log: { info() {}, warn() {}, error() {}, measure() {} },
     queue: {
       extend: async (_queue: string, receipt: string, seconds: number) => void extended.push({ receipt, seconds }),
-    } as Machine['queue'],
+    } as Platform['queue'],
     events: {
       async getMany(keys: { stream: string }[]) {
         if (keys[0]?.stream === 'broken') throw new Error('no table');
@@ -24,9 +24,9 @@ beforeEach(() => {
       },
       last: async () => undefined,
       load: async () => [],
-    } as unknown as Machine['events'],
+    } as unknown as Platform['events'],
   };
-  home = { machine } as unknown as Home;
+  deployment = { platform } as unknown as Deployment;
 });
 
 function event(messages: { id: string; body: JsonObject; receives: number }[]): SQSEvent {
@@ -45,7 +45,7 @@ const fine = { type: 'close', account: 'acc_1', runId: 'run_1', jobId: 'job_1', 
 const broken = { type: 'run.requested.v1', stream: 'broken', version: 1, index: 0 };
 
 test('only the message that failed comes again, after a pause', async () => {
-  const answer = await queueWorker(home, 'job')(
+  const answer = await queueWorker(deployment, 'job')(
     event([
       { id: 'a', body: fine, receives: 1 },
       { id: 'b', body: broken, receives: 2 },
@@ -57,12 +57,12 @@ test('only the message that failed comes again, after a pause', async () => {
 });
 
 test('a batch of nothing but failures is no failed invocation', async () => {
-  const answer = await queueWorker(home, 'job')(event([{ id: 'b', body: broken, receives: 1 }]), context);
+  const answer = await queueWorker(deployment, 'job')(event([{ id: 'b', body: broken, receives: 1 }]), context);
   expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: 'b' }] });
 });
 
 test('a failure of one batch is not told again with the next', async () => {
-  const work = queueWorker(home, 'job');
+  const work = queueWorker(deployment, 'job');
   await work(event([{ id: 'b', body: broken, receives: 1 }]), context);
   expect(await work(event([{ id: 'a', body: fine, receives: 1 }]), context)).toEqual({ batchItemFailures: [] });
 });

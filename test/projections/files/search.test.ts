@@ -1,28 +1,33 @@
 import { describe, expect, it } from 'vitest';
 import type { FilesPosition } from '../../../projections/files/listing.ts';
 import { type FilesSearch, folded, searchFiles } from '../../../projections/files/search.ts';
-import { testMachine } from '../../support/api.ts';
-import { backupLine, type Things } from '../../support/backups.ts';
+import { testPlatform } from '../../support/api.ts';
+import { makeBackupChain, type Things } from '../../support/backups.ts';
 
 const account = 'acc_ada';
 const jan = '2026-01-02T03:04:06.000Z';
 
 async function box(things: Things) {
-  const machine = await testMachine();
-  const line = backupLine(machine, account);
-  await line.backUp(things);
+  const platform = await testPlatform();
+  const backupChain = makeBackupChain(platform, account);
+  await backupChain.backUp(things);
   const all = async (search: Partial<FilesSearch>, page: { limit?: number; scan?: number } = {}) => {
     const paths: string[] = [];
     let pages = 0;
     for (let position: FilesPosition | null | undefined; position !== null; pages++) {
-      const found = await searchFiles(machine, account, { query: '', ...search }, { limit: 50, ...page, ...(position && { position }) });
+      const found = await searchFiles(
+        platform,
+        account,
+        { query: '', ...search },
+        { limit: 50, ...page, ...(position && { position }) },
+      );
       paths.push(...found.items.map(({ path }) => path));
       position = found.next;
     }
     return { paths, pages };
   };
   const paths = async (search: Partial<FilesSearch>) => (await all(search)).paths;
-  return { machine, line, all, paths };
+  return { platform, backupChain, all, paths };
 }
 
 describe('search', () => {
@@ -84,29 +89,40 @@ describe('search', () => {
     expect(await paths({ maxSize: 10, minSize: 10 })).toEqual(['ten']);
     expect(await paths({ modifiedAfter: jan })).toEqual(['a', 'none', 'ten']);
     expect(await paths({ modifiedBefore: jan })).toEqual(['old']);
-    expect(await paths({ modifiedAfter: '2020-01-01T00:00:00Z', modifiedBefore: '2021-01-01T00:00:00Z' })).toEqual(['old']);
+    expect(await paths({ modifiedAfter: '2020-01-01T00:00:00Z', modifiedBefore: '2021-01-01T00:00:00Z' })).toEqual([
+      'old',
+    ]);
     expect(await paths({})).toEqual(['a', 'dateless', 'none', 'old', 'ten']);
   });
 
   it('goes through the newest backup of each source, or of one, and never another account', async () => {
-    const { machine, line, paths } = await box({ one: 'x', gone: 'x' });
-    await line.backUp({ gone: undefined, new: 'x' });
-    const second = backupLine(machine, account);
+    const { platform, backupChain, paths } = await box({ one: 'x', gone: 'x' });
+    await backupChain.backUp({ gone: undefined, new: 'x' });
+    const second = makeBackupChain(platform, account);
     await second.backUp({ two: 'x' });
-    await backupLine(machine, 'acc_bob').backUp({ bobs: 'x' });
+    await makeBackupChain(platform, 'acc_bob').backUp({ bobs: 'x' });
     expect((await paths({})).toSorted()).toEqual(['new', 'one', 'two']);
     expect(await paths({ sourceId: second.sourceId })).toEqual(['two']);
-    const bobs = backupLine(machine, 'acc_bob');
+    const bobs = makeBackupChain(platform, 'acc_bob');
     await bobs.backUp({ secret: 'x' });
     expect(await paths({ sourceId: bobs.sourceId })).toEqual([]);
   });
 
   it('pages without losing or repeating any, each page a bounded piece of work', async () => {
-    const names = Array.from({ length: 25 }, (_, n) => `file-${String(n).padStart(2, '0')}${n % 5 === 0 ? '.pdf' : ''}`);
-    const { machine, all } = await box(Object.fromEntries(names.map((name) => [name, 'x'])));
-    await backupLine(machine, account).backUp({ 'other.pdf': 'x' });
+    const names = Array.from(
+      { length: 25 },
+      (_, n) => `file-${String(n).padStart(2, '0')}${n % 5 === 0 ? '.pdf' : ''}`,
+    );
+    const { platform, all } = await box(Object.fromEntries(names.map((name) => [name, 'x'])));
+    await makeBackupChain(platform, account).backUp({ 'other.pdf': 'x' });
     const pdfs = [...names.filter((name) => name.endsWith('.pdf')), 'other.pdf'];
-    for (const page of [{ limit: 1 }, { limit: 2 }, { limit: 50, scan: 1 }, { limit: 50, scan: 207 }, { limit: 2, scan: 203 }]) {
+    for (const page of [
+      { limit: 1 },
+      { limit: 2 },
+      { limit: 50, scan: 1 },
+      { limit: 50, scan: 207 },
+      { limit: 2, scan: 203 },
+    ]) {
       expect((await all({ types: ['pdf'] }, page)).paths.toSorted()).toEqual(pdfs);
     }
     expect((await all({ query: 'nothing has this name' }, { scan: 205 })).pages).toBeGreaterThanOrEqual(5);

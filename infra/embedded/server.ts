@@ -1,0 +1,161 @@
+/** The whole product in one process: API, projections, bus, workers, over one data folder. */
+import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { announcements } from '../../activity/announce.ts';
+import { buildApp } from '../../api/app.ts';
+import { readRoutes } from '../../api/route.ts';
+import { routes as apiRoutes } from '../../api/routes/index.ts';
+import { requireSecrets } from '../../api/secret-keys.ts';
+import type { ConnectorContext } from '../../connectors/connector.ts';
+import { parseStream } from '../../domain/event.ts';
+import type { Log, Platform } from '../../domain/ports.ts';
+import pkg from '../../package.json' with { type: 'json' };
+import { openIntake } from '../../processors/backup/intake.ts';
+import type { Deployment, Limits } from '../../processors/backup/run.ts';
+import { sweep } from '../../processors/backup/sweep.ts';
+import { openRuns } from '../../processors/backup/watch.ts';
+import { routes } from '../../processors/index.ts';
+import { free } from '../../processors/meter.ts';
+import { handleMessage } from '../../processors/runner.ts';
+import { maintainEmpty } from '../../projections/engine/maintain.ts';
+import { handleNotifications } from '../../projections/engine/runner.ts';
+import { projections } from '../../projections/index.ts';
+import { sharedPackers } from '../../vault/shared-packers.ts';
+import { openWorkerPool } from '../../vault/worker-pool.ts';
+import { noteBucket, openBucket, requireSameBucket } from './bucket.ts';
+import type { Chaos } from './chaos.ts';
+import { openLive } from './live.ts';
+import { startMaintenance } from './maintenance.ts';
+import { type Embedded, openEmbedded } from './platform.ts';
+import type { Settings } from './settings.ts';
+import { type Handle, startWorkers } from './workers.ts';
+
+/** `runsOpen`: how many runs were under way when it started, and go on now. */
+export type RunningServer = {
+  url: string;
+  version: string;
+  runsOpen: number;
+  embedded: Embedded;
+  close(): Promise<void>;
+};
+
+const sweepMilliseconds = 60_000;
+/** More would wait for the one thread that reads and writes. */
+const mostVaultWorkers = 8;
+/** Some read while others wait until what they read is durable. */
+const dataLoops = 4;
+const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
+
+/** For tests: unreliable delivery, a word at every step boundary, little steps, and a machine that is watched. */
+export type Testing = {
+  chaos?: Chaos;
+  reached?: NonNullable<Deployment['reached']>;
+  limits?: Limits;
+  watch?: (platform: Platform) => Platform;
+};
+
+/** Throws when the port is taken. */
+export async function startServer(settings: Settings, log: Log, testing: Testing = {}): Promise<RunningServer> {
+  const { chaos, reached, limits, watch = (platform) => platform } = testing;
+  await requireSameBucket(settings.data, settings.blobs);
+  const bucket = settings.blobs && (await openBucket(settings.blobs));
+  const embedded = await openEmbedded({
+    data: settings.data,
+    log,
+    routes,
+    ...(bucket && { blobs: bucket.blobs }),
+    ...(chaos && { chaos }),
+  }).catch((error) => {
+    bucket?.close();
+    throw error;
+  });
+  const platform = watch(embedded.platform);
+  const connectorContext = contextFor(embedded, settings);
+  const { blobs, records, random } = platform;
+  const workers = openWorkerPool(Math.min(availableParallelism(), mostVaultWorkers));
+  const storing = { workers, packers: sharedPackers({ blobs, records, random, workers }), intake: openIntake() };
+  const deployment: Deployment = {
+    platform,
+    connectors: connectorContext,
+    prices: free,
+    storing,
+    ...(reached && { reached }),
+    ...(limits && { limits }),
+  };
+  try {
+    if (settings.blobs) await noteBucket(settings.data, settings.blobs);
+    const trustedHosts = [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames];
+    await requireSecrets(platform);
+    // All of them now: another version of the files may be put in place while this one runs.
+    await readRoutes(apiRoutes);
+    const app = await buildApp({
+      platform,
+      deployment: 'self-hosted',
+      connectorContext,
+      followers: projections,
+      rateScale: settings.rateScale,
+      trustedHosts,
+    });
+    const live = openLive(app.server, embedded.sockets, platform, trustedHosts);
+    await maintainEmpty(platform, projections);
+    await app.listen({ host: settings.host, port: settings.port });
+
+    embedded.feed('projections', async (notifications) => {
+      await handleNotifications(platform, projections, notifications);
+      live.wake(new Set(notifications.map(({ stream }) => parseStream(stream).account)));
+      await reached?.('feed:projected');
+    });
+    embedded.feed('bus', async (notifications) => {
+      const commits = await platform.events.getMany(notifications);
+      await platform.bus.publish((await Promise.all(commits.map((commit) => announcements(platform, commit)))).flat());
+      await reached?.('feed:published');
+    });
+    const work: Handle = async (body, delivery) => {
+      await handleMessage(deployment, body, delivery);
+      await reached?.('work:done');
+    };
+    const stopWorkers = [
+      startWorkers(platform.queue, 'job', 2, work, log),
+      startWorkers(platform.queue, 'data', dataLoops, work, log),
+    ];
+    const stopMaintenance = startMaintenance(platform, projections);
+    const sweeping = setInterval(
+      () => sweep(deployment).catch((error) => log.error('sweep failed', {}, error)),
+      sweepMilliseconds,
+    );
+
+    const runsOpen = (await platform.records.query(openRuns, { limit: 1000 })).items.length;
+    const { port } = app.server.address() as AddressInfo;
+    const name = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
+    return {
+      url: `http://${name}:${port}`,
+      version: pkg.version,
+      runsOpen,
+      embedded,
+      async close() {
+        clearInterval(sweeping);
+        await stopMaintenance();
+        await live.stop();
+        await app.close();
+        embedded.stopReceiving();
+        await Promise.all(stopWorkers.map((stop) => stop()));
+        await workers.close();
+        await embedded.close();
+        bucket?.close();
+      },
+    };
+  } catch (error) {
+    await embedded.close();
+    bucket?.close();
+    throw error;
+  }
+}
+
+/** Folders are for whoever set the box up, the first account; others get the roots that were named for all. Never our own data. */
+function contextFor(embedded: Embedded, settings: Settings): (account: string) => ConnectorContext {
+  const { allowHosts, folders, data } = settings;
+  return (account) => {
+    const roots = embedded.firstAccount() === account ? 'any' : folders;
+    return { allowHosts, folders: { roots, never: [data] } };
+  };
+}

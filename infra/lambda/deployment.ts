@@ -1,0 +1,18 @@
+/** The AWS home as processors and API know it: no folders, list prices, and whom it may call on a private network. */
+import type { ConnectorContext } from '../../connectors/connector.ts';
+import type { Deployment } from '../../processors/backup/run.ts';
+import { awsList } from '../../processors/meter.ts';
+import { type AwsPlatform, openAws } from '../aws/platform.ts';
+
+type Environment = { [name: string]: string | undefined };
+
+export function awsDeployment(env: Environment = process.env): Deployment & { platform: AwsPlatform } {
+  return { platform: openAws(env), connectors: connectorContext(env), prices: awsList };
+}
+
+/** The same for every account. */
+export function connectorContext(env: Environment): (account: string) => ConnectorContext {
+  const hosts = (env.LISTBACKUP_ALLOW_HOSTS ?? '').split(',').map((host) => host.trim());
+  const context = { allowHosts: hosts.filter((host) => host !== '') };
+  return () => context;
+}

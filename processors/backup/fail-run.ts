@@ -1,0 +1,77 @@
+/**
+ * A run that cannot go on ends `failed` with its reason, and frees its line; the last good backup stays what it was. The line decides:
+ * a run that was sealed meanwhile has not failed, and one whose line was released has, also when a crash came before it could say so.
+ */
+import { transact } from '../../activity/store.ts';
+import { systemContext } from '../../commands/context.ts';
+import { backupChain, endRun } from '../../domain/backup-chain.ts';
+import { type Counts, finishRun, run } from '../../domain/run.ts';
+import { measureRun } from './measure-run.ts';
+import {
+  backupChainStream,
+  type Deployment,
+  idsOf,
+  loadRun,
+  type RunRef,
+  runRecord,
+  runStream,
+  vaultKeys,
+} from './run.ts';
+import { findRunEnd } from './run-end.ts';
+import { readStep } from './step.ts';
+import { readTally } from './tally.ts';
+import { unwatchRun } from './watch.ts';
+import { getEncrypted, putEncrypted } from './work.ts';
+
+export type Reason = { code: string; message: string };
+
+export async function failRun(deployment: Deployment, runRef: RunRef, reason: Reason): Promise<void> {
+  const { platform } = deployment;
+  const state = await loadRun(platform, runRef);
+  if (state.run.status !== 'finished' && state.backupChain.open?.runId === runRef.runId) {
+    await putEncrypted(platform, await vaultKeys(platform, runRef.account), runRef, 'failure', reason);
+    await deployment.reached?.('fail:noted');
+    await transact(platform, backupChain, backupChainStream(runRef), endRun(idsOf(runRef), 'failed'), cause(runRef));
+    await deployment.reached?.('fail:released');
+  }
+  await finishReleased(deployment, runRef, state.backupChain.open?.requestedAt);
+}
+
+/** What is left to do for a run whose line was released, because it failed or was cancelled; nothing when it was sealed instead. Harmless to repeat. */
+export async function finishReleased(deployment: Deployment, runRef: RunRef, requestedAt?: string): Promise<void> {
+  const { platform } = deployment;
+  const end = await findRunEnd(platform, runRef);
+  if (end?.type !== 'RunEnded') return;
+  const [{ requests, usd, ...stored }, { filesTotal, filesUnchanged }] = await Promise.all([
+    readTally(platform, runRef),
+    readStep(platform, runRef),
+  ]);
+  const counts: Counts = { filesTotal, filesUnchanged, ...stored };
+  const { outcome } = end.data;
+  const reason = outcome === 'failed' ? await readReason(deployment, runRef) : null;
+  const cost = { requests, usd };
+  const data = {
+    ...idsOf(runRef),
+    outcome,
+    counts,
+    cost,
+    manifest: null,
+    totals: null,
+    reason,
+    errors: [],
+    errorPages: 0,
+  };
+  const { appended } = await transact(platform, run, runStream(runRef), finishRun(data), cause(runRef));
+  if (appended) measureRun(platform, data, requestedAt);
+  await deployment.reached?.('fail:finished');
+  await unwatchRun(platform, runRef);
+}
+
+const cause = (runRef: RunRef) => systemContext(runRef.account, 'fail-run', runRef.runId, runRef.runId);
+
+async function readReason({ platform }: Deployment, runRef: RunRef): Promise<Reason> {
+  if (await platform.records.get(runRecord(runRef, 'failure'))) {
+    return getEncrypted<Reason>(platform, await vaultKeys(platform, runRef.account), runRef, 'failure');
+  }
+  return { code: 'internal', message: 'Something went wrong on our side. Run the job again.' };
+}

@@ -1,0 +1,227 @@
+/**
+ * Reaction to `run.requested`: lists the source page by page, compares with the last manifest and hands out batches of work.
+ * Where it stands is in one record, moved only by whoever stands at its present step: a crash resumes there, a twin falls behind.
+ */
+import { transact } from '../../activity/store.ts';
+import { systemContext } from '../../commands/context.ts';
+import { SourceProblem } from '../../connectors/connector.ts';
+import type { BackupChainState } from '../../domain/backup-chain.ts';
+import type { JsonObject, Platform } from '../../domain/ports.ts';
+import { planRun as planned, run, startRun } from '../../domain/run.ts';
+import type { VaultKeys } from '../../vault/keys.ts';
+import { entries, openManifest } from '../../vault/reader.ts';
+import { makeComparer } from './compare.ts';
+import { finishReleased } from './fail-run.ts';
+import { mustBeMeantEmpty, mustBeOf, type Origin, openSource } from './open-source.ts';
+import {
+  type Deployment,
+  expiry,
+  idsOf,
+  loadRun,
+  type RunRef,
+  runRecord,
+  runStream,
+  send,
+  type Task,
+  usualLimits,
+  vaultKeys,
+} from './run.ts';
+import { readStep, type Step } from './step.ts';
+import { closeTally } from './tally.ts';
+import { isOpen, unwatchRun, watchRun } from './watch.ts';
+import { emptyWork, getEncrypted, type Listed, makeCutter, putEncrypted, things, type Work } from './work.ts';
+
+/** `origin` is missing before the first step. */
+type PlanPosition = {
+  page: string | null;
+  since: string | null;
+  lastKey: string | null;
+  blind: string | null;
+  rest: Work;
+  origin?: Origin;
+};
+
+/** When to stop (ms since the epoch) and leave the rest to another message; may come nearer while it works. */
+type Until = { readonly deadline: number };
+
+export async function planRun(deployment: Deployment, runRef: RunRef, until: Until): Promise<void> {
+  const { platform } = deployment;
+  const state = await loadRun(platform, runRef);
+  if (state.run.status === 'finished') return unwatchRun(platform, runRef);
+  if (state.backupChain.open?.runId !== runRef.runId) return finishReleased(deployment, runRef);
+  const cause = systemContext(runRef.account, 'plan-run', runRef.runId, runRef.runId);
+  await watchRun(platform, runRef);
+  await transact(platform, run, runStream(runRef), startRun(idsOf(runRef)), cause);
+  await deployment.reached?.('plan:started');
+
+  const keys = await vaultKeys(platform, runRef.account);
+  let step = await readStep(platform, runRef);
+  await sendPending(platform, runRef, step);
+  if (!step.done) {
+    const outcome = await walk(deployment, keys, runRef, step, state.backupChain.head, until);
+    if (outcome === 'ended') return;
+    if (outcome === 'overtaken') return leaveWord(platform, runRef);
+    if (!outcome.done) return send(platform, [{ type: 'plan', ...runRef }]);
+    step = outcome;
+  }
+  const position = await readPosition(platform, keys, runRef, step);
+  const { batches, filesTotal, filesUnchanged, bytesTotal } = step;
+  const at = position.origin?.sourceIdentity;
+  const plan = {
+    ...idsOf(runRef),
+    batches,
+    filesTotal,
+    filesUnchanged,
+    bytesTotal,
+    since: position.since,
+    ...(typeof at === 'string' && { sourceIdentity: at }),
+  };
+  await transact(platform, run, runStream(runRef), planned(plan), cause);
+  await deployment.reached?.('plan:planned');
+  await closeTally(platform, runRef, batches);
+  await deployment.reached?.('plan:closed');
+}
+
+async function walk(
+  deployment: Deployment,
+  keys: VaultKeys,
+  runRef: RunRef,
+  from: Step,
+  head: BackupChainState['head'],
+  until: Until,
+): Promise<Step | 'overtaken' | 'ended'> {
+  const { platform, limits = usualLimits } = deployment;
+  const position = await readPosition(platform, keys, runRef, from);
+  const { session, settings } = await openSource(deployment, runRef, position.origin);
+  try {
+    if (position.origin) await mustBeOf(session, position.origin);
+    const origin = position.origin ?? { settings, sourceIdentity: (await session.identity?.()) ?? null };
+    const ctx = { account: runRef.account, keys, blobs: platform.blobs };
+    const root = head ? await openManifest(ctx, head.manifest) : null;
+    const before = root ? entries(ctx, root, position.lastKey === null ? {} : { after: position.lastKey }) : nothing();
+    const cutter = makeCutter(limits, position.rest);
+    const comparer = makeComparer(before[Symbol.asyncIterator](), cutter.add, { blind: position.blind });
+    let { page, lastKey } = position;
+    let since: string | null = null;
+    let step = from;
+    for (let pages = 1; ; pages++) {
+      const listed = await session.changes({ since: head?.since ?? null, page }, { limit: limits.page });
+      // What a list of changes does not mention is not gone: that needs another comparison than this one.
+      if (listed.mode !== 'full')
+        throw new SourceProblem('unusable', 'This version cannot back up a source that only tells its changes.');
+      if (page === null && listed.page === null && listed.items.length === 0) mustBeMeantEmpty(head, origin);
+      await comparer.page(listed.items, listed.page === null);
+      const final = listed.items.at(-1);
+      if (final) lastKey = final.type === 'entry' ? final.entry.key : final.refusal.key;
+      ({ page, since } = listed);
+      const done = page === null;
+      const full = cutter.cut();
+      if (done && things(cutter.rest) > 0) full.push(cutter.rest);
+      const late = platform.now() > until.deadline;
+      if (full.length === 0 && !done && !late && pages % limits.pagesPerStep !== 0) continue;
+      await deployment.reached?.('plan:listed');
+      if (!(await isOpen(platform, runRef))) return 'ended';
+
+      const rest = done ? emptyWork() : cutter.rest;
+      const moved = await moveStep(
+        deployment,
+        keys,
+        runRef,
+        step,
+        full,
+        { page, since, lastKey, blind: comparer.blind(), rest, origin },
+        done,
+        {
+          filesTotal: from.filesTotal + comparer.count.filesTotal,
+          filesUnchanged: from.filesUnchanged + comparer.count.filesUnchanged,
+          bytesTotal: from.bytesTotal + comparer.count.bytesTotal,
+        },
+      );
+      if (!moved) return 'overtaken';
+      step = moved;
+      await deployment.reached?.('plan:step');
+      await sendPending(platform, runRef, step);
+      await deployment.reached?.('plan:sent');
+      if (done || late) return step;
+    }
+  } finally {
+    await session.close();
+  }
+}
+
+/** Long enough for the one ahead to come to an end, short enough to wait for if it never does. */
+const wordSeconds = 60;
+
+/** The message that a twin hands back may be the only one there is, and the one ahead of it may die: then another goes on from there. */
+function leaveWord(platform: Platform, runRef: RunRef): Promise<void> {
+  const body: Task = { type: 'plan', ...runRef };
+  return platform.queue.send('job', [{ body, delaySeconds: wordSeconds }]);
+}
+
+async function* nothing(): AsyncGenerator<never> {}
+
+/** First the work where nobody looks yet, then the step that names it, then the messages: a crash in between repeats or forgets, never half. */
+async function moveStep(
+  deployment: Deployment,
+  keys: VaultKeys,
+  runRef: RunRef,
+  from: Step,
+  full: Work[],
+  position: PlanPosition & { origin: Origin },
+  done: boolean,
+  counts: { filesTotal: number; filesUnchanged: number; bytesTotal: number },
+): Promise<Step | undefined> {
+  const { platform } = deployment;
+  const attempt = Buffer.from(platform.random(8)).toString('hex');
+  const pending = full.map((_, index) => ({
+    batch: from.batches + index + 1,
+    work: `work-${from.batches + index + 1}-${attempt}`,
+  }));
+  const positionName = `place-${from.step + 1}-${attempt}`;
+  await Promise.all([
+    putEncrypted(platform, keys, runRef, positionName, position),
+    ...full.map((work, index) => {
+      const listed: Listed = { ...work, origin: position.origin };
+      return putEncrypted(platform, keys, runRef, pending[index]?.work ?? '', listed);
+    }),
+  ]);
+  await deployment.reached?.('plan:noted');
+  const step: Step = {
+    step: from.step + 1,
+    batches: from.batches + full.length,
+    ...counts,
+    done,
+    cursor: positionName,
+    pending,
+  };
+  const moved = await platform.records.write([
+    {
+      op: 'put',
+      ...runRecord(runRef, 'plan'),
+      data: step as JsonObject,
+      expiresAt: expiry(platform),
+      if: from.step === 0 ? 'absent' : { equals: { step: from.step } },
+    },
+  ]);
+  return moved ? step : undefined;
+}
+
+async function readPosition(platform: Platform, keys: VaultKeys, runRef: RunRef, step: Step): Promise<PlanPosition> {
+  if (step.cursor === null) return { page: null, since: null, lastKey: null, blind: null, rest: emptyWork() };
+  return getEncrypted(platform, keys, runRef, step.cursor);
+}
+
+/** Noted for the sweeper, then sent; again after a crash: whoever comes second to a batch finds it stored. */
+async function sendPending(platform: Platform, runRef: RunRef, step: Step): Promise<void> {
+  await platform.records.putMany(
+    step.pending.map((pending) => ({
+      ...runRecord(runRef, `batch-${pending.batch}`),
+      data: pending,
+      expiresAt: expiry(platform),
+    })),
+  );
+  await send(
+    platform,
+    step.pending.map(({ batch, work }): Task => ({ type: 'store', ...runRef, batch, work })),
+  );
+}

@@ -1,0 +1,92 @@
+/** What every step of a run knows and needs. */
+import { load } from '../../activity/store.ts';
+import type { ConnectorContext } from '../../connectors/connector.ts';
+import { type BackupChainState, backupChain, backupChainId } from '../../domain/backup-chain.ts';
+import { streamName } from '../../domain/event.ts';
+import type { JsonObject, Platform } from '../../domain/ports.ts';
+import { type RunState, run } from '../../domain/run.ts';
+import { deriveVaultKeys, type VaultKeys } from '../../vault/keys.ts';
+import type { SharedPackers } from '../../vault/shared-packers.ts';
+import type { Workers } from '../../vault/workers.ts';
+import type { Prices } from '../meter.ts';
+import type { Intake } from './intake.ts';
+
+export type Deployment = {
+  platform: Platform;
+  /** What the home lets that account back up. */
+  connectors(account: string): ConnectorContext;
+  prices: Prices;
+  /** How much is done at a time; tests make it little. */
+  limits?: Limits;
+  /** What the batches of one process share; without it each has its own, and works in the thread it is in. */
+  storing?: { workers: Workers; packers: SharedPackers; intake: Intake };
+  /** Awaited at each step boundary by name, so that tests can end the process there, or hold it up. */
+  reached?: (step: string) => void | Promise<void>;
+};
+
+export type Limits = {
+  /** Items asked of the source at once. */
+  page: number;
+  /** Pages between two records of where a plan stands, when no batch is full before. */
+  pagesPerStep: number;
+  /** A batch is full at so many things or bytes. */
+  batchThings: number;
+  batchBytes: number;
+};
+
+export const usualLimits: Limits = { page: 1000, pagesPerStep: 20, batchThings: 1000, batchBytes: 64 * 1024 * 1024 };
+
+export type RunRef = { account: string; runId: string; jobId: string; sourceId: string };
+
+/** What goes over the queues: ids, never personal data. */
+export type Task =
+  | ({ type: 'plan' | 'close' } & RunRef)
+  | ({ type: 'store'; batch: number; work: string } & RunRef)
+  | ({ type: 'commit' } & RunRef);
+
+export function backupChainStream({ account, jobId, sourceId }: RunRef): string {
+  return streamName(account, 'backup-chain', backupChainId(jobId, sourceId));
+}
+
+export function runStream({ account, runId }: RunRef): string {
+  return streamName(account, 'run', runId);
+}
+
+export async function loadRun(
+  platform: Platform,
+  runRef: RunRef,
+): Promise<{ backupChain: BackupChainState; run: RunState }> {
+  const [backupChains, runs] = await Promise.all([
+    load(platform, backupChain, backupChainStream(runRef)),
+    load(platform, run, runStream(runRef)),
+  ]);
+  return { backupChain: backupChains.state, run: runs.state };
+}
+
+/** The ids alone, as events and messages carry them. */
+export function idsOf({ runId, jobId, sourceId }: RunRef) {
+  return { runId, jobId, sourceId };
+}
+
+export async function vaultKeys(platform: Platform, account: string): Promise<VaultKeys> {
+  const key = await platform.keys.accountKey(account);
+  if (!key) throw new Error(`the key of account ${account} has been destroyed`);
+  return deriveVaultKeys(key);
+}
+
+/** Working state of a run, in Records: gone by itself once nobody can need it. */
+export function runRecord({ account, runId }: RunRef, sk: string) {
+  return { pk: `run#${account}#${runId}`, sk };
+}
+
+/** A first backup over a slow line takes weeks, and its end needs what its beginning put. */
+const keepSeconds = 30 * 24 * 3600;
+
+export function expiry(platform: Platform): number {
+  return Math.floor(platform.now() / 1000) + keepSeconds;
+}
+
+export async function send(platform: Platform, tasks: Task[]): Promise<void> {
+  const bodies = tasks.map((task) => ({ body: task as JsonObject }));
+  if (bodies.length > 0) await platform.queue.send(tasks[0]?.type === 'store' ? 'data' : 'job', bodies);
+}

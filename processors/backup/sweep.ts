@@ -1,0 +1,90 @@
+/** Looks after what nobody else would: runs that stand still, exports whose time has come. Harmless at any time, for every step repeats. */
+import type { Platform } from '../../domain/ports.ts';
+import { removeExpiredExports } from '../../vault/exports.ts';
+import { failRun, finishReleased } from './fail-run.ts';
+import { type Deployment, loadRun, type RunRef, runRecord, send, type Task } from './run.ts';
+import { readStep } from './step.ts';
+import { commitIfComplete } from './tally.ts';
+import { openRuns, signsOfLife, unwatchRun, type Watched } from './watch.ts';
+
+/** A run is looked at when nothing has moved for so long, and given up after so many looks in a row. */
+const quietMs = 60 * 60_000;
+const patience = 24;
+
+/** What fails at one thing fails there alone; the first of these errors is thrown once everything else was looked after. */
+export async function sweep(deployment: Deployment): Promise<void> {
+  const errors: unknown[] = [];
+  const failed = (error: unknown) => void errors.push(error);
+  await sweepRuns(deployment, failed).catch(failed);
+  await removeExpiredExports(deployment.platform).catch(failed);
+  if (errors.length > 0) throw errors[0];
+}
+
+/** Sends again what a lost message should have done. */
+async function sweepRuns(deployment: Deployment, failed: (error: unknown) => void): Promise<void> {
+  const { platform } = deployment;
+  for (let cursor: string | undefined; ; ) {
+    const { items, next } = await platform.records.query(openRuns, { limit: 100, ...(cursor ? { cursor } : {}) });
+    for (const { data } of items) {
+      const run = data as Watched;
+      if (platform.now() - run.quietSince >= quietMs) await look(deployment, run).catch(failed);
+    }
+    if (!next) return;
+    cursor = next;
+  }
+}
+
+async function look(deployment: Deployment, watched: Watched): Promise<void> {
+  const { platform } = deployment;
+  const { quietSince: _, looks: before, seen, ...runRef } = watched;
+  const { run, backupChain } = await loadRun(platform, runRef);
+  if (run.status === 'finished') return unwatchRun(platform, runRef);
+  if (backupChain.open?.runId !== runRef.runId) await finishReleased(deployment, runRef);
+  const now = await standing(platform, runRef);
+  const looks = now === seen ? before + 1 : 1;
+  if (looks > patience) {
+    await failRun(deployment, runRef, {
+      code: 'stalled',
+      message: 'The run stood still for a day. Run the job again.',
+    });
+    return;
+  }
+  const next: Watched = { ...runRef, quietSince: platform.now(), looks, seen: now };
+  await platform.records.write([{ op: 'put', pk: openRuns, sk: runRef.runId, data: next, if: 'present' }]);
+  if (now !== seen && seen !== '') return;
+  platform.log.warn('reviving a run that stands still', { runId: runRef.runId, looks });
+  platform.log.measure({ RunsStandingStill: 1 });
+  if (run.status === 'none' || !run.planned) await send(platform, [{ type: 'plan', ...runRef }]);
+  await sendMissing(platform, runRef);
+  await commitIfComplete(platform, runRef);
+}
+
+/** Anything that moves when the run does. */
+async function standing(platform: Platform, runRef: RunRef): Promise<string> {
+  const [step, tally, signs] = await Promise.all([
+    readStep(platform, runRef),
+    platform.records.get(runRecord(runRef, 'tally')),
+    signsOfLife(platform, runRef),
+  ]);
+  return `${step.step}/${tally?.data.stored ?? 0}/${signs}`;
+}
+
+async function sendMissing(platform: Platform, runRef: RunRef): Promise<void> {
+  for (let cursor: string | undefined; ; ) {
+    const page = await platform.records.query(runRecord(runRef, '').pk, {
+      prefix: 'batch-',
+      limit: 100,
+      ...(cursor ? { cursor } : {}),
+    });
+    const batches = page.items.map(({ data }) => data as { batch: number; work: string });
+    const stored = await platform.records.getMany(batches.map(({ batch }) => runRecord(runRef, `stored-${batch}`)));
+    const done = new Set(stored.map(({ sk }) => sk));
+    const missing = batches.filter(({ batch }) => !done.has(`stored-${batch}`));
+    await send(
+      platform,
+      missing.map(({ batch, work }): Task => ({ type: 'store', ...runRef, batch, work })),
+    );
+    if (!page.next) return;
+    cursor = page.next;
+  }
+}

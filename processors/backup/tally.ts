@@ -1,0 +1,54 @@
+/** How many batches are stored, of how many, and what they came to. Both who stores and who closes the plan look, so the last one is always noticed. */
+import type { BatchCounts } from '../../domain/batch.ts';
+import type { Platform } from '../../domain/ports.ts';
+import type { Cost } from '../../domain/run.ts';
+import { expiry, type RunRef, runRecord, send } from './run.ts';
+
+/** Counts a batch once, however often it is called; sends for the seal when it was the last. */
+export async function countStored(
+  platform: Platform,
+  runRef: RunRef,
+  batch: number,
+  came: { counts: BatchCounts; cost: Cost },
+): Promise<void> {
+  await platform.records.write([
+    { op: 'put', ...runRecord(runRef, `stored-${batch}`), data: {}, expiresAt: expiry(platform), if: 'absent' },
+    {
+      op: 'add',
+      ...runRecord(runRef, 'tally'),
+      add: { stored: 1, ...came.counts, ...came.cost },
+      expiresAt: expiry(platform),
+    },
+  ]);
+  await commitIfComplete(platform, runRef);
+}
+
+/** What the batches stored so far came to: for a run that ends before its time. */
+export async function readTally(platform: Platform, runRef: RunRef): Promise<BatchCounts & Cost> {
+  const tally = (await platform.records.get(runRecord(runRef, 'tally')))?.data ?? {};
+  const of = (field: string) => Number(tally[field] ?? 0);
+  return {
+    filesDone: of('filesDone'),
+    filesDeleted: of('filesDeleted'),
+    filesFailed: of('filesFailed'),
+    filesSkipped: of('filesSkipped'),
+    bytesRead: of('bytesRead'),
+    bytesStored: of('bytesStored'),
+    requests: of('requests'),
+    usd: of('usd'),
+  };
+}
+
+/** The plan is complete: so many batches there are. */
+export async function closeTally(platform: Platform, runRef: RunRef, total: number): Promise<void> {
+  await platform.records.write([
+    { op: 'add', ...runRecord(runRef, 'tally'), set: { total }, expiresAt: expiry(platform) },
+  ]);
+  await commitIfComplete(platform, runRef);
+}
+
+export async function commitIfComplete(platform: Platform, runRef: RunRef): Promise<void> {
+  const tally = (await platform.records.get(runRecord(runRef, 'tally')))?.data ?? {};
+  if (typeof tally.total === 'number' && Number(tally.stored ?? 0) >= tally.total)
+    await send(platform, [{ type: 'commit', ...runRef }]);
+}

@@ -1,0 +1,57 @@
+/** The runs that are under way, for whoever looks after those that stand still. */
+import { load } from '../../activity/store.ts';
+import { backupChain } from '../../domain/backup-chain.ts';
+import type { Platform } from '../../domain/ports.ts';
+import { backupChainStream, expiry, type RunRef, runRecord } from './run.ts';
+
+export const openRuns = 'open-runs';
+
+export type Watched = RunRef & { quietSince: number; looks: number; seen: string };
+
+export async function watchRun(platform: Platform, runRef: RunRef): Promise<void> {
+  const data: Watched = { ...runRef, quietSince: platform.now(), looks: 0, seen: '' };
+  await platform.records.write([{ op: 'put', pk: openRuns, sk: runRef.runId, data, if: 'absent' }]);
+}
+
+export async function unwatchRun(platform: Platform, runRef: RunRef): Promise<void> {
+  await platform.records.write([{ op: 'delete', pk: openRuns, sk: runRef.runId }]);
+}
+
+/** Often enough that whoever looks every hour has always heard of it. */
+const aliveMs = 10 * 60_000;
+
+/** The run was called off, or has ended otherwise: nothing of what is read is needed any more. */
+export class RunCancelled extends Error {}
+
+/** Whether the run is still the one that may seal next. */
+export async function isOpen(platform: Platform, runRef: RunRef): Promise<boolean> {
+  return (await load(platform, backupChain, backupChainStream(runRef))).state.open?.runId === runRef.runId;
+}
+
+/**
+ * Passes content on, and notes now and then that it comes: nothing else of a run moves while one large file is read for hours.
+ * Fails as CalledOff soon after the run was.
+ */
+export function noteAlive(
+  platform: Platform,
+  runRef: RunRef,
+): (content: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> {
+  let noted = platform.now();
+  return async function* (content) {
+    for await (const piece of content) {
+      if (Math.abs(platform.now() - noted) >= aliveMs) {
+        noted = platform.now();
+        await platform.records.add(aliveRecord(runRef), { signs: 1 }, expiry(platform));
+        if (!(await isOpen(platform, runRef))) throw new RunCancelled(`run ${runRef.runId} is over`);
+      }
+      yield piece;
+    }
+  };
+}
+
+/** How often it was noted. */
+export async function signsOfLife(platform: Platform, runRef: RunRef): Promise<number> {
+  return Number((await platform.records.get(aliveRecord(runRef)))?.data.signs ?? 0);
+}
+
+const aliveRecord = (runRef: RunRef) => runRecord(runRef, 'alive');

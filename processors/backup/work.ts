@@ -1,0 +1,77 @@
+/** The work of a batch: what to fetch and what is gone, decided by the plan, and sealed since it is full of names. */
+import type { Refusal, SourceEntry } from '../../domain/entry.ts';
+import type { Platform } from '../../domain/ports.ts';
+import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
+import type { VaultKeys } from '../../vault/keys.ts';
+import type { Origin } from './open-source.ts';
+import { expiry, type Limits, type RunRef, runRecord } from './run.ts';
+import { loadBytes, type Resting, saveBytes } from './saved-bytes.ts';
+
+/** In key order each, and between batches too. */
+export type Work = { entries: SourceEntry[]; deleted: string[]; failed: Refusal[]; skipped: Refusal[] };
+
+/** Work as it rests, with what was listed. */
+export type Listed = Work & { origin?: Origin };
+
+/** Seals and puts anything of a run that is too large for a message; `where` names it, once for ever. */
+export async function putEncrypted(
+  platform: Platform,
+  keys: VaultKeys,
+  runRef: RunRef,
+  where: string,
+  value: unknown,
+): Promise<void> {
+  const bytes = encryptBytes(keys, aad(runRef, where), Buffer.from(JSON.stringify(value)));
+  const data = await saveBytes(platform, `work/${runRef.account}/${runRef.runId}/${where}`, bytes);
+  await platform.records.write([{ op: 'put', ...runRecord(runRef, where), data, expiresAt: expiry(platform) }]);
+}
+
+export async function getEncrypted<T>(platform: Platform, keys: VaultKeys, runRef: RunRef, where: string): Promise<T> {
+  const record = await platform.records.get(runRecord(runRef, where));
+  const bytes = record && (await loadBytes(platform, record.data as Resting));
+  if (!bytes) throw new Error(`${where} of run ${runRef.runId} is missing`);
+  return JSON.parse(Buffer.from(decryptBytes(keys, aad(runRef, where), bytes)).toString('utf8'));
+}
+
+function aad(runRef: RunRef, where: string): string {
+  return `${runRef.account}|${runRef.runId}|${where}`;
+}
+
+/** Cuts what the plan finds into batches; `rest` is the one that is not full yet. */
+export function makeCutter(
+  limits: Pick<Limits, 'batchThings' | 'batchBytes'>,
+  open: Work = emptyWork(),
+): { add(what: Partial<Work>): void; cut(): Work[]; rest: Work } {
+  const full: Work[] = [];
+  let bytes = sizeOf(open.entries);
+  const cutter = {
+    rest: open,
+    add(what: Partial<Work>) {
+      const { rest } = cutter;
+      rest.entries.push(...(what.entries ?? []));
+      rest.deleted.push(...(what.deleted ?? []));
+      rest.failed.push(...(what.failed ?? []));
+      rest.skipped.push(...(what.skipped ?? []));
+      bytes += sizeOf(what.entries ?? []);
+      if (things(rest) >= limits.batchThings || bytes >= limits.batchBytes) {
+        full.push(rest);
+        cutter.rest = emptyWork();
+        bytes = 0;
+      }
+    },
+    cut: () => full.splice(0),
+  };
+  return cutter;
+}
+
+function sizeOf(entries: SourceEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.size, 0);
+}
+
+export function things(work: Work): number {
+  return work.entries.length + work.deleted.length + work.failed.length + work.skipped.length;
+}
+
+export function emptyWork(): Work {
+  return { entries: [], deleted: [], failed: [], skipped: [] };
+}

@@ -1,0 +1,273 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { start } from '../../activity/commit.ts';
+import { decode, UnreadableCommit } from '../../activity/decode.ts';
+import { encodeCommit } from '../../activity/encode.ts';
+import { decrypt, decryptFields, encrypt } from '../../activity/personal-data.ts';
+import { transact } from '../../activity/store.ts';
+import { systemContext } from '../../commands/context.ts';
+import { account } from '../../domain/account.ts';
+import type { Aggregate } from '../../domain/aggregate.ts';
+import { aggregates } from '../../domain/catalogue.ts';
+import type { DomainEvent } from '../../domain/event.ts';
+import { type JobEvent, job } from '../../domain/job.ts';
+import type { StoredCommit } from '../../domain/ports.ts';
+import { finishRun, run } from '../../domain/run.ts';
+import { connectSource, type SourceEvent, source } from '../../domain/source.ts';
+import { user } from '../../domain/user.ts';
+import { handleNotifications } from '../../projections/engine/runner.ts';
+import { projections } from '../../projections/index.ts';
+import { openTestPlatform, testFolder } from '../support/embedded.ts';
+import { auditLedger } from '../support/ledger.ts';
+
+const cause = systemContext('acc_1', 'test', 'run_1', 'what');
+const stream = 'acc_1/source/src_1';
+const connect = connectSource('src_1', 'folder', { name: 'Ada’s papers', config: { path: '/home/ada' } });
+
+async function connected() {
+  const deployment = await openTestPlatform();
+  await transact(deployment.platform, source, stream, connect, cause);
+  const [commit] = await deployment.platform.events.load(stream);
+  if (!commit || !('bytes' in commit.body)) throw new Error('no commit');
+  return { ...deployment, commit, bytes: commit.body.bytes };
+}
+
+const secret = 'plantedsecret';
+const counts = {
+  filesTotal: 0,
+  filesDone: 0,
+  filesUnchanged: 0,
+  filesDeleted: 0,
+  filesFailed: 0,
+  filesSkipped: 0,
+  bytesRead: 0,
+  bytesStored: 0,
+};
+const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
+
+/** Events that read models are made of, with the secret in every personal field. */
+const planted: { aggregate: { stream: string }; event: DomainEvent | undefined }[] = [
+  {
+    aggregate: account,
+    event: { type: 'AccountOpened', data: { accountId: 'acc_1', ownerId: 'usr_1', name: secret } },
+  },
+  {
+    aggregate: user,
+    event: { type: 'UserRegistered', data: { userId: 'usr_1', accountId: 'acc_1', email: secret, name: secret } },
+  },
+  {
+    aggregate: source,
+    event: {
+      type: 'SourceConnected',
+      data: { sourceId: 'src_1', kind: 'folder', name: secret, config: { path: secret } },
+    },
+  },
+  {
+    aggregate: source,
+    event: {
+      type: 'SourceChanged',
+      data: { sourceId: 'src_1', credentialsRotated: false, name: secret, config: { path: secret } },
+    },
+  },
+  { aggregate: job, event: { type: 'JobCreated', data: { jobId: 'job_1', sourceId: 'src_1', name: secret } } },
+  { aggregate: job, event: { type: 'JobRenamed', data: { jobId: 'job_1', name: secret } } },
+  {
+    aggregate: run,
+    event: finishRun({
+      ...runRef,
+      ...{ outcome: 'failed', counts, cost: { requests: 0, usd: 0 }, manifest: null, totals: null, errorPages: 0 },
+      reason: { code: secret, message: secret },
+      errors: [{ path: secret, code: 'changed', message: '' }],
+    })({ status: 'none' })[0],
+  },
+];
+
+/** Nouns of several kinds in one list. */
+const untyped = (aggregate: unknown) => aggregate as Aggregate<unknown, DomainEvent>;
+
+describe('what is personal', () => {
+  it.each(
+    aggregates.flatMap((aggregate) =>
+      Object.entries(aggregate.personal).map(([type, fields]) => ({ aggregate, type, fields: Object.keys(fields) })),
+    ),
+  )('is sealed in $type', async ({ aggregate, type, fields }) => {
+    const { platform } = await openTestPlatform();
+    const ids = {
+      accountId: 'acc_1',
+      ownerId: 'usr_1',
+      userId: 'usr_1',
+      sourceId: 'src_1',
+      jobId: 'job_1',
+      runId: 'run_1',
+    };
+    const data = { ...ids, ...Object.fromEntries(fields.map((field) => [field, { [secret]: secret }])) };
+    const commit = await encodeCommit(
+      platform,
+      untyped(aggregate),
+      `acc_1/${aggregate.stream}/1`,
+      start,
+      [{ type, data }],
+      cause,
+    );
+    const [event] = await decode(platform, commit);
+    expect('bytes' in commit.body && Buffer.from(commit.body.bytes).includes(secret)).toBe(false);
+    expect(await decryptFields(platform, 'acc_1', event?.data ?? {})).toEqual(data);
+  });
+
+  it('is in clear nowhere in the data folder, read models included', async () => {
+    const data = await testFolder();
+    const { platform, close } = await openTestPlatform({ data });
+    for (const { aggregate, event } of planted) {
+      const name = `acc_1/${aggregate.stream}/1`;
+      const { version } = await transact(platform, untyped(aggregate), name, () => (event ? [event] : []), cause);
+      await handleNotifications(platform, projections, [{ stream: name, version }]);
+    }
+    const row = await platform.rows.get({ table: 'runs', pk: 'acc_1', sk: 'id#run_1' });
+    expect(Object.keys(row?.data.reason ?? {})).toEqual(['$encrypted', 'subject']);
+    await close();
+    const names = (await readdir(data, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+    const all = Buffer.concat(await Promise.all(names.map((entry) => readFile(join(entry.parentPath, entry.name)))));
+    expect(all.includes('usr_1')).toBe(true);
+    expect(all.includes(secret)).toBe(false);
+  });
+
+  it('opens for its owner, and is null once its subject is erased, with the ledger as valid as before', async () => {
+    const { platform, commit } = await connected();
+    const open = async () => {
+      const [event] = await decode(platform, commit);
+      return decryptFields(platform, 'acc_1', event?.data ?? {});
+    };
+    expect(await open()).toMatchObject({ name: 'Ada’s papers', config: { path: '/home/ada' }, kind: 'folder' });
+    await platform.keys.destroySubject('acc_1', 'src_1');
+    expect(await open()).toEqual({ sourceId: 'src_1', kind: 'folder', name: null, config: null });
+    expect(await auditLedger(platform, 'acc_1')).toEqual({ SourceConnected: 1 });
+  });
+
+  it('of an erased subject is recorded no more', async () => {
+    const { platform } = await connected();
+    await platform.keys.destroySubject('acc_1', 'src_1');
+    const change = transact(
+      platform,
+      source,
+      stream,
+      (): SourceEvent[] => [
+        { type: 'SourceChanged', data: { sourceId: 'src_1', credentialsRotated: false, name: 'again', config: null } },
+      ],
+      cause,
+    );
+    await expect(change).rejects.toThrow('erased');
+    expect(await platform.events.load(stream)).toHaveLength(1);
+  });
+
+  it('is copied sealed from one event to the next, under its first subject', async () => {
+    const { platform, commit } = await connected();
+    const [event] = await decode(platform, commit);
+    const name = event?.data.name as never;
+    await transact(
+      platform,
+      job,
+      'acc_1/job/1',
+      (): JobEvent[] => [{ type: 'JobRenamed', data: { jobId: '1', name } }],
+      cause,
+    );
+    const [copied] = await platform.events.load('acc_1/job/1');
+    const [renamed] = copied ? await decode(platform, copied) : [];
+    expect(renamed?.data.name).toEqual(name);
+  });
+
+  it('opens under no other account and no other subject', async () => {
+    const { platform } = await openTestPlatform();
+    const encrypted = await encrypt(platform, 'acc_1', 'src_1', 'text');
+    expect(await decrypt(platform, 'acc_1', encrypted)).toBe('text');
+    await expect(decrypt(platform, 'acc_2', encrypted)).rejects.toThrow();
+    await expect(decrypt(platform, 'acc_1', { ...encrypted, subject: 'src_2' })).rejects.toThrow();
+  });
+
+  it('never seals to the same bytes twice', async () => {
+    const { platform } = await openTestPlatform();
+    expect(await encrypt(platform, 'acc_1', 'src_1', 'text')).not.toEqual(
+      await encrypt(platform, 'acc_1', 'src_1', 'text'),
+    );
+  });
+});
+
+describe('a commit', () => {
+  it('with any byte or any of its chain changed is not read', async () => {
+    const { platform, commit, bytes } = await connected();
+    const altered: StoredCommit[] = [
+      { ...commit, stream: 'acc_1/source/src_2' },
+      { ...commit, version: 2 },
+      { ...commit, prevHash: '1'.repeat(64) },
+      { ...commit, hash: '1'.repeat(64) },
+      ...Array.from(bytes, (byte, i) => ({ ...commit, body: { bytes: bytes.with(i, byte ^ 1) } })),
+    ];
+    for (const each of altered)
+      await expect(decode(platform, each)).rejects.toMatchObject({ name: 'UnreadableCommit', why: 'damaged' });
+  });
+
+  it('of more than 64 KB rests in a blob, and is not read without it or with another one', async () => {
+    const { platform } = await openTestPlatform();
+    const name = 'acc_1/job/large';
+    const long = (length: number) =>
+      transact(
+        platform,
+        job,
+        name,
+        (): JobEvent[] => [{ type: 'JobRenamed', data: { jobId: 'large', name: 'x'.repeat(length) } }],
+        cause,
+      );
+    await long(1000);
+    await long(100_000);
+    const [small, large] = await platform.events.load(name);
+    if (!small || !large || !('blob' in large.body)) throw new Error('it does not rest in a blob');
+    expect('bytes' in small.body).toBe(true);
+    expect(await decode(platform, large)).toHaveLength(1);
+    expect(await auditLedger(platform, 'acc_1')).toEqual({ JobRenamed: 2 });
+    const other = { ...platform, blobs: { ...platform.blobs, get: async () => Buffer.from('{}') } };
+    await expect(decode(other, large)).rejects.toMatchObject({ why: 'damaged' });
+    await platform.blobs.delete([large.body.blob]);
+    await expect(decode(platform, large)).rejects.toMatchObject({ why: 'damaged' });
+  });
+
+  it('is not blamed for a store of blobs that does not answer', async () => {
+    const { platform, commit } = await connected();
+    const down = { blobs: { ...platform.blobs, get: () => Promise.reject(new Error('no answer')) } };
+    const large: StoredCommit = { ...commit, body: { blob: 'commits/acc_1/x', bytesHash: '' } };
+    const error: unknown = await decode(down, large).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Error);
+    expect(error).not.toBeInstanceOf(UnreadableCommit);
+  });
+
+  it('of newer code says so', async () => {
+    const { platform } = await openTestPlatform();
+    const newer = { ...job, versions: { ...job.versions, JobDeleted: 9 } };
+    const commit = await encodeCommit(
+      platform,
+      newer,
+      'acc_1/job/1',
+      start,
+      [{ type: 'JobDeleted', data: { jobId: '1' } }],
+      cause,
+    );
+    await expect(decode(platform, commit)).rejects.toMatchObject({
+      why: 'unknown',
+      message: expect.stringContaining('job.deleted.v9'),
+    });
+  });
+
+  it('of the same command at the same place has the same event ids, of any other not', async () => {
+    const { platform } = await openTestPlatform();
+    const idsOf = async (name: string, commandId: string) => {
+      const events = [
+        { type: 'JobDeleted' as const, data: { jobId: '1' } },
+        { type: 'JobDeleted' as const, data: { jobId: '1' } },
+      ];
+      const commit = await encodeCommit(platform, job, name, start, events, { ...cause, commandId });
+      return (await decode(platform, commit)).map(({ id }) => id);
+    };
+    const ids = await idsOf('acc_1/job/1', 'a');
+    expect(await idsOf('acc_1/job/1', 'a')).toEqual(ids);
+    expect(new Set([...ids, ...(await idsOf('acc_1/job/1', 'b')), ...(await idsOf('acc_1/job/2', 'a'))]).size).toBe(6);
+  });
+});

@@ -1,0 +1,588 @@
+/** The checker finds what is wrong, calls it what it is, and has nothing to say where all is well. Damage to stored bytes: test/faults/flipped-bytes. */
+import { appendFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { commitHash, sha256 } from '../../activity/commit.ts';
+import { commitBytes } from '../../activity/decode.ts';
+import { load, transact } from '../../activity/store.ts';
+import { cancelRun } from '../../commands/cancel-run.ts';
+import { connectSource } from '../../commands/connect-source.ts';
+import { createJob } from '../../commands/create-job.ts';
+import { dropCredentials } from '../../commands/credentials.ts';
+import { renameJob } from '../../commands/rename-job.ts';
+import type { Checked, Count, Finding } from '../../doctor/finding.ts';
+import {
+  type BackupChainEvent,
+  type BackupChainState,
+  backupChain,
+  backupChainId,
+  createRestorePoint,
+  nothing,
+} from '../../domain/backup-chain.ts';
+import { streamName } from '../../domain/event.ts';
+import type { LedgerEntry, Platform } from '../../domain/ports.ts';
+import { finishRun, type RunOutcome, run } from '../../domain/run.ts';
+import { openRuns } from '../../processors/backup/watch.ts';
+import { indexedChunks } from '../../vault/chunk-index.ts';
+import { deriveVaultKeys } from '../../vault/keys.ts';
+import { writeManifest } from '../../vault/manifest.ts';
+import { encodePart } from '../../vault/part.ts';
+import { findEntry, openManifest } from '../../vault/reader.ts';
+import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
+import { account, command, makeWorld, statusOf, type World } from '../faults/world.ts';
+import { expectClean, findingsOf } from '../support/check.ts';
+import { openTestPlatform } from '../support/embedded.ts';
+
+let world: World;
+beforeEach(async () => {
+  world = await makeWorld();
+  await makeCorpus(world.source);
+});
+
+/** Backed up twice, with changes in between. */
+async function backedUp(): Promise<void> {
+  await world.request();
+  await world.settle();
+  await changeCorpus(world.source);
+  await world.request();
+  await world.settle();
+}
+
+/** A run that has planned and stored one batch, and whose other messages wait. */
+async function halfWay(): Promise<string> {
+  const runId = await world.request();
+  await world.caughtUp();
+  const [plan] = await world.receive('job');
+  if (!plan) throw new Error('nothing to plan');
+  await world.handle(plan.body, 1);
+  await world.platform.queue.ack('job', plan.receipt);
+  const [batch, ...others] = await world.receive('data');
+  if (!batch) throw new Error('nothing to store');
+  await world.handle(batch.body, 1);
+  for (const { receipt } of others) await world.platform.queue.extend('data', receipt, 0);
+  await world.caughtUp();
+  return runId;
+}
+
+const failures = (found: Finding[]) => found.filter(({ level }) => level === 'failure');
+
+/** The kinds of failures, each once. */
+async function kinds(
+  platform: Platform = world.platform,
+  options: Parameters<typeof findingsOf>[1] = {},
+): Promise<Checked[]> {
+  return [...new Set(failures(await findingsOf(platform, options)).map(({ what }) => what))].sort();
+}
+
+describe('all is well', () => {
+  it('after backups, a run that failed and one that was called off', async () => {
+    await backedUp();
+    const runId = await world.request();
+    await world.caughtUp();
+    await cancelRun(world.platform, command(), { runId, jobId: world.jobId, sourceId: world.sourceId });
+    await world.settle();
+    await expectClean(world.platform, { deployment: world.deployment });
+    await rm(world.source, { recursive: true });
+    await world.request();
+    await world.settle();
+    await expectClean(world.platform);
+  });
+
+  it('while a run is under way, unless it should be over', async () => {
+    const runId = await halfWay();
+    const found = await findingsOf(world.platform);
+    expect(found).toEqual([expect.objectContaining({ level: 'info', what: 'run', where: runId })]);
+    expect(await kinds(world.platform, { quiet: true })).toEqual(['run']);
+  });
+
+  it('before the read models have caught up, unless they should have', async () => {
+    const { platform } = await openTestPlatform();
+    await createJob(platform, command(), { name: 'Nightly', sourceId: await connected(platform) });
+    expect(await kinds(platform)).toEqual([]);
+    expect(await kinds(platform, { quiet: true })).toEqual(['cursor']);
+  });
+
+  it('and says what it looked at', async () => {
+    await backedUp();
+    const counted: { [what: string]: number } = {};
+    const count: Count = (what, many = 1) => {
+      counted[what] = (counted[what] ?? 0) + many;
+    };
+    await expectClean(world.platform, { count });
+    for (const what of [
+      'ledger',
+      'commit',
+      'event',
+      'row',
+      'cursor',
+      'manifest',
+      'segment',
+      'pack-footer',
+      'pack-slot',
+      'file',
+      'chunk-index',
+      'key',
+    ])
+      expect(counted[what], what).toBeGreaterThan(0);
+  });
+});
+
+describe('the log', () => {
+  const ledgerOf = (change: (entries: LedgerEntry[]) => LedgerEntry[]): Platform => {
+    const { platform } = world;
+    return {
+      ...platform,
+      events: { ...platform.events, ledger: async (...asked) => change(await platform.events.ledger(...asked)) },
+    };
+  };
+
+  beforeEach(async () => {
+    await world.request();
+    await world.settle();
+  });
+
+  it.each<[string, (entries: LedgerEntry[]) => LedgerEntry[]]>([
+    ['lacks an entry', (entries) => entries.filter(({ seq }) => seq !== 5)],
+    ['skips a number', (entries) => entries.map((entry) => (entry.seq > 5 ? { ...entry, seq: entry.seq + 1 } : entry))],
+    ['lacks the last entry', (entries) => entries.slice(0, -1)],
+    [
+      'has a commit twice',
+      (entries) => entries.map((entry, i) => (i === 4 ? { ...entry, ...entries[3], seq: entry.seq } : entry)),
+    ],
+    [
+      'has another hash',
+      (entries) => entries.map((entry) => (entry.seq === 3 ? { ...entry, hash: 'f'.repeat(64) } : entry)),
+    ],
+    [
+      'goes back in time',
+      (entries) => entries.map((entry) => (entry.seq === 3 ? { ...entry, at: '2020-01-01T00:00:00.000Z' } : entry)),
+    ],
+  ])('%s', async (_what, change) => {
+    expect(await kinds(ledgerOf(change))).toContain('ledger');
+  });
+
+  it('has lost a commit', async () => {
+    const { platform } = world;
+    const events = {
+      ...platform.events,
+      getMany: async (keys: { stream: string; version: number }[]) => (await platform.events.getMany(keys)).slice(1),
+    };
+    expect(await kinds({ ...platform, events })).toContain('commit');
+  });
+
+  it('has a commit that is not chained to the one before', async () => {
+    const { platform } = world;
+    const stream = streamName(account, 'backup-chain', backupChainId(world.jobId, world.sourceId));
+    const last = await platform.events.last(stream);
+    if (!last) throw new Error('there is no commit');
+    const prevHash = 'f'.repeat(64);
+    const hash = commitHash(stream, last.version, prevHash, sha256(await commitBytes(platform, last)));
+    const isIt = (each: { stream: string; version: number }) => each.stream === stream && each.version === last.version;
+    const changed = ledgerOf((entries) => entries.map((entry) => (isIt(entry) ? { ...entry, hash } : entry)));
+    const getMany: Platform['events']['getMany'] = async (keys) =>
+      (await platform.events.getMany(keys)).map((commit) => (isIt(commit) ? { ...commit, prevHash, hash } : commit));
+    expect(await kinds({ ...changed, events: { ...changed.events, getMany } })).toEqual(['commit']);
+  });
+
+  /** Appends to the line what no command would. */
+  async function append(decide: (state: BackupChainState) => BackupChainEvent): Promise<void> {
+    const stream = streamName(account, 'backup-chain', backupChainId(world.jobId, world.sourceId));
+    await transact(world.platform, backupChain, stream, (state) => [decide(state)], command());
+  }
+
+  it('says that two runs of a line were open at once', async () => {
+    const runRef = { jobId: world.jobId, sourceId: world.sourceId };
+    for (const runId of ['run_second', 'run_third']) {
+      await append((state) => {
+        const after = { ...state, open: { runId, requestedAt: '' }, runs: state.runs + 1 };
+        return { type: 'RunRequested', data: { ...runRef, runId, backupChain: after } };
+      });
+    }
+    await world.caughtUp();
+    expect(await kinds()).toContain('event');
+  });
+
+  it('says that a backup went back to an older one', async () => {
+    const runRef = { runId: await world.request(), jobId: world.jobId, sourceId: world.sourceId };
+    await append((state) => {
+      if (!state.head) throw new Error('there is no backup');
+      const { manifest, totals } = state.head;
+      const after = { ...state, open: null };
+      return {
+        type: 'RestorePointCreated',
+        data: { ...runRef, outcome: 'succeeded', manifest, totals, before: nothing, backupChain: after },
+      };
+    });
+    await world.settle();
+    expect(await kinds()).toContain('event');
+  });
+});
+
+describe('a run that is over', () => {
+  const counts = {
+    filesTotal: 0,
+    filesUnchanged: 0,
+    filesDone: 0,
+    filesDeleted: 0,
+    filesFailed: 0,
+    filesSkipped: 0,
+    bytesRead: 0,
+    bytesStored: 0,
+  };
+
+  /** Appends an end that no step would, to a run that is half way, or done but for its seal. */
+  async function end(outcome: RunOutcome, { commit, all }: { commit: boolean; all: boolean }): Promise<void> {
+    await world.request();
+    await world.settle();
+    await changeCorpus(world.source);
+    const runRef = { runId: await halfWay(), jobId: world.jobId, sourceId: world.sourceId };
+    for (let left = all ? await world.receive('data') : []; left.length > 0; left = await world.receive('data')) {
+      for (const { body } of left) await world.handle(body, 1);
+    }
+    const stream = streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId));
+    const { state } = await load(world.platform, backupChain, stream);
+    if (!state.head) throw new Error('there is no backup');
+    const { manifest, totals } = state.head;
+    const result = { outcome: 'succeeded', manifest, totals, since: null, at: '' } as const;
+    if (commit) await transact(world.platform, backupChain, stream, createRestorePoint(runRef, result), command());
+    const data = {
+      ...runRef,
+      outcome,
+      counts,
+      cost: { requests: 0, usd: 0 },
+      manifest,
+      totals,
+      reason: null,
+      errors: [],
+      errorPages: 0,
+    };
+    await transact(world.platform, run, streamName(account, 'run', runRef.runId), finishRun(data), command());
+    await world.caughtUp();
+  }
+
+  it.each<[string, RunOutcome, { commit: boolean; all: boolean }, RegExp]>([
+    [
+      'says that it came to a backup, and its line does not',
+      'succeeded',
+      { commit: false, all: false },
+      /its line says otherwise/,
+    ],
+    [
+      'says that it failed, and its line that it came to a backup',
+      'failed',
+      { commit: true, all: false },
+      /its line says otherwise/,
+    ],
+    [
+      'does not have all batches that were planned',
+      'succeeded',
+      { commit: true, all: false },
+      /planned in \d+ batches, and 1 /,
+    ],
+    [
+      'does not count what its batches count',
+      'succeeded',
+      { commit: true, all: true },
+      /its filesDone is 0, and that of its batches \d+/,
+    ],
+  ])('%s', async (_what, outcome, how, detail) => {
+    await end(outcome, how);
+    expect(await findingsOf(world.platform)).toContainEqual(
+      expect.objectContaining({ what: 'run', detail: expect.stringMatching(detail) }),
+    );
+  });
+});
+
+describe('the read models', () => {
+  const key = { table: 'analytics-aggregates', pk: account, sk: 'runs' } as const;
+  beforeEach(async () => {
+    await world.request();
+    await world.settle();
+  });
+
+  it('have another number', async () => {
+    await world.platform.rows.apply('test', 'a/b/c', 1, [{ op: 'update', ...key, add: { succeeded: 1 } }]);
+    const [finding] = failures(await findingsOf(world.platform));
+    expect(finding).toMatchObject({
+      what: 'row',
+      where: `analytics-aggregates ${account} runs`,
+      detail: expect.stringContaining('succeeded'),
+    });
+  });
+
+  it('lack a row', async () => {
+    await world.platform.rows.apply('test', 'a/b/c', 1, [{ op: 'delete', ...key }]);
+    expect(await kinds()).toEqual(['row']);
+  });
+
+  it.each([
+    [account, 'nothing in the log makes this row'],
+    [`${account}#all`, 'nothing in the log makes this row'],
+    [`${account}#elsewhere`, 'where none should be'],
+    ['acc_nobody', 'where none should be'],
+  ])('have a row too many in %s', async (pk, detail) => {
+    await world.platform.rows.apply('test', 'a/b/c', 1, [{ op: 'put', table: 'jobs', pk, sk: 'id#x', data: {} }]);
+    expect(failures(await findingsOf(world.platform))).toEqual([
+      expect.objectContaining({ what: 'row', detail: expect.stringContaining(detail) }),
+    ]);
+  });
+
+  it('have a row of a generation that nobody knows: as it may be', async () => {
+    await world.platform.rows.apply('test', 'a/b/c', 1, [
+      { op: 'put', table: 'jobs', pk: `g9~${account}`, sk: 'id#x', data: {} },
+    ]);
+    const found = await findingsOf(world.platform);
+    expect(found).toContainEqual(expect.objectContaining({ level: 'info', what: 'row', where: 'jobs' }));
+    expect(failures(found)).toEqual([]);
+  });
+
+  it('stand still at a stream', async () => {
+    const stream = streamName(account, 'job', world.jobId);
+    const mark = { projection: 'jobs', generation: 1, stream, version: 2, fault: 'unprojectable', since: '', tried: 0 };
+    await world.platform.records.putMany([{ pk: 'parked', sk: `jobs ${stream}`, data: mark }]);
+    await renameJob(world.platform, command(), world.jobId, 'Weekly');
+    await world.caughtUp();
+    expect(await kinds()).toEqual(['parked']);
+  });
+
+  it('are ahead of the log, or have forgotten where they are', async () => {
+    const stream = streamName(account, 'job', world.jobId);
+    await world.platform.rows.apply('jobs', stream, 2, []);
+    expect(await kinds()).toEqual(['cursor']);
+    await world.platform.rows.forget('jobs', [stream]);
+    expect(await kinds()).toEqual(['row']);
+  });
+});
+
+describe('the vault', () => {
+  beforeEach(backedUp);
+
+  const blobs = async (prefix: string) =>
+    (await world.platform.blobs.list(prefix, { limit: 1000 })).items.map(({ key }) => key);
+
+  it('has lost its packs: the files too', async () => {
+    await world.platform.blobs.delete(await blobs('packs/'));
+    expect(await kinds()).toEqual(['chunk-index', 'file', 'pack-footer']);
+    expect(await kinds(world.platform, { readData: false })).toEqual(['chunk-index', 'file', 'pack-footer']);
+  });
+
+  it('has lost a manifest', async () => {
+    await world.platform.blobs.delete(await blobs('manifests/'));
+    expect(await kinds()).toEqual(['manifest']);
+  });
+
+  it('has a manifest that nobody names, and content that the index does not know: as it may be', async () => {
+    const { platform } = world;
+    const [manifest = ''] = await blobs('manifests/');
+    await platform.blobs.put(
+      `manifests/${account}/man_stray`,
+      (await platform.blobs.get(manifest)) ?? new Uint8Array(),
+    );
+    const chunk = await someChunk();
+    await platform.records.write([{ op: 'delete', ...chunk }]);
+    const found = await findingsOf(platform);
+    expect(failures(found)).toEqual([]);
+    expect(found.map(({ what }) => what)).toEqual(expect.arrayContaining(['manifest', 'chunk-index']));
+  });
+
+  it.each([
+    ['a pack that is gone', { p: 'pak_00000000000000000000000000' }],
+    ['another place', { o: 1 }],
+  ])('would save files by reference to %s', async (_where, change) => {
+    const { pk, sk, data } = await someChunk();
+    await world.platform.records.putMany([{ pk, sk, data: { ...data, ...change } }]);
+    expect(await kinds(world.platform, { readData: false })).toEqual(['chunk-index']);
+  });
+
+  it('would save files by reference to a chunk that its pack does not have', async () => {
+    const { data } = await someChunk();
+    await world.platform.records.putMany([{ pk: `chunk/${account}/00`, sk: '0'.repeat(32), data }]);
+    expect(await kinds(world.platform, { readData: false })).toEqual(['chunk-index']);
+  });
+
+  async function someChunk() {
+    for await (const found of indexedChunks(world.platform.records, account)) {
+      if ('unreadable' in found) continue;
+      const record = await world.platform.records.get({ pk: `chunk/${account}/${found.id.slice(0, 2)}`, sk: found.id });
+      if (record) return record;
+    }
+    throw new Error('there is no chunk');
+  }
+});
+
+describe('a run under way', () => {
+  let runId = '';
+  beforeEach(async () => {
+    runId = await halfWay();
+  });
+
+  const records = async () => (await world.platform.records.query(`run#${account}#${runId}`, { limit: 1000 })).items;
+  async function alter(prefix: string, change: (text: string) => string): Promise<void> {
+    for (const record of (await records()).filter(({ sk }) => sk.startsWith(prefix))) {
+      await world.platform.records.putMany([{ ...record, data: JSON.parse(change(JSON.stringify(record.data))) }]);
+    }
+  }
+  async function lose(prefix: string): Promise<void> {
+    const lost = (await records()).filter(({ sk }) => sk.startsWith(prefix));
+    await world.platform.records.write(lost.map(({ pk, sk }) => ({ op: 'delete', pk, sk })));
+  }
+  const anotherByte = (text: string) =>
+    text.replace(/("encrypted":".{40})(.)/, (_, before, byte) => `${before}${byte === 'A' ? 'B' : 'A'}`);
+
+  it.each<[Checked, string, () => Promise<void>]>([
+    [
+      'run',
+      'that nobody looks after',
+      () => world.platform.records.write([{ op: 'delete', pk: openRuns, sk: runId }]).then(() => {}),
+    ],
+    ['work', 'whose work was altered', () => alter('work-', anotherByte)],
+    ['work', 'whose work is gone', () => lose('work-')],
+    ['part', 'whose part was altered', () => alter('part-', anotherByte)],
+    ['part', 'whose part is gone', () => lose('part-')],
+    [
+      'part',
+      'whose part is another one',
+      () => alter('part-', (text) => text.replace(/"partHash":"./, '"partHash":"x')),
+    ],
+    ['tally', 'that counts too many', () => alter('tally', (text) => text.replace(/"stored":\d+/, '"stored":7'))],
+    ['tally', 'that waits for too many', () => alter('tally', (text) => text.replace(/"total":\d+/, '"total":99'))],
+    ['tally', 'whose marks are gone', () => lose('stored-')],
+  ])('%s: one %s', async (what, _name, damage) => {
+    await damage();
+    expect(await kinds()).toEqual([what]);
+  });
+
+  it('whose part is sealed as it should be, and not the one on record', async () => {
+    const [record] = (await records()).filter(({ sk }) => sk.startsWith('part-'));
+    const key = await world.platform.keys.accountKey(account);
+    if (!record || !key) throw new Error('there is no part');
+    const part = { entries: [], deleted: [], failed: [], skipped: [], counts: {} };
+    const bytes = encodePart(deriveVaultKeys(key), account, runId, Number(record.sk.slice(5)), part);
+    const data = { ...record.data, partHash: sha256(bytes), head: Buffer.from(bytes).toString('base64') };
+    await world.platform.records.putMany([{ ...record, data }]);
+    expect(await kinds()).toEqual(['part']);
+  });
+
+  it.each([
+    ['work', 'work-'],
+    ['part', 'part-'],
+  ])('fails when its %s was altered; the backup before stays, and the next run is whole', async (_what, prefix) => {
+    await alter(prefix, anotherByte);
+    await world.settle();
+    expect(await statusOf(world, runId)).toBe('failed');
+    await expectClean(world.platform);
+    const next = await world.request();
+    await world.settle();
+    expect(await statusOf(world, next)).toBe('succeeded');
+    await expectClean(world.platform, { deployment: world.deployment });
+  });
+
+  it('that was called off and cannot end', async () => {
+    await cancelRun(world.platform, command(), { runId, jobId: world.jobId, sourceId: world.sourceId });
+    expect(await kinds()).toEqual([]);
+    await world.platform.records.write([{ op: 'delete', pk: openRuns, sk: runId }]);
+    expect(await kinds()).toEqual(['run']);
+  });
+
+  it('whose message was put aside', async () => {
+    const { queue } = world.platform;
+    await queue.send('job', [{ body: { type: 'commit', runId } }]);
+    for (let times = 0; times < 6; times++) {
+      for (const { receipt } of await world.receive('job')) await queue.extend('job', receipt, 0);
+    }
+    const found = failures(await findingsOf(world.platform));
+    expect(found).toEqual([expect.objectContaining({ what: 'message', where: `job ${runId}` })]);
+  });
+});
+
+describe('the sources', () => {
+  const compared = async () => failures(await findingsOf(world.platform, { deployment: world.deployment }));
+
+  beforeEach(backedUp);
+
+  it.each<[string, () => Promise<void>]>([
+    ['have something new', () => writeFile(join(world.source, 'later.txt'), 'x')],
+    ['have lost something', () => rm(join(world.source, 'a.txt'))],
+    [
+      'have something else in its place',
+      async () => {
+        await rm(join(world.source, 'a.txt'));
+        await symlink('nowhere', join(world.source, 'a.txt'));
+      },
+    ],
+    ['have something touched', () => utimes(join(world.source, 'a.txt'), 1, 1)],
+  ])('%s', async (_what, change) => {
+    await change();
+    const found = await compared();
+    expect(found).toEqual([
+      expect.objectContaining({ what: 'source', where: expect.stringMatching(new RegExp(`^${world.sourceId} file_`)) }),
+    ]);
+  });
+
+  it('have something longer', async () => {
+    await appendFile(join(world.source, 'photos', '0.jpg'), 'x');
+    expect(await compared()).toEqual([
+      expect.objectContaining({ what: 'source', detail: 'it has 40001 bytes, and 40000 in the backup' }),
+    ]);
+  });
+
+  it('hold other bytes than the backup says, though all else is the same', async () => {
+    const runRef = { runId: await world.request(), jobId: world.jobId, sourceId: world.sourceId };
+    const stream = streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId));
+    const { state } = await load(world.platform, backupChain, stream);
+    const key = await world.platform.keys.accountKey(account);
+    if (!state.head || !key) throw new Error('there is no backup');
+    const context = { account, keys: deriveVaultKeys(key), blobs: world.platform.blobs };
+    const base = await openManifest(context, state.head.manifest);
+    const entry = await findEntry(context, base, 'a.txt');
+    if (!entry) throw new Error('there is no such file');
+    const at = '2026-01-01T00:00:00.000Z';
+    const changes = (async function* () {
+      yield { put: { ...entry, sha256: 'f'.repeat(64) } };
+    })();
+    const { manifest, totals } = await writeManifest({
+      ...context,
+      random: world.platform.random,
+      runId: runRef.runId,
+      at,
+      base,
+      changes,
+    });
+    await transact(
+      world.platform,
+      backupChain,
+      stream,
+      createRestorePoint(runRef, { outcome: 'succeeded', manifest, totals, since: null, at }),
+      command(),
+    );
+    const found = failures(await findingsOf(world.platform, { deployment: world.deployment, readData: true }));
+    expect(found).toContainEqual(
+      expect.objectContaining({ what: 'source', detail: 'its content is not what was backed up' }),
+    );
+  });
+
+  it('are gone, or no longer connected', async () => {
+    await rm(world.source, { recursive: true });
+    expect(await compared()).toEqual([expect.objectContaining({ what: 'source', where: world.sourceId })]);
+  });
+});
+
+/** A source with credentials; its id. */
+async function connected(platform: Platform): Promise<string> {
+  const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
+  const { id } = await connectSource(platform, command(), {
+    type: 's3',
+    name: 'Bucket',
+    config: { bucket: 'some-bucket' },
+    credentials,
+  });
+  return id;
+}
+
+it('credentials that are gone', async () => {
+  const id = await connected(world.platform);
+  await world.caughtUp();
+  expect(await kinds()).toEqual([]);
+  await dropCredentials(world.platform, account, id);
+  expect(await kinds()).toEqual(['credentials']);
+});

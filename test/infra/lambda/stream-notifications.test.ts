@@ -1,0 +1,41 @@
+import type { DynamoDBRecord } from 'aws-lambda';
+import { expect, test } from 'vitest';
+import type { Measures } from '../../../domain/ports.ts';
+import { notificationsOf } from '../../../infra/lambda/stream-notifications.ts';
+
+const keys = { stream: { S: 'acc_1/job/job_1' }, version: { N: '3' } };
+const record = (eventName: DynamoDBRecord['eventName']): DynamoDBRecord => ({ eventName, dynamodb: { Keys: keys } });
+
+function read(records: DynamoDBRecord[]) {
+  const errors: string[] = [];
+  const measured: Measures[] = [];
+  const log = {
+    info() {},
+    warn() {},
+    error: (message: string) => void errors.push(message),
+    measure: (numbers: Measures) => void measured.push(numbers),
+  };
+  return { notifications: notificationsOf({ Records: records }, log), errors, measured };
+}
+
+test('a record is the stream and version of its keys', () => {
+  expect(read([record('INSERT')])).toEqual({
+    notifications: [{ stream: 'acc_1/job/job_1', version: 3 }],
+    errors: [],
+    measured: [],
+  });
+});
+
+test.for(['MODIFY', 'REMOVE'] as const)(
+  'a %s of the activity raises an error, and is a wake-up like any other',
+  (eventName) => {
+    const { notifications, errors, measured } = read([record(eventName)]);
+    expect(errors).toEqual(['activity was changed']);
+    expect(measured).toEqual([{ ActivityChanged: 1 }]);
+    expect(notifications).toHaveLength(1);
+  },
+);
+
+test('a record without keys is no record of this table', () => {
+  expect(() => read([{ eventName: 'INSERT', dynamodb: {} }])).toThrow('lacks its keys');
+});

@@ -1,0 +1,157 @@
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cancelRun } from '../../../commands/cancel-run.ts';
+import type { JsonObject } from '../../../domain/ports.ts';
+import { type RunRef, runRecord } from '../../../processors/backup/run.ts';
+import { sweep } from '../../../processors/backup/sweep.ts';
+import { noteAlive, openRuns, signsOfLife } from '../../../processors/backup/watch.ts';
+import { handleMessage } from '../../../processors/runner.ts';
+import { getRun } from '../../../projections/runs.ts';
+import { noteExport } from '../../../vault/exports.ts';
+import { account, command, makeWorld, statusOf, type World } from '../../faults/world.ts';
+import { expectClean } from '../../support/check.ts';
+
+const hour = 3_600_000;
+
+/** A run that is planned, and whose batches are in nobody's hand but the test's. */
+async function planned(clock: { now: number; each: number }, names: string[]) {
+  const world = await makeWorld({
+    now: () => {
+      clock.now += clock.each;
+      return clock.now;
+    },
+  });
+  for (const name of names) await writeFile(join(world.source, name), name);
+  const runId = await world.request();
+  await world.caughtUp();
+  await take(world, 'job', true);
+  const runRef: RunRef = { account, runId, jobId: world.jobId, sourceId: world.sourceId };
+  return { world, runId, runRef, batches: await take(world, 'data', false) };
+}
+
+/** The messages that are there now, taken from the queue. */
+async function take(world: World, queue: 'job' | 'data', done: boolean): Promise<JsonObject[]> {
+  const received = await world.receive(queue);
+  for (const { body, receipt } of received) {
+    if (done) await world.handle(body, 1);
+    await world.platform.queue.ack(queue, receipt);
+  }
+  return received.map(({ body }) => body);
+}
+
+async function* pieces() {
+  for (let piece = 0; piece < 3; piece++) yield Buffer.from('piece');
+}
+
+describe('the sweeper', () => {
+  it('sends again what nobody has in hand, and gives up a run of which nothing has moved for a day', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, runId, batches } = await planned(clock, ['a']);
+    expect(batches).toHaveLength(1);
+    for (let looks = 1; looks <= 24; looks++) {
+      clock.now += hour;
+      await sweep(world.deployment);
+      expect(await take(world, 'data', false)).toEqual(batches);
+    }
+    clock.now += hour;
+    await sweep(world.deployment);
+    await world.settle();
+    expect(await getRun(world.platform, account, runId)).toMatchObject({
+      status: 'failed',
+      errors: [{ code: 'stalled' }],
+    });
+  });
+
+  it('leaves a run alone whose one large file is read for days, and does not have others read it too', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, runId, runRef, batches } = await planned(clock, ['a']);
+    const alive = noteAlive(world.platform, runRef);
+    let sent = 0;
+    for (let looks = 1; looks <= 60; looks++) {
+      clock.now += hour;
+      for await (const _piece of alive(pieces()));
+      await sweep(world.deployment);
+      sent += (await take(world, 'data', false)).length;
+    }
+    // Of the first look it cannot be told yet.
+    expect(sent).toBeLessThanOrEqual(1);
+    expect(await statusOf(world, runId)).not.toBe('failed');
+    for (const body of batches) await world.handle(body, 1);
+    await world.settle();
+    expect(await statusOf(world, runId)).toBe('succeeded');
+    await expectClean(world.platform, { deployment: world.deployment });
+  });
+
+  it('looks after all others where one run cannot be looked at, and says so', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, runId, batches } = await planned(clock, ['a']);
+    const { platform } = world;
+    const damaged = {
+      account,
+      runId: 'run_0',
+      jobId: world.jobId,
+      sourceId: world.sourceId,
+      quietSince: 0,
+      looks: 0,
+      seen: '',
+    };
+    await platform.records.write([{ op: 'put', pk: openRuns, sk: damaged.runId, data: damaged }]);
+    await noteExport(platform, 'exports/old', new Date(clock.now).toISOString());
+    await platform.blobs.put('exports/old', Buffer.from('in clear'));
+    const load: typeof platform.events.load = async (stream, ...given) => {
+      if (stream.includes(damaged.runId)) throw new Error('a commit is not what was written');
+      return platform.events.load(stream, ...given);
+    };
+    clock.now += hour;
+    const deployment = { ...world.deployment, platform: { ...platform, events: { ...platform.events, load } } };
+    await expect(sweep(deployment)).rejects.toThrow('not what was written');
+    expect(await take(world, 'data', false)).toEqual(batches);
+    expect(await platform.blobs.size('exports/old')).toBeUndefined();
+    expect(damaged.runId < runId).toBe(true);
+  });
+
+  it('hears of content that comes, by whoever stores a batch', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, runRef, batches } = await planned(clock, ['a', 'b']);
+    await truncate(join(world.source, 'a'), 3 * 1024 * 1024);
+    clock.each = 11 * 60_000;
+    for (const body of batches) await world.handle(body, 1);
+    expect(await signsOfLife(world.platform, runRef)).toBeGreaterThan(2);
+  });
+
+  it('has nothing to look after once a run is called off in the middle of a large file: the rest of it is not read', async () => {
+    const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+    const { world, runId, runRef, batches } = await planned(clock, ['a']);
+    await truncate(join(world.source, 'a'), 6 * 1024 * 1024);
+    const { platform } = world;
+    const add: typeof platform.records.add = async (...given) => {
+      await cancelRun(platform, command(), runRef);
+      return platform.records.add(...given);
+    };
+    const deployment = { ...world.deployment, platform: { ...platform, records: { ...platform.records, add } } };
+    clock.each = 11 * 60_000;
+    for (const body of batches)
+      await handleMessage(deployment, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });
+    expect(await signsOfLife(platform, runRef)).toBe(1);
+    await world.settle();
+    expect(await statusOf(world, runId)).toBe('cancelled');
+    expect((await platform.blobs.list('packs/', { limit: 10 })).items).toEqual([]);
+    await expectClean(platform);
+  });
+});
+
+it('a run that takes weeks finds at its end what it put at its beginning', async () => {
+  const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
+  const names = Array.from({ length: 20 }, (_, number) => `file ${number}`);
+  const { world, runId, runRef, batches } = await planned(clock, names);
+  expect(batches.length).toBeGreaterThan(2);
+  for (const body of batches) {
+    await world.handle(body, 1);
+    clock.now += 8 * 24 * hour;
+  }
+  await world.settle();
+  expect(await statusOf(world, runId)).toBe('succeeded');
+  await expectClean(world.platform, { deployment: world.deployment });
+  expect(await world.platform.records.get(runRecord(runRef, 'part-000000001'))).toBeDefined();
+});

@@ -1,0 +1,299 @@
+import { describe, expect, test } from 'vitest';
+import type { Platform } from '../../../domain/ports.ts';
+import { makeChaos } from '../../../infra/embedded/chaos.ts';
+import { readGenerations } from '../../../projections/engine/generations.ts';
+import { maintainProjections } from '../../../projections/engine/maintain.ts';
+import { parked, unpark } from '../../../projections/engine/parking.ts';
+import type { Projection } from '../../../projections/engine/projection.ts';
+import { clearRetired, rebuild } from '../../../projections/engine/rebuild.ts';
+import { handleNotifications } from '../../../projections/engine/runner.ts';
+import { getJob, listJobs } from '../../../projections/jobs.ts';
+import { openTestPlatform, testFolder } from '../../support/embedded.ts';
+import {
+  countingJobs,
+  currentGeneration,
+  deliver,
+  failing,
+  folded,
+  makeJob,
+  poison,
+  rename,
+  rowsByGeneration,
+  write,
+} from './jobs-world.ts';
+
+const accounts = ['acc_1', 'acc_2', 'acc_3'];
+const [account = ''] = accounts;
+const [one, two, three] = [countingJobs(1), countingJobs(2), countingJobs(3)] as const;
+const never = () => false;
+
+/** A machine that is cut off after so many of these calls: each later one fails, as in a process that has ended. */
+function cut(platform: Platform, after: number): Platform {
+  let left = after;
+  const port = <P extends object>(target: P): P =>
+    new Proxy(target, {
+      get(of, name, receiver) {
+        if (left-- <= 0) return () => Promise.reject(new Error('the process has ended'));
+        return Reflect.get(of, name, receiver);
+      },
+    });
+  return { ...platform, rows: port(platform.rows), records: port(platform.records), events: port(platform.events) };
+}
+
+async function seeded(steps: number, seed = 1) {
+  const clock = { now: Date.UTC(2026, 0, 1) };
+  const data = await testFolder();
+  const { platform } = await openTestPlatform({ data, now: () => clock.now });
+  const chaos = makeChaos(seed);
+  await maintainProjections(platform, [one]);
+  const delivery = deliver(platform, () => [one], chaos);
+  await write(platform, accounts, steps, chaos, delivery.wake);
+  await delivery.settle();
+  return { platform, clock, chaos };
+}
+
+describe('a rebuild', () => {
+  test.each([1, 2, 3, 4, 5, 6])(
+    'under writes equals a fresh fold, with a feed that repeats, shuffles and delays (%i)',
+    async (seed) => {
+      const { platform, chaos } = await seeded(60, seed);
+      const delivery = deliver(platform, () => [two], chaos);
+      const [outcome] = await Promise.all([
+        rebuild(platform, two),
+        write(platform, accounts, 60, chaos, delivery.wake),
+      ]);
+      expect(outcome).toBe('flipped');
+      await delivery.settle();
+      const { generation, rows } = await currentGeneration(platform);
+      expect(generation).toBe(2);
+      expect(rows).toEqual(await folded(platform, two, accounts));
+    },
+  );
+
+  test.each([1, 2, 3, 4])(
+    'begun and cut off again and again, beside writes and rivals, ends the same (%i)',
+    async (seed) => {
+      const { platform, chaos } = await seeded(60, seed);
+      const delivery = deliver(platform, () => [two], chaos);
+      let writing = true;
+      const writer = write(platform, accounts, 80, chaos, delivery.wake).finally(() => {
+        writing = false;
+      });
+      let cuts = 0;
+      while (writing || (await readGenerations(platform)).get('jobs')?.version !== 2) {
+        const after = 20 + Math.floor(cuts * 7);
+        const concurrents = chaos.chance(0.5) ? [1, 2] : [1];
+        await Promise.all(concurrents.map(() => maintainProjections(cut(platform, after), [two])));
+        cuts++;
+        // Reads alone never let the writer have its turn.
+        await new Promise(setImmediate);
+      }
+      await writer;
+      await delivery.settle();
+      expect(cuts).toBeGreaterThan(3);
+      expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, accounts));
+    },
+  );
+
+  test('goes on after a restart where it was stopped', async () => {
+    const data = await testFolder();
+    const first = await openTestPlatform({ data });
+    await maintainProjections(first.platform, [one]);
+    const made = await Promise.all(
+      Array.from({ length: 250 }, (_, i) => makeJob(first.platform, accounts[i % 3] ?? '')),
+    );
+    await handleNotifications(first.platform, [one], made);
+    let pages = 0;
+    expect(await rebuild(first.platform, two, () => pages++ === 1)).toBe('stopped');
+    const { building } = (await readGenerations(first.platform)).get('jobs') ?? {};
+    expect(building).toMatchObject({ generation: 2, walked: false, cursor: expect.any(String) });
+    await first.close();
+
+    const { platform } = await openTestPlatform({ data });
+    const walked: (string | undefined)[] = [];
+    const watched: Platform = {
+      ...platform,
+      events: {
+        ...platform.events,
+        streams: (page) => {
+          walked.push(page.cursor);
+          return platform.events.streams(page);
+        },
+      },
+    };
+    await maintainProjections(watched, [two]);
+    expect(walked[0]).toBe(building?.cursor);
+    const { generation, rows } = await currentGeneration(platform);
+    expect([generation, rows]).toEqual([2, await folded(platform, two, accounts)]);
+  });
+
+  test('is not seen by those who read: every answer is whole, and nothing that was seen goes away', async () => {
+    const { platform } = await openTestPlatform();
+    await maintainProjections(platform, [one]);
+    const made: string[] = [];
+    const add = async (projection: Projection) => {
+      const job = await makeJob(platform, account);
+      await handleNotifications(platform, [projection], [job]);
+      made.push(job.jobId);
+    };
+    for (let i = 0; i < 120; i++) await add(one);
+    let done = false;
+    const rebuilding = rebuild(platform, two).finally(() => {
+      done = true;
+    });
+    for (let looks = 0; !done || looks < 5; looks++) {
+      await add(two);
+      const known = [...made];
+      const { items } = await listJobs(platform, account, { limit: 1000 });
+      const seen = new Set(items.map(({ id }) => id));
+      expect(known.filter((id) => !seen.has(id))).toEqual([]);
+      expect(await getJob(platform, account, known[0] ?? '')).toBeDefined();
+    }
+    expect(await rebuilding).toBe('flipped');
+  });
+
+  test('of the same version can be asked for, and heals rows that are wrong', async () => {
+    const { platform } = await seeded(30);
+    const { rows } = await currentGeneration(platform);
+    await platform.rows.remove('jobs', rows.slice(0, 5));
+    expect(await rebuild(platform, one)).toBe('flipped');
+    expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, one, accounts));
+  });
+});
+
+describe('versions of the code', () => {
+  test('a machine without activity has nothing to rebuild', async () => {
+    const { platform } = await openTestPlatform();
+    await maintainProjections(platform, [two]);
+    expect((await readGenerations(platform)).get('jobs')).toMatchObject({ current: 1, version: 2, building: null });
+  });
+
+  test('a read model that is new, or whose rows nobody vouches for, is built from the log', async () => {
+    const { platform } = await openTestPlatform();
+    const made = await Promise.all(Array.from({ length: 20 }, () => makeJob(platform, account)));
+    await handleNotifications(platform, [one], made.slice(0, 5));
+    await maintainProjections(platform, [one]);
+    expect((await readGenerations(platform)).get('jobs')).toMatchObject({ current: 2, version: 1, building: null });
+    expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, one, [account]));
+    await maintainProjections(platform, [one]);
+    expect((await readGenerations(platform)).get('jobs')?.current).toBe(2);
+  });
+
+  test('that are both at work for a while lose nothing: the one that stays makes the rows', async () => {
+    const { platform, chaos } = await seeded(40);
+    const mixed = deliver(platform, () => [chaos.chance(0.5) ? one : two], chaos);
+    await Promise.all([
+      write(platform, accounts, 60, chaos, mixed.wake),
+      maintainProjections(platform, [two]),
+      maintainProjections(platform, [one]),
+    ]);
+    await mixed.settle();
+    const last = deliver(platform, () => [two], chaos);
+    await Promise.all([write(platform, accounts, 10, chaos, last.wake), maintainProjections(platform, [two])]);
+    await last.settle();
+    await maintainProjections(platform, [two]);
+    expect((await readGenerations(platform)).get('jobs')).toMatchObject({ version: 2, building: null });
+    expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, accounts));
+  });
+
+  test('a later one ends the rebuild of the one before, and going back rebuilds too', async () => {
+    const { platform } = await seeded(40);
+    expect(await rebuild(platform, two, () => true)).toBe('stopped');
+    const late = rebuild(platform, two);
+    await Promise.all([late, maintainProjections(platform, [three])]);
+    expect((await readGenerations(platform)).get('jobs')).toMatchObject({ version: 3, building: null });
+    expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, three, accounts));
+    await maintainProjections(platform, [one]);
+    expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, one, accounts));
+  });
+});
+
+describe('commits at fault', () => {
+  const listed = async (platform: Platform) => {
+    const all: string[] = [];
+    for await (const { stream, fault, rebuilding } of parked(platform))
+      all.push(`${stream} ${fault}${rebuilding ? ' rebuilding' : ''}`);
+    return all.sort();
+  };
+
+  test('a fold that fails where the old one did not is held: the old rows are read until it is mended', async () => {
+    const { platform } = await openTestPlatform();
+    await maintainProjections(platform, [one]);
+    const { stream, jobId } = await makeJob(platform, account);
+    const name = 'as it was called';
+    await handleNotifications(platform, [one], [await rename(platform, account, jobId, name)]);
+    expect(await rebuild(platform, failing(two))).toBe('held');
+    expect(await listed(platform)).toEqual([`${stream} unprojectable rebuilding`]);
+    expect((await getJob(platform, account, jobId))?.name).toBe(name);
+    const more = await makeJob(platform, account);
+    await handleNotifications(platform, [failing(two)], [more]);
+    expect(await getJob(platform, account, more.jobId)).toBeDefined();
+    await maintainProjections(platform, [two], { retryNow: true });
+    expect(await listed(platform)).toEqual([]);
+    const { generation, rows } = await currentGeneration(platform);
+    expect([generation, rows]).toEqual([2, await folded(platform, two, [account])]);
+  });
+
+  test('what is damaged does not hold a rebuild, nor what was parked before; unpark then heals it', async () => {
+    const { platform } = await openTestPlatform();
+    await maintainProjections(platform, [one]);
+    const [damaged, renamed, well] = [
+      await makeJob(platform, account),
+      await makeJob(platform, account),
+      await makeJob(platform, account),
+    ];
+    const notifications = [
+      await poison(platform, damaged.stream),
+      await rename(platform, account, renamed.jobId),
+      well,
+    ];
+    await handleNotifications(platform, [failing(one)], notifications);
+    expect(await rebuild(platform, failing(two))).toBe('flipped');
+    expect(await listed(platform)).toEqual([`${damaged.stream} damaged`, `${renamed.stream} unprojectable`].sort());
+    expect(await unpark(platform, two)).toEqual({ healed: 1, parked: 1 });
+    expect(await listed(platform)).toEqual([`${damaged.stream} damaged`]);
+    expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, [account]));
+  });
+});
+
+describe('a generation that is no longer read', () => {
+  test('goes once nobody can be at it any more: rows, cursors and marks', async () => {
+    const { platform, clock } = await seeded(60);
+    const bad = await poison(platform, (await makeJob(platform, account)).stream);
+    await handleNotifications(platform, [one], [bad]);
+    await rebuild(platform, two);
+    await clearRetired(platform, two, never);
+    expect([...(await rowsByGeneration(platform)).keys()].sort()).toEqual([1, 2]);
+    clock.now += 5 * 60_000;
+    await clearRetired(platform, two, never);
+    expect([...(await rowsByGeneration(platform)).keys()]).toEqual([2]);
+    expect((await readGenerations(platform)).get('jobs')?.retired).toEqual([]);
+    expect((await platform.records.query('parked', { limit: 10 })).items.map(({ sk }) => sk)).toEqual([
+      `jobs@2 ${bad.stream}`,
+    ]);
+    for (const { stream, version } of (await platform.events.streams({ limit: 1000 })).items) {
+      expect(await platform.rows.cursor('jobs', stream)).toBe(0);
+      expect(await platform.rows.cursor('jobs@2', stream)).toBe(stream === bad.stream ? version - 1 : version);
+    }
+    expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, accounts));
+  });
+
+  test('goes also when that is cut off again and again, and a straggler writes to it', async () => {
+    const { platform, clock, chaos } = await seeded(80);
+    const straggler = deliver(platform, () => [one], chaos);
+    await rebuild(platform, two);
+    clock.now += 5 * 60_000;
+    for (let cuts = 0; (await readGenerations(platform)).get('jobs')?.retired.length; cuts++) {
+      await clearRetired(cut(platform, 3 + cuts), two, never).catch(() => undefined);
+    }
+    expect([...(await rowsByGeneration(platform)).keys()]).toEqual([2]);
+    await write(platform, accounts, 10, chaos, straggler.wake);
+    await straggler.settle();
+    await maintainProjections(platform, [two]);
+    clock.now += 5 * 60_000;
+    await maintainProjections(platform, [two]);
+    const { generation, rows } = await currentGeneration(platform);
+    expect(rows).toEqual(await folded(platform, two, accounts));
+    expect([...(await rowsByGeneration(platform)).keys()]).toEqual([generation]);
+  });
+});

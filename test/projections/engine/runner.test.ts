@@ -1,0 +1,332 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { transact } from '../../../activity/store.ts';
+import { systemContext } from '../../../commands/context.ts';
+import { backupChain, backupChainId, createRestorePoint, nothing, requestRun } from '../../../domain/backup-chain.ts';
+import { type JobEvent, job } from '../../../domain/job.ts';
+import type { JsonObject, Platform, RowChange, Table } from '../../../domain/ports.ts';
+import { finishRun, run, startRun } from '../../../domain/run.ts';
+import { getOverview } from '../../../projections/analytics-aggregates.ts';
+import { mergeChanges } from '../../../projections/engine/changes.ts';
+import { itemKey, type Projection } from '../../../projections/engine/projection.ts';
+import { handleNotifications } from '../../../projections/engine/runner.ts';
+import { findRestorePoint } from '../../../projections/files/listing.ts';
+import { projections } from '../../../projections/index.ts';
+import { getRun } from '../../../projections/runs.ts';
+import { openTestPlatform } from '../../support/embedded.ts';
+
+const cause = systemContext('acc_1', 'test', 'x', 'x');
+const one = 'acc_1/job/one';
+const other = 'acc_1/job/other';
+
+/** Grows a stream by so many commits of a rename each. */
+async function grow(platform: Platform, stream: string, commits: number): Promise<void> {
+  const renamed = (): JobEvent[] => [{ type: 'JobRenamed', data: { jobId: stream, name: null } }];
+  for (let i = 0; i < commits; i++) await transact(platform, job, stream, renamed, cause);
+}
+
+/** Counts renames of each job, and notes the versions in the order in which they came. */
+function counter(name: Table, more: Partial<Projection> & { upset?: (stream: string, version: number) => void } = {}) {
+  const seen: string[] = [];
+  const { upset, ...rest } = more;
+  const projection: Projection = {
+    name,
+    version: 1,
+    streams: ['job'],
+    on: {
+      JobRenamed: (event) => {
+        upset?.(event.stream, event.version);
+        seen.push(`${event.stream}@${event.version}`);
+        return [
+          {
+            op: 'update',
+            ...itemKey(name, 'acc_1', event.stream),
+            add: { renames: 1 },
+            set: { version: event.version },
+          },
+        ];
+      },
+    },
+    ...rest,
+  };
+  const row = async (platform: Platform, stream: string) =>
+    (await platform.rows.get(itemKey(name, 'acc_1', stream)))?.data;
+  return { projection, row, seen };
+}
+
+describe('wake-ups', () => {
+  it('bring a read model up to date once, whatever their order, number and gaps', async () => {
+    const { platform } = await openTestPlatform();
+    const { projection, row, seen } = counter('jobs');
+    await grow(platform, one, 5);
+    for (const version of [3, 1, 5, 5, 2, 4, 1])
+      await handleNotifications(platform, [projection], [{ stream: one, version }]);
+    expect(await row(platform, one)).toEqual({ renames: 5, version: 5 });
+    expect(seen).toEqual([1, 2, 3, 4, 5].map((version) => `${one}@${version}`));
+  });
+
+  it('handled by several at once count everything once', async () => {
+    const { platform } = await openTestPlatform();
+    const { projection, row } = counter('jobs');
+    await grow(platform, one, 20);
+    const duplicates = Array.from({ length: 4 }, (_, i) =>
+      handleNotifications(platform, [projection], [{ stream: one, version: 5 * (i + 1) }]),
+    );
+    await Promise.all(duplicates);
+    expect(await row(platform, one)).toEqual({ renames: 20, version: 20 });
+  });
+
+  it('of a commit that is not (yet) there change nothing, and hang nobody', async () => {
+    const { platform } = await openTestPlatform();
+    const { projection, row } = counter('jobs');
+    await grow(platform, one, 2);
+    await handleNotifications(
+      platform,
+      [projection],
+      [
+        { stream: one, version: 7 },
+        { stream: 'acc_1/job/none', version: 1 },
+      ],
+    );
+    expect(await row(platform, one)).toEqual({ renames: 2, version: 2 });
+  });
+
+  it('reach only who follows that type of stream', async () => {
+    const { platform } = await openTestPlatform();
+    const { projection, seen } = counter('jobs', { streams: ['run'] });
+    await grow(platform, one, 1);
+    await handleNotifications(platform, [projection], [{ stream: one, version: 1 }]);
+    expect(seen).toEqual([]);
+    expect(await platform.rows.cursor('jobs', one)).toBe(0);
+  });
+
+  it('are looked up together, and a commit is loaded once for all who are as far', async () => {
+    const { platform } = await openTestPlatform();
+    const streams = Array.from({ length: 30 }, (_, i) => `acc_1/job/${i}`);
+    for (const stream of streams) await grow(platform, stream, 2);
+    const asked = { cursors: 0, getMany: 0, load: 0 };
+    const counting =
+      <A extends unknown[], R>(what: keyof typeof asked, of: (...args: A) => R) =>
+      (...args: A): R => {
+        asked[what]++;
+        return of(...args);
+      };
+    const counted: Platform = {
+      ...platform,
+      rows: { ...platform.rows, cursors: counting('cursors', platform.rows.cursors) },
+      records: { ...platform.records, getMany: counting('getMany', platform.records.getMany) },
+      events: { ...platform.events, load: counting('load', platform.events.load) },
+    };
+    const [jobs, runs] = [counter('jobs'), counter('runs')];
+    const notifications = streams.map((stream) => ({ stream, version: 2 }));
+    await handleNotifications(counted, [jobs.projection, runs.projection], notifications);
+    expect(asked).toEqual({ cursors: 2, getMany: 2, load: 30 });
+    for (const { row } of [jobs, runs]) {
+      for (const stream of streams) expect(await row(platform, stream)).toEqual({ renames: 2, version: 2 });
+    }
+  });
+
+  it('bring what comes last no further than they name: what is behind that the others may not have yet', async () => {
+    const { platform } = await openTestPlatform();
+    const last = counter('runs', { last: true });
+    await grow(platform, one, 2);
+    const wake = (version: number) =>
+      handleNotifications(platform, [counter('jobs').projection, last.projection], [{ stream: one, version }]);
+    await wake(1);
+    expect(last.seen).toEqual([`${one}@1`]);
+    await wake(2);
+    expect(last.seen).toEqual([`${one}@1`, `${one}@2`]);
+  });
+
+  it('show the end of a run only with its files, though its own stream is heard of before its line', async () => {
+    const { platform } = await openTestPlatform();
+    const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
+    const manifest = { id: 'man_1', hash: 'h' };
+    const at = new Date(platform.now()).toISOString();
+    const restorePoint = { outcome: 'succeeded' as const, manifest, totals: nothing, since: null, at };
+    const counts = {
+      ...{ filesTotal: 0, filesDone: 0, filesUnchanged: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0 },
+      ...{ bytesRead: 0, bytesStored: 0 },
+    };
+    const ended = {
+      ...runRef,
+      ...restorePoint,
+      counts,
+      cost: { requests: 0, usd: 0 },
+      reason: null,
+      errors: [],
+      errorPages: 0,
+    };
+    const own = 'acc_1/run/run_1';
+    const chainStream = `acc_1/backup-chain/${backupChainId('job_1', 'src_1')}`;
+    await transact(platform, backupChain, chainStream, requestRun(runRef, at), cause);
+    await handleNotifications(platform, projections, [{ stream: chainStream, version: 1 }]);
+    await transact(platform, run, own, startRun(runRef), cause);
+    await handleNotifications(platform, projections, [{ stream: own, version: 1 }]);
+    expect(await findRestorePoint(platform, 'acc_1', { jobId: 'job_1' })).toBeUndefined();
+    await transact(platform, backupChain, chainStream, createRestorePoint(runRef, restorePoint), cause);
+    await transact(platform, run, own, finishRun(ended), cause);
+    await handleNotifications(platform, projections, [{ stream: own, version: 2 }]);
+    expect(await getRun(platform, 'acc_1', 'run_1')).toMatchObject({ status: 'succeeded' });
+    expect(await findRestorePoint(platform, 'acc_1', { jobId: 'job_1' })).toMatchObject({ runId: 'run_1', manifest });
+    expect(await getOverview(platform, 'acc_1')).toMatchObject({
+      lastRunAt: expect.any(String),
+      runs: { total: 1, succeeded: 1 },
+    });
+    await handleNotifications(platform, projections, [{ stream: chainStream, version: 2 }]);
+    expect(await getOverview(platform, 'acc_1')).toMatchObject({ runs: { total: 1, succeeded: 1 } });
+  });
+
+  it('reach what comes last only once the others are done', async () => {
+    const { platform } = await openTestPlatform();
+    await grow(platform, one, 2);
+    const quick = counter('runs', { last: true });
+    const order: string[] = [];
+    const apply: Platform['rows']['apply'] = async (name, ...rest) => {
+      const outcome = await platform.rows.apply(name, ...rest);
+      order.push(name);
+      return outcome;
+    };
+    const watched = { ...platform, rows: { ...platform.rows, apply } };
+    await handleNotifications(watched, [quick.projection, counter('jobs').projection], [{ stream: one, version: 2 }]);
+    expect(order).toEqual(['jobs', 'jobs', 'runs', 'runs']);
+  });
+});
+
+describe('a commit that cannot be projected', () => {
+  const poison = (stream: string, version: number) => {
+    if (stream === one && version === 2) throw new Error('poison');
+  };
+
+  it('stops its stream in that read model, and nothing else', async () => {
+    const errors: JsonObject[] = [];
+    const log = {
+      info() {},
+      warn() {},
+      measure() {},
+      error: (_: string, fields?: JsonObject) => void errors.push(fields ?? {}),
+    };
+    const { platform } = await openTestPlatform({ log });
+    const [poisoned, well] = [counter('jobs', { upset: poison }), counter('sources')];
+    await grow(platform, one, 3);
+    await grow(platform, other, 3);
+    const both = [poisoned.projection, well.projection];
+    const notifications = [
+      { stream: one, version: 3 },
+      { stream: other, version: 3 },
+    ];
+    await handleNotifications(platform, both, notifications);
+    await handleNotifications(platform, both, notifications);
+    expect(await poisoned.row(platform, one)).toEqual({ renames: 1, version: 1 });
+    expect(await poisoned.row(platform, other)).toEqual({ renames: 3, version: 3 });
+    expect(await well.row(platform, one)).toEqual({ renames: 3, version: 3 });
+    expect(errors).toMatchObject([{ projection: 'jobs', stream: one, version: 2 }]);
+  });
+
+  it('as it makes more changes than any machine takes, does not hold up the others', async () => {
+    const { platform } = await openTestPlatform();
+    const large = counter('jobs', {
+      on: {
+        JobRenamed: () =>
+          Array.from({ length: 100 }, (_, i): RowChange => ({ op: 'delete', table: 'jobs', pk: 'a', sk: `${i}` })),
+      },
+    });
+    const well = counter('sources');
+    await grow(platform, one, 1);
+    await handleNotifications(platform, [large.projection, well.projection], [{ stream: one, version: 1 }]);
+    expect(await well.row(platform, one)).toEqual({ renames: 1, version: 1 });
+    expect(await platform.rows.cursor('jobs', one)).toBe(0);
+  });
+
+  it('as its bytes are damaged, stops its stream', async () => {
+    const { platform } = await openTestPlatform();
+    const { projection, row } = counter('jobs');
+    await grow(platform, one, 2);
+    const load: Platform['events']['load'] = async (...asked) =>
+      (await platform.events.load(...asked)).map((commit) =>
+        commit.version === 2 ? { ...commit, body: { bytes: Buffer.from('{}') } } : commit,
+      );
+    await handleNotifications(
+      { ...platform, events: { ...platform.events, load } },
+      [projection],
+      [{ stream: one, version: 2 }],
+    );
+    await handleNotifications(platform, [projection], [{ stream: one, version: 2 }]);
+    expect(await row(platform, one)).toEqual({ renames: 1, version: 1 });
+  });
+});
+
+describe('a machine that fails', () => {
+  const failures: { [what: string]: (platform: Platform) => Platform } = {
+    'to apply': (platform) => ({
+      ...platform,
+      rows: { ...platform.rows, apply: () => Promise.reject(new Error('down')) },
+    }),
+    'to load': (platform) => ({
+      ...platform,
+      events: { ...platform.events, load: () => Promise.reject(new Error('down')) },
+    }),
+    'to read a large commit': (platform) => ({
+      ...platform,
+      blobs: { ...platform.blobs, get: () => Promise.reject(new Error('down')) },
+    }),
+  };
+
+  it.each(Object.keys(failures))('%s fails the wake-up, and everything is there once it is well', async (what) => {
+    const { platform } = await openTestPlatform();
+    const { projection, row } = counter('jobs');
+    await transact(
+      platform,
+      job,
+      one,
+      (): JobEvent[] => [{ type: 'JobRenamed', data: { jobId: one, name: 'x'.repeat(100_000) } }],
+      cause,
+    );
+    const down = failures[what]?.(platform) ?? platform;
+    for (let i = 0; i < 5; i++)
+      await expect(handleNotifications(down, [projection], [{ stream: one, version: 1 }])).rejects.toThrow('down');
+    await handleNotifications(platform, [projection], [{ stream: one, version: 1 }]);
+    expect(await row(platform, one)).toEqual({ renames: 1, version: 1 });
+  });
+});
+
+describe('changes of one commit', () => {
+  const key = fc.constantFrom('a', 'b').map((sk) => ({ table: 'jobs' as const, pk: 'p', sk }));
+  const numbers = fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.integer({ min: -9, max: 9 }), {
+    noNullPrototype: true,
+  });
+  /** One change sets and adds different fields, as both homes have it. */
+  const update = fc.tuple(key, numbers, numbers).map(
+    ([at, set, add]): RowChange => ({
+      op: 'update',
+      ...at,
+      set,
+      add: Object.fromEntries(Object.entries(add).filter(([f]) => !(f in set))),
+    }),
+  );
+  const change = fc.oneof(
+    update,
+    fc.tuple(key, numbers).map(([at, data]): RowChange => ({ op: 'put', ...at, data })),
+    key.map((at): RowChange => ({ op: 'delete', ...at })),
+  );
+
+  it('become one a row, with the same result as one after the other', async () => {
+    const { platform } = await openTestPlatform();
+    let round = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { maxLength: 8 }), async (changes) => {
+        const [single, together] = [`single ${++round}`, `together ${round}`];
+        const within = (pk: string) => (each: RowChange) => ({ ...each, pk });
+        for (const [i, each] of changes.map(within(single)).entries())
+          await platform.rows.apply('p', single, i + 1, [each]);
+        const merged = mergeChanges(changes.map(within(together)));
+        expect(new Set(merged.map(({ sk }) => sk)).size).toBe(merged.length);
+        await platform.rows.apply('p', together, 1, merged);
+        const rowsOf = async (pk: string) =>
+          (await platform.rows.query({ table: 'jobs', pk, limit: 10 })).items.map(({ sk, data }) => ({ sk, data }));
+        expect(await rowsOf(together)).toEqual(await rowsOf(single));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});

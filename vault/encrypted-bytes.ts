@@ -1,0 +1,66 @@
+/**
+ * Small things at rest (work lists, parts, segments, roots): zstd, then AES-256-GCM under a key of their own. The key is derived from
+ * a synthetic salt, an HMAC over what is sealed (as in RFC 5297): no nonce can repeat, and the same bytes always seal to the same
+ * bytes, so a repeated step makes the same thing.
+ */
+import { createHmac } from 'node:crypto';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { gcmDecrypt, gcmEncrypt, tagLength } from '../crypto/gcm.ts';
+import { VaultDamage } from './damage.ts';
+import { deriveKey, epochKey, type VaultKeys } from './keys.ts';
+
+const format = 1;
+const codecRaw = 0;
+const codecZstd = 1;
+const headerLength = 4;
+const saltLength = 16;
+const zeroNonce = new Uint8Array(12);
+
+/** `aad` says what the bytes are and where they belong (account, run, name …): they open under that alone. */
+export function encryptBytes(keys: VaultKeys, aad: string, bytes: Uint8Array): Uint8Array {
+  const compressed = zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } });
+  const useful = compressed.length < bytes.length;
+  const content = useful ? compressed : bytes;
+  const header = Uint8Array.of(format, useful ? codecZstd : codecRaw, keys.epoch >>> 8, keys.epoch & 0xff);
+  const bound = Buffer.concat([header, Buffer.from(aad)]);
+  const root = rootKey(keys, keys.epoch);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bound.length);
+  const macKey = deriveKey(root, new Uint8Array(), 'listbackup/sealed/1/salt');
+  const salt = createHmac('sha256', macKey)
+    .update(length)
+    .update(bound)
+    .update(content)
+    .digest()
+    .subarray(0, saltLength);
+  return Buffer.concat([header, salt, ...gcmEncrypt(encryptionKey(root, salt), zeroNonce, bound, content)]);
+}
+
+/** The bytes that were sealed with the same aad; VaultDamage for anything else. */
+export function decryptBytes(keys: VaultKeys, aad: string, encrypted: Uint8Array): Uint8Array {
+  const [version, codec, high, low] = encrypted;
+  if (
+    encrypted.length < headerLength + saltLength + tagLength ||
+    version !== format ||
+    (codec !== codecRaw && codec !== codecZstd)
+  ) {
+    throw new VaultDamage('encrypted', 'the bytes have no valid header');
+  }
+  const bound = Buffer.concat([encrypted.subarray(0, headerLength), Buffer.from(aad)]);
+  const salt = encrypted.subarray(headerLength, headerLength + saltLength);
+  const key = encryptionKey(rootKey(keys, ((high ?? 0) << 8) | (low ?? 0)), salt);
+  const content = gcmDecrypt(key, zeroNonce, bound, encrypted.subarray(headerLength + saltLength));
+  if (!content)
+    throw new VaultDamage('encrypted', 'the bytes do not authenticate: they were changed, or belong elsewhere');
+  return codec === codecZstd ? zstdDecompressSync(content) : content;
+}
+
+function encryptionKey(root: Uint8Array, salt: Uint8Array): Uint8Array {
+  return deriveKey(root, salt, 'listbackup/sealed/1/key');
+}
+
+function rootKey(keys: VaultKeys, epoch: number): Uint8Array {
+  const root = epochKey(keys, epoch);
+  if (!root) throw new VaultDamage('encrypted', `the key epoch ${epoch} is unknown`);
+  return root;
+}
