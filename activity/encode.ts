@@ -1,10 +1,9 @@
 /** From what a command decided to the commit that rests: named, versioned, sealed, chained. */
-import { hash } from 'node:crypto';
 import type { Aggregate } from '../domain/aggregate.ts';
 import { type Cause, type DomainEvent, isEncrypted, parseStream, type StreamParts, wireType } from '../domain/event.ts';
-import { makeId } from '../domain/ids.ts';
 import type { Json, JsonObject, Platform, StoredCommit } from '../domain/ports.ts';
 import { type CommitBody, commitHash, type Head, sha256 } from './commit.ts';
+import { eventId } from './ids.ts';
 import { encrypt } from './personal-data.ts';
 
 /** Commits larger than this rest in a blob named by their hash. */
@@ -44,11 +43,6 @@ export async function encodeCommit<S, E extends DomainEvent>(
   const blob = `commits/${parts.account}/${bytesHash}`;
   await platform.blobs.put(blob, bytes, { ifAbsent: true });
   return { ...common, body: { blob, bytesHash } };
-}
-
-/** The same command makes the same id at the same place. */
-function eventId(stream: string, version: number, index: number, commandId: string): string {
-  return makeId('event', Buffer.from(hash('sha256', `${stream}|${version}|${index}|${commandId}`), 'hex'));
 }
 
 async function encryptPersonal<S, E extends DomainEvent>(

@@ -1,5 +1,6 @@
 /** Personal values at rest: AES-256-GCM under the subject's key, AAD `account|subject`, base64 of nonce ‖ ciphertext ‖ tag. */
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import { type Encrypted, isEncrypted } from '../domain/event.ts';
 import type { Json, JsonObject, Platform } from '../domain/ports.ts';
 
@@ -9,14 +10,8 @@ type Keys = Pick<Platform, 'keys' | 'random'>;
 export async function encrypt(platform: Keys, account: string, subject: string, value: Json): Promise<Encrypted> {
   const key = await subjectKey(platform, account, subject);
   if (!key) throw new Error(`subject ${subject} has been erased`);
-  const nonce = platform.random(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(`${account}|${subject}`));
-  const encrypted = Buffer.concat([
-    nonce,
-    cipher.update(JSON.stringify(value), 'utf8'),
-    cipher.final(),
-    cipher.getAuthTag(),
-  ]);
+  const plain = Buffer.from(JSON.stringify(value));
+  const encrypted = encryptFramed(key, `${account}|${subject}`, plain, platform.random);
   return { $encrypted: encrypted.toString('base64'), subject };
 }
 
@@ -28,12 +23,9 @@ export async function decrypt<T extends Json>(
 ): Promise<T | null> {
   const key = await subjectKey(platform, account, value.subject);
   if (!key) return null;
-  const bytes = Buffer.from(value.$encrypted, 'base64');
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12)).setAAD(
-    Buffer.from(`${account}|${value.subject}`),
-  );
-  decipher.setAuthTag(bytes.subarray(-16));
-  return JSON.parse(Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString('utf8'));
+  const bytes = decryptFramed(key, `${account}|${value.subject}`, Buffer.from(value.$encrypted, 'base64'));
+  if (!bytes) throw new Error(`A personal value of subject ${value.subject} does not decrypt: its bytes changed.`);
+  return JSON.parse(bytes.toString('utf8'));
 }
 
 /** The same data with every sealed field opened. */

@@ -1,6 +1,6 @@
 /** Download addresses: sealed tokens that say what is behind them, for a quarter of an hour, and need no other credential. */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
 import * as z from 'zod';
+import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import type { ManifestRef } from '../domain/backup-chain.ts';
 import { Problem } from '../domain/errors.ts';
 import type { ByteRange, Platform } from '../domain/ports.ts';
@@ -29,26 +29,17 @@ export async function makeDownload(
     platform.now() + lifetime,
     until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until),
   );
-  const nonce = platform.random(12);
-  const cipher = createCipheriv('aes-256-gcm', await derivedKey(platform, 'download'), nonce);
-  const plain = JSON.stringify({ ...download, expires });
-  const encrypted = Buffer.concat([nonce, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  const key = await derivedKey(platform, 'download');
+  const plain = Buffer.from(JSON.stringify({ ...download, expires }));
+  const encrypted = encryptFramed(key, '', plain, platform.random);
   return { token: encrypted.toString('base64url'), expiresAt: new Date(expires).toISOString() };
 }
 
 /** Throws Problem `not-found` for a token that is not ours, `gone` for one that has expired. */
 export async function openDownload(platform: Platform, token: string): Promise<Download> {
-  const bytes = Buffer.from(token, 'base64url');
-  if (bytes.length < 29) throw unknown();
-  const decipher = createDecipheriv('aes-256-gcm', await derivedKey(platform, 'download'), bytes.subarray(0, 12));
-  decipher.setAuthTag(bytes.subarray(-16));
-  let plain: string;
-  try {
-    plain = Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString('utf8');
-  } catch {
-    throw unknown();
-  }
-  const { expires, ...download } = shape.parse(JSON.parse(plain));
+  const plain = decryptFramed(await derivedKey(platform, 'download'), '', Buffer.from(token, 'base64url'));
+  if (!plain) throw unknown();
+  const { expires, ...download } = shape.parse(JSON.parse(plain.toString('utf8')));
   if (platform.now() > expires)
     throw new Problem('gone', 'The address has expired. POST /data/download gives another.');
   return download;

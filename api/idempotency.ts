@@ -2,7 +2,6 @@
  * `Idempotency-Key`: a repeat of a POST gets the answer of the first. Powertools runs the protocol; this file keeps its records in
  * `Records` and the answers in them sealed.
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import {
   IdempotencyConfig,
@@ -13,10 +12,12 @@ import {
 } from '@aws-lambda-powertools/idempotency';
 import { BasePersistenceLayer, IdempotencyRecord } from '@aws-lambda-powertools/idempotency/persistence';
 import * as z from 'zod';
+import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
+import { deriveKey } from '../crypto/hkdf.ts';
 import { Problem } from '../domain/errors.ts';
 import type { JsonObject, Platform, RecordKey, StoredRecord } from '../domain/ports.ts';
 import { anonymous, type Intent } from './command-context.ts';
-import { derivedKey, hkdf, keyedHash } from './secret-keys.ts';
+import { derivedKey, keyedHash } from './secret-keys.ts';
 
 /** An answer ready to be sent, and to be stored. */
 export type StoredAnswer = { status: number; headers: { [name: string]: string }; body: string | null };
@@ -205,21 +206,14 @@ class RecordsPersistence extends BasePersistenceLayer {
   }
 
   async #encrypt(text: string): Promise<Buffer> {
-    const nonce = this.#platform.random(12);
-    const cipher = createCipheriv('aes-256-gcm', await this.#encryptionKey(), nonce).setAAD(Buffer.from(this.#key.pk));
-    return Buffer.concat([nonce, cipher.update(gzipSync(text)), cipher.final(), cipher.getAuthTag()]);
+    return encryptFramed(await this.#encryptionKey(), this.#key.pk, gzipSync(text), this.#platform.random);
   }
 
   async #open({ turn, parts, answer }: Stored): Promise<StoredAnswer> {
     const encrypted = answer === undefined ? await this.#partsOf(turn, parts) : Buffer.from(answer, 'base64');
-    const decipher = createDecipheriv('aes-256-gcm', await this.#encryptionKey(), encrypted.subarray(0, 12), {
-      authTagLength: 16,
-    });
-    decipher.setAAD(Buffer.from(this.#key.pk)).setAuthTag(encrypted.subarray(-16));
-    const text = gunzipSync(Buffer.concat([decipher.update(encrypted.subarray(12, -16)), decipher.final()])).toString(
-      'utf8',
-    );
-    return JSON.parse(text) as StoredAnswer;
+    const compressed = decryptFramed(await this.#encryptionKey(), this.#key.pk, encrypted);
+    if (!compressed) throw new Error('a stored answer is damaged or incomplete');
+    return JSON.parse(gunzipSync(compressed).toString('utf8')) as StoredAnswer;
   }
 
   async #partsOf(turn: string, parts: number): Promise<Buffer> {
@@ -229,10 +223,10 @@ class RecordsPersistence extends BasePersistenceLayer {
   }
 
   /** The account's own key, so that erasing the account erases its answers; before anyone is known, one of the API's. */
-  async #encryptionKey(): Promise<Buffer> {
+  async #encryptionKey(): Promise<Uint8Array> {
     if (this.#account === anonymous) return derivedKey(this.#platform, 'idempotency-answer');
     const key = await this.#platform.keys.accountKey(this.#account);
     if (!key) throw new Problem('gone', 'The account was erased.');
-    return hkdf(key, 'idempotency-answer');
+    return deriveKey(key, 'listbackup/idempotency-answer');
   }
 }

@@ -1,6 +1,6 @@
 /** Lists: `limit` and `cursor` in, `items` and `next` out. A cursor only works for the account and the list that it was made for. */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
 import * as z from 'zod';
+import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import { Problem } from '../domain/errors.ts';
 import type { Platform } from '../domain/ports.ts';
 import { canonicalJson, derivedKey } from './secret-keys.ts';
@@ -30,36 +30,22 @@ export function listOf<Item extends z.ZodType>(item: Item) {
   });
 }
 
-const nonceBytes = 12;
-const tagBytes = 16;
-
 /**
  * Sealed rather than only signed (AES-256-GCM, the scope as associated data): where a list stands can be a path, and addresses end up
  * in logs. A key an account, so that random nonces are safe for 2³² pages of each.
  */
 export async function encryptCursor(platform: Platform, scope: ListScope, position: string): Promise<string> {
-  const nonce = platform.random(nonceBytes);
-  const cipher = createCipheriv('aes-256-gcm', await keyOf(platform, scope), nonce).setAAD(
-    Buffer.from(canonicalJson(scope)),
-  );
-  return Buffer.concat([nonce, cipher.update(position, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
-    'base64url',
-  );
+  const key = await keyOf(platform, scope);
+  return encryptFramed(key, canonicalJson(scope), Buffer.from(position), platform.random).toString('base64url');
 }
 
 /** The position in a cursor. Throws Problem `invalid-cursor` if it was changed, or made for another account, list or filter. */
 export async function decryptCursor(platform: Platform, scope: ListScope, cursor: string): Promise<string> {
   const bytes = Buffer.from(cursor, 'base64url');
-  if (bytes.length < nonceBytes + tagBytes || bytes.toString('base64url') !== cursor) throw invalidCursor();
-  const decipher = createDecipheriv('aes-256-gcm', await keyOf(platform, scope), bytes.subarray(0, nonceBytes), {
-    authTagLength: tagBytes,
-  });
-  decipher.setAAD(Buffer.from(canonicalJson(scope))).setAuthTag(bytes.subarray(-tagBytes));
-  try {
-    return Buffer.concat([decipher.update(bytes.subarray(nonceBytes, -tagBytes)), decipher.final()]).toString('utf8');
-  } catch {
-    throw invalidCursor();
-  }
+  const isCanonical = bytes.toString('base64url') === cursor;
+  const position = isCanonical && decryptFramed(await keyOf(platform, scope), canonicalJson(scope), bytes);
+  if (!position) throw invalidCursor();
+  return position.toString('utf8');
 }
 
 function invalidCursor(): Problem {
@@ -67,6 +53,6 @@ function invalidCursor(): Problem {
   return new Problem('invalid-cursor', message, { errors: [{ path: 'cursor', message }] });
 }
 
-function keyOf(platform: Platform, scope: ListScope): Promise<Buffer> {
+function keyOf(platform: Platform, scope: ListScope): Promise<Uint8Array> {
   return derivedKey(platform, `cursor/${scope.account}`);
 }

@@ -1,5 +1,6 @@
 /** Keys the API makes from its secrets, one a purpose, so that no two uses share a key. */
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac } from 'node:crypto';
+import { deriveKey } from '../crypto/hkdf.ts';
 import type { Platform } from '../domain/ports.ts';
 
 /** A secret as key material. Throws when it is missing or shorter than HS256 allows (RFC 7518 §3.2: 32 bytes). */
@@ -16,12 +17,8 @@ export async function requireSecrets(platform: Platform): Promise<void> {
 }
 
 /** 32 bytes derived from `jwt-secret` by HKDF-SHA-256 (RFC 5869); the purpose is its info. */
-export async function derivedKey(platform: Platform, purpose: string): Promise<Buffer> {
-  return hkdf(await secretKey(platform, 'jwt-secret'), purpose);
-}
-
-export function hkdf(key: Uint8Array, purpose: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', key, new Uint8Array(), `listbackup/${purpose}`, 32));
+export async function derivedKey(platform: Platform, purpose: string): Promise<Uint8Array> {
+  return deriveKey(await secretKey(platform, 'jwt-secret'), `listbackup/${purpose}`);
 }
 
 /** HMAC-SHA-256, so that what is hashed (a body with a password, an address) cannot be guessed from the hash. */

@@ -4,8 +4,8 @@
  */
 import { errors, jwtVerify, SignJWT } from 'jose';
 import * as z from 'zod';
+import { makeId } from '../crypto/ids.ts';
 import { Problem } from '../domain/errors.ts';
-import { makeId } from '../domain/ids.ts';
 import type { Platform, RecordKey } from '../domain/ports.ts';
 import { secretKey } from './secret-keys.ts';
 

@@ -1,7 +1,7 @@
 /** Small schemas that routes share, and the 404 of a thing that is not there. */
 import * as z from 'zod';
+import { type IdKind, idPattern, makeId } from '../crypto/ids.ts';
 import { Problem } from '../domain/errors.ts';
-import { type IdKind, idPattern, makeId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/ports.ts';
 
 /** A name people give: shown as it is, so no control characters. */

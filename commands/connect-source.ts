@@ -1,9 +1,10 @@
 /** A source is connected: its credentials go where no event can show them, then the event says that it is there. */
+import { newId } from '../activity/ids.ts';
 import { begin, load } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
 import type { JsonObject, Platform } from '../domain/ports.ts';
 import { connectSource as connect, source } from '../domain/source.ts';
-import { type CommandContext, newId, type Written } from './context.ts';
+import type { CommandContext, Written } from './context.ts';
 import { putCredentials } from './credentials.ts';
 
 export type ConnectSource = { type: string; name: string; config: JsonObject; credentials: JsonObject | null };

@@ -1,10 +1,11 @@
 /** A job says what is to be backed up. */
+import { newId } from '../activity/ids.ts';
 import { begin, load } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
 import { createJob as create, job } from '../domain/job.ts';
 import type { Platform } from '../domain/ports.ts';
 import { mustBeConnected, source } from '../domain/source.ts';
-import { type CommandContext, newId, type Written } from './context.ts';
+import type { CommandContext, Written } from './context.ts';
 
 /** A repeat is told what the first was. Throws Problem `not-found` when the account has no such source. */
 export async function createJob(

@@ -1,4 +1,6 @@
 /** Backed-up content is given out: on record before whoever asked gets an address. */
+
+import { newId } from '../activity/ids.ts';
 import { decrypt } from '../activity/personal-data.ts';
 import { load, transact } from '../activity/store.ts';
 import type { ManifestRef } from '../domain/backup-chain.ts';
@@ -6,7 +8,7 @@ import { type DownloadFailure, download, grantFile, grantZip, requestZip, zipLif
 import { Problem } from '../domain/errors.ts';
 import { isEncrypted, type Personal, streamName } from '../domain/event.ts';
 import type { Json, Platform } from '../domain/ports.ts';
-import { type CommandContext, newId, type Written } from './context.ts';
+import type { CommandContext, Written } from './context.ts';
 
 type Backup = { sourceId: string; jobId: string; runId: string };
 

@@ -1,11 +1,12 @@
 /** A person signs up: the identity holds the password, the log gets the user and their account. */
+import { newId } from '../activity/ids.ts';
 import { transact } from '../activity/store.ts';
 import { account, openAccount } from '../domain/account.ts';
 import { Problem } from '../domain/errors.ts';
 import { streamName } from '../domain/event.ts';
 import type { Platform } from '../domain/ports.ts';
 import { registerUser as register, user } from '../domain/user.ts';
-import { type CommandContext, newId, type Written } from './context.ts';
+import type { CommandContext, Written } from './context.ts';
 
 type Person = { userId: string; accountId: string; email: string; name: string };
 export type Registered =

@@ -1,4 +1,5 @@
 /** A run of a job is asked for; everything else follows from the event. */
+import { newId } from '../activity/ids.ts';
 import { load, transact } from '../activity/store.ts';
 import { backupChain, backupChainId, requestRun } from '../domain/backup-chain.ts';
 import { Problem } from '../domain/errors.ts';
@@ -7,7 +8,7 @@ import { job, mustBeActive } from '../domain/job.ts';
 import type { Platform } from '../domain/ports.ts';
 import { run } from '../domain/run.ts';
 import { source } from '../domain/source.ts';
-import { type CommandContext, newId, type Written } from './context.ts';
+import type { CommandContext, Written } from './context.ts';
 
 /** Asked for again with the same command it is the same run, also long after it has ended. Throws Problem `not-found`, `run-open` (with the open run's id) or `source-unusable` when the source was disconnected. */
 export async function runJob(

@@ -21,15 +21,11 @@ export const config = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9-]{0,62}$/i, 'Give the code of the region, as in `eu-central-1`.')
     .optional()
     .describe('The region of the bucket; `us-east-1` when absent.'),
-  endpoint: z
-    .string()
-    .max(2_048)
-    .optional()
-    .meta({
-      description: 'The URL of an S3-compatible server; AWS when absent.',
-      format: 'uri',
-      pattern: '^https?://',
-    }),
+  endpoint: z.string().max(2_048).optional().meta({
+    description: 'The URL of an S3-compatible server; AWS when absent.',
+    format: 'uri',
+    pattern: '^https?://',
+  }),
 });
 
 const visible = /^[\x21-\x7e]{1,512}$/;

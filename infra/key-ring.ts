@@ -2,7 +2,9 @@
  * The envelope both homes share: the machine's master key (KMS, or a key file) wraps a key per account, which wraps a key per subject.
  * Destroying one puts a tombstone in its place, so that no first use can make it anew, and takes everything below it along.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
+import { deriveKey } from '../crypto/hkdf.ts';
 import type { KeyRing } from '../domain/ports.ts';
 
 /** An account's own key, or that of one of its subjects. */
@@ -90,7 +92,7 @@ export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.n
     return cached(id, async () => {
       const above = await accountKey(account);
       if (!above) return undefined;
-      const wrapping = new Uint8Array(hkdfSync('sha256', above, new Uint8Array(), 'subject keys', 32));
+      const wrapping = deriveKey(above, 'subject keys');
       return loadOrMake(
         id,
         async (key) => encryptBytes(wrapping, key, nameOf(id)),
@@ -123,19 +125,14 @@ function nameOf({ account, subject }: KeyId): string {
   return JSON.stringify(subject === undefined ? ['account key', account] : ['subject key', account, subject]);
 }
 
-/** AES-256-GCM with a random nonce: nonce (12) ‖ ciphertext ‖ tag (16), bound to the context. */
+/** Framed AES-256-GCM (crypto/gcm.ts), bound to the context. */
 export function encryptBytes(key: Uint8Array, bytes: Uint8Array, context: string): Uint8Array {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));
-  return new Uint8Array(Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]));
+  return new Uint8Array(encryptFramed(key, context, bytes, randomBytes));
 }
 
-/** Throws unless they were sealed under that key and context, and are unchanged since. */
+/** Throws unless `encryptBytes` made the bytes with this key and context. */
 export function decryptBytes(key: Uint8Array, encrypted: Uint8Array, context: string): Uint8Array {
-  if (encrypted.length < 28) throw new Error('sealed bytes are too short');
-  const decipher = createDecipheriv('aes-256-gcm', key, encrypted.subarray(0, 12), { authTagLength: 16 }).setAAD(
-    Buffer.from(context),
-  );
-  decipher.setAuthTag(encrypted.subarray(-16));
-  return new Uint8Array(Buffer.concat([decipher.update(encrypted.subarray(12, -16)), decipher.final()]));
+  const bytes = decryptFramed(key, context, encrypted);
+  if (!bytes) throw new Error('The bytes do not decrypt: they changed, or belong to another key or context.');
+  return new Uint8Array(bytes);
 }

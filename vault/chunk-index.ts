@@ -3,7 +3,7 @@
  * every record can be made again from the footers of the packs.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import { base32 } from '../domain/ids.ts';
+import { base32 } from '../crypto/base32.ts';
 import type { Blobs, RecordKey, Records, StoredRecord } from '../domain/ports.ts';
 import { VaultDamage } from './damage.ts';
 import type { VaultKeys } from './keys.ts';

@@ -2,8 +2,9 @@
  * Content-defined chunking: FastCDC (Xia et al., USENIX ATC 2016; normalised chunking as in IEEE TPDS 2020) with a gear table that
  * only the account knows, so that chunk lengths do not tell which known file this is.
  */
+
+import { deriveKey } from '../crypto/hkdf.ts';
 import { type Roll, rollOf } from './gear-hash.ts';
-import { deriveKey } from './keys.ts';
 
 const KiB = 1024;
 export const minChunk = 256 * KiB;
@@ -18,7 +19,7 @@ const easyMask = -1 << (32 - 18);
 export type GearTable = Int32Array;
 
 export function gearTable(gearKey: Uint8Array): GearTable {
-  const bytes = deriveKey(gearKey, new Uint8Array(), 'listbackup/vault/1/gear-table', 1024);
+  const bytes = deriveKey(gearKey, 'listbackup/vault/1/gear-table', { length: 1024 });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Int32Array.from({ length: 256 }, (_, i) => view.getInt32(4 * i, true));
 }

@@ -6,8 +6,9 @@
 import { createHmac } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { gcmDecrypt, gcmEncrypt, tagLength } from '../crypto/gcm.ts';
+import { deriveKey } from '../crypto/hkdf.ts';
 import { VaultDamage } from './damage.ts';
-import { deriveKey, epochKey, type VaultKeys } from './keys.ts';
+import { epochKey, type VaultKeys } from './keys.ts';
 
 const format = 1;
 const codecRaw = 0;
@@ -26,7 +27,7 @@ export function encryptBytes(keys: VaultKeys, aad: string, bytes: Uint8Array): U
   const root = rootKey(keys, keys.epoch);
   const length = Buffer.alloc(4);
   length.writeUInt32BE(bound.length);
-  const macKey = deriveKey(root, new Uint8Array(), 'listbackup/sealed/1/salt');
+  const macKey = deriveKey(root, 'listbackup/sealed/1/salt');
   const salt = createHmac('sha256', macKey)
     .update(length)
     .update(bound)
@@ -56,7 +57,7 @@ export function decryptBytes(keys: VaultKeys, aad: string, encrypted: Uint8Array
 }
 
 function encryptionKey(root: Uint8Array, salt: Uint8Array): Uint8Array {
-  return deriveKey(root, salt, 'listbackup/sealed/1/key');
+  return deriveKey(root, 'listbackup/sealed/1/key', { salt });
 }
 
 function rootKey(keys: VaultKeys, epoch: number): Uint8Array {

@@ -3,9 +3,8 @@
  * with a synthetic IV (RFC 5297's idea: IV = HMAC over the plaintext, checked after AES-256-CTR), so a file always has the same id.
  */
 import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
+import { base32, fromBase32 } from '../crypto/base32.ts';
 import { keyBytes, keyFromBytes } from '../domain/entry.ts';
-import { base32 } from '../domain/ids.ts';
-import { fromBase32 } from './base32.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import type { VaultKeys } from './keys.ts';
 

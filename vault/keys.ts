@@ -1,5 +1,5 @@
 /** The keys of one account's vault. All come from its account key, so destroying that one erases everything at rest. */
-import { hkdfSync } from 'node:crypto';
+import { deriveKey } from '../crypto/hkdf.ts';
 
 /** Plain data, so that it can be handed to a worker thread. Every key has 32 bytes. */
 export type VaultKeys = {
@@ -19,7 +19,7 @@ export type VaultKeys = {
 /** HKDF-SHA-256 (RFC 5869) without salt; each purpose has its own info label. The same account key gives the same keys, for ever. */
 export function deriveVaultKeys(accountKey: Uint8Array, epoch = 1): VaultKeys {
   if (accountKey.length !== 32) throw new Error('an account key has 32 bytes');
-  const derive = (label: string) => deriveKey(accountKey, new Uint8Array(), `listbackup/vault/1/${label}`);
+  const derive = (label: string) => deriveKey(accountKey, `listbackup/vault/1/${label}`);
   return {
     epoch,
     epochKeys: Array.from({ length: epoch }, (_, i) => derive(`epoch/${i + 1}`)),
@@ -29,11 +29,6 @@ export function deriveVaultKeys(accountKey: Uint8Array, epoch = 1): VaultKeys {
     fileIdMac: derive('file-id/mac'),
     fileIdCipher: derive('file-id/cipher'),
   };
-}
-
-/** 32 (or `length`) bytes by HKDF-SHA-256. */
-export function deriveKey(key: Uint8Array, salt: Uint8Array, info: string, length = 32): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', key, salt, info, length));
 }
 
 /** Undefined when these keys do not know the epoch. */

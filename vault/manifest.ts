@@ -1,8 +1,8 @@
 /** Makes the next manifest from the last one and what has changed: only touched segments are read and written, as one blob. */
 
+import { base32 } from '../crypto/base32.ts';
 import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
 import { compareKeys } from '../domain/entry.ts';
-import { base32 } from '../domain/ids.ts';
 import { encodeEntries, type FoundEntry, type ManifestEntry } from './entry.ts';
 import { encryptRoot, type ManifestRoot } from './root.ts';
 import {

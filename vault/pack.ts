@@ -3,12 +3,12 @@
  * functions; a chunk is read with one ranged read of its slot, which says of itself how it is to be opened.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { base32, fromBase32 } from '../crypto/base32.ts';
 import { gcmDecrypt, gcmEncrypt, tagLength } from '../crypto/gcm.ts';
-import { base32 } from '../domain/ids.ts';
-import { fromBase32 } from './base32.ts';
+import { deriveKey } from '../crypto/hkdf.ts';
 import { ByteReader, ByteWriter, free } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
-import { deriveKey, epochKey, type VaultKeys } from './keys.ts';
+import { epochKey, type VaultKeys } from './keys.ts';
 
 /** Where a chunk rests: the slot's byte range in the pack, and the chunk's range in what the slot holds. Enough to read it. */
 export type ChunkRef = {
@@ -45,7 +45,7 @@ export function packBlobKey(account: string, pack: string): string {
 export function lockPack(keys: VaultKeys, account: string, pack: string, epoch = keys.epoch): PackLock {
   const root = epochKey(keys, epoch);
   if (!root) throw new VaultDamage('pack', `${pack} names the unknown key epoch ${epoch}`);
-  return { account, pack, epoch, key: deriveKey(root, Buffer.from(pack), 'listbackup/pack/1') };
+  return { account, pack, epoch, key: deriveKey(root, 'listbackup/pack/1', { salt: Buffer.from(pack) }) };
 }
 
 /** The chunks of one group, compressed together unless that gains nothing, encrypted for this slot of this pack alone. */

@@ -2,7 +2,7 @@
  * Turns chunks into durable packs: dedup → group → slot → pack → blob → index, in that order. One packer can serve many writers at
  * once, so that small batches share packs. Memory is bounded: whoever places chunks waits while packs go up.
  */
-import { makeId } from '../domain/ids.ts';
+import { makeId } from '../crypto/ids.ts';
 import type { Blobs, Records } from '../domain/ports.ts';
 import { findChunks, indexChunks } from './chunk-index.ts';
 import { coalesced } from './coalesced.ts';

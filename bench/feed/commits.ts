@@ -2,12 +2,12 @@
 import { hash } from 'node:crypto';
 import { type Head, start } from '../../activity/commit.ts';
 import { encodeCommit } from '../../activity/encode.ts';
+import { makeId, type IdKind as Named } from '../../crypto/ids.ts';
 import { account as accountAggregate } from '../../domain/account.ts';
 import type { Aggregate } from '../../domain/aggregate.ts';
 import { backupChain, backupChainId, nothing } from '../../domain/backup-chain.ts';
 import { batch, batchId } from '../../domain/batch.ts';
 import { type Cause, type DomainEvent, streamName } from '../../domain/event.ts';
-import { makeId, type IdKind as Named } from '../../domain/ids.ts';
 import { job } from '../../domain/job.ts';
 import type { Platform, StoredCommit, StreamNotification } from '../../domain/ports.ts';
 import { run } from '../../domain/run.ts';

@@ -1,14 +1,8 @@
 /** The machine's own keys: the master that wraps all others, and the one it signs with. Whoever has the file can read everything. */
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { deriveKey } from '../../crypto/hkdf.ts';
 import { codeOf, writeDurably } from './durable-file.ts';
 
 export type MachineKeys = {
@@ -35,7 +29,7 @@ export async function openKeyFile(folder: string, mayMake: () => boolean): Promi
   const { master, signing } = parse(text);
   const key = createPrivateKey(signing);
   return {
-    derive: (purpose) => new Uint8Array(hkdfSync('sha256', master, new Uint8Array(), purpose, 32)),
+    derive: (purpose) => deriveKey(master, purpose),
     signing: key,
     publicKey: createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString(),
   };

@@ -189,15 +189,13 @@ async function makeRoutes(clients: AwsClients, stage: Stage): Promise<void> {
   const EventBusName = stage.EVENT_BUS_NAME;
   for (const [index, { types, queue }] of routes.entries()) {
     const Name = `${EventBusName}-${index}`;
-    await clients
-      .events()
-      .send(
-        new PutRuleCommand({
-          Name,
-          EventBusName,
-          EventPattern: JSON.stringify({ source: [busSource], 'detail-type': types }),
-        }),
-      );
+    await clients.events().send(
+      new PutRuleCommand({
+        Name,
+        EventBusName,
+        EventPattern: JSON.stringify({ source: [busSource], 'detail-type': types }),
+      }),
+    );
     const Targets = [{ Id: queue, Arn: arns[queue], InputPath: '$.detail' }];
     await clients.events().send(new PutTargetsCommand({ Rule: Name, EventBusName, Targets }));
   }

@@ -288,7 +288,12 @@ const cases: Case[] = [
     name: 'a number of a row',
     found: 'row',
     unseen: true,
-    damage: inTable('rows', 'data', "model = 'analytics-aggregates' AND sk LIKE 'backup-chain#%'", flipIn('"runs":', 7)),
+    damage: inTable(
+      'rows',
+      'data',
+      "model = 'analytics-aggregates' AND sk LIKE 'backup-chain#%'",
+      flipIn('"runs":', 7),
+    ),
   },
   {
     name: 'a cursor',

@@ -53,24 +53,20 @@ beforeAll(async () => {
     .sqs()
     .send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }));
   const Name = `planted-${run}`;
-  await clients
-    .events()
-    .send(
-      new PutRuleCommand({
-        Name,
-        EventBusName,
-        EventPattern: JSON.stringify({ account: [inject('ministack').account] }),
-      }),
-    );
-  await clients
-    .events()
-    .send(
-      new PutTargetsCommand({
-        Rule: Name,
-        EventBusName,
-        Targets: [{ Id: 'planted', Arn: Attributes?.QueueArn ?? '' }],
-      }),
-    );
+  await clients.events().send(
+    new PutRuleCommand({
+      Name,
+      EventBusName,
+      EventPattern: JSON.stringify({ account: [inject('ministack').account] }),
+    }),
+  );
+  await clients.events().send(
+    new PutTargetsCommand({
+      Rule: Name,
+      EventBusName,
+      Targets: [{ Id: 'planted', Arn: Attributes?.QueueArn ?? '' }],
+    }),
+  );
 });
 afterAll(async () => {
   for (const queue of ['job-queue', 'data-queue']) await takeMessages(`listbackup-test-${queue}`, true);

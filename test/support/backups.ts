@@ -1,6 +1,7 @@
 /** Backups made by hand: content in the vault, a manifest over it, sealed on the line and seen by the read model. */
 import { load, transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
+import { makeId } from '../../crypto/ids.ts';
 import {
   backupChain,
   backupChainId,
@@ -10,7 +11,6 @@ import {
 } from '../../domain/backup-chain.ts';
 import { compareKeys, type SourceEntry } from '../../domain/entry.ts';
 import { streamName } from '../../domain/event.ts';
-import { makeId } from '../../domain/ids.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
 import { files } from '../../projections/files.ts';
 import type { FoundEntry } from '../../vault/entry.ts';

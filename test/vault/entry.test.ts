@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { makeId } from '../../crypto/ids.ts';
 import { compareKeys, keyFromBytes } from '../../domain/entry.ts';
-import { makeId } from '../../domain/ids.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
 import { decodeEntries, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { makeId } from '../../crypto/ids.ts';
 import { keyFromBytes } from '../../domain/entry.ts';
-import { makeId } from '../../domain/ids.ts';
 import { fileId, parseFileId } from '../../vault/file-id.ts';
 import { keys, noise, otherKeys } from './vault-fixture.ts';
 

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { makeId } from '../../domain/ids.ts';
+import { makeId } from '../../crypto/ids.ts';
 import { readPackIndex } from '../../vault/chunk-index.ts';
 import { gearTable } from '../../vault/chunker.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { base32, makeId } from '../../domain/ids.ts';
+import { base32 } from '../../crypto/base32.ts';
+import { makeId } from '../../crypto/ids.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import {

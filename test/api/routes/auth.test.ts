@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { readActivity } from '../../../activity/feed.ts';
 import { readConsistencyTokens } from '../../../api/consistency.ts';
 import { principalOf } from '../../../api/sessions.ts';
-import { makeId } from '../../../domain/ids.ts';
+import { makeId } from '../../../crypto/ids.ts';
 import { testApi } from '../../support/api.ts';
 
 const person = { email: 'ada@example.org', password: 'correct horse battery', name: 'Ada' };

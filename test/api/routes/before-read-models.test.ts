@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { jobs } from '../../../api/routes/jobs.ts';
 import { runs } from '../../../api/routes/runs.ts';
 import { sources } from '../../../api/routes/sources.ts';
-import { makeId } from '../../../domain/ids.ts';
+import { makeId } from '../../../crypto/ids.ts';
 import { handleNotifications } from '../../../projections/engine/runner.ts';
 import { projections } from '../../../projections/index.ts';
 import { as, testApi } from '../../support/api.ts';

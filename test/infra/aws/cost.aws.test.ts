@@ -65,15 +65,13 @@ describe('the counter', () => {
 
   it('takes a refused write for one', async () => {
     const put = () =>
-      clients
-        .dynamo()
-        .send(
-          new PutItemCommand({
-            TableName: TableName(),
-            Item: item('2', 100),
-            ConditionExpression: 'attribute_not_exists(pk)',
-          }),
-        );
+      clients.dynamo().send(
+        new PutItemCommand({
+          TableName: TableName(),
+          Item: item('2', 100),
+          ConditionExpression: 'attribute_not_exists(pk)',
+        }),
+      );
     await put();
     expect(await units('WRU', () => put().catch(() => {}))).toBe(1);
   });
