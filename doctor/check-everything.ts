@@ -4,7 +4,8 @@
  */
 import { verify } from 'node:crypto';
 import type { Platform, QueueName } from '../domain/ports.ts';
-import type { Deployment, RunRef } from '../processors/backup/run.ts';
+import type { RunRef } from '../processors/backup/run.ts';
+import type { Deployment } from '../processors/deployment.ts';
 import { projections } from '../projections/index.ts';
 import { exportKey } from '../vault/exports.ts';
 import { deriveVaultKeys, type VaultKeys } from '../vault/keys.ts';

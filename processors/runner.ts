@@ -8,8 +8,9 @@ import type { JsonObject } from '../domain/ports.ts';
 import { commitRun } from './backup/commit-run.ts';
 import { failRun, finishReleased } from './backup/fail-run.ts';
 import { planRun } from './backup/plan-run.ts';
-import type { Deployment, RunRef, Task } from './backup/run.ts';
+import type { RunRef, Task } from './backup/run.ts';
 import { storeBatch } from './backup/store-batch.ts';
+import type { Deployment } from './deployment.ts';
 import { downloadRequested, prepareDownload } from './export/prepare-download.ts';
 
 /** The last time a message comes before it would be a dead letter: then the run fails with the reason instead of hanging. */

@@ -8,7 +8,7 @@ import type { BusEvent, JsonObject, StreamNotification } from '../../domain/port
 import type { AwsClients } from '../../infra/aws/clients.ts';
 import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
 import { relayNotifications } from '../../infra/aws/relay-notifications.ts';
-import type { Deployment } from '../../processors/backup/run.ts';
+import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
 import { awsList } from '../../processors/meter.ts';
 import { handleMessage } from '../../processors/runner.ts';

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { checkEverything } from '../../doctor/check-everything.ts';
 import { type Finding, failure } from '../../doctor/finding.ts';
 import { addFinding, counts, failuresIn, newReport, renderReport } from '../../doctor/report.ts';
-import type { Deployment } from '../../processors/backup/run.ts';
+import type { Deployment } from '../../processors/deployment.ts';
 import { free } from '../../processors/meter.ts';
 import { type BucketBlobs, openBucket, requireSameBucket } from './bucket.ts';
 import { databaseFile } from './database.ts';

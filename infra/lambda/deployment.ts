@@ -1,6 +1,6 @@
 /** The AWS home as processors and API know it: no folders, list prices, and whom it may call on a private network. */
 import type { ConnectorContext } from '../../connectors/connector.ts';
-import type { Deployment } from '../../processors/backup/run.ts';
+import type { Deployment } from '../../processors/deployment.ts';
 import { awsList } from '../../processors/meter.ts';
 import { type AwsPlatform, openAws } from '../aws/platform.ts';
 

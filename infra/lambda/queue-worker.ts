@@ -2,7 +2,7 @@
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import type { QueueName } from '../../domain/ports.ts';
-import type { Deployment } from '../../processors/backup/run.ts';
+import type { Deployment } from '../../processors/deployment.ts';
 import { askedPause, handleMessage } from '../../processors/runner.ts';
 
 /** What is left of a function's time when a step stops and hands the rest to another message. */

@@ -13,11 +13,12 @@ import { type Change, writeManifest } from '../../vault/manifest.ts';
 import { changesOfPart, type Part } from '../../vault/part.ts';
 import { openManifest } from '../../vault/reader.ts';
 import { errorsPerPage, putErrors } from '../../vault/run-errors.ts';
+import type { Deployment } from '../deployment.ts';
 import { addCosts, metered } from '../meter.ts';
 import { finishReleased } from './fail-run.ts';
 import { measureRun } from './measure-run.ts';
 import { readParts } from './parts.ts';
-import { backupChainStream, type Deployment, idsOf, loadRun, type RunRef, runStream, vaultKeys } from './run.ts';
+import { backupChainStream, idsOf, loadRun, type RunRef, runStream, vaultKeys } from './run.ts';
 import { findRunEnd } from './run-end.ts';
 import { unwatchRun } from './watch.ts';
 

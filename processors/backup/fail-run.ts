@@ -6,17 +6,9 @@ import { transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
 import { backupChain, endRun } from '../../domain/backup-chain.ts';
 import { type Counts, finishRun, run } from '../../domain/run.ts';
+import type { Deployment } from '../deployment.ts';
 import { measureRun } from './measure-run.ts';
-import {
-  backupChainStream,
-  type Deployment,
-  idsOf,
-  loadRun,
-  type RunRef,
-  runRecord,
-  runStream,
-  vaultKeys,
-} from './run.ts';
+import { backupChainStream, idsOf, loadRun, type RunRef, runRecord, runStream, vaultKeys } from './run.ts';
 import { findRunEnd } from './run-end.ts';
 import { readStep } from './step.ts';
 import { readTally } from './tally.ts';

@@ -9,7 +9,8 @@ import type { BackupChainState } from '../../domain/backup-chain.ts';
 import { isEncrypted, streamName } from '../../domain/event.ts';
 import type { JsonObject } from '../../domain/ports.ts';
 import { source } from '../../domain/source.ts';
-import type { Deployment, RunRef } from './run.ts';
+import type { Deployment } from '../deployment.ts';
+import type { RunRef } from './run.ts';
 
 /**
  * What a run lists, so that nothing else is taken for it later: all its steps are of the same settings (as a hash) and, where a source can tell, of

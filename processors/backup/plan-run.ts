@@ -10,22 +10,11 @@ import type { JsonObject, Platform } from '../../domain/ports.ts';
 import { planRun as planned, run, startRun } from '../../domain/run.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
 import { entries, openManifest } from '../../vault/reader.ts';
+import { type Deployment, defaultLimits } from '../deployment.ts';
 import { makeComparer } from './compare.ts';
 import { finishReleased } from './fail-run.ts';
 import { mustBeMeantEmpty, mustBeOf, type Origin, openSource } from './open-source.ts';
-import {
-  type Deployment,
-  expiry,
-  idsOf,
-  loadRun,
-  type RunRef,
-  runRecord,
-  runStream,
-  send,
-  type Task,
-  usualLimits,
-  vaultKeys,
-} from './run.ts';
+import { expiry, idsOf, loadRun, type RunRef, runRecord, runStream, send, type Task, vaultKeys } from './run.ts';
 import { readStep, type Step } from './step.ts';
 import { closeTally } from './tally.ts';
 import { isOpen, unwatchRun, watchRun } from './watch.ts';
@@ -90,7 +79,7 @@ async function walk(
   head: BackupChainState['head'],
   until: Until,
 ): Promise<Step | 'overtaken' | 'ended'> {
-  const { platform, limits = usualLimits } = deployment;
+  const { platform, limits = defaultLimits } = deployment;
   const position = await readPosition(platform, keys, runRef, from);
   const { session, settings } = await openSource(deployment, runRef, position.origin);
   try {

@@ -1,40 +1,10 @@
 /** What every step of a run knows and needs. */
 import { load } from '../../activity/store.ts';
-import type { ConnectorContext } from '../../connectors/connector.ts';
 import { type BackupChainState, backupChain, backupChainId } from '../../domain/backup-chain.ts';
 import { streamName } from '../../domain/event.ts';
 import type { JsonObject, Platform } from '../../domain/ports.ts';
 import { type RunState, run } from '../../domain/run.ts';
 import { deriveVaultKeys, type VaultKeys } from '../../vault/keys.ts';
-import type { SharedPackers } from '../../vault/shared-packers.ts';
-import type { Workers } from '../../vault/workers.ts';
-import type { Prices } from '../meter.ts';
-import type { Intake } from './intake.ts';
-
-export type Deployment = {
-  platform: Platform;
-  /** What the home lets that account back up. */
-  connectors(account: string): ConnectorContext;
-  prices: Prices;
-  /** How much is done at a time; tests make it little. */
-  limits?: Limits;
-  /** What the batches of one process share; without it each has its own, and works in the thread it is in. */
-  storing?: { workers: Workers; packers: SharedPackers; intake: Intake };
-  /** Awaited at each step boundary by name, so that tests can end the process there, or hold it up. */
-  reached?: (step: string) => void | Promise<void>;
-};
-
-export type Limits = {
-  /** Items asked of the source at once. */
-  page: number;
-  /** Pages between two records of where a plan stands, when no batch is full before. */
-  pagesPerStep: number;
-  /** A batch is full at so many things or bytes. */
-  batchThings: number;
-  batchBytes: number;
-};
-
-export const usualLimits: Limits = { page: 1000, pagesPerStep: 20, batchThings: 1000, batchBytes: 64 * 1024 * 1024 };
 
 export type RunRef = { account: string; runId: string; jobId: string; sourceId: string };
 

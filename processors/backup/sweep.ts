@@ -1,8 +1,9 @@
 /** Looks after what nobody else would: runs that stand still, exports whose time has come. Harmless at any time, for every step repeats. */
 import type { Platform } from '../../domain/ports.ts';
 import { removeExpiredExports } from '../../vault/exports.ts';
+import type { Deployment } from '../deployment.ts';
 import { failRun, finishReleased } from './fail-run.ts';
-import { type Deployment, loadRun, type RunRef, runRecord, send, type Task } from './run.ts';
+import { loadRun, type RunRef, runRecord, send, type Task } from './run.ts';
 import { readStep } from './step.ts';
 import { commitIfComplete } from './tally.ts';
 import { openRuns, signsOfLife, unwatchRun, type Watched } from './watch.ts';

@@ -3,8 +3,9 @@ import type { Refusal, SourceEntry } from '../../domain/entry.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
+import type { Limits } from '../deployment.ts';
 import type { Origin } from './open-source.ts';
-import { expiry, type Limits, type RunRef, runRecord } from './run.ts';
+import { expiry, type RunRef, runRecord } from './run.ts';
 import { loadBytes, type Resting, saveBytes } from './saved-bytes.ts';
 
 /** In key order each, and between batches too. */
@@ -39,7 +40,7 @@ function aad(runRef: RunRef, where: string): string {
 
 /** Cuts what the plan finds into batches; `rest` is the one that is not full yet. */
 export function makeCutter(
-  limits: Pick<Limits, 'batchThings' | 'batchBytes'>,
+  limits: Pick<Limits, 'batchItems' | 'batchBytes'>,
   open: Work = emptyWork(),
 ): { add(what: Partial<Work>): void; cut(): Work[]; rest: Work } {
   const full: Work[] = [];
@@ -53,7 +54,7 @@ export function makeCutter(
       rest.failed.push(...(what.failed ?? []));
       rest.skipped.push(...(what.skipped ?? []));
       bytes += sizeOf(what.entries ?? []);
-      if (things(rest) >= limits.batchThings || bytes >= limits.batchBytes) {
+      if (things(rest) >= limits.batchItems || bytes >= limits.batchBytes) {
         full.push(rest);
         cutter.rest = emptyWork();
         bytes = 0;

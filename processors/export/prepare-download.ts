@@ -12,7 +12,7 @@ import { deleteExports, exportKey, exportSize, noteExport, putExport } from '../
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import { openManifest, type ReaderContext } from '../../vault/reader.ts';
 import { isFolderToo, selectEntries } from '../../vault/selection.ts';
-import type { Deployment } from '../backup/run.ts';
+import type { Deployment } from '../deployment.ts';
 import { DamagedFile, type ZipEntry, zipOf } from './zip.ts';
 import { zipName, zipNameBeside } from './zip-names.ts';
 

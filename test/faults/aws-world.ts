@@ -17,7 +17,7 @@ import { type AwsClients, awsClients } from '../../infra/aws/clients.ts';
 import type { AwsEnvironment } from '../../infra/aws/environment.ts';
 import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
 import { relayAgain, relayNotifications } from '../../infra/aws/relay-notifications.ts';
-import type { Deployment } from '../../processors/backup/run.ts';
+import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
 import { awsList } from '../../processors/meter.ts';
 import { handleMessage } from '../../processors/runner.ts';

@@ -16,7 +16,8 @@ import type { Blobs, JsonObject, Platform, QueueName, Received, StoredCommit } f
 import { type Chaos, makeChaos } from '../../infra/embedded/chaos.ts';
 import type { Embedded } from '../../infra/embedded/platform.ts';
 import { readPart } from '../../processors/backup/parts.ts';
-import { type Deployment, runRecord } from '../../processors/backup/run.ts';
+import { runRecord } from '../../processors/backup/run.ts';
+import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
 import { free } from '../../processors/meter.ts';
 import { handleMessage } from '../../processors/runner.ts';

@@ -7,7 +7,7 @@ import { createJob } from '../../../commands/create-job.ts';
 import { runJob } from '../../../commands/run-job.ts';
 import type { QueueName, StreamNotification } from '../../../domain/ports.ts';
 import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
-import type { Deployment } from '../../../processors/backup/run.ts';
+import type { Deployment } from '../../../processors/deployment.ts';
 import { routes } from '../../../processors/index.ts';
 import { awsList } from '../../../processors/meter.ts';
 import { handleMessage } from '../../../processors/runner.ts';
