@@ -39,15 +39,15 @@ export type Checked =
  * `failure`: something is lost, altered, or would never end by itself. `info`: as it may be.
  * `where` is made of ids, never of names, paths or other personal data; `detail` neither.
  */
-export type Finding = { level: 'failure' | 'info'; what: Checked; where: string; detail: string };
+export type Finding = { severity: 'failure' | 'info'; what: Checked; where: string; detail: string };
 
 /** Called for each thing that was looked at, so that a report can say what "nothing found" covers. */
 export type Count = (what: Checked, many?: number) => void;
 
 export function failure(what: Checked, where: string, detail: string): Finding {
-  return { level: 'failure', what, where, detail };
+  return { severity: 'failure', what, where, detail };
 }
 
 export function info(what: Checked, where: string, detail: string): Finding {
-  return { level: 'info', what, where, detail };
+  return { severity: 'info', what, where, detail };
 }

@@ -5,7 +5,7 @@ export type Report = {
   /** How many of each kind were looked at. */
   checked: Map<Checked, number>;
   /** How many findings of each kind there are, and the first of them. */
-  found: Map<string, { level: Finding['level']; what: Checked; count: number; first: Finding[] }>;
+  found: Map<string, { severity: Finding['severity']; what: Checked; count: number; first: Finding[] }>;
 };
 
 const shown = 20;
@@ -15,15 +15,17 @@ export function newReport(): Report {
 }
 
 export function addFinding({ found }: Report, finding: Finding): void {
-  const { level, what } = finding;
-  const group = found.get(`${level} ${what}`) ?? { level, what, count: 0, first: [] };
-  found.set(`${level} ${what}`, group);
+  const { severity, what } = finding;
+  const group = found.get(`${severity} ${what}`) ?? { severity, what, count: 0, first: [] };
+  found.set(`${severity} ${what}`, group);
   group.count++;
   if (group.first.length < shown) group.first.push(finding);
 }
 
 export function failuresIn({ found }: Report): number {
-  return [...found.values()].filter(({ level }) => level === 'failure').reduce((sum, { count }) => sum + count, 0);
+  return [...found.values()]
+    .filter(({ severity }) => severity === 'failure')
+    .reduce((sum, { count }) => sum + count, 0);
 }
 
 /** Singular and plural, and what to do about a failure. */
@@ -114,13 +116,13 @@ function again(): string {
 
 export function renderReport(report: Report, about: { data: string; readData: boolean }): string {
   const lines = [`Checked ${about.data}${about.readData ? ', all data read' : ''}:`, `  ${counts(report)}`, ''];
-  const groups = [...report.found.values()].sort((a, b) => a.level.localeCompare(b.level));
-  for (const { level, what, count, first } of groups) {
+  const groups = [...report.found.values()].sort((a, b) => a.severity.localeCompare(b.severity));
+  for (const { severity, what, count, first } of groups) {
     const { many, advice } = kinds[what];
-    lines.push(`${level === 'failure' ? 'WRONG' : 'Note'}: ${many} (${count})`);
+    lines.push(`${severity === 'failure' ? 'WRONG' : 'Note'}: ${many} (${count})`);
     for (const { where, detail } of first) lines.push(`  ${where}: ${detail}`);
     if (count > first.length) lines.push(`  … and ${count - first.length} more: --json shows all`);
-    if (level === 'failure') lines.push(`  → ${advice}`);
+    if (severity === 'failure') lines.push(`  → ${advice}`);
     lines.push('');
   }
   const failures = failuresIn(report);

@@ -64,7 +64,7 @@ async function halfWay(): Promise<string> {
   return runId;
 }
 
-const failures = (found: Finding[]) => found.filter(({ level }) => level === 'failure');
+const failures = (found: Finding[]) => found.filter(({ severity }) => severity === 'failure');
 
 /** The kinds of failures, each once. */
 async function kinds(
@@ -91,7 +91,7 @@ describe('all is well', () => {
   it('while a run is under way, unless it should be over', async () => {
     const runId = await halfWay();
     const found = await findingsOf(world.platform);
-    expect(found).toEqual([expect.objectContaining({ level: 'info', what: 'run', where: runId })]);
+    expect(found).toEqual([expect.objectContaining({ severity: 'info', what: 'run', where: runId })]);
     expect(await kinds(world.platform, { quiet: true })).toEqual(['run']);
   });
 
@@ -332,7 +332,7 @@ describe('the read models', () => {
       { op: 'put', table: 'jobs', pk: `g9~${account}`, sk: 'id#x', data: {} },
     ]);
     const found = await findingsOf(world.platform);
-    expect(found).toContainEqual(expect.objectContaining({ level: 'info', what: 'row', where: 'jobs' }));
+    expect(found).toContainEqual(expect.objectContaining({ severity: 'info', what: 'row', where: 'jobs' }));
     expect(failures(found)).toEqual([]);
   });
 

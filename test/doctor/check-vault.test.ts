@@ -54,7 +54,7 @@ async function put(id: string, segments: ManifestEntry[][], bent: Bent = {}): Pr
 
 async function failures(readData = true): Promise<Finding[]> {
   return (await collect(checkVault(vault, log, { readData, count: () => {} }))).filter(
-    ({ level }) => level === 'failure',
+    ({ severity }) => severity === 'failure',
   );
 }
 
@@ -160,7 +160,7 @@ describe('a pack', () => {
 
   it('that nobody needs yet is none of these, and told of unless a run may still name it', async () => {
     const notes = () => collect(checkVault(vault, log, { readData: true, count: () => {} }));
-    expect(await notes()).toEqual([expect.objectContaining({ level: 'info', what: 'pack-footer' })]);
+    expect(await notes()).toEqual([expect.objectContaining({ severity: 'info', what: 'pack-footer' })]);
     const [pack = ''] = file.chunks?.map((chunk) => chunk.pack) ?? [];
     log.mayBeNamed.add(pack);
     expect(await notes()).toEqual([]);

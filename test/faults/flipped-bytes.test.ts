@@ -308,7 +308,7 @@ describe('one flipped byte in', () => {
     const data = await copyOf();
     await damage(data);
 
-    const findings = (await findingsIn(data)).filter(({ level }) => level === 'failure');
+    const findings = (await findingsIn(data)).filter(({ severity }) => severity === 'failure');
     expect(findings.map(({ what }) => what)).toContain(found);
 
     const answers = await answersIn(data);

@@ -247,7 +247,7 @@ async function requireClean(target: Target, account: string): Promise<void> {
     async () => {
       found = [];
       for await (const finding of checkEverything(platform, { account, readData: true, quiet: true, deployment })) {
-        if (finding.level === 'failure') found.push(finding);
+        if (finding.severity === 'failure') found.push(finding);
       }
       if (found.length === 0) return true;
       await pause(1000);

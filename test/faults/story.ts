@@ -210,7 +210,7 @@ async function requireClean(data: string, at: number): Promise<void> {
   } finally {
     await close();
   }
-  const failures = found.filter(({ level }) => level === 'failure');
+  const failures = found.filter(({ severity }) => severity === 'failure');
   if (failures.length > 0) throw new Error(`the checker found ${JSON.stringify(failures, null, 2)}`);
 }
 

@@ -30,5 +30,5 @@ export async function findingsIn(data: string, options: DoctorOptions = {}): Pro
 export async function expectClean(deployment: Platform | string, options: DoctorOptions = {}): Promise<void> {
   const all = { quiet: true, ...options };
   const found = typeof deployment === 'string' ? await findingsIn(deployment, all) : await findingsOf(deployment, all);
-  expect(found.filter(({ level }) => level === 'failure')).toEqual([]);
+  expect(found.filter(({ severity }) => severity === 'failure')).toEqual([]);
 }

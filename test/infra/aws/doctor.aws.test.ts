@@ -106,7 +106,7 @@ it('has nothing to say of what is whole, and finds what is not', async () => {
 
   const kinds = async () =>
     [
-      ...new Set((await findingsOf(platform)).filter(({ level }) => level === 'failure').map(({ what }) => what)),
+      ...new Set((await findingsOf(platform)).filter(({ severity }) => severity === 'failure').map(({ what }) => what)),
     ].sort();
   await platform.rows.apply('test', 'a/b/c', 1, [
     { op: 'update', table: 'analytics-aggregates', pk: account, sk: 'runs', add: { succeeded: 1 } },

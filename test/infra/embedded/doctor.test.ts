@@ -103,10 +103,10 @@ it('speaks to programs: a finding a line, then the summary', async () => {
   expect(summary).toMatchObject({
     type: 'summary',
     readData: true,
-    failures: lines.filter(({ level }) => level === 'failure').length,
+    failures: lines.filter(({ severity }) => severity === 'failure').length,
   });
   expect(summary.checked).toMatchObject({ ledger: expect.any(Number), file: expect.any(Number) });
-  expect(lines).toContainEqual(expect.objectContaining({ type: 'finding', level: 'failure', what: 'pack-slot' }));
+  expect(lines).toContainEqual(expect.objectContaining({ type: 'finding', severity: 'failure', what: 'pack-slot' }));
 });
 
 it('says nothing personal', async () => {
