@@ -6,7 +6,7 @@ import { type ErrorCode, Problem } from '../domain/errors.ts';
 import { parseStream } from '../domain/event.ts';
 import type { JsonObject } from '../domain/ports.ts';
 import { commitRun } from './backup/commit-run.ts';
-import { failRun, finishReleased } from './backup/fail-run.ts';
+import { failRun, finishEndedRun } from './backup/fail-run.ts';
 import { planRun } from './backup/plan-run.ts';
 import type { RunRef, Task } from './backup/run.ts';
 import { storeBatch } from './backup/store-batch.ts';
@@ -43,8 +43,8 @@ function perform(deployment: Deployment, task: Task, delivery: Delivery): Promis
       return storeBatch(deployment, runRef, task.batch, task.work);
     case 'commit':
       return commitRun(deployment, runRef);
-    case 'close':
-      return finishReleased(deployment, runRef);
+    case 'finish':
+      return finishEndedRun(deployment, runRef);
     default:
       // A newer version may have sent it: not ours to drop.
       throw new Error(`no task is called ${String((task as { type: unknown }).type)}`);
@@ -57,7 +57,7 @@ function runRefOf({ account, runId, jobId, sourceId }: Task): RunRef {
 }
 
 /** Which task an event on the bus stands for. */
-const tasksOf: { [event: string]: 'plan' | 'close' } = { 'run.requested.v1': 'plan', 'run.ended.v1': 'close' };
+const tasksOf: { [event: string]: 'plan' | 'finish' } = { 'run.requested.v1': 'plan', 'run.ended.v1': 'finish' };
 
 /** A task as we sent it, or the one that a bus event stands for. */
 async function asTask({ platform }: Deployment, body: JsonObject): Promise<Task | undefined> {

@@ -27,7 +27,7 @@ export function encryptBytes(keys: VaultKeys, aad: string, bytes: Uint8Array): U
   const root = rootKey(keys, keys.epoch);
   const length = Buffer.alloc(4);
   length.writeUInt32BE(bound.length);
-  const macKey = deriveKey(root, 'listbackup/sealed/1/salt');
+  const macKey = deriveKey(root, 'listbackup/encrypted/1/salt');
   const salt = createHmac('sha256', macKey)
     .update(length)
     .update(bound)
@@ -57,7 +57,7 @@ export function decryptBytes(keys: VaultKeys, aad: string, encrypted: Uint8Array
 }
 
 function encryptionKey(root: Uint8Array, salt: Uint8Array): Uint8Array {
-  return deriveKey(root, 'listbackup/sealed/1/key', { salt });
+  return deriveKey(root, 'listbackup/encrypted/1/key', { salt });
 }
 
 function rootKey(keys: VaultKeys, epoch: number): Uint8Array {

@@ -14,7 +14,6 @@ export type Part = {
   deleted: string[];
   failed: Refusal[];
   skipped: Refusal[];
-  counts: { [name: string]: number };
 };
 
 const format = 1;

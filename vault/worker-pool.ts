@@ -15,8 +15,8 @@ export type Job =
   | { kind: 'end'; stream: number; keys?: DigestKeys }
   | { kind: 'abort'; stream: number }
   /** Puts the slot's content, sealed, where it was, and gives what comes before and after it. */
-  | { kind: 'commit'; lock: PackLock; slot: number; spans: Span[] }
-  | { kind: 'seal-bytes'; lock: PackLock; slot: number; content: Uint8Array };
+  | { kind: 'encrypt-in-place'; lock: PackLock; slot: number; spans: Span[] }
+  | { kind: 'encrypt-bytes'; lock: PackLock; slot: number; content: Uint8Array };
 export type Asked = { number: number; job: Job };
 export type Answer = { number: number; result: unknown } | { number: number; error: string };
 export type EncryptedInPlace = { header: Uint8Array; length: number; tag: Uint8Array };
@@ -213,7 +213,7 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
 
   async function encryptInPlace(lock: PackLock, slot: number, content: Content, spans: Span[]): Promise<Encrypted> {
     try {
-      const job: Job = { kind: 'commit', lock, slot, spans };
+      const job: Job = { kind: 'encrypt-in-place', lock, slot, spans };
       const { header, length, tag } = await ask<EncryptedInPlace>(pick(), job, content.length);
       const body = takeSpans([...spans], length);
       return {
@@ -244,7 +244,7 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
         each.drop();
         at += each.length;
       }
-      const job: Job = { kind: 'seal-bytes', lock, slot, content };
+      const job: Job = { kind: 'encrypt-bytes', lock, slot, content };
       return encryptedOf(await ask<Uint8Array>(pick(), job, content.length, [content.buffer]));
     },
     async close() {

@@ -38,7 +38,7 @@ function perform(job: Job): { result: unknown; give?: ArrayBuffer[] } {
     case 'abort':
       streams.delete(job.stream);
       return { result: undefined };
-    case 'commit': {
+    case 'encrypt-in-place': {
       const { header, body, tag } = encryptSlotParts(job.lock, job.slot, gathered(job.spans));
       scatter(body, job.spans);
       const { length } = body;
@@ -46,7 +46,7 @@ function perform(job: Job): { result: unknown; give?: ArrayBuffer[] } {
       free(body);
       return { result: { header, length, tag } satisfies EncryptedInPlace };
     }
-    case 'seal-bytes': {
+    case 'encrypt-bytes': {
       const encrypted = encryptSlot(job.lock, job.slot, [job.content]);
       free(job.content);
       // Small ones lie in memory that Node shares out, and are copied.

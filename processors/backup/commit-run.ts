@@ -15,7 +15,7 @@ import { openManifest } from '../../vault/reader.ts';
 import { errorsPerPage, putErrors } from '../../vault/run-errors.ts';
 import type { Deployment } from '../deployment.ts';
 import { addCosts, metered } from '../meter.ts';
-import { finishReleased } from './fail-run.ts';
+import { finishEndedRun } from './fail-run.ts';
 import { measureRun } from './measure-run.ts';
 import { readParts } from './parts.ts';
 import { backupChainStream, idsOf, loadRun, type RunRef, runStream, vaultKeys } from './run.ts';
@@ -54,7 +54,7 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
       ...(base ? { base } : {}),
       changes: changes(readParts(platform, keys, runRef, plan.batches)),
     });
-    await deployment.reached?.('commit:manifest');
+    await deployment.reached?.('commit:manifest-written');
     const outcome = sums.counts.filesFailed > 0 ? 'partial' : 'succeeded';
     const result = {
       outcome,
@@ -71,10 +71,10 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
       createRestorePoint(idsOf(runRef), result),
       cause(runRef),
     );
-    await deployment.reached?.('commit:restore-point');
+    await deployment.reached?.('commit:committed');
   }
   const end = await findRunEnd(platform, runRef);
-  if (end?.type !== 'RestorePointCreated') return finishReleased(deployment, runRef);
+  if (end?.type !== 'RestorePointCreated') return finishEndedRun(deployment, runRef);
   await finish(platform, runRef, end.data, sums, meter, state.backupChain.open?.requestedAt);
   await deployment.reached?.('commit:finished');
   await unwatchRun(platform, runRef);

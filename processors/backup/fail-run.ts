@@ -22,15 +22,15 @@ export async function failRun(deployment: Deployment, runRef: RunRef, reason: Re
   const state = await loadRun(platform, runRef);
   if (state.run.status !== 'finished' && state.backupChain.open?.runId === runRef.runId) {
     await putEncrypted(platform, await vaultKeys(platform, runRef.account), runRef, 'failure', reason);
-    await deployment.reached?.('fail:noted');
+    await deployment.reached?.('fail:reason-saved');
     await transact(platform, backupChain, backupChainStream(runRef), endRun(idsOf(runRef), 'failed'), cause(runRef));
-    await deployment.reached?.('fail:released');
+    await deployment.reached?.('fail:ended');
   }
-  await finishReleased(deployment, runRef, state.backupChain.open?.requestedAt);
+  await finishEndedRun(deployment, runRef, state.backupChain.open?.requestedAt);
 }
 
 /** What is left to do for a run whose line was released, because it failed or was cancelled; nothing when it was sealed instead. Harmless to repeat. */
-export async function finishReleased(deployment: Deployment, runRef: RunRef, requestedAt?: string): Promise<void> {
+export async function finishEndedRun(deployment: Deployment, runRef: RunRef, requestedAt?: string): Promise<void> {
   const { platform } = deployment;
   const end = await findRunEnd(platform, runRef);
   if (end?.type !== 'RunEnded') return;

@@ -12,7 +12,7 @@ import type { VaultKeys } from '../../vault/keys.ts';
 import { entries, openManifest } from '../../vault/reader.ts';
 import { type Deployment, defaultLimits } from '../deployment.ts';
 import { makeComparer } from './compare.ts';
-import { finishReleased } from './fail-run.ts';
+import { finishEndedRun } from './fail-run.ts';
 import { mustBeMeantEmpty, mustBeOf, type Origin, openSource } from './open-source.ts';
 import { expiry, idsOf, loadRun, type RunRef, runRecord, runStream, send, type Task, vaultKeys } from './run.ts';
 import { readStep, type Step } from './step.ts';
@@ -37,7 +37,7 @@ export async function planRun(deployment: Deployment, runRef: RunRef, until: Unt
   const { platform } = deployment;
   const state = await loadRun(platform, runRef);
   if (state.run.status === 'finished') return unwatchRun(platform, runRef);
-  if (state.backupChain.open?.runId !== runRef.runId) return finishReleased(deployment, runRef);
+  if (state.backupChain.open?.runId !== runRef.runId) return finishEndedRun(deployment, runRef);
   const cause = systemContext(runRef.account, 'plan-run', runRef.runId, runRef.runId);
   await watchRun(platform, runRef);
   await transact(platform, run, runStream(runRef), startRun(idsOf(runRef)), cause);
@@ -128,7 +128,7 @@ async function walk(
       );
       if (!moved) return 'overtaken';
       step = moved;
-      await deployment.reached?.('plan:step');
+      await deployment.reached?.('plan:advanced');
       await sendPending(platform, runRef, step);
       await deployment.reached?.('plan:sent');
       if (done || late) return step;
@@ -166,7 +166,7 @@ async function moveStep(
     batch: from.batches + index + 1,
     work: `work-${from.batches + index + 1}-${attempt}`,
   }));
-  const positionName = `place-${from.step + 1}-${attempt}`;
+  const positionName = `position-${from.step + 1}-${attempt}`;
   await Promise.all([
     putEncrypted(platform, keys, runRef, positionName, position),
     ...full.map((work, index) => {
@@ -174,7 +174,7 @@ async function moveStep(
       return putEncrypted(platform, keys, runRef, pending[index]?.work ?? '', listed);
     }),
   ]);
-  await deployment.reached?.('plan:noted');
+  await deployment.reached?.('plan:saved');
   const step: Step = {
     step: from.step + 1,
     batches: from.batches + full.length,

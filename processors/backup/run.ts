@@ -10,7 +10,7 @@ export type RunRef = { account: string; runId: string; jobId: string; sourceId: 
 
 /** What goes over the queues: ids, never personal data. */
 export type Task =
-  | ({ type: 'plan' | 'close' } & RunRef)
+  | ({ type: 'plan' | 'finish' } & RunRef)
   | ({ type: 'store'; batch: number; work: string } & RunRef)
   | ({ type: 'commit' } & RunRef);
 

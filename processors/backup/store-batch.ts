@@ -11,7 +11,7 @@ import { encodePart } from '../../vault/part.ts';
 import { openWriter } from '../../vault/writer.ts';
 import type { Deployment } from '../deployment.ts';
 import { metered } from '../meter.ts';
-import { finishReleased } from './fail-run.ts';
+import { finishEndedRun } from './fail-run.ts';
 import { fetchEntries } from './fetch-entries.ts';
 import { mustBeOf, openSource } from './open-source.ts';
 import { type PartRecord, putPart, readPart } from './parts.ts';
@@ -24,15 +24,15 @@ export async function storeBatch(deployment: Deployment, runRef: RunRef, number:
   const { platform } = deployment;
   const { backupChain, run } = await loadRun(platform, runRef);
   if (run.status === 'finished') return unwatchRun(platform, runRef);
-  if (backupChain.open?.runId !== runRef.runId) return finishReleased(deployment, runRef);
+  if (backupChain.open?.runId !== runRef.runId) return finishEndedRun(deployment, runRef);
   const stream = streamName(runRef.account, 'batch', batchId(runRef.runId, number));
   const { state } = await load(platform, batch, stream);
   const part =
     (await readPart(platform, runRef, number)) ??
     (await makePart(deployment, runRef, number, work).catch(unlessCancelled));
-  if (!part) return finishReleased(deployment, runRef);
+  if (!part) return finishEndedRun(deployment, runRef);
   if (state.status === 'none') {
-    await deployment.reached?.('store:part');
+    await deployment.reached?.('store:part-saved');
     const { partHash, packs, counts, cost } = part;
     const cause = systemContext(runRef.account, 'store-batch', runRef.runId, `${runRef.runId}.${number}`);
     await transact(
@@ -42,7 +42,7 @@ export async function storeBatch(deployment: Deployment, runRef: RunRef, number:
       stored({ ...idsOf(runRef), batch: number, partHash, packs, counts, cost }),
       cause,
     );
-    await deployment.reached?.('store:stored');
+    await deployment.reached?.('store:recorded');
   }
   await countStored(platform, runRef, number, part);
   await deployment.reached?.('store:counted');
@@ -104,7 +104,7 @@ async function makePart(deployment: Deployment, runRef: RunRef, number: number, 
       at,
     }));
     const deleted = [...work.deleted, ...fetched.vanished].sort(compareKeys);
-    const part = encodePart(keys, account, runId, number, { entries, deleted, failed, skipped, counts });
+    const part = encodePart(keys, account, runId, number, { entries, deleted, failed, skipped });
     return await putPart(platform, runRef, number, part, { packs, counts, cost: meter.cost() });
   } finally {
     writer.close();

@@ -2,7 +2,7 @@
 import type { Platform } from '../../domain/ports.ts';
 import { removeExpiredExports } from '../../vault/exports.ts';
 import type { Deployment } from '../deployment.ts';
-import { failRun, finishReleased } from './fail-run.ts';
+import { failRun, finishEndedRun } from './fail-run.ts';
 import { loadRun, type RunRef, runRecord, send, type Task } from './run.ts';
 import { readStep } from './step.ts';
 import { commitIfComplete } from './tally.ts';
@@ -40,7 +40,7 @@ async function look(deployment: Deployment, watched: Watched): Promise<void> {
   const { quietSince: _, looks: before, seen, ...runRef } = watched;
   const { run, backupChain } = await loadRun(platform, runRef);
   if (run.status === 'finished') return unwatchRun(platform, runRef);
-  if (backupChain.open?.runId !== runRef.runId) await finishReleased(deployment, runRef);
+  if (backupChain.open?.runId !== runRef.runId) await finishEndedRun(deployment, runRef);
   const now = await standing(platform, runRef);
   const looks = now === seen ? before + 1 : 1;
   if (looks > patience) {

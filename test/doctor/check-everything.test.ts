@@ -456,7 +456,7 @@ describe('a run under way', () => {
     const [record] = (await records()).filter(({ sk }) => sk.startsWith('part-'));
     const key = await world.platform.keys.accountKey(account);
     if (!record || !key) throw new Error('there is no part');
-    const part = { entries: [], deleted: [], failed: [], skipped: [], counts: {} };
+    const part = { entries: [], deleted: [], failed: [], skipped: [] };
     const bytes = encodePart(deriveVaultKeys(key), account, runId, Number(record.sk.slice(5)), part);
     const data = { ...record.data, partHash: sha256(bytes), head: Buffer.from(bytes).toString('base64') };
     await world.platform.records.putMany([{ ...record, data }]);

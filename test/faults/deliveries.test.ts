@@ -124,9 +124,9 @@ function gate(step: string) {
 
 describe('a twin that falls asleep', () => {
   const steps = [
-    ...['plan:started', 'plan:listed', 'plan:noted', 'plan:step', 'plan:sent', 'plan:planned', 'plan:closed'],
-    ...['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'],
-    ...['commit:summed', 'commit:manifest', 'commit:restore-point', 'commit:finished'],
+    ...['plan:started', 'plan:listed', 'plan:saved', 'plan:advanced', 'plan:sent', 'plan:planned', 'plan:closed'],
+    ...['store:fetched', 'store:packed', 'store:part-saved', 'store:recorded', 'store:counted'],
+    ...['commit:summed', 'commit:manifest-written', 'commit:committed', 'commit:finished'],
   ];
 
   it.each(steps)(
@@ -180,7 +180,7 @@ describe('a twin that wakes while the run goes on', () => {
     await world.platform.queue.ack(queue, message.receipt);
   }
 
-  it.each(['plan:listed', 'plan:noted'])('at %s does not mix its listing into that of the other', async (step) => {
+  it.each(['plan:listed', 'plan:saved'])('at %s does not mix its listing into that of the other', async (step) => {
     const slow = gate(step);
     const world = await makeWorld({ reached: slow.reached });
     await makeCorpus(world.source);
@@ -203,7 +203,7 @@ describe('a twin that wakes while the run goes on', () => {
     await expectClean(world.platform, { deployment: world.deployment });
   });
 
-  it.each(['plan:listed', 'plan:noted'])(
+  it.each(['plan:listed', 'plan:saved'])(
     'at %s leaves word, for the one who was faster may die with the last message gone',
     async (step) => {
       const slow = gate(step);
@@ -213,7 +213,7 @@ describe('a twin that wakes while the run goes on', () => {
         now: () => now,
         async reached(name) {
           await slow.reached(name);
-          if (name !== 'plan:step' || !dies) return;
+          if (name !== 'plan:advanced' || !dies) return;
           dies = false;
           throw new Error('it died');
         },
@@ -238,7 +238,7 @@ describe('a twin that wakes while the run goes on', () => {
     },
   );
 
-  it.each(['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'])(
+  it.each(['store:fetched', 'store:packed', 'store:part-saved', 'store:recorded', 'store:counted'])(
     'at %s adds nothing',
     async (step) => {
       const slow = gate(step);

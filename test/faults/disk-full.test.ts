@@ -132,7 +132,7 @@ describe('a full disk', () => {
     await expectWhole(deployment, data);
   });
 
-  it.each(['plan:listed', 'store:packed', 'commit:manifest', 'feed:projected'])(
+  it.each(['plan:listed', 'store:packed', 'commit:manifest-written', 'feed:projected'])(
     'of the database at %s: the run waits, is not done, and goes on by itself',
     async (step) => {
       const data = await testFolder();

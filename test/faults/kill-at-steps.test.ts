@@ -25,16 +25,16 @@ import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 
 /** Each step of the processors, each thing that a run writes, and what of the feeds and queues lies between them. */
 const expected = [
-  ...['plan:started', 'plan:listed', 'plan:noted', 'plan:step', 'plan:sent', 'plan:planned', 'plan:closed'],
-  ...['store:fetched', 'store:packed', 'store:part', 'store:stored', 'store:counted'],
-  ...['commit:summed', 'commit:manifest', 'commit:restore-point', 'commit:finished'],
+  ...['plan:started', 'plan:listed', 'plan:saved', 'plan:advanced', 'plan:sent', 'plan:planned', 'plan:closed'],
+  ...['store:fetched', 'store:packed', 'store:part-saved', 'store:recorded', 'store:counted'],
+  ...['commit:summed', 'commit:manifest-written', 'commit:committed', 'commit:finished'],
   ...['append:backup-chain', 'append:run', 'append:batch'],
   ...['apply:runs', 'apply:files', 'apply:analytics-aggregates'],
   ...[
     'record:open-runs',
     'record:plan',
     'record:work',
-    'record:place',
+    'record:position',
     'record:batch',
     'record:part',
     'record:stored',
@@ -45,7 +45,7 @@ const expected = [
 ];
 
 /** What a run comes by that ends without a backup. */
-const failing = ['fail:noted', 'record:failure', 'fail:released', 'append:backup-chain', 'fail:finished', 'append:run'];
+const failing = ['fail:reason-saved', 'record:failure', 'fail:ended', 'append:backup-chain', 'fail:finished', 'append:run'];
 
 type Ended = Awaited<ReturnType<typeof readModels>> & {
   types: { [type: string]: number };

@@ -40,7 +40,7 @@ const busy = () => new SourceProblem('throttled', 'The source is busy. Try again
 const refused = () => new SourceProblem('forbidden', 'Let ListBackup read it.');
 const ours = () => new Error('a secret of ours');
 
-describe.each(['plan:listed', 'store:fetched', 'commit:manifest'])('an error at %s', (step) => {
+describe.each(['plan:listed', 'store:fetched', 'commit:manifest-written'])('an error at %s', (step) => {
   it.each([
     { what: 'of ours', error: ours },
     { what: 'that the source may get over', error: busy },

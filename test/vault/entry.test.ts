@@ -130,7 +130,6 @@ describe('part', () => {
     deleted: ['A', 'a', 'aa\udc81', 'z'],
     failed: [refusal],
     skipped: [{ ...refusal, key: 'socket' }],
-    counts: { filesDone: 2 },
   };
   const bytes = encodePart(keys, account, 'run_1', 1, part);
 

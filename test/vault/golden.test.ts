@@ -74,7 +74,7 @@ describe('the formats', () => {
         .digest('hex'),
     ).toBe(golden.rawSlotHash);
     expect(base64(encodeEntries(listed))).toBe(golden.entries);
-    expect(base64(encryptBytes(keys, 'golden', noise(40, 'sealed')))).toBe(golden.encrypted);
+    expect(base64(encryptBytes(keys, 'golden', noise(40, 'encrypted')))).toBe(golden.encrypted);
     expect(fileId(keys, locator)).toBe(golden.fileId);
   });
 
@@ -101,7 +101,7 @@ describe('the formats', () => {
       golden.records.map((record) => record.sk),
     );
     expect(decodeEntries(bytesOf(golden.entries))).toEqual(listed);
-    expect(base64(decryptBytes(keys, 'golden', bytesOf(golden.encrypted)))).toBe(base64(noise(40, 'sealed')));
+    expect(base64(decryptBytes(keys, 'golden', bytesOf(golden.encrypted)))).toBe(base64(noise(40, 'encrypted')));
     expect(decodePart(keys, account, 'run_1', 3, bytesOf(golden.part)).entries).toEqual(listed);
     expect(parseFileId(keys, golden.fileId)).toEqual(locator);
   });

@@ -41,7 +41,7 @@ function event(messages: { id: string; body: JsonObject; receives: number }[]): 
 }
 
 const context = { getRemainingTimeInMillis: () => 900_000 } as unknown as Context;
-const fine = { type: 'close', account: 'acc_1', runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
+const fine = { type: 'finish', account: 'acc_1', runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
 const broken = { type: 'run.requested.v1', stream: 'broken', version: 1, index: 0 };
 
 test('only the message that failed comes again, after a pause', async () => {
