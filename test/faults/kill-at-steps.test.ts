@@ -45,7 +45,14 @@ const expected = [
 ];
 
 /** What a run comes by that ends without a backup. */
-const failing = ['fail:reason-saved', 'record:failure', 'fail:ended', 'append:backup-chain', 'fail:finished', 'append:run'];
+const failing = [
+  'fail:reason-saved',
+  'record:failure',
+  'fail:ended',
+  'append:backup-chain',
+  'fail:finished',
+  'append:run',
+];
 
 type Ended = Awaited<ReturnType<typeof readModels>> & {
   types: { [type: string]: number };
