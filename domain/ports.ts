@@ -69,13 +69,10 @@ export type Table = 'users' | 'accounts' | 'sources' | 'jobs' | 'runs' | 'files'
 export type RowKey = { table: Table; pk: string; sk: string };
 export type Row = { pk: string; sk: string; data: JsonObject };
 
-/**
- * `update` creates the row when it is absent: `set` replaces those fields, `add` adds to numbers (absent counts as 0). `ahead`: the
- * change may show before the others of its commit, and be made again after them, since nothing else ever writes what it writes (so it adds to nothing).
- */
+/** `update` creates an absent row. `set` replaces those fields, `add` adds to numbers (an absent field counts as 0). */
 export type RowChange =
-  | ({ op: 'put'; data: JsonObject; ahead?: true } & RowKey)
-  | ({ op: 'update'; set?: JsonObject; add?: { [field: string]: number }; ahead?: true } & RowKey)
+  | ({ op: 'put'; data: JsonObject } & RowKey)
+  | ({ op: 'update'; set?: JsonObject; add?: { [field: string]: number } } & RowKey)
   | ({ op: 'delete' } & RowKey);
 
 export type RowQuery = {
@@ -97,8 +94,8 @@ export interface Rows {
   getMany(table: Table, keys: { pk: string; sk: string }[]): Promise<Row[]>;
   query(query: RowQuery): Promise<Page<Row>>;
   /**
-   * Applies ≤ 99 changes, each to another row, together with the cursor of (projection, stream), atomically (but for those `ahead`) and
-   * once: `applied` when the cursor was version − 1, `stale` when it was already ≥ version, `gap` when it was lower.
+   * Applies ≤ 99 changes, each to another row, together with the cursor of (projection, stream), atomically and once:
+   * `applied` when the cursor was version − 1, `stale` when it was already ≥ version, `gap` when it was lower.
    */
   apply(
     projection: string,
@@ -115,7 +112,7 @@ export interface Rows {
    * page may hold fewer than `limit`, or none, with `next` set.
    */
   scan(table: Table, page: { limit: number; cursor?: string }): Promise<Page<Row>>;
-  /** Removes ≤ 1000 rows, not atomically together. Missing ones are fine. A row that belongs to a stream may take its cursor along. */
+  /** Removes ≤ 1000 rows, not atomically together. Missing ones are fine. */
   remove(table: Table, keys: { pk: string; sk: string }[]): Promise<void>;
   /** Puts the cursors of ≤ 1000 streams back to before their first version, not atomically together, and touches no row. */
   forget(projection: string, streams: string[]): Promise<void>;

@@ -1,13 +1,12 @@
 /** The account itself. */
 import { decryptFields } from '../activity/personal-data.ts';
 import type { Platform } from '../domain/ports.ts';
-import { accountOf, getItem, homeOfItems, itemKey, type Projection } from './engine/projection.ts';
+import { accountOf, getItem, itemKey, type Projection } from './engine/projection.ts';
 
 export const accounts: Projection = {
   name: 'accounts',
   version: 1,
   streams: ['account'],
-  home: homeOfItems('accounts', 'account'),
   on: {
     AccountOpened: (event) => [
       {

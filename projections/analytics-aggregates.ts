@@ -4,8 +4,8 @@
  */
 
 import { nothing, type Totals } from '../domain/backup-chain.ts';
-import { parseStream, type StreamParts } from '../domain/event.ts';
-import type { JsonObject, Platform, RowChange, RowKey } from '../domain/ports.ts';
+import { parseStream } from '../domain/event.ts';
+import type { JsonObject, Platform, RowChange } from '../domain/ports.ts';
 import { currentRows } from './engine/generations.ts';
 import { accountOf, type Projection } from './engine/projection.ts';
 
@@ -23,13 +23,10 @@ export type Overview = {
 /** What ended runs came to. */
 const runsKey = (account: string) => ({ table: 'analytics-aggregates', pk: account, sk: 'runs' }) as const;
 
-function ownRow({ account, type, id }: StreamParts): RowKey | undefined {
-  return type === 'run' ? undefined : { table: 'analytics-aggregates', pk: account, sk: `${type}#${id}` };
-}
-
 function count(event: { stream: string }, add: { [field: string]: number }, set?: { lastRunAt: string }): RowChange[] {
-  const key = ownRow(parseStream(event.stream));
-  return key ? [{ op: 'update', ...key, add, ...(set && { set }) }] : [];
+  const { account, type, id } = parseStream(event.stream);
+  const key = { table: 'analytics-aggregates', pk: account, sk: `${type}#${id}` } as const;
+  return [{ op: 'update', ...key, add, ...(set && { set }) }];
 }
 
 const growth = (before: Totals, after: Totals) => ({
@@ -41,7 +38,6 @@ export const analyticsAggregates: Projection = {
   name: 'analytics-aggregates',
   version: 3,
   streams: ['source', 'job', 'backup-chain', 'run'],
-  home: ownRow,
   on: {
     SourceConnected: (event) => count(event, { sources: 1 }),
     SourceDisconnected: (event) => count(event, { sources: -1 }),

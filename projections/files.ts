@@ -21,14 +21,12 @@ export const files: Projection = {
       const { sourceId, jobId, runId, manifest, backupChain } = event.data;
       const at = backupChain.head?.at ?? event.at;
       const restorePoint: RestorePoint = { sourceId, jobId, runId, at, manifest };
-      // Each is said by this event alone, and never otherwise.
       const put = (sk: string, data: JsonObject): RowChange => ({
         op: 'put',
         table: 'files',
         pk: accountOf(event),
         sk,
         data,
-        ahead: true,
       });
       return [
         put(`${prefixes.source}${sourceId}#${at}#${runId}`, restorePoint),

@@ -1,7 +1,7 @@
 /** Job definitions, newest last. */
 import { decryptFields } from '../activity/personal-data.ts';
 import type { JsonObject, Page, Platform } from '../domain/ports.ts';
-import { accountOf, getItem, homeOfItems, itemKey, listed, listItems, type Projection } from './engine/projection.ts';
+import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './engine/projection.ts';
 
 export type JobView = {
   id: string;
@@ -18,7 +18,6 @@ export const jobs: Projection = {
   name: 'jobs',
   version: 1,
   streams: ['job'],
-  home: homeOfItems('jobs', 'job'),
   on: {
     JobCreated: (event) => {
       const { jobId: id, sourceId, name } = event.data;

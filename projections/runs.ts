@@ -1,21 +1,15 @@
-/** Runs with their progress, newest first. One row is fed by three kinds of stream in any order, so each event touches its own fields. */
+/**
+ * Runs with their progress, newest first. Streams of three types write to the row of a run, in any order. So each event
+ * changes fields of its own.
+ */
 import { decryptFields } from '../activity/personal-data.ts';
-import { backupChainId, parseBackupChainId } from '../domain/backup-chain.ts';
-import { type StreamParts, streamName } from '../domain/event.ts';
+import { backupChainId } from '../domain/backup-chain.ts';
+import { streamName } from '../domain/event.ts';
 import type { JsonObject, Page, Platform } from '../domain/ports.ts';
 import type { Cost, Counts, RunError } from '../domain/run.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
 import { errorsPerPage, getErrors } from '../vault/run-errors.ts';
-import {
-  accountOf,
-  getItem,
-  itemKey,
-  listed,
-  listItems,
-  listKey,
-  type Projection,
-  type RowHome,
-} from './engine/projection.ts';
+import { accountOf, getItem, itemKey, listed, listItems, listKey, type Projection } from './engine/projection.ts';
 
 export type RunView = {
   id: string;
@@ -30,29 +24,27 @@ export type RunView = {
   cost: Cost;
 };
 
-/** The runs of a job are in the order of its line, so that the newest can hold how far the line was read. A job has one source. */
-function positionInChain(account: string, { jobId, sourceId }: { jobId: string; sourceId: string }, version?: number) {
-  const place = version === undefined ? '' : String(version).padStart(10, '0');
-  return { ...listKey('runs', account, `job#${jobId}`), sk: `${sourceId}#${place}` };
-}
-
-/** A run's own row; of a line, the rows of its runs. */
-function homeOfRuns({ account, type, id }: StreamParts): RowHome | undefined {
-  if (type === 'run') return itemKey('runs', account, id);
-  return type === 'backup-chain' ? { ...positionInChain(account, parseBackupChainId(id)), trail: true } : undefined;
+/** The key of a run in the list of its job. The list sorts by the version of the backup chain. A job has one source. */
+function positionInChain(account: string, run: { jobId: string; sourceId: string }, version: number) {
+  return {
+    ...listKey('runs', account, `job#${run.jobId}`),
+    sk: `${run.sourceId}#${String(version).padStart(10, '0')}`,
+  };
 }
 
 export const runs: Projection = {
   name: 'runs',
   version: 2,
   streams: ['backup-chain', 'run', 'batch'],
-  home: homeOfRuns,
-  last: true,
-  // The end of a good run is said after its line was sealed, and streams come in any order.
-  behind: {
-    RunFinished: (event) => {
-      const { manifest, jobId, sourceId } = event.data;
-      return manifest ? streamName(accountOf(event), 'backup-chain', backupChainId(jobId, sourceId)) : undefined;
+  // A finished run implies that its files are listed and counted. Its restore point is in the stream of the backup
+  // chain, and `RunFinished` in the stream of the run may arrive first.
+  dependsOn: {
+    projections: ['files', 'analytics-aggregates'],
+    waitFor: {
+      RunFinished: (event) => {
+        const { manifest, jobId, sourceId } = event.data;
+        return manifest ? streamName(accountOf(event), 'backup-chain', backupChainId(jobId, sourceId)) : undefined;
+      },
     },
   },
   on: {
@@ -60,12 +52,7 @@ export const runs: Projection = {
       const { runId: id, jobId, sourceId } = event.data;
       const account = accountOf(event);
       return [
-        {
-          op: 'update',
-          ...itemKey('runs', account, id),
-          set: { id, jobId, sourceId, requestedAt: event.at },
-          ahead: true,
-        },
+        { op: 'update', ...itemKey('runs', account, id), set: { id, jobId, sourceId, requestedAt: event.at } },
         listed('runs', account, event.at, id),
         { op: 'put', ...positionInChain(account, { jobId, sourceId }, event.version), data: { id } },
       ];
@@ -108,7 +95,7 @@ export async function listRuns(
   return { items: await Promise.all(items.map((row) => runView(platform, account, row))), next };
 }
 
-/** Every failed or skipped file of a run, page by page; undefined when there is no such run. */
+/** A page of the failed and skipped files of a run, undefined when the run does not exist. */
 export async function listRunErrors(
   platform: Platform,
   account: string,
@@ -125,7 +112,7 @@ export async function listRunErrors(
   return { items, next: errors.length > page.limit ? String(from + items.length) : null };
 }
 
-/** One more than asked for where there is one, so that the end shows. */
+/** Up to `limit` + 1 errors: the extra one shows that another page follows. */
 async function storedErrors(
   platform: Platform,
   account: string,
@@ -141,7 +128,7 @@ async function storedErrors(
   return pages.flat().slice(from - first * errorsPerPage, from - first * errorsPerPage + limit + 1);
 }
 
-/** The run as its row tells of it, opened for its owner. */
+/** The API's view of a row, with personal data decrypted. */
 export async function runView(platform: Platform, account: string, row: JsonObject): Promise<RunView> {
   const {
     id,
@@ -157,12 +144,13 @@ export async function runView(platform: Platform, account: string, row: JsonObje
     ...live
   } = await decryptFields(platform, account, row);
   const final = (row.final ?? {}) as { [field: string]: number | undefined };
-  // A run that came to nothing keeps what it had counted: its end only knows what was sealed.
-  const good = outcome === 'succeeded' || outcome === 'partial';
-  const count = (field: string) => (good ? (final[field] ?? 0) : Math.max(Number(live[field] ?? 0), final[field] ?? 0));
+  // `RunFinished` counts only what was committed. A run without a restore point shows the counts of its batches.
+  const hasRestorePoint = outcome === 'succeeded' || outcome === 'partial';
+  const count = (field: string) =>
+    hasRestorePoint ? (final[field] ?? 0) : Math.max(Number(live[field] ?? 0), final[field] ?? 0);
   const handled = count('filesDone') + count('filesUnchanged') + count('filesFailed') + count('filesSkipped');
   const planned = live.filesTotal !== undefined;
-  const why = reason as { code: string; message: string } | null | undefined;
+  const cause = reason as { code: string; message: string } | null | undefined;
   return {
     id,
     jobId,
@@ -180,9 +168,9 @@ export async function runView(platform: Platform, account: string, row: JsonObje
       filesSkipped: count('filesSkipped'),
       bytesRead: count('bytesRead'),
       bytesStored: count('bytesStored'),
-      percent: good ? 100 : planned ? percent(handled, count('filesTotal')) : null,
+      percent: hasRestorePoint ? 100 : planned ? percent(handled, count('filesTotal')) : null,
     },
-    errors: [...(why ? [{ path: '', ...why }] : []), ...((errors as RunError[] | null | undefined) ?? [])].slice(
+    errors: [...(cause ? [{ path: '', ...cause }] : []), ...((errors as RunError[] | null | undefined) ?? [])].slice(
       0,
       100,
     ),
@@ -190,7 +178,7 @@ export async function runView(platform: Platform, account: string, row: JsonObje
   } as RunView;
 }
 
-/** 100 only once a backup is really there. */
+/** At most 99: a run reaches 100 % with its restore point. */
 function percent(handled: number, total: number): number {
   return total === 0 ? 99 : Math.min(99, Math.floor((100 * handled) / total));
 }

@@ -1,7 +1,7 @@
 /** Connected sources, newest last. */
 import { decryptFields } from '../activity/personal-data.ts';
 import type { JsonObject, Page, Platform } from '../domain/ports.ts';
-import { accountOf, getItem, homeOfItems, itemKey, listed, listItems, type Projection } from './engine/projection.ts';
+import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './engine/projection.ts';
 
 export type SourceView = {
   id: string;
@@ -17,7 +17,6 @@ export const sources: Projection = {
   name: 'sources',
   version: 1,
   streams: ['source'],
-  home: homeOfItems('sources', 'source'),
   on: {
     SourceConnected: (event) => {
       const { sourceId: id, kind, name, config } = event.data;

@@ -1,13 +1,12 @@
 /** People of an account. */
 import { decryptFields } from '../activity/personal-data.ts';
 import type { Platform } from '../domain/ports.ts';
-import { accountOf, getItem, homeOfItems, itemKey, type Projection } from './engine/projection.ts';
+import { accountOf, getItem, itemKey, type Projection } from './engine/projection.ts';
 
 export const users: Projection = {
   name: 'users',
   version: 1,
   streams: ['user'],
-  home: homeOfItems('users', 'user'),
   on: {
     UserRegistered: (event) => [
       {

@@ -1,157 +1,96 @@
 /**
- * How changes of rows and the cursor of (projection, stream) are written together, for as little as it takes. Transactions cost twice,
- * so there is one only where rows that others change too have to change at the same moment. Otherwise: what may show early is put
- * first, then one conditional write moves the cursor, which rests in the row that belongs to the stream (its home) where it has one.
- *
- * A home has two attributes of ours: `v`, the cursor, and `r`, that there is a row. With `v` alone it is a cursor without a row: one
- * that was deleted, or has not come to be. What is written without a cursor has no `v`, and is a row with or without `r`. `w` says which
- * write it was that moved the cursor, as the token of a transaction would: so that asking again, after an answer that was lost, finds it done.
- *
- * A home that is a trail goes on to its next row with the commits that put one. No write can compare the row before it: what a late one does
- * again is what was there already, and the condition on its own row keeps it from taking the cursor back.
+ * Writes the row changes of a commit and the cursor of (projection, stream) in one DynamoDB transaction. The cursor is
+ * an item of the table `cursors`: pk is the stream, sk the projection, `v` the version applied last.
  */
 import { randomBytes } from 'node:crypto';
 import {
   ConditionalCheckFailedException,
-  DeleteItemCommand,
   type DynamoDBClient,
+  type Put,
   PutItemCommand,
   type TransactWriteItem,
-  UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
-import type { RowChange, RowKey } from '../../domain/ports.ts';
+import type { RowChange } from '../../domain/ports.ts';
 import { LimitExceeded } from '../limits.ts';
 import { fieldName, fieldsOf, type Item, toAttribute } from './attributes.ts';
 import { placeholders, retryOnConflict, transact } from './dynamo.ts';
-import { inParallel } from './parallel.ts';
 
-/** An item that holds a cursor: the stream's home, or one of the table of cursors. Of a trail it is the newest row, which holds `cursor`. */
-export type CursorPlace = { table: string; key: Item; home: RowKey | undefined; trail?: { cursor: number } };
-
-type Write =
-  | { Put: NonNullable<TransactWriteItem['Put']> & { Item: Item } }
-  | { Update: NonNullable<TransactWriteItem['Update']> & { UpdateExpression: string | undefined } }
-  | { Delete: NonNullable<TransactWriteItem['Delete']> };
+/** Identifies a cursor: the projection's name (of any generation) and the stream. */
+export type CursorKey = { projection: string; stream: string };
 
 export function keyOf({ pk, sk }: { pk: string; sk: string }): Item {
   return { pk: { S: pk }, sk: { S: sk } };
 }
 
-/** Whether the item is a row, and not a mere cursor. */
-export function isRow(item: Item): boolean {
-  return item.v === undefined || item.r !== undefined;
+export function cursorKeyOf({ projection, stream }: CursorKey): Item {
+  return keyOf({ pk: stream, sk: projection });
 }
 
-export function cursorIn(item: Item | undefined): number {
+/** The version in a cursor item, 0 without an item. */
+export function versionOf(item: Item | undefined): number {
   return Number(item?.v?.N ?? 0);
 }
 
-/** Throws LimitExceeded for a change that no row takes. */
+/** `Rows.apply` for changes that are within the limits. Throws LimitExceeded for a change that DynamoDB refuses. */
 export async function applyRows(
   dynamo: DynamoDBClient,
   prefix: string,
-  place: CursorPlace,
+  cursor: CursorKey,
   version: number,
   changes: RowChange[],
 ): Promise<'applied' | 'stale' | 'gap'> {
-  const own = changes.find((change) => isOwn(place, change));
-  const others = changes.filter((change) => change !== own);
-  const ahead = others.filter((change) => mayComeFirst(change));
-  const together = others.filter((change) => !ahead.includes(change));
-  if (place.trail && place.trail.cursor !== version - 1) return place.trail.cursor < version ? 'gap' : 'stale';
-  const advance = place.trail && own ? nextOn(place, version, own) : advanceTo(place, version, own);
+  const put = cursorPut(`${prefix}cursors`, cursor, version);
+  if (changes.length === 0) return moveCursor(dynamo, put, version);
   try {
-    await inParallel(8, ahead, (change) => send(dynamo, toWrite(prefix, change)));
-    if (together.length === 0) {
-      return await move(dynamo, advance, version);
-    }
-    const outcome = await transact(dynamo, [advance.write, ...together.map((change) => toWrite(prefix, change))]);
+    const outcome = await transact(dynamo, [{ Put: put }, ...changes.map((change) => toWrite(prefix, change))]);
     return outcome === 'done' ? 'applied' : refusal(outcome[0]?.Item, version);
   } catch (error) {
-    throw isUnfit(error)
-      ? new LimitExceeded('a change that DynamoDB takes of no one: too large a row, or an add to what is no number')
+    throw isInvalidChange(error)
+      ? new LimitExceeded(
+          'DynamoDB refuses a row change: the row is too large, or it adds to a field that is no number',
+        )
       : error;
   }
 }
 
-function mayComeFirst(change: RowChange): boolean {
-  return change.op !== 'delete' && change.ahead === true && !(change.op === 'update' && change.add);
+/** Puts the version in the cursor item, on condition that the cursor is at the version before. */
+function cursorPut(TableName: string, cursor: CursorKey, version: number): Put & { Item: Item } {
+  return {
+    TableName,
+    Item: { ...cursorKeyOf(cursor), v: { N: String(version) } },
+    ...(version === 1
+      ? { ConditionExpression: 'attribute_not_exists(v)' }
+      : { ConditionExpression: 'v = :before', ExpressionAttributeValues: { ':before': { N: String(version - 1) } } }),
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  };
 }
 
-async function move(
+/**
+ * Moves a cursor without a transaction, for half of the write units. The token `w` in the item does the work of a
+ * transaction's token: a repeated put, after a lost answer, finds its own token and counts as applied.
+ */
+async function moveCursor(
   dynamo: DynamoDBClient,
-  { write, token }: Advance,
+  put: Put & { Item: Item },
   version: number,
 ): Promise<'applied' | 'stale' | 'gap'> {
+  const token = new Uint8Array(randomBytes(6));
   try {
-    await send(dynamo, write);
+    const command = new PutItemCommand({ ...put, Item: { ...put.Item, w: { B: token } } });
+    await retryOnConflict(() => dynamo.send(command));
     return 'applied';
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
-    const done = error.Item?.w?.B && Buffer.compare(error.Item.w.B, token) === 0;
-    return done ? 'applied' : refusal(error.Item, version);
+    const isOwn = error.Item?.w?.B !== undefined && Buffer.compare(error.Item.w.B, token) === 0;
+    return isOwn ? 'applied' : refusal(error.Item, version);
   }
 }
 
 function refusal(item: Item | undefined, version: number): 'stale' | 'gap' {
-  return cursorIn(item) >= version ? 'stale' : 'gap';
+  return versionOf(item) >= version ? 'stale' : 'gap';
 }
 
-function isOwn({ home, trail }: CursorPlace, change: RowChange): boolean {
-  if (change.table !== home?.table || change.pk !== home.pk) return false;
-  return trail ? change.op === 'put' && change.sk.startsWith(home.sk) : change.sk === home.sk;
-}
-
-type Advance = { write: Write; token: Uint8Array };
-
-/** Moves the cursor to the row that comes next on the trail. */
-function nextOn({ table: TableName }: CursorPlace, version: number, own: RowChange): Advance {
-  const at = placeholders();
-  const token = new Uint8Array(randomBytes(6));
-  const Item = {
-    ...keyOf(own),
-    ...(own.op === 'put' && fieldsOf(own.data)),
-    ...exists,
-    v: { N: String(version) },
-    w: { B: token },
-  };
-  const isNext = {
-    ConditionExpression: `attribute_not_exists(${at.name('v')})`,
-    ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
-  };
-  return { token, write: { Put: { TableName, Item, ...isNext, ...at.all() } } };
-}
-
-/** Moves the cursor by one, and changes the row it is in. */
-function advanceTo(
-  { table: TableName, key: Key, home }: CursorPlace,
-  version: number,
-  own: RowChange | undefined,
-): Advance {
-  const at = placeholders();
-  const token = new Uint8Array(randomBytes(6));
-  const cursor: Item = { v: { N: String(version) }, w: { B: token } };
-  const isNext = () => ({
-    ConditionExpression:
-      version === 1
-        ? `attribute_not_exists(${at.name('v')})`
-        : `${at.name('v')} = ${at.value({ N: String(version - 1) })}`,
-    ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
-  });
-  // A home may have been made by someone else, and then keeps what it has.
-  if (home && (!own || own.op === 'update')) {
-    const update = updateOf(at, own ?? {}, { ...cursor, ...(own && exists) });
-    const next = isNext();
-    return { token, write: { Update: { TableName, Key, ...update, ...next, ...at.all() } } };
-  }
-  const next = isNext();
-  const data = own?.op === 'put' ? { ...fieldsOf(own.data), ...exists } : {};
-  return { token, write: { Put: { TableName, Item: { ...Key, ...data, ...cursor }, ...next, ...at.all() } } };
-}
-
-const exists: Item = { r: { BOOL: true } };
-
-function toWrite(prefix: string, change: RowChange): Write {
+function toWrite(prefix: string, change: RowChange): TransactWriteItem {
   const TableName = `${prefix}${change.table}`;
   const Key = keyOf(change);
   switch (change.op) {
@@ -161,20 +100,15 @@ function toWrite(prefix: string, change: RowChange): Write {
       return { Delete: { TableName, Key } };
     case 'update': {
       const at = placeholders();
-      return { Update: { TableName, Key, ...updateOf(at, change, exists), ...at.all() } };
+      // Without an expression, DynamoDB refuses an update in a transaction. `r` is not data, so no read returns it.
+      const isEmpty = Object.keys({ ...change.set, ...change.add }).length === 0;
+      const update = updateOf(at, change, isEmpty ? { r: { BOOL: true } } : {});
+      return { Update: { TableName, Key, ...update, ...at.all() } };
     }
   }
 }
 
-async function send(dynamo: DynamoDBClient, write: Write): Promise<void> {
-  await retryOnConflict(async () => {
-    if ('Put' in write) await dynamo.send(new PutItemCommand(write.Put));
-    else if ('Update' in write) await dynamo.send(new UpdateItemCommand(write.Update));
-    else await dynamo.send(new DeleteItemCommand(write.Delete));
-  });
-}
-
-/** The expression that sets and adds; an update with neither still makes the item. */
+/** The expression that sets and adds fields. `more` are attributes to set beside the data. */
 export function updateOf(
   at: ReturnType<typeof placeholders>,
   { set = {}, add = {} }: Pick<RowChange & { op: 'update' }, 'set' | 'add'>,
@@ -192,8 +126,8 @@ export function updateOf(
   return { UpdateExpression: parts.length > 0 ? parts.join(' ') : undefined };
 }
 
-/** Whether it is what a change would make of a row that was refused; all else about a request is checked before. */
-function isUnfit(error: unknown): boolean {
+/** Whether DynamoDB refuses the row that a change would make. Everything else about a request is checked before. */
+function isInvalidChange(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const reasons =
     'CancellationReasons' in error ? (error.CancellationReasons as { Code?: string }[] | undefined) : undefined;

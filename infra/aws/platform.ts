@@ -1,8 +1,6 @@
 /** The AWS home as one machine. Nothing is asked of AWS, and no client made, before it is needed. */
 import { randomBytes } from 'node:crypto';
 import type { Blobs, Bus, Identity, KeyRing, Platform, Push, Queue, Secrets } from '../../domain/ports.ts';
-import { homesOf } from '../../projections/engine/homes.ts';
-import { projections } from '../../projections/index.ts';
 import type { SendAdminCommand } from './admin-commands.ts';
 import { required } from './environment.ts';
 import { awsEventStore, awsStreamShares, type StreamShares } from './event-store.ts';
@@ -29,8 +27,6 @@ export type AwsPlatform = Platform & {
   close(): void;
 };
 
-const homes = homesOf(projections);
-
 /**
  * The machine of a stage, told about in the variables of `AwsEnvironment`; region, credentials and endpoint are the SDK's own. `clients`
  * are closed with it.
@@ -56,7 +52,7 @@ export function openAws(
   const now = Date.now;
   return {
     events,
-    rows: awsRows(dynamo, prefix, homes),
+    rows: awsRows(dynamo, prefix),
     records: awsRecords(dynamo, prefix, now),
     blobs: lazily<Blobs>({ put: true, get: true, size: true, list: true, delete: true }, async () => {
       const [{ awsBlobs }, client] = await Promise.all([import('./blobs.ts'), clients.s3()]);

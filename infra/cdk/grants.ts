@@ -82,7 +82,7 @@ export function writeLedger(core: CoreStack): PolicyStatement[] {
   return [allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'ledger'))];
 }
 
-/** The cursors too, which rest there or in rows: a reader who waits for its own write looks for them. */
+/** Includes the cursors: a client that waits for its own write reads them. */
 export function readRows(core: CoreStack): PolicyStatement[] {
   return [allow(readItems, tableArns(core, ...readModels, 'cursors'))];
 }

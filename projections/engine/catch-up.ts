@@ -1,6 +1,7 @@
 /**
- * The cursor rule: at (projection, stream), a version at or below the cursor is skipped, the next one applied, a later one makes the gap
- * be loaded. Order, duplicates, retries and a rebuild beside live traffic are this one mechanism.
+ * The cursor rule. At (projection, stream) the engine skips a version at or below the cursor and applies the next one.
+ * For a later version it loads the gap. Ordering, duplicates, retries and a rebuild beside live traffic need no other
+ * mechanism.
  */
 import { decode } from '../../activity/decode.ts';
 import type { Recorded } from '../../domain/event.ts';
@@ -9,10 +10,17 @@ import { changesBy, type Fault, faultOf, MissingCommit } from './changes.ts';
 import { alive, cursorName, readGenerations, rowsAt } from './generations.ts';
 import type { Projection } from './projection.ts';
 
-/** A generation of a projection. `others`: brings those that it comes after up to where these streams are, for what has to wait for that. */
-export type Target = { projection: Projection; generation: number; others?: (streams: string[]) => Promise<void> };
+/** One generation of a projection. `updateDependencies` brings the projections it depends on to the end of the streams. */
+export type Target = {
+  projection: Projection;
+  generation: number;
+  updateDependencies?: (streams: string[]) => Promise<void>;
+};
 
-/** That it stands still at a stream, before which version, since when (UTC ISO-8601), and when it was last tried (milliseconds). */
+/**
+ * Marks a stream at which a generation is parked. `version` is the commit at fault, `since` UTC ISO-8601, `tried` the
+ * last attempt in milliseconds since the epoch.
+ */
 export type ParkedRecord = {
   projection: string;
   generation: number;
@@ -23,19 +31,19 @@ export type ParkedRecord = {
   tried: number;
 };
 
-/** Where a commit stops one: that (projection, stream) stands still, and all others go on. */
+/** The partition of the parked records. */
 export const parkedPk = 'parked';
 
 export function parkedKey({ projection, generation }: Target, stream: string): RecordKey {
   return { pk: parkedPk, sk: `${cursorName(projection.name, generation)} ${stream}` };
 }
 
-/** Commits held in memory at once. */
-const atOnce = 100;
+/** The most commits of a stream in memory at once. */
+const commitsAtOnce = 100;
 
 /**
- * Brings the target up to that version of the stream, also where it stood still before. `parked`: it stands still there, by a fault of a commit.
- * Throws when the machine fails, and then has parked nothing for it.
+ * Brings the target to that version of the stream, and retries it where it is parked. `parked`: the target stops there
+ * because a commit is at fault. Throws when the platform fails, and parks nothing for that.
  */
 export async function catchUp(
   platform: Platform,
@@ -48,7 +56,7 @@ export async function catchUp(
   return advance(platform, target, { stream, version }, cursor, parkedRecord);
 }
 
-/** The same of many streams, each named once and left where it stands still: where the target is at them, and whether so, is asked of all at once. */
+/** Like `catchUp` for many distinct streams, with batch reads. Leaves out the streams at which the target is parked. */
 export async function catchUpAll(
   platform: Platform,
   target: Target,
@@ -64,15 +72,16 @@ export async function catchUpAll(
   if (behind.length === 0) return;
   const found = await platform.records.getMany(behind.map(({ stream }) => parkedKey(target, stream)));
   const parked = new Map(found.map(({ data }) => [(data as ParkedRecord).stream, data as ParkedRecord]));
-  const going = behind.filter(({ stream }) => (parked.get(stream)?.version ?? 0) <= cursorOf(stream));
+  // A parked record at or below the cursor is out of date: the stream has moved on.
+  const moving = behind.filter(({ stream }) => (parked.get(stream)?.version ?? 0) <= cursorOf(stream));
   await Promise.all(
-    going.map((notification) =>
+    moving.map((notification) =>
       advance(platform, target, notification, cursorOf(notification.stream), parked.get(notification.stream)),
     ),
   );
 }
 
-/** From the cursor on, past the mark. */
+/** Applies commits from the cursor to the version, then removes the parked record. */
 async function advance(
   platform: Platform,
   target: Target,
@@ -81,23 +90,23 @@ async function advance(
   parkedRecord: ParkedRecord | undefined,
 ): Promise<'there' | 'parked'> {
   const rows = rowsAt(platform.rows, target.generation);
-  const { name } = target.projection;
+  const { name, dependsOn } = target.projection;
   let cursor = from;
   while (cursor < version) {
-    const loaded = await platform.events.load(stream, { from: cursor + 1, limit: atOnce, known: version });
-    // What came meanwhile is told of by itself: where the others may not have it yet, what comes last may not either.
-    const commits = target.projection.last ? loaded.slice(0, version - cursor) : loaded;
+    const loaded = await platform.events.load(stream, { from: cursor + 1, limit: commitsAtOnce, known: version });
+    // Dependencies have processed the stream up to this version. Later commits have notifications of their own.
+    const commits = dependsOn ? loaded.slice(0, version - cursor) : loaded;
     if (commits.length === 0) break;
     for (const commit of commits) {
       cursor++;
       try {
         if (commit.version !== cursor) throw new MissingCommit();
         const events = await decode(platform, commit);
-        await bringOthers(target, events);
+        await waitForDependencies(target, events);
         const outcome = await rows.apply(name, stream, cursor, changesBy(target.projection, events));
-        // Someone else may be quicker (stale). Nobody goes back, but a generation that was given up is cleared away.
+        // `stale` is fine: a concurrent worker was first. A gap means that clean-up removed a retired generation.
         if (outcome === 'gap' && (await isAlive(platform, target)))
-          throw new Error(`the cursor of ${name} went back at ${stream}`);
+          throw new Error(`The cursor of ${name} went back at ${stream}. Run the doctor, then rebuild ${name}.`);
         if (outcome === 'gap') return 'there';
       } catch (error) {
         const fault = faultOf(error);
@@ -108,18 +117,19 @@ async function advance(
     }
   }
   if (!parkedRecord) return 'there';
-  // What stood still has been got past, by us or by someone else. Who was told of more meanwhile found the mark, and left it to whom takes it away.
+  // Notifications that arrived meanwhile found the parked record and left the stream alone. Handle them now.
   await removeParked(platform, target, parkedRecord);
   const head = (await platform.events.last(stream))?.version ?? 0;
   return head > version ? catchUp(platform, target, stream, head) : 'there';
 }
 
-/** To where the streams are that these events come after. */
-async function bringOthers({ projection, others }: Target, events: Recorded[]): Promise<void> {
-  if (!projection.behind || !others) return;
-  const behind: { [type: string]: ((event: Recorded<never>) => string | undefined) | undefined } = projection.behind;
-  const streams = events.flatMap((event) => behind[event.type]?.(event as Recorded<never>) ?? []);
-  if (streams.length > 0) await others([...new Set(streams)]);
+/** Brings the dependencies to the end of the streams that these events wait for. */
+async function waitForDependencies({ projection, updateDependencies }: Target, events: Recorded[]): Promise<void> {
+  if (!projection.dependsOn || !updateDependencies) return;
+  const waitFor: { [type: string]: ((event: Recorded<never>) => string | undefined) | undefined } =
+    projection.dependsOn.waitFor;
+  const streams = events.flatMap((event) => waitFor[event.type]?.(event as Recorded<never>) ?? []);
+  if (streams.length > 0) await updateDependencies([...new Set(streams)]);
 }
 
 async function isAlive(platform: Platform, { projection, generation }: Target): Promise<boolean> {
@@ -142,7 +152,7 @@ async function park(
   platform.log.error('projection parked', { projection, generation, stream, version, fault, since }, error);
 }
 
-/** Unless it has been set anew since. */
+/** Leaves a record that a concurrent worker has written since. */
 async function removeParked(
   platform: Platform,
   target: Target,

@@ -1,60 +1,54 @@
-/** What a read model is: a fold of events into changes of rows. It decides nothing, opens no sealed field and has no effects. */
+/** Defines a projection: a pure fold of events into row changes. It decides nothing and never decrypts a field. */
 import type { AnyEvent } from '../../domain/catalogue.ts';
-import { parseStream, type Recorded, type StreamParts } from '../../domain/event.ts';
-import type { JsonObject, Page, Platform, Row, RowChange, RowKey, Table } from '../../domain/ports.ts';
+import { parseStream, type Recorded } from '../../domain/event.ts';
+import type { JsonObject, Page, Platform, Row, RowChange, Table } from '../../domain/ports.ts';
 import { currentRows } from './generations.ts';
 
-/**
- * The row that belongs to a stream. As a `trail` it is a row after another: each version may put one whose sk begins with this one, and they sort
- * in the order of versions. Nobody else puts any, none is deleted, and the events that put them change nothing that a repeat would change again.
- */
-export type RowHome = RowKey & { trail?: true };
-
 type EventOf<T extends AnyEvent['type']> = Recorded<Extract<AnyEvent, { type: T }>>;
-type Handlers = { [T in AnyEvent['type']]?: (event: EventOf<T>) => RowChange[] };
+type Handlers<Result> = { [T in AnyEvent['type']]?: (event: EventOf<T>) => Result };
 
 export type Projection = {
-  /** Also the name of its table, which nobody else writes to, and of its cursors: stays for ever. */
+  /** Also the name of its table and its cursors, so it never changes. No other projection writes to the table. */
   name: Table;
-  /** Raised when the rows it writes change; a rebuild is due then. */
+  /** Raise it when the rows change. Then the engine rebuilds the read model. */
   version: number;
-  /** The stream types it follows. */
+  /** The stream types that the projection reads. */
   streams: string[];
-  on: Handlers;
+  on: Handlers<RowChange[]>;
+  dependsOn?: Dependency;
+};
+
+/**
+ * An order between projections. The engine applies a commit here only after `projections` have processed it. A
+ * dependency that is parked does not hold up its dependents. It must not have dependencies of its own.
+ */
+export type Dependency = {
+  projections: Table[];
   /**
-   * For streams that a row belongs to: how far the stream was read can be noted in it, so that both are one write. Events of other
-   * streams may update it, but neither put nor delete it.
+   * Names a second stream for events that also depend on it. Streams arrive in any order. So the engine first brings
+   * `projections` to the end of that stream, then applies the event.
    */
-  home?: (stream: StreamParts) => RowHome | undefined;
-  /** Applied after the others: who sees here that something is done sees it done everywhere. */
-  last?: true;
-  /** With `last`: the other stream that the others are brought to the end of, as it is, before such an event shows here. */
-  behind?: { [T in AnyEvent['type']]?: (event: EventOf<T>) => string | undefined };
+  waitFor: Handlers<string | undefined>;
 };
 
 export function accountOf(event: { stream: string }): string {
   return parseStream(event.stream).account;
 }
 
-/** For streams of one type whose id is that of the thing. */
-export function homeOfItems(table: Table, type: string): NonNullable<Projection['home']> {
-  return ({ account, type: of, id }) => (of === type ? itemKey(table, account, id) : undefined);
-}
-
-/** A thing of an account by its id. */
+/** The key of an account's item by its id. */
 export function itemKey<T extends Table>(table: T, account: string, id: string) {
   return { table, pk: account, sk: `id#${id}` };
 }
 
 /**
- * Its place in a list by time: only the id, so that a list is one query and one bulk get. `list` narrows it (`job#…`). It never changes, and
- * before the thing itself is there it is not listed: so it may come first.
+ * Enters an item in a list of its account, by time. The row holds only the id, so a page is one query and one batch
+ * get. `list` names a part of the items (`job#…`).
  */
 export function listed(table: Table, account: string, at: string, id: string, list = 'all'): RowChange {
-  return { op: 'put', ...listKey(table, account, list), sk: `${at}#${id}`, data: { id }, ahead: true };
+  return { op: 'put', ...listKey(table, account, list), sk: `${at}#${id}`, data: { id } };
 }
 
-/** Where a list of an account is, each row of it with an id. */
+/** The partition of a list. Each of its rows holds the id of an item. */
 export function listKey<T extends Table>(table: T, account: string, list: string) {
   return { table, pk: `${account}#${list}` };
 }
@@ -68,7 +62,7 @@ export async function getItem(
   return (await currentRows(platform).get(itemKey(table, account, id)))?.data;
 }
 
-/** A page of an account's things by time, full as long as there are any. An id whose row is gone is left out. */
+/** A page of an account's items by time. Skips ids of deleted items and still fills the page while items remain. */
 export async function listItems(
   platform: Platform,
   table: Table,

@@ -1,4 +1,4 @@
-/** Applies commits to read models as wake-ups tell of them: to every generation there is, by the cursor rule (catch-up.ts). */
+/** Applies new commits to the read models: to every live generation, by the cursor rule (catch-up.ts). */
 import { parseStream } from '../../domain/event.ts';
 import type { EventStore, Platform, StoredCommit, StreamNotification } from '../../domain/ports.ts';
 import { catchUpAll } from './catch-up.ts';
@@ -6,8 +6,9 @@ import { alive, beginBuilding, type Generations, isDue, readGenerations } from '
 import type { Projection } from './projection.ts';
 
 /**
- * Brings every projection up to the versions named. Resolves when all are applied or, where the commit itself is at fault, parked:
- * that (projection, stream) stands still and the rest goes on. Throws when the machine fails; then nothing is parked for it.
+ * Brings every projection to the versions in the notifications, projections without dependencies first. Resolves when
+ * each commit is applied, or parked because the commit itself is at fault. Throws when the platform fails, and parks
+ * nothing for that.
  */
 export async function handleNotifications(
   platform: Platform,
@@ -18,30 +19,35 @@ export async function handleNotifications(
   for (const { stream, version } of notifications) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
   const heads = [...newest].map(([stream, version]): StreamNotification => ({ stream, version }));
   const sharing = { ...platform, events: sharedLoads(platform.events) };
-  // Only now: whatever is not named here yet will find these commits by itself.
+  // After the notifications: the walk of a generation that begins later finds these commits (generations.ts).
   const generations = await readGenerations(platform);
-  const rest = projections.filter(({ last }) => !last);
-  const bring = (group: Projection[], some: StreamNotification[], others?: (streams: string[]) => Promise<void>) =>
-    Promise.all(
-      group.map(async (projection) => {
-        const followed = some.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
-        if (followed.length === 0) return;
-        for (const generation of alive(await settled(platform, projection, generations.get(projection.name)))) {
-          for (let i = 0; i < followed.length; i += streamsAtOnce) {
-            await catchUpAll(
-              sharing,
-              { projection, generation, ...(others && { others }) },
-              followed.slice(i, i + streamsAtOnce),
-            );
-          }
-        }
-      }),
-    );
-  await bring(rest, heads);
-  await bring(
-    projections.filter(({ last }) => last),
-    heads,
-    async (streams) => void (await bring(rest, await headsOf(platform, streams))),
+
+  async function update(
+    projection: Projection,
+    to: StreamNotification[],
+    updateDependencies?: (streams: string[]) => Promise<void>,
+  ): Promise<void> {
+    const followed = to.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
+    if (followed.length === 0) return;
+    for (const generation of alive(await startDueRebuild(platform, projection, generations.get(projection.name)))) {
+      const target = { projection, generation, ...(updateDependencies && { updateDependencies }) };
+      for (let i = 0; i < followed.length; i += streamsAtOnce)
+        await catchUpAll(sharing, target, followed.slice(i, i + streamsAtOnce));
+    }
+  }
+
+  const independent = projections.filter(({ dependsOn }) => !dependsOn);
+  await Promise.all(independent.map((projection) => update(projection, heads)));
+  await Promise.all(
+    projections.map(async (projection) => {
+      const { dependsOn } = projection;
+      if (!dependsOn) return;
+      const dependencies = independent.filter(({ name }) => dependsOn.projections.includes(name));
+      await update(projection, heads, async (streams) => {
+        const to = await headsOf(platform, streams);
+        await Promise.all(dependencies.map((dependency) => update(dependency, to)));
+      });
+    }),
   );
 }
 
@@ -50,13 +56,13 @@ async function headsOf({ events }: Pick<Platform, 'events'>, streams: string[]):
   return newest.flatMap((commit) => (commit ? [{ stream: commit.stream, version: commit.version }] : []));
 }
 
-/** Any machine tells of so many at once. */
+/** The most streams in one batch read of cursors and parked records. */
 const streamsAtOnce = 500;
 
-/** The newest commits held in memory, a stream. */
+/** The most commits of a load that projections share. They stay in memory. */
 const commitsShared = 20;
 
-/** Several read models that come to the same new commits load them once; who is far behind loads for itself. */
+/** Projections that need the same new commits load them once. A projection that is far behind loads its own. */
 function sharedLoads(events: EventStore): EventStore {
   const loads = new Map<string, Promise<StoredCommit[]>>();
   return {
@@ -72,8 +78,8 @@ function sharedLoads(events: EventStore): EventStore {
   };
 }
 
-/** Rows of another version's making, or that are about to be, are made anew: neither applies what the other does. */
-async function settled(
+/** Starts a rebuild when another version of the code made the rows. Two versions never write one generation. */
+async function startDueRebuild(
   platform: Platform,
   projection: Projection,
   now: Generations | undefined,

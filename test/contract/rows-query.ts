@@ -174,6 +174,23 @@ export const rowQueryPromises: PortPromise<Rows>[] = [
     }),
   },
   {
+    promise: 'a query reads a partition to its end after most of its rows were deleted',
+    async check(port) {
+      const pk = fresh('acc');
+      const projection = fresh('projection');
+      const streams = upTo(6).map((n) => ({ stream: fresh('stream'), key: { table, pk, sk: `${n}` } as const }));
+      for (const { stream, key } of streams)
+        assert.equal(await port.apply(projection, stream, 1, [{ op: 'put', ...key, data: {} }]), 'applied');
+      for (const { stream, key } of streams.slice(0, 5))
+        assert.equal(await port.apply(projection, stream, 2, [{ op: 'delete', ...key }]), 'applied');
+      assert.deepEqual(await sksOf(port, { pk, limit: 2 }), ['6']);
+    },
+    broken: (port) => ({
+      ...port,
+      query: async (query) => ({ items: (await port.query({ ...query, limit: 1000 })).items.slice(1), next: null }),
+    }),
+  },
+  {
     promise: 'a page holds at most about 1 MB, and the rest follows',
     async check(port) {
       const pk = await fill(port, upTo(8).map(String), 'x'.repeat(300_000));

@@ -4,7 +4,7 @@ import type { JsonObject, RowChange, Rows } from '../../domain/ports.ts';
 import { fresh, upTo } from './fresh.ts';
 import type { PortPromise } from './promise.ts';
 import { applyingAgain, rewriting } from './rows-broken.ts';
-import { rowHomePromises } from './rows-home.ts';
+import { rowCursorPromises } from './rows-cursor.ts';
 import { rowQueryPromises } from './rows-query.ts';
 import { rowWalkPromises } from './rows-walk.ts';
 
@@ -330,7 +330,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     },
     broken: (port) => ({ ...port, getMany: (from, keys) => port.getMany(from, keys.slice(0, 100)) }),
   },
-  ...rowHomePromises,
+  ...rowCursorPromises,
   ...rowQueryPromises,
   ...rowWalkPromises,
 ];

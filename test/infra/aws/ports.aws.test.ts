@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Identity } from '../../../domain/ports.ts';
 import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
-import { awsRows } from '../../../infra/aws/rows.ts';
 import { blobPromises } from '../../contract/blobs.ts';
 import { busPromises } from '../../contract/bus.ts';
 import { eventPromises } from '../../contract/events.ts';
@@ -11,7 +10,6 @@ import { keyRingPromises } from '../../contract/key-ring.ts';
 import { queuePromises } from '../../contract/queue.ts';
 import { recordPromises } from '../../contract/records.ts';
 import { rowPromises } from '../../contract/rows.ts';
-import { homeInContract } from '../../contract/rows-home.ts';
 import { secretPromises } from '../../contract/secrets.ts';
 import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
 import { describeContract } from '../../support/contract.ts';
@@ -31,11 +29,9 @@ function signingUpInTurn(identity: Identity): Identity {
 
 describe('the AWS home', () => {
   let platform: AwsPlatform;
-  let prefix: string;
   const clients = ministackClients();
   beforeAll(async () => {
     const environment = await makeStage(clients);
-    prefix = environment.TABLE_PREFIX;
     platform = openAws(environment);
   });
   afterAll(() => {
@@ -56,9 +52,6 @@ describe('the AWS home', () => {
     };
   });
   describeContract('rows', rowPromises, () => platform.rows);
-  describeContract('rows whose cursors rest in the rows of their streams', rowPromises, () =>
-    awsRows(clients.dynamo, prefix, homeInContract),
-  );
   describeContract('records', recordPromises, () => platform.records);
   describeContract('blobs', blobPromises, () => platform.blobs);
   describeContract('queue', queuePromises, () => platform.queue);

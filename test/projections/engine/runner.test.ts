@@ -19,6 +19,9 @@ const cause = systemContext('acc_1', 'test', 'x', 'x');
 const one = 'acc_1/job/one';
 const other = 'acc_1/job/other';
 
+/** Makes a projection depend on `jobs`, in the streams it reads. */
+const afterJobs: Partial<Projection> = { dependsOn: { projections: ['jobs'], waitFor: {} } };
+
 /** Grows a stream by so many commits of a rename each. */
 async function grow(platform: Platform, stream: string, commits: number): Promise<void> {
   const renamed = (): JobEvent[] => [{ type: 'JobRenamed', data: { jobId: stream, name: null } }];
@@ -126,19 +129,19 @@ describe('wake-ups', () => {
     }
   });
 
-  it('bring what comes last no further than they name: what is behind that the others may not have yet', async () => {
+  it('brings a dependent projection only to the notified version, since its dependencies may lack later commits', async () => {
     const { platform } = await openTestPlatform();
-    const last = counter('runs', { last: true });
+    const dependent = counter('runs', afterJobs);
     await grow(platform, one, 2);
-    const wake = (version: number) =>
-      handleNotifications(platform, [counter('jobs').projection, last.projection], [{ stream: one, version }]);
-    await wake(1);
-    expect(last.seen).toEqual([`${one}@1`]);
-    await wake(2);
-    expect(last.seen).toEqual([`${one}@1`, `${one}@2`]);
+    const notify = (version: number) =>
+      handleNotifications(platform, [counter('jobs').projection, dependent.projection], [{ stream: one, version }]);
+    await notify(1);
+    expect(dependent.seen).toEqual([`${one}@1`]);
+    await notify(2);
+    expect(dependent.seen).toEqual([`${one}@1`, `${one}@2`]);
   });
 
-  it('show the end of a run only with its files, though its own stream is heard of before its line', async () => {
+  it('shows a run as finished only with its files and totals, when the stream of the run arrives first', async () => {
     const { platform } = await openTestPlatform();
     const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
     const manifest = { id: 'man_1', hash: 'h' };
@@ -177,10 +180,10 @@ describe('wake-ups', () => {
     expect(await getOverview(platform, 'acc_1')).toMatchObject({ runs: { total: 1, succeeded: 1 } });
   });
 
-  it('reach what comes last only once the others are done', async () => {
+  it('applies commits to a dependent projection after its dependencies', async () => {
     const { platform } = await openTestPlatform();
     await grow(platform, one, 2);
-    const quick = counter('runs', { last: true });
+    const quick = counter('runs', afterJobs);
     const order: string[] = [];
     const apply: Platform['rows']['apply'] = async (name, ...rest) => {
       const outcome = await platform.rows.apply(name, ...rest);
@@ -190,6 +193,19 @@ describe('wake-ups', () => {
     const watched = { ...platform, rows: { ...platform.rows, apply } };
     await handleNotifications(watched, [quick.projection, counter('jobs').projection], [{ stream: one, version: 2 }]);
     expect(order).toEqual(['jobs', 'jobs', 'runs', 'runs']);
+  });
+});
+
+describe('dependencies of the registered projections', () => {
+  it('name registered projections without dependencies of their own', () => {
+    for (const { dependsOn, streams } of projections) {
+      for (const name of dependsOn?.projections ?? []) {
+        const dependency = projections.find((each) => each.name === name);
+        expect(dependency).toMatchObject({ name });
+        expect(dependency?.dependsOn).toBeUndefined();
+        expect(dependency?.streams.some((stream) => streams.includes(stream))).toBe(true);
+      }
+    }
   });
 });
 
