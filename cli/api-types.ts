@@ -942,7 +942,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1034,7 +1034,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1128,7 +1128,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1194,7 +1194,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `email-taken` The e-mail address is taken. `idempotency-in-progress` The same request is being worked on. */
+      /** @description `email-taken` The e-mail address is taken. `idempotency-in-progress` The first request with this key is in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -1248,7 +1248,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1395,7 +1395,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1739,7 +1739,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress` The same request is being worked on. */
+      /** @description `idempotency-in-progress` The first request with this key is in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -1802,7 +1802,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2078,7 +2078,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress` The same request is being worked on. */
+      /** @description `idempotency-in-progress` The first request with this key is in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2132,7 +2132,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2313,7 +2313,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Someone else changed this at the same time. */
+      /** @description `conflict` Another request changed this at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2376,7 +2376,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2441,7 +2441,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Someone else changed this at the same time. */
+      /** @description `conflict` Another request changed this at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2495,7 +2495,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2562,7 +2562,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `run-open` A run of this job is open. `idempotency-in-progress` The same request is being worked on. */
+      /** @description `run-open` A run of this job is open. `idempotency-in-progress` The first request with this key is in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2616,7 +2616,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2715,7 +2715,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3039,7 +3039,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `run-over` The run has ended. `idempotency-in-progress` The same request is being worked on. */
+      /** @description `run-over` The run has ended. `idempotency-in-progress` The first request with this key is in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3102,7 +3102,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3364,7 +3364,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress` The same request is being worked on. */
+      /** @description `idempotency-in-progress` The first request with this key is in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3418,7 +3418,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3595,7 +3595,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Someone else changed this at the same time. */
+      /** @description `conflict` Another request changed this at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3658,7 +3658,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3723,7 +3723,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Someone else changed this at the same time. */
+      /** @description `conflict` Another request changed this at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3777,7 +3777,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left to store it. */
+      /** @description `storage-full` There is no space left. */
       507: {
         headers: {
           [name: string]: unknown;

@@ -1,25 +1,25 @@
-/** A run is called off: its line is free at once, and whatever still works for it finds that out at its next step. */
+/** Cancels a run. A new run may start at once. Workers of the cancelled run stop at their next step. */
 import { load, transact } from '../activity/store.ts';
-import { backupChain, backupChainId, endRun } from '../domain/backup-chain.ts';
+import { backupChain, backupChainId, endRun, type RunIds } from '../domain/backup-chain.ts';
 import { Problem } from '../domain/errors.ts';
 import { streamName } from '../domain/event.ts';
 import type { Platform } from '../domain/ports.ts';
 import { run } from '../domain/run.ts';
 import type { CommandContext, Written } from './context.ts';
 
-/** Done again it changes nothing. Throws Problem `run-over` when the run ended in another way. */
+/** Idempotent. Throws Problem `run-over` if the run ended in another way. */
 export async function cancelRun(
   platform: Platform,
   context: CommandContext,
-  runRef: { runId: string; jobId: string; sourceId: string },
+  ids: RunIds,
 ): Promise<{ written: Written }> {
-  const name = streamName(context.account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId));
-  const released = await transact(platform, backupChain, name, endRun(runRef, 'cancelled'), context);
-  if (!released.appended) {
-    const { state } = await load(platform, run, streamName(context.account, 'run', runRef.runId));
-    const over = state.status === 'finished' && state.outcome !== 'cancelled';
-    if (over || released.state.head?.runId === runRef.runId)
-      throw new Problem('run-over', 'The run had ended before it could be cancelled.');
+  const chainStream = streamName(context.account, 'backup-chain', backupChainId(ids.jobId, ids.sourceId));
+  const chain = await transact(platform, backupChain, chainStream, endRun(ids, 'cancelled'), context);
+  if (!chain.appended) {
+    const { state } = await load(platform, run, streamName(context.account, 'run', ids.runId));
+    const endedOtherwise = state.status === 'finished' && state.outcome !== 'cancelled';
+    if (endedOtherwise || chain.state.newestRestorePoint?.runId === ids.runId)
+      throw new Problem('run-over', 'The run ended before it could be cancelled. See its result with GET /runs/{id}.');
   }
-  return { written: { stream: released.stream, version: released.version } };
+  return { written: { stream: chain.stream, version: chain.version } };
 }

@@ -1,4 +1,4 @@
-/** A source is connected: its credentials go where no event can show them, then the event says that it is there. */
+/** Connects a source. Stores its credentials, then appends the event. No event holds credentials. */
 import { newId } from '../activity/ids.ts';
 import { begin, load } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
@@ -9,7 +9,10 @@ import { putCredentials } from './credentials.ts';
 
 export type ConnectSource = { type: string; name: string; config: JsonObject; credentials: JsonObject | null };
 
-/** The config and credentials have been checked against the connector's schema by the caller. A repeat changes nothing, and is told what the first was. */
+/**
+ * The caller has checked config and credentials against the schema of the connector. A repeat changes nothing and
+ * returns the result of the first.
+ */
 export async function connectSource(
   platform: Platform,
   context: CommandContext,
@@ -17,7 +20,7 @@ export async function connectSource(
 ): Promise<{ id: string; at: string; written: Written }> {
   const id = newId(context, 'source');
   const stream = streamName(context.account, 'source', id);
-  // Where it is there already, others may have come since, or it was disconnected and must have none.
+  // A repeat must not store them again: the source may have newer credentials, or be disconnected.
   const isRepeat = input.credentials !== null && (await load(platform, source, stream)).state.status !== 'none';
   if (input.credentials && !isRepeat) await putCredentials(platform, context.account, id, input.credentials, 1);
   const decide = connect(id, input.type, { name: input.name, config: input.config });

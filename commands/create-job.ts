@@ -1,4 +1,4 @@
-/** A job says what is to be backed up. */
+/** Creates a job. */
 import { newId } from '../activity/ids.ts';
 import { begin, load } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
@@ -7,7 +7,7 @@ import type { Platform } from '../domain/ports.ts';
 import { mustBeConnected, source } from '../domain/source.ts';
 import type { CommandContext, Written } from './context.ts';
 
-/** A repeat is told what the first was. Throws Problem `not-found` when the account has no such source. */
+/** A repeat returns the result of the first. Throws Problem `not-found` if the source does not exist. */
 export async function createJob(
   platform: Platform,
   context: CommandContext,

@@ -1,11 +1,14 @@
-/** A source's credentials: sealed under the source's own key, in working state, never in an event, row, log line or answer. */
+/**
+ * Credentials of a source: encrypted under the key of the source, in Records. No event, row, log line or answer has
+ * them.
+ */
 import { decrypt, encrypt } from '../activity/personal-data.ts';
 import { isEncrypted } from '../domain/event.ts';
 import type { JsonObject, Platform } from '../domain/ports.ts';
 
 const credentialsKey = (account: string, sourceId: string) => ({ pk: `credentials#${account}`, sk: sourceId });
 
-/** `version`: that of the source which they belong to. Those of a later one stay, whoever comes last. */
+/** `version`: the version of the source's stream that they belong to. Credentials of a later version stay. */
 export async function putCredentials(
   platform: Platform,
   account: string,
@@ -18,12 +21,12 @@ export async function putCredentials(
   for (;;) {
     const before = (await platform.records.get(key))?.data;
     if (before && Number(before.version ?? 0) > version) return;
-    const same = before ? { equals: { encrypted: before.encrypted ?? null } } : 'absent';
-    if (await platform.records.write([{ op: 'put', ...key, data, if: same }])) return;
+    const unchanged = before ? { equals: { encrypted: before.encrypted ?? null } } : 'absent';
+    if (await platform.records.write([{ op: 'put', ...key, data, if: unchanged }])) return;
   }
 }
 
-/** null when the source needs none or they are gone. */
+/** Null if the source has no credentials or its key is destroyed. */
 export async function getCredentials(
   platform: Platform,
   account: string,
@@ -34,6 +37,7 @@ export async function getCredentials(
   return isEncrypted(encrypted) ? decrypt<JsonObject>(platform, account, encrypted) : null;
 }
 
+/** Idempotent. */
 export async function dropCredentials(platform: Platform, account: string, sourceId: string): Promise<void> {
   await platform.records.write([{ op: 'delete', ...credentialsKey(account, sourceId) }]);
 }

@@ -1,4 +1,4 @@
-/** A source is disconnected: nothing more is fetched from it. What was backed up stays, and its credentials are destroyed. */
+/** Disconnects a source and deletes its credentials. No run reads it any more. Its restore points stay. */
 import { transact } from '../activity/store.ts';
 import { Problem } from '../domain/errors.ts';
 import { streamName } from '../domain/event.ts';
@@ -7,7 +7,7 @@ import { disconnectSource as disconnect, source } from '../domain/source.ts';
 import type { CommandContext, Written } from './context.ts';
 import { dropCredentials } from './credentials.ts';
 
-/** Throws Problem `not-found`. */
+/** Throws Problem `not-found`, `precondition-failed` or `conflict`. */
 export async function disconnectSource(
   platform: Platform,
   context: CommandContext,
@@ -16,7 +16,7 @@ export async function disconnectSource(
   const name = streamName(context.account, 'source', id);
   const { stream, version } = await transact(platform, source, name, disconnect(id), context).catch(
     async (error: unknown) => {
-      // Who was cut off before they were destroyed asks again, and finds the source gone.
+      // The first attempt may have died after the event. Its repeat finds no source but still deletes the credentials.
       if (error instanceof Problem && error.code === 'not-found') await dropCredentials(platform, context.account, id);
       throw error;
     },

@@ -1,10 +1,11 @@
-/** A session is over: its owner signed out, or an old refresh token gave a thief away. */
+/** Ends a session. `reused`: a client sent an old refresh token, so it may be stolen. */
 import { transact } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
 import type { Platform } from '../domain/ports.ts';
 import { endSession as end, session } from '../domain/session.ts';
 import type { CommandContext } from './context.ts';
 
+/** Idempotent. */
 export async function endSession(
   platform: Platform,
   context: CommandContext,

@@ -1,4 +1,4 @@
-/** A person signs up: the identity holds the password, the log gets the user and their account. */
+/** Registers a user. The identity port stores the password, the event store gets the user and the account. */
 import { newId } from '../activity/ids.ts';
 import { transact } from '../activity/store.ts';
 import { account, openAccount } from '../domain/account.ts';
@@ -18,7 +18,7 @@ export type Registered =
     }
   | { outcome: 'confirm' };
 
-/** The account comes into being with its first user. Throws Problem `email-taken` or `weak-password`. */
+/** Opens an account with the user as owner. Throws Problem `email-taken` or `weak-password`. */
 export async function registerUser(
   platform: Platform,
   context: Omit<CommandContext, 'account' | 'actor'>,
@@ -34,10 +34,7 @@ export async function registerUser(
       return { outcome: 'confirm' };
     case 'taken':
       if (!(await isOwn(platform, input, userId))) {
-        throw new Problem(
-          'email-taken',
-          'There is an account with this e-mail address. Sign in, or reset the password.',
-        );
+        throw new Problem('email-taken', 'An account with this e-mail address exists. Sign in, or reset the password.');
       }
   }
   const person = { userId, accountId, email: input.email, name: input.name };
@@ -50,7 +47,10 @@ export async function registerUser(
   };
 }
 
-/** Whether it is this very command that took the e-mail, and died before it could say so: the id follows from the command. */
+/**
+ * Whether an earlier attempt of this command registered the e-mail address and then died. The user id follows from the
+ * command, so the ids are equal.
+ */
 async function isOwn(
   { identity }: Platform,
   { email, password }: { email: string; password: string },
@@ -60,7 +60,9 @@ async function isOwn(
   return known.outcome === 'signed-in' && known.userId === userId;
 }
 
-/** Writes the user and the account unless they are there: what sign-up does, and what sign-in heals when sign-up died half-way. */
+/**
+ * Appends the user and the account unless they exist. Sign-up calls it, and sign-in after a sign-up that died half-way.
+ */
 export async function recordPerson(
   platform: Platform,
   context: Omit<CommandContext, 'account' | 'actor'>,
@@ -75,7 +77,7 @@ export async function recordPerson(
     register({ userId, accountId, email, name }),
     cause,
   );
-  const opened = openAccount({ accountId, ownerId: userId, name });
-  const founded = await transact(platform, account, streamName(accountId, 'account', accountId), opened, cause);
-  return [registered, founded].map(({ stream, version }) => ({ stream, version }));
+  const open = openAccount({ accountId, ownerId: userId, name });
+  const opened = await transact(platform, account, streamName(accountId, 'account', accountId), open, cause);
+  return [registered, opened].map(({ stream, version }) => ({ stream, version }));
 }

@@ -1,4 +1,4 @@
-/** A run of a job is asked for; everything else follows from the event. */
+/** Requests a run of a job. The event starts the run. */
 import { newId } from '../activity/ids.ts';
 import { load, transact } from '../activity/store.ts';
 import { backupChain, backupChainId, requestRun } from '../domain/backup-chain.ts';
@@ -10,7 +10,10 @@ import { run } from '../domain/run.ts';
 import { source } from '../domain/source.ts';
 import type { CommandContext, Written } from './context.ts';
 
-/** Asked for again with the same command it is the same run, also long after it has ended. Throws Problem `not-found`, `run-open` (with the open run's id) or `source-unusable` when the source was disconnected. */
+/**
+ * A repeat returns the same run, even after that run has ended. Throws Problem `not-found`, `run-open` (with the id of
+ * the open run), or `source-unusable` if the source is disconnected.
+ */
 export async function runJob(
   platform: Platform,
   context: CommandContext,
@@ -21,13 +24,13 @@ export async function runJob(
   const { sourceId } = state;
   const connected = await load(platform, source, streamName(context.account, 'source', sourceId));
   if (connected.state.status !== 'connected') {
-    throw new Problem('source-unusable', 'The source of this job was disconnected. Create a job for another source.');
+    throw new Problem('source-unusable', 'The source of this job is disconnected. Create a job for another source.');
   }
   const runId = newId(context, 'run');
-  // The line remembers the newest runs alone
-  const before = await load(platform, run, streamName(context.account, 'run', runId));
+  // The backup chain knows its newest runs only. The stream of the run shows older repeats.
+  const existing = await load(platform, run, streamName(context.account, 'run', runId));
   const request = requestRun({ runId, jobId, sourceId }, new Date(platform.now()).toISOString());
-  const decide: typeof request = (state) => (before.state.status === 'none' ? request(state) : []);
+  const decide: typeof request = (state) => (existing.state.status === 'none' ? request(state) : []);
   const name = streamName(context.account, 'backup-chain', backupChainId(jobId, sourceId));
   const { stream, version } = await transact(platform, backupChain, name, decide, context);
   return { id: runId, written: { stream, version } };

@@ -1,4 +1,4 @@
-/** Somebody signed in: their session is in the log before any token goes out, and a sign-up that died half-way is healed. */
+/** Opens a session, before the API issues its first token. Completes a sign-up that died half-way. */
 import { load, transact } from '../activity/store.ts';
 import { account } from '../domain/account.ts';
 import { streamName } from '../domain/event.ts';
@@ -7,7 +7,7 @@ import { openSession, session } from '../domain/session.ts';
 import type { CommandContext, Written } from './context.ts';
 import { recordPerson } from './register-user.ts';
 
-/** `role`: what the person has in the account. */
+/** `role`: the role of the user in the account. */
 export async function signIn(
   platform: Platform,
   context: CommandContext,
@@ -15,8 +15,8 @@ export async function signIn(
   sessionId: string,
 ): Promise<{ role: 'owner'; written: Written[] }> {
   const { state } = await load(platform, account, streamName(context.account, 'account', context.account));
-  const healed = state.status === 'none' ? await recordPerson(platform, context, person) : [];
+  const completed = state.status === 'none' ? await recordPerson(platform, context, person) : [];
   const name = streamName(context.account, 'session', sessionId);
   const { stream, version } = await transact(platform, session, name, openSession(sessionId, person.userId), context);
-  return { role: 'owner', written: [...healed, { stream, version }] };
+  return { role: 'owner', written: [...completed, { stream, version }] };
 }

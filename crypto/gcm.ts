@@ -31,8 +31,8 @@ export function gcmDecrypt(key: Key, nonce: Uint8Array, aad: Uint8Array, encrypt
 }
 
 /**
- * nonce (12) ‖ ciphertext ‖ tag (16), with a random nonce. `aad` says where the bytes belong: they decrypt with the same
- * `aad` only. One key is safe for 2³² encryptions. `random` must be cryptographically strong.
+ * nonce (12) ‖ ciphertext ‖ tag (16), with a random nonce. `aad` says where the bytes belong: they decrypt with the
+ * same `aad` only. One key is safe for 2³² encryptions. `random` must be cryptographically strong.
  */
 export function encryptFramed(key: Key, aad: string, plain: Uint8Array, random: (bytes: number) => Uint8Array): Buffer {
   const nonce = random(nonceLength);

@@ -27,7 +27,7 @@ export async function* compareWithSource(
   const { platform } = deployment;
   const { account, jobId, sourceId } = runRef;
   const target = { ...runRef, runId: '' };
-  const { head } = (await load(platform, backupChain, backupChainStream(target))).state;
+  const { newestRestorePoint: head } = (await load(platform, backupChain, backupChainStream(target))).state;
   if (!head) return yield info('source', sourceId, 'it has no backup yet');
   const keys = await vaultKeys(platform, account);
   const context = { account, keys, blobs: platform.blobs };

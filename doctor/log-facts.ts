@@ -209,18 +209,25 @@ function newRun(runRef: RunRef, requestedAt: string): UnfinishedRun {
 function faultOfBackupChain(before: BackupChainState, event: BackupChainEvent): string | undefined {
   const { runId, backupChain } = event.data;
   if (event.type === 'RunRequested') {
-    if (before.open) return `${before.open.runId} was still open`;
-    if (backupChain.open?.runId !== runId) return 'the line does not have it as its open run';
+    if (before.openRun) return `${before.openRun.runId} was still open`;
+    if (backupChain.openRun?.runId !== runId) return 'the line does not have it as its open run';
     if (backupChain.runs !== before.runs + 1) return 'the runs of the line are not counted one by one';
-    return isDeepStrictEqual(backupChain.head, before.head) ? undefined : 'the last good backup has changed';
+    return isDeepStrictEqual(backupChain.newestRestorePoint, before.newestRestorePoint)
+      ? undefined
+      : 'the last good backup has changed';
   }
-  if (before.open?.runId !== runId) return 'it was not the open run';
-  if (backupChain.open) return 'the line is not free after it';
+  if (before.openRun?.runId !== runId) return 'it was not the open run';
+  if (backupChain.openRun) return 'the line is not free after it';
   if (event.type === 'RunEnded')
-    return isDeepStrictEqual(backupChain.head, before.head) ? undefined : 'the last good backup has changed';
-  if (backupChain.head?.runId !== runId || backupChain.head.manifest.id !== event.data.manifest.id)
+    return isDeepStrictEqual(backupChain.newestRestorePoint, before.newestRestorePoint)
+      ? undefined
+      : 'the last good backup has changed';
+  if (
+    backupChain.newestRestorePoint?.runId !== runId ||
+    backupChain.newestRestorePoint.manifest.id !== event.data.manifest.id
+  )
     return 'the line does not have it as its last good backup';
-  return isDeepStrictEqual(event.data.before, before.head?.totals ?? nothing)
+  return isDeepStrictEqual(event.data.before, before.newestRestorePoint?.totals ?? nothing)
     ? undefined
     : 'what it says was before is not what was';
 }

@@ -1,4 +1,4 @@
-/** The tenant: whoever owns sources, jobs and backups, and the ledger of what was done. */
+/** The tenant. It owns sources, jobs, backups and a ledger of its commits. */
 
 import type { Aggregate, Decide } from './aggregate.ts';
 import type { Personal } from './event.ts';

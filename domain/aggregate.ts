@@ -1,17 +1,21 @@
-/** What a noun's file gives to those who store, fold and read its events. */
+/** The interface of an aggregate: the event store and the projections work with any aggregate through it. */
 import type { DomainEvent, PersonalFields } from './event.ts';
 
 export type Aggregate<State, E extends DomainEvent> = {
   /** The stream type: `{accountId}/{stream}/{id}`. */
   stream: string;
-  /** Every event of the noun with its schema version. */
+  /** The current schema version of each event. */
   versions: { [T in E['type']]: number };
+  /** The personal fields of each event. The event store encrypts them. */
   personal: PersonalFields<E>;
   initial: State;
   evolve(state: State, event: E): State;
-  /** `last`: each commit carries the whole state, so that loading reads one item however long the stream. Default `all`. */
+  /**
+   * `all` (default): a load folds every commit. `last`: each commit carries the whole state, so a load reads only the
+   * newest one, however long the stream.
+   */
   load?: 'all' | 'last';
 };
 
-/** What a command decides on a state: events to append; none when it was done before. Throws a Problem when it may not be. */
+/** Turns a state into the events to append. A repeat returns none. Throws a Problem if the state does not allow it. */
 export type Decide<State, E extends DomainEvent> = (state: State) => E[];

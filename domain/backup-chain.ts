@@ -1,57 +1,65 @@
 /**
- * The line of a (job, source): its backups one after another, one open run at a time, and the commit point of each. It grows with
- * time, so each commit carries the whole small state and a load reads only the last one.
+ * The backup chain of one (job, source): its restore points in order of time, and at most one open run. The stream
+ * grows with each run. So each commit carries the whole small state, and a load reads the newest commit only.
  */
 
 import type { Aggregate, Decide } from './aggregate.ts';
 import { Problem } from './errors.ts';
 
-/** Where a finished backup rests: the manifest's id and the SHA-256 (hex) of its root, which the log thereby vouches for. */
+/** The ids of one run. They name its backup chain too. */
+export type RunIds = { runId: string; jobId: string; sourceId: string };
+
+/**
+ * A manifest: its id and the SHA-256 (hex) of its root. The hash binds the stored backup to the event that names it.
+ */
 export type ManifestRef = { id: string; hash: string };
+/** The content of a restore point. `bytes` counts files at their full size. */
 export type Totals = { files: number; folders: number; links: number; bytes: number };
 
 // ── State ──
-/**
- * `open`: the run that may seal next. `sealed`: the newest good backup, the source cursor it reached and, where the source can tell, what it is of
- * (`place`, an inode). `released`: the run that ended
- * last without a backup.
- */
+/** All times are UTC ISO-8601. */
 export type BackupChainState = {
-  open: { runId: string; requestedAt: string } | null;
-  head: {
+  /** The run that is in progress. Only this run can create a restore point. Null: a new run may start. */
+  openRun: { runId: string; requestedAt: string } | null;
+  /** The base of the next run. Null before the first restore point. */
+  newestRestorePoint: {
     runId: string;
     at: string;
     manifest: ManifestRef;
     totals: Totals;
+    /** The cursor from which the source can list later changes. Null: the next run lists everything. */
     since: string | null;
+    /** Set by connectors whose path or address may later lead to another source. For a folder: its inode. */
     sourceIdentity?: string;
   } | null;
-  lastEnded?: string;
+  /** The last run that failed or was cancelled. It makes a repeated request of that run a no-op. */
+  lastEndedRunId?: string;
+  /** Number of runs requested so far. */
   runs: number;
 };
 
 // ── Events ──
-type RunRef = { runId: string; jobId: string; sourceId: string };
 export type BackupChainEvent =
-  | { type: 'RunRequested'; data: RunRef & { backupChain: BackupChainState } }
+  | { type: 'RunRequested'; data: RunIds & { backupChain: BackupChainState } }
   | {
       type: 'RestorePointCreated';
-      data: RunRef & {
+      data: RunIds & {
         outcome: 'succeeded' | 'partial';
         manifest: ManifestRef;
         totals: Totals;
+        /** Totals of the restore point before this one, all 0 for the first. */
         before: Totals;
         backupChain: BackupChainState;
       };
     }
-  /** The run ended without a backup: the line is free, its newest good backup is what it was. */
-  | { type: 'RunEnded'; data: RunRef & { outcome: 'failed' | 'cancelled'; backupChain: BackupChainState } };
+  /** The run ended without a restore point. A new run may start, and the newest restore point stays. */
+  | { type: 'RunEnded'; data: RunIds & { outcome: 'failed' | 'cancelled'; backupChain: BackupChainState } };
 
 export const backupChain: Aggregate<BackupChainState, BackupChainEvent> = {
   stream: 'backup-chain',
   versions: { RunRequested: 1, RestorePointCreated: 1, RunEnded: 1 },
   personal: {},
-  initial: { open: null, head: null, runs: 0 },
+  initial: { openRun: null, newestRestorePoint: null, runs: 0 },
   evolve: (_state, event) => event.data.backupChain,
   load: 'last',
 };
@@ -66,34 +74,37 @@ export function parseBackupChainId(id: string): { jobId: string; sourceId: strin
 }
 
 // ── Decide ──
-export function requestRun(runRef: RunRef, at: string): Decide<BackupChainState, BackupChainEvent> {
+/** Opens a run. Throws Problem `run-open` (with the id of that run) while another run is open. */
+export function requestRun(ids: RunIds, at: string): Decide<BackupChainState, BackupChainEvent> {
   return (state) => {
-    if ([state.open?.runId, state.head?.runId, state.lastEnded].includes(runRef.runId)) return [];
-    if (state.open) {
-      throw new Problem('run-open', `Run ${state.open.runId} of this job is still open. Wait for it, or cancel it.`, {
-        extra: { runId: state.open.runId },
+    const { openRun, newestRestorePoint, lastEndedRunId } = state;
+    if ([openRun?.runId, newestRestorePoint?.runId, lastEndedRunId].includes(ids.runId)) return [];
+    if (openRun) {
+      throw new Problem('run-open', `Run ${openRun.runId} of this job is still open. Wait for it, or cancel it.`, {
+        extra: { runId: openRun.runId },
       });
     }
     return [
       {
         type: 'RunRequested',
         data: {
-          ...runRef,
-          backupChain: { ...state, open: { runId: runRef.runId, requestedAt: at }, runs: state.runs + 1 },
+          ...ids,
+          backupChain: { ...state, openRun: { runId: ids.runId, requestedAt: at }, runs: state.runs + 1 },
         },
       },
     ];
   };
 }
 
+/** The totals of an empty restore point. */
 export const nothing: Totals = { files: 0, folders: 0, links: 0, bytes: 0 };
 
 /**
- * The commit point of a run. A run that is no longer the open one has lost, and nothing of it counts. `at` (UTC ISO-8601) is the time by which
- * backups are found again, so each is later than the one before it, also where the clock was set back or ticked no further.
+ * Commits a run. Decides nothing unless the run is the open one. Queries find restore points by their time `at`. So
+ * each is later than the one before, even if the clock was set back.
  */
 export function createRestorePoint(
-  runRef: RunRef,
+  ids: RunIds,
   result: {
     outcome: 'succeeded' | 'partial';
     manifest: ManifestRef;
@@ -105,11 +116,11 @@ export function createRestorePoint(
 ): Decide<BackupChainState, BackupChainEvent> {
   const { outcome, manifest, totals, since, sourceIdentity, at } = result;
   return (state) => {
-    if (state.open?.runId !== runRef.runId) return [];
-    const before = state.head?.totals ?? nothing;
-    const head = {
-      runId: runRef.runId,
-      at: laterThan(state.head?.at, at),
+    if (state.openRun?.runId !== ids.runId) return [];
+    const before = state.newestRestorePoint?.totals ?? nothing;
+    const newestRestorePoint = {
+      runId: ids.runId,
+      at: laterThan(state.newestRestorePoint?.at, at),
       manifest,
       totals,
       since,
@@ -118,24 +129,32 @@ export function createRestorePoint(
     return [
       {
         type: 'RestorePointCreated',
-        data: { ...runRef, outcome, manifest, totals, before, backupChain: { ...state, open: null, head } },
+        data: {
+          ...ids,
+          outcome,
+          manifest,
+          totals,
+          before,
+          backupChain: { ...state, openRun: null, newestRestorePoint },
+        },
       },
     ];
   };
 }
 
-/** That time, or the millisecond after the other where it is not later. */
+/** `at`, but at least one millisecond after `before`. */
 function laterThan(before: string | undefined, at: string): string {
   return before !== undefined && at <= before ? new Date(Date.parse(before) + 1).toISOString() : at;
 }
 
-export function endRun(runRef: RunRef, outcome: 'failed' | 'cancelled'): Decide<BackupChainState, BackupChainEvent> {
+/** Ends a run without a restore point. Decides nothing unless the run is the open one. */
+export function endRun(ids: RunIds, outcome: 'failed' | 'cancelled'): Decide<BackupChainState, BackupChainEvent> {
   return (state) => {
-    if (state.open?.runId !== runRef.runId) return [];
+    if (state.openRun?.runId !== ids.runId) return [];
     return [
       {
         type: 'RunEnded',
-        data: { ...runRef, outcome, backupChain: { ...state, open: null, lastEnded: runRef.runId } },
+        data: { ...ids, outcome, backupChain: { ...state, openRun: null, lastEndedRunId: ids.runId } },
       },
     ];
   };

@@ -1,5 +1,6 @@
-/** A piece of a run: at most a thousand files or 64 MiB, stored by whoever gets to it first. */
+/** A piece of a run: at most 1,000 files or 64 MiB. Concurrent workers may store it twice. The first event counts. */
 import type { Aggregate, Decide } from './aggregate.ts';
+import type { RunIds } from './backup-chain.ts';
 import type { Cost } from './run.ts';
 
 export type BatchCounts = {
@@ -14,12 +15,9 @@ export type BatchCounts = {
 // ── Events ──
 export type BatchEvent = {
   type: 'BatchStored';
-  data: {
-    runId: string;
-    jobId: string;
-    sourceId: string;
+  data: RunIds & {
     batch: number;
-    /** SHA-256 (hex) of the sealed manifest part: the list of what was stored, by claim check. */
+    /** SHA-256 (hex) of the encrypted manifest part, a blob that lists the stored files (claim check). */
     partHash: string;
     packs: string[];
     counts: BatchCounts;

@@ -1,4 +1,4 @@
-/** Every noun there is: the list from which events are named, versioned and sealed. */
+/** The list of all aggregates. From it come the wire names, the versions and the personal fields of all events. */
 import { type AccountEvent, account } from './account.ts';
 import { type BackupChainEvent, backupChain } from './backup-chain.ts';
 import { type BatchEvent, batch } from './batch.ts';

@@ -1,32 +1,32 @@
-/** Somebody takes backed-up data out: one short stream a download, so that auditors see who was given what. */
+/** A download of backed-up data. Each has a stream of its own, so that auditors see every grant. */
 
 import type { Aggregate, Decide } from './aggregate.ts';
-import type { ManifestRef } from './backup-chain.ts';
+import type { ManifestRef, RunIds } from './backup-chain.ts';
 import type { Personal } from './event.ts';
 
 // ── Events ──
-/** From which backup. */
-type DownloadRef = { downloadId: string; sourceId: string; jobId: string; runId: string };
+/** The run made the restore point that the download reads. */
+type DownloadRef = { downloadId: string } & RunIds;
 type Request = DownloadRef & {
   manifest: ManifestRef;
-  /** When that backup was made. */
+  /** Time of the restore point. */
   backedUpAt: string;
-  /** When the prepared file goes. */
+  /** When the zip is deleted. */
   until: string;
-  /** What was chosen; everything below a folder too. */
+  /** The chosen files and folders. A folder includes everything below it. */
   paths: Personal<string[]>;
 };
 type Grant = DownloadRef & { userId: string; version: number | null; path: Personal<string> };
 
 export type DownloadEvent =
-  /** An address was given out to that person: for one version of a file, or (`version` and `path` null) for the zip of this stream. */
+  /** A user got a download link for one version of a file. `version` and `path` null: for the zip of this stream. */
   | { type: 'DownloadGranted'; data: Grant }
-  /** A zip was asked for; it is prepared because of this event. */
+  /** A user requested a zip. This event starts the export. */
   | { type: 'DownloadRequested'; data: Request }
   | { type: 'DownloadPrepared'; data: { downloadId: string; size: number } }
   | { type: 'DownloadFailed'; data: { downloadId: string; sourceId: string; reason: Personal<DownloadFailure> } };
 
-/** Why there is no zip; the message may name a file. */
+/** Why the export failed. The message may name a file, so it is personal. */
 export type DownloadFailure = { code: 'too-large' | 'damaged' | 'storage-full' | 'internal'; message: string };
 
 // ── State ──
@@ -68,7 +68,7 @@ export const download: Aggregate<DownloadState, DownloadEvent> = {
   },
 };
 
-/** Milliseconds that a zip is kept from when it was asked for: it is gone within a day, addresses given out at the last moment included. */
+/** Milliseconds from the request to the end of the zip. With links granted at the last moment it is gone in a day. */
 export const zipLifetime = 23 * 60 * 60_000;
 
 // ── Decide ──
@@ -91,7 +91,7 @@ export function zipFailed(downloadId: string, reason: DownloadFailure): Decide<D
   };
 }
 
-/** Once a person, however often they ask. */
+/** Records one grant for each user, however often the user asks. */
 export function grantZip(userId: string): Decide<DownloadState, DownloadEvent> {
   return (state) => {
     if (state.status !== 'ready' || state.grantedTo.includes(userId)) return [];

@@ -1,49 +1,50 @@
-/** What a source holds, as connectors list it and manifests keep it, and the order both agree on. */
+/** Entries of a source, as connectors list them and manifests store them, and the sort order of both. */
 
-/**
- * `key` is the exact name at the source, relative to its root, `/` between parts, and the sort key everywhere. A folder's key ends
- * in `/`. Bytes that are not UTF-8 are held as lone surrogates U+DC80 + (byte − 0x80), as in Python's surrogateescape.
- */
 export type SourceEntry = {
+  /**
+   * The exact name at the source, relative to its root, with `/` between parts. The key of a folder ends in `/`. A byte
+   * b that is not UTF-8 becomes the lone surrogate U+DC80 + (b − 0x80), as in Python's surrogateescape.
+   */
   key: string;
   kind: 'file' | 'folder' | 'link';
   /** Bytes; 0 for folders and links. */
   size: number;
-  /** UTC ISO-8601, or null where the source does not tell. */
+  /** UTC ISO-8601. Null if the source has no time for it. */
   modifiedAt: string | null;
-  /** Changes whenever the content may have changed: an etag, or size + mtime + ctime + inode. */
+  /** Changes whenever the content may have changed. Made from an etag, or from size, mtime, ctime and inode. */
   revision: string;
   /** POSIX permission bits. */
   mode?: number;
-  /** Where a link points, in the encoding of `key`. */
+  /** The target of a link, in the encoding of `key`. */
   target?: string;
-  /** What the source says it is; otherwise guessed from the name. */
+  /** As the source reports it. If absent, readers guess it from the name. */
   mimeType?: string;
 };
 
-/** Why something is not in the backup. For a failed folder (key ends in `/`) nothing below it is known either. */
+/** Why an entry is not in the backup. For a failed folder (key ends in `/`) the entries below it are unknown too. */
 export type Refusal = { key: string; code: string; message: string };
 
-/** The keys that a folder at that path may have, as people write it (a `/` behind it or none), the likeliest first; `''` is the root. */
+/** The possible keys of the folder at a path, the most likely first. The path may end in `/`. The root is `''`. */
 export function folderKeys(path: string): string[] {
   const trimmed = path.replace(/\/+$/, '');
   const usual = trimmed === '' ? '' : `${trimmed}/`;
   return nameless.test(path) ? [path, usual] : [usual];
 }
 
-/**
- * What a listing yields: things to keep, things that cannot be kept by their nature, things that should have been kept. `entry` of the latter: what is
- * known of it all the same. It hides nothing then, and is no failure where the backup has it as it is.
- */
 export type ListItem =
   | { type: 'entry'; entry: SourceEntry }
+  /** Cannot be backed up by its nature, for example a socket. */
   | { type: 'skipped'; refusal: Refusal }
+  /**
+   * Should be in the backup but cannot be read. With `entry` the listing knows its revision. If the last backup has
+   * that revision, the run keeps it and reports no failure.
+   */
   | { type: 'failed'; refusal: Refusal; entry?: SourceEntry };
 
-/** Where plain `<` on strings (UTF-16 code units) differs from the order of bytes. */
+/** With these code units, `<` on strings (UTF-16) may differ from the order of the UTF-8 bytes. */
 const beyondAscii = /[\ud800-\uffff]/;
 
-/** Order of keys: by their bytes, as `LC_ALL=C sort` and S3 listings have it. */
+/** Compares keys by their bytes, like `LC_ALL=C sort` and S3 listings. Returns −1, 0 or 1. */
 export function compareKeys(a: string, b: string): number {
   if (a === b) return 0;
   if (!beyondAscii.test(a) && !beyondAscii.test(b)) return a < b ? -1 : 1;
@@ -74,7 +75,7 @@ export function keyBytes(key: string): Uint8Array {
   return Uint8Array.from(out);
 }
 
-/** The key of those bytes; `keyBytes(keyFromBytes(b))` is `b` for any bytes. */
+/** The key for the bytes of a name. `keyBytes(keyFromBytes(b))` is `b` for any bytes. */
 export function keyFromBytes(bytes: Uint8Array): string {
   try {
     return strict.decode(bytes);
@@ -97,7 +98,7 @@ function decodeWithEscapes(bytes: Uint8Array): string {
   return out;
 }
 
-/** Length of the well-formed UTF-8 sequence at that place, 0 if there is none. */
+/** Length of the well-formed UTF-8 sequence at that offset, 0 if there is none. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at] as number;
   const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
@@ -110,12 +111,12 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
   }
 }
 
-/** A folder without a name, as in the S3 keys `a//b` and `/c`. */
+/** A folder with an empty name, as in the S3 keys `a//b` and `/c`. */
 const nameless = /(?:^|\/)\/$/;
 
 /**
- * A key as people see it: no trailing `/` on folders, but on those without a name, which otherwise would pass for what they are in;
- * undecodable bytes as U+FFFD; `bytes` only where that loses something.
+ * A key as the API and the CLI show it. A folder loses its trailing `/`, except a folder with an empty name, which
+ * would look like its parent. Bytes that are not UTF-8 become U+FFFD. Only then `bytes` has the exact path.
  */
 export function displayPath(key: string): { path: string; bytes?: Uint8Array } {
   const path = key.endsWith('/') && !nameless.test(key) ? key.slice(0, -1) : key;

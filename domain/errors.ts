@@ -1,4 +1,4 @@
-/** The one catalogue of errors: code → HTTP status and title. `detail` says what to do next. RFC 9457 is the wire format. */
+/** The catalogue of errors: code → HTTP status and title. The API sends them as problem documents (RFC 9457). */
 
 const catalogue = {
   'invalid-input': [400, 'The request is not valid'],
@@ -13,9 +13,9 @@ const catalogue = {
   'email-taken': [409, 'The e-mail address is taken'],
   'run-open': [409, 'A run of this job is open'],
   'run-over': [409, 'The run has ended'],
-  conflict: [409, 'Someone else changed this at the same time'],
+  conflict: [409, 'Another request changed this at the same time'],
   'in-use': [409, 'The resource is in use'],
-  'idempotency-in-progress': [409, 'The same request is being worked on'],
+  'idempotency-in-progress': [409, 'The first request with this key is in progress'],
   gone: [410, 'No longer there'],
   'precondition-failed': [412, 'The resource has changed'],
   'payload-too-large': [413, 'The request is too large'],
@@ -29,17 +29,19 @@ const catalogue = {
   'rate-limited': [429, 'Too many requests'],
   internal: [500, 'Something went wrong on our side'],
   unavailable: [503, 'Try again shortly'],
-  'storage-full': [507, 'There is no space left to store it'],
+  'storage-full': [507, 'There is no space left'],
 } as const;
 
 export type ErrorCode = keyof typeof catalogue;
 export type InputError = { path: string; message: string };
 
-/** A refusal the caller can understand and act on. Anything else that is thrown is a bug and shows as `internal`. */
+/**
+ * An error that the caller can act on. `detail` says what happened, then what to do. Other errors show as `internal`.
+ */
 export class Problem extends Error {
   readonly code: ErrorCode;
   readonly errors: InputError[] | undefined;
-  /** Further members of the problem document, like the id of the run that is open; `retryAfter` (seconds) also becomes a header. */
+  /** More members of the problem document, such as a run id. `retryAfter` (seconds) also becomes a header. */
   readonly extra: { [key: string]: string | number };
 
   constructor(

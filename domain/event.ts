@@ -1,21 +1,21 @@
-/** What every event is made of, whatever its noun. */
+/** The parts that events of all aggregates share: envelope, personal fields, stream names and wire names. */
 import type { Json, JsonObject } from './ports.ts';
 
-/** A personal value at rest: AES-256-GCM under the subject's key. It can be copied about without being opened. */
+/** A personal value at rest: AES-256-GCM under the subject's key. Code may copy it without decrypting it. */
 export type Encrypted = { $encrypted: string; subject: string };
 
-/** A field that holds personal data: the value while a command works with it, sealed wherever it rests, null once erased. */
+/** A personal field: plain in a command, encrypted in the event store and in rows, null after its subject is erased. */
 export type Personal<T extends Json> = T | Encrypted | null;
 
 export type Actor = { type: 'user' | 'api-key' | 'system'; id: string };
 
-/** Who did it, and what led to it. `commandId` is the same for each repeat of one command. */
+/** The actor and the cause of a commit. All repeats of a command have the same `commandId`. */
 export type Cause = { actor: Actor; commandId: string; correlationId: string; causationId?: string };
 
-/** An event as its noun's file declares it: a name in the past tense and its data. */
+/** An event as its aggregate declares it. `type` is in the past tense. */
 export type DomainEvent = { type: string; data: JsonObject };
 
-/** An event with all that was recorded about it. */
+/** A stored event. `version` is that of its commit, `index` its position in the commit. */
 export type Recorded<E extends DomainEvent = DomainEvent> = {
   id: string;
   type: E['type'];
@@ -27,7 +27,7 @@ export type Recorded<E extends DomainEvent = DomainEvent> = {
   index: number;
 } & Cause;
 
-/** Who each personal field of an event is about: the subject whose key seals it. */
+/** For each personal field of an event, the subject whose key encrypts it. */
 export type PersonalFields<E extends DomainEvent> = {
   [T in E['type']]?: {
     [F in keyof Extract<E, { type: T }>['data']]?: (
@@ -45,13 +45,13 @@ export function streamName(account: string, type: string, id: string): string {
 
 export function parseStream(stream: string): StreamParts {
   const [account, type, id, ...rest] = stream.split('/');
-  if (!account || !type || !id || rest.length > 0) throw new Error(`not a stream name: ${stream}`);
+  if (!account || !type || !id || rest.length > 0) throw new Error(`not a stream name: "${stream}"`);
   return { account, type, id };
 }
 
 /**
- * The name of an event in storage and on the bus: the subject in kebab-case, a dot, the verb (the last word), the schema
- * version. `RestorePointCreated`, 1 → `restore-point.created.v1`.
+ * The name of an event in the event store and on the bus. `RestorePointCreated`, 1 → `restore-point.created.v1`. The verb
+ * is the last word.
  */
 export function wireType(type: string, schemaVersion: number): string {
   const words = type.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '-').toLowerCase();

@@ -1,4 +1,4 @@
-/** What to back up, and (later) when and for how long to keep it. */
+/** A job: which source to back up. */
 
 import type { Aggregate, Decide } from './aggregate.ts';
 import { Problem } from './errors.ts';
@@ -52,6 +52,8 @@ export function deleteJob(jobId: string): Decide<JobState, JobEvent> {
   };
 }
 
+/** Throws Problem `not-found` for a job that is deleted, was never created or is of another account. */
 export function mustBeActive(state: JobState, jobId: string): asserts state is Extract<JobState, { status: 'active' }> {
-  if (state.status !== 'active') throw new Problem('not-found', `There is no job ${jobId}. GET /jobs lists yours.`);
+  if (state.status !== 'active')
+    throw new Problem('not-found', `Job ${jobId} does not exist. List jobs with GET /jobs.`);
 }

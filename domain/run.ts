@@ -1,12 +1,12 @@
-/** One backup of a line from request to end. Short: its bulk is in batches and manifests. */
+/** One run of a job, from start to end. Its stream stays short: file lists are in batches and manifests. */
 
 import type { Aggregate, Decide } from './aggregate.ts';
-import type { ManifestRef, Totals } from './backup-chain.ts';
+import type { ManifestRef, RunIds, Totals } from './backup-chain.ts';
 import type { Personal } from './event.ts';
 
 export type RunOutcome = 'succeeded' | 'partial' | 'failed' | 'cancelled';
 
-/** Folders are not counted; links are. `bytesStored`: bytes put to blobs by this run, after dedup and compression. */
+/** Counts files and links, not folders. `bytesStored`: bytes this run wrote to blobs, after dedup and compression. */
 export type Counts = {
   filesTotal: number;
   filesDone: number;
@@ -18,20 +18,19 @@ export type Counts = {
   bytesStored: number;
 };
 
-/** Requests made for the run, and their price in US dollars at the home's list prices. */
+/** Requests the run made, and their price in US dollars at the list prices of the deployment. */
 export type Cost = { requests: number; usd: number };
 
-/** A file that is not in the backup, and why: `failed` should have been, `skipped` cannot be by its nature. */
+/** A file that the run could not back up. */
 export type RunError = { path: string; code: string; message: string };
 
 // ── Events ──
-type RunRef = { runId: string; jobId: string; sourceId: string };
 export type RunEvent =
-  | { type: 'RunStarted'; data: RunRef }
-  /** `since`: the source cursor the next run may start from, once this one is sealed. `place`: what was listed, where the source can tell (an inode). */
+  | { type: 'RunStarted'; data: RunIds }
+  /** `since` and `sourceIdentity`: see BackupChainState. They go into the restore point of this run. */
   | {
       type: 'RunPlanned';
-      data: RunRef & {
+      data: RunIds & {
         batches: number;
         filesTotal: number;
         filesUnchanged: number;
@@ -42,16 +41,17 @@ export type RunEvent =
     }
   | {
       type: 'RunFinished';
-      data: RunRef & {
+      data: RunIds & {
         outcome: RunOutcome;
         counts: Counts;
         cost: Cost;
         manifest: ManifestRef | null;
         totals: Totals | null;
-        /** Why the whole run failed. */
+        /** Why the run failed as a whole. Null unless `outcome` is `failed`. */
         reason: Personal<{ code: string; message: string }>;
-        /** The first hundred, or fewer; all of them are in so many pages of blobs, none when these are all. */
+        /** At most the first 100 errors. */
         errors: Personal<RunError[]>;
+        /** Number of blobs that hold the complete list of errors. 0 when `errors` is complete. */
         errorPages: number;
       };
     };
@@ -82,8 +82,8 @@ export const run: Aggregate<RunState, RunEvent> = {
 };
 
 // ── Decide ──
-export function startRun(runRef: RunRef): Decide<RunState, RunEvent> {
-  return (state) => (state.status === 'none' ? [{ type: 'RunStarted', data: runRef }] : []);
+export function startRun(ids: RunIds): Decide<RunState, RunEvent> {
+  return (state) => (state.status === 'none' ? [{ type: 'RunStarted', data: ids }] : []);
 }
 
 export function planRun(data: Extract<RunEvent, { type: 'RunPlanned' }>['data']): Decide<RunState, RunEvent> {

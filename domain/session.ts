@@ -1,10 +1,12 @@
-/** Somebody signed in on some device, until they sign out or a stolen token gives them away. Tokens themselves are in Records. */
+/**
+ * A session: a user signed in on one device, until sign-out or the reuse of a refresh token. Records holds the tokens.
+ */
 import type { Aggregate, Decide } from './aggregate.ts';
 
 // ── Events ──
 export type SessionEvent =
   | { type: 'SessionOpened'; data: { sessionId: string; userId: string } }
-  /** `reused`: an old refresh token came back, so every descendant of it was revoked. */
+  /** `reused`: a client sent an old refresh token, so all tokens of the session were revoked. */
   | { type: 'SessionEnded'; data: { sessionId: string; reason: 'signed-out' | 'reused' } };
 
 // ── State ──

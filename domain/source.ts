@@ -1,4 +1,4 @@
-/** A place in someone else's cloud (or a folder of this box) whose data is kept. Its credentials never enter an event. */
+/** A source of data to back up, such as a bucket or a folder. No event holds its credentials. */
 
 import type { Aggregate, Decide } from './aggregate.ts';
 import { Problem } from './errors.ts';
@@ -10,7 +10,7 @@ export type SourceSettings = { name: Personal<string>; config: Personal<JsonObje
 
 export type SourceEvent =
   | { type: 'SourceConnected'; data: { sourceId: string; kind: string } & SourceSettings }
-  /** `credentialsRotated`: new ones were stored; which, nobody learns here. */
+  /** `credentialsRotated`: the change stored new credentials. */
   | { type: 'SourceChanged'; data: { sourceId: string; credentialsRotated: boolean } & SourceSettings }
   | { type: 'SourceDisconnected'; data: { sourceId: string } };
 
@@ -70,11 +70,11 @@ export function disconnectSource(sourceId: string): Decide<SourceState, SourceEv
   };
 }
 
-/** Another account's source is as absent as one that never was. */
+/** Throws Problem `not-found` for a source that is disconnected, was never connected or is of another account. */
 export function mustBeConnected(
   state: SourceState,
   sourceId: string,
 ): asserts state is Extract<SourceState, { status: 'connected' }> {
   if (state.status !== 'connected')
-    throw new Problem('not-found', `There is no source ${sourceId}. GET /sources lists yours.`);
+    throw new Problem('not-found', `Source ${sourceId} does not exist. List sources with GET /sources.`);
 }

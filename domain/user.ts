@@ -1,4 +1,4 @@
-/** A person who can sign in. */
+/** A user. The identity port holds the password. */
 
 import type { Aggregate, Decide } from './aggregate.ts';
 import type { Personal } from './event.ts';

@@ -19,7 +19,7 @@ export const files: Projection = {
   on: {
     RestorePointCreated: (event) => {
       const { sourceId, jobId, runId, manifest, backupChain } = event.data;
-      const at = backupChain.head?.at ?? event.at;
+      const at = backupChain.newestRestorePoint?.at ?? event.at;
       const restorePoint: RestorePoint = { sourceId, jobId, runId, at, manifest };
       const put = (sk: string, data: JsonObject): RowChange => ({
         op: 'put',

@@ -1,7 +1,7 @@
 /** Getting backed-up data out: an address for a file, or a zip that is prepared in the background. */
 import * as z from 'zod';
 import type { CommandContext } from '../../commands/context.ts';
-import { grantFileDownload, openZipDownload, requestZipDownload } from '../../commands/grant-download.ts';
+import { grantFileDownload, grantZipDownload, requestZipDownload } from '../../commands/grant-download.ts';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Platform } from '../../domain/ports.ts';
@@ -11,6 +11,7 @@ import { files as model } from '../../projections/files.ts';
 import { exportKey } from '../../vault/exports.ts';
 import { openManifest } from '../../vault/reader.ts';
 import { holdsPath } from '../../vault/selection.ts';
+import { findZipDownload } from '../current-state.ts';
 import { makeDownload } from '../downloads.ts';
 import { accepted, ok, type RouteModule, route } from '../route.ts';
 import { idField, idParams, time, utc } from '../shapes.ts';
@@ -99,9 +100,10 @@ export const dataDownload: RouteModule = [
     },
     problems: ['not-found', 'gone'],
     handler: async ({ platform, command, params: { id }, headers, context }) => {
-      const zip = await openZipDownload(platform, command, id);
+      const zip = await findZipDownload(platform, command.account, id);
       if (zip.status !== 'ready')
         return ok({ status: zip.status, ...('reason' in zip && zip.reason ? { error: zip.reason } : {}) });
+      await grantZipDownload(platform, command, id);
       const { account } = command;
       const download = { account, blob: exportKey(account, id), name: zipFileName(zip.paths, zip.backedUpAt) };
       const { token, expiresAt } = await makeDownload(platform, download, zip.until);

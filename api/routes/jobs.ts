@@ -2,10 +2,11 @@
 import * as z from 'zod';
 import { createJob } from '../../commands/create-job.ts';
 import { deleteJob } from '../../commands/delete-job.ts';
-import { findJob, renameJob } from '../../commands/rename-job.ts';
+import { renameJob } from '../../commands/rename-job.ts';
 import { runJob } from '../../commands/run-job.ts';
 import { Problem } from '../../domain/errors.ts';
 import { getJob, listJobs, jobs as model } from '../../projections/jobs.ts';
+import { findJob } from '../current-state.ts';
 import { accepted, created, listRoute, noContent, ok, type RouteModule, route } from '../route.ts';
 import { found, idField, idParams, name } from '../shapes.ts';
 

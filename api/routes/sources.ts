@@ -1,6 +1,6 @@
 /** Sources: connect, look, change, disconnect. Credentials go in and never come out. */
 import * as z from 'zod';
-import { changeSource, findSource } from '../../commands/change-source.ts';
+import { changeSource } from '../../commands/change-source.ts';
 import { connectSource } from '../../commands/connect-source.ts';
 import { getCredentials } from '../../commands/credentials.ts';
 import { disconnectSource } from '../../commands/disconnect-source.ts';
@@ -9,6 +9,7 @@ import { connectorFor, connectors } from '../../connectors/index.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/ports.ts';
 import { getSource, listSources, sources as model } from '../../projections/sources.ts';
+import { findSource } from '../current-state.ts';
 import { type ApiContext, created, listRoute, noContent, ok, type RouteModule, route } from '../route.ts';
 import { found, idParams, jsonObject, name } from '../shapes.ts';
 

@@ -78,8 +78,8 @@ function firstBackup(number: string): Planned[] {
     bytesStored: 30_000_000,
   };
   const cost = { requests: 900, usd: 0.0031 };
-  const open = { open: { runId, requestedAt: at }, head: null, runs: 1 };
-  const done = { open: null, head: { runId, at, manifest, totals, since: null }, runs: 1 };
+  const open = { openRun: { runId, requestedAt: at }, newestRestorePoint: null, runs: 1 };
+  const done = { openRun: null, newestRestorePoint: { runId, at, manifest, totals, since: null }, runs: 1 };
   return [
     plan(user, account, userId, {
       type: 'UserRegistered',

@@ -42,9 +42,11 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   const sums = await addUp(platform, keys, runRef, plan);
   await deployment.reached?.('commit:summed');
 
-  if (state.backupChain.open?.runId === runRef.runId) {
+  if (state.backupChain.openRun?.runId === runRef.runId) {
     const ctx = { account: runRef.account, keys, blobs: platform.blobs };
-    const base = state.backupChain.head ? await openManifest(ctx, state.backupChain.head.manifest) : undefined;
+    const base = state.backupChain.newestRestorePoint
+      ? await openManifest(ctx, state.backupChain.newestRestorePoint.manifest)
+      : undefined;
     const at = new Date(platform.now()).toISOString();
     const written = await writeManifest({
       ...ctx,
@@ -75,7 +77,7 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   }
   const end = await findRunEnd(platform, runRef);
   if (end?.type !== 'RestorePointCreated') return finishEndedRun(deployment, runRef);
-  await finish(platform, runRef, end.data, sums, meter, state.backupChain.open?.requestedAt);
+  await finish(platform, runRef, end.data, sums, meter, state.backupChain.openRun?.requestedAt);
   await deployment.reached?.('commit:finished');
   await unwatchRun(platform, runRef);
 }

@@ -20,13 +20,13 @@ export type Reason = { code: string; message: string };
 export async function failRun(deployment: Deployment, runRef: RunRef, reason: Reason): Promise<void> {
   const { platform } = deployment;
   const state = await loadRun(platform, runRef);
-  if (state.run.status !== 'finished' && state.backupChain.open?.runId === runRef.runId) {
+  if (state.run.status !== 'finished' && state.backupChain.openRun?.runId === runRef.runId) {
     await putEncrypted(platform, await vaultKeys(platform, runRef.account), runRef, 'failure', reason);
     await deployment.reached?.('fail:reason-saved');
     await transact(platform, backupChain, backupChainStream(runRef), endRun(idsOf(runRef), 'failed'), cause(runRef));
     await deployment.reached?.('fail:ended');
   }
-  await finishEndedRun(deployment, runRef, state.backupChain.open?.requestedAt);
+  await finishEndedRun(deployment, runRef, state.backupChain.openRun?.requestedAt);
 }
 
 /** What is left to do for a run whose line was released, because it failed or was cancelled; nothing when it was sealed instead. Harmless to repeat. */

@@ -59,7 +59,7 @@ export async function mustBeOf(session: SourceSession, origin: Origin): Promise<
 }
 
 /** Nothing is there, and it is not what was backed up before: where a disk was mounted there is an empty folder when it is not. */
-export function mustBeMeantEmpty(head: BackupChainState['head'], { sourceIdentity }: Origin): void {
+export function mustBeMeantEmpty(head: BackupChainState['newestRestorePoint'], { sourceIdentity }: Origin): void {
   if (
     !head?.sourceIdentity ||
     head.sourceIdentity === sourceIdentity ||

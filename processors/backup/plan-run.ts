@@ -37,7 +37,7 @@ export async function planRun(deployment: Deployment, runRef: RunRef, until: Unt
   const { platform } = deployment;
   const state = await loadRun(platform, runRef);
   if (state.run.status === 'finished') return unwatchRun(platform, runRef);
-  if (state.backupChain.open?.runId !== runRef.runId) return finishEndedRun(deployment, runRef);
+  if (state.backupChain.openRun?.runId !== runRef.runId) return finishEndedRun(deployment, runRef);
   const cause = systemContext(runRef.account, 'plan-run', runRef.runId, runRef.runId);
   await watchRun(platform, runRef);
   await transact(platform, run, runStream(runRef), startRun(idsOf(runRef)), cause);
@@ -47,7 +47,7 @@ export async function planRun(deployment: Deployment, runRef: RunRef, until: Unt
   let step = await readStep(platform, runRef);
   await sendPending(platform, runRef, step);
   if (!step.done) {
-    const outcome = await walk(deployment, keys, runRef, step, state.backupChain.head, until);
+    const outcome = await walk(deployment, keys, runRef, step, state.backupChain.newestRestorePoint, until);
     if (outcome === 'ended') return;
     if (outcome === 'overtaken') return leaveWord(platform, runRef);
     if (!outcome.done) return send(platform, [{ type: 'plan', ...runRef }]);
@@ -76,7 +76,7 @@ async function walk(
   keys: VaultKeys,
   runRef: RunRef,
   from: Step,
-  head: BackupChainState['head'],
+  head: BackupChainState['newestRestorePoint'],
   until: Until,
 ): Promise<Step | 'overtaken' | 'ended'> {
   const { platform, limits = defaultLimits } = deployment;

@@ -1,12 +1,12 @@
 /** What every step of a run knows and needs. */
 import { load } from '../../activity/store.ts';
-import { type BackupChainState, backupChain, backupChainId } from '../../domain/backup-chain.ts';
+import { type BackupChainState, backupChain, backupChainId, type RunIds } from '../../domain/backup-chain.ts';
 import { streamName } from '../../domain/event.ts';
 import type { JsonObject, Platform } from '../../domain/ports.ts';
 import { type RunState, run } from '../../domain/run.ts';
 import { deriveVaultKeys, type VaultKeys } from '../../vault/keys.ts';
 
-export type RunRef = { account: string; runId: string; jobId: string; sourceId: string };
+export type RunRef = { account: string } & RunIds;
 
 /** What goes over the queues: ids, never personal data. */
 export type Task =
@@ -34,7 +34,7 @@ export async function loadRun(
 }
 
 /** The ids alone, as events and messages carry them. */
-export function idsOf({ runId, jobId, sourceId }: RunRef) {
+export function idsOf({ runId, jobId, sourceId }: RunRef): RunIds {
   return { runId, jobId, sourceId };
 }
 

@@ -24,7 +24,7 @@ export async function storeBatch(deployment: Deployment, runRef: RunRef, number:
   const { platform } = deployment;
   const { backupChain, run } = await loadRun(platform, runRef);
   if (run.status === 'finished') return unwatchRun(platform, runRef);
-  if (backupChain.open?.runId !== runRef.runId) return finishEndedRun(deployment, runRef);
+  if (backupChain.openRun?.runId !== runRef.runId) return finishEndedRun(deployment, runRef);
   const stream = streamName(runRef.account, 'batch', batchId(runRef.runId, number));
   const { state } = await load(platform, batch, stream);
   const part =

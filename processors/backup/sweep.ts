@@ -40,7 +40,7 @@ async function look(deployment: Deployment, watched: Watched): Promise<void> {
   const { quietSince: _, looks: before, seen, ...runRef } = watched;
   const { run, backupChain } = await loadRun(platform, runRef);
   if (run.status === 'finished') return unwatchRun(platform, runRef);
-  if (backupChain.open?.runId !== runRef.runId) await finishEndedRun(deployment, runRef);
+  if (backupChain.openRun?.runId !== runRef.runId) await finishEndedRun(deployment, runRef);
   const now = await standing(platform, runRef);
   const looks = now === seen ? before + 1 : 1;
   if (looks > patience) {

@@ -25,7 +25,7 @@ export class RunCancelled extends Error {}
 
 /** Whether the run is still the one that may seal next. */
 export async function isOpen(platform: Platform, runRef: RunRef): Promise<boolean> {
-  return (await load(platform, backupChain, backupChainStream(runRef))).state.open?.runId === runRef.runId;
+  return (await load(platform, backupChain, backupChainStream(runRef))).state.openRun?.runId === runRef.runId;
 }
 
 /**

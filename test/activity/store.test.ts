@@ -116,6 +116,6 @@ describe('a transaction', () => {
     await transact(platform, backupChain, name, requestRun(runRef, '2026-01-01T00:00:00.000Z'), cause);
     const whole = () => Promise.reject(new Error('the whole line was read'));
     const { state } = await load({ ...platform, events: { ...platform.events, load: whole } }, backupChain, name);
-    expect(state.open?.runId).toBe('run_1');
+    expect(state.openRun?.runId).toBe('run_1');
   });
 });

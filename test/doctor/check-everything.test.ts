@@ -194,7 +194,7 @@ describe('the log', () => {
     const runRef = { jobId: world.jobId, sourceId: world.sourceId };
     for (const runId of ['run_second', 'run_third']) {
       await append((state) => {
-        const after = { ...state, open: { runId, requestedAt: '' }, runs: state.runs + 1 };
+        const after = { ...state, openRun: { runId, requestedAt: '' }, runs: state.runs + 1 };
         return { type: 'RunRequested', data: { ...runRef, runId, backupChain: after } };
       });
     }
@@ -205,9 +205,9 @@ describe('the log', () => {
   it('says that a backup went back to an older one', async () => {
     const runRef = { runId: await world.request(), jobId: world.jobId, sourceId: world.sourceId };
     await append((state) => {
-      if (!state.head) throw new Error('there is no backup');
-      const { manifest, totals } = state.head;
-      const after = { ...state, open: null };
+      if (!state.newestRestorePoint) throw new Error('there is no backup');
+      const { manifest, totals } = state.newestRestorePoint;
+      const after = { ...state, openRun: null };
       return {
         type: 'RestorePointCreated',
         data: { ...runRef, outcome: 'succeeded', manifest, totals, before: nothing, backupChain: after },
@@ -241,8 +241,8 @@ describe('a run that is over', () => {
     }
     const stream = streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId));
     const { state } = await load(world.platform, backupChain, stream);
-    if (!state.head) throw new Error('there is no backup');
-    const { manifest, totals } = state.head;
+    if (!state.newestRestorePoint) throw new Error('there is no backup');
+    const { manifest, totals } = state.newestRestorePoint;
     const result = { outcome: 'succeeded', manifest, totals, since: null, at: '' } as const;
     if (commit) await transact(world.platform, backupChain, stream, createRestorePoint(runRef, result), command());
     const data = {
@@ -531,9 +531,9 @@ describe('the sources', () => {
     const stream = streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId));
     const { state } = await load(world.platform, backupChain, stream);
     const key = await world.platform.keys.accountKey(account);
-    if (!state.head || !key) throw new Error('there is no backup');
+    if (!state.newestRestorePoint || !key) throw new Error('there is no backup');
     const context = { account, keys: deriveVaultKeys(key), blobs: world.platform.blobs };
-    const base = await openManifest(context, state.head.manifest);
+    const base = await openManifest(context, state.newestRestorePoint.manifest);
     const entry = await findEntry(context, base, 'a.txt');
     if (!entry) throw new Error('there is no such file');
     const at = '2026-01-01T00:00:00.000Z';

@@ -11,13 +11,13 @@ const sums = { filesDone: 2, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, b
 
 const open: BackupChainState = {
   ...(backupChain.initial as BackupChainState),
-  open: { runId: runRef.runId, requestedAt: '2026-01-01T00:00:00.000Z' },
+  openRun: { runId: runRef.runId, requestedAt: '2026-01-01T00:00:00.000Z' },
   runs: 1,
 };
 const restorePoint: BackupChainState = {
   ...open,
-  open: null,
-  head: { runId: runRef.runId, at: '', manifest, totals: nothing, since: null },
+  openRun: null,
+  newestRestorePoint: { runId: runRef.runId, at: '', manifest, totals: nothing, since: null },
 };
 
 const requested = on('backup-chain', { type: 'RunRequested', data: { ...runRef, backupChain: open } });

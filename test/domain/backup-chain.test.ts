@@ -20,55 +20,55 @@ const result = {
 const requested = given(backupChain).when(requestRun(ids('run_1'), '2026-01-01T00:00:00.000Z'));
 const restorePoint = given(backupChain, ...requested).when(createRestorePoint(ids('run_1'), result));
 
-describe('a line', () => {
-  it('opens for one run at a time and names the open one to the second', () => {
+describe('a backup chain', () => {
+  it('rejects a second run while one is open, and names the open run', () => {
     const decide = () => given(backupChain, ...requested).when(requestRun(ids('run_2'), '2026-01-01T00:00:01.000Z'));
     expect(decide).toThrow(expect.objectContaining({ code: 'run-open', extra: { runId: 'run_1' } }));
   });
 
-  it('answers a repeated request with nothing new, also after that run has sealed or was released', () => {
+  it('ignores a repeated request, also after that run created a restore point or failed', () => {
     const again = requestRun(ids('run_1'), '2026-01-01T00:00:09.000Z');
     expect(given(backupChain, ...requested).when(again)).toEqual([]);
     expect(given(backupChain, ...requested, ...restorePoint).when(again)).toEqual([]);
-    const released = given(backupChain, ...requested).when(endRun(ids('run_1'), 'failed'));
-    expect(given(backupChain, ...requested, ...released).when(again)).toEqual([]);
+    const failed = given(backupChain, ...requested).when(endRun(ids('run_1'), 'failed'));
+    expect(given(backupChain, ...requested, ...failed).when(again)).toEqual([]);
   });
 
-  it('carries its whole state in each event, so that the last one is enough', () => {
+  it('has its whole state in the last event', () => {
     const last = restorePoint.at(-1) as BackupChainEvent;
     expect(given(backupChain, last).state).toEqual(given(backupChain, ...requested, ...restorePoint).state);
     expect(last.data.backupChain).toEqual({
-      open: null,
-      head: { runId: 'run_1', at: result.at, manifest: result.manifest, totals, since: null },
+      openRun: null,
+      newestRestorePoint: { runId: 'run_1', at: result.at, manifest: result.manifest, totals, since: null },
       runs: 1,
     });
   });
 
   it.each([
-    ['in the same millisecond', '2026-01-02T00:00:00.000Z', '2026-01-02T00:00:00.001Z'],
-    ['by a clock that was set back', '2026-01-01T23:59:59.999Z', '2026-01-02T00:00:00.001Z'],
-    ['later', '2026-01-02T00:00:00.002Z', '2026-01-02T00:00:00.002Z'],
-  ])('has its backups one after another in time: the next one %s', (_when, at, kept) => {
+    ['created in the same millisecond', '2026-01-02T00:00:00.000Z', '2026-01-02T00:00:00.001Z'],
+    ['created after the clock was set back', '2026-01-01T23:59:59.999Z', '2026-01-02T00:00:00.001Z'],
+    ['created later', '2026-01-02T00:00:00.002Z', '2026-01-02T00:00:00.002Z'],
+  ])('gives a restore point %s a later time than the one before', (_when, at, expected) => {
     const next = given(backupChain, ...requested, ...restorePoint).when(requestRun(ids('run_2'), at));
     const [event] = given(backupChain, ...next).when(createRestorePoint(ids('run_2'), { ...result, at }));
-    expect(event?.data.backupChain.head).toMatchObject({ runId: 'run_2', at: kept });
+    expect(event?.data.backupChain.newestRestorePoint).toMatchObject({ runId: 'run_2', at: expected });
   });
 
-  it('seals only for the open run: a twin, a late one and a released one change nothing', () => {
+  it('creates a restore point for the open run only, not for a repeated, unknown or failed run', () => {
     expect(given(backupChain, ...requested, ...restorePoint).when(createRestorePoint(ids('run_1'), result))).toEqual(
       [],
     );
     expect(given(backupChain, ...requested).when(createRestorePoint(ids('run_0'), result))).toEqual([]);
-    const released = given(backupChain, ...requested).when(endRun(ids('run_1'), 'failed'));
-    expect(given(backupChain, ...requested, ...released).when(createRestorePoint(ids('run_1'), result))).toEqual([]);
+    const failed = given(backupChain, ...requested).when(endRun(ids('run_1'), 'failed'));
+    expect(given(backupChain, ...requested, ...failed).when(createRestorePoint(ids('run_1'), result))).toEqual([]);
   });
 
-  it('keeps the last good backup when a later run fails, and says what it was before when one succeeds', () => {
+  it('keeps the newest restore point when a run fails, and records its totals when the next run succeeds', () => {
     const next = given(backupChain, ...requested, ...restorePoint).when(
       requestRun(ids('run_2'), '2026-01-03T00:00:00.000Z'),
     );
     const failed = given(backupChain, ...next).when(endRun(ids('run_2'), 'failed'));
-    expect(given(backupChain, ...failed).state.head?.runId).toBe('run_1');
+    expect(given(backupChain, ...failed).state.newestRestorePoint?.runId).toBe('run_1');
     const [event] = given(backupChain, ...next).when(
       createRestorePoint(ids('run_2'), { ...result, totals: { ...totals, files: 5 } }),
     );

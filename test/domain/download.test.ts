@@ -28,7 +28,7 @@ const toAda: DownloadEvent = {
 };
 
 describe('a download', () => {
-  it('of one file is granted once', () => {
+  it('grants a file once', () => {
     const file = { ...downloadRef, userId: 'usr_ada', version: 2, path: 'a' };
     const granted: DownloadEvent = { type: 'DownloadGranted', data: file };
     expect(given(download).when(grantFile(file))).toEqual([granted]);
@@ -36,7 +36,7 @@ describe('a download', () => {
     expect(given(download, granted).state).toEqual({ status: 'file' });
   });
 
-  it('of many is asked for once, then prepared or failed, whichever comes first', () => {
+  it('requests a zip once, then ends it once, as prepared or as failed', () => {
     expect(given(download).when(requestZip(request))).toEqual([requested]);
     expect(given(download, requested).when(requestZip(request))).toEqual([]);
     expect(given(download, requested).when(zipPrepared('dow_1', 10))).toEqual([prepared]);
@@ -49,14 +49,14 @@ describe('a download', () => {
       expect(given(download).when(decide)).toEqual([]);
   });
 
-  it('is granted to each person once, and to nobody before it is ready', () => {
+  it('grants a zip to each user once, and not before it is ready', () => {
     expect(given(download, requested).when(grantZip('usr_ada'))).toEqual([]);
     expect(given(download, requested, failed).when(grantZip('usr_ada'))).toEqual([]);
     const ready = given(download, requested, prepared);
     expect(ready.when(grantZip('usr_ada'))).toEqual([toAda]);
-    const given1 = given(download, requested, prepared, toAda);
-    expect(given1.state).toMatchObject({ status: 'ready', size: 10, grantedTo: ['usr_ada'] });
-    expect(given1.when(grantZip('usr_ada'))).toEqual([]);
-    expect(given1.when(grantZip('usr_bob'))).toMatchObject([{ type: 'DownloadGranted', data: { userId: 'usr_bob' } }]);
+    const granted = given(download, requested, prepared, toAda);
+    expect(granted.state).toMatchObject({ status: 'ready', size: 10, grantedTo: ['usr_ada'] });
+    expect(granted.when(grantZip('usr_ada'))).toEqual([]);
+    expect(granted.when(grantZip('usr_bob'))).toMatchObject([{ type: 'DownloadGranted', data: { userId: 'usr_bob' } }]);
   });
 });

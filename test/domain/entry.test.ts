@@ -9,7 +9,7 @@ const awkward = fc.oneof(
 );
 
 describe('keys', () => {
-  it('give back any bytes exactly', () => {
+  it('keep any bytes exactly', () => {
     fc.assert(
       fc.property(awkward, (name) => {
         expect(Buffer.from(keyBytes(keyFromBytes(name)))).toEqual(Buffer.from(name));
@@ -25,7 +25,7 @@ describe('keys', () => {
     );
   });
 
-  it('are in the order of their bytes', () => {
+  it('sort by their bytes', () => {
     fc.assert(
       fc.property(awkward, awkward, (a, b) => {
         expect(compareKeys(keyFromBytes(a), keyFromBytes(b))).toBe(Math.sign(Buffer.compare(a, b)));
@@ -33,7 +33,7 @@ describe('keys', () => {
     );
   });
 
-  it('show replacement characters, and the bytes, only where text would lose something', () => {
+  it('show replacement characters and the exact bytes only for names that are not UTF-8', () => {
     expect(displayPath('a/\u00e9/')).toEqual({ path: 'a/\u00e9' });
     for (const key of ['/', '//', 'a//']) expect(displayPath(key)).toEqual({ path: key });
     expect(displayPath('\u{1f4c1}x')).toEqual({ path: '\u{1f4c1}x' });

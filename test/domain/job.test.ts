@@ -6,12 +6,12 @@ const data = { jobId: 'job_1', sourceId: 'src_1', name: 'Nightly' };
 const created = given(job).when(createJob(data));
 
 describe('a job', () => {
-  it('is created once, however often the command is repeated', () => {
+  it('ignores a repeated creation', () => {
     expect(created).toEqual([{ type: 'JobCreated', data }]);
     expect(given(job, ...created).when(createJob(data))).toEqual([]);
   });
 
-  it('can be renamed and deleted, and is then not found', () => {
+  it('can be renamed and deleted, and does not exist afterwards', () => {
     const renamed = given(job, ...created).when(renameJob('job_1', 'Weekly'));
     const deleted = given(job, ...created, ...renamed).when(deleteJob('job_1'));
     expect(() => given(job, ...created, ...deleted).when(renameJob('job_1', 'x'))).toThrow(

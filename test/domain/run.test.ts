@@ -29,7 +29,7 @@ const planned = given(run, ...started).when(planRun(plan));
 const finished = given(run, ...started, ...planned).when(finishRun({ ...end, errors: [] }));
 
 describe('a run', () => {
-  it('starts, is planned and ends once each, whatever is repeated', () => {
+  it('ignores a repeated start, plan or end', () => {
     expect([started, planned, finished].map((events) => events.length)).toEqual([1, 1, 1]);
     const whole = given(run, ...started, ...planned, ...finished);
     expect(whole.when(startRun(ids))).toEqual([]);
@@ -38,11 +38,11 @@ describe('a run', () => {
     expect(whole.state).toEqual({ status: 'finished', outcome: 'succeeded' });
   });
 
-  it('keeps its first plan when a slow twin brings another', () => {
+  it('keeps its first plan when a slow concurrent worker makes another', () => {
     expect(given(run, ...started, ...planned).when(planRun({ ...plan, batches: 7 }))).toEqual([]);
   });
 
-  it('is not planned before it has started, but can end before it is planned', () => {
+  it('rejects a plan before the start, but can end without a plan', () => {
     expect(given(run).when(planRun(plan))).toEqual([]);
     expect(given(run, ...started).when(finishRun({ ...end, errors: [], outcome: 'failed' }))).toHaveLength(1);
   });

@@ -6,12 +6,12 @@ const settings = { name: 'Photos', config: { path: '/photos' } };
 const connected = given(source).when(connectSource('src_1', 'folder', settings));
 
 describe('a source', () => {
-  it('is connected once, however often the command is repeated', () => {
+  it('ignores a repeated connection', () => {
     expect(connected).toHaveLength(1);
     expect(given(source, ...connected).when(connectSource('src_1', 'folder', settings))).toEqual([]);
   });
 
-  it('takes new settings and says whether credentials were rotated, never which', () => {
+  it('records new settings, and whether credentials changed, without the credentials', () => {
     const [event] = given(source, ...connected).when(
       changeSource('src_1', { name: 'Pictures', config: { path: '/p' } }, true),
     );
@@ -21,9 +21,9 @@ describe('a source', () => {
     });
   });
 
-  it('is not found once disconnected, like one that never was', () => {
-    const gone = given(source, ...connected).when(disconnectSource('src_1'));
-    for (const state of [given(source), given(source, ...connected, ...gone)]) {
+  it('does not exist after it is disconnected, or before it is connected', () => {
+    const disconnected = given(source, ...connected).when(disconnectSource('src_1'));
+    for (const state of [given(source), given(source, ...connected, ...disconnected)]) {
       expect(() => state.when(disconnectSource('src_1'))).toThrow(expect.objectContaining({ code: 'not-found' }));
       expect(() => state.when(changeSource('src_1', settings, false))).toThrow(
         expect.objectContaining({ code: 'not-found' }),

@@ -65,7 +65,7 @@ export function makeBackupChain(
     const keyOf = (change: Change) => ('put' in change ? change.put.key : change.delete);
     const sorted = found.map((make) => make()).sort((a, b) => compareKeys(keyOf(a), keyOf(b)));
     const { state } = await load(platform, backupChain, stream);
-    const base = state.head ? { base: await openManifest(ctx, state.head.manifest) } : {};
+    const base = state.newestRestorePoint ? { base: await openManifest(ctx, state.newestRestorePoint.manifest) } : {};
     const all = async function* () {
       yield* sorted;
     };

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { load } from '../../../activity/store.ts';
-import { openZipDownload, requestZipDownload } from '../../../commands/grant-download.ts';
+import { findZipDownload } from '../../../api/current-state.ts';
+import { requestZipDownload } from '../../../commands/grant-download.ts';
 import { type DownloadState, download } from '../../../domain/download.ts';
 import { keyFromBytes } from '../../../domain/entry.ts';
 import { streamName } from '../../../domain/event.ts';
@@ -52,7 +53,7 @@ async function asked(things: Things, paths = [''], platform?: TestPlatform) {
     blob,
     event,
     prepare: (delivery = unbounded, on: Platform = box) => handleMessage(deploymentOn(on), event, delivery),
-    status: () => openZipDownload(box, command('look'), id),
+    status: () => findZipDownload(box, account, id),
     state: async (): Promise<DownloadState> => (await load(box, download, stream)).state,
     zip: async (): Promise<Unzipped[]> => unzip((await box.blobs.get(blob)) ?? Buffer.from('nothing')),
   };
