@@ -1,70 +1,74 @@
 /**
- * The envelope both homes share: the machine's master key (KMS, or a key file) wraps a key per account, which wraps a key per subject.
- * Destroying one puts a tombstone in its place, so that no first use can make it anew, and takes everything below it along.
+ * The envelope that both deployments share. The master key (KMS, or a key file) wraps a key per account, which wraps a
+ * key per subject. Destroying a key puts a tombstone in its stead. The key cannot be created again, and every key below
+ * it is lost too.
  */
 import { randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import { deriveKey } from '../crypto/hkdf.ts';
 import type { KeyRing } from '../domain/ports.ts';
 
-/** An account's own key, or that of one of its subjects. */
+/** The key of an account, or of one of its subjects. */
 export type KeyId = { account: string; subject?: string };
 export type StoredKey = { wrapped: Uint8Array } | { destroyed: true };
 
 export type KeyStore = {
   /** Strongly consistent. */
   get(id: KeyId): Promise<StoredKey | undefined>;
-  /** Durable; false, and nothing is written, when there is one already, destroyed ones included. */
+  /** Durable. Returns false and writes nothing when a key or a tombstone exists. */
   putIfAbsent(id: KeyId, key: StoredKey): Promise<boolean>;
-  /** Durable, whether or not there is one already. */
+  /** Durable, with or without an existing key. */
   replace(id: KeyId, key: StoredKey): Promise<void>;
 };
 
 export type KeyRingParts = {
-  /** Encrypts a key under the master; only `unwrap` with the same context opens it. */
+  /** Encrypts a key under the master key. Only `unwrap` with the same context decrypts it. */
   wrap(key: Uint8Array, context: string): Promise<Uint8Array>;
   unwrap(wrapped: Uint8Array, context: string): Promise<Uint8Array>;
   store: KeyStore;
   sign: KeyRing['sign'];
   publicKey: KeyRing['publicKey'];
+  /** Milliseconds since the epoch. */
   now?: () => number;
 };
 
-/** How long other processes may still hold a key that was destroyed. */
+/** How long other processes may still use a destroyed key. */
 const cacheMilliseconds = 60_000;
-const cacheEntries = 10_000;
+const maxCached = 10_000;
 
-/** Destruction shows at once in this process, and within a minute in others. */
+/** A destroyed key is unusable at once in this process, and within a minute in others. */
 export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.now }: KeyRingParts): KeyRing {
-  const cache = new Map<string, { key: Promise<Uint8Array | undefined>; account: string; until: number }>();
+  const cache = new LRUCache<string, { key: Promise<Uint8Array | undefined>; account: string }>({
+    max: maxCached,
+    ttl: cacheMilliseconds,
+    ttlResolution: 0,
+    perf: { now },
+  });
 
+  /** Caches keys under use, so that concurrent calls load once. Failures and destroyed keys do not stay cached. */
   function cached(id: KeyId, load: () => Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> {
     const name = nameOf(id);
     const known = cache.get(name);
-    if (known && known.until > now()) return known.key;
-    const entry = { key: load(), account: id.account, until: now() + cacheMilliseconds };
-    cache.delete(name);
+    if (known) return known.key;
+    const entry = { key: load(), account: id.account };
     cache.set(name, entry);
-    for (const oldest of cache.keys()) {
-      if (cache.size <= cacheEntries) break;
-      cache.delete(oldest);
-    }
     const forget = () => {
-      if (cache.get(name) === entry) cache.delete(name);
+      if (cache.peek(name) === entry) cache.delete(name);
     };
     entry.key.then((key) => key ?? forget(), forget);
     return entry.key;
   }
 
-  function forgetAll(matches: (name: string, account: string) => boolean): void {
-    for (const [name, { account }] of cache) if (matches(name, account)) cache.delete(name);
+  function forgetAccount(account: string): void {
+    for (const [name, entry] of cache) if (entry.account === account) cache.delete(name);
   }
 
-  /** The key in the store, made if there is none. Whoever comes second reads what the first put there. */
-  async function loadOrMake(
+  /** Returns the stored key and creates it if there is none. Of two concurrent creations, both get the first. */
+  async function loadOrCreate(
     id: KeyId,
     encrypt: (key: Uint8Array) => Promise<Uint8Array>,
-    open: (wrapped: Uint8Array) => Promise<Uint8Array>,
+    decrypt: (wrapped: Uint8Array) => Promise<Uint8Array>,
   ) {
     let stored = await store.get(id);
     if (!stored) {
@@ -72,14 +76,14 @@ export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.n
       if (await store.putIfAbsent(id, { wrapped: await encrypt(key) })) return key;
       stored = await store.get(id);
     }
-    if (!stored) throw new Error('the key store lost a key it has just had');
-    return 'destroyed' in stored ? undefined : open(stored.wrapped);
+    if (!stored) throw new Error(`The key store refused a new ${nameOf(id)} but has none. Check its consistency.`);
+    return 'destroyed' in stored ? undefined : decrypt(stored.wrapped);
   }
 
   const accountKey = (account: string) => {
     const id = { account };
     return cached(id, () =>
-      loadOrMake(
+      loadOrCreate(
         id,
         (key) => wrap(key, nameOf(id)),
         (wrapped) => unwrap(wrapped, nameOf(id)),
@@ -90,10 +94,10 @@ export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.n
   const subjectKey = (account: string, subject: string) => {
     const id = { account, subject };
     return cached(id, async () => {
-      const above = await accountKey(account);
-      if (!above) return undefined;
-      const wrapping = deriveKey(above, 'subject keys');
-      return loadOrMake(
+      const parent = await accountKey(account);
+      if (!parent) return undefined;
+      const wrapping = deriveKey(parent, 'subject keys');
+      return loadOrCreate(
         id,
         async (key) => encryptBytes(wrapping, key, nameOf(id)),
         async (wrapped) => decryptBytes(wrapping, wrapped, nameOf(id)),
@@ -106,15 +110,15 @@ export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.n
     subjectKey,
     async destroySubject(account, subject) {
       const name = nameOf({ account, subject });
-      forgetAll((each) => each === name);
+      cache.delete(name);
       await store.replace({ account, subject }, { destroyed: true });
-      // Once more: a load that began before the tombstone may have put the key back
-      forgetAll((each) => each === name);
+      // A load that began before the tombstone may have cached the key again.
+      cache.delete(name);
     },
     async destroyAccount(account) {
-      forgetAll((_, each) => each === account);
+      forgetAccount(account);
       await store.replace({ account }, { destroyed: true });
-      forgetAll((_, each) => each === account);
+      forgetAccount(account);
     },
     sign,
     publicKey,

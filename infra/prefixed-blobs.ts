@@ -1,7 +1,7 @@
-/** Blobs of which each key has a prefix in front, so that several homes can share one bucket. */
+/** Blobs under a common key prefix, so that several deployments can share one bucket. */
 import type { Blobs } from '../domain/ports.ts';
 
-/** `prefix` is empty, or ends in `/`. */
+/** `prefix` is empty or ends in `/`. */
 export function prefixed(blobs: Blobs, prefix: string): Blobs {
   if (prefix === '') return blobs;
   return {

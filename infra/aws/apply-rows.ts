@@ -3,23 +3,19 @@
  * an item of the table `cursors`: pk is the stream, sk the projection, `v` the version applied last.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  ConditionalCheckFailedException,
-  type DynamoDBClient,
-  type Put,
-  PutItemCommand,
-  type TransactWriteItem,
-} from '@aws-sdk/client-dynamodb';
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { RowChange } from '../../domain/ports.ts';
 import { LimitExceeded } from '../limits.ts';
-import { fieldName, fieldsOf, type Item, toAttribute } from './attributes.ts';
-import { placeholders, retryOnConflict, transact } from './dynamo.ts';
+import { fieldsOf, type Item, numberIn } from './attributes.ts';
+import { itemOf, placeholders, retryOnConflict, type TransactItem, transact, updateExpression } from './dynamo.ts';
+import type { Put } from './record-writes.ts';
 
 /** Identifies a cursor: the projection's name (of any generation) and the stream. */
 export type CursorKey = { projection: string; stream: string };
 
-export function keyOf({ pk, sk }: { pk: string; sk: string }): Item {
-  return { pk: { S: pk }, sk: { S: sk } };
+export function keyOf({ pk, sk }: { pk: string; sk: string }): { pk: string; sk: string } {
+  return { pk, sk };
 }
 
 export function cursorKeyOf({ projection, stream }: CursorKey): Item {
@@ -28,21 +24,21 @@ export function cursorKeyOf({ projection, stream }: CursorKey): Item {
 
 /** The version in a cursor item, 0 without an item. */
 export function versionOf(item: Item | undefined): number {
-  return Number(item?.v?.N ?? 0);
+  return item ? numberIn(item, 'v') : 0;
 }
 
 /** `Rows.apply` for changes that are within the limits. Throws LimitExceeded for a change that DynamoDB refuses. */
 export async function applyRows(
-  dynamo: DynamoDBClient,
+  documents: DynamoDBDocumentClient,
   prefix: string,
   cursor: CursorKey,
   version: number,
   changes: RowChange[],
 ): Promise<'applied' | 'stale' | 'gap'> {
   const put = cursorPut(`${prefix}cursors`, cursor, version);
-  if (changes.length === 0) return moveCursor(dynamo, put, version);
+  if (changes.length === 0) return moveCursor(documents, put, version);
   try {
-    const outcome = await transact(dynamo, [{ Put: put }, ...changes.map((change) => toWrite(prefix, change))]);
+    const outcome = await transact(documents, [{ Put: put }, ...changes.map((change) => toWrite(prefix, change))]);
     return outcome === 'done' ? 'applied' : refusal(outcome[0]?.Item, version);
   } catch (error) {
     throw isInvalidChange(error)
@@ -54,13 +50,13 @@ export async function applyRows(
 }
 
 /** Puts the version in the cursor item, on condition that the cursor is at the version before. */
-function cursorPut(TableName: string, cursor: CursorKey, version: number): Put & { Item: Item } {
+function cursorPut(TableName: string, cursor: CursorKey, version: number): Put {
   return {
     TableName,
-    Item: { ...cursorKeyOf(cursor), v: { N: String(version) } },
+    Item: { ...cursorKeyOf(cursor), v: version },
     ...(version === 1
       ? { ConditionExpression: 'attribute_not_exists(v)' }
-      : { ConditionExpression: 'v = :before', ExpressionAttributeValues: { ':before': { N: String(version - 1) } } }),
+      : { ConditionExpression: 'v = :before', ExpressionAttributeValues: { ':before': version - 1 } }),
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
   };
 }
@@ -70,19 +66,20 @@ function cursorPut(TableName: string, cursor: CursorKey, version: number): Put &
  * transaction's token: a repeated put, after a lost answer, finds its own token and counts as applied.
  */
 async function moveCursor(
-  dynamo: DynamoDBClient,
-  put: Put & { Item: Item },
+  documents: DynamoDBDocumentClient,
+  put: Put,
   version: number,
 ): Promise<'applied' | 'stale' | 'gap'> {
   const token = new Uint8Array(randomBytes(6));
   try {
-    const command = new PutItemCommand({ ...put, Item: { ...put.Item, w: { B: token } } });
-    await retryOnConflict(() => dynamo.send(command));
+    const command = new PutCommand({ ...put, Item: { ...put.Item, w: token } });
+    await retryOnConflict(() => documents.send(command));
     return 'applied';
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
-    const isOwn = error.Item?.w?.B !== undefined && Buffer.compare(error.Item.w.B, token) === 0;
-    return isOwn ? 'applied' : refusal(error.Item, version);
+    const stored = itemOf(error);
+    const isOwn = stored?.w instanceof Uint8Array && Buffer.compare(stored.w, token) === 0;
+    return isOwn ? 'applied' : refusal(stored, version);
   }
 }
 
@@ -90,7 +87,7 @@ function refusal(item: Item | undefined, version: number): 'stale' | 'gap' {
   return versionOf(item) >= version ? 'stale' : 'gap';
 }
 
-function toWrite(prefix: string, change: RowChange): TransactWriteItem {
+function toWrite(prefix: string, change: RowChange): TransactItem {
   const TableName = `${prefix}${change.table}`;
   const Key = keyOf(change);
   switch (change.op) {
@@ -102,28 +99,10 @@ function toWrite(prefix: string, change: RowChange): TransactWriteItem {
       const at = placeholders();
       // Without an expression, DynamoDB refuses an update in a transaction. `r` is not data, so no read returns it.
       const isEmpty = Object.keys({ ...change.set, ...change.add }).length === 0;
-      const update = updateOf(at, change, isEmpty ? { r: { BOOL: true } } : {});
+      const update = updateExpression(at, change, isEmpty ? { r: true } : {});
       return { Update: { TableName, Key, ...update, ...at.all() } };
     }
   }
-}
-
-/** The expression that sets and adds fields. `more` are attributes to set beside the data. */
-export function updateOf(
-  at: ReturnType<typeof placeholders>,
-  { set = {}, add = {} }: Pick<RowChange & { op: 'update' }, 'set' | 'add'>,
-  more: Item = {},
-): { UpdateExpression: string | undefined } {
-  const sets = [
-    ...Object.entries(set).map(([field, value]) => [fieldName(field), toAttribute(value)] as const),
-    ...Object.entries(more),
-  ].map(([name, value]) => `${at.name(name)} = ${at.value(value)}`);
-  const adds = Object.entries(add).map(([field, by]) => `${at.name(fieldName(field))} ${at.value({ N: String(by) })}`);
-  const parts = [
-    ...(sets.length > 0 ? [`SET ${sets.join(', ')}`] : []),
-    ...(adds.length > 0 ? [`ADD ${adds.join(', ')}`] : []),
-  ];
-  return { UpdateExpression: parts.length > 0 ? parts.join(' ') : undefined };
 }
 
 /** Whether DynamoDB refuses the row that a change would make. Everything else about a request is checked before. */

@@ -1,22 +1,28 @@
 /**
- * JSON as DynamoDB attributes. Each top-level field of `data` is an attribute of its own (`_` + its name), so that numbers can be
- * added to and fields compared. What DynamoDB cannot hold exactly (numbers beyond 1E±125, strings that are not well-formed Unicode,
- * deep nesting, empty names) rests as its JSON text in a binary attribute, which nothing else uses.
+ * JSON data as attributes of an item. Each top-level field is an attribute of its own, named `_` + the field, so that
+ * writes can add to numbers and conditions can compare fields. The SDK's document client converts the values.
+ *
+ * The round trip of JSON is exact. A field that DynamoDB or the document client would refuse or change is stored as
+ * JSON text in a binary attribute. Nothing else in a data field is binary.
  * Limits: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
  */
-import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { Json, JsonObject } from '../../domain/ports.ts';
 
-export type Item = { [name: string]: AttributeValue };
+export type Attribute = Json | Uint8Array;
+export type Item = { [name: string]: Attribute };
 
-/** The item's map is level 1 and the limit is 32; attributes inside a list element count too. */
-const deepest = 28;
-const utf8 = new TextEncoder();
-const text = new TextDecoder();
+/** Levels of nesting in one field. DynamoDB takes 32 and counts the item and its lists too. */
+const maxDepth = 28;
+/** DynamoDB refuses empty names. The document client loses the other two. */
+const unstorableNames = ['', '__proto__', 'constructor'];
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
-/** The attribute that holds that field of data. */
+/** The name of the attribute that holds this field of the data. */
 export function fieldName(field: string): string {
-  return `_${field}`;
+  const name = `_${field}`;
+  if (unstorableNames.includes(name)) throw new Error(`The field ${field} cannot be stored. Rename it.`);
+  return name;
 }
 
 export function fieldsOf(data: JsonObject): Item {
@@ -28,35 +34,43 @@ export function dataOf(item: Item): JsonObject {
   return Object.fromEntries(fields.map(([name, value]) => [name.slice(1), fromAttribute(value)]));
 }
 
-export function toAttribute(value: Json, depth = 0): AttributeValue {
-  if (value === null) return { NULL: true };
-  if (typeof value === 'boolean') return { BOOL: value };
-  if (typeof value === 'string') return value.isWellFormed() ? { S: value } : asText(value);
-  if (typeof value === 'number') return inRange(value) ? { N: String(value) } : asText(value);
-  if (depth >= deepest) return asText(value);
-  if (Array.isArray(value)) return { L: value.map((each) => toAttribute(each, depth + 1)) };
-  const entries = Object.entries(value);
-  if (entries.some(([name]) => name === '' || !name.isWellFormed())) return asText(value);
-  return { M: Object.fromEntries(entries.map(([name, each]) => [name, toAttribute(each, depth + 1)])) };
+/** Equal values give equal attributes, so that a condition can compare them. */
+export function toAttribute(value: Json): Attribute {
+  return isStorable(value, 0) ? value : encoder.encode(JSON.stringify(value));
 }
 
-export function fromAttribute(attribute: AttributeValue): Json {
-  if (attribute.NULL !== undefined) return null;
-  if (attribute.BOOL !== undefined) return attribute.BOOL;
-  if (attribute.S !== undefined) return attribute.S;
-  if (attribute.N !== undefined) return Number(attribute.N);
-  if (attribute.B !== undefined) return JSON.parse(text.decode(attribute.B));
-  if (attribute.L !== undefined) return attribute.L.map(fromAttribute);
-  if (attribute.M !== undefined)
-    return Object.fromEntries(Object.entries(attribute.M).map(([name, each]) => [name, fromAttribute(each)]));
-  throw new Error(`not an attribute of ours: ${Object.keys(attribute).join()}`);
+export function fromAttribute(attribute: Attribute): Json {
+  return attribute instanceof Uint8Array ? JSON.parse(decoder.decode(attribute)) : attribute;
 }
 
-function asText(value: Json): AttributeValue {
-  return { B: utf8.encode(JSON.stringify(value)) };
+function isStorable(value: Json | undefined, depth: number): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value === 'number') return value === 0 || (Math.abs(value) >= 1e-130 && Math.abs(value) < 1e126);
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth >= maxDepth) return false;
+  if (Array.isArray(value)) return value.every((element) => isStorable(element, depth + 1));
+  return Object.entries(value).every(
+    ([name, element]) => !unstorableNames.includes(name) && name.isWellFormed() && isStorable(element, depth + 1),
+  );
 }
 
-function inRange(value: number): boolean {
-  const size = Math.abs(value);
-  return value === 0 || (size >= 1e-130 && size < 1e126);
+/** Throws when the item lacks the attribute, or when it is no string. */
+export function stringIn(item: Item, name: string): string {
+  const value = item[name];
+  if (typeof value !== 'string') throw new Error(`An item has no string ${name}.`);
+  return value;
+}
+
+/** Throws when the item lacks the attribute, or when it is no number. */
+export function numberIn(item: Item, name: string): number {
+  const value = item[name];
+  if (typeof value !== 'number') throw new Error(`An item has no number ${name}.`);
+  return value;
+}
+
+/** Throws when the item lacks the attribute, or when it is not binary. */
+export function bytesIn(item: Item, name: string): Uint8Array {
+  const value = item[name];
+  if (!(value instanceof Uint8Array)) throw new Error(`An item has no bytes ${name}.`);
+  return value;
 }

@@ -1,7 +1,8 @@
-/** The SDK's clients as the functions have them, but at hand without waiting: for tests, benchmarks and programs of operators. */
+/** The SDK's clients for tests, benchmarks and operators' programs. Unlike lazy-clients.ts, it imports all of them. */
+import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { cognitoClient } from './clients/cognito.ts';
 import type { Environment } from './clients/common.ts';
-import { dynamoClient } from './clients/dynamo.ts';
+import { documentClient, dynamoClient } from './clients/dynamo.ts';
 import { eventsClient } from './clients/events.ts';
 import { kmsClient } from './clients/kms.ts';
 import { lambdaClient } from './clients/lambda.ts';
@@ -13,21 +14,27 @@ import type { Clients } from './lazy-clients.ts';
 
 export type AwsClients = ReturnType<typeof awsClients>;
 
-/** Each made when first used. `hurry`: by how much the pauses between attempts are shorter. */
+/** Each client is created at first use. `hurry`: the divisor of the pauses between attempts. */
 export function awsClients(env: Environment, hurry = 1) {
-  const made: { destroy(): void }[] = [];
-  const once = <C extends { destroy(): void }>(make: (env: Environment, hurry: number) => C) => {
+  const created: { destroy(): void }[] = [];
+  const once = <C extends { destroy(): void }>(create: (env: Environment, hurry: number) => C) => {
     let client: C | undefined;
     return () => {
       if (!client) {
-        client = make(env, hurry);
-        made.push(client);
+        client = create(env, hurry);
+        created.push(client);
       }
       return client;
     };
   };
+  const dynamo = once(dynamoClient);
+  let documents: DynamoDBDocumentClient | undefined;
   return {
-    dynamo: once(dynamoClient),
+    dynamo,
+    documents: () => {
+      documents ??= documentClient(dynamo());
+      return documents;
+    },
     s3: once(s3Client),
     links: once(linksClient),
     sqs: once(sqsClient),
@@ -38,7 +45,7 @@ export function awsClients(env: Environment, hurry = 1) {
     lambda: once(lambdaClient),
     sockets: once(socketsClient),
     close: () => {
-      for (const client of made) client.destroy();
+      for (const client of created) client.destroy();
     },
   } satisfies Clients;
 }

@@ -1,11 +1,15 @@
 /**
- * Commits as they rest in the table, in half the bytes: raw DEFLATE (RFC 1951) with a preset dictionary of what most of them say, then the
- * stream and the time, which the item has beside. What is hashed and signed are the bytes that come out.
+ * Compression of commits in the table, which halves their bytes: raw DEFLATE (RFC 1951) with a preset dictionary. The
+ * dictionary has the texts that most commits contain, then the stream and time of the commit, which the item stores
+ * anyway. Hashes and signatures cover the decompressed bytes.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
-/** What is at rest opens with this alone: never change it. Another one needs another attribute. The likeliest stands last. */
-const known = Buffer.from(
+/**
+ * Never change this: stored commits decompress with exactly these bytes. A new dictionary needs a new attribute. DEFLATE
+ * encodes near matches shorter, so the likeliest texts come last.
+ */
+const commonTexts = Buffer.from(
   [
     '"reason":"signed-out"}}]}"session.ended.v1","data":{"sessionId":"ses_"session.opened.v1"',
     '"download.granted.v1","download.requested.v1","data":{"downloadId":"dld_","path":null,"version":null,"size":',
@@ -25,26 +29,29 @@ const known = Buffer.from(
   ].join(''),
 );
 
-/** An item has at most 400 KB: what would come out larger is none of ours. */
-const most = 1024 * 1024;
+/** Bytes. An item has at most 400 KB, and no commit compresses better than this. */
+const maxBytes = 1024 * 1024;
 
 type CommitRef = { stream: string; at: string };
 
-function dictionary({ stream, at }: CommitRef): Buffer {
-  return Buffer.concat([known, Buffer.from(`${stream.replaceAll('/', '"')}{"at":"${at}`)]);
-}
-
-/** undefined where it would not be smaller. */
-export function compress(bytes: Uint8Array, commitRef: CommitRef): Uint8Array | undefined {
-  const compressed = deflateRawSync(bytes, { dictionary: dictionary(commitRef), level: 9 });
+/** Returns undefined when the compressed bytes are not smaller. */
+export function compress(bytes: Uint8Array, commit: CommitRef): Uint8Array | undefined {
+  const compressed = deflateRawSync(bytes, { dictionary: dictionaryOf(commit), level: 9 });
   return compressed.length < bytes.length ? compressed : undefined;
 }
 
-/** The bytes; of what is damaged, or was not squeezed for that place, others, which the hash of the commit tells from these. */
-export function decompress(compressed: Uint8Array, commitRef: CommitRef): Uint8Array {
+/**
+ * Returns other bytes, and does not throw, when the input is damaged or was compressed for another commit. The hash of
+ * the commit reveals it.
+ */
+export function decompress(compressed: Uint8Array, commit: CommitRef): Uint8Array {
   try {
-    return inflateRawSync(compressed, { dictionary: dictionary(commitRef), maxOutputLength: most });
+    return inflateRawSync(compressed, { dictionary: dictionaryOf(commit), maxOutputLength: maxBytes });
   } catch {
     return compressed;
   }
+}
+
+function dictionaryOf({ stream, at }: CommitRef): Buffer {
+  return Buffer.concat([commonTexts, Buffer.from(`${stream.replaceAll('/', '"')}{"at":"${at}`)]);
 }

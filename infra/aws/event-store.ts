@@ -1,15 +1,16 @@
 /**
- * The activity store in DynamoDB. Table `activity` holds one item a commit, written by one conditional put and never changed;
- * table `ledger` holds the account's order, which the relay writes (see relay.ts) and this only reads.
+ * The activity store in DynamoDB. Table `activity` holds one item per commit. One conditional put writes it, and nothing
+ * changes it. Table `ledger` holds the entries of each account in order. The relay writes them (relay.ts), and this file
+ * only reads them.
  */
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import {
-  ConditionalCheckFailedException,
-  type DynamoDBClient,
-  GetItemCommand,
-  PutItemCommand,
+  type DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
   QueryCommand,
   type QueryCommandInput,
-} from '@aws-sdk/client-dynamodb';
+} from '@aws-sdk/lib-dynamodb';
 import type {
   EventStore,
   LedgerEntry,
@@ -18,15 +19,18 @@ import type {
   StoredCommit,
   StreamNotification,
 } from '../../domain/ports.ts';
-import type { Item } from './attributes.ts';
+import { bytesIn, type Item, numberIn, stringIn } from './attributes.ts';
 import { compress, decompress } from './compressed-commit.ts';
-import { distinct, getItems, retryOnConflict, type Share, scanItems } from './dynamo.ts';
+import { distinct, getItems, itemOf, retryOnConflict, type Share, scanItems } from './dynamo.ts';
 
-export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): EventStore {
+export function awsEventStore(documents: () => DynamoDBDocumentClient, prefix: string): EventStore {
   const activity = `${prefix}activity`;
   const ledger = `${prefix}ledger`;
 
-  /** Commits never change, so one that a cheaper read finds is as good; only whether all are there has to be known. */
+  /**
+   * Strongly consistent. With a `known` version it first tries an eventually consistent read, at half the price: commits
+   * never change, so that read is good if it has all of them.
+   */
   async function load(
     stream: string,
     options: { from?: number; limit?: number; known?: number } = {},
@@ -36,14 +40,14 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
       TableName: activity,
       KeyConditionExpression: '#stream = :stream AND #version >= :from',
       ExpressionAttributeNames: { '#stream': 'stream', '#version': 'version' },
-      ExpressionAttributeValues: { ':stream': { S: stream }, ':from': { N: String(from) } },
+      ExpressionAttributeValues: { ':stream': stream, ':from': from },
     };
     if (known !== undefined) {
-      const found = (await queryAll(dynamo(), limit, query, false)).map(toCommit);
+      const found = (await queryAll(documents(), limit, query, false)).map(toCommit);
       const gapless = found.every(({ version }, i) => version === from + i);
       if (gapless && found.length >= Math.min(known - from + 1, limit ?? Number.POSITIVE_INFINITY)) return found;
     }
-    return (await queryAll(dynamo(), limit, query)).map(toCommit);
+    return (await queryAll(documents(), limit, query)).map(toCommit);
   }
 
   async function entries(
@@ -51,21 +55,17 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
     query: { above: number; below: number; order: 'asc' | 'desc'; limit: number },
   ): Promise<LedgerEntry[]> {
     if (query.above + 1 > query.below - 1 || query.limit < 1) return [];
-    const items = await queryAll(dynamo(), query.limit, {
+    const items = await queryAll(documents(), query.limit, {
       TableName: ledger,
       KeyConditionExpression: '#account = :account AND #seq BETWEEN :first AND :last',
       ExpressionAttributeNames: { '#account': 'account', '#seq': 'seq' },
-      ExpressionAttributeValues: {
-        ':account': { S: account },
-        ':first': { N: String(query.above + 1) },
-        ':last': { N: String(query.below - 1) },
-      },
+      ExpressionAttributeValues: { ':account': account, ':first': query.above + 1, ':last': query.below - 1 },
       ScanIndexForward: query.order === 'asc',
     });
     return items.map(toEntry);
   }
 
-  /** The last sequence number before that time. Times never go back along the sequence, so it is found by halving. */
+  /** The last sequence number before that time, by binary search: times never decrease along the sequence. */
   async function lastBefore(account: string, time: string): Promise<number> {
     const [newest] = await entries(account, { above: 0, below: Number.MAX_SAFE_INTEGER, order: 'desc', limit: 1 });
     if (!newest) return 0;
@@ -74,14 +74,11 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
     let notBefore = newest.seq;
     while (before + 1 < notBefore) {
       const middle = Math.floor((before + notBefore) / 2);
-      const answer = await dynamo().send(
-        new GetItemCommand({
-          TableName: ledger,
-          Key: { account: { S: account }, seq: { N: String(middle) } },
-          ConsistentRead: true,
-        }),
+      const answer = await documents().send(
+        new GetCommand({ TableName: ledger, Key: { account, seq: middle }, ConsistentRead: true }),
       );
-      if (!answer.Item) throw new Error(`the ledger has a hole at ${middle}`);
+      if (!answer.Item)
+        throw new Error(`The ledger of ${account} has no entry ${middle}. Restore table ${ledger} from its backup.`);
       if (toEntry(answer.Item).at < time) before = middle;
       else notBefore = middle;
     }
@@ -90,15 +87,15 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
 
   return {
     load,
-    append: (commit) => append(dynamo(), activity, commit),
+    append: (commit) => append(documents(), activity, commit),
 
     async last(stream) {
-      const answer = await dynamo().send(
+      const answer = await documents().send(
         new QueryCommand({
           TableName: activity,
           KeyConditionExpression: '#stream = :stream',
           ExpressionAttributeNames: { '#stream': 'stream' },
-          ExpressionAttributeValues: { ':stream': { S: stream } },
+          ExpressionAttributeValues: { ':stream': stream },
           ScanIndexForward: false,
           ConsistentRead: true,
           Limit: 1,
@@ -110,9 +107,9 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
     async getMany(keys) {
       const wanted = distinct(keys, (key) => `${key.stream} ${key.version}`);
       const items = await getItems(
-        dynamo(),
+        documents(),
         activity,
-        wanted.map(({ stream, version }) => ({ stream: { S: stream }, version: { N: String(version) } })),
+        wanted.map(({ stream, version }) => ({ stream, version })),
       );
       return items.map(toCommit);
     },
@@ -128,42 +125,46 @@ export function awsEventStore(dynamo: () => DynamoDBClient, prefix: string): Eve
       });
     },
 
-    streams: (page) => pageOfStreams(dynamo(), activity, page),
+    streams: (page) => pageOfStreams(documents(), activity, page),
   };
 }
 
-/** A page of the streams in a share of the activity. What was appended in the last seconds may be missing. */
+/** A page of the streams in one share of the activity. Commits of the last seconds may be missing. */
 export type StreamShares = (page: {
   limit: number;
   cursor?: string;
   share: Share;
 }) => Promise<Page<StreamNotification>>;
 
-export function awsStreamShares(dynamo: () => DynamoDBClient, prefix: string): StreamShares {
-  return (page) => pageOfStreams(dynamo(), `${prefix}activity`, page);
+export function awsStreamShares(documents: () => DynamoDBDocumentClient, prefix: string): StreamShares {
+  return (page) => pageOfStreams(documents(), `${prefix}activity`, page);
 }
 
 async function pageOfStreams(
-  dynamo: DynamoDBClient,
+  documents: DynamoDBDocumentClient,
   activity: string,
   page: Parameters<typeof scanItems>[2],
 ): Promise<Page<StreamNotification>> {
-  const { items, next } = await scanItems(dynamo, activity, page, ['stream', 'version']);
+  const { items, next } = await scanItems(documents, activity, page, ['stream', 'version']);
   const heads = new Map<string, number>();
   for (const item of items) {
-    const stream = string(item, 'stream');
-    heads.set(stream, Math.max(number(item, 'version'), heads.get(stream) ?? 0));
+    const stream = stringIn(item, 'stream');
+    heads.set(stream, Math.max(numberIn(item, 'version'), heads.get(stream) ?? 0));
   }
   return { items: [...heads].map(([stream, version]) => ({ stream, version })), next };
 }
 
-async function append(dynamo: DynamoDBClient, table: string, commit: StoredCommit): Promise<'appended' | 'conflict'> {
-  let turns = 0;
+async function append(
+  documents: DynamoDBDocumentClient,
+  table: string,
+  commit: StoredCommit,
+): Promise<'appended' | 'conflict'> {
+  let attempts = 0;
   try {
     await retryOnConflict(() => {
-      turns++;
-      return dynamo.send(
-        new PutItemCommand({
+      attempts++;
+      return documents.send(
+        new PutCommand({
           TableName: table,
           Item: toItem(commit),
           ConditionExpression: 'attribute_not_exists(#stream)',
@@ -175,15 +176,16 @@ async function append(dynamo: DynamoDBClient, table: string, commit: StoredCommi
     return 'appended';
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
-    // It was asked again, after an answer that was lost: what is there may be what the first asking wrote.
-    const repeated = turns > 1 || (error.$metadata.attempts ?? 1) > 1;
-    return repeated && error.Item && toCommit(error.Item).hash === commit.hash ? 'appended' : 'conflict';
+    // A repeat may meet the commit that its own first attempt wrote, when that answer was lost.
+    const repeated = attempts > 1 || (error.$metadata.attempts ?? 1) > 1;
+    const stored = itemOf(error);
+    return repeated && stored && hexIn(stored, 'h') === commit.hash ? 'appended' : 'conflict';
   }
 }
 
-/** Every page until the limit. */
+/** Reads all pages up to the limit. */
 async function queryAll(
-  dynamo: DynamoDBClient,
+  documents: DynamoDBDocumentClient,
   limit: number | undefined,
   query: QueryCommandInput,
   ConsistentRead = true,
@@ -192,7 +194,9 @@ async function queryAll(
   let start: Item | undefined;
   do {
     const rest = limit === undefined ? {} : { Limit: limit - found.length };
-    const page = await dynamo.send(new QueryCommand({ ...query, ...rest, ConsistentRead, ExclusiveStartKey: start }));
+    const page = await documents.send(
+      new QueryCommand({ ...query, ...rest, ConsistentRead, ExclusiveStartKey: start }),
+    );
     found.push(...(page.Items ?? []));
     start = page.LastEvaluatedKey;
   } while (start && (limit === undefined || found.length < limit));
@@ -200,80 +204,62 @@ async function queryAll(
 }
 
 /**
- * Names are short because each is paid for with every item: time, previous hash, hash, and squeezed bytes, the bytes as they are, or a blob
- * and its hash.
+ * Attribute names are short because every item pays for them: `t` time, `p` previous hash, `h` hash. The body is `z`
+ * compressed bytes, or `b` plain bytes, or `k` blob key with `x` hash of the blob.
  */
 function toItem(commit: StoredCommit): Item {
   const compressed = 'bytes' in commit.body ? compress(commit.body.bytes, commit) : undefined;
   const body: Item =
     'bytes' in commit.body
       ? compressed
-        ? { z: { B: compressed } }
-        : { b: { B: commit.body.bytes } }
-      : { k: { S: commit.body.blob }, x: { B: Buffer.from(commit.body.bytesHash, 'hex') } };
+        ? { z: compressed }
+        : { b: commit.body.bytes }
+      : { k: commit.body.blob, x: Buffer.from(commit.body.bytesHash, 'hex') };
   return {
-    stream: { S: commit.stream },
-    version: { N: String(commit.version) },
-    t: { S: commit.at },
-    p: { B: Buffer.from(commit.prevHash, 'hex') },
-    h: { B: Buffer.from(commit.hash, 'hex') },
+    stream: commit.stream,
+    version: commit.version,
+    t: commit.at,
+    p: Buffer.from(commit.prevHash, 'hex'),
+    h: Buffer.from(commit.hash, 'hex'),
     ...body,
   };
 }
 
 function toCommit(item: Item): StoredCommit {
-  const commitRef = { stream: string(item, 'stream'), at: string(item, 't') };
+  const commitRef = { stream: stringIn(item, 'stream'), at: stringIn(item, 't') };
   return {
     ...commitRef,
-    version: number(item, 'version'),
-    prevHash: hex(item, 'p'),
-    hash: hex(item, 'h'),
+    version: numberIn(item, 'version'),
+    prevHash: hexIn(item, 'p'),
+    hash: hexIn(item, 'h'),
     body: item.k
-      ? { blob: string(item, 'k'), bytesHash: hex(item, 'x') }
-      : { bytes: item.z ? decompress(binary(item, 'z'), commitRef) : binary(item, 'b') },
+      ? { blob: stringIn(item, 'k'), bytesHash: hexIn(item, 'x') }
+      : { bytes: item.z ? decompress(bytesIn(item, 'z'), commitRef) : bytesIn(item, 'b') },
   };
 }
 
-/** An entry of the ledger as an item: stream, version, hash, time. */
+/** A ledger entry as an item: `s` stream, `v` version, `h` hash, `t` time. */
 export function entryItem(account: string, entry: LedgerEntry): Item {
   return {
-    account: { S: account },
-    seq: { N: String(entry.seq) },
-    s: { S: entry.stream },
-    v: { N: String(entry.version) },
-    h: { B: Buffer.from(entry.hash, 'hex') },
-    t: { S: entry.at },
+    account,
+    seq: entry.seq,
+    s: entry.stream,
+    v: entry.version,
+    h: Buffer.from(entry.hash, 'hex'),
+    t: entry.at,
   };
 }
 
 function toEntry(item: Item): LedgerEntry {
   return {
-    seq: number(item, 'seq'),
-    stream: string(item, 's'),
-    version: number(item, 'v'),
-    hash: hex(item, 'h'),
-    at: string(item, 't'),
+    seq: numberIn(item, 'seq'),
+    stream: stringIn(item, 's'),
+    version: numberIn(item, 'v'),
+    hash: hexIn(item, 'h'),
+    at: stringIn(item, 't'),
   };
 }
 
-function string(item: Item, name: string): string {
-  const value = item[name]?.S;
-  if (value === undefined) throw new Error(`an item lacks ${name}`);
-  return value;
-}
-
-function number(item: Item, name: string): number {
-  const value = item[name]?.N;
-  if (value === undefined) throw new Error(`an item lacks ${name}`);
-  return Number(value);
-}
-
-function binary(item: Item, name: string): Uint8Array {
-  const value = item[name]?.B;
-  if (value === undefined) throw new Error(`an item lacks ${name}`);
-  return value;
-}
-
-function hex(item: Item, name: string): string {
-  return Buffer.from(binary(item, name)).toString('hex');
+function hexIn(item: Item, name: string): string {
+  return Buffer.from(bytesIn(item, name)).toString('hex');
 }

@@ -1,43 +1,44 @@
 /**
- * Keys wrapped by KMS, resting in the table `subject-keys`. KMS binds what it wraps to the name of the key as its encryption context,
- * so that the wrapped key of one account is of no use in another's place, and CloudTrail tells whose key was opened.
+ * Keys wrapped by KMS, stored in table `subject-keys`. The name of a key is its KMS encryption context. A wrapped key
+ * therefore unwraps only under its own name, and CloudTrail records which key was unwrapped.
  */
 import { createHash, createPublicKey } from 'node:crypto';
-import {
-  ConditionalCheckFailedException,
-  type DynamoDBClient,
-  GetItemCommand,
-  PutItemCommand,
-} from '@aws-sdk/client-dynamodb';
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { DecryptCommand, EncryptCommand, GetPublicKeyCommand, type KMSClient, SignCommand } from '@aws-sdk/client-kms';
+import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { KeyRing } from '../../domain/ports.ts';
 import { type KeyId, type KeyStore, makeKeyRing, type StoredKey } from '../key-ring.ts';
-import type { Item } from './attributes.ts';
+import { bytesIn, type Item } from './attributes.ts';
 
-/** `keyId`: a symmetric key that wraps. `signingKeyId`: an ECC_NIST_P256 key for SIGN_VERIFY. */
+/** `keyId`: a symmetric key that wraps keys. `signingKeyId`: an ECC_NIST_P256 key for SIGN_VERIFY. */
 export type KmsKeys = { keyId(): string; signingKeyId(): string };
 
-export function awsKeyRing(kms: () => KMSClient, dynamo: () => DynamoDBClient, prefix: string, keys: KmsKeys): KeyRing {
+export function awsKeyRing(
+  kms: () => KMSClient,
+  documents: () => DynamoDBDocumentClient,
+  prefix: string,
+  keys: KmsKeys,
+): KeyRing {
   let pem: Promise<string> | undefined;
   return makeKeyRing({
-    store: keyStore(dynamo, `${prefix}subject-keys`),
+    store: keyStore(documents, `${prefix}subject-keys`),
 
     async wrap(key, context) {
       const answer = await kms().send(
         new EncryptCommand({ KeyId: keys.keyId(), Plaintext: key, EncryptionContext: { key: context } }),
       );
-      return there(answer.CiphertextBlob, 'ciphertext');
+      return present(answer.CiphertextBlob, 'ciphertext');
     },
 
     async unwrap(wrapped, context) {
       const answer = await kms().send(
         new DecryptCommand({ KeyId: keys.keyId(), CiphertextBlob: wrapped, EncryptionContext: { key: context } }),
       );
-      return there(answer.Plaintext, 'plaintext');
+      return present(answer.Plaintext, 'plaintext');
     },
 
     async sign(bytes) {
-      // KMS takes at most 4 KB itself, so it is given the digest.
+      // KMS signs at most 4 KB of message, so it gets the digest.
       const digest = createHash('sha256').update(bytes).digest();
       const answer = await kms().send(
         new SignCommand({
@@ -47,7 +48,7 @@ export function awsKeyRing(kms: () => KMSClient, dynamo: () => DynamoDBClient, p
           SigningAlgorithm: 'ECDSA_SHA_256',
         }),
       );
-      return there(answer.Signature, 'signature');
+      return present(answer.Signature, 'signature');
     },
 
     publicKey() {
@@ -62,26 +63,26 @@ export function awsKeyRing(kms: () => KMSClient, dynamo: () => DynamoDBClient, p
 
 async function publicKeyOf(kms: KMSClient, KeyId: string): Promise<string> {
   const answer = await kms.send(new GetPublicKeyCommand({ KeyId }));
-  const key = createPublicKey({ key: Buffer.from(there(answer.PublicKey, 'public key')), format: 'der', type: 'spki' });
+  const key = createPublicKey({
+    key: Buffer.from(present(answer.PublicKey, 'public key')),
+    format: 'der',
+    type: 'spki',
+  });
   return key.export({ format: 'pem', type: 'spki' }).toString();
 }
 
-function keyStore(dynamo: () => DynamoDBClient, table: string): KeyStore {
+function keyStore(documents: () => DynamoDBDocumentClient, table: string): KeyStore {
   return {
     async get(id) {
-      const answer = await dynamo().send(
-        new GetItemCommand({ TableName: table, Key: keyOf(id), ConsistentRead: true }),
-      );
+      const answer = await documents().send(new GetCommand({ TableName: table, Key: keyOf(id), ConsistentRead: true }));
       if (!answer.Item) return undefined;
-      return answer.Item.destroyed?.BOOL
-        ? { destroyed: true }
-        : { wrapped: there(answer.Item.wrapped?.B, 'wrapped key') };
+      return answer.Item.destroyed ? { destroyed: true } : { wrapped: bytesIn(answer.Item, 'wrapped') };
     },
 
     async putIfAbsent(id, key) {
       try {
-        await dynamo().send(
-          new PutItemCommand({
+        await documents().send(
+          new PutCommand({
             TableName: table,
             Item: toItem(id, key),
             ConditionExpression: 'attribute_not_exists(pk)',
@@ -95,20 +96,20 @@ function keyStore(dynamo: () => DynamoDBClient, table: string): KeyStore {
     },
 
     async replace(id, key) {
-      await dynamo().send(new PutItemCommand({ TableName: table, Item: toItem(id, key) }));
+      await documents().send(new PutCommand({ TableName: table, Item: toItem(id, key) }));
     },
   };
 }
 
 function keyOf({ account, subject }: KeyId): Item {
-  return { pk: { S: account }, sk: { S: subject === undefined ? 'account' : `subject#${subject}` } };
+  return { pk: account, sk: subject === undefined ? 'account' : `subject#${subject}` };
 }
 
 function toItem(id: KeyId, key: StoredKey): Item {
-  return { ...keyOf(id), ...('wrapped' in key ? { wrapped: { B: key.wrapped } } : { destroyed: { BOOL: true } }) };
+  return { ...keyOf(id), ...('wrapped' in key ? { wrapped: key.wrapped } : { destroyed: true }) };
 }
 
-function there(bytes: Uint8Array | undefined, what: string): Uint8Array {
-  if (!bytes) throw new Error(`no ${what}`);
+function present(bytes: Uint8Array | undefined, name: string): Uint8Array {
+  if (!bytes) throw new Error(`KMS answered without ${name}. Try again.`);
   return new Uint8Array(bytes);
 }

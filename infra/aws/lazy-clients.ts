@@ -1,4 +1,7 @@
-/** The SDK's clients: each one's code read and it made when first used, then kept with its connections. Only DynamoDB's is needed at once. */
+/**
+ * The SDK's clients for the functions. Each is imported and created at first use, so that a cold start loads little.
+ * Only DynamoDB's is loaded at once, because every function needs it.
+ */
 import type { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi';
 import type { CognitoIdentityProviderClient } from '@aws-sdk/client-cognito-identity-provider';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
@@ -8,13 +11,16 @@ import type { LambdaClient } from '@aws-sdk/client-lambda';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { SSMClient } from '@aws-sdk/client-ssm';
+import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { Environment } from './clients/common.ts';
-import { dynamoClient } from './clients/dynamo.ts';
+import { documentClient, dynamoClient } from './clients/dynamo.ts';
 
 type Client<C> = () => C | Promise<C>;
 
 export type Clients = {
   dynamo(): DynamoDBClient;
+  /** The document client on `dynamo`. */
+  documents(): DynamoDBDocumentClient;
   s3: Client<S3Client>;
   links: Client<S3Client>;
   sqs: Client<SQSClient>;
@@ -24,28 +30,33 @@ export type Clients = {
   ssm: Client<SSMClient>;
   lambda: Client<LambdaClient>;
   sockets: Client<ApiGatewayManagementApiClient>;
-  /** Closes their connections. */
+  /** Closes the connections of all clients. */
   close(): void;
 };
 
-/** The ones of this environment, as `common` says. */
 export function lazyClients(env: Environment): Clients {
-  const made: (() => void)[] = [];
-  const once = <C extends { destroy(): void }>(make: () => Promise<C>) => {
+  const closes: (() => void)[] = [];
+  const once = <C extends { destroy(): void }>(create: () => Promise<C>) => {
     let client: Promise<C> | undefined;
     return () => {
-      client ??= make().then((ready) => {
-        made.push(() => ready.destroy());
+      client ??= create().then((ready) => {
+        closes.push(() => ready.destroy());
         return ready;
       });
       return client;
     };
   };
-  let dynamo: DynamoDBClient | undefined;
+  let client: DynamoDBClient | undefined;
+  let documents: DynamoDBDocumentClient | undefined;
+  const dynamo = () => {
+    client ??= dynamoClient(env);
+    return client;
+  };
   return {
-    dynamo: () => {
-      dynamo ??= dynamoClient(env);
-      return dynamo;
+    dynamo,
+    documents: () => {
+      documents ??= documentClient(dynamo());
+      return documents;
     },
     s3: once(async () => (await import('./clients/s3.ts')).s3Client(env)),
     links: once(async () => (await import('./clients/s3.ts')).linksClient(env)),
@@ -57,8 +68,8 @@ export function lazyClients(env: Environment): Clients {
     lambda: once(async () => (await import('./clients/lambda.ts')).lambdaClient(env)),
     sockets: once(async () => (await import('./clients/sockets.ts')).socketsClient(env)),
     close: () => {
-      dynamo?.destroy();
-      for (const destroy of made) destroy();
+      client?.destroy();
+      for (const close of closes) close();
     },
   };
 }

@@ -1,67 +1,66 @@
-/** How the ledger stands, for whoever compares it with the activity and may not write it. */
-import { type DynamoDBClient, QueryCommand } from '@aws-sdk/client-dynamodb';
+/** Reads how far the ledger and the bus have come. The reconcile compares this with the activity. */
+import { type DynamoDBDocumentClient, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { Item } from './attributes.ts';
 import { distinct } from './dynamo.ts';
-import { checkpointsOf, cursorName, headName, publishedName } from './ledger-checkpoints.ts';
+import { cursorName, getCheckpoints, headName, publishedName } from './ledger-checkpoints.ts';
 
-/** Up to which sequence number an account's ledger goes, and up to which the bus was told. */
+/** `head`: the last sequence number of the account's ledger. `published`: the last one that the bus has taken. */
 export type AccountProgress = { account: string; head: number; published: number };
 
 export type LedgerProgress = {
-  /** Up to which version each of these streams is in the ledger; those that are not at all are left out. Strongly consistent. */
+  /** The last version of each stream in the ledger. Streams without an entry are left out. Strongly consistent. */
   reached(streams: string[]): Promise<Map<string, number>>;
-  /** The accounts, each once. */
+  /** The progress of each account, once per account. */
   accounts(accounts: string[]): Promise<AccountProgress[]>;
-  /** How many of the numbers 1 to `head` an account's ledger lacks: 0, unless somebody took entries away. Costs a read of all of them. */
+  /**
+   * The number of sequence numbers from 1 to `head` without an entry. Not 0 only after somebody deleted entries. Costs
+   * a read of the whole ledger of the account.
+   */
   lacking(account: string, head: number): Promise<number>;
 };
 
-export function awsLedgerProgress(dynamo: () => DynamoDBClient, prefix: string): LedgerProgress {
+export function awsLedgerProgress(documents: () => DynamoDBDocumentClient, prefix: string): LedgerProgress {
   const table = `${prefix}ledger`;
   return {
     async reached(streams) {
-      const all = distinct(streams, (stream) => stream);
-      const checkpoints = await checkpointsOf(dynamo(), table, all.map(cursorName));
+      const names = distinct(streams, (stream) => stream);
+      const checkpoints = await getCheckpoints(documents(), table, names.map(cursorName));
       return new Map(
-        all.flatMap((stream) => {
+        names.flatMap((stream) => {
           const checkpoint = checkpoints.get(cursorName(stream));
-          return checkpoint ? [[stream, checkpoint.n] as const] : [];
+          return checkpoint ? [[stream, checkpoint.position] as const] : [];
         }),
       );
     },
 
     async accounts(accounts) {
-      const all = distinct(accounts, (account) => account);
-      // Published first: it never passes the head as that stood before.
-      const published = await checkpointsOf(dynamo(), table, all.map(publishedName));
-      const heads = await checkpointsOf(dynamo(), table, all.map(headName));
-      return all.map((account) => ({
+      const names = distinct(accounts, (account) => account);
+      // In this order `published` is never beyond `head`, because both only grow.
+      const published = await getCheckpoints(documents(), table, names.map(publishedName));
+      const heads = await getCheckpoints(documents(), table, names.map(headName));
+      return names.map((account) => ({
         account,
-        head: heads.get(headName(account))?.n ?? 0,
-        published: published.get(publishedName(account))?.n ?? 0,
+        head: heads.get(headName(account))?.position ?? 0,
+        published: published.get(publishedName(account))?.position ?? 0,
       }));
     },
 
     async lacking(account, head) {
-      let found = 0;
+      let count = 0;
       for (let start: Item | undefined; ; ) {
-        const page = await dynamo().send(
+        const page = await documents().send(
           new QueryCommand({
             TableName: table,
             KeyConditionExpression: '#account = :account AND #seq BETWEEN :first AND :last',
             ExpressionAttributeNames: { '#account': 'account', '#seq': 'seq' },
-            ExpressionAttributeValues: {
-              ':account': { S: account },
-              ':first': { N: '1' },
-              ':last': { N: String(head) },
-            },
+            ExpressionAttributeValues: { ':account': account, ':first': 1, ':last': head },
             Select: 'COUNT',
             ConsistentRead: true,
             ...(start ? { ExclusiveStartKey: start } : {}),
           }),
         );
-        found += page.Count ?? 0;
-        if (!page.LastEvaluatedKey) return head - found;
+        count += page.Count ?? 0;
+        if (!page.LastEvaluatedKey) return head - count;
         start = page.LastEvaluatedKey;
       }
     },

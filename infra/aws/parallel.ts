@@ -1,22 +1,31 @@
-/** Many at once, but not all at once; and waiting before another try. */
+/** Bounded concurrency and pauses between attempts. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import pMap from 'p-map';
 
-/** Runs the work on each, at most `width` at a time; rejects with the first error once those under way have ended. */
-export async function inParallel<T>(width: number, all: Iterable<T>, work: (each: T) => Promise<void>): Promise<void> {
-  const rest = all[Symbol.iterator]();
-  let failed: { error: unknown } | undefined;
-  const worker = async () => {
-    for (let next = rest.next(); !next.done && !failed; next = rest.next()) {
-      await work(next.value).catch((error: unknown) => {
-        failed ??= { error };
-      });
-    }
+/**
+ * Runs `work` on each item, at most `width` at a time. After a failure it starts no more work, waits for the work under
+ * way, and then throws the first error. `p-map` alone would either throw at once or start the rest too.
+ */
+export async function inParallel<T>(
+  width: number,
+  items: Iterable<T>,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  let failure: { error: unknown } | undefined;
+  const runUnlessFailed = async (item: T) => {
+    if (failure) return;
+    await work(item).catch((error: unknown) => {
+      failure ??= { error };
+    });
   };
-  await Promise.all(Array.from({ length: width }, worker));
-  if (failed) throw failed.error;
+  await pMap(items, runUnlessFailed, { concurrency: width });
+  if (failure) throw failure.error;
 }
 
-/** Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ */
-export function pause(attempt: number): Promise<void> {
-  const most = Math.min(1000, 10 * 2 ** attempt);
-  return new Promise((resolve) => setTimeout(resolve, Math.random() * most));
+/**
+ * Waits up to 10 ms × 2^attempt, at most a second, with full jitter.
+ * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ */
+export async function pause(attempt: number): Promise<void> {
+  await sleep(Math.random() * Math.min(1000, 10 * 2 ** attempt));
 }

@@ -1,4 +1,4 @@
-/** The AWS home as one machine. Nothing is asked of AWS, and no client made, before it is needed. */
+/** All ports of the AWS deployment. It creates clients and calls AWS only when a port is used. */
 import { randomBytes } from 'node:crypto';
 import type { Blobs, Bus, Identity, KeyRing, Platform, Push, Queue, Secrets } from '../../domain/ports.ts';
 import type { SendAdminCommand } from './admin-commands.ts';
@@ -15,11 +15,11 @@ import { awsRows } from './rows.ts';
 
 export type AwsPlatform = Platform & {
   relay: Relay;
-  /** A link to an export, in S3 itself. */
+  /** A signed link to an export in S3. */
   exportLink: ExportLink;
-  /** Has the account's live sockets served soon. */
+  /** Makes the pusher serve the account's live sockets soon. */
   wakeLive(account: string): Promise<void>;
-  /** What the reconcile needs besides: to read side by side, to read what the relay writes, and to have others do what it may not. */
+  /** Needed by the reconcile alone: parallel scans, the relay's checkpoints, and commands to other functions. */
   streamShares: StreamShares;
   ledger: LedgerProgress;
   sendCommand: SendAdminCommand;
@@ -28,23 +28,23 @@ export type AwsPlatform = Platform & {
 };
 
 /**
- * The machine of a stage, told about in the variables of `AwsEnvironment`; region, credentials and endpoint are the SDK's own. `clients`
- * are closed with it.
+ * Opens the platform of the stage that the variables in `AwsEnvironment` describe. Region, credentials and endpoint come
+ * from the SDK's usual sources. Closing the platform closes `clients`.
  */
 export function openAws(
   env: { [name: string]: string | undefined } = process.env,
   clients: Clients = lazyClients(env),
 ): AwsPlatform {
-  const told = (name: Parameters<typeof required>[1]) => () => required(env, name);
-  const { dynamo } = clients;
-  const bucket = told('DATA_BUCKET');
+  const variable = (name: Parameters<typeof required>[1]) => () => required(env, name);
+  const { documents } = clients;
+  const bucket = variable('DATA_BUCKET');
   const prefix = required(env, 'TABLE_PREFIX');
-  const events = awsEventStore(dynamo, prefix);
+  const events = awsEventStore(documents, prefix);
   const live = lazily<Bus & { wakeLive(account: string): Promise<void> }>(
     { publish: true, wakeLive: true },
     async () => {
       const [{ awsBus, awsWakeLive }, client] = await Promise.all([import('./bus.ts'), clients.events()]);
-      const name = told('EVENT_BUS_NAME');
+      const name = variable('EVENT_BUS_NAME');
       return { ...awsBus(() => client, name), wakeLive: awsWakeLive(() => client, name) };
     },
   );
@@ -52,8 +52,8 @@ export function openAws(
   const now = Date.now;
   return {
     events,
-    rows: awsRows(dynamo, prefix),
-    records: awsRecords(dynamo, prefix, now),
+    rows: awsRows(documents, prefix),
+    records: awsRecords(documents, prefix, now),
     blobs: lazily<Blobs>({ put: true, get: true, size: true, list: true, delete: true }, async () => {
       const [{ awsBlobs }, client] = await Promise.all([import('./blobs.ts'), clients.s3()]);
       return awsBlobs(() => client, bucket);
@@ -80,7 +80,7 @@ export function openAws(
         () => ({
           poolId: required(env, 'USER_POOL_ID'),
           clientId: required(env, 'USER_POOL_CLIENT_ID'),
-          // Only the word false turns it off: a slip here would let anyone register with somebody else's address.
+          // Only `false` turns confirmation off. A typing error must not let users register with others' addresses.
           confirm: env.CONFIRM_EMAIL !== 'false',
         }),
       );
@@ -89,30 +89,30 @@ export function openAws(
       { accountKey: true, subjectKey: true, destroySubject: true, destroyAccount: true, sign: true, publicKey: true },
       async () => {
         const [{ awsKeyRing }, client] = await Promise.all([import('./key-ring.ts'), clients.kms()]);
-        return awsKeyRing(() => client, dynamo, prefix, {
-          keyId: told('KEY_ID'),
-          signingKeyId: told('SIGNING_KEY_ID'),
+        return awsKeyRing(() => client, documents, prefix, {
+          keyId: variable('KEY_ID'),
+          signingKeyId: variable('SIGNING_KEY_ID'),
         });
       },
     ),
     secrets: lazily<Secrets>({ get: true }, async () => {
       const [{ awsSecrets }, client] = await Promise.all([import('./secrets.ts'), clients.ssm()]);
-      return awsSecrets(() => client, told('STAGE'), now);
+      return awsSecrets(() => client, variable('STAGE'), now);
     }),
     now,
     random: (bytes) => new Uint8Array(randomBytes(bytes)),
-    log: awsLog(told('STAGE')),
+    log: awsLog(variable('STAGE')),
     wakeLive: live.wakeLive,
     exportLink: async (key, answer) => {
       const [{ exportLinks }, client] = await Promise.all([import('./export-links.ts'), clients.links()]);
       return exportLinks(() => client, bucket)(key, answer);
     },
-    relay: awsRelay(dynamo, prefix, events, bus),
-    streamShares: awsStreamShares(dynamo, prefix),
-    ledger: awsLedgerProgress(dynamo, prefix),
-    sendCommand: async (name, sendCommand) => {
+    relay: awsRelay(documents, prefix, events, bus),
+    streamShares: awsStreamShares(documents, prefix),
+    ledger: awsLedgerProgress(documents, prefix),
+    sendCommand: async (name, command) => {
       const [{ awsAdminCommands }, client] = await Promise.all([import('./admin-commands.ts'), clients.lambda()]);
-      return awsAdminCommands(() => client)(name, sendCommand);
+      return awsAdminCommands(() => client)(name, command);
     },
     close: clients.close,
   };

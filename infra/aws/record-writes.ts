@@ -1,122 +1,121 @@
-/** Writes of records as items of a transaction, under conditions that take expired records for absent. */
+/** Writes of records as DynamoDB requests. Their conditions treat expired records as absent. */
 import { randomBytes } from 'node:crypto';
-import type { CancellationReason, Put, TransactWriteItem, Update } from '@aws-sdk/client-dynamodb';
+import type { PutCommandInput, UpdateCommandInput } from '@aws-sdk/lib-dynamodb';
 import type { RecordCondition, RecordKey, RecordWrite, StoredRecord } from '../../domain/ports.ts';
-import { updateOf } from './apply-rows.ts';
 import { fieldName, fieldsOf, type Item, toAttribute } from './attributes.ts';
-import { placeholders } from './dynamo.ts';
+import { type Placeholders, placeholders, type Refusal, type TransactItem, updateExpression } from './dynamo.ts';
 
+export type Put = PutCommandInput & { Item: Item };
+export type Update = UpdateCommandInput & { Key: Item; UpdateExpression: string | undefined };
 type Add = RecordWrite & { op: 'add' };
 
-/** Which writes have met an expired record that they must replace rather than add to, and when that record expired. */
-export type DeadRecords = Map<number, string>;
+/**
+ * By index of a write: the expiry of the expired record that it met. The next attempt replaces that record instead of
+ * adding to it.
+ */
+export type ExpiredRecords = Map<number, number>;
 
-export function keyOf({ pk, sk }: RecordKey): Item {
-  return { pk: { S: pk }, sk: { S: sk } };
+export function keyOf({ pk, sk }: RecordKey): { pk: string; sk: string } {
+  return { pk, sk };
 }
 
 export function toItem(record: StoredRecord): Item {
   return { ...keyOf(record), ...fieldsOf(record.data), ...expiry(record.expiresAt) };
 }
 
-/** `seconds`: now, since the epoch. `dead`: when the record expired that an add has to replace. */
-export function toWrite(
-  table: string,
-  write: RecordWrite,
-  seconds: number,
-  dead: string | undefined,
-): TransactWriteItem {
+/** `now`: seconds since the epoch. `expired`: the expiry of the record that an add has to replace. */
+export function toWrite(table: string, write: RecordWrite, now: number, expired: number | undefined): TransactItem {
   if (write.op === 'add')
-    return dead === undefined ? toUpdate(table, write, seconds) : toReplacement(table, write, dead);
+    return expired === undefined
+      ? { Update: toUpdate(table, write, now) }
+      : { Put: toReplacement(table, write, expired) };
   const at = placeholders();
-  const ConditionExpression = write.if === undefined ? undefined : conditionOf(at, write.if, seconds);
+  const ConditionExpression = write.if === undefined ? undefined : conditionOf(at, write.if, now);
+  const target = { TableName: table, ConditionExpression };
   switch (write.op) {
     case 'put':
-      return { Put: { TableName: table, Item: toItem(write), ConditionExpression, ...at.all() } };
+      return { Put: { ...target, Item: toItem(write), ...at.all() } };
     case 'delete':
-      return { Delete: { TableName: table, Key: keyOf(write), ConditionExpression, ...at.all() } };
+      return { Delete: { ...target, Key: keyOf(write), ...at.all() } };
     case 'check':
-      return { ConditionCheck: { TableName: table, Key: keyOf(write), ConditionExpression, ...at.all() } };
+      return {
+        ConditionCheck: { TableName: table, ConditionExpression, Key: keyOf(write), ...at.all() },
+      };
   }
 }
 
-/** A conditional put of its own, and the token that it leaves in the record. */
+/** A conditional put outside of a transaction, and the token that it leaves in the record. */
 export function toPutIf(
   table: string,
   write: RecordWrite & { op: 'put' },
-  seconds: number,
-): { put: Put & { Item: Item }; token: Uint8Array } {
+  now: number,
+): { put: Put; token: Uint8Array } {
   const token = new Uint8Array(randomBytes(6));
   const at = placeholders();
-  const ConditionExpression = write.if === undefined ? undefined : conditionOf(at, write.if, seconds);
-  const Item = { ...toItem(write), w: { B: token } };
+  const ConditionExpression = write.if === undefined ? undefined : conditionOf(at, write.if, now);
+  const Item = { ...toItem(write), w: token };
   return {
     put: { TableName: table, Item, ConditionExpression, ReturnValuesOnConditionCheckFailure: 'ALL_OLD', ...at.all() },
     token,
   };
 }
 
-/** Adds to a record that lives or was never there; a dead one is refused and shown. */
-function toUpdate(
-  table: string,
-  write: Add,
-  seconds: number,
-): { Update: Update & { UpdateExpression: string | undefined } } {
+/** Adds to a live record or to none. The refusal for an expired record contains that record. */
+function toUpdate(table: string, write: Add, now: number): Update {
   const at = placeholders();
-  const update = updateOf(at, write, expiry(write.expiresAt));
-  const fits =
+  const update = updateExpression(at, write, expiry(write.expiresAt));
+  const condition =
     write.if === undefined
-      ? `attribute_not_exists(${at.name('pk')}) OR ${alive(at, seconds)}`
+      ? absentOrAlive(at, now)
       : write.if === 'absent'
         ? `attribute_not_exists(${at.name('pk')})`
-        : conditionOf(at, write.if, seconds);
+        : conditionOf(at, write.if, now);
   return {
-    Update: {
-      TableName: table,
-      Key: keyOf(write),
-      ...update,
-      ConditionExpression: fits,
-      ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-      ...at.all(),
-    },
+    TableName: table,
+    Key: keyOf(write),
+    ...update,
+    ConditionExpression: condition,
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+    ...at.all(),
   };
 }
 
-/** The add as a put in place of the record that expired then. */
-export function toReplacement(table: string, write: Add, dead: string): { Put: Put & { Item: Item } } {
+/** The add as a put that replaces the expired record with this expiry. */
+export function toReplacement(table: string, write: Add, expired: number): Put {
   return {
-    Put: {
-      TableName: table,
-      Item: toItem({ ...write, data: { ...write.set, ...write.add } }),
-      ConditionExpression: 'expiresAt = :dead',
-      ExpressionAttributeValues: { ':dead': { N: dead } },
-    },
+    TableName: table,
+    Item: toItem({ ...write, data: { ...write.set, ...write.add } }),
+    ConditionExpression: 'expiresAt = :expired',
+    ExpressionAttributeValues: { ':expired': expired },
   };
 }
 
-/** After a refusal: whether it was only for expired records, or for one that was not there any more. Notes what to do next in `dead`. */
-export function mayGoOn(
+/**
+ * After a refused transaction: true when a next attempt can succeed. That is so when every refusal comes from an
+ * expired record, or from one that disappeared since the last attempt. Updates `expired` for the next attempt.
+ */
+export function canRetry(
   writes: RecordWrite[],
-  reasons: CancellationReason[],
-  dead: DeadRecords,
-  lives: (item: Item) => boolean,
+  refusals: Refusal[],
+  expired: ExpiredRecords,
+  isAlive: (item: Item) => boolean,
 ): boolean {
   return writes.every((write, i) => {
-    const reason = reasons[i];
-    if (reason?.Code !== 'ConditionalCheckFailed') return true;
+    const refusal = refusals[i];
+    if (refusal?.Code !== 'ConditionalCheckFailed') return true;
     if (write.op !== 'add' || (write.if !== undefined && write.if !== 'absent')) return false;
-    if (dead.delete(i)) return true;
-    const expiresAt = reason.Item?.expiresAt?.N;
-    if (!reason.Item || expiresAt === undefined || lives(reason.Item)) return false;
-    dead.set(i, expiresAt);
+    if (expired.delete(i)) return true;
+    const expiresAt = refusal.Item?.expiresAt;
+    if (!refusal.Item || typeof expiresAt !== 'number' || isAlive(refusal.Item)) return false;
+    expired.set(i, expiresAt);
     return true;
   });
 }
 
-function conditionOf(at: ReturnType<typeof placeholders>, condition: RecordCondition, seconds: number): string {
+function conditionOf(at: Placeholders, condition: RecordCondition, now: number): string {
   if (condition === 'absent')
-    return `attribute_not_exists(${at.name('pk')}) OR ${at.name('expiresAt')} <= ${at.value({ N: String(seconds) })}`;
-  const parts = [`attribute_exists(${at.name('pk')})`, `(${alive(at, seconds)})`];
+    return `attribute_not_exists(${at.name('pk')}) OR ${at.name('expiresAt')} <= ${at.value(now)}`;
+  const parts = [`attribute_exists(${at.name('pk')})`, `(${alive(at, now)})`];
   if (condition !== 'present') {
     for (const [field, value] of Object.entries(condition.equals))
       parts.push(`${at.name(fieldName(field))} = ${at.value(toAttribute(value))}`);
@@ -124,10 +123,14 @@ function conditionOf(at: ReturnType<typeof placeholders>, condition: RecordCondi
   return parts.join(' AND ');
 }
 
-export function alive(at: ReturnType<typeof placeholders>, seconds: number): string {
-  return `attribute_not_exists(${at.name('expiresAt')}) OR ${at.name('expiresAt')} > ${at.value({ N: String(seconds) })}`;
+export function absentOrAlive(at: Placeholders, now: number): string {
+  return `attribute_not_exists(${at.name('pk')}) OR ${alive(at, now)}`;
+}
+
+function alive(at: Placeholders, now: number): string {
+  return `attribute_not_exists(${at.name('expiresAt')}) OR ${at.name('expiresAt')} > ${at.value(now)}`;
 }
 
 export function expiry(expiresAt: number | undefined): Item {
-  return expiresAt === undefined ? {} : { expiresAt: { N: String(expiresAt) } };
+  return expiresAt === undefined ? {} : { expiresAt };
 }

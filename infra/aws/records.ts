@@ -1,24 +1,25 @@
 /**
- * Working state in one DynamoDB table. DynamoDB removes an expired item hours or days late, so every read and every condition here
- * takes what is past its `expiresAt` for absent.
+ * Working state in one DynamoDB table. DynamoDB removes expired items hours or days late. Every read and every
+ * condition here therefore treats an item past its `expiresAt` as absent.
  */
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import {
-  ConditionalCheckFailedException,
-  DeleteItemCommand,
-  type DynamoDBClient,
-  GetItemCommand,
-  PutItemCommand,
+  DeleteCommand,
+  type DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
   QueryCommand,
-  UpdateItemCommand,
-} from '@aws-sdk/client-dynamodb';
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb';
 import type { JsonObject, Records, RecordWrite, StoredRecord } from '../../domain/ports.ts';
 import { checkChanges, checkItem, checkTransaction } from '../limits.ts';
-import { dataOf, type Item } from './attributes.ts';
+import { dataOf, type Item, numberIn, stringIn } from './attributes.ts';
 import {
   checkQueryLimit,
   cursorOf,
   distinct,
   getItems,
+  itemOf,
   pairName,
   placeholders,
   putItems,
@@ -26,39 +27,40 @@ import {
   skOfCursor,
   transact,
 } from './dynamo.ts';
-import { type DeadRecords, keyOf, mayGoOn, toItem, toPutIf, toReplacement, toWrite } from './record-writes.ts';
+import { canRetry, type ExpiredRecords, keyOf, toItem, toPutIf, toReplacement, toWrite } from './record-writes.ts';
 import { newWriteToken, removeOldTokens, sumsOf, toTokenUpdate, withToken } from './write-tokens.ts';
 
 /** `now`: milliseconds since the epoch. */
-export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: () => number): Records {
+export function awsRecords(documents: () => DynamoDBDocumentClient, prefix: string, now: () => number): Records {
   const table = `${prefix}records`;
   const seconds = () => now() / 1000;
-  const lives = (item: Item) => item.expiresAt?.N === undefined || Number(item.expiresAt.N) > seconds();
+  const isAlive = (item: Item) => item.expiresAt === undefined || numberIn(item, 'expiresAt') > seconds();
 
   return {
     async get(key) {
-      const answer = await dynamo().send(
-        new GetItemCommand({ TableName: table, Key: keyOf(key), ConsistentRead: true }),
+      const answer = await documents().send(
+        new GetCommand({ TableName: table, Key: keyOf(key), ConsistentRead: true }),
       );
-      return answer.Item && lives(answer.Item) ? toRecord(answer.Item) : undefined;
+      const item: Item | undefined = answer.Item;
+      return item && isAlive(item) ? toRecord(item) : undefined;
     },
 
     async getMany(keys) {
-      const items = await getItems(dynamo(), table, distinct(keys, pairName).map(keyOf));
-      return items.filter(lives).map(toRecord);
+      const items = await getItems(documents(), table, distinct(keys, pairName).map(keyOf));
+      return items.filter(isAlive).map(toRecord);
     },
 
-    async query(pk, { prefix: begin, limit, cursor }) {
+    async query(pk, { prefix: skPrefix, limit, cursor }) {
       checkQueryLimit(limit);
       const found: StoredRecord[] = [];
       let start: Item | undefined = cursor === undefined ? undefined : keyOf({ pk, sk: skOfCursor(cursor) });
       const at = placeholders();
-      const own = `${at.name('pk')} = ${at.value({ S: pk })}`;
-      const KeyConditionExpression = begin
-        ? `${own} AND begins_with(${at.name('sk')}, ${at.value({ S: begin })})`
-        : own;
+      const samePk = `${at.name('pk')} = ${at.value(pk)}`;
+      const KeyConditionExpression = skPrefix
+        ? `${samePk} AND begins_with(${at.name('sk')}, ${at.value(skPrefix)})`
+        : samePk;
       do {
-        const page = await dynamo().send(
+        const page = await documents().send(
           new QueryCommand({
             TableName: table,
             KeyConditionExpression,
@@ -68,7 +70,7 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
             ExclusiveStartKey: start,
           }),
         );
-        found.push(...(page.Items ?? []).filter(lives).map(toRecord));
+        found.push(...(page.Items ?? []).filter(isAlive).map(toRecord));
         start = page.LastEvaluatedKey;
       } while (start && found.length <= limit);
       const items = found.slice(0, limit);
@@ -80,16 +82,17 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
       checkChanges(writes.map(pairName));
       checkTransaction(writes.map((write) => checkItem({ ...write, data: dataOfWrite(write) })));
       const [only] = writes;
-      const alone = only && writes.length === 1 ? await writeAlone(dynamo(), table, only, seconds()) : undefined;
-      if (alone !== undefined) return alone;
-      const dead: DeadRecords = new Map();
+      const written =
+        only && writes.length === 1 ? await writeWithoutTransaction(documents(), table, only, seconds()) : undefined;
+      if (written !== undefined) return written;
+      const expired: ExpiredRecords = new Map();
       for (;;) {
         const outcome = await transact(
-          dynamo(),
-          writes.map((write, i) => toWrite(table, write, seconds(), dead.get(i))),
+          documents(),
+          writes.map((write, i) => toWrite(table, write, seconds(), expired.get(i))),
         );
         if (outcome === 'done') return true;
-        if (!mayGoOn(writes, outcome, dead, lives)) return false;
+        if (!canRetry(writes, outcome, expired, isAlive)) return false;
       }
     },
 
@@ -103,21 +106,22 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
       const token = newWriteToken(now());
       for (;;) {
         try {
-          const Update = toTokenUpdate(table, write, seconds(), token);
+          const update = toTokenUpdate(table, write, seconds(), token);
           const answer = await retryOnConflict(() =>
-            dynamo().send(new UpdateItemCommand({ ...Update, ReturnValues: 'ALL_NEW' })),
+            documents().send(new UpdateCommand({ ...update, ReturnValues: 'ALL_NEW' })),
           );
-          const { Attributes: after = {} } = answer;
-          await removeOldTokens(dynamo(), table, key, after, now());
+          const after: Item = answer.Attributes ?? {};
+          await removeOldTokens(documents(), table, key, after, now());
           return dataOf(after);
         } catch (error) {
           if (!(error instanceof ConditionalCheckFailedException)) throw error;
-          // Done before: the answer to that was lost.
-          const sums = error.Item && sumsOf(error.Item, token);
-          if (sums) return { ...dataOf(error.Item ?? {}), ...sums };
-          const { Put } = toReplacement(table, write, error.Item?.expiresAt?.N ?? '0');
-          const replaced = await conditionally(() =>
-            dynamo().send(new PutItemCommand({ ...Put, Item: withToken(Put.Item, token, add) })),
+          const item = itemOf(error) ?? {};
+          // An earlier attempt was applied, and its answer was lost.
+          const sums = sumsOf(item, token);
+          if (sums) return { ...dataOf(item), ...sums };
+          const put = toReplacement(table, write, Number(item.expiresAt ?? 0));
+          const replaced = await succeeds(() =>
+            documents().send(new PutCommand({ ...put, Item: withToken(put.Item, token, add) })),
           );
           if (replaced) return { ...add };
         }
@@ -126,7 +130,7 @@ export function awsRecords(dynamo: () => DynamoDBClient, prefix: string, now: ()
 
     async putMany(records) {
       for (const record of records) checkItem(record);
-      await putItems(dynamo(), table, distinct(records, pairName).map(toItem));
+      await putItems(documents(), table, distinct(records, pairName).map(toItem));
     },
   };
 }
@@ -136,12 +140,12 @@ function dataOfWrite(write: RecordWrite): JsonObject {
 }
 
 function toRecord(item: Item): StoredRecord {
-  const record = { pk: item.pk?.S ?? '', sk: item.sk?.S ?? '', data: dataOf(item) };
-  return item.expiresAt?.N === undefined ? record : { ...record, expiresAt: Number(item.expiresAt.N) };
+  const record = { pk: stringIn(item, 'pk'), sk: stringIn(item, 'sk'), data: dataOf(item) };
+  return item.expiresAt === undefined ? record : { ...record, expiresAt: numberIn(item, 'expiresAt') };
 }
 
-/** False when the condition did not hold. */
-async function conditionally(write: () => Promise<unknown>): Promise<boolean> {
+/** False when the condition of the write did not hold. */
+async function succeeds(write: () => Promise<unknown>): Promise<boolean> {
   try {
     await retryOnConflict(write);
     return true;
@@ -152,32 +156,36 @@ async function conditionally(write: () => Promise<unknown>): Promise<boolean> {
 }
 
 /**
- * What costs half without a transaction: puts and deletes that give the same however often they are done, and conditional puts, which leave
- * a token (`w`) that tells who asks again after a lost answer that it was done. Undefined: not one of these.
+ * Writes without a transaction, at half the price, where a repeat is harmless: unconditional puts and deletes, and
+ * conditional puts with a token. Returns whether the condition held, or undefined when the write needs a transaction.
  */
-async function writeAlone(
-  dynamo: DynamoDBClient,
+async function writeWithoutTransaction(
+  documents: DynamoDBDocumentClient,
   table: string,
   write: RecordWrite,
-  seconds: number,
+  now: number,
 ): Promise<boolean | undefined> {
-  if (write.op === 'put' && write.if !== undefined) return putIf(dynamo, toPutIf(table, write, seconds));
+  if (write.op === 'put' && write.if !== undefined) return putIf(documents, toPutIf(table, write, now));
   if (write.if !== undefined) return undefined;
   if (write.op === 'put')
-    await retryOnConflict(() => dynamo.send(new PutItemCommand({ TableName: table, Item: toItem(write) })));
+    await retryOnConflict(() => documents.send(new PutCommand({ TableName: table, Item: toItem(write) })));
   else if (write.op === 'delete')
-    await retryOnConflict(() => dynamo.send(new DeleteItemCommand({ TableName: table, Key: keyOf(write) })));
+    await retryOnConflict(() => documents.send(new DeleteCommand({ TableName: table, Key: keyOf(write) })));
   else return undefined;
   return true;
 }
 
-/** False also where it was done, the answer lost, and somebody else has put another record since. */
-async function putIf(dynamo: DynamoDBClient, { put, token }: ReturnType<typeof toPutIf>): Promise<boolean> {
+/**
+ * True when the condition held. The token in the record (`w`) tells a repeat that its first attempt succeeded. Also
+ * false when the first attempt succeeded, its answer was lost, and another writer replaced the record since.
+ */
+async function putIf(documents: DynamoDBDocumentClient, { put, token }: ReturnType<typeof toPutIf>): Promise<boolean> {
   try {
-    await retryOnConflict(() => dynamo.send(new PutItemCommand(put)));
+    await retryOnConflict(() => documents.send(new PutCommand(put)));
     return true;
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
-    return error.Item?.w?.B !== undefined && Buffer.compare(error.Item.w.B, token) === 0;
+    const found = itemOf(error)?.w;
+    return found instanceof Uint8Array && Buffer.compare(found, token) === 0;
   }
 }

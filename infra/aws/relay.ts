@@ -1,40 +1,40 @@
 /**
- * The relay gives each commit its place in its account's ledger, and then tells the bus.
+ * The relay enters each commit in its account's ledger and then publishes it on the bus.
  *
- * Table `ledger` also holds its working state, under keys no account has: `head#{account}` (the last sequence number and its time),
- * `cursor#{stream}` (the last version of that stream in the ledger) and `published#{account}` (up to where the bus was told). Entries,
- * cursors and head change in one transaction, on condition that nobody else has moved them, so any number of relays may run at
- * once on duplicated, shuffled or missing wake-ups: the ledger stays gapless and has each commit once.
+ * Table `ledger` also holds the relay's checkpoints: `head#{account}` (the last sequence number and its time),
+ * `cursor#{stream}` (the last version of that stream in the ledger) and `published#{account}` (the last sequence number
+ * that the bus has taken). One transaction writes entries, cursors and head, on condition that no other relay moved
+ * them. Any number of relays may therefore run at once, on repeated, shuffled or missing notifications. The ledger stays
+ * gapless and has each commit once.
  *
- * The ledger is its own outbox: what is after `published` is told again until the bus has taken it, so that an outage of the bus
- * neither stops the ledger nor loses an event.
+ * The ledger is its own outbox: the relay publishes entries after `published` until the bus takes them. An outage of the
+ * bus neither stops the ledger nor loses an event.
  */
-import type { DynamoDBClient, TransactWriteItem } from '@aws-sdk/client-dynamodb';
-import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { parseStream } from '../../domain/event.ts';
 import type { Bus, BusEvent, EventStore, LedgerEntry, StoredCommit, StreamNotification } from '../../domain/ports.ts';
-import { transact } from './dynamo.ts';
+import { type TransactItem, transact } from './dynamo.ts';
 import { entryItem } from './event-store.ts';
 import {
   type Checkpoint,
   checkpointItem,
   checkpointKey,
   checkpointOf,
-  checkpointsOf,
   cursorName,
+  getCheckpoints,
   headName,
   publishedName,
-  start,
+  startCheckpoint,
 } from './ledger-checkpoints.ts';
 import { inParallel, pause } from './parallel.ts';
 
-/** DynamoDB takes 100; the head is one of them, and each stream's cursor another. */
-const mostItems = 99;
+/** DynamoDB takes 100 items in a transaction. One is the head, and each stream's cursor is another. */
+const maxItems = 99;
 
-/** Entries of the ledger that the bus is told in one go. */
-const toldAtOnce = 100;
+/** Ledger entries that one call of the bus publishes. */
+const publishBatch = 100;
 
-/** What came of an account's wake-ups: the commits that were given a place, or why not all could be. */
+/** The outcome for one account: the commits entered in the ledger, and the error that stopped it, if any. */
 export type Sequenced = { account: string; commits: StoredCommit[]; error?: unknown };
 
 /** The bus events of a commit, in order. */
@@ -42,70 +42,72 @@ export type ToBusEvents = (commit: StoredCommit) => BusEvent[] | Promise<BusEven
 
 export type Relay = {
   /**
-   * Brings the ledger up to these wake-ups, filling what lies before them. Never rejects for one account's sake: an account that failed
-   * carries its error and is safe to wake again.
+   * Brings the ledger up to these notifications and fills gaps before them. An account that fails carries its error,
+   * does not stop the others, and can be repeated.
    */
   sequence(notifications: StreamNotification[]): Promise<Sequenced[]>;
   /**
-   * Tells the bus all of an account's ledger that it has not been told, oldest first; the number of commits told. At least once. `fresh`:
-   * commits the caller still holds, which need not be read again.
+   * Publishes the entries of an account's ledger that the bus has not taken, oldest first, at least once. Returns the
+   * number of commits. `fresh`: commits that the caller holds, which saves reading them again.
    */
   publish(account: string, toEvents: ToBusEvents, fresh?: StoredCommit[]): Promise<number>;
 };
 
-export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: EventStore, bus: Bus): Relay {
+export function awsRelay(documents: () => DynamoDBDocumentClient, prefix: string, events: EventStore, bus: Bus): Relay {
   const ledger = `${prefix}ledger`;
 
-  async function checkpoint(name: string): Promise<Checkpoint> {
-    const answer = await dynamo().send(
-      new GetItemCommand({ TableName: ledger, Key: checkpointKey(name), ConsistentRead: true }),
+  async function getCheckpoint(name: string): Promise<Checkpoint> {
+    const answer = await documents().send(
+      new GetCommand({ TableName: ledger, Key: checkpointKey(name), ConsistentRead: true }),
     );
     return checkpointOf(answer.Item);
   }
 
-  /** One transaction's worth; what it sequenced, and whether there is more to do. Undefined when a rival came first. */
-  async function step(
+  /** Enters as many commits as fit in one transaction. Undefined when a concurrent relay was first. */
+  async function sequenceBatch(
     account: string,
     targets: Map<string, number>,
-    held: Held,
+    loaded: LoadedCommits,
   ): Promise<{ commits: StoredCommit[]; more: boolean } | undefined> {
-    const checkpoints = await checkpointsOf(dynamo(), ledger, [
+    const checkpoints = await getCheckpoints(documents(), ledger, [
       headName(account),
       ...[...targets.keys()].map(cursorName),
     ]);
-    const head = checkpoints.get(headName(account)) ?? start;
-    const batch = await pendingOf(events, targets, held, (stream) => checkpoints.get(cursorName(stream))?.n ?? 0);
+    const head = checkpoints.get(headName(account)) ?? startCheckpoint;
+    const cursor = (stream: string) => checkpoints.get(cursorName(stream))?.position ?? 0;
+    const batch = await pendingCommits(events, targets, loaded, cursor);
     if (batch.commits.length === 0) return { commits: [], more: false };
     const entries = entriesOf(batch.commits, head);
-    const last = { n: head.n + entries.length, at: entries.at(-1)?.at ?? head.at };
-    const changes: TransactWriteItem[] = [
-      move(ledger, headName(account), head.n, last),
+    const newHead = { position: head.position + entries.length, at: entries.at(-1)?.at ?? head.at };
+    const writes: TransactItem[] = [
+      moveCheckpoint(ledger, headName(account), head.position, newHead),
       ...[...batch.reached].map(([stream, { from, to }]) =>
-        move(ledger, cursorName(stream), from, { n: to, at: last.at }),
+        moveCheckpoint(ledger, cursorName(stream), from, { position: to, at: newHead.at }),
       ),
       ...entries.map((entry) => ({
         Put: { TableName: ledger, Item: entryItem(account, entry), ConditionExpression: 'attribute_not_exists(seq)' },
       })),
     ];
-    const outcome = await transact(dynamo(), changes);
+    const outcome = await transact(documents(), writes);
     return outcome === 'done' ? batch : undefined;
   }
 
   async function sequenceAccount(account: string, targets: Map<string, number>): Promise<Sequenced> {
     const commits: StoredCommit[] = [];
-    const held: Held = new Map();
+    const loaded: LoadedCommits = new Map();
     try {
-      for (let lost = 0; ; ) {
-        const done = await step(account, targets, held);
-        if (!done) {
-          lost++;
-          if (lost === 50) throw new Error('other relays were always quicker');
-          await pause(lost);
+      for (let lostAttempts = 0; ; ) {
+        const batch = await sequenceBatch(account, targets, loaded);
+        if (!batch) {
+          lostAttempts++;
+          if (lostAttempts === 50)
+            throw new Error(`Concurrent relays moved the ledger of ${account} 50 times in a row. Try again.`);
+          await pause(lostAttempts);
           continue;
         }
-        lost = 0;
-        commits.push(...done.commits);
-        if (!done.more) return { account, commits };
+        lostAttempts = 0;
+        commits.push(...batch.commits);
+        if (!batch.more) return { account, commits };
       }
     } catch (error) {
       return { account, commits, error };
@@ -122,63 +124,75 @@ export function awsRelay(dynamo: () => DynamoDBClient, prefix: string, events: E
     },
 
     async publish(account, toEvents, fresh = []) {
-      const held = new Map(fresh.map((commit) => [`${commit.stream} ${commit.version}`, commit]));
-      let told = 0;
-      let { n: after } = await checkpoint(publishedName(account));
+      const commits = new Map(fresh.map((commit) => [nameOf(commit), commit]));
+      let published = 0;
+      let { position: after } = await getCheckpoint(publishedName(account));
       for (;;) {
-        const entries = await events.ledger(account, { afterSeq: after, order: 'asc', limit: toldAtOnce });
+        const entries = await events.ledger(account, { afterSeq: after, order: 'asc', limit: publishBatch });
         const last = entries.at(-1);
-        if (!last) return told;
-        const missing = entries.filter((entry) => !held.has(`${entry.stream} ${entry.version}`));
-        for (const commit of await events.getMany(missing)) held.set(`${commit.stream} ${commit.version}`, commit);
-        const wire: BusEvent[] = [];
+        if (!last) return published;
+        const missing = entries.filter((entry) => !commits.has(nameOf(entry)));
+        for (const commit of await events.getMany(missing)) commits.set(nameOf(commit), commit);
+        const busEvents: BusEvent[] = [];
         for (const entry of entries) {
-          const commit = held.get(`${entry.stream} ${entry.version}`);
-          if (!commit) throw new Error(`the ledger names a commit that is not there: ${entry.stream} ${entry.version}`);
-          wire.push(...(await toEvents(commit)));
+          const commit = commits.get(nameOf(entry));
+          if (!commit)
+            throw new Error(
+              `The ledger names commit ${nameOf(entry)}, which the activity does not have. Run the doctor.`,
+            );
+          busEvents.push(...(await toEvents(commit)));
         }
-        await bus.publish(wire);
-        await advance(dynamo(), ledger, publishedName(account), { n: last.seq, at: last.at });
-        told += entries.length;
-        // Whoever enters more tells of it too.
-        if (entries.length < toldAtOnce) return told;
+        await bus.publish(busEvents);
+        await advanceCheckpoint(documents(), ledger, publishedName(account), { position: last.seq, at: last.at });
+        published += entries.length;
+        // A relay that enters more commits publishes them too.
+        if (entries.length < publishBatch) return published;
         after = last.seq;
       }
     },
   };
 }
 
-// ── Moving marks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+function nameOf({ stream, version }: StreamNotification): string {
+  return `${stream} ${version}`;
+}
 
-/** Moves a mark if it is still where it was read. */
-function move(table: string, name: string, from: number, to: Checkpoint): TransactWriteItem {
+// ── Checkpoints ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Moves a checkpoint on condition that it is still at `from`. */
+function moveCheckpoint(table: string, name: string, from: number, to: Checkpoint): TransactItem {
   return {
     Put: {
       TableName: table,
       Item: checkpointItem(name, to),
       ...(from === 0
         ? { ConditionExpression: 'attribute_not_exists(n)' }
-        : { ConditionExpression: 'n = :from', ExpressionAttributeValues: { ':from': { N: String(from) } } }),
+        : { ConditionExpression: 'n = :from', ExpressionAttributeValues: { ':from': from } }),
     },
   };
 }
 
-/** Moves a mark forward, or leaves it where a rival has moved it further. */
-async function advance(dynamo: DynamoDBClient, table: string, name: string, to: Checkpoint): Promise<void> {
+/** Moves a checkpoint forward, unless a concurrent relay moved it further. */
+async function advanceCheckpoint(
+  documents: DynamoDBDocumentClient,
+  table: string,
+  name: string,
+  to: Checkpoint,
+): Promise<void> {
   const put = {
     TableName: table,
     Item: checkpointItem(name, to),
     ConditionExpression: 'attribute_not_exists(n) OR n < :to',
-    ExpressionAttributeValues: { ':to': { N: String(to.n) } },
+    ExpressionAttributeValues: { ':to': to.position },
   };
-  await dynamo.send(new PutItemCommand(put)).catch((error: unknown) => {
+  await documents.send(new PutCommand(put)).catch((error: unknown) => {
     if (!(error instanceof Error && error.name === 'ConditionalCheckFailedException')) throw error;
   });
 }
 
-// ── What to sequence ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── The commits of a transaction ────────────────────────────────────────────────────────────────────────────────────────
 
-/** Each account's streams, and the version each is known to have. */
+/** The streams of each account, with the newest version in the notifications. */
 function byAccount(notifications: StreamNotification[]): Map<string, Map<string, number>> {
   const accounts = new Map<string, Map<string, number>>();
   for (const { stream, version } of notifications) {
@@ -191,37 +205,38 @@ function byAccount(notifications: StreamNotification[]): Map<string, Map<string,
 
 type Batch = { commits: StoredCommit[]; reached: Map<string, { from: number; to: number }>; more: boolean };
 
-/** What was loaded of each stream: commits never change, so that a rival who came first costs no second look. */
-type Held = Map<string, StoredCommit[]>;
+/** Commits loaded so far, by stream. Commits never change, so a lost attempt does not read them again. */
+type LoadedCommits = Map<string, StoredCommit[]>;
 
-/** Commits past their stream's cursor, in the order of versions, as many as one transaction takes. */
-async function pendingOf(
+/** As many commits after their stream's cursor as one transaction takes, each stream's in order of version. */
+async function pendingCommits(
   events: EventStore,
   targets: Map<string, number>,
-  held: Held,
+  loaded: LoadedCommits,
   cursor: (stream: string) => number,
 ): Promise<Batch> {
   const behind = [...targets].filter(([stream, version]) => version > cursor(stream)).map(([stream]) => stream);
-  // Two items for each stream's first commit: more streams than this would not fit anyway.
-  const considered = behind.slice(0, Math.floor((mostItems - 1) / 2));
+  // Each stream takes at least two items, a cursor and an entry.
+  const considered = behind.slice(0, Math.floor((maxItems - 1) / 2));
   await inParallel(8, considered, async (stream) => {
     const known = targets.get(stream) ?? 0;
-    const rest = (held.get(stream) ?? []).filter(({ version }) => version > cursor(stream));
-    const reaches = (rest.at(-1)?.version ?? 0) >= known;
-    held.set(
+    const rest = (loaded.get(stream) ?? []).filter(({ version }) => version > cursor(stream));
+    const isComplete = (rest.at(-1)?.version ?? 0) >= known;
+    loaded.set(
       stream,
-      reaches ? rest : await events.load(stream, { from: cursor(stream) + 1, limit: mostItems - 2, known }),
+      isComplete ? rest : await events.load(stream, { from: cursor(stream) + 1, limit: maxItems - 2, known }),
     );
   });
   const batch: Batch = { commits: [], reached: new Map(), more: considered.length < behind.length };
-  let room = mostItems - 1;
+  let room = maxItems - 1;
   for (const stream of considered) {
     const from = cursor(stream);
-    const commits = held.get(stream) ?? [];
-    const hole = commits.findIndex((commit, i) => commit.version !== from + 1 + i);
-    if (hole >= 0) throw new Error(`stream ${stream} has no version ${from + 1 + hole} but later ones`);
+    const commits = loaded.get(stream) ?? [];
+    const gap = commits.findIndex((commit, i) => commit.version !== from + 1 + i);
+    if (gap >= 0)
+      throw new Error(`Stream ${stream} lacks version ${from + 1 + gap} but has later ones. Run the doctor.`);
     const taken = commits.slice(0, Math.max(0, room - 1));
-    if (taken.length < commits.length || commits.length === mostItems - 2) batch.more = true;
+    if (taken.length < commits.length || commits.length === maxItems - 2) batch.more = true;
     if (taken.length === 0) continue;
     batch.commits.push(...taken);
     batch.reached.set(stream, { from, to: from + taken.length });
@@ -230,10 +245,11 @@ async function pendingOf(
   return batch;
 }
 
+/** Continues the sequence numbers after the head. Times never decrease along the sequence. */
 function entriesOf(commits: StoredCommit[], head: Checkpoint): LedgerEntry[] {
-  let before = head;
+  let previous = head;
   return commits.map(({ stream, version, hash, at }) => {
-    before = { n: before.n + 1, at: at > before.at ? at : before.at };
-    return { seq: before.n, stream, version, hash, at: before.at };
+    previous = { position: previous.position + 1, at: at > previous.at ? at : previous.at };
+    return { seq: previous.position, stream, version, hash, at: previous.at };
   });
 }

@@ -1,10 +1,10 @@
 /** The port `Rows` over DynamoDB: a table for each read model, and the table `cursors` for all of them. */
-import { type DynamoDBClient, GetItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
+import { type DynamoDBDocumentClient, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { compareKeys } from '../../domain/entry.ts';
 import type { Page, Row, RowChange, RowQuery, Rows } from '../../domain/ports.ts';
 import { checkChanges, checkItem, checkMany, checkTransaction, LimitExceeded } from '../limits.ts';
 import { applyRows, cursorKeyOf, keyOf, versionOf } from './apply-rows.ts';
-import { dataOf, type Item } from './attributes.ts';
+import { dataOf, type Item, stringIn } from './attributes.ts';
 import {
   checkQueryLimit,
   cursorOf,
@@ -18,11 +18,11 @@ import {
 } from './dynamo.ts';
 
 /** `prefix` begins the name of every table of the stage. */
-export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
+export function awsRows(documents: () => DynamoDBDocumentClient, prefix: string): Rows {
   const cursorTable = `${prefix}cursors`;
 
   async function getItem(TableName: string, Key: Item): Promise<Item | undefined> {
-    return (await dynamo().send(new GetItemCommand({ TableName, Key, ConsistentRead: true }))).Item;
+    return (await documents().send(new GetCommand({ TableName, Key, ConsistentRead: true }))).Item;
   }
 
   function cursorKeys(projection: string, streams: string[]): Item[] {
@@ -36,8 +36,8 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
     },
 
     async cursors(projection, streams) {
-      const items = await getItems(dynamo(), cursorTable, cursorKeys(projection, streams));
-      return new Map(items.map((item) => [item.pk?.S ?? '', versionOf(item)]));
+      const items = await getItems(documents(), cursorTable, cursorKeys(projection, streams));
+      return new Map(items.map((item) => [stringIn(item, 'pk'), versionOf(item)]));
     },
 
     async get({ table, pk, sk }) {
@@ -47,10 +47,10 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
 
     async getMany(table, keys) {
       checkMany(keys);
-      return (await getItems(dynamo(), `${prefix}${table}`, distinct(keys, pairName).map(keyOf))).map(toRow);
+      return (await getItems(documents(), `${prefix}${table}`, distinct(keys, pairName).map(keyOf))).map(toRow);
     },
 
-    query: (query) => queryRows(dynamo(), prefix, query),
+    query: (query) => queryRows(documents(), prefix, query),
 
     async apply(projection, stream, version, changes) {
       checkChanges(
@@ -58,21 +58,21 @@ export function awsRows(dynamo: () => DynamoDBClient, prefix: string): Rows {
         true,
       );
       checkTransaction(changes.map(sizeOf));
-      return applyRows(dynamo(), prefix, { projection, stream }, version, changes);
+      return applyRows(documents(), prefix, { projection, stream }, version, changes);
     },
 
     async scan(table, page) {
-      const { items, next } = await scanItems(dynamo(), `${prefix}${table}`, page);
+      const { items, next } = await scanItems(documents(), `${prefix}${table}`, page);
       return { items: items.map(toRow), next };
     },
 
     async remove(table, keys) {
       checkMany(keys);
-      await deleteItems(dynamo(), `${prefix}${table}`, distinct(keys, pairName).map(keyOf));
+      await deleteItems(documents(), `${prefix}${table}`, distinct(keys, pairName).map(keyOf));
     },
 
     async forget(projection, streams) {
-      await deleteItems(dynamo(), cursorTable, cursorKeys(projection, streams));
+      await deleteItems(documents(), cursorTable, cursorKeys(projection, streams));
     },
   };
 }
@@ -87,31 +87,31 @@ function sizeOf(change: RowChange): number {
 }
 
 function toRow(item: Item): Row {
-  return { pk: item.pk?.S ?? '', sk: item.sk?.S ?? '', data: dataOf(item) };
+  return { pk: stringIn(item, 'pk'), sk: stringIn(item, 'sk'), data: dataOf(item) };
 }
 
-async function queryRows(dynamo: DynamoDBClient, prefix: string, query: RowQuery): Promise<Page<Row>> {
+async function queryRows(documents: DynamoDBDocumentClient, prefix: string, query: RowQuery): Promise<Page<Row>> {
   checkQueryLimit(query.limit);
   const range = rangeOf(query);
   if (!range) return { items: [], next: null };
   // One more row than the limit shows whether there is a next page. BETWEEN includes its end and `to` does not: one more.
   const spare = query.to === undefined ? 1 : 2;
-  const answer = await dynamo.send(
+  const answer = await documents.send(
     new QueryCommand({
       TableName: `${prefix}${query.table}`,
       ConsistentRead: true,
       ScanIndexForward: query.order !== 'desc',
       Limit: query.limit + spare,
       ...range,
-      ...(query.cursor === undefined
-        ? {}
-        : { ExclusiveStartKey: { pk: { S: query.pk }, sk: { S: skOfCursor(query.cursor) } } }),
+      ...(query.cursor === undefined ? {} : { ExclusiveStartKey: { pk: query.pk, sk: skOfCursor(query.cursor) } }),
     }),
   );
-  const found = (answer.Items ?? []).filter((item) => item.sk?.S !== query.to);
+  const items: Item[] = answer.Items ?? [];
+  const found = items.filter((item) => item.sk !== query.to);
   const page = found.slice(0, query.limit);
-  const last = page.at(-1)?.sk?.S;
-  const cutShort = answer.LastEvaluatedKey !== undefined && answer.LastEvaluatedKey.sk?.S !== query.to;
+  const lastItem = page.at(-1);
+  const last = lastItem && stringIn(lastItem, 'sk');
+  const cutShort = answer.LastEvaluatedKey !== undefined && answer.LastEvaluatedKey.sk !== query.to;
   const more = last !== undefined && (found.length > page.length || cutShort);
   return { items: page.map(toRow), next: more ? cursorOf(last) : null };
 }
@@ -121,12 +121,12 @@ function rangeOf({ pk, prefix, from, to }: Pick<RowQuery, 'pk' | 'prefix' | 'fro
   if (prefix && (from !== undefined || to !== undefined))
     throw new LimitExceeded('A query has a prefix or bounds, not both. Leave one of them out.');
   const at = placeholders();
-  const parts = [`${at.name('pk')} = ${at.value({ S: pk })}`];
-  if (prefix) parts.push(`begins_with(${at.name('sk')}, ${at.value({ S: prefix })})`);
+  const parts = [`${at.name('pk')} = ${at.value(pk)}`];
+  if (prefix) parts.push(`begins_with(${at.name('sk')}, ${at.value(prefix)})`);
   else if (from !== undefined && to !== undefined) {
     if (compareKeys(from, to) >= 0) return undefined;
-    parts.push(`${at.name('sk')} BETWEEN ${at.value({ S: from })} AND ${at.value({ S: to })}`);
-  } else if (from !== undefined) parts.push(`${at.name('sk')} >= ${at.value({ S: from })}`);
-  else if (to !== undefined) parts.push(`${at.name('sk')} < ${at.value({ S: to })}`);
+    parts.push(`${at.name('sk')} BETWEEN ${at.value(from)} AND ${at.value(to)}`);
+  } else if (from !== undefined) parts.push(`${at.name('sk')} >= ${at.value(from)}`);
+  else if (to !== undefined) parts.push(`${at.name('sk')} < ${at.value(to)}`);
   return { KeyConditionExpression: parts.join(' AND '), ...at.all() };
 }

@@ -1,9 +1,10 @@
-/** Secrets in SSM Parameter Store. Stage `main` has the plain names, another stage in the same account a folder of its own. */
+/** Secrets in SSM Parameter Store. Stage `main` has the plain names. Other stages have a folder in the same account. */
 import { GetParameterCommand, ParameterNotFound, type SSMClient } from '@aws-sdk/client-ssm';
+import { LRUCache } from 'lru-cache';
 import type { SecretName, Secrets } from '../../domain/ports.ts';
 
-/** How long a value is used before it is asked for again: what is rotated is in use everywhere this much later. */
-const cachedFor = 5 * 60_000;
+/** A rotated secret is in use everywhere after this time. */
+const cacheMilliseconds = 5 * 60_000;
 
 export function parameterName(stage: string, name: SecretName): string {
   return stage === 'main' ? `/listbackup/${name}` : `/listbackup/${stage}/${name}`;
@@ -11,21 +12,21 @@ export function parameterName(stage: string, name: SecretName): string {
 
 /** `now`: milliseconds since the epoch. */
 export function awsSecrets(ssm: () => SSMClient, stage: () => string, now: () => number): Secrets {
-  const cache = new Map<SecretName, { at: number; value: Promise<string | undefined> }>();
+  // The cache holds missing secrets too: `cors-origin` is usually not set, and requests ask for it.
+  const cache = new LRUCache<SecretName, { value: string | undefined }>({
+    max: 100,
+    ttl: cacheMilliseconds,
+    ttlResolution: 0,
+    perf: { now },
+    fetchMethod: async (name) => ({ value: await readParameter(ssm(), parameterName(stage(), name)) }),
+  });
   return {
-    get(name) {
-      const known = cache.get(name);
-      if (known && now() - known.at < cachedFor) return known.value;
-      const value = read(ssm(), parameterName(stage(), name));
-      cache.set(name, { at: now(), value });
-      value.catch(() => cache.delete(name));
-      return value;
-    },
+    get: async (name) => (await cache.fetch(name))?.value,
   };
 }
 
-/** One by one: what a role may do with GetParameters the emulator cannot judge by the parameters' names. */
-async function read(ssm: SSMClient, Name: string): Promise<string | undefined> {
+/** Reads one parameter, because the emulator checks permissions of GetParameters without the names. */
+async function readParameter(ssm: SSMClient, Name: string): Promise<string | undefined> {
   try {
     return (await ssm.send(new GetParameterCommand({ Name, WithDecryption: true }))).Parameter?.Value;
   } catch (error) {

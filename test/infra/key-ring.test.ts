@@ -10,7 +10,7 @@ import {
 
 const master = new Uint8Array(32).fill(7);
 
-/** A store that two processes share, and how often it was read. */
+/** A key store that two key rings share. It counts its reads. */
 function sharedStore() {
   const keys = new Map<string, StoredKey>();
   const name = ({ account, subject = '' }: KeyId) => `${account}/${subject}`;
@@ -46,7 +46,7 @@ const ring = (store: KeyRingParts['store'], now?: () => number) =>
   });
 
 describe('the key ring', () => {
-  it('gives two processes the same keys, also when both come first', async () => {
+  it('gives two processes the same keys, also when both create them at once', async () => {
     const { store } = sharedStore();
     const [one, other] = [ring(store), ring(store)];
     const [a, b] = await Promise.all([one.subjectKey('acc', 'usr'), other.subjectKey('acc', 'usr')]);
@@ -54,16 +54,16 @@ describe('the key ring', () => {
     expect(await one.accountKey('acc')).toEqual(await other.accountKey('acc'));
   });
 
-  it('keeps no key in clear', async () => {
+  it('stores no key in plaintext', async () => {
     const { store, keys } = sharedStore();
     const one = ring(store);
-    const clear = [await one.accountKey('acc'), await one.subjectKey('acc', 'usr')];
+    const plaintexts = [await one.accountKey('acc'), await one.subjectKey('acc', 'usr')];
     const stored = Buffer.concat([...keys.values()].map((key) => ('wrapped' in key ? key.wrapped : new Uint8Array())));
     expect(stored.length).toBeGreaterThan(64);
-    for (const key of clear) expect(stored.includes(Buffer.from(key ?? stored))).toBe(false);
+    for (const key of plaintexts) expect(stored.includes(Buffer.from(key ?? stored))).toBe(false);
   });
 
-  it('reads the store once for many uses', async () => {
+  it('reads the store once for many calls', async () => {
     const { store, reads } = sharedStore();
     await ring(store).subjectKey('acc', 'usr');
     const before = reads();
@@ -72,48 +72,48 @@ describe('the key ring', () => {
     expect(reads() - before).toBe(2);
   });
 
-  it('learns within a minute that another process destroyed a key', async () => {
+  it('notices within a minute that another process destroyed a key', async () => {
     const { store } = sharedStore();
-    let now = 0;
+    let now = Date.parse('2026-01-01T00:00:00Z');
     const [one, other] = [ring(store, () => now), ring(store)];
     await one.subjectKey('acc', 'usr');
     await one.subjectKey('acc', 'kept');
     await other.destroySubject('acc', 'usr');
-    now = 60_000;
+    now += 60_001;
     expect(await one.subjectKey('acc', 'usr')).toBeUndefined();
     expect(await one.subjectKey('acc', 'kept')).toBeDefined();
     await other.destroyAccount('acc');
-    now = 120_000;
+    now += 60_001;
     expect(await one.subjectKey('acc', 'kept')).toBeUndefined();
     expect(await one.accountKey('acc')).toBeUndefined();
   });
 
-  it('does not keep a key whose load began before it was destroyed and ended after', async () => {
+  it('does not cache a key whose load began before the destruction and ended after it', async () => {
     const { store } = sharedStore();
     await ring(store).subjectKey('acc', 'usr');
-    const asked = Promise.withResolvers<void>();
-    const answer = Promise.withResolvers<void>();
+    const readBegan = Promise.withResolvers<void>();
+    const mayAnswer = Promise.withResolvers<void>();
     const slow = {
       ...store,
       async get(id: KeyId) {
         const found = await store.get(id);
         if (id.subject !== undefined) {
-          asked.resolve();
-          await answer.promise;
+          readBegan.resolve();
+          await mayAnswer.promise;
         }
         return found;
       },
     };
     const one = ring(slow);
     const loading = one.subjectKey('acc', 'usr');
-    await asked.promise;
+    await readBegan.promise;
     await one.destroySubject('acc', 'usr');
-    answer.resolve();
+    mayAnswer.resolve();
     await loading;
     expect(await one.subjectKey('acc', 'usr')).toBeUndefined();
   });
 
-  it('does not keep a key that was loaded while its tombstone was being written', async () => {
+  it('does not cache a key that was loaded during the write of its tombstone', async () => {
     const { store } = sharedStore();
     const one = ring({
       ...store,
@@ -129,7 +129,7 @@ describe('the key ring', () => {
     expect(await one.accountKey('acc')).toBeUndefined();
   });
 
-  it('asks again after a failure instead of remembering it', async () => {
+  it('reads the store again after a failure', async () => {
     const { store } = sharedStore();
     let fail = true;
     const one = ring({
@@ -144,7 +144,7 @@ describe('the key ring', () => {
     expect(await one.accountKey('acc')).toHaveLength(32);
   });
 
-  it('refuses a wrapped key put in the place of another', async () => {
+  it('refuses a wrapped key that was stored under another name', async () => {
     const { store, keys } = sharedStore();
     await ring(store).subjectKey('acc', 'usr_1');
     await ring(store).accountKey('other');
@@ -155,8 +155,8 @@ describe('the key ring', () => {
   });
 });
 
-describe('sealed bytes', () => {
-  it('open only unchanged, under their key and in their context', () => {
+describe('encrypted bytes', () => {
+  it('decrypt only unchanged, with their key and in their context', () => {
     const bytes = Uint8Array.from([1, 2, 3]);
     const encrypted = encryptBytes(master, bytes, 'here');
     expect(decryptBytes(master, encrypted, 'here')).toEqual(bytes);
@@ -166,7 +166,7 @@ describe('sealed bytes', () => {
       expect(() =>
         decryptBytes(
           master,
-          encrypted.map((byte, at) => (at === i ? byte ^ 1 : byte)),
+          encrypted.map((byte, position) => (position === i ? byte ^ 1 : byte)),
           'here',
         ),
       ).toThrow();

@@ -1,12 +1,12 @@
-/** What all of the SDK's clients have in common. */
+/** Settings that all clients of the SDK share. */
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { patientRetries } from '../retries.ts';
 
 export type Environment = { [name: string]: string | undefined };
 
 /**
- * Region and credentials come from where the SDK always looks; `AWS_ENDPOINT_URL` points all clients elsewhere. `requestTimeout` in
- * milliseconds; `hurry`: for tests, by how much the pauses between attempts are shorter.
+ * Region and credentials come from the SDK's usual sources. `AWS_ENDPOINT_URL` points all clients to another endpoint.
+ * `requestTimeout`: milliseconds. `hurry`: for tests, the divisor of the pauses between attempts.
  */
 export function common(env: Environment, requestTimeout: number, maxAttempts: number, hurry = 1) {
   const endpoint = env.AWS_ENDPOINT_URL;
@@ -18,7 +18,7 @@ export function common(env: Environment, requestTimeout: number, maxAttempts: nu
       connectionTimeout: 2000,
       requestTimeout,
       throwOnRequestTimeout: true,
-      // An answer that stops half-way is given up too.
+      // Ends an answer that stalls in the middle, which `requestTimeout` does not.
       socketTimeout: requestTimeout,
       httpAgent: { keepAlive: true, maxSockets: 64 },
       httpsAgent: { keepAlive: true, maxSockets: 64 },

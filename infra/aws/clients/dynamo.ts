@@ -1,7 +1,17 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { common, type Environment } from './common.ts';
 
-/** A healthy DynamoDB answers in milliseconds; a stuck connection is better given up early and tried again. */
+/** A healthy DynamoDB answers in milliseconds. A short timeout replaces a stuck connection early. */
 export function dynamoClient(env: Environment, hurry?: number): DynamoDBClient {
   return new DynamoDBClient(common(env, 5000, 6, hurry));
+}
+
+/** The same client with JavaScript values in place of attribute types. Close `client`: this one has nothing to close. */
+export function documentClient(client: DynamoDBClient): DynamoDBDocumentClient {
+  return DynamoDBDocumentClient.from(client, {
+    marshallOptions: { removeUndefinedValues: true, allowImpreciseNumbers: true },
+    // A function, because the document client would return integers beyond 2^53 as bigint.
+    unmarshallOptions: { wrapNumbers: Number },
+  });
 }

@@ -59,19 +59,19 @@ describe('an answer lost on its way back', () => {
       body: { bytes: new Uint8Array([1]) },
     });
     const own = losingAnswer('PutItemCommand');
-    const events = awsEventStore(own.dynamo, env.TABLE_PREFIX);
+    const events = awsEventStore(own.documents, env.TABLE_PREFIX);
     expect(await events.append(commit('a'))).toBe('appended');
     expect(await events.append(commit('a'))).toBe('conflict');
     expect(await events.append(commit('b'))).toBe('conflict');
     own.close();
     const concurrent = losingAnswer('PutItemCommand');
-    expect(await awsEventStore(concurrent.dynamo, env.TABLE_PREFIX).append(commit('b'))).toBe('conflict');
+    expect(await awsEventStore(concurrent.documents, env.TABLE_PREFIX).append(commit('b'))).toBe('conflict');
     concurrent.close();
   });
 
   it('does not count a write twice', async () => {
     const own = losingAnswer('TransactWriteItemsCommand');
-    const records = awsRecords(own.dynamo, env.TABLE_PREFIX, Date.now);
+    const records = awsRecords(own.documents, env.TABLE_PREFIX, Date.now);
     const key = { pk: fresh('rec'), sk: 'tally' };
     expect(await records.write([{ op: 'add', ...key, add: { n: 1 } }])).toBe(true);
     expect((await records.get(key))?.data).toEqual({ n: 1 });
@@ -289,7 +289,7 @@ describe('key ring', () => {
 
 describe('secrets', () => {
   it('are asked for once in five minutes, and then anew', async () => {
-    const clock = { now: 0 };
+    const clock = { now: 1_000_000 };
     const secrets = awsSecrets(
       clients.ssm,
       () => env.STAGE,
@@ -300,9 +300,9 @@ describe('secrets', () => {
     await clients
       .ssm()
       .send(new PutParameterCommand({ Name, Type: 'SecureString', Value: 'rotated', Overwrite: true }));
-    clock.now = 299_999;
+    clock.now += 299_999;
     expect(await secrets.get('jwt-secret')).toBe(before);
-    clock.now = 300_000;
+    clock.now += 2;
     expect(await secrets.get('jwt-secret')).toBe('rotated');
   });
 

@@ -1,10 +1,12 @@
-/** What DynamoDB does only under load or among rivals, answered here by a client without a network. */
+/** Behaviour of DynamoDB that needs load or concurrent writers, simulated by a client without a network. */
 import {
   ConditionalCheckFailedException,
   DynamoDBClient,
   TransactionCanceledException,
 } from '@aws-sdk/client-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
 import { afterEach, describe, expect, it } from 'vitest';
+import { documentClient } from '../../../infra/aws/clients/dynamo.ts';
 import { getItems, putItems, transact } from '../../../infra/aws/dynamo.ts';
 import { awsRecords } from '../../../infra/aws/records.ts';
 import { awsRows } from '../../../infra/aws/rows.ts';
@@ -12,14 +14,15 @@ import { upTo } from '../../contract/fresh.ts';
 
 type Call = { RequestItems: { [table: string]: unknown } };
 
-const open: DynamoDBClient[] = [];
+const opened: DynamoDBClient[] = [];
 afterEach(() => {
-  for (const client of open.splice(0)) client.destroy();
+  for (const client of opened.splice(0)) client.destroy();
 });
 
-function answering(answer: (call: Call, turn: number) => object): { client: DynamoDBClient; calls: Call[] } {
+/** A client that answers each call with the result of `answer`. */
+function answering(answer: (call: Call, turn: number) => object) {
   const client = new DynamoDBClient({ region: 'us-east-1' });
-  open.push(client);
+  opened.push(client);
   const calls: Call[] = [];
   client.middlewareStack.add(
     () => async (call) => {
@@ -28,7 +31,7 @@ function answering(answer: (call: Call, turn: number) => object): { client: Dyna
     },
     { step: 'initialize', name: 'answering' },
   );
-  return { client, calls };
+  return { documents: documentClient(client), calls };
 }
 
 const cancelled = (...codes: string[]) =>
@@ -39,48 +42,48 @@ const cancelled = (...codes: string[]) =>
   });
 
 describe('batches', () => {
-  it('ask again for what was left unread', async () => {
-    const { client, calls } = answering(({ RequestItems }) => {
+  it('repeat the keys that DynamoDB left unread', async () => {
+    const { documents, calls } = answering(({ RequestItems }) => {
       const { Keys } = RequestItems.t as { Keys: object[] };
       const [done, left] = [Keys.slice(0, 30), Keys.slice(30)];
       return { Responses: { t: done }, UnprocessedKeys: left.length > 0 ? { t: { Keys: left } } : {} };
     });
-    const keys = upTo(250).map((n) => ({ pk: { S: String(n) } }));
-    expect((await getItems(client, 't', keys)).map((item) => item.pk?.S).sort()).toEqual(upTo(250).map(String).sort());
+    const keys = upTo(250).map((n) => ({ pk: String(n) }));
+    expect((await getItems(documents, 't', keys)).map((item) => item.pk).sort()).toEqual(upTo(250).map(String).sort());
     expect(calls.length).toBe(4 + 4 + 2);
   });
 
-  it('put again what was left unwritten', async () => {
+  it('repeat the items that DynamoDB left unwritten', async () => {
     const written: unknown[] = [];
-    const { client } = answering(({ RequestItems }) => {
-      const all = RequestItems.t as { PutRequest: { Item: { pk: { S: string } } } }[];
-      written.push(...all.slice(0, 10).map((each) => each.PutRequest.Item.pk.S));
+    const { documents } = answering(({ RequestItems }) => {
+      const all = RequestItems.t as { PutRequest: { Item: { pk: string } } }[];
+      written.push(...all.slice(0, 10).map((request) => request.PutRequest.Item.pk));
       return { UnprocessedItems: all.length > 10 ? { t: all.slice(10) } : {} };
     });
     await putItems(
-      client,
+      documents,
       't',
-      upTo(60).map((n) => ({ pk: { S: String(n) } })),
+      upTo(60).map((n) => ({ pk: String(n) })),
     );
     expect(written.sort()).toEqual(upTo(60).map(String).sort());
   });
 });
 
 describe('a transaction', () => {
-  it('is tried again while a rival is at work on one of its items', async () => {
-    const { client, calls } = answering((_, turn) => {
+  it('is repeated while another transaction works on one of its items', async () => {
+    const { documents, calls } = answering((_, turn) => {
       if (turn < 4) throw cancelled('None', 'TransactionConflict');
       return {};
     });
-    expect(await transact(client, [])).toBe('done');
+    expect(await transact(documents, [])).toBe('done');
     expect(calls).toHaveLength(4);
   });
 
-  it('tells the reasons when a condition did not hold, and throws when it can never go', async () => {
+  it('returns the reasons when a condition did not hold, and throws when the request is invalid', async () => {
     const refused = answering(() => {
       throw cancelled('None', 'ConditionalCheckFailed', 'TransactionConflict');
     });
-    expect(await transact(refused.client, [])).toMatchObject([
+    expect(await transact(refused.documents, [])).toMatchObject([
       { Code: 'None' },
       { Code: 'ConditionalCheckFailed' },
       {},
@@ -88,16 +91,16 @@ describe('a transaction', () => {
     const invalid = answering(() => {
       throw cancelled('None', 'ValidationError');
     });
-    await expect(transact(invalid.client, [])).rejects.toBeInstanceOf(TransactionCanceledException);
+    await expect(transact(invalid.documents, [])).rejects.toBeInstanceOf(TransactionCanceledException);
     expect(invalid.calls).toHaveLength(1);
   });
 
-  it('of a projection is applied, not stale, after a rival was at work', async () => {
-    const { client } = answering((_, turn) => {
+  it('of a projection is applied, not stale, after a conflict with another transaction', async () => {
+    const { documents } = answering((_, turn) => {
       if (turn === 1) throw cancelled('TransactionConflict');
       return {};
     });
-    expect(await awsRows(() => client, 'p-').apply('jobs', 'acc/job/1', 1, [])).toBe('applied');
+    expect(await awsRows(() => documents, 'p-').apply('jobs', 'acc/job/1', 1, [])).toBe('applied');
   });
 });
 
@@ -108,7 +111,7 @@ describe('a transaction of row changes, refused because of its cursor', () => {
     [3, 'stale'],
     [4, 'stale'],
   ] as const)('with the cursor at %i, version 3 is a %s', async (cursor, outcome) => {
-    const { client, calls } = answering(() => {
+    const { documents, calls } = answering(() => {
       throw new TransactionCanceledException({
         message: 'cancelled',
         $metadata: {},
@@ -116,39 +119,33 @@ describe('a transaction of row changes, refused because of its cursor', () => {
       });
     });
     const key = { table: 'jobs', pk: 'acc', sk: 'id#job' } as const;
-    const rows = awsRows(() => client, 'p-');
+    const rows = awsRows(() => documents, 'p-');
     expect(await rows.apply('jobs', 'acc/job/1', 3, [{ op: 'put', ...key, data: {} }])).toBe(outcome);
     expect(calls).toHaveLength(1);
   });
 });
 
-describe('a conditional write of its own, refused', () => {
-  type Put = { Item?: { [name: string]: object }; ExpressionAttributeValues?: { [name: string]: { B?: Uint8Array } } };
-  /** As DynamoDB refuses it, showing what is there: what the same call has put before, when its answer was lost, or a rival's. */
-  const refused = (whose: 'own' | 'rival') =>
+describe('a refused conditional write', () => {
+  /** A client that refuses puts. The stored item is from the lost first attempt (own), or from another writer. */
+  const refusing = (whose: 'own' | 'other') =>
     answering((call) => {
-      const { Item = {}, ExpressionAttributeValues = {} } = call as Put;
-      const [token] = Object.values(ExpressionAttributeValues).filter(({ B }) => B);
-      const own = { ...Item, v: { N: '1' }, w: Item.w ?? token };
-      throw new ConditionalCheckFailedException({
-        message: 'refused',
-        $metadata: {},
-        Item: (whose === 'own' ? own : { ...own, w: { B: new Uint8Array(6) } }) as never,
-      });
-    }).client;
+      const { Item = {} } = call as { Item?: { [name: string]: unknown } };
+      const stored = marshall(whose === 'own' ? Item : { ...Item, w: new Uint8Array(6) });
+      throw new ConditionalCheckFailedException({ message: 'refused', $metadata: {}, Item: stored });
+    }).documents;
 
   it.each([
     ['own', 'applied'],
-    ['rival', 'stale'],
-  ] as const)('by its %s: a commit without row changes is %s', async (whose, outcome) => {
-    expect(await awsRows(() => refused(whose), 'p-').apply('jobs', 'acc/job/1', 1, [])).toBe(outcome);
+    ['other', 'stale'],
+  ] as const)('that meets its %s write: a commit without row changes is %s', async (whose, outcome) => {
+    expect(await awsRows(() => refusing(whose), 'p-').apply('jobs', 'acc/job/1', 1, [])).toBe(outcome);
   });
 
   it.each([
     ['own', true],
-    ['rival', false],
-  ] as const)('by its %s: whether a record was put is %s', async (whose, done) => {
-    const records = awsRecords(() => refused(whose), 'p-', Date.now);
+    ['other', false],
+  ] as const)('that meets its %s write: a put of a record returns %s', async (whose, done) => {
+    const records = awsRecords(() => refusing(whose), 'p-', Date.now);
     expect(await records.write([{ op: 'put', pk: 'a', sk: 'b', data: {}, if: 'absent' }])).toBe(done);
   });
 });

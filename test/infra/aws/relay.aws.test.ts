@@ -16,7 +16,7 @@ let events: EventStore;
 beforeAll(async () => {
   clients = ministackClients();
   env = await makeStage(clients);
-  events = awsEventStore(clients.dynamo, env.TABLE_PREFIX);
+  events = awsEventStore(clients.documents, env.TABLE_PREFIX);
 });
 afterAll(() => clients.close());
 
@@ -34,7 +34,7 @@ function fakeBus() {
 }
 
 function makeRelay({ bus }: { bus: Bus } = fakeBus(), store = events): Relay {
-  return awsRelay(clients.dynamo, env.TABLE_PREFIX, store, bus);
+  return awsRelay(clients.documents, env.TABLE_PREFIX, store, bus);
 }
 
 const toEvents = (commit: StoredCommit): BusEvent[] =>

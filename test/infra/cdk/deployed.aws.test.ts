@@ -101,8 +101,8 @@ test('the relay gives every commit its place, without gaps', async () => {
 test('the read models are looked after: one that is out of date is rebuilt, and what nobody reads is cleared away', {
   timeout: 600_000,
 }, async () => {
-  const records = awsRecords(clients.dynamo, 'listbackup-test-', Date.now);
-  const rows = awsRows(clients.dynamo, 'listbackup-test-');
+  const records = awsRecords(clients.documents, 'listbackup-test-', Date.now);
+  const rows = awsRows(clients.documents, 'listbackup-test-');
   const key = { pk: 'generations', sk: 'sources' };
   const { items } = await call('GET', '/sources');
   expect(items).toHaveLength(1);

@@ -44,9 +44,9 @@ describe('the path of a blob', () => {
     'is refused for %j',
     async (key) => {
       const blobs = await openBlobs(await testFolder());
-      await expect(blobs.put(key, bytes('x'))).rejects.toThrow('a blob key');
-      await expect(blobs.get(key)).rejects.toThrow('a blob key');
-      await expect(blobs.delete([key])).rejects.toThrow('a blob key');
+      await expect(blobs.put(key, bytes('x'))).rejects.toThrow('The blob key');
+      await expect(blobs.get(key)).rejects.toThrow('The blob key');
+      await expect(blobs.delete([key])).rejects.toThrow('The blob key');
     },
   );
 });
