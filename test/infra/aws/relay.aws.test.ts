@@ -184,7 +184,7 @@ describe('sequence', () => {
     const stream = streamName(account, 'job', 'job_1');
     await fill(stream, [1, 3]);
     const [result] = await makeRelay().sequence([{ stream, version: 3 }]);
-    expect(result?.error).toMatchObject({ message: expect.stringContaining('no version 2') });
+    expect(result?.error).toMatchObject({ message: expect.stringContaining('lacks version 2') });
     expect(await ledgerOf(account)).toEqual([]);
   });
 });
