@@ -1,4 +1,4 @@
-/** The API: conventions as hooks, routes from their list. It knows of where it runs only what its options say. */
+/** Builds the API. Hooks implement the conventions of all routes. The options say all it knows about its deployment. */
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -9,7 +9,7 @@ import type { Platform } from '../domain/ports.ts';
 import pkg from '../package.json' with { type: 'json' };
 import { authenticate } from './authentication.ts';
 import { consistencyHeader, type Follower, readConsistencyTokens, type Sleep, waitForWrites } from './consistency.ts';
-import { pagesOfDocs, serveDocs } from './docs.ts';
+import { publicPages, servePages } from './docs.ts';
 import { parseJsonBodies, validate } from './input.ts';
 import { corsOrigins, requireHost } from './origins.ts';
 import { nothingHere, problemDocument, problemType, sendProblem, toProblem } from './problem.ts';
@@ -32,21 +32,21 @@ import type { Principal } from './sessions.ts';
 export type AppOptions = {
   platform: Platform;
   deployment: 'self-hosted' | 'aws';
-  /** What the home lets an account connect to. */
+  /** Returns what an account may connect to in this deployment. */
   connectorContext: (account: string) => ConnectorContext;
-  /** The read models that routes can name in `reads`. */
+  /** The read models that routes may name in `reads`. */
   followers: readonly Follower[];
   /** `LISTBACKUP_RATE_LIMIT`: multiplies the rate limits, 0 turns them off. */
   rateScale: number;
-  /** The names the `Host` header may have, without a port; absent where something in front checks it. */
+  /** The allowed names in `Host`, without a port. Absent if a gateway in front checks the header. */
   trustedHosts?: readonly string[] | undefined;
-  /** Where callers reach this API (`https://…`, no slash at the end), for addresses in answers; absent: http and the `Host` header. */
+  /** The API's public URL without a final slash, for URLs in answers. Absent: `http://` and the `Host` header. */
   origin?: string | undefined;
-  /** Where the live socket is reached (`wss://…`, no query); absent: `/live` on the same host and port. */
+  /** The live socket's public URL (`wss://…`, without query). Absent: `/live` on the same host and port. */
   live?: string | undefined;
-  /** Whose `X-Forwarded-For` to believe, as Fastify's `trustProxy`; absent: nobody's. */
+  /** The proxies whose `X-Forwarded-For` counts, as Fastify's `trustProxy`. Absent: none. */
   trustProxy?: boolean | string | string[] | undefined;
-  /** Where an answer may be no larger than so many bytes, and how larger downloads are given out instead. */
+  /** Where answers are limited in size: the limit, and the function that makes links to larger downloads. */
   exports?: ApiContext['exports'];
   routes?: readonly (RouteFile | RouteModule)[];
   sleep?: Sleep;
@@ -54,9 +54,9 @@ export type AppOptions = {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who is calling; absent on public routes. */
+    /** The authenticated caller. Undefined on public routes. */
     principal: Principal | undefined;
-    /** What is asked for; absent for pages that are no routes of the contract. */
+    /** The route. Undefined for the public pages, which are not in the OpenAPI document. */
     definition: RouteDefinition | undefined;
   }
   interface FastifyContextConfig {
@@ -69,10 +69,13 @@ const bodyLimit = 1024 * 1024;
 const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** The app, ready to `listen` or `inject`. Without its secrets (`requireSecrets`) it fails whoever needs them, and no one else. */
+/**
+ * Returns the app, ready for `listen` or `inject`. If a secret is missing (`requireSecrets`), only the requests that need it
+ * fail.
+ */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { platform, deployment, connectorContext, trustedHosts, rateScale } = options;
-  // Fetched while the rest is made; whoever needs them waits.
+  // Start to load the secrets now. Code that needs one awaits it and gets its error.
   requireSecrets(platform).catch(() => {});
   const origin: ApiContext['origin'] = (headers) => options.origin ?? `http://${headers.host}`;
   const live: ApiContext['live'] = (headers) => options.live ?? `${origin(headers).replace(/^http/, 'ws')}/live`;
@@ -99,7 +102,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await secureHeaders(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-    requireHost(request.headers.host, trustedHosts);
+    requireHost(request.raw, trustedHosts);
   });
   const files = (options.routes ?? routes).map(asFile);
   const allowed = allowedAt(files.flatMap(({ addresses }) => addresses));
@@ -110,7 +113,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     return reply.code(204).header('allow', allow).send();
   });
   await allowOrigins(app, platform);
-  // Whatever the method is, and before its body is looked at. OPTIONS is here only where a preflight was not answered.
+  // Answer 405 to every other method before its body is read. OPTIONS gets here only as an unanswered preflight.
   app.addHook('onRequest', async (request, reply) => {
     if (!request.is404 && request.method !== 'OPTIONS') return;
     const allow = allowed(request);
@@ -136,13 +139,13 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
 
   for (const file of files) register(app, context, file);
-  serveDocs(app, () => readRoutes(files), context.version);
+  servePages(app, () => readRoutes(files), context.version);
   await app.ready();
   return app;
 }
 
 function noCompiler(): never {
-  throw new Error('a schema is not one of zod');
+  throw new Error('routes have no JSON Schema: zod validates them');
 }
 
 function newServer(options: AppOptions): FastifyInstance {
@@ -156,12 +159,12 @@ function newServer(options: AppOptions): FastifyInstance {
     logger: false,
     bodyLimit,
     trustProxy: trustProxy ?? false,
-    // slow senders do not hold a connection for ever
+    // Limits how long a slow sender can hold a connection.
     requestTimeout: 120_000,
     return503OnClosing: false,
     genReqId: () => `req_${base32(platform.random(10))}`,
     routerOptions: { maxParamLength: 16_000 },
-    // Schemas are zod's: Fastify's own compilers of JSON Schema are not even loaded.
+    // zod validates, so Fastify need not load its compilers of JSON Schema.
     schemaController: { compilersFactory: { buildValidator: () => noCompiler, buildSerializer: () => noCompiler } },
     frameworkErrors: (error, request, reply) => {
       sendProblem(reply.headers(headers) as FastifyReply, toProblem(error, request as FastifyRequest, platform.log));
@@ -171,8 +174,8 @@ function newServer(options: AppOptions): FastifyInstance {
       const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
       const detail =
         error.code === 'HPE_HEADER_OVERFLOW'
-          ? 'Send at most 16 KiB of address and headers.'
-          : 'Send a well-formed HTTP/1.1 request.';
+          ? 'The headers are too large. Send at most 16 KiB of URL and headers.'
+          : 'This is not an HTTP request. Send a well-formed HTTP/1.1 request.';
       const body = JSON.stringify({
         ...problemDocument(new Problem('invalid-input', detail)),
         status: Number(status.slice(0, 3)),
@@ -196,12 +199,12 @@ async function secureHeaders(app: FastifyInstance): Promise<void> {
     },
     referrerPolicy: { policy: 'no-referrer' },
     xFrameOptions: { action: 'deny' },
-    // the names beside ours are not ours to decide about
+    // Other services may run on subdomains without TLS.
     strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: false },
   });
 }
 
-/** Pages of the origins in the secret `cors-origin` (comma-separated, or `*`) may call; none when it is not set. It is asked for when one comes. */
+/** Lets pages of the origins in the secret `cors-origin` call the API. Only requests with an `Origin` read the secret. */
 async function allowOrigins(app: FastifyInstance, platform: Platform): Promise<void> {
   const policy = {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
@@ -243,8 +246,8 @@ async function awaitOwnWrites(
   const header = request.headers[consistencyHeader];
   if (!reads || !request.principal || typeof header !== 'string') return;
   const written = await readConsistencyTokens(platform, request.principal.account, header);
-  const readers = followers.filter(({ name }) => reads.includes(name));
-  await waitForWrites(platform, readers, written, sleep ?? sleepFor);
+  const readModels = followers.filter(({ name }) => reads.includes(name));
+  await waitForWrites(platform, readModels, written, sleep ?? sleepFor);
 }
 
 function asFile(routes: RouteFile | RouteModule): RouteFile {
@@ -256,7 +259,7 @@ function register(app: FastifyInstance, context: ApiContext, { addresses, load }
     const [method, url] = partsOf(address);
     let read: Promise<RouteDefinition> | undefined;
     const definition = () => {
-      read ??= load().then((all) => all.find((each) => addressOf(each) === address) ?? missing(address));
+      read ??= load().then((all) => all.find((route) => addressOf(route) === address) ?? missing(address));
       return read;
     };
     app.route({
@@ -269,7 +272,7 @@ function register(app: FastifyInstance, context: ApiContext, { addresses, load }
 }
 
 function missing(address: Address): never {
-  throw new Error(`its file has no ${address}`);
+  throw new Error(`api/routes/index.ts lists ${address}, but its file does not define it`);
 }
 
 function partsOf(address: Address): [method: string, url: string] {
@@ -277,10 +280,10 @@ function partsOf(address: Address): [method: string, url: string] {
   return [address.slice(0, space), address.slice(space + 1)];
 }
 
-/** What is allowed at the address of a request, for `Allow`; undefined where there is nothing. */
-function allowedAt(all: readonly Address[]): (request: FastifyRequest) => string | undefined {
-  const known = new Map<string, Set<string>>(pagesOfDocs.map((url) => [url, new Set(['GET'])]));
-  for (const address of all) {
+/** Returns a function that gives the value of `Allow` for a request's URL, undefined for a URL without routes. */
+function allowedAt(routeAddresses: readonly Address[]): (request: FastifyRequest) => string | undefined {
+  const known = new Map<string, Set<string>>(publicPages.map((url) => [url, new Set(['GET'])]));
+  for (const address of routeAddresses) {
     const [method, url] = partsOf(address);
     known.set(url, (known.get(url) ?? new Set()).add(method));
   }

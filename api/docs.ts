@@ -1,9 +1,13 @@
-/** `GET /openapi.json`, and `GET /docs`: the same as a page, with everything it needs from here. Made when asked for: most starts are not. */
+/**
+ * The public pages: `GET /` says what this server is, `GET /openapi.json` is the API description and `GET /docs` shows it.
+ * `/docs` loads nothing from other servers. Both descriptions are built on their first request, because most processes
+ * never serve them.
+ */
 import { createHash } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { RouteDefinition } from './route.ts';
 
-/** The page's own policy, the one exception to the API's. Its styles are set by script, so they cannot be named by hash. */
+/** The CSP of `/docs`. Scripts are allowed by hash. Styles are not, because the page's script creates them. */
 function pagePolicy(html: string): string {
   const inline = [...html.matchAll(/<script(?![^>]*\ssrc=)[^>]*>([\s\S]*?)<\/script>/g)].map(([, code]) =>
     createHash('sha256')
@@ -24,10 +28,25 @@ function pagePolicy(html: string): string {
   ].join('; ');
 }
 
+/** Links are relative, so they also work behind a gateway that adds a path prefix. */
+const indexPage = (version: string) => `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>ListBackup API</title>
+<h1>ListBackup API</h1>
+<p>This server backs up folders and S3 buckets. It runs ListBackup ${version}. Programs use its HTTP API.</p>
+<ul>
+<li><a href="docs/">API documentation</a></li>
+<li><a href="openapi.json">OpenAPI description</a></li>
+<li><a href="health">Health check</a></li>
+</ul>
+</html>
+`;
+
 type Page = { html: string; script: string };
 
-/** The page and its script (5 MB) as the plugin makes them. */
-async function makePage(): Promise<Page> {
+/** Renders the page and its script (5 MB) with the plugin. */
+async function renderDocs(): Promise<Page> {
   const { default: scalar } = await import('@scalar/fastify-api-reference');
   const plugin = Fastify({ logger: false });
   await plugin.register(scalar, {
@@ -49,27 +68,29 @@ async function makePage(): Promise<Page> {
   return { html: page.body, script: script.body };
 }
 
-export const pagesOfDocs = ['/docs', '/docs/', '/docs/js/scalar.js', '/openapi.json'] as const;
+export const publicPages = ['/', '/docs', '/docs/', '/docs/js/scalar.js', '/openapi.json'] as const;
 
-export function serveDocs(app: FastifyInstance, routes: () => Promise<RouteDefinition[]>, version: string): void {
-  let made: Promise<Page> | undefined;
+export function servePages(app: FastifyInstance, routes: () => Promise<RouteDefinition[]>, version: string): void {
+  let rendered: Promise<Page> | undefined;
   const page = () => {
-    made ??= makePage();
-    return made;
+    rendered ??= renderDocs();
+    return rendered;
   };
   const open = { config: { public: true } };
-  // the page names its script relative to itself
-  app.get(pagesOfDocs[0], open, (_request, reply) => reply.redirect('docs/', 302));
-  app.get(pagesOfDocs[1], open, async (_request, reply) => {
+  const [index, docsWithoutSlash, docs, script, openapi] = publicPages;
+  app.get(index, open, (_request, reply) => reply.type('text/html; charset=utf-8').send(indexPage(version)));
+  // The page loads its script by a relative URL, so its own URL has to end in a slash.
+  app.get(docsWithoutSlash, open, (_request, reply) => reply.redirect('docs/', 302));
+  app.get(docs, open, async (_request, reply) => {
     const { html } = await page();
     return reply.type('text/html; charset=utf-8').header('content-security-policy', pagePolicy(html)).send(html);
   });
-  app.get(pagesOfDocs[2], open, async (_request, reply) => {
-    const { script } = await page();
-    return reply.type('text/javascript; charset=utf-8').header('cache-control', 'public, max-age=3600').send(script);
+  app.get(script, open, async (_request, reply) => {
+    const { script: code } = await page();
+    return reply.type('text/javascript; charset=utf-8').header('cache-control', 'public, max-age=3600').send(code);
   });
   let described: Promise<string> | undefined;
-  app.get(pagesOfDocs[3], open, async (_request, reply) => {
+  app.get(openapi, open, async (_request, reply) => {
     described ??= Promise.all([import('./openapi.ts'), routes()]).then(([{ describeApi }, all]) =>
       describeApi(all, version),
     );

@@ -1,8 +1,9 @@
-/** From where this API may be called: names of its own, and pages of other origins. */
+/** Decides which `Host` names reach this API and which web origins may call it. */
+import type { IncomingMessage } from 'node:http';
 import { Problem } from '../domain/errors.ts';
 import type { Platform } from '../domain/ports.ts';
 
-/** The origins in the secret `cors-origin` (comma-separated, or `*`); none when it is not set. */
+/** Returns the origins in the secret `cors-origin` (comma-separated, or `*`), none if it is not set. */
 export async function corsOrigins(platform: Pick<Platform, 'secrets'>): Promise<string[]> {
   const text = (await platform.secrets.get('cors-origin')) ?? '';
   return text
@@ -11,16 +12,34 @@ export async function corsOrigins(platform: Pick<Platform, 'secrets'>): Promise<
     .filter(Boolean);
 }
 
-/** Keeps web pages elsewhere from reaching a box at home by a name of theirs (DNS rebinding). Throws Problem `misdirected-request`. */
-export function requireHost(host: string | undefined, trusted: readonly string[] | undefined): void {
-  const name = (host ?? '').replace(/:\d*$/, '').toLowerCase();
-  if (trusted && !trusted.includes(name))
-    throw new Problem('misdirected-request', 'Use one of the names this server was set up with.');
+/** A host name or address and an optional port, without user or path (RFC 9110 §7.2). `URL.canParse` checks the rest. */
+const hostPattern = /^(\[[\da-f:.]+\]|[^\s@/?#\\:[\]]+)(:\d*)?$/i;
+
+/**
+ * Rejects requests without exactly one well-formed `Host` header (Problem `invalid-input`). Where the trusted names are known,
+ * it also rejects every other name (Problem `misdirected-request`). That stops web pages that reach a self-hosted server
+ * under their own name (DNS rebinding).
+ */
+export function requireHost(
+  { headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
+  trusted: readonly string[] | undefined,
+): void {
+  const host = headers.host ?? '';
+  // Node keeps the first of two Host headers in `headers`. Only `rawHeaders` shows that there were two.
+  const count = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
+  if (count !== 1 || !hostPattern.test(host) || !URL.canParse(`http://${host}`)) {
+    const message = 'Send one Host header with a host name and, optionally, a port.';
+    throw new Problem('invalid-input', message, { errors: [{ path: 'Host', message }] });
+  }
+  if (trusted && !trusted.includes(host.replace(/:\d*$/, '').toLowerCase())) {
+    const detail = 'Use a host name that this server trusts. Its operator sets them in LISTBACKUP_HOSTNAMES.';
+    throw new Problem('misdirected-request', detail);
+  }
 }
 
 /**
- * Browsers ask no server before they open a WebSocket, so the server asks who is calling: pages of this very host or of `cors-origin`,
- * and programs, which name no origin. Throws Problem `forbidden`.
+ * Checks the `Origin` of a WebSocket request, because browsers send no CORS preflight for one. Accepts pages of the same host,
+ * the origins in `cors-origin`, and programs, which send no `Origin`. Throws Problem `forbidden` otherwise.
  */
 export async function requireOrigin(
   platform: Pick<Platform, 'secrets'>,
@@ -30,6 +49,9 @@ export async function requireOrigin(
   if (origin === undefined || (URL.canParse(origin) && new URL(origin).host === host)) return;
   const allowed = await corsOrigins(platform);
   if (!allowed.includes('*') && !allowed.includes(origin)) {
-    throw new Problem('forbidden', 'Pages of this origin may not call. Its owner can allow it in cors-origin.');
+    throw new Problem(
+      'forbidden',
+      'Pages of this origin may not open a live socket. The operator can allow the origin in the secret cors-origin.',
+    );
   }
 }

@@ -44,7 +44,7 @@ export function openLive(
     longestMs,
     async admit(request: IncomingMessage, id: string) {
       const { host, origin } = request.headers;
-      requireHost(host, trustedHosts);
+      requireHost(request, trustedHosts);
       const query = new URLSearchParams(request.url?.split('?')[1]);
       const [ticket, since] = [query.get('ticket') ?? undefined, query.get('since') ?? undefined];
       accounts.set(id, (await admit(platform, { ticket, since, origin, host }, id)).account);

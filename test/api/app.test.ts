@@ -1,3 +1,4 @@
+import { type AddressInfo, connect } from 'node:net';
 import { expect, test } from 'vitest';
 import * as z from 'zod';
 import { addressOf, ok, readRoutes, route } from '../../api/route.ts';
@@ -17,7 +18,7 @@ const mine = route({
 });
 const tools = [health, auth, [mine]];
 
-test('it is healthy once it is built', async () => {
+test('answers GET /health once it is built', async () => {
   const { app } = await testApi();
   const answer = await app.inject('/health');
   expect(answer.statusCode).toBe(200);
@@ -25,12 +26,12 @@ test('it is healthy once it is built', async () => {
   expect((await app.inject({ method: 'HEAD', url: '/health' })).statusCode).toBe(200);
 });
 
-test('secrets that are missing or short keep a home from starting, and fail whoever needs them where it does', async () => {
+test('rejects missing or short secrets at startup, and fails only the requests that need them', async () => {
   for (const name of ['jwt-secret', 'jwt-refresh-secret']) {
     const platform = await testPlatform();
     const { secrets } = platform;
     for (const value of [undefined, 'x'.repeat(31)]) {
-      platform.secrets = { get: async (asked) => (asked === name ? value : secrets.get(asked)) };
+      platform.secrets = { get: async (requested) => (requested === name ? value : secrets.get(requested)) };
       await expect(requireSecrets(platform)).rejects.toThrow(`the secret ${name} is missing or shorter than 32 bytes`);
       const app = await appOver(platform, { routes: tools });
       expect((await app.inject('/health')).statusCode).toBe(200);
@@ -42,31 +43,28 @@ test('secrets that are missing or short keep a home from starting, and fail whoe
   }
 });
 
-test('every route is closed to callers without a credential, unless it says public', async () => {
+test('requires a credential on every route that is not declared public', async () => {
   const { app } = await testApi({ routes });
   const definitions = await readRoutes(routes);
   const closed = definitions.filter((definition) => !definition.public);
   expect(closed.length).toBeGreaterThan(10);
   for (const { method, url } of closed) {
-    for (const one of method === 'GET' ? (['GET', 'HEAD'] as const) : [method]) {
-      const answer = await app.inject({ method: one, url: url.replaceAll(/{\w+}/g, 'some-id') });
-      expect([one, url, answer.statusCode]).toEqual([one, url, 401]);
+    for (const tried of method === 'GET' ? (['GET', 'HEAD'] as const) : [method]) {
+      const answer = await app.inject({ method: tried, url: url.replaceAll(/{\w+}/g, 'some-id') });
+      expect([tried, url, answer.statusCode]).toEqual([tried, url, 401]);
       expect(answer.headers['www-authenticate']).toBe('Bearer realm="listbackup"');
-      if (one !== 'HEAD') expect(answer.json().code).toBe('unauthenticated');
+      if (tried !== 'HEAD') expect(answer.json().code).toBe('unauthenticated');
     }
   }
   const open = definitions.filter((definition) => definition.public).map(({ url }) => url.split('/')[1] ?? '');
   expect([...new Set(open)].sort()).toEqual(['auth', 'downloads', 'health']);
 });
 
-test('the list of routes names each address of every file, in whose order they are, and no other', async () => {
-  const read = await Promise.all(
-    routes.map(async ({ addresses, load }) => ({ addresses, has: (await load()).map(addressOf) })),
-  );
-  for (const { addresses, has } of read) expect(addresses).toEqual(has);
+test('lists exactly the addresses that each route file defines, in its order', async () => {
+  for (const { addresses, load } of routes) expect(addresses).toEqual((await load()).map(addressOf));
 });
 
-test('answers are not to be cached, framed, sniffed or run', async () => {
+test('forbids caching, framing, sniffing and scripts on every answer', async () => {
   const api = await testApi({ routes: tools });
   const call = await as(api);
   for (const answer of [
@@ -82,21 +80,13 @@ test('answers are not to be cached, framed, sniffed or run', async () => {
   }
 });
 
-test('in a home that checks it, only the Host names it was given reach it', async () => {
+test('answers only to the trusted Host names where they are known', async () => {
   const { app } = await testApi({ trustedHosts: ['localhost', '127.0.0.1', '[::1]'] });
   const status = async (host: string) => (await app.inject({ url: '/health', headers: { host } })).statusCode;
   for (const host of ['localhost', 'localhost:4000', 'LOCALHOST:4000', '127.0.0.1:4000', '[::1]:4000'])
     expect([host, await status(host)]).toEqual([host, 200]);
-  for (const host of [
-    'evil.example',
-    'localhost.evil.example',
-    'localhost:4000.evil.example',
-    'evil.example:4000',
-    '[::1',
-    'localhost@evil.example',
-  ]) {
+  for (const host of ['evil.example', 'localhost.evil.example', 'evil.example:4000', '[::2]', 'localhost.'])
     expect([host, await status(host)]).toEqual([host, 421]);
-  }
   const forwarded = await app.inject({
     url: '/health',
     headers: { host: 'evil.example', 'x-forwarded-host': 'localhost' },
@@ -104,7 +94,50 @@ test('in a home that checks it, only the Host names it was given reach it', asyn
   expect(forwarded.json().code).toBe('misdirected-request');
 });
 
-test('a wrong method is 405 with what is allowed, an address that is none is 404', async () => {
+test('rejects malformed, repeated and missing Host headers, also where every name is allowed', async () => {
+  const { app } = await testApi({ routes: tools });
+  const bad = ['[::1', '[::1]x', 'localhost@evil.example', 'localhost:4000.evil.example', 'localhost:99999999'];
+  for (const host of [...bad, 'a b', 'a/b', 'a?b', 'a#b', 'a\\b', '::1', 'x:-1', '%00', 'localhost:80:80']) {
+    const answer = await app.inject({ url: '/health', headers: { host } });
+    expect([host, answer.statusCode, answer.json().errors]).toEqual([
+      host,
+      400,
+      [expect.objectContaining({ path: 'Host' })],
+    ]);
+  }
+  for (const host of ['x', 'X.example:', 'a_b:1', '127.0.0.1:65535', '[::1]'])
+    expect([host, (await app.inject({ url: '/health', headers: { host } })).statusCode]).toEqual([host, 200]);
+
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.server.address() as AddressInfo;
+  const status = (head: string) =>
+    new Promise<string | undefined>((resolve, reject) => {
+      let received = '';
+      const socket = connect(port, '127.0.0.1', () => socket.write(head));
+      socket.on('data', (bytes) => {
+        received += bytes;
+      });
+      socket.on('close', () => resolve(received.split(' ')[1]));
+      socket.on('error', reject);
+    });
+  const close = 'Connection: close\r\n\r\n';
+  expect(await status(`GET /health HTTP/1.1\r\nHost: a\r\n${close}`)).toBe('200');
+  expect(await status(`GET /health HTTP/1.1\r\nHost: a\r\nhost: a\r\n${close}`)).toBe('400');
+  expect(await status(`GET /health HTTP/1.1\r\nHost:\r\n${close}`)).toBe('400');
+  expect(await status(`GET /health HTTP/1.0\r\n${close}`)).toBe('400');
+});
+
+test('serves a public page at / that links the documentation, the description and the health check', async () => {
+  const { app } = await testApi({ routes: tools });
+  const page = await app.inject('/');
+  expect([page.statusCode, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+  expect(page.body).toContain('ListBackup');
+  const links = [...page.body.matchAll(/href="([^"]+)"/g)].map(([, link]) => link ?? '');
+  expect(links).toEqual(['docs/', 'openapi.json', 'health']);
+  for (const link of links) expect([link, (await app.inject(`/${link}`)).statusCode]).toEqual([link, 200]);
+});
+
+test('answers 405 with Allow to a wrong method, and 404 to an unknown URL', async () => {
   const api = await testApi({ routes: tools });
   for (const [method, url, allow] of [
     ['DELETE', '/health', 'GET, HEAD, OPTIONS'],
@@ -122,23 +155,23 @@ test('a wrong method is 405 with what is allowed, an address that is none is 404
   }
   const options = await api.app.inject({ method: 'OPTIONS', url: '/mine' });
   expect([options.statusCode, options.headers.allow]).toEqual([204, 'GET, HEAD, OPTIONS']);
-  for (const url of ['/', '/nothing', '/health/', '/HEALTH', `/${'x'.repeat(5000)}`]) {
+  for (const url of ['/nothing', '/health/', '/HEALTH', `/${'x'.repeat(5000)}`]) {
     const answer = await api.app.inject({ url });
     expect([answer.statusCode, answer.json().code]).toEqual([404, 'not-found']);
   }
 });
 
-test('pages of other origins are told nothing, unless the secret cors-origin names them', async () => {
+test('answers CORS requests only of the origins in the secret cors-origin', async () => {
   const preflight = {
     method: 'OPTIONS',
     url: '/mine',
     headers: { origin: 'https://app.example', 'access-control-request-method': 'GET' },
   } as const;
-  const shut = await testApi({ routes: tools });
-  const unanswered = await shut.app.inject(preflight);
+  const closed = await testApi({ routes: tools });
+  const unanswered = await closed.app.inject(preflight);
   expect([unanswered.statusCode, unanswered.headers['access-control-allow-origin']]).toEqual([405, undefined]);
-  const shutNowhere = await shut.app.inject({ ...preflight, url: '/nothing' });
-  expect([shutNowhere.statusCode, shutNowhere.json().code]).toEqual([404, 'not-found']);
+  const unknownUrl = await closed.app.inject({ ...preflight, url: '/nothing' });
+  expect([unknownUrl.statusCode, unknownUrl.json().code]).toEqual([404, 'not-found']);
 
   const open = await testApi(
     { routes: tools },
@@ -156,11 +189,11 @@ test('pages of other origins are told nothing, unless the secret cors-origin nam
   expect([nowhere.statusCode, nowhere.json().code]).toEqual([404, 'not-found']);
   const refusal = await open.app.inject({ url: '/mine', headers: { origin: 'https://two.example' } });
   expect([refusal.statusCode, refusal.headers['access-control-allow-origin']]).toEqual([401, 'https://two.example']);
-  const strange = await open.app.inject({
+  const otherOrigin = await open.app.inject({
     ...preflight,
     headers: { ...preflight.headers, origin: 'https://evil.example' },
   });
-  expect([strange.statusCode, strange.headers['access-control-allow-origin']]).toEqual([204, undefined]);
-  const stranger = await open.app.inject({ url: '/mine', headers: { origin: 'https://evil.example' } });
-  expect(stranger.headers['access-control-allow-origin']).toBeUndefined();
+  expect([otherOrigin.statusCode, otherOrigin.headers['access-control-allow-origin']]).toEqual([204, undefined]);
+  const plainFromOther = await open.app.inject({ url: '/mine', headers: { origin: 'https://evil.example' } });
+  expect(plainFromOther.headers['access-control-allow-origin']).toBeUndefined();
 });
