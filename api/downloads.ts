@@ -1,4 +1,8 @@
-/** Download addresses: sealed tokens that say what is behind them, for a quarter of an hour, and need no other credential. */
+/**
+ * Download URLs. Their token is an encrypted description of the download. It needs no other credential and expires after
+ * 15 minutes.
+ */
+import { parse } from 'range-parser';
 import * as z from 'zod';
 import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import type { ManifestRef } from '../domain/backup-chain.ts';
@@ -6,10 +10,10 @@ import { Problem } from '../domain/errors.ts';
 import type { ByteRange, Platform } from '../domain/ports.ts';
 import { derivedKey } from './secret-keys.ts';
 
-/** A file of a manifest, which pins the version: a later run does not change what the address gives. Or a blob made for downloading. */
+/** One version of a file, pinned by its manifest so that a later run does not change the download, or a prepared blob. */
 export type Download = { account: string } & ({ key: string; manifest: ManifestRef } | { blob: string; name: string });
 
-const lifetime = 15 * 60_000;
+const lifetimeMs = 15 * 60_000;
 const text = z.string();
 const shape = z.union([
   z.object({ expires: z.number(), account: text, key: text, manifest: z.object({ id: text, hash: text }) }),
@@ -17,8 +21,8 @@ const shape = z.union([
 ]);
 
 /**
- * AES-256-GCM under a key derived from `jwt-secret`: names do not show, and nothing in it can be changed. It ends in a quarter of an
- * hour, or at `until` if that comes first.
+ * Returns a token, encrypted with AES-256-GCM under a key derived from `jwt-secret`: it shows no names and cannot be changed.
+ * It expires after 15 minutes, or at `until` (ISO 8601) if that is earlier.
  */
 export async function makeDownload(
   platform: Platform,
@@ -26,7 +30,7 @@ export async function makeDownload(
   until?: string,
 ): Promise<{ token: string; expiresAt: string }> {
   const expires = Math.min(
-    platform.now() + lifetime,
+    platform.now() + lifetimeMs,
     until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until),
   );
   const key = await derivedKey(platform, 'download');
@@ -35,43 +39,36 @@ export async function makeDownload(
   return { token: encrypted.toString('base64url'), expiresAt: new Date(expires).toISOString() };
 }
 
-/** Throws Problem `not-found` for a token that is not ours, `gone` for one that has expired. */
+/** Decrypts a token. Throws Problem `not-found` for a token this server did not issue, `gone` for an expired one. */
 export async function openDownload(platform: Platform, token: string): Promise<Download> {
   const plain = decryptFramed(await derivedKey(platform, 'download'), '', Buffer.from(token, 'base64url'));
   if (!plain) throw unknown();
   const { expires, ...download } = shape.parse(JSON.parse(plain.toString('utf8')));
   if (platform.now() > expires)
-    throw new Problem('gone', 'The address has expired. POST /data/download gives another.');
+    throw new Problem('gone', 'The download URL has expired. Request a new one with POST /data/download.');
   return download;
 }
 
 function unknown(): Problem {
-  return new Problem('not-found', 'There is nothing at this address. POST /data/download gives one.');
+  return new Problem('not-found', 'This download URL does not exist. Request one with POST /data/download.');
 }
 
 /**
- * The one range of a `Range` header (RFC 9110 §14.2), clipped; undefined for all of it: no header, another unit, several ranges.
- * Throws Problem `range-not-satisfiable` when it begins behind the end.
+ * Returns the range that a `Range` header (RFC 9110 §14.2) selects, or undefined for the whole file. A malformed header,
+ * another unit and several ranges select the whole file. So does every range of an empty file, as some clients always send
+ * one. Throws Problem `range-not-satisfiable` if the range starts after the end.
  */
 export function rangeOf(header: string | undefined, size: number): ByteRange | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
-  if (!match || (match[1] === '' && match[2] === '')) return undefined;
-  const last = match[2] === '' ? size - 1 : Number(match[2]);
-  const [start, end] =
-    match[1] === '' ? [Math.max(0, size - last), size - 1] : [Number(match[1]), Math.min(last, size - 1)];
-  if (match[1] !== '' && match[2] !== '' && last < start) return undefined;
-  if (start >= size || (match[1] === '' && last === 0)) {
-    throw new Problem('range-not-satisfiable', `The file has ${size} bytes.`, { extra: { size } });
+  if (header === undefined || size === 0) return undefined;
+  const { code, type, ranges } = parse(size, header);
+  if (type !== 'bytes' || (code & malformed) !== 0 || ranges.length > 1) return undefined;
+  const [range] = ranges;
+  if (!range) {
+    const detail = `The file has ${size} bytes. Request a range that starts before its end.`;
+    throw new Problem('range-not-satisfiable', detail, { extra: { size } });
   }
-  return { offset: start, length: end - start + 1 };
+  return { offset: range.start, length: range.end - range.start + 1 };
 }
 
-/** RFC 6266: the name in ASCII for old readers, in UTF-8 for the others. */
-export function attachment(name: string): string {
-  const ascii = name.replaceAll(/[^\x20-\x7e]|["\\%]/g, '_');
-  const utf8 = encodeURIComponent(name.toWellFormed()).replaceAll(
-    /['()*]/g,
-    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-  return `attachment; filename="${ascii}"; filename*=UTF-8''${utf8}`;
-}
+/** The bit of range-parser's result code that marks a syntax error. */
+const malformed = 1;

@@ -1,29 +1,45 @@
-/** Every error as the caller sees it: an RFC 9457 problem document, whatever went wrong and wherever. */
+/** Turns every error into the RFC 9457 problem document that the caller gets. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { type ErrorCode, type InputError, Problem } from '../domain/errors.ts';
 import type { JsonObject, Log } from '../domain/ports.ts';
 
+const unknownUrl = 'This URL does not exist. GET /openapi.json lists all routes.';
+
 export const problemType = 'application/problem+json; charset=utf-8';
 
-/** The wire format, also for the OpenAPI document. `type` is a name, not a page: `code` is the same without the prefix. */
+/** The wire format, for the OpenAPI document. `type` is a name, not the URL of a page: a fixed prefix and the `code`. */
 export const problemSchema = z
   .looseObject({
-    type: z.string().meta({ examples: ['urn:listbackup:problem:not-found'] }),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string().meta({ description: 'What happened and what to do next.' }),
-    code: z.string().meta({ description: 'Stable; what programs decide by.' }),
-    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    type: z.string().meta({
+      description: 'Names the kind of problem. It is not the URL of a page.',
+      examples: ['urn:listbackup:problem:not-found'],
+    }),
+    title: z.string().meta({ description: 'The same for every problem with this `code`.', examples: ['Not found'] }),
+    status: z.int().meta({ description: 'The HTTP status.', examples: [404] }),
+    detail: z.string().meta({
+      description: 'What happened, then what to do.',
+      examples: ['Job job_00000000000000000000000000 does not exist. List jobs with GET /jobs.'],
+    }),
+    code: z.string().meta({ description: 'Stable. Programs decide by it.', examples: ['not-found'] }),
+    errors: z
+      .array(
+        z.object({
+          path: z.string().meta({ description: 'The field, with dots: `config.path`. Or the name of a header.' }),
+          message: z.string().meta({ description: 'What the field has to be.' }),
+        }),
+      )
+      .optional()
+      .meta({ description: 'The wrong fields, at most 50.' }),
   })
-  .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
+  .meta({ id: 'Problem', description: 'An error, as RFC 9457 problem details. Some codes add members.' });
 
-/** For whoever asks at an address that nothing is at. */
+/** The Problem for a URL without a route, and for an id of the wrong form. Both look alike to the caller. */
 export function nothingHere(): Problem {
-  return new Problem('not-found', 'There is nothing at this address.');
+  return new Problem('not-found', unknownUrl);
 }
 
-/** The document of a Problem. Its own members come last: `extra` can add but not replace. */
+/** Returns the document of a Problem. `extra` can add members but cannot replace the standard ones. */
 export function problemDocument(problem: Problem): JsonObject {
   return {
     ...problem.extra,
@@ -36,11 +52,15 @@ export function problemDocument(problem: Problem): JsonObject {
   };
 }
 
-/** Headers that a Problem stands for: `Retry-After` in seconds (RFC 9110), and on 401 the challenge of RFC 6750. */
+/**
+ * Returns the headers of a Problem: `Retry-After` in seconds, on 401 the challenge of RFC 6750, and on 416 the size of the
+ * file in `Content-Range` (RFC 9110 §15.5.17).
+ */
 export function problemHeaders(problem: Problem): { [name: string]: string } {
   const headers: { [name: string]: string } = { 'content-type': problemType };
   if (typeof problem.extra.retryAfter === 'number')
     headers['retry-after'] = String(Math.max(1, Math.ceil(problem.extra.retryAfter)));
+  if (problem.status === 416) headers['content-range'] = `bytes */${problem.extra.size}`;
   if (problem.status === 401)
     headers['www-authenticate'] =
       `Bearer realm="listbackup"${problem.code === 'invalid-token' ? ', error="invalid_token"' : ''}`;
@@ -54,7 +74,7 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
     .send(JSON.stringify(problemDocument(problem)));
 }
 
-/** What was thrown, as a Problem. Anything unknown becomes `internal` with an id to quote; what it was is only in the log. */
+/** Converts a thrown value to a Problem. An unexpected error becomes `internal` with the request id, and is logged. */
 export function toProblem(error: unknown, request: FastifyRequest, log: Log): Problem {
   if (error instanceof Problem) {
     if (error.status >= 500) logFailure(log, error, request);
@@ -63,29 +83,30 @@ export function toProblem(error: unknown, request: FastifyRequest, log: Log): Pr
   const known = frameworkProblem(error);
   if (known) return known;
   logFailure(log, error, request);
-  return new Problem('internal', `Try again. If it happens again, tell us and quote ${request.id}.`, {
-    extra: { requestId: request.id },
-  });
+  return new Problem(
+    'internal',
+    `The request failed because of a fault in the server. Retry it. If it fails again, report ${request.id}.`,
+    {
+      extra: { requestId: request.id },
+    },
+  );
 }
 
 const byStatus: { [status: number]: { code: ErrorCode; detail: string } } = {
   400: { code: 'invalid-input', detail: 'The request is malformed. Correct it and send it again.' },
-  404: { code: 'not-found', detail: 'There is nothing at this address.' },
-  413: { code: 'payload-too-large', detail: 'Send a body of at most 1 MiB.' },
-  415: { code: 'unsupported-media-type', detail: 'Send the body as application/json.' },
+  404: { code: 'not-found', detail: unknownUrl },
+  413: { code: 'payload-too-large', detail: 'The body is too large. Send at most 1 MiB.' },
+  415: { code: 'unsupported-media-type', detail: 'The API reads only JSON. Send the body as application/json.' },
 };
 
-/** Fastify's own refusals of a request, which carry a status below 500. */
+/** Converts Fastify's own errors about a request (status below 500). Returns undefined for every other error. */
 function frameworkProblem(error: unknown): Problem | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, statusCode } = error as Partial<FastifyError>;
   if (!code?.startsWith('FST_') || statusCode === undefined || statusCode >= 500) return undefined;
   if (code === 'FST_ERR_MAX_PARAM_LENGTH') return nothingHere();
   if (code === 'FST_ERR_BAD_URL')
-    return new Problem(
-      'invalid-input',
-      'The address is not valid percent-encoded UTF-8. Correct it and send it again.',
-    );
+    return new Problem('invalid-input', 'The URL is not valid percent-encoded UTF-8. Correct it and send it again.');
   const known = byStatus[statusCode] ?? byStatus[400];
   return known && new Problem(known.code, known.detail);
 }
@@ -95,42 +116,45 @@ function logFailure(log: Log, error: unknown, request: FastifyRequest): void {
   log.error('request failed', { requestId: request.id, method: request.method, route }, withoutData(error));
 }
 
-/** Messages of these tell of code; those of others may quote what they were given (a path, a piece of JSON). */
-const tellsOfCode = new Set(['TypeError', 'ReferenceError', 'RangeError', 'Problem']);
+/** Errors whose messages name code. Messages of other errors may quote input, for example a path or a piece of JSON. */
+const safeToLog = new Set(['TypeError', 'ReferenceError', 'RangeError', 'Problem']);
 
-/** The error for the log: its name, code, stack and cause, its message only where that cannot hold personal data. */
+/** Returns the error for the log. It keeps the message only if that cannot hold personal data. */
 function withoutData(error: unknown, depth = 0): Error {
-  if (!(error instanceof Error)) return new Error('something that is no Error was thrown');
+  if (!(error instanceof Error)) return new Error('the thrown value is not an Error');
   const { code } = error as { code?: unknown };
-  const said = tellsOfCode.has(error.name) ? error.message : typeof code === 'string' ? code : 'message withheld';
+  const message = safeToLog.has(error.name) ? error.message : typeof code === 'string' ? code : 'message withheld';
   const safe = new Error(
-    said,
+    message,
     error.cause instanceof Error && depth < 3 ? { cause: withoutData(error.cause, depth + 1) } : {},
   );
   safe.name = error.name;
   const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
-  safe.stack = [`${error.name}: ${said}`, ...frames].join('\n');
+  safe.stack = [`${error.name}: ${message}`, ...frames].join('\n');
   return safe;
 }
 
-/** The Problem for input that does not fit its schema; `where` is the header or the part that a root error is about. */
+/** Returns the Problem for input that does not fit its schema. `where` names the part that an error at the root is about. */
 export function inputProblem(error: z.core.$ZodError, where = ''): Problem {
   const errors = error.issues.flatMap((issue) => inputErrors(issue, [])).slice(0, 50);
   const named = errors
     .map((one) => one.path || where)
     .filter((path, index, all) => path !== '' && all.indexOf(path) === index);
-  const what = named.length > 0 ? named.slice(0, 5).join(', ') : 'the request';
-  return new Problem('invalid-input', `Correct ${what} and send it again.`, {
+  const fields = named.length > 0 ? named.slice(0, 5).join(', ') : 'the request';
+  return new Problem('invalid-input', `The input is not valid. Correct ${fields} and send it again.`, {
     errors: errors.map((one) => ({ ...one, path: one.path || where })),
   });
 }
 
-/** One issue as flat errors with dotted paths; of a union, those of the alternative that came closest. */
+/** Flattens an issue to errors with dotted paths. For a union, it takes the alternative with the fewest issues. */
 function inputErrors(issue: z.core.$ZodIssue, above: PropertyKey[]): InputError[] {
   const at = [...above, ...issue.path];
   const path = at.map(String).join('.');
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: [...at, key].map(String).join('.'), message: 'There is no such field.' }));
+    return issue.keys.map((key) => ({
+      path: [...at, key].map(String).join('.'),
+      message: 'This field does not exist.',
+    }));
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     const closest = issue.errors.reduce((best, alternative) => (alternative.length < best.length ? alternative : best));
     return closest.flatMap((inner) => inputErrors(inner, at));

@@ -1,5 +1,6 @@
-/** The bytes behind a download address. */
+/** Serves the bytes behind a download URL. */
 import { Readable } from 'node:stream';
+import { create as contentDisposition } from 'content-disposition';
 import mime from 'mime';
 import * as z from 'zod';
 import { displayPath } from '../../domain/entry.ts';
@@ -9,10 +10,10 @@ import { readerContext } from '../../projections/files/listing.ts';
 import { exportKey, exportSize, noteExport, readExport } from '../../vault/exports.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { findEntry, openManifest, type ReaderContext } from '../../vault/reader.ts';
-import { attachment, type Download, openDownload, rangeOf } from '../downloads.ts';
+import { type Download, openDownload, rangeOf } from '../downloads.ts';
 import { type RouteModule, route } from '../route.ts';
 
-/** What an address leads to. `blob`: all of it as one blob, made if there is none. */
+/** The content of a download. `blob` stores the whole content as one blob, unless that exists, and returns its key. */
 type Content = {
   name: string;
   type: string;
@@ -26,38 +27,42 @@ export const downloads: RouteModule = [
   route({
     method: 'GET',
     url: '/downloads/{token}',
-    summary: 'The bytes behind a download address',
+    summary: 'Download the content of a download URL',
+    description:
+      'Needs no other credential than the token. Answers byte ranges. Where answers are limited in size, a 307 redirects to the ' +
+      'content in the bucket.',
     tags: ['data'],
     public: true,
-    params: z.strictObject({ token: z.string() }),
+    params: z.strictObject({ token: z.string().meta({ description: 'The token from the download URL.' }) }),
     answers: { 200: z.any(), 206: z.any(), 307: z.undefined() },
     problems: ['not-found', 'gone', 'range-not-satisfiable'],
-    handler: async ({ platform, context, params, headers: asked }) => {
+    handler: async ({ platform, context, params, headers: requested }) => {
       const content = await contentOf(platform, await openDownload(platform, params.token));
       const { name, type, size } = content;
       const etag = `"${content.tag}"`;
-      const resumed = asked['if-range'] === undefined || asked['if-range'] === etag;
-      const range = resumed ? rangeOf(asked.range, size) : undefined;
+      const ifRange = requested['if-range'];
+      const range = ifRange === undefined || ifRange === etag ? rangeOf(requested.range, size) : undefined;
       const length = range?.length ?? size;
+      const disposition = contentDisposition(name.toWellFormed());
       if (context.exports && length > context.exports.over) {
-        const location = await context.exports.link(await content.blob(), { fileName: attachment(name), type });
+        const location = await context.exports.link(await content.blob(), { fileName: disposition, type });
         const headers: { [name: string]: string } = { location };
         return { status: 307 as const, body: undefined, headers };
       }
-      const about: { [name: string]: string } = {
+      const headers: { [name: string]: string } = {
         'content-type': type,
         'content-length': String(length),
-        'content-disposition': attachment(name),
+        'content-disposition': disposition,
         'content-security-policy': "default-src 'none'; sandbox",
         'accept-ranges': 'bytes',
         'cross-origin-resource-policy': 'cross-origin',
         etag,
       };
       const body = Readable.from(content.read(range));
-      if (!range) return { status: 200 as const, body, headers: about };
+      if (!range) return { status: 200 as const, body, headers };
       const last = range.offset + range.length - 1;
-      about['content-range'] = `bytes ${range.offset}-${last}/${size}`;
-      return { status: 206 as const, body, headers: about };
+      headers['content-range'] = `bytes ${range.offset}-${last}/${size}`;
+      return { status: 206 as const, body, headers };
     },
   }),
 ];
@@ -75,17 +80,22 @@ async function fileContent(
   { key, manifest }: Extract<Download, { key: string }>,
 ): Promise<Content> {
   const entry = await findEntry(vault, await openManifest(vault, manifest), key);
-  if (!entry?.sha256) throw new Problem('gone', 'The backup this file was in is no longer kept.');
+  if (!entry?.sha256)
+    throw new Problem(
+      'gone',
+      'The restore point of this file no longer exists. Choose another version with GET /data/files/{id}/versions.',
+    );
   const { sha256, size } = entry;
   const name = displayPath(key).path.split('/').at(-1) || 'file';
   const type = entry.mimeType ?? mime.getType(name) ?? 'application/octet-stream';
   const read = (range?: ByteRange) => readFile(vault, entry, range);
-  return { name, type, size, tag: sha256, read, blob: () => exported(platform, vault, { ...entry, sha256 }) };
+  return { name, type, size, tag: sha256, read, blob: () => exportFile(platform, vault, { ...entry, sha256 }) };
 }
 
 async function blobContent(platform: Platform, blob: string, name: string): Promise<Content> {
   const size = await exportSize(platform.blobs, blob);
-  if (size === undefined) throw new Problem('gone', 'It is no longer kept. POST /data/download makes another.');
+  if (size === undefined)
+    throw new Problem('gone', 'The prepared download no longer exists. Request a new one with POST /data/download.');
   const read = (range: ByteRange = { offset: 0, length: size }) => readExport(platform.blobs, blob, range);
   const tag = blob.slice(blob.lastIndexOf('/') + 1);
   return { name, type: mime.getType(name) ?? 'application/octet-stream', size, tag, read, blob: async () => blob };
@@ -93,8 +103,11 @@ async function blobContent(platform: Platform, blob: string, name: string): Prom
 
 const periodMs = 12 * 60 * 60_000;
 
-/** Puts the whole file together, once in half a day, under the name of its content; it goes an hour after that. */
-async function exported(
+/**
+ * Writes the whole file to one blob and returns its key. Downloads of equal content within the same 12 hours share the blob.
+ * It is removed an hour after that period.
+ */
+async function exportFile(
   platform: Platform,
   vault: ReaderContext,
   entry: { key: string; sha256: string; size: number },

@@ -34,19 +34,19 @@ const tools: RouteModule = [
   route({
     ...described,
     method: 'GET',
-    url: '/fail/{how}',
-    params: z.strictObject({ how: z.string() }),
-    handler: async ({ params: { how } }) => {
-      if (how === 'problem')
+    url: '/fail/{cause}',
+    params: z.strictObject({ cause: z.string() }),
+    handler: async ({ params: { cause } }) => {
+      if (cause === 'problem')
         throw new Problem('run-open', 'Wait for it.', {
           extra: { runId: 'run_1', retryAfter: 1.2, status: 1, code: 'x' },
         });
-      if (how === 'error') throw Object.assign(new Error('cannot open /home/ada/secret.txt'), { code: 'ENOENT' });
-      if (how === 'cause')
+      if (cause === 'error') throw Object.assign(new Error('cannot open /home/ada/secret.txt'), { code: 'ENOENT' });
+      if (cause === 'nested')
         throw new TypeError('is not a function', {
           cause: new SyntaxError('Unexpected token in {"password":"hunter2"}'),
         });
-      if (how === 'thrown') throw 'ada@example.org';
+      if (cause === 'thrown') throw 'ada@example.org';
       return { status: 299 as 200, body: { said: 1 } };
     },
   }),
@@ -65,7 +65,7 @@ async function caller() {
 }
 const json = { 'content-type': 'application/json' };
 
-test('a problem is a document of RFC 9457 whose own members cannot be replaced', async () => {
+test('sends a problem as an RFC 9457 document whose standard members cannot be replaced', async () => {
   const { call } = await caller();
   const answer = await call({ url: '/fail/problem' });
   expect(answer.headers['content-type']).toBe('application/problem+json; charset=utf-8');
@@ -83,7 +83,7 @@ test('a problem is a document of RFC 9457 whose own members cannot be replaced',
   expect([head.statusCode, head.body]).toEqual([409, '']);
 });
 
-test('each wrong field is named: unknown, missing, of another type, deep inside', async () => {
+test('names each wrong field: unknown, missing, of a wrong type, nested', async () => {
   const { call } = await caller();
   const payload = {
     count: '1',
@@ -105,13 +105,13 @@ test('each wrong field is named: unknown, missing, of another type, deep inside'
     'nobody',
     'text',
   ]);
-  expect(problem.errors).toContainEqual({ path: 'nobody', message: 'There is no such field.' });
+  expect(problem.errors).toContainEqual({ path: 'nobody', message: 'This field does not exist.' });
   expect(problem.errors).toContainEqual({ path: 'text', message: 'This is required.' });
   const many = await call({ method: 'POST', url: '/say', payload: { text: '', flags: Array(5000).fill('x') } });
   expect(many.json().errors).toHaveLength(50);
 });
 
-test('a body that is no JSON object is refused, whatever is wrong with it', async () => {
+test('rejects a body that is not a JSON object', async () => {
   const { call } = await caller();
   for (const payload of [
     '{',
@@ -144,7 +144,7 @@ test('a body that is no JSON object is refused, whatever is wrong with it', asyn
   expect(none.json().errors).toEqual([{ path: 'body', message: 'This is required.' }]);
 });
 
-test('text with NUL or lone surrogates is refused, in names and however deep; other text comes through unharmed', async () => {
+test('rejects NUL and lone surrogates in names and values at any depth, and keeps other text unchanged', async () => {
   const { call } = await caller();
   for (const payload of [
     '{"text":"a\\u0000"}',
@@ -161,7 +161,7 @@ test('text with NUL or lone surrogates is refused, in names and however deep; ot
   expect((await call({ method: 'POST', url: '/say', payload: { text } })).json().said.text).toBe(text);
 });
 
-test('another media type is 415, a large body 413, and a route without a body takes none', async () => {
+test('answers 415 to another media type and 413 to a large body, and rejects fields on a route without a body', async () => {
   const { call } = await caller();
   for (const type of [
     'text/plain',
@@ -195,11 +195,11 @@ test('another media type is 415, a large body 413, and a route without a body ta
   expect((await call({ method: 'POST', url: '/bare', headers: json, payload: '' })).json()).toEqual({ said: null });
   expect((await call({ method: 'POST', url: '/bare', payload: {} })).statusCode).toBe(200);
   expect((await call({ method: 'POST', url: '/bare', payload: { x: 1 } })).json().errors).toEqual([
-    { path: 'x', message: 'There is no such field.' },
+    { path: 'x', message: 'This field does not exist.' },
   ]);
 });
 
-test('query values parse strictly, once each, and unknown ones are refused', async () => {
+test('parses query values strictly and rejects repeated and unknown ones', async () => {
   const { call } = await caller();
   expect((await call({ url: '/things/thing_1?asOf=2026-01-01T00:00:00Z&flag=true' })).json().said).toEqual({
     id: 'thing_1',
@@ -225,7 +225,7 @@ test('query values parse strictly, once each, and unknown ones are refused', asy
   expect((await call({ url: '/misfit?x=1' })).statusCode).toBe(400);
 });
 
-test('an id that cannot be is not found, like one that never was', async () => {
+test('answers 404 to an id of the wrong form', async () => {
   const { call } = await caller();
   for (const id of ['x', 'thing_', 'thing_1%00', '%C3%28', 'a'.repeat(600), '..%2f..%2fetc']) {
     const answer = await call({ url: `/things/${id}` });
@@ -240,9 +240,9 @@ test('an id that cannot be is not found, like one that never was', async () => {
   }
 });
 
-test('a bug is 500 with an id to quote, and neither answer nor log tells what data it was about', async () => {
+test('answers 500 with the request id to a bug, and keeps input out of the answer and the log', async () => {
   const { call, platform } = await caller();
-  for (const url of ['/fail/error', '/fail/cause', '/fail/thrown', '/fail/shape', '/misfit']) {
+  for (const url of ['/fail/error', '/fail/nested', '/fail/thrown', '/fail/shape', '/misfit']) {
     const answer = await call({ url });
     expect([url, answer.statusCode]).toEqual([url, 500]);
     const { code, detail, requestId } = answer.json();
@@ -252,19 +252,19 @@ test('a bug is 500 with an id to quote, and neither answer nor log tells what da
     const line = platform.lines.at(-1);
     expect(line?.fields?.requestId).toBe(requestId);
     const { error } = line ?? {};
-    const told =
+    const logged =
       error instanceof Error
         ? `${error.message} ${error.stack} ${(error.cause as Error)?.message} ${(error.cause as Error)?.stack}`
         : '';
     for (const secret of ['/home/ada', 'ada@example', 'hunter2', 'password', '987654321'])
-      expect(`${answer.body} ${told.replaceAll(/:\d+:\d+/g, '')}`).not.toContain(secret);
+      expect(`${answer.body} ${logged.replaceAll(/:\d+:\d+/g, '')}`).not.toContain(secret);
   }
-  const error = platform.lines.find(({ fields }) => fields?.route === '/fail/:how')?.error as Error;
+  const error = platform.lines.find(({ fields }) => fields?.route === '/fail/:cause')?.error as Error;
   expect(error.message).toBe('ENOENT');
   expect(error.stack).toMatch(/\n\s+at /);
 });
 
-test('what is no HTTP, or has too much in its head, gets a problem document too', async () => {
+test('answers malformed HTTP and large headers with a problem document', async () => {
   const { app } = await caller();
   await app.listen({ port: 0, host: '127.0.0.1' });
   const address = app.server.address();
@@ -277,7 +277,7 @@ test('what is no HTTP, or has too much in its head, gets a problem document too'
         received += bytes;
       });
       socket.on('close', () => resolve(received));
-      // what the server has not read it may answer with a reset, behind its answer
+      // The server may reset the connection after its answer, because it did not read everything.
       socket.on('error', () => undefined);
     });
   const problemOf = (answer: string) => ({

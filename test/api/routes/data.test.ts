@@ -239,7 +239,7 @@ describe('a zip', () => {
     expect(zip.statusCode).toBe(200);
     expect(zip.headers).toMatchObject({
       'content-type': 'application/zip',
-      'content-disposition': expect.stringContaining('filename="docs.zip"'),
+      'content-disposition': 'attachment; filename=docs.zip',
       'content-security-policy': "default-src 'none'; sandbox",
       'content-length': String(zip.rawPayload.length),
     });
