@@ -1,4 +1,7 @@
-/** Who is calling. Routes are closed unless they say `public: true`; a new kind of credential is a further line in `schemes`. */
+/**
+ * Authenticates requests. Every route needs a credential unless it declares `public: true`. To support a new kind of
+ * credential, add a scheme to `schemes`.
+ */
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../domain/errors.ts';
 import type { Platform } from '../domain/ports.ts';
@@ -9,7 +12,11 @@ type Scheme = (platform: Platform, headers: FastifyRequest['headers']) => Promis
 const bearer: Scheme = (platform, { authorization }) => {
   if (authorization === undefined) return undefined;
   const token = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization)?.[1];
-  if (!token) throw new Problem('invalid-token', 'Send the access token as «Authorization: Bearer <token>».');
+  if (!token)
+    throw new Problem(
+      'invalid-token',
+      'The Authorization header is malformed. Send «Authorization: Bearer <access token>».',
+    );
   return principalOf(platform, token);
 };
 
@@ -17,13 +24,16 @@ const apiKey: Scheme = (_platform, headers) => {
   if (headers['x-api-key'] === undefined) return undefined;
   throw new Problem(
     'unauthenticated',
-    'There are no API keys yet. Sign in and send the access token as «Authorization: Bearer <token>».',
+    'This version does not support API keys. Sign in and send «Authorization: Bearer <access token>».',
   );
 };
 
 const schemes = [apiKey, bearer];
 
-/** The caller by the credential in the headers. Throws Problem `unauthenticated` without one, `invalid-token` with one that is not good. */
+/**
+ * Returns the caller that the credential in the headers identifies. Throws Problem `unauthenticated` if there is none,
+ * `invalid-token` if it is malformed, expired or revoked.
+ */
 export async function authenticate(platform: Platform, headers: FastifyRequest['headers']): Promise<Principal> {
   for (const scheme of schemes) {
     const principal = scheme(platform, headers);
@@ -31,6 +41,6 @@ export async function authenticate(platform: Platform, headers: FastifyRequest['
   }
   throw new Problem(
     'unauthenticated',
-    'Sign in with POST /auth/login and send the access token as «Authorization: Bearer <token>».',
+    'The request has no credential. Sign in with POST /auth/login and send «Authorization: Bearer <access token>».',
   );
 }

@@ -1,4 +1,7 @@
-/** Reading one's own writes: a write answers where it went, a read that sends this back waits for the read model to get there. */
+/**
+ * Read-your-writes. A write answers with a `Consistency-Token` that names the stream version it wrote. A read that sends
+ * the token back waits until its read models have applied that version.
+ */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import * as z from 'zod';
 import type { Written } from '../commands/context.ts';
@@ -11,27 +14,33 @@ import { derivedKey } from './secret-keys.ts';
 
 export const consistencyHeader = 'consistency-token';
 
-/** A read model as far as waiting needs it: its name, and the stream types it follows. */
+/** A read model that reads can wait for: its name and the stream types it applies. */
 export type Follower = { name: string; streams: readonly string[] };
-/** Milliseconds; tests make it quick. */
+/** Waits for that many milliseconds. Tests replace it. */
 export type Sleep = (milliseconds: number) => Promise<void>;
 
-const patience = 2_000;
-const firstPause = 10;
-const longestPause = 200;
-/** How soon to ask again for what is parked. */
+const waitLimitMs = 2_000;
+const firstPauseMs = 10;
+const longestPauseMs = 200;
+/** `Retry-After` where the read model is parked: an operator has to act first. */
 const parkedSeconds = 60;
 const macBytes = 16;
 const positions = z.array(z.tuple([z.string(), z.int().min(1)])).min(1);
 
-/** An opaque token for those writes: their streams and versions, and an HMAC so that nobody makes us wait for what never comes. */
+/**
+ * Returns an opaque token that names the streams and versions of these writes. An HMAC protects it, so no client can make
+ * the server wait for a version that will never exist.
+ */
 export async function consistencyToken(platform: Platform, written: Written | readonly Written[]): Promise<string> {
-  const all = Array.isArray(written) ? (written as readonly Written[]) : [written as Written];
-  const payload = Buffer.from(JSON.stringify(all.map(({ stream, version }) => [stream, version])));
+  const writes = Array.isArray(written) ? (written as readonly Written[]) : [written as Written];
+  const payload = Buffer.from(JSON.stringify(writes.map(({ stream, version }) => [stream, version])));
   return Buffer.concat([await mac(platform, payload), payload]).toString('base64url');
 }
 
-/** The writes named in the header, one token or several with commas. Throws Problem `invalid-input` for any that is not this account's. */
+/**
+ * Returns the writes that the header names: one token, or several separated by commas. Throws Problem `invalid-input` for a
+ * malformed token and for a token of another account.
+ */
 export async function readConsistencyTokens(platform: Platform, account: string, header: string): Promise<Written[]> {
   const tokens = header.split(',').map((token) => token.trim());
   if (tokens.length > 20) throw refused();
@@ -54,13 +63,13 @@ async function mac(platform: Platform, payload: Uint8Array): Promise<Buffer> {
 }
 
 function refused(): Problem {
-  const message = 'Send back the Consistency-Token of an answer to this account unchanged, or leave the header out.';
+  const message = 'Send a Consistency-Token that this account received, unchanged, or omit the header.';
   return new Problem('invalid-input', message, { errors: [{ path: 'Consistency-Token', message }] });
 }
 
 /**
- * Resolves once each of the read models has applied each of those writes that it follows. Throws Problem `unavailable` with
- * `retryAfter` after 2 s, which says so when one of them is parked there.
+ * Resolves when each read model has applied the writes to the streams it follows. After 2 s it throws Problem
+ * `unavailable` with `retryAfter`. The problem names the cause if a read model is parked at one of the writes.
  */
 export async function waitForWrites(
   platform: Platform,
@@ -69,30 +78,30 @@ export async function waitForWrites(
   sleep: Sleep,
 ): Promise<void> {
   const started = platform.now();
-  let open = readers.flatMap(({ name, streams }) =>
+  let pending = readers.flatMap(({ name, streams }) =>
     written.filter(({ stream }) => streams.includes(parseStream(stream).type)).map((write) => ({ name, ...write })),
   );
-  for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
+  for (let pause = firstPauseMs; ; pause = Math.min(pause * 2, longestPauseMs)) {
     const rows = currentRows(platform);
     const behind = await Promise.all(
-      open.map(async ({ name, stream, version }) => (await rows.cursor(name, stream)) < version),
+      pending.map(async ({ name, stream, version }) => (await rows.cursor(name, stream)) < version),
     );
-    open = open.filter((_, index) => behind[index]);
-    if (open.length === 0) return;
-    if (platform.now() - started >= patience) break;
+    pending = pending.filter((_, index) => behind[index]);
+    if (pending.length === 0) return;
+    if (platform.now() - started >= waitLimitMs) break;
     await sleep(pause);
   }
-  const parked = await Promise.all(open.map(({ name, stream }) => isParked(platform, name, stream)));
-  if (parked.includes(true)) throw standingStill();
-  throw new Problem('unavailable', 'The write is safe but not yet to be seen here. Ask again in a second.', {
+  const parked = await Promise.all(pending.map(({ name, stream }) => isParked(platform, name, stream)));
+  if (parked.includes(true)) throw parkedProblem();
+  throw new Problem('unavailable', 'The write is stored, but this view does not show it yet. Retry in a second.', {
     extra: { retryAfter: 1 },
   });
 }
 
-/** Nothing the caller can do, and no use in asking every second: an operator has to mend it. */
-function standingStill(): Problem {
+/** The caller cannot act and frequent retries are useless: an operator has to repair the read model. */
+function parkedProblem(): Problem {
   const detail =
-    'The write is safe, but this view is parked at it: it stands still there because of a fault that our operators have been told of. ' +
-    'Ask again later, or without the Consistency-Token to see it as it was before.';
+    'The write is stored, but this view is parked: a fault stops it at this write, and the operators have been alerted. ' +
+    'Retry later, or omit the Consistency-Token to read the state before the write.';
   return new Problem('unavailable', detail, { extra: { retryAfter: parkedSeconds } });
 }

@@ -1,6 +1,7 @@
 /**
- * Entity tags (RFC 9110 §8.8.3), strong: `"<version>-<hash>"`, or `"<hash>"` where a resource has no version of its own. The hash of the
- * body tells readers whether anything changed; the version is what a writer's `If-Match` is held to, by the command that loads the stream.
+ * Strong entity tags (RFC 9110 §8.8.3): `"<version>-<hash>"`, or `"<hash>"` where a resource has no version. Readers compare
+ * the whole tag, so the hash of the body shows any change. For `If-Match` only the version counts: the command that loads
+ * the stream compares it.
  */
 import { createHash } from 'node:crypto';
 import { Problem } from '../domain/errors.ts';
@@ -10,24 +11,24 @@ export function etagOf(body: string, version?: number): string {
   return version === undefined ? `"${hash}"` : `"${version}-${hash}"`;
 }
 
-/** Whether `If-None-Match` names this tag, compared weakly as RFC 9110 §13.1.2 asks. */
+/** Returns false if `If-None-Match` names this tag (weak comparison, RFC 9110 §13.1.2): the answer is then a 304. */
 export function noneMatch(header: string | undefined, etag: string): boolean {
   if (header === undefined) return true;
   return !header.split(',').some((one) => ['*', etag].includes(one.trim().replace(/^W\//, '')));
 }
 
-/** What `If-Match` looks like (RFC 9110 §13.1.1). */
+/** The syntax of `If-Match` (RFC 9110 §13.1.1). */
 export const ifMatchPattern = '^(\\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$';
 const ifMatch = new RegExp(ifMatchPattern);
 
 /**
- * The versions that `If-Match` allows; undefined when there is no condition (no header, or `*`). Weak and foreign tags match nothing.
- * Throws Problem `invalid-input` for what is no list of tags.
+ * Returns the versions that `If-Match` allows, or undefined if there is no condition (no header, or `*`). Weak tags and tags
+ * without a version match nothing. Throws Problem `invalid-input` if the header is not a list of tags.
  */
 export function matchedVersions(header: string | undefined): readonly number[] | undefined {
   if (header === undefined || header.trim() === '*') return undefined;
   if (!ifMatch.test(header.trim())) {
-    const message = 'Send the ETag of what you read, quotes included, or leave the header out.';
+    const message = 'Send the ETag of the resource with its quotes, or omit the header.';
     throw new Problem('invalid-input', message, { errors: [{ path: 'If-Match', message }] });
   }
   return header.split(',').flatMap((one) => {

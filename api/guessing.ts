@@ -1,24 +1,26 @@
 /**
- * Guessing a password (OWASP ASVS 5.0, 6.1.1 and 6.3.1): failures are counted per e-mail in `Records`, by windows of a quarter of an hour. From one
- * address an e-mail gets 10 of them; from all addresses together 50, which only those addresses are held to that it never signed in
- * from. So many machines guessing together get no further than one, and nobody is locked out of where they sign in from by strangers.
+ * Limits password guessing (OWASP ASVS 5.0, 6.1.1 and 6.3.1). `Records` counts the failed sign-ins of each e-mail address in
+ * windows of 15 minutes. One IP address gets 10 failures per e-mail. All IP addresses together get 50. The second limit does
+ * not apply to IP addresses that this e-mail signed in from before. So a botnet gets no more than 50 guesses, and strangers
+ * cannot lock a user out of the networks that the user signs in from.
  */
 import { normalizeIP } from '@fastify/rate-limit';
 import { Problem } from '../domain/errors.ts';
 import type { Platform, RecordKey, SignedIn } from '../domain/ports.ts';
 import { keyedHash } from './secret-keys.ts';
 
-const window = 15 * 60_000;
-const fromOneAddress = 10;
-const fromAll = 50;
-/** How long an address is remembered after a sign-in from there. */
+const windowMs = 15 * 60_000;
+const limitPerAddress = 10;
+const limitOfAllAddresses = 50;
+/** How long an IP address counts as known after a sign-in. */
 const knownMilliseconds = 90 * 24 * 60 * 60_000;
 
 type Guess = { email: string; address: string; scale: number };
 
 /**
- * What `attempt` gives. It is counted before it begins, so that guesses made at once count too, and taken back unless it is refused; whether
- * the e-mail is known makes no difference. Throws Problem `rate-limited` when there were too many. `scale` multiplies both limits, 0: none.
+ * Runs `attempt` and returns its result. The attempt is counted before it starts, so that concurrent guesses count too. The
+ * count is reverted unless the password was refused. Unknown e-mail addresses are counted in the same way. Throws Problem
+ * `rate-limited` if a limit is exceeded. `scale` multiplies both limits, 0 turns them off.
  */
 export async function limitGuesses(
   platform: Platform,
@@ -28,26 +30,26 @@ export async function limitGuesses(
   const { scale } = guess;
   if (scale === 0) return attempt();
   const email = guess.email.normalize('NFC').toLowerCase();
-  const number = Math.floor(platform.now() / window);
-  const [here, anywhere] = await Promise.all([
+  const window = Math.floor(platform.now() / windowMs);
+  const [addressKey, emailKey] = await Promise.all([
     recordKeyOf(platform, { email, address: normalizeIP(guess.address) }),
     recordKeyOf(platform, { email }),
   ]);
-  const known = { pk: here, sk: 'known' };
-  const counted = [{ pk: here, sk: String(number) }];
-  await count(platform, { pk: here, sk: String(number) }, fromOneAddress * scale, number);
+  const known = { pk: addressKey, sk: 'known' };
+  const counted = [{ pk: addressKey, sk: String(window) }];
+  await count(platform, { pk: addressKey, sk: String(window) }, limitPerAddress * scale, window);
   if ((await platform.records.get(known)) === undefined) {
-    const all = { pk: anywhere, sk: String(number) };
-    counted.push(all);
-    await count(platform, all, fromAll * scale, number);
+    const ofAll = { pk: emailKey, sk: String(window) };
+    counted.push(ofAll);
+    await count(platform, ofAll, limitOfAllAddresses * scale, window);
   }
-  const takeBack = () => Promise.all(counted.map((key) => platform.records.add(key, { failed: -1 }, expiryOf(number))));
+  const revert = () => Promise.all(counted.map((key) => platform.records.add(key, { failed: -1 }, expiryOf(window))));
   const result = await attempt().catch(async (error: unknown) => {
-    // Nobody has looked at the password: whoever keeps them was away.
-    await takeBack();
+    // The identity provider failed before it checked the password.
+    await revert();
     throw error;
   });
-  if (result.outcome !== 'refused') await takeBack();
+  if (result.outcome !== 'refused') await revert();
   if (result.outcome === 'signed-in') {
     await platform.records.putMany([
       { ...known, data: {}, expiresAt: Math.floor((platform.now() + knownMilliseconds) / 1000) },
@@ -56,26 +58,22 @@ export async function limitGuesses(
   return result;
 }
 
-/** Both are personal data: they rest as a keyed hash. */
-async function recordKeyOf(platform: Platform, guessed: { email: string; address?: string }): Promise<string> {
-  return `guess#${(await keyedHash(platform, 'guess', guessed)).toString('base64url')}`;
+/** E-mail and IP address are personal data, so the key holds their HMAC. */
+async function recordKeyOf(platform: Platform, subject: { email: string; address?: string }): Promise<string> {
+  return `guess#${(await keyedHash(platform, 'guess', subject)).toString('base64url')}`;
 }
 
-async function count(platform: Platform, key: RecordKey, limit: number, number: number): Promise<void> {
-  const { failed } = await platform.records.add(key, { failed: 1 }, expiryOf(number));
+async function count(platform: Platform, key: RecordKey, limit: number, window: number): Promise<void> {
+  const { failed } = await platform.records.add(key, { failed: 1 }, expiryOf(window));
   if (Number(failed) <= Math.max(1, Math.round(limit))) return;
-  // the window may have ended while this was counted
-  const retryAfter = Math.max(1, Math.ceil(((number + 1) * window - platform.now()) / 1000));
-  throw new Problem(
-    'rate-limited',
-    `There were too many tries with a wrong password. Wait ${retryAfter} s, then try again.`,
-    {
-      extra: { retryAfter },
-    },
-  );
+  // The window may have ended during the write.
+  const retryAfter = Math.max(1, Math.ceil(((window + 1) * windowMs - platform.now()) / 1000));
+  throw new Problem('rate-limited', `Too many sign-ins with a wrong password. Wait ${retryAfter} s, then try again.`, {
+    extra: { retryAfter },
+  });
 }
 
-/** Seconds since the epoch. */
-function expiryOf(number: number): number {
-  return ((number + 2) * window) / 1000;
+/** Seconds since the epoch. A count outlives its window, so that a late decrement finds it. */
+function expiryOf(window: number): number {
+  return ((window + 2) * windowMs) / 1000;
 }

@@ -1,6 +1,6 @@
 /**
- * `Idempotency-Key`: a repeat of a POST gets the answer of the first. Powertools runs the protocol; this file keeps its records in
- * `Records` and the answers in them sealed.
+ * `Idempotency-Key`: a repeated POST gets the answer of the first one. Powertools runs the protocol. This file stores its
+ * records in `Records` and encrypts the answers.
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import {
@@ -19,69 +19,79 @@ import type { JsonObject, Platform, RecordKey, StoredRecord } from '../domain/po
 import { anonymous, type Intent } from './command-context.ts';
 import { derivedKey, keyedHash } from './secret-keys.ts';
 
-/** An answer ready to be sent, and to be stored. */
+/** An answer in the form that is sent and stored. */
 export type StoredAnswer = { status: number; headers: { [name: string]: string }; body: string | null };
 
 const keepSeconds = 25 * 60 * 60;
-/** Longer than any request may take. If one dies, a repeat is let in after this, and its command finds what was already done. */
+/**
+ * Longer than any request may take. If a process dies, a repeat may start after this time. Its command then finds the
+ * events that the first one appended.
+ */
 const inProgressMilliseconds = 60_000;
-/** Base64 of it has to fit an item of 400 KB. */
+/** Its base64 form has to fit into a DynamoDB item of 400 KB. */
 const partBytes = 256 * 1024;
 
 /**
- * Runs `work` once for the intent's key and gives its answer to every repeat within a day. Throws Problem `idempotency-mismatch` when
- * the key came with other input, `idempotency-in-progress` while the first is at work. What `work` throws is not stored.
+ * Runs `work` once for the intent's key and returns its answer to every repeat within a day. Throws Problem
+ * `idempotency-mismatch` if the key was used with other input, and `idempotency-in-progress` while the first request runs.
+ * Errors of `work` are not stored, so the next repeat runs it again.
  */
 export async function answerOnce(
   platform: Platform,
   intent: Intent & { key: string },
   work: () => Promise<StoredAnswer>,
 ): Promise<StoredAnswer> {
-  const { caller, route, key } = intent;
-  const [place, input] = await Promise.all([
-    keyedHash(platform, 'idempotency-place', { caller, route, key }),
-    keyedHash(platform, 'idempotency-input', intent.input),
-  ]);
-  const recordKey = { pk: `idempotency#${caller.account}#${place.toString('base64url')}`, sk: 'answer' };
-  const persistenceStore = new RecordsPersistence(platform, caller.account, recordKey);
+  const { pk, input } = await hashesOf(platform, intent);
+  const recordKey = { pk, sk: 'answer' };
+  const persistenceStore = new RecordsPersistence(platform, intent.caller.account, recordKey);
   const config = new IdempotencyConfig({
-    eventKeyJmesPath: 'place',
+    eventKeyJmesPath: 'pk',
     payloadValidationJmesPath: 'input',
     hashFunction: 'sha256',
   });
-  const once = makeIdempotent((_intent: { place: string; input: string }, _context: typeof timeLeft) => work(), {
+  const once = makeIdempotent((_intent: { pk: string; input: string }, _context: typeof timeLeft) => work(), {
     persistenceStore,
     config,
   });
   try {
-    return await once({ place: recordKey.pk, input: input.toString('base64url') }, timeLeft);
+    return await once({ pk, input }, timeLeft);
   } catch (error) {
     throw asProblem(error);
   }
 }
 
 /**
- * For answers that are never stored: that the key only ever came with this input, within a day. Throws Problem `idempotency-mismatch`.
+ * For routes whose answers are never stored: throws Problem `idempotency-mismatch` if the key was used with other input
+ * within a day.
  */
 export async function requireSameInput(platform: Platform, intent: Intent & { key: string }): Promise<void> {
-  const { caller, route, key } = intent;
-  const [place, hash] = await Promise.all([
-    keyedHash(platform, 'idempotency-place', { caller, route, key }),
-    keyedHash(platform, 'idempotency-input', intent.input),
-  ]);
-  const recordKey = { pk: `idempotency#${caller.account}#${place.toString('base64url')}`, sk: 'input' };
-  const input = hash.toString('base64url');
+  const { pk, input } = await hashesOf(platform, intent);
+  const recordKey = { pk, sk: 'input' };
   const expiresAt = Math.floor(platform.now() / 1000) + keepSeconds;
   if (await platform.records.write([{ op: 'put', ...recordKey, data: { input }, expiresAt, if: 'absent' }])) return;
   const known = await platform.records.get(recordKey);
   if (known && known.data.input !== input) throw mismatch();
 }
 
-function mismatch(): Problem {
-  return new Problem('idempotency-mismatch', 'Repeat the request with the same input, or send a new Idempotency-Key.');
+/** Returns the partition key of the intent's records and the hash of its input. HMACs, because bodies hold passwords. */
+async function hashesOf(
+  platform: Platform,
+  { caller, route, key, input }: Intent & { key: string },
+): Promise<{ pk: string; input: string }> {
+  const [keyHash, inputHash] = await Promise.all([
+    keyedHash(platform, 'idempotency-key', { caller, route, key }),
+    keyedHash(platform, 'idempotency-input', input),
+  ]);
+  const pk = `idempotency#${caller.account}#${keyHash.toString('base64url')}`;
+  return { pk, input: inputHash.toString('base64url') };
 }
 
-/** What Powertools asks of a Lambda context. Only its own adapter for DynamoDB uses the answer, but without one it warns. */
+function mismatch(): Problem {
+  const detail = 'This Idempotency-Key was used with other input. Repeat the same input, or send a new key.';
+  return new Problem('idempotency-mismatch', detail);
+}
+
+/** The part of a Lambda context that Powertools reads. Without it, Powertools logs a warning. */
 const timeLeft = { getRemainingTimeInMillis: () => inProgressMilliseconds };
 
 function asProblem(error: unknown): unknown {
@@ -93,7 +103,7 @@ function asProblem(error: unknown): unknown {
   if (['IdempotencyAlreadyInProgressError', 'IdempotencyInconsistentStateError'].includes(error.name)) {
     return new Problem(
       'idempotency-in-progress',
-      'Wait for the first request, then repeat this one to get its answer.',
+      'The first request with this Idempotency-Key is still running. Repeat it in a second to get its answer.',
       {
         extra: { retryAfter: 1 },
       },
@@ -105,16 +115,17 @@ function asProblem(error: unknown): unknown {
 const stored = z.object({
   status: z.enum([IdempotencyRecordStatus.INPROGRESS, IdempotencyRecordStatus.COMPLETED]),
   input: z.string(),
-  /** Whose turn it is: a request that lost its turn to another no longer writes. */
+  /** Identifies the request that owns the record. A request that lost ownership does not write any more. */
   turn: z.string(),
   inProgressUntil: z.number(),
-  /** The sealed answer, or how many records hold it where it is too large for this one. */
+  /** The encrypted answer, if it fits into this record. */
   answer: z.string().optional(),
+  /** How many further records hold the answer. */
   parts: z.number(),
 });
 type Stored = z.output<typeof stored>;
 
-/** One request's view of its record: made anew for each, so that it can hold whose turn it is. */
+/** Stores the record of one request. Each request needs its own instance, because the instance holds its `turn`. */
 class RecordsPersistence extends BasePersistenceLayer {
   readonly #platform: Platform;
   readonly #account: string;
@@ -129,7 +140,7 @@ class RecordsPersistence extends BasePersistenceLayer {
     this.#turn = Buffer.from(platform.random(16)).toString('base64url');
   }
 
-  /** Takes the turn, also over from a request that has been at it for too long. */
+  /** Takes ownership of the record, also from a request that has run for too long. */
   protected override async _putRecord(record: IdempotencyRecord): Promise<void> {
     const { records } = this.#platform;
     const now = this.#platform.now();
@@ -151,7 +162,7 @@ class RecordsPersistence extends BasePersistenceLayer {
 
   protected override async _getRecord(idempotencyKey: string): Promise<IdempotencyRecord> {
     const existing = await this.#load();
-    // gone between two looks, since the first request failed: this makes Powertools begin again
+    // The first request failed meanwhile and deleted the record. This error makes Powertools start again.
     if (!existing) throw new IdempotencyInconsistentStateError();
     const { status, input } = existing;
     if (status === 'INPROGRESS') return new IdempotencyRecord({ idempotencyKey, status, payloadHash: input });
@@ -159,18 +170,18 @@ class RecordsPersistence extends BasePersistenceLayer {
       idempotencyKey,
       status,
       payloadHash: input,
-      responseData: await this.#open(existing),
+      responseData: await this.#decrypt(existing),
     });
   }
 
-  /** Puts the answer into the record, or beside it and then says so in it, if it is still this request's turn. */
+  /** Stores the answer if this request still owns the record. A large answer goes into further records first. */
   protected override async _updateRecord(record: IdempotencyRecord): Promise<void> {
     const { records } = this.#platform;
     const encrypted = await this.#encrypt(JSON.stringify(record.responseData));
     const parts: StoredRecord[] = [];
     const small = encrypted.length <= partBytes;
-    for (let at = 0; at < encrypted.length && !small; at += partBytes) {
-      const data = { bytes: encrypted.subarray(at, at + partBytes).toString('base64') };
+    for (let offset = 0; offset < encrypted.length && !small; offset += partBytes) {
+      const data = { bytes: encrypted.subarray(offset, offset + partBytes).toString('base64') };
       parts.push({ ...this.#partKey(this.#turn, parts.length), data, expiresAt: this.#expiry() + 60 });
     }
     if (!small) await records.putMany(parts);
@@ -182,12 +193,14 @@ class RecordsPersistence extends BasePersistenceLayer {
       parts: parts.length,
       ...(small && { answer: encrypted.toString('base64') }),
     };
-    const mine = { equals: { turn: this.#turn } };
-    const done = await records.write([{ op: 'put', ...this.#key, data, expiresAt: this.#expiry(), if: mine }]);
-    if (!done) this.#platform.log.warn('an answer came after its turn and was not stored', { account: this.#account });
+    const stillOwned = { equals: { turn: this.#turn } };
+    const put = { op: 'put', ...this.#key, data, expiresAt: this.#expiry(), if: stillOwned } as const;
+    if (await records.write([put])) return;
+    const message = 'a repeat took over the request, so its answer was not stored';
+    this.#platform.log.warn(message, { account: this.#account });
   }
 
-  /** The work failed: the next repeat may try. */
+  /** Releases the record after a failure, so that the next repeat can run. */
   protected override async _deleteRecord(): Promise<void> {
     await this.#platform.records.write([{ op: 'delete', ...this.#key, if: { equals: { turn: this.#turn } } }]);
   }
@@ -209,7 +222,7 @@ class RecordsPersistence extends BasePersistenceLayer {
     return encryptFramed(await this.#encryptionKey(), this.#key.pk, gzipSync(text), this.#platform.random);
   }
 
-  async #open({ turn, parts, answer }: Stored): Promise<StoredAnswer> {
+  async #decrypt({ turn, parts, answer }: Stored): Promise<StoredAnswer> {
     const encrypted = answer === undefined ? await this.#partsOf(turn, parts) : Buffer.from(answer, 'base64');
     const compressed = decryptFramed(await this.#encryptionKey(), this.#key.pk, encrypted);
     if (!compressed) throw new Error('a stored answer is damaged or incomplete');
@@ -222,11 +235,14 @@ class RecordsPersistence extends BasePersistenceLayer {
     return Buffer.concat(keys.map(({ sk }) => Buffer.from(found.get(sk) ?? '', 'base64')));
   }
 
-  /** The account's own key, so that erasing the account erases its answers; before anyone is known, one of the API's. */
+  /**
+   * Returns a key derived from the account's key, so that erasing the account erases its answers. Public routes use a key of
+   * the API.
+   */
   async #encryptionKey(): Promise<Uint8Array> {
     if (this.#account === anonymous) return derivedKey(this.#platform, 'idempotency-answer');
     const key = await this.#platform.keys.accountKey(this.#account);
-    if (!key) throw new Problem('gone', 'The account was erased.');
+    if (!key) throw new Problem('gone', 'The account was erased. Register a new one with POST /auth/register.');
     return deriveKey(key, 'listbackup/idempotency-answer');
   }
 }

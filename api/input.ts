@@ -1,15 +1,14 @@
-/** What comes in: strict JSON, well-formed text, and the routes' schemas. Nothing is coerced. */
+/** Parses and validates requests: strict JSON, well-formed text, then the route's schemas. It coerces nothing. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { Problem } from '../domain/errors.ts';
 import { inputProblem, nothingHere } from './problem.ts';
 import type { RouteDefinition } from './route.ts';
 
-/** JSON nested deeper than this is nobody's input. */
-const deepest = 64;
+const maxDepth = 64;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Takes `application/json` only (anything else is 415). An empty body reads as none, whatever its content type says. */
+/** Accepts only `application/json` (otherwise 415). An empty body counts as no body. */
 export function parseJsonBodies(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
@@ -28,13 +27,13 @@ export function parseJsonBodies(app: FastifyInstance): void {
   });
 }
 
-/** What a route takes that says nothing of it. */
-const nothing = z.strictObject({});
-const nothingAtAll = nothing.optional();
+/** The schemas of a route that declares no query or no body. */
+const noQuery = z.strictObject({});
+const noBody = noQuery.optional();
 
 /**
- * Puts what the route's schemas make of a request in its place. Throws Problem `invalid-input`; for an id in the path that has the wrong form
- * `not-found`, as for one that never was.
+ * Validates a request and replaces its params, body and query by the parsed values. Throws Problem `invalid-input`. An id in
+ * the path that has the wrong form is `not-found`, like an id that does not exist.
  */
 export function validate(request: FastifyRequest, { method, params, query, body }: RouteDefinition): void {
   if (params) {
@@ -42,26 +41,26 @@ export function validate(request: FastifyRequest, { method, params, query, body 
     if (!result?.success) throw nothingHere();
     request.params = result.data;
   }
-  if (method !== 'GET') request.body = parsed(body ?? nothingAtAll, request.body ?? undefined, 'body');
-  const bad = textProblem(request.query);
-  if (bad) throw bad;
-  request.query = parsed(query ?? nothing, request.query, '');
+  if (method !== 'GET') request.body = parsed(body ?? noBody, request.body ?? undefined, 'body');
+  const problem = textProblem(request.query);
+  if (problem) throw problem;
+  request.query = parsed(query ?? noQuery, request.query, '');
 }
 
-/** `at`: what the input is called in a refusal. */
-function parsed(schema: z.ZodType, given: unknown, at: string): unknown {
-  const result = schema.safeParse(given);
-  if (!result.success) throw inputProblem(result.error, at);
+/** `where` names the input in `errors[]` if the error is at its root. */
+function parsed(schema: z.ZodType, input: unknown, where: string): unknown {
+  const result = schema.safeParse(input);
+  if (!result.success) throw inputProblem(result.error, where);
   return result.data;
 }
 
-/** Refuses NUL and lone surrogates, in names too: no store, path or log keeps them unharmed. */
+/** Rejects NUL and lone surrogates in values and names, because stores, paths and logs change them. */
 function textProblem(value: unknown): Problem | undefined {
   const open: { value: unknown; path: string[] }[] = [{ value, path: [] }];
   for (let next = open.pop(); next; next = open.pop()) {
     const { value: inner, path } = next;
-    if (path.length > deepest) {
-      const message = `Nest the body at most ${deepest} deep.`;
+    if (path.length > maxDepth) {
+      const message = `The body is nested too deeply. Nest it at most ${maxDepth} levels deep.`;
       return new Problem('invalid-input', message, { errors: [{ path: path[0] ?? '', message }] });
     }
     if (typeof inner === 'string' && !isText(inner)) return badText(path);
@@ -79,6 +78,6 @@ function isText(text: string): boolean {
 }
 
 function badText(path: string[]): Problem {
-  const message = 'Give text without NUL characters and lone surrogates.';
+  const message = 'The text has a NUL character or a lone surrogate. Send it without.';
   return new Problem('invalid-input', message, { errors: [{ path: path.join('.'), message }] });
 }

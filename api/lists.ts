@@ -1,11 +1,14 @@
-/** Lists: `limit` and `cursor` in, `items` and `next` out. A cursor only works for the account and the list that it was made for. */
+/**
+ * Paging of lists: the query has `limit` and `cursor`, the answer `items` and `next`. A cursor works only for the account,
+ * the list and the filters it was made for.
+ */
 import * as z from 'zod';
 import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import { Problem } from '../domain/errors.ts';
 import type { Platform } from '../domain/ports.ts';
 import { canonicalJson, derivedKey } from './secret-keys.ts';
 
-/** What the list is: a cursor of one is no good for another. */
+/** Identifies a list. A cursor is bound to it. */
 export type ListScope = { account: string; route: string; filters: { [name: string]: unknown } };
 
 const limit = z
@@ -15,31 +18,38 @@ const limit = z
   .refine((count) => count <= 200, 'Give a whole number from 1 to 200.')
   .optional()
   .transform((count) => count ?? 50)
-  .meta({ description: 'How many items at most; 50 unless told.', type: 'integer', minimum: 1, maximum: 200 });
+  .meta({ description: 'The maximum number of items. Default: 50.', type: 'integer', minimum: 1, maximum: 200 });
 
-/** The query of a list with its own filters besides `limit` and `cursor`. */
+/** Returns the schema of a list's query: its own filters, `limit` and `cursor`. */
 export function listQuery<Filters extends z.ZodRawShape>(filters: Filters) {
-  const cursor = z.string().optional().meta({ description: 'The `next` of the page before.' });
+  const cursor = z
+    .string()
+    .optional()
+    .meta({ description: 'The `next` of the previous page. Omit it for the first page.' });
   return z.strictObject({ ...filters, limit, cursor });
 }
 
 export function listOf<Item extends z.ZodType>(item: Item) {
   return z.object({
-    items: z.array(item),
-    next: z.string().nullable().meta({ description: 'The cursor of the next page, null on the last.' }),
+    items: z.array(item).meta({ description: 'One page.' }),
+    next: z.string().nullable().meta({ description: 'The cursor of the next page. Null on the last page.' }),
   });
 }
 
 /**
- * Sealed rather than only signed (AES-256-GCM, the scope as associated data): where a list stands can be a path, and addresses end up
- * in logs. A key an account, so that random nonces are safe for 2³² pages of each.
+ * Encrypts a list position to a cursor (AES-256-GCM with the scope as associated data). A signature is not enough: the
+ * position can be a path, and URLs end up in logs. Each account has its own key, so random nonces are safe for 2³² pages of
+ * an account.
  */
 export async function encryptCursor(platform: Platform, scope: ListScope, position: string): Promise<string> {
   const key = await keyOf(platform, scope);
   return encryptFramed(key, canonicalJson(scope), Buffer.from(position), platform.random).toString('base64url');
 }
 
-/** The position in a cursor. Throws Problem `invalid-cursor` if it was changed, or made for another account, list or filter. */
+/**
+ * Returns the position in a cursor. Throws Problem `invalid-cursor` if it was changed or made for another account, list or
+ * filter.
+ */
 export async function decryptCursor(platform: Platform, scope: ListScope, cursor: string): Promise<string> {
   const bytes = Buffer.from(cursor, 'base64url');
   const isCanonical = bytes.toString('base64url') === cursor;
@@ -49,7 +59,8 @@ export async function decryptCursor(platform: Platform, scope: ListScope, cursor
 }
 
 function invalidCursor(): Problem {
-  const message = 'Use the `next` of a page of this same list with the same filters, or start again without a cursor.';
+  const message =
+    'The cursor is not of this list with these filters. Send the `next` of its previous page, or omit the cursor.';
   return new Problem('invalid-cursor', message, { errors: [{ path: 'cursor', message }] });
 }
 

@@ -1,4 +1,4 @@
-/** OpenAPI 3.1, made from the schemas the routes run on, so that it cannot tell of something else. */
+/** Builds the OpenAPI 3.1 document from the schemas that the routes validate with, so the two cannot differ. */
 import swagger from '@fastify/swagger';
 import Fastify from 'fastify';
 import { createJsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
@@ -15,6 +15,7 @@ type Operation = {
   operationId?: string;
   security?: { [scheme: string]: string[] }[];
   parameters?: unknown[];
+  requestBody?: { content?: { [type: string]: { schema?: unknown; examples?: { [name: string]: unknown } } } };
   responses?: { [status: string]: Response };
 };
 type Document = {
@@ -24,10 +25,10 @@ type Document = {
 
 const toJsonSchema = createJsonSchemaTransform({});
 
-/** What those routes are, as JSON. The plugin gathers them from an app of its own, which serves nobody. */
+/** Returns the OpenAPI document of the routes as JSON. The plugin collects them from a temporary app. */
 export async function describeApi(definitions: readonly RouteDefinition[], version: string): Promise<string> {
-  const byOperation = new Map<string, RouteDefinition>(definitions.map((each) => [addressOf(each), each]));
-  const byRoute = new Map(definitions.map((each) => [`${each.method} ${fastifyPath(each.url)}`, each]));
+  const byOperation = new Map<string, RouteDefinition>(definitions.map((route) => [addressOf(route), route]));
+  const byRoute = new Map(definitions.map((route) => [`${route.method} ${fastifyPath(route.url)}`, route]));
   if (!z.globalRegistry.has(problemSchema)) z.globalRegistry.add(problemSchema, { id: 'Problem' });
   const app = Fastify({ logger: false, exposeHeadRoutes: false });
   await app.register(swagger, {
@@ -37,7 +38,9 @@ export async function describeApi(definitions: readonly RouteDefinition[], versi
         title: 'ListBackup',
         version,
         description:
-          'Errors are problem documents (RFC 9457); decide by `code`. Times are UTC ISO 8601, sizes bytes. Unknown fields are errors.',
+          'ListBackup backs up folders and S3 buckets. Times are UTC in ISO 8601, sizes are bytes. Errors are problem documents ' +
+          '(RFC 9457): programs decide by `code`, and `detail` says what to do. Unknown fields in a body or query are an error. ' +
+          'Lists answer with `items` and `next`: send `next` as `cursor` to get the next page.',
       },
       servers: [{ url: '/' }],
       components: {
@@ -46,7 +49,7 @@ export async function describeApi(definitions: readonly RouteDefinition[], versi
             type: 'http',
             scheme: 'bearer',
             bearerFormat: 'JWT',
-            description: 'The access token of POST /auth/login, good for 15 minutes.',
+            description: 'The access token from POST /auth/login. It expires after 15 minutes.',
           },
         },
       },
@@ -86,12 +89,13 @@ export async function describeApi(definitions: readonly RouteDefinition[], versi
   return text;
 }
 
-/** What holds for every route of its kind and is not in the schemas. */
+/** Adds the parts that follow from the conventions and not from the schemas. */
 function addConventions(operation: Operation, definition: RouteDefinition): void {
   const { method, url } = definition;
   operation.operationId = operationIdOf(`${method} ${url}`);
   operation.security = definition.public ? [] : [{ bearer: [] }];
   operation.parameters = [...(operation.parameters ?? []), ...headersOf(definition)];
+  nameExamples(operation);
   for (const [status, response] of Object.entries(operation.responses ?? {})) {
     response.description = meanings[status] ?? 'Done.';
     response.headers = { ...response.headers, ...answerHeaders(definition, status) };
@@ -99,7 +103,7 @@ function addConventions(operation: Operation, definition: RouteDefinition): void
     if (links) response.links = links;
   }
   const unchanged: { [status: string]: Response } = isResource(definition)
-    ? { 304: { description: 'It is still what `If-None-Match` names; no body.' } }
+    ? { 304: { description: 'The resource still has the tag in `If-None-Match`. The answer has no body.' } }
     : {};
   operation.responses = { ...operation.responses, ...unchanged, ...refusals(definition) };
 }
@@ -110,27 +114,27 @@ function operationIdOf(route: string): string {
   return [method.toLowerCase(), ...words.map(capitalized)].join('');
 }
 
-/** A GET of one thing, which has an ETag. */
+/** Returns whether the route reads a single resource, which has an ETag. */
 function isResource({ method, list, public: open }: RouteDefinition): boolean {
   return method === 'GET' && !list && !open;
 }
 
-/** Where an answer leads, as OpenAPI tells it; of a list, to its next page too. */
+/** Returns the links of an answer. A list also links to its next page. */
 function linksOf(
   { method, url, list, leadsTo }: RouteDefinition,
   status: number,
 ): { [name: string]: Link } | undefined {
   const id = list ? '$response.body#/items/0/id' : '$response.body#/id';
-  const links: Link[] = (leadsTo?.[status] ?? []).map((lead) => {
-    if (typeof lead === 'string') return { operationId: operationIdOf(lead), parameters: { id } };
-    const { to, parameters, body } = lead;
+  const links: Link[] = (leadsTo?.[status] ?? []).map((followUp) => {
+    if (typeof followUp === 'string') return { operationId: operationIdOf(followUp), parameters: { id } };
+    const { to, parameters, body } = followUp;
     return {
       operationId: operationIdOf(to),
       ...(parameters ? { parameters } : {}),
       ...(body ? { requestBody: body } : {}),
     };
   });
-  // the page after a search is of the same search, whose body a link cannot repeat
+  // The next page of a search needs the same body, and a link cannot repeat a body.
   if (list && method === 'GET')
     links.push({ operationId: operationIdOf(`${method} ${url}`), parameters: { cursor: '$response.body#/next' } });
   return links.length === 0 ? undefined : Object.fromEntries(links.map((link) => [link.operationId, link]));
@@ -139,23 +143,34 @@ function linksOf(
 const meanings: { [status: string]: string } = {
   200: 'OK.',
   201: 'Created.',
-  202: 'Accepted: it is being worked on.',
-  204: 'Done; no body.',
+  202: 'Accepted. The work continues in the background.',
+  204: 'Done. The answer has no body.',
+  206: 'The requested range.',
+  307: 'The content is at the URL in `Location`.',
 };
 
 function answerHeaders(definition: RouteDefinition, status: string): { [name: string]: unknown } {
   const { method } = definition;
   const header = (description: string) => ({ description, schema: { type: 'string' } });
   return {
-    ...(isResource(definition) ? { ETag: header('Changes whenever the resource does.') } : {}),
-    ...(method !== 'GET'
-      ? { 'Consistency-Token': header('Where this was written, if it was: send it with a read that has to see it.') }
+    ...(isResource(definition)
+      ? { ETag: header('The version of the resource, for `If-Match` and `If-None-Match`.') }
       : {}),
-    ...(status === '201' ? { Location: header('The address of what was created.') } : {}),
+    ...(method !== 'GET'
+      ? {
+          'Consistency-Token': header(
+            'Names the write, if there was one. Send it with a read that has to include the write.',
+          ),
+        }
+      : {}),
+    ...(status === '201' ? { Location: header('The URL of the created resource.') } : {}),
   };
 }
 
-/** The schema of any JSON (`z.json()`) refers to itself under names that are not in the document: any JSON is the schema `{}`. */
+/**
+ * Replaces references to schemas that the document does not have by `{}`. The schema of `z.json()` refers to itself in this
+ * way, and `{}` also means any JSON.
+ */
 function withoutCycles(document: Document): Document {
   const named = Object.keys(document.components?.schemas ?? {}).filter((name) => !name.startsWith('__'));
   const known = new Set(named.map((name) => `#/components/schemas/${name}`));
@@ -164,7 +179,7 @@ function withoutCycles(document: Document): Document {
   );
 }
 
-/** Each schema with a name is put in for input and for output, in the order in which files were read; most are used for one of them. */
+/** Removes schemas without a reference and sorts the others. The plugin adds each named schema for input and for output. */
 function keepUsed(document: Document): void {
   const { schemas = {} } = document.components ?? {};
   const used = new Set(
@@ -176,6 +191,14 @@ function keepUsed(document: Document): void {
   }
   const kept = Object.entries(schemas).filter(([name]) => used.has(name));
   if (document.components) document.components.schemas = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Moves the examples of a body from its schema to the media type, where OpenAPI tools look for them. */
+function nameExamples({ requestBody }: Operation): void {
+  const json = requestBody?.content?.['application/json'];
+  const { examples } = (json?.schema ?? {}) as { examples?: unknown[] };
+  if (!json || !examples) return;
+  json.examples = Object.fromEntries(examples.map((value, index) => [`example${index + 1}`, { value }]));
 }
 
 function capitalized(word: string): string {
@@ -193,30 +216,32 @@ function headersOf(definition: RouteDefinition): unknown[] {
   });
   const headers: unknown[] = [];
   if (method === 'POST') {
-    const stored = 'Repeats with the same key and input get the first answer, for a day.';
-    const anew = 'Repeats do nothing twice. The answer carries credentials, so it is made anew.';
+    const stored = 'For a day, repeats with the same key and input get the first answer.';
+    const repeated = 'Repeats do nothing twice. They get a new answer, because it holds credentials.';
     headers.push(
-      header('Idempotency-Key', credentials ? anew : stored, { pattern: idempotencyKeyPattern, maxLength: 255 }),
+      header('Idempotency-Key', credentials ? repeated : stored, { pattern: idempotencyKeyPattern, maxLength: 255 }),
     );
   }
   if (method === 'PUT' || method === 'DELETE') {
     headers.push(
-      header('If-Match', 'The ETag of what you read: 412 if it was changed since.', { pattern: ifMatchPattern }),
+      header('If-Match', 'The ETag of the resource. If it has changed since, the answer is a 412.', {
+        pattern: ifMatchPattern,
+      }),
     );
   }
   if (reads)
-    headers.push(header('Consistency-Token', 'Of an earlier answer to a write: the answer includes that write.'));
+    headers.push(header('Consistency-Token', 'The token of an earlier write. The answer includes that write.'));
   if (isResource(definition))
-    headers.push(header('If-None-Match', 'The ETag of what you have: 304 if it is still that.'));
+    headers.push(header('If-None-Match', 'The ETag of your copy. If it is current, the answer is a 304.'));
   return headers;
 }
 
-/** The problems a route may answer with, grouped by status. */
+/** Returns the problems that a route can answer with, grouped by status. */
 function refusals(definition: RouteDefinition): { [status: string]: Response } {
   const { method, query, params, body, reads, problems } = definition;
   const codes = new Set<ErrorCode>(problems ?? []);
-  const add = (when: unknown, ...more: ErrorCode[]) => {
-    if (when) for (const code of more) codes.add(code);
+  const add = (condition: unknown, ...added: ErrorCode[]) => {
+    if (condition) for (const code of added) codes.add(code);
   };
   add(query || body || reads || method !== 'GET', 'invalid-input');
   add(method !== 'GET', 'payload-too-large', 'unsupported-media-type', 'storage-full');
@@ -233,10 +258,10 @@ function refusals(definition: RouteDefinition): { [status: string]: Response } {
     ({ status }) => status,
   );
   return Object.fromEntries(
-    [...byStatus].map(([status, some]) => [
+    [...byStatus].map(([status, group]) => [
       String(status),
       {
-        description: some.map(({ code, title }) => `\`${code}\` ${title}.`).join(' '),
+        description: group.map(({ code, title }) => `\`${code}\` ${title}.`).join(' '),
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
       },
     ]),

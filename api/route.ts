@@ -1,4 +1,7 @@
-/** How a route file declares its routes: schema in, a command or query, schema out. Everything else about HTTP happens here. */
+/**
+ * Declares and serves routes. A route file gives schemas and a handler that runs a command or a query. This file does the
+ * rest of HTTP: idempotency keys, consistency tokens, entity tags, cursors and the check of answers.
+ */
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type * as z from 'zod';
@@ -14,32 +17,32 @@ import { decryptCursor, encryptCursor, listOf, listQuery } from './lists.ts';
 import { problemDocument, problemHeaders } from './problem.ts';
 import type { Principal } from './sessions.ts';
 
-/** For homes whose answers are bounded: a download over `over` bytes becomes an export blob, and a link to it is given. */
+/** For deployments that limit the size of answers: a download of more than `over` bytes redirects to a link to a blob. */
 export type ExportLinks = { over: number; link(key: string, as: { fileName: string; type: string }): Promise<string> };
 
-/** What every handler is given of the place it runs in. */
+/** The deployment, as handlers see it. */
 export type ApiContext = {
   platform: Platform;
   deployment: 'self-hosted' | 'aws';
   connectorContext(account: string): ConnectorContext;
-  /** Where this API is reached, for addresses in answers: `https://host`, no slash at the end. */
+  /** Returns the API's public URL for URLs in answers: `https://host`, without a final slash. */
   origin(headers: FastifyRequest['headers']): string;
-  /** Where the live socket is reached: `wss://host/…`, no query. */
+  /** Returns the live socket's public URL: `wss://host/…`, without query. */
   live(headers: FastifyRequest['headers']): string;
   version: string;
-  /** Multiplies how often something may be tried; 0: as often as one likes. */
+  /** Multiplies all rate limits, 0 turns them off. */
   rateScale: number;
   exports: ExportLinks | undefined;
 };
 
 type AnswerExtras = {
-  /** Where the command wrote: becomes the `Consistency-Token`. */
+  /** The stream versions that the command wrote. They become the `Consistency-Token`. */
   written?: Written | readonly Written[];
-  /** The version of the resource's stream: becomes part of the `ETag`, and what `If-Match` is about. */
+  /** The version of the resource's stream. It becomes part of the `ETag`, and `If-Match` compares it. */
   version?: number;
   headers?: { [name: string]: string | undefined };
 };
-/** A body that is a stream or bytes is sent as it is; the route gives its headers. */
+/** A stream or bytes are sent unchanged, with the headers that the route sets. */
 export type Answer<Status extends number = number, Body = unknown> = AnswerExtras & {
   status: Status;
   body: Body | Readable | Uint8Array;
@@ -55,17 +58,20 @@ type Incoming<Params, Query, Body, Public> = {
   params: Params;
   query: Query;
   body: Body;
-  /** What to run a command with. On a public route, account and actor are still to be found out. */
+  /** The context for commands. On a public route, the handler adds account and actor. */
   command: Public extends true ? RequestCause : CommandContext;
-  /** The versions that `If-Match` allows, for the command to hold as `ifVersion`; undefined: any. */
+  /** The versions that `If-Match` allows. Pass them to the command as `ifVersion`. Undefined: any version. */
   ifMatch: readonly number[] | undefined;
   headers: FastifyRequest['headers'];
-  /** The IP address that the call comes from. */
+  /** The caller's IP address. */
   address: string;
 };
 
-/** `GET /sources/{id}`, which takes the answer's id (a list's: that of its first item), or what it takes, as runtime expressions. */
-export type Lead =
+/**
+ * An operation that can follow an answer. A bare address, for example `GET /sources/{id}`, takes the answer's `id`, or that
+ * of a list's first item. Otherwise `parameters` and `body` are OpenAPI runtime expressions.
+ */
+export type FollowUp =
   | `${RouteDefinition['method']} /${string}`
   | {
       to: `${RouteDefinition['method']} /${string}`;
@@ -74,35 +80,35 @@ export type Lead =
     };
 
 type Described = {
-  /** As in the contract: `/runs/{id}`. */
+  /** In the notation of OpenAPI: `/runs/{id}`. */
   url: `/${string}`;
   summary: string;
   description?: string;
   tags: [string, ...string[]];
-  /** The read models the route reads: a request that brings a `Consistency-Token` waits for them. */
+  /** The read models of the route. A request with a `Consistency-Token` waits for them. */
   reads?: readonly string[];
-  /** By status, where an answer leads: operations that take something of it (OpenAPI links). */
-  leadsTo?: { [status: number]: readonly Lead[] };
-  /** Problems of its own to document, besides those every route has. */
+  /** By status: operations that use a value of the answer. They become OpenAPI links. */
+  leadsTo?: { [status: number]: readonly FollowUp[] };
+  /** The problems to document besides those of every route. */
   problems?: readonly ErrorCode[];
 };
 
 type None = z.ZodUndefined;
 type Spec<Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType, Answers, Public> = Described & {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Open to callers without a credential; else there is a principal. */
+  /** Needs no credential. Such a route gets no `principal`. */
   public?: Public;
-  /** Its answers carry tokens, keys or signed URLs: they are never stored, a repeat is made anew. */
+  /** Its answers hold tokens, keys or signed URLs. They are never stored, and a repeat runs the handler again. */
   credentials?: boolean;
   params?: Params;
   query?: Query;
   body?: Body;
-  /** The schema of each status it answers with; `z.undefined()` where there is no body. */
+  /** The schema of each status. `z.undefined()` stands for no body. */
   answers: Answers;
   handler(incoming: Incoming<z.output<Params>, z.output<Query>, z.output<Body>, Public>): Promise<AnswerOf<Answers>>;
 };
 
-/** A route as the app registers it, its types checked and forgotten. */
+/** A route without the types of its schemas, which `route` has checked. */
 export type RouteDefinition = Described & {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   public?: boolean;
@@ -114,15 +120,15 @@ export type RouteDefinition = Described & {
   answers: { [status: number]: z.ZodType };
   handler(incoming: Incoming<unknown, unknown, unknown, boolean>): Promise<Answer>;
 };
-/** What a file in `routes/` exports. */
+/** The export of a file in `routes/`. */
 export type RouteModule = readonly RouteDefinition[];
 
-/** As in the contract: `GET /runs/{id}`. */
+/** Method and URL: `GET /runs/{id}`. */
 export type Address = `${RouteDefinition['method']} /${string}`;
-/** A file in `routes/` before it is read: all addresses it has. */
+/** A file in `routes/` that is not loaded yet, with the addresses it defines. */
 export type RouteFile = { addresses: readonly Address[]; load(): Promise<RouteModule> };
 
-/** Every route of those files, in their order. */
+/** Loads the files and returns their routes in order. */
 export async function readRoutes(files: readonly RouteFile[]): Promise<RouteDefinition[]> {
   return (await Promise.all(files.map(({ load }) => load()))).flat();
 }
@@ -131,6 +137,7 @@ export function addressOf({ method, url }: RouteDefinition): Address {
   return `${method} ${url}`;
 }
 
+/** Defines a route. The types of params, query, body and answers follow from its schemas. */
 export function route<
   Answers extends { [status: number]: z.ZodType },
   Params extends z.ZodType = None,
@@ -142,8 +149,8 @@ export function route<
 }
 
 /**
- * A GET that lists, or a POST where what is asked for takes a body: the handler gets a page to fetch and gives a port's page; limits and
- * cursors, in the query of both, are dealt with here.
+ * Defines a list: a GET, or a POST if the filters are in a body. The handler gets the limit and the decrypted position, and
+ * returns a page with the next position. This function handles `limit` and `cursor`.
  */
 export function listRoute<
   Item extends z.ZodType,
@@ -187,7 +194,7 @@ export function listRoute<
   };
 }
 
-/** Route files write paths as the contract does (`/runs/{id}`). */
+/** Converts `/runs/{id}` to Fastify's notation. */
 export function fastifyPath(url: string): string {
   return url.replaceAll(/\{(\w+)\}/g, ':$1');
 }
@@ -209,7 +216,7 @@ export function noContent(extras: AnswerExtras = {}) {
   return { status: 204 as const, body: undefined, ...extras };
 }
 
-/** Answers a validated request: once per `Idempotency-Key` on a POST, else by running the handler. */
+/** Answers a validated request. A POST with an `Idempotency-Key` runs its handler once, repeats get the stored answer. */
 export async function serve(
   context: ApiContext,
   definition: RouteDefinition,
@@ -220,17 +227,17 @@ export async function serve(
   const intent = intentOf(request);
   const { key } = intent;
   if (key === undefined) return send(await run(context, definition, request, intent), request, reply);
-  // read when the first such request comes: it is much code
+  // Loaded with the first such request, because Powertools is large.
   const { answerOnce, requireSameInput } = await import('./idempotency.ts');
   if (definition.credentials) {
-    // Where nobody is known yet, strangers may have the same key.
+    // On public routes, callers are unknown and may use the same key by chance.
     if (!definition.public) await requireSameInput(platform, { ...intent, key });
     return send(await run(context, definition, request, intent), request, reply);
   }
   let ran = false;
   const answer = await answerOnce(platform, { ...intent, key }, async () => {
     ran = true;
-    return run(context, definition, request, intent).then(storable, (error) => storableRefusal(definition, error));
+    return run(context, definition, request, intent).then(storable, (error) => storableProblem(definition, error));
   });
   if (!ran) reply.header('idempotent-replayed', 'true');
   return send(answer, request, reply);
@@ -265,7 +272,7 @@ async function run(
   return ready(platform, definition, answer);
 }
 
-/** The answer as it goes out: checked against its schema, as JSON text, with the headers its extras stand for. */
+/** Checks the answer against its schema and returns it as JSON text with its headers. */
 async function ready(platform: Platform, definition: RouteDefinition, answer: Answer): Promise<ReadyAnswer> {
   const { status, body, written, version } = answer;
   const headers: StoredAnswer['headers'] = {};
@@ -278,19 +285,19 @@ async function ready(platform: Platform, definition: RouteDefinition, answer: An
   if (encoded === undefined) return { status, headers, body: null };
   const text = JSON.stringify(encoded);
   headers['content-type'] = 'application/json; charset=utf-8';
-  const single = definition.method === 'GET' && !definition.list && !definition.public;
-  if (single || version !== undefined) headers.etag = etagOf(text, version);
+  const isResource = definition.method === 'GET' && !definition.list && !definition.public;
+  if (isResource || version !== undefined) headers.etag = etagOf(text, version);
   return { status, headers, body: text };
 }
 
 function storable(answer: ReadyAnswer): StoredAnswer {
   const { body } = answer;
-  if (body !== null && typeof body !== 'string') throw new TypeError('an answer to a POST is not a stream');
+  if (body !== null && typeof body !== 'string') throw new TypeError('the answer to a POST cannot be a stream');
   return { ...answer, body };
 }
 
-/** Refusals that are about the moment, not about the request: the next try may go better, so they are not stored. */
-const momentary: readonly ErrorCode[] = [
+/** Problems that a retry of the same request may not have. They are not stored. */
+const transient: readonly ErrorCode[] = [
   'conflict',
   'idempotency-in-progress',
   'rate-limited',
@@ -299,26 +306,29 @@ const momentary: readonly ErrorCode[] = [
   'invalid-credentials',
 ];
 
-/** A refusal is an answer too, unless trying again is what it asks for, or it was a read model that did not have the thing yet. */
-function storableRefusal({ reads }: RouteDefinition, error: unknown): StoredAnswer {
-  if (!(error instanceof Problem) || error.status >= 500 || momentary.includes(error.code)) throw error;
+/**
+ * Converts a Problem to an answer that repeats get too. Rethrows transient problems, and the 404 of a route that reads a read
+ * model: the model may only be behind.
+ */
+function storableProblem({ reads }: RouteDefinition, error: unknown): StoredAnswer {
+  if (!(error instanceof Problem) || error.status >= 500 || transient.includes(error.code)) throw error;
   if (reads && error.code === 'not-found') throw error;
   return { status: error.status, headers: problemHeaders(error), body: JSON.stringify(problemDocument(error)) };
 }
 
 function send(answer: ReadyAnswer, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { etag } = answer.headers;
-  const reading = request.method === 'GET' || request.method === 'HEAD';
-  if (reading && answer.status === 200 && etag !== undefined && !noneMatch(request.headers['if-none-match'], etag)) {
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  if (isRead && answer.status === 200 && etag !== undefined && !noneMatch(request.headers['if-none-match'], etag)) {
     return reply.code(304).header('etag', etag).send();
   }
   reply.code(answer.status).headers(answer.headers);
   if (answer.body === null) return reply.send();
-  return reply.send(request.method === 'HEAD' && answer.body instanceof Readable ? unread(answer.body) : answer.body);
+  return reply.send(request.method === 'HEAD' && answer.body instanceof Readable ? discard(answer.body) : answer.body);
 }
 
-/** Of a stream whose headers are all that is asked for: Fastify would read it to its end. */
-function unread(body: Readable): Readable {
+/** Replaces the stream of a HEAD request by an empty one, because Fastify would read it to its end. */
+function discard(body: Readable): Readable {
   body.destroy();
   return Readable.from([]);
 }

@@ -1,6 +1,6 @@
 /**
- * Sessions: a family of refresh tokens that began with one sign-in, and the short access tokens made along the way. The record is the
- * truth: once it is gone, every token of the family is dead, whatever its signature says.
+ * Sessions. A session is the family of tokens that one sign-in started: refresh tokens and short-lived access tokens. The
+ * record in `Records` decides: without it every token of the family is invalid, even with a valid signature.
  */
 import { errors, jwtVerify, SignJWT } from 'jose';
 import * as z from 'zod';
@@ -11,7 +11,10 @@ import { secretKey } from './secret-keys.ts';
 
 export type Principal = { account: string; user: string; role: string; session: string };
 export type Tokens = { accessToken: string; refreshToken: string; expiresIn: number; tokenType: 'Bearer' };
-/** Told when a family ends: by its owner, or because an old refresh token came back. Whoever ends it again tells it again: the first may have been cut off before. */
+/**
+ * Called when a session ends: the user signed out, or an old refresh token was used again. Another attempt to end the session
+ * calls it again, because a crash may have interrupted the first call.
+ */
 export type SessionEnded = (end: {
   account: string;
   user: string;
@@ -21,11 +24,11 @@ export type SessionEnded = (end: {
 
 const minute = 60_000;
 const day = 24 * 60 * minute;
-const accessLife = 15 * minute;
-const idleLife = 30 * day;
-const absoluteLife = 90 * day;
-/** Tabs of one browser refresh at the same time with the same token; that is no theft. */
-const tabsWindow = 10_000;
+const accessLifeMs = 15 * minute;
+const idleLifeMs = 30 * day;
+const absoluteLifeMs = 90 * day;
+/** Tabs of one browser may refresh at the same time with the same token. Reuse within this time is not theft. */
+const reuseWindowMs = 10_000;
 
 const issuer = 'listbackup';
 const kinds = {
@@ -41,24 +44,28 @@ type Family = z.output<typeof accessClaims>;
 
 const keyOf = ({ acc, sub, sid }: Family): RecordKey => ({ pk: `session#${acc}#${sub}`, sk: sid });
 
-/** A new family, with its id if the caller needs to know it beforehand; it may not exist yet. */
+/** Starts a session and returns its first tokens. Throws if `sessionId` is given and already exists. */
 export async function openSession(
   platform: Platform,
-  who: { userId: string; accountId: string; role: string; sessionId?: string },
+  user: { userId: string; accountId: string; role: string; sessionId?: string },
 ): Promise<Tokens> {
-  const family = { acc: who.accountId, sub: who.userId, sid: who.sessionId ?? makeId('session', platform.random(16)) };
+  const family = {
+    acc: user.accountId,
+    sub: user.userId,
+    sid: user.sessionId ?? makeId('session', platform.random(16)),
+  };
   const now = platform.now();
-  const session: Session = { generation: 1, rotatedAt: now, openedAt: now, role: who.role };
+  const session: Session = { generation: 1, rotatedAt: now, openedAt: now, role: user.role };
   const written = await platform.records.write([
     { op: 'put', ...keyOf(family), data: session, expiresAt: expiry(session), if: 'absent' },
   ]);
-  if (!written) throw new Error('a session id was used twice');
+  if (!written) throw new Error('the session id already exists');
   return issue(platform, family, session);
 }
 
 /**
- * A new pair for a refresh token, which is used up. The token before the newest one, within 10 s of its use, gets another pair of the
- * newest generation; any older or later reuse ends the family. Throws Problem `invalid-token`.
+ * Exchanges a refresh token for a new pair. The token cannot be used again, with one exception: within 10 s after its use, it
+ * gets another pair of the newest generation. Any other reuse ends the session. Throws Problem `invalid-token`.
  */
 export async function rotateSession(platform: Platform, refreshToken: string, ended?: SessionEnded): Promise<Tokens> {
   const claims = refreshClaims.parse(await verify(platform, 'refresh', refreshToken));
@@ -71,41 +78,47 @@ export async function rotateSession(platform: Platform, refreshToken: string, en
       const same = { equals: { generation: session.generation } };
       if (await platform.records.write([{ op: 'put', ...key, data: next, expiresAt: expiry(next), if: same }]))
         return issue(platform, claims, next);
-    } else if (claims.gen === session.generation - 1 && now - session.rotatedAt <= tabsWindow) {
+    } else if (claims.gen === session.generation - 1 && now - session.rotatedAt <= reuseWindowMs) {
       return issue(platform, claims, session);
     } else {
       await end(platform, claims, 'reused', ended);
       throw new Problem(
         'invalid-token',
-        'This refresh token was used before, so the session was ended for safety. Sign in again.',
+        'This refresh token was already used, so the session was ended for safety. Sign in again.',
       );
     }
   }
 }
 
-/** Ends the family of that refresh token, however old; fine if it has ended. Throws Problem `invalid-token` if it is none of ours. */
+/**
+ * Ends the session of a refresh token, which may be expired. Ending it twice is not an error. Throws Problem `invalid-token`
+ * if this server did not issue the token.
+ */
 export async function endSession(platform: Platform, refreshToken: string, ended?: SessionEnded): Promise<void> {
   await end(
     platform,
-    refreshClaims.parse(await verify(platform, 'refresh', refreshToken, { evenExpired: true })),
+    refreshClaims.parse(await verify(platform, 'refresh', refreshToken, { acceptExpired: true })),
     'signed-out',
     ended,
   );
 }
 
-/** Who presents that access token. The session is looked up each time, so that ending it works at once. Throws Problem `invalid-token`. */
+/**
+ * Returns the caller that an access token identifies. Each call reads the session, so its end takes effect at once. Throws
+ * Problem `invalid-token`.
+ */
 export async function principalOf(platform: Platform, accessToken: string): Promise<Principal> {
   const family = accessClaims.parse(await verify(platform, 'access', accessToken));
   const { role } = await load(platform, keyOf(family));
   return { account: family.acc, user: family.sub, session: family.sid, role };
 }
 
-/** Which of those sessions have not ended. */
+/** Returns the ids of those sessions that have not ended. */
 export async function openSessions(
   platform: Platform,
-  some: readonly Pick<Principal, 'account' | 'user' | 'session'>[],
+  sessions: readonly Pick<Principal, 'account' | 'user' | 'session'>[],
 ): Promise<Set<string>> {
-  const keys = some.map(({ account, user, session }) => keyOf({ acc: account, sub: user, sid: session }));
+  const keys = sessions.map(({ account, user, session }) => keyOf({ acc: account, sub: user, sid: session }));
   return new Set((await platform.records.getMany(keys)).map(({ sk }) => sk));
 }
 
@@ -125,15 +138,15 @@ async function end(
   await ended?.({ account: family.acc, user: family.sub, session: family.sid, reason });
 }
 
-/** Seconds since the epoch after which the session is over unless it is refreshed; never beyond its absolute life. */
+/** Returns when the session expires unless it is refreshed, in seconds since the epoch. The absolute lifetime caps it. */
 function expiry(session: Session): number {
-  return Math.floor(Math.min(session.rotatedAt + idleLife, session.openedAt + absoluteLife) / 1000);
+  return Math.floor(Math.min(session.rotatedAt + idleLifeMs, session.openedAt + absoluteLifeMs) / 1000);
 }
 
 async function issue(platform: Platform, { acc, sub, sid }: Family, session: Session): Promise<Tokens> {
   const now = Math.floor(platform.now() / 1000);
   const until = expiry(session);
-  const expiresIn = Math.min(accessLife / 1000, until - now);
+  const expiresIn = Math.min(accessLifeMs / 1000, until - now);
   const jti = Buffer.from(platform.random(12)).toString('base64url');
   const [accessToken, refreshToken] = await Promise.all([
     sign(platform, 'access', { sub, acc, sid, role: session.role }, now, now + expiresIn),
@@ -161,7 +174,7 @@ async function verify(
   platform: Platform,
   kind: keyof typeof kinds,
   token: string,
-  options: { evenExpired?: boolean } = {},
+  options: { acceptExpired?: boolean } = {},
 ): Promise<unknown> {
   const { secret, audience, typ } = kinds[kind];
   const key = await secretKey(platform, secret);
@@ -179,15 +192,17 @@ async function verify(
       })
     ).payload;
   } catch (error) {
-    // jose checks signature, issuer and audience before the times, so an expired token is still one of ours
+    // jose checks signature, issuer and audience before the times. So this server issued the expired token.
     if (error instanceof errors.JWTExpired) {
-      if (options.evenExpired) return error.payload;
+      if (options.acceptExpired) return error.payload;
       throw new Problem(
         'invalid-token',
-        kind === 'access' ? 'The access token has expired. Refresh it.' : 'The session has expired. Sign in again.',
+        kind === 'access'
+          ? 'The access token has expired. Get a new one with POST /auth/refresh.'
+          : 'The session has expired. Sign in again.',
       );
     }
     if (!(error instanceof errors.JOSEError)) throw error;
-    throw new Problem('invalid-token', 'The token is not one of ours. Sign in again.');
+    throw new Problem('invalid-token', 'This server did not issue the token. Sign in again.');
   }
 }

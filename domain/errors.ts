@@ -1,4 +1,4 @@
-/** The catalogue of errors: code → HTTP status and title. The API sends them as problem documents (RFC 9457). */
+/** The one catalogue of errors: code → HTTP status and title. The API sends them as problem documents (RFC 9457). */
 
 const catalogue = {
   'invalid-input': [400, 'The request is not valid'],
@@ -13,35 +13,39 @@ const catalogue = {
   'email-taken': [409, 'The e-mail address is taken'],
   'run-open': [409, 'A run of this job is open'],
   'run-over': [409, 'The run has ended'],
-  conflict: [409, 'Another request changed this at the same time'],
+  conflict: [409, 'Another request changed the resource at the same time'],
   'in-use': [409, 'The resource is in use'],
-  'idempotency-in-progress': [409, 'The first request with this key is in progress'],
-  gone: [410, 'No longer there'],
+  'idempotency-in-progress': [409, 'The same request is still in progress'],
+  gone: [410, 'No longer available'],
   'precondition-failed': [412, 'The resource has changed'],
   'payload-too-large': [413, 'The request is too large'],
   'unsupported-media-type': [415, 'The media type is not supported'],
   'range-not-satisfiable': [416, 'The range is outside the file'],
-  'misdirected-request': [421, 'This server does not answer for that host'],
-  'not-available': [422, 'Not available here'],
+  'misdirected-request': [421, 'The Host header does not name this server'],
+  'not-available': [422, 'Not available in this deployment'],
   'source-unusable': [422, 'The source cannot be used as configured'],
   'weak-password': [422, 'The password is too weak'],
-  'idempotency-mismatch': [422, 'The Idempotency-Key was used with another body'],
+  'idempotency-mismatch': [422, 'The Idempotency-Key was used with other input'],
   'rate-limited': [429, 'Too many requests'],
-  internal: [500, 'Something went wrong on our side'],
-  unavailable: [503, 'Try again shortly'],
-  'storage-full': [507, 'There is no space left'],
+  internal: [500, 'An internal error occurred'],
+  unavailable: [503, 'Temporarily unavailable'],
+  'storage-full': [507, 'The storage is full'],
 } as const;
 
 export type ErrorCode = keyof typeof catalogue;
 export type InputError = { path: string; message: string };
 
 /**
- * An error that the caller can act on. `detail` says what happened, then what to do. Other errors show as `internal`.
+ * An error that the caller can understand and act on. `detail` says what happened, then what to do. The API reports every
+ * other thrown value as `internal`.
  */
 export class Problem extends Error {
   readonly code: ErrorCode;
   readonly errors: InputError[] | undefined;
-  /** More members of the problem document, such as a run id. `retryAfter` (seconds) also becomes a header. */
+  /**
+   * Additional members of the problem document, for example the id of the open run. `retryAfter` (seconds) and, on a 416,
+   * `size` (bytes) also become headers.
+   */
   readonly extra: { [key: string]: string | number };
 
   constructor(

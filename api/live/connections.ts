@@ -1,4 +1,4 @@
-/** The open sockets of an account: how far each has been served, and who is serving it. */
+/** The open live sockets of an account, in `Records`: how far each one is, and which process is sending to it. */
 import { Problem } from '../../domain/errors.ts';
 import type { JsonObject, Platform, RecordKey } from '../../domain/ports.ts';
 import type { Runs } from './run-views.ts';
@@ -8,25 +8,26 @@ export type Connection = Holder & {
   id: string;
   /** Milliseconds since the epoch. */
   openedAt: number;
-  /** Up to this number of the ledger it has been sent everything. */
+  /** The client got all messages of the ledger up to this number. */
   done: number;
-  /** Where it was resumed: messages up to this one it has. */
+  /** The `since` of the client: it already has the messages up to this one. */
   since: number;
-  /** The open runs as of `done`, so that a count goes on from there. */
+  /** The rows of the open runs as of `done`. The next messages continue their counts. */
   runs: Runs;
-  /** Who is sending, empty when nobody is, and until when (milliseconds since the epoch). */
+  /** The id of the process turn that is sending, empty if none is. */
   turn: string;
+  /** When the turn expires, in milliseconds since the epoch. */
   turnEnds: number;
-  /** Counts those who came while someone was sending: there may be more to send. */
+  /** Counts notifications during a turn. The turn has to look for new entries before it ends. */
   wakes: number;
 };
 
-const most = 100;
-/** API Gateway ends a WebSocket after two hours, so both homes do. */
+const maxConnections = 100;
+/** API Gateway closes a WebSocket after two hours, so the self-hosted deployment does too. */
 export const longestMs = 2 * 3600_000;
 const keepSeconds = longestMs / 1000 + 600;
 
-/** Registers an opening socket. Throws Problem `rate-limited` when the account has a hundred. */
+/** Registers a socket before it opens. Throws Problem `rate-limited` if the account has 100 sockets. */
 export async function addConnection(
   platform: Platform,
   holder: Holder,
@@ -34,9 +35,9 @@ export async function addConnection(
   from: Pick<Connection, 'done' | 'since'>,
 ): Promise<void> {
   const { account, user, session } = holder;
-  const { items } = await platform.records.query(partition(account), { limit: most });
-  if (items.length >= most)
-    throw new Problem('rate-limited', `An account has at most ${most} live sockets. Close some.`, {
+  const { items } = await platform.records.query(partition(account), { limit: maxConnections });
+  if (items.length >= maxConnections)
+    throw new Problem('rate-limited', `The account has ${maxConnections} live sockets, the maximum. Close some.`, {
       extra: { retryAfter: 60 },
     });
   const data = { account, user, session, openedAt: platform.now(), ...from, runs: {}, turn: '', turnEnds: 0, wakes: 0 };
@@ -47,7 +48,7 @@ export async function addConnection(
   ]);
 }
 
-/** Forgets a socket that has ended; fine when it is forgotten. */
+/** Removes a closed socket. Removing it twice is not an error. */
 export async function removeConnection(platform: Platform, id: string): Promise<void> {
   const owner = await platform.records.get(ownerKey(id));
   if (!owner) return;
@@ -58,15 +59,15 @@ export async function removeConnection(platform: Platform, id: string): Promise<
 }
 
 export async function connectionsOf(platform: Platform, account: string): Promise<Connection[]> {
-  const all: Connection[] = [];
-  // Of some that came at the same time there may be a few more than a hundred: those want to hear too.
+  const connections: Connection[] = [];
+  // Sockets that opened at the same time may exceed the maximum a little. They get messages too.
   for (let cursor: string | undefined; ; ) {
     const { items, next } = await platform.records.query(partition(account), {
-      limit: most,
+      limit: maxConnections,
       ...(cursor ? { cursor } : {}),
     });
-    all.push(...items.map(({ sk, data }) => connection(sk, data)));
-    if (!next) return all;
+    connections.push(...items.map(({ sk, data }) => connection(sk, data)));
+    if (!next) return connections;
     cursor = next;
   }
 }
@@ -78,7 +79,7 @@ export async function findConnection(platform: Platform, account: string, id: st
 
 type Changes = Partial<Pick<Connection, 'done' | 'runs' | 'turn' | 'turnEnds' | 'wakes'>>;
 
-/** Changes those fields if the connection is still there and the others are as said; whether it did. */
+/** Sets fields if the connection exists and has the values in `equals`. Resolves to whether it did. */
 export function updateConnection(
   platform: Platform,
   { account, id }: Connection,
@@ -88,7 +89,7 @@ export function updateConnection(
   return platform.records.write([{ op: 'add', ...keyOf(account, id), set, if: { equals } }]);
 }
 
-/** Counts a wake, if the connection is still there and that turn still goes on; whether it did. */
+/** Counts a notification if the connection exists and has the same turn. Resolves to whether it did. */
 export function wakeTurn(platform: Platform, { account, id, turn }: Connection): Promise<boolean> {
   return platform.records.write([{ op: 'add', ...keyOf(account, id), add: { wakes: 1 }, if: { equals: { turn } } }]);
 }
@@ -103,7 +104,7 @@ function keyOf(account: string, id: string): RecordKey {
   return { pk: partition(account), sk: id };
 }
 
-/** The machine tells of an ended socket by its id alone. */
+/** Finds the account of a socket: the platform reports a closed socket by its id only. */
 function ownerKey(id: string): RecordKey {
   return { pk: `live-socket#${id}`, sk: 'account' };
 }

@@ -1,4 +1,4 @@
-/** Who may open a live socket, and from where in the ledger it is served. The same at the door of both homes. */
+/** Admits a live socket and determines its first ledger entry. Both deployments use it. */
 import { Problem } from '../../domain/errors.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { requireOrigin } from '../origins.ts';
@@ -12,26 +12,26 @@ export type Handshake = {
   host: string | undefined;
 };
 
-/** Registers the connection before it is open, so that it misses nothing from then on. Throws Problem when it may not be. */
+/** Registers the connection before it opens, so that it misses no later entry. Throws Problem if it is not allowed. */
 export async function admit(platform: Platform, handshake: Handshake, connection: string): Promise<Holder> {
   await requireOrigin(platform, handshake);
-  const since = handshake.since === undefined ? undefined : position(handshake.since);
+  const since = handshake.since === undefined ? undefined : parseSeq(handshake.since);
   const holder = await redeemTicket(platform, handshake.ticket ?? '');
   const [newest] = await platform.events.ledger(holder.account, { order: 'desc', limit: 1 });
   const head = newest?.seq ?? 0;
-  if (since !== undefined && Math.floor(since) > head) throw refusedSince();
-  // The last commit the client has is looked at once more: it may have got only some of its messages.
+  if (since !== undefined && Math.floor(since) > head) throw invalidSince();
+  // Read the client's last commit again: the client may have got only some of its messages.
   const from = since === undefined ? { done: head, since: head } : { done: Math.max(0, Math.floor(since) - 1), since };
   await addConnection(platform, holder, connection, from);
   return holder;
 }
 
-function position(text: string): number {
-  if (!/^\d{1,15}(\.\d{1,20})?$/.test(text)) throw refusedSince();
+function parseSeq(text: string): number {
+  if (!/^\d{1,15}(\.\d{1,20})?$/.test(text)) throw invalidSince();
   return Number(text);
 }
 
-function refusedSince(): Problem {
-  const message = 'Give the seq of the last message you got, unchanged, or 0 for all there is.';
+function invalidSince(): Problem {
+  const message = 'Send the seq of the last message you got, unchanged, or 0 for all messages.';
   return new Problem('invalid-input', message, { errors: [{ path: 'since', message }] });
 }

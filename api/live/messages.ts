@@ -1,6 +1,6 @@
 /**
- * What a live socket says, made from the log and nothing else: the same place in the ledger always gives the same messages, so that
- * one who comes back gets what was missed, as it was.
+ * Makes the messages of live sockets from the ledger alone. The same ledger entry always gives the same messages, so a client
+ * that reconnects gets exactly the messages it missed.
  */
 import { activityItem, type OpenedEntry } from '../../activity/feed.ts';
 import { decryptFields } from '../../activity/personal-data.ts';
@@ -10,9 +10,9 @@ import { type Runs, runBefore, runChange } from './run-views.ts';
 
 export type LiveMessage = {
   /**
-   * Grows with every message of the account. Its whole part is the ledger's number of the commit; a commit's first message has just
-   * that, further ones lie between it and the next. So each message can be named, and whoever names the last one it got misses
-   * nothing and gets nothing twice.
+   * Increases with every message of the account. The integer part is the commit's number in the ledger. The first message of
+   * a commit has exactly this number, the others lie between it and the next. A client resumes with the `seq` of its last
+   * message.
    */
   seq: number;
   type: 'run.progress' | 'run.finished' | 'activity';
@@ -20,12 +20,12 @@ export type LiveMessage = {
   data: JsonObject;
 };
 
-/** The largest message, as API Gateway has it. */
+/** API Gateway's limit for a message. */
 const maxBytes = 128 * 1024;
-/** Runs followed at the same time; of more, the ones that moved last. The others are found again when they move. */
+/** Keep the rows of this many open runs, those with the newest events. `runBefore` restores the others when needed. */
 const maxRuns = 100;
 
-/** The messages of one ledger entry, in order. `runs` are the open runs before it, and after it once this resolves. */
+/** Returns the messages of one ledger entry in order. Updates `runs`, the open runs before the entry, in place. */
 export async function messagesOf(
   platform: Platform,
   account: string,
@@ -42,12 +42,12 @@ export async function messagesOf(
     });
     const change = runChange(event);
     if (!change) continue;
-    const { runId, onto } = change;
+    const { runId, applyTo } = change;
     const known =
       event.type === 'RunRequested' ? {} : (runs[runId] ?? (await runBefore(platform, account, runId, entry.seq)));
-    const row = onto(known);
+    const row = applyTo(known);
     delete runs[runId];
-    // The ledger may put a batch behind the end of its run: the end stays the end.
+    // The ledger may list a batch after the end of its run. `run.finished` stays the last message of the run.
     if (known.outcome) continue;
     if (!row.outcome) runs[runId] = row;
     const data = (await runView(platform, account, row)) as unknown as JsonObject;
@@ -57,7 +57,7 @@ export async function messagesOf(
   return messages.map((message, i) => ({ seq: entry.seq + i / messages.length, ...message }));
 }
 
-/** The message as it is sent. What would be over 128 KB goes without what makes it so: a run's last errors, an item's data. */
+/** Returns the message as text of at most 128 KB. If it is larger, a run loses its last errors and an event its data. */
 export function textOf(message: LiveMessage): string {
   for (let { data } = message; ; ) {
     const text = JSON.stringify({ ...message, data });

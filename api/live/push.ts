@@ -1,10 +1,10 @@
 /**
- * Brings an account's live sockets up to its ledger.
+ * Sends new ledger entries to an account's live sockets.
  *
- * Each connection has its place in the ledger, in Records, and is served by one at a time: whoever has its turn. Who comes meanwhile
- * counts a wake, and the turn only ends when none was missed. So messages go out in order and once, whoever is told of news, how
- * often and in which order. When something fails between a message and the record of it, the connection is closed rather than
- * sent a message twice: who comes back with `since` misses nothing.
+ * `Records` holds the position of each connection in the ledger. One process at a time sends to a connection: the one that
+ * holds its turn. Other processes count a wake instead, and a turn ends only if there was none since its last look. So messages
+ * arrive once and in order, however often and in whatever order notifications come. If a process fails between a message and
+ * the update of the position, the connection is closed. A message is never repeated, and the client resumes with `since`.
  */
 import { openEntries } from '../../activity/feed.ts';
 import { Problem } from '../../domain/errors.ts';
@@ -23,31 +23,31 @@ import { messagesOf, textOf } from './messages.ts';
 
 export type Live = {
   platform: Platform;
-  /** The read models: what a message tells, they show. */
+  /** The read models that must have applied an entry before its messages are sent. */
   followers: readonly Follower[];
   sleep: Sleep;
-  /** So long a socket may take from its admission until it can be sent to. */
+  /** How long a socket may take from its admission until it can receive messages. */
   openingMs: number;
-  /** Milliseconds since the epoch, when to stop; default never. */
+  /** When to stop, in milliseconds since the epoch. Default: never. */
   deadline?: number;
 };
 
 const pageSize = 50;
-/** A turn whose owner does not say so more often has died. */
+/** A turn that is not renewed within this time belongs to a process that died. */
 const turnMs = 60_000;
-const keepMs = 10_000;
-const openingPause = 100;
-/** News older than this need not wait for the read models. */
+const renewMs = 10_000;
+const openingPauseMs = 100;
+/** Older entries do not wait for the read models. */
 const recentMs = 60_000;
 
-/** Sends each connection of the account what it has not had. `more`: the deadline came first, to be called again. */
+/** Sends the new entries to each connection of the account. `more`: the deadline came first, so call it again. */
 export async function pushLive(live: Live, account: string): Promise<'done' | 'more'> {
   const { platform } = live;
-  const all = await connectionsOf(platform, account);
-  if (all.length === 0) return 'done';
-  const open = await openSessions(platform, all);
+  const connections = await connectionsOf(platform, account);
+  if (connections.length === 0) return 'done';
+  const open = await openSessions(platform, connections);
   const outcomes = await Promise.allSettled(
-    all.map((connection) => (open.has(connection.session) ? serve(live, connection) : end(live, connection))),
+    connections.map((connection) => (open.has(connection.session) ? serve(live, connection) : end(live, connection))),
   );
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed) throw failed.reason;
@@ -71,17 +71,17 @@ function next(platform: Platform, { account, done }: Connection): Promise<Ledger
   return platform.events.ledger(account, { afterSeq: done, order: 'asc', limit: pageSize });
 }
 
-/** The connection as it is when the turn is ours; undefined when it has ended, or another has the turn and will look again. */
+/** Takes the turn of a connection. Undefined if it has ended, or if another process has the turn and will look again. */
 async function takeTurn(live: Live, found: Connection): Promise<Connection | undefined> {
   const { platform } = live;
   for (let now: Connection | undefined = found; now; now = await findConnection(platform, now.account, now.id)) {
     if (now.turn === '') {
-      const mine = { turn: Buffer.from(platform.random(8)).toString('hex'), turnEnds: platform.now() + turnMs };
-      if (await updateConnection(platform, now, mine, { turn: '', done: now.done })) return { ...now, ...mine };
+      const taken = { turn: Buffer.from(platform.random(8)).toString('hex'), turnEnds: platform.now() + turnMs };
+      if (await updateConnection(platform, now, taken, { turn: '', done: now.done })) return { ...now, ...taken };
     } else if (now.turnEnds > platform.now()) {
       if (await wakeTurn(platform, now)) return undefined;
     } else {
-      // Nobody knows what its dead owner has sent.
+      // The process that held the turn died, and its last messages are unknown.
       await end(live, now);
       return undefined;
     }
@@ -94,21 +94,21 @@ async function sendAll(live: Live, connection: Connection): Promise<'done' | 'mo
   const { account, turn, since } = connection;
   const runs = structuredClone(connection.runs);
   let { done, wakes } = connection;
-  let kept = platform.now();
-  const keep = (more: { turn?: string }, missed?: { wakes: number }) => {
-    kept = platform.now();
+  let savedAt = platform.now();
+  const save = (changes: { turn?: string }, expected?: { wakes: number }) => {
+    savedAt = platform.now();
     return updateConnection(
       platform,
       connection,
-      { done, runs, turnEnds: kept + turnMs, ...more },
-      { turn, ...missed },
+      { done, runs, turnEnds: savedAt + turnMs, ...changes },
+      { turn, ...expected },
     );
   };
   for (;;) {
     const entries = await next(platform, { ...connection, done });
-    await shown(live, entries);
-    const damaged = (error: Error) => platform.log.error('a damaged commit was not pushed', {}, error);
-    for (const opened of await openEntries(platform, account, entries, damaged)) {
+    await awaitReadModels(live, entries);
+    const onDamage = (error: Error) => platform.log.error('a damaged commit was skipped on live sockets', {}, error);
+    for (const opened of await openEntries(platform, account, entries, onDamage)) {
       for (const message of await messagesOf(platform, account, opened, runs)) {
         if (message.seq <= since) continue;
         if ((await deliver(live, connection, textOf(message))) === 'gone') {
@@ -117,19 +117,19 @@ async function sendAll(live: Live, connection: Connection): Promise<'done' | 'mo
         }
       }
       done = opened.entry.seq;
-      if (platform.now() - kept >= keepMs && !(await keep({}))) return 'done';
+      if (platform.now() - savedAt >= renewMs && !(await save({}))) return 'done';
     }
-    if (platform.now() >= deadline) return (await keep({ turn: '' })) ? 'more' : 'done';
+    if (platform.now() >= deadline) return (await save({ turn: '' })) ? 'more' : 'done';
     if (entries.length === pageSize) continue;
-    if (await keep({ turn: '' }, { wakes })) return 'done';
+    if (await save({ turn: '' }, { wakes })) return 'done';
     const now = await findConnection(platform, account, connection.id);
     if (now?.turn !== turn) return 'done';
     wakes = now.wakes;
   }
 }
 
-/** Whoever hears of something can look at it. */
-async function shown({ platform, followers, sleep }: Live, entries: LedgerEntry[]): Promise<void> {
+/** Waits until the read models show the recent entries. A read model that is behind for too long does not stop messages. */
+async function awaitReadModels({ platform, followers, sleep }: Live, entries: LedgerEntry[]): Promise<void> {
   const recent = entries.filter(({ at }) => platform.now() - Date.parse(at) < recentMs);
   await waitForWrites(platform, followers, recent, sleep).catch((error: unknown) => {
     if (!(error instanceof Problem)) throw error;
@@ -141,11 +141,11 @@ async function deliver(
   { account, id, openedAt }: Connection,
   text: string,
 ): Promise<'sent' | 'gone'> {
-  for (let tries = openingMs / openingPause; ; tries--) {
+  for (let tries = openingMs / openingPauseMs; ; tries--) {
     const outcome = await platform.push.send(id, text);
     const opening = tries > 0 && platform.now() - openedAt < openingMs;
     if (outcome === 'sent' || !opening || !(await findConnection(platform, account, id))) return outcome;
-    await sleep(openingPause);
+    await sleep(openingPauseMs);
   }
 }
 
