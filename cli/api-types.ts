@@ -218,7 +218,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The bytes behind a download address */
+    /**
+     * Download the content of a download URL
+     * @description Needs no other credential than the token. Answers byte ranges. Where answers are limited in size, a 307 redirects to the content in the bucket.
+     */
     get: operations['getDownloadsToken'];
     put?: never;
     post?: never;
@@ -575,19 +578,39 @@ export interface components {
       };
       sources: number;
     };
-    /** @description RFC 9457 problem details. */
+    /** @description An error, as RFC 9457 problem details. Some codes add members. */
     Problem: {
-      /** @description Stable; what programs decide by. */
+      /**
+       * @description Stable. Programs decide by it.
+       * @example not-found
+       */
       code: string;
-      /** @description What happened and what to do next. */
+      /**
+       * @description What happened, then what to do.
+       * @example Job job_00000000000000000000000000 does not exist. List jobs with GET /jobs.
+       */
       detail: string;
+      /** @description The wrong fields, at most 50. */
       errors?: {
+        /** @description What the field has to be. */
         message: string;
+        /** @description The field, with dots: `config.path`. Or the name of a header. */
         path: string;
       }[];
+      /**
+       * @description The HTTP status.
+       * @example 404
+       */
       status: number;
+      /**
+       * @description The same for every problem with this `code`.
+       * @example Not found
+       */
       title: string;
-      /** @example urn:listbackup:problem:not-found */
+      /**
+       * @description Names the kind of problem. It is not the URL of a page.
+       * @example urn:listbackup:problem:not-found
+       */
       type: string;
     } & {
       [key: string]: unknown;
@@ -701,11 +724,11 @@ export interface operations {
       query?: {
         /** @description The id of an actor. */
         actor?: string;
-        /** @description The `next` of the page before. */
+        /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
         /** @description Inclusive. */
         from?: string;
-        /** @description How many items at most; 50 unless told. */
+        /** @description The maximum number of items. Default: 50. */
         limit?: number;
         order?: 'asc' | 'desc';
         /** @description Exclusive. */
@@ -726,8 +749,9 @@ export interface operations {
         };
         content: {
           'application/json': {
+            /** @description One page. */
             items: components['schemas']['Activity'][];
-            /** @description The cursor of the next page, null on the last. */
+            /** @description The cursor of the next page. Null on the last page. */
             next: string | null;
           };
         };
@@ -759,7 +783,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -774,9 +798,9 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
-        /** @description The ETag of what you have: 304 if it is still that. */
+        /** @description The ETag of your copy. If it is current, the answer is a 304. */
         'If-None-Match'?: string;
       };
       path?: never;
@@ -787,7 +811,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Changes whenever the resource does. */
+          /** @description The version of the resource, for `If-Match` and `If-None-Match`. */
           ETag?: string;
           [name: string]: unknown;
         };
@@ -795,7 +819,7 @@ export interface operations {
           'application/json': components['schemas']['Overview'];
         };
       };
-      /** @description It is still what `If-None-Match` names; no body. */
+      /** @description The resource still has the tag in `If-None-Match`. The answer has no body. */
       304: {
         headers: {
           [name: string]: unknown;
@@ -829,7 +853,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -838,7 +862,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -853,7 +877,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats do nothing twice. The answer carries credentials, so it is made anew. */
+        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -871,7 +895,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -933,7 +957,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -942,7 +966,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -957,7 +981,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats do nothing twice. The answer carries credentials, so it is made anew. */
+        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -971,10 +995,10 @@ export interface operations {
       };
     };
     responses: {
-      /** @description Done; no body. */
+      /** @description Done. The answer has no body. */
       204: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -1025,7 +1049,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1034,7 +1058,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1049,7 +1073,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats do nothing twice. The answer carries credentials, so it is made anew. */
+        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -1066,7 +1090,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -1119,7 +1143,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1128,7 +1152,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1143,7 +1167,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats with the same key and input get the first answer, for a day. */
+        /** @description For a day, repeats with the same key and input get the first answer. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -1154,6 +1178,7 @@ export interface operations {
         'application/json': {
           /** Format: email */
           email: string;
+          /** @description 1 to 200 characters, without control characters. */
           name: string;
           /** @description At least 12 characters. */
           password: string;
@@ -1164,9 +1189,9 @@ export interface operations {
       /** @description Created. */
       201: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
-          /** @description The address of what was created. */
+          /** @description The URL of the created resource. */
           Location?: string;
           [name: string]: unknown;
         };
@@ -1174,10 +1199,10 @@ export interface operations {
           'application/json': components['schemas']['Registration'];
         };
       };
-      /** @description Accepted: it is being worked on. */
+      /** @description Accepted. The work continues in the background. */
       202: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -1194,7 +1219,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `email-taken` The e-mail address is taken. `idempotency-in-progress` The first request with this key is in progress. */
+      /** @description `email-taken` The e-mail address is taken. `idempotency-in-progress` The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -1221,7 +1246,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `weak-password` The password is too weak. `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      /** @description `weak-password` The password is too weak. `idempotency-mismatch` The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -1239,7 +1264,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1248,7 +1273,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1263,9 +1288,9 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
-        /** @description Repeats do nothing twice. The answer carries credentials, so it is made anew. */
+        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -1287,6 +1312,10 @@ export interface operations {
               asOf?: string;
               /** @description Files, and folders with all that is below them. An empty path is the whole source. */
               paths: string[];
+              /**
+               * @description The id of a source.
+               * @example src_00000000000000000000000000
+               */
               sourceId: string;
             };
       };
@@ -1295,7 +1324,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -1303,10 +1332,10 @@ export interface operations {
           'application/json': components['schemas']['Download'];
         };
       };
-      /** @description Accepted: it is being worked on. */
+      /** @description Accepted. The work continues in the background. */
       202: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -1359,7 +1388,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      /** @description `idempotency-mismatch` The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -1377,7 +1406,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1386,7 +1415,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -1395,7 +1424,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1410,12 +1439,12 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description The ETag of what you have: 304 if it is still that. */
+        /** @description The ETag of your copy. If it is current, the answer is a 304. */
         'If-None-Match'?: string;
       };
       path: {
         /**
-         * @description The id of a download.
+         * @description The id of the download.
          * @example dow_00000000000000000000000000
          */
         id: string;
@@ -1427,7 +1456,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Changes whenever the resource does. */
+          /** @description The version of the resource, for `If-Match` and `If-None-Match`. */
           ETag?: string;
           [name: string]: unknown;
         };
@@ -1435,7 +1464,7 @@ export interface operations {
           'application/json': components['schemas']['ZipDownload'];
         };
       };
-      /** @description It is still what `If-None-Match` names; no body. */
+      /** @description The resource still has the tag in `If-None-Match`. The answer has no body. */
       304: {
         headers: {
           [name: string]: unknown;
@@ -1460,7 +1489,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `gone` No longer there. */
+      /** @description `gone` No longer available. */
       410: {
         headers: {
           [name: string]: unknown;
@@ -1478,7 +1507,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1494,19 +1523,26 @@ export interface operations {
       query?: {
         /** @description The newest good backup not after this time. */
         asOf?: string;
-        /** @description The `next` of the page before. */
+        /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description Else the newest good run's of any job of the source. */
+        /**
+         * @description Else the newest good run's of any job of the source.
+         * @example job_00000000000000000000000000
+         */
         jobId?: string;
-        /** @description How many items at most; 50 unless told. */
+        /** @description The maximum number of items. Default: 50. */
         limit?: number;
         /** @description A folder, or one file. Default: the root. */
         path?: string;
         recursive?: 'true' | 'false';
+        /**
+         * @description The id of a source.
+         * @example src_00000000000000000000000000
+         */
         sourceId?: string;
       };
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
       };
       path?: never;
@@ -1521,8 +1557,9 @@ export interface operations {
         };
         content: {
           'application/json': {
+            /** @description One page. */
             items: components['schemas']['File'][];
-            /** @description The cursor of the next page, null on the last. */
+            /** @description The cursor of the next page. Null on the last page. */
             next: string | null;
           };
         };
@@ -1554,7 +1591,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1563,7 +1600,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -1577,13 +1614,13 @@ export interface operations {
   getDataFilesIdVersions: {
     parameters: {
       query?: {
-        /** @description The `next` of the page before. */
+        /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description How many items at most; 50 unless told. */
+        /** @description The maximum number of items. Default: 50. */
         limit?: number;
       };
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
       };
       path: {
@@ -1601,8 +1638,9 @@ export interface operations {
         };
         content: {
           'application/json': {
+            /** @description One page. */
             items: components['schemas']['FileVersion'][];
-            /** @description The cursor of the next page, null on the last. */
+            /** @description The cursor of the next page. Null on the last page. */
             next: string | null;
           };
         };
@@ -1643,7 +1681,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1652,7 +1690,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -1666,15 +1704,15 @@ export interface operations {
   postDataSearch: {
     parameters: {
       query?: {
-        /** @description The `next` of the page before. */
+        /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description How many items at most; 50 unless told. */
+        /** @description The maximum number of items. Default: 50. */
         limit?: number;
       };
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
-        /** @description Repeats with the same key and input get the first answer, for a day. */
+        /** @description For a day, repeats with the same key and input get the first answer. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -1699,6 +1737,10 @@ export interface operations {
           modifiedBefore?: string;
           /** @description Words that all occur in the path, each anywhere in it; neither case nor accents count. Empty: whatever passes the filters. */
           query: string;
+          /**
+           * @description The id of a source.
+           * @example src_00000000000000000000000000
+           */
           sourceId?: string;
           /** @description One of them has to fit. Each is a MIME type (`image/png`), a group of them (`image/*` or `image`), how the name ends (`pdf` or `.pdf`, `tar.gz`), or a kind (`file`, `folder`, `link`). */
           types?: string[];
@@ -1709,14 +1751,15 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
         content: {
           'application/json': {
+            /** @description One page. */
             items: components['schemas']['File'][];
-            /** @description The cursor of the next page, null on the last. */
+            /** @description The cursor of the next page. Null on the last page. */
             next: string | null;
           };
         };
@@ -1739,7 +1782,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress` The first request with this key is in progress. */
+      /** @description `idempotency-in-progress` The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -1766,7 +1809,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      /** @description `idempotency-mismatch` The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -1784,7 +1827,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1793,7 +1836,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -1802,7 +1845,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1818,6 +1861,7 @@ export interface operations {
       query?: never;
       header?: never;
       path: {
+        /** @description The token from the download URL. */
         token: string;
       };
       cookie?: never;
@@ -1833,7 +1877,7 @@ export interface operations {
           'application/json': unknown;
         };
       };
-      /** @description Done. */
+      /** @description The requested range. */
       206: {
         headers: {
           [name: string]: unknown;
@@ -1842,7 +1886,7 @@ export interface operations {
           'application/json': unknown;
         };
       };
-      /** @description Done. */
+      /** @description The content is at the URL in `Location`. */
       307: {
         headers: {
           [name: string]: unknown;
@@ -1858,7 +1902,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `gone` No longer there. */
+      /** @description `gone` No longer available. */
       410: {
         headers: {
           [name: string]: unknown;
@@ -1876,7 +1920,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1918,7 +1962,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1932,13 +1976,13 @@ export interface operations {
   getJobs: {
     parameters: {
       query?: {
-        /** @description The `next` of the page before. */
+        /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description How many items at most; 50 unless told. */
+        /** @description The maximum number of items. Default: 50. */
         limit?: number;
       };
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
       };
       path?: never;
@@ -1953,8 +1997,9 @@ export interface operations {
         };
         content: {
           'application/json': {
+            /** @description One page. */
             items: components['schemas']['Job'][];
-            /** @description The cursor of the next page, null on the last. */
+            /** @description The cursor of the next page. Null on the last page. */
             next: string | null;
           };
         };
@@ -1986,7 +2031,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1995,7 +2040,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -2010,7 +2055,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats with the same key and input get the first answer, for a day. */
+        /** @description For a day, repeats with the same key and input get the first answer. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -2019,6 +2064,7 @@ export interface operations {
     requestBody: {
       content: {
         'application/json': {
+          /** @description 1 to 200 characters, without control characters. */
           name: string;
           retention?: {
             daily?: number;
@@ -2033,6 +2079,10 @@ export interface operations {
             cron: string;
             timeZone: string;
           } | null;
+          /**
+           * @description The id of a source.
+           * @example src_00000000000000000000000000
+           */
           sourceId: string;
         };
       };
@@ -2041,9 +2091,9 @@ export interface operations {
       /** @description Created. */
       201: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
-          /** @description The address of what was created. */
+          /** @description The URL of the created resource. */
           Location?: string;
           [name: string]: unknown;
         };
@@ -2078,7 +2128,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress` The first request with this key is in progress. */
+      /** @description `idempotency-in-progress` The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2105,7 +2155,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-available` Not available here. `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      /** @description `not-available` Not available in this deployment. `idempotency-mismatch` The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -2123,7 +2173,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2132,7 +2182,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2147,14 +2197,14 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
-        /** @description The ETag of what you have: 304 if it is still that. */
+        /** @description The ETag of your copy. If it is current, the answer is a 304. */
         'If-None-Match'?: string;
       };
       path: {
         /**
-         * @description The id of a job.
+         * @description The id of the job.
          * @example job_00000000000000000000000000
          */
         id: string;
@@ -2166,7 +2216,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Changes whenever the resource does. */
+          /** @description The version of the resource, for `If-Match` and `If-None-Match`. */
           ETag?: string;
           [name: string]: unknown;
         };
@@ -2174,7 +2224,7 @@ export interface operations {
           'application/json': components['schemas']['Job'];
         };
       };
-      /** @description It is still what `If-None-Match` names; no body. */
+      /** @description The resource still has the tag in `If-None-Match`. The answer has no body. */
       304: {
         headers: {
           [name: string]: unknown;
@@ -2217,7 +2267,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2226,7 +2276,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -2241,12 +2291,12 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description The ETag of what you read: 412 if it was changed since. */
+        /** @description The ETag of the resource. If it has changed since, the answer is a 412. */
         'If-Match'?: string;
       };
       path: {
         /**
-         * @description The id of a job.
+         * @description The id of the job.
          * @example job_00000000000000000000000000
          */
         id: string;
@@ -2256,6 +2306,7 @@ export interface operations {
     requestBody: {
       content: {
         'application/json': {
+          /** @description 1 to 200 characters, without control characters. */
           name: string;
           retention?: {
             daily?: number;
@@ -2270,6 +2321,10 @@ export interface operations {
             cron: string;
             timeZone: string;
           } | null;
+          /**
+           * @description The id of a source.
+           * @example src_00000000000000000000000000
+           */
           sourceId?: string;
         };
       };
@@ -2278,7 +2333,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -2313,7 +2368,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Another request changed this at the same time. */
+      /** @description `conflict` Another request changed the resource at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2349,7 +2404,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-available` Not available here. */
+      /** @description `not-available` Not available in this deployment. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -2367,7 +2422,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2376,7 +2431,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2391,12 +2446,12 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description The ETag of what you read: 412 if it was changed since. */
+        /** @description The ETag of the resource. If it has changed since, the answer is a 412. */
         'If-Match'?: string;
       };
       path: {
         /**
-         * @description The id of a job.
+         * @description The id of the job.
          * @example job_00000000000000000000000000
          */
         id: string;
@@ -2405,10 +2460,10 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Done; no body. */
+      /** @description Done. The answer has no body. */
       204: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -2441,7 +2496,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Another request changed this at the same time. */
+      /** @description `conflict` Another request changed the resource at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2486,7 +2541,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2495,7 +2550,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2510,12 +2565,12 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats with the same key and input get the first answer, for a day. */
+        /** @description For a day, repeats with the same key and input get the first answer. */
         'Idempotency-Key'?: string;
       };
       path: {
         /**
-         * @description The id of a job.
+         * @description The id of the job.
          * @example job_00000000000000000000000000
          */
         id: string;
@@ -2524,10 +2579,10 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Accepted: it is being worked on. */
+      /** @description Accepted. The work continues in the background. */
       202: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -2562,7 +2617,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `run-open` A run of this job is open. `idempotency-in-progress` The first request with this key is in progress. */
+      /** @description `run-open` A run of this job is open. `idempotency-in-progress` The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2589,7 +2644,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `source-unusable` The source cannot be used as configured. `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      /** @description `source-unusable` The source cannot be used as configured. `idempotency-mismatch` The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -2607,7 +2662,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2616,7 +2671,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2631,7 +2686,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats do nothing twice. The answer carries credentials, so it is made anew. */
+        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -2642,9 +2697,9 @@ export interface operations {
       /** @description Created. */
       201: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
-          /** @description The address of what was created. */
+          /** @description The URL of the created resource. */
           Location?: string;
           [name: string]: unknown;
         };
@@ -2688,7 +2743,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      /** @description `idempotency-mismatch` The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -2706,7 +2761,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2715,7 +2770,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2730,9 +2785,9 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
-        /** @description The ETag of what you have: 304 if it is still that. */
+        /** @description The ETag of your copy. If it is current, the answer is a 304. */
         'If-None-Match'?: string;
       };
       path?: never;
@@ -2743,7 +2798,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Changes whenever the resource does. */
+          /** @description The version of the resource, for `If-Match` and `If-None-Match`. */
           ETag?: string;
           [name: string]: unknown;
         };
@@ -2751,7 +2806,7 @@ export interface operations {
           'application/json': components['schemas']['Me'];
         };
       };
-      /** @description It is still what `If-None-Match` names; no body. */
+      /** @description The resource still has the tag in `If-None-Match`. The answer has no body. */
       304: {
         headers: {
           [name: string]: unknown;
@@ -2785,7 +2840,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2794,7 +2849,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -2808,14 +2863,18 @@ export interface operations {
   getRuns: {
     parameters: {
       query?: {
-        /** @description The `next` of the page before. */
+        /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
+        /**
+         * @description The id of a job.
+         * @example job_00000000000000000000000000
+         */
         jobId?: string;
-        /** @description How many items at most; 50 unless told. */
+        /** @description The maximum number of items. Default: 50. */
         limit?: number;
       };
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
       };
       path?: never;
@@ -2830,8 +2889,9 @@ export interface operations {
         };
         content: {
           'application/json': {
+            /** @description One page. */
             items: components['schemas']['Run'][];
-            /** @description The cursor of the next page, null on the last. */
+            /** @description The cursor of the next page. Null on the last page. */
             next: string | null;
           };
         };
@@ -2863,7 +2923,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2872,7 +2932,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -2887,14 +2947,14 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
-        /** @description The ETag of what you have: 304 if it is still that. */
+        /** @description The ETag of your copy. If it is current, the answer is a 304. */
         'If-None-Match'?: string;
       };
       path: {
         /**
-         * @description The id of a run.
+         * @description The id of the run.
          * @example run_00000000000000000000000000
          */
         id: string;
@@ -2906,7 +2966,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Changes whenever the resource does. */
+          /** @description The version of the resource, for `If-Match` and `If-None-Match`. */
           ETag?: string;
           [name: string]: unknown;
         };
@@ -2914,7 +2974,7 @@ export interface operations {
           'application/json': components['schemas']['Run'];
         };
       };
-      /** @description It is still what `If-None-Match` names; no body. */
+      /** @description The resource still has the tag in `If-None-Match`. The answer has no body. */
       304: {
         headers: {
           [name: string]: unknown;
@@ -2957,7 +3017,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2966,7 +3026,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -2981,14 +3041,14 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
-        /** @description Repeats with the same key and input get the first answer, for a day. */
+        /** @description For a day, repeats with the same key and input get the first answer. */
         'Idempotency-Key'?: string;
       };
       path: {
         /**
-         * @description The id of a run.
+         * @description The id of the run.
          * @example run_00000000000000000000000000
          */
         id: string;
@@ -2997,10 +3057,10 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Accepted: it is being worked on. */
+      /** @description Accepted. The work continues in the background. */
       202: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -3039,7 +3099,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `run-over` The run has ended. `idempotency-in-progress` The first request with this key is in progress. */
+      /** @description `run-over` The run has ended. `idempotency-in-progress` The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3066,7 +3126,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      /** @description `idempotency-mismatch` The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -3084,7 +3144,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3093,7 +3153,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3102,7 +3162,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3116,18 +3176,18 @@ export interface operations {
   getRunsIdErrors: {
     parameters: {
       query?: {
-        /** @description The `next` of the page before. */
+        /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description How many items at most; 50 unless told. */
+        /** @description The maximum number of items. Default: 50. */
         limit?: number;
       };
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
       };
       path: {
         /**
-         * @description The id of a run.
+         * @description The id of the run.
          * @example run_00000000000000000000000000
          */
         id: string;
@@ -3143,8 +3203,9 @@ export interface operations {
         };
         content: {
           'application/json': {
+            /** @description One page. */
             items: components['schemas']['RunError'][];
-            /** @description The cursor of the next page, null on the last. */
+            /** @description The cursor of the next page. Null on the last page. */
             next: string | null;
           };
         };
@@ -3185,7 +3246,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3194,7 +3255,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3208,13 +3269,13 @@ export interface operations {
   getSources: {
     parameters: {
       query?: {
-        /** @description The `next` of the page before. */
+        /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description How many items at most; 50 unless told. */
+        /** @description The maximum number of items. Default: 50. */
         limit?: number;
       };
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
       };
       path?: never;
@@ -3229,8 +3290,9 @@ export interface operations {
         };
         content: {
           'application/json': {
+            /** @description One page. */
             items: components['schemas']['Source'][];
-            /** @description The cursor of the next page, null on the last. */
+            /** @description The cursor of the next page. Null on the last page. */
             next: string | null;
           };
         };
@@ -3262,7 +3324,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3271,7 +3333,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3286,7 +3348,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats with the same key and input get the first answer, for a day. */
+        /** @description For a day, repeats with the same key and input get the first answer. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -3302,6 +3364,7 @@ export interface operations {
                 /** @description The folder, as an absolute path on the machine ListBackup runs on. */
                 path: string;
               };
+              /** @description 1 to 200 characters, without control characters. */
               name: string;
               /** @enum {string} */
               type: 'folder';
@@ -3326,6 +3389,7 @@ export interface operations {
                 /** @description Its secret. */
                 secretAccessKey: string;
               };
+              /** @description 1 to 200 characters, without control characters. */
               name: string;
               /** @enum {string} */
               type: 's3';
@@ -3336,9 +3400,9 @@ export interface operations {
       /** @description Created. */
       201: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
-          /** @description The address of what was created. */
+          /** @description The URL of the created resource. */
           Location?: string;
           [name: string]: unknown;
         };
@@ -3364,7 +3428,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress` The first request with this key is in progress. */
+      /** @description `idempotency-in-progress` The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3391,7 +3455,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-available` Not available here. `source-unusable` The source cannot be used as configured. `idempotency-mismatch` The Idempotency-Key was used with another body. */
+      /** @description `not-available` Not available in this deployment. `source-unusable` The source cannot be used as configured. `idempotency-mismatch` The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -3409,7 +3473,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3418,7 +3482,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3433,14 +3497,14 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Of an earlier answer to a write: the answer includes that write. */
+        /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
-        /** @description The ETag of what you have: 304 if it is still that. */
+        /** @description The ETag of your copy. If it is current, the answer is a 304. */
         'If-None-Match'?: string;
       };
       path: {
         /**
-         * @description The id of a source.
+         * @description The id of the source.
          * @example src_00000000000000000000000000
          */
         id: string;
@@ -3452,7 +3516,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Changes whenever the resource does. */
+          /** @description The version of the resource, for `If-Match` and `If-None-Match`. */
           ETag?: string;
           [name: string]: unknown;
         };
@@ -3460,7 +3524,7 @@ export interface operations {
           'application/json': components['schemas']['Source'];
         };
       };
-      /** @description It is still what `If-None-Match` names; no body. */
+      /** @description The resource still has the tag in `If-None-Match`. The answer has no body. */
       304: {
         headers: {
           [name: string]: unknown;
@@ -3503,7 +3567,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3512,7 +3576,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Try again shortly. */
+      /** @description `unavailable` Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3527,12 +3591,12 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description The ETag of what you read: 412 if it was changed since. */
+        /** @description The ETag of the resource. If it has changed since, the answer is a 412. */
         'If-Match'?: string;
       };
       path: {
         /**
-         * @description The id of a source.
+         * @description The id of the source.
          * @example src_00000000000000000000000000
          */
         id: string;
@@ -3550,6 +3614,7 @@ export interface operations {
           credentials?: {
             [key: string]: unknown;
           };
+          /** @description 1 to 200 characters, without control characters. */
           name: string;
           /** @enum {string} */
           type?: 'folder' | 's3';
@@ -3560,7 +3625,7 @@ export interface operations {
       /** @description OK. */
       200: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -3595,7 +3660,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Another request changed this at the same time. */
+      /** @description `conflict` Another request changed the resource at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3631,7 +3696,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-available` Not available here. `source-unusable` The source cannot be used as configured. */
+      /** @description `not-available` Not available in this deployment. `source-unusable` The source cannot be used as configured. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -3649,7 +3714,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3658,7 +3723,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3673,12 +3738,12 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description The ETag of what you read: 412 if it was changed since. */
+        /** @description The ETag of the resource. If it has changed since, the answer is a 412. */
         'If-Match'?: string;
       };
       path: {
         /**
-         * @description The id of a source.
+         * @description The id of the source.
          * @example src_00000000000000000000000000
          */
         id: string;
@@ -3687,10 +3752,10 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Done; no body. */
+      /** @description Done. The answer has no body. */
       204: {
         headers: {
-          /** @description Where this was written, if it was: send it with a read that has to see it. */
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
           'Consistency-Token'?: string;
           [name: string]: unknown;
         };
@@ -3723,7 +3788,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Another request changed this at the same time. */
+      /** @description `conflict` Another request changed the resource at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3768,7 +3833,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` Something went wrong on our side. */
+      /** @description `internal` An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3777,7 +3842,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` There is no space left. */
+      /** @description `storage-full` The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
