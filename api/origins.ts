@@ -1,5 +1,4 @@
 /** Decides which `Host` names reach this API and which web origins may call it. */
-import type { IncomingMessage } from 'node:http';
 import { Problem } from '../domain/errors.ts';
 import type { Platform } from '../domain/ports.ts';
 
@@ -21,7 +20,7 @@ const hostPattern = /^(\[[\da-f:.]+\]|[^\s@/?#\\:[\]]+)(:\d*)?$/i;
  * under their own name (DNS rebinding).
  */
 export function requireHost(
-  { headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>,
+  { headers, rawHeaders }: { headers: { host?: string | undefined }; rawHeaders: readonly string[] },
   trusted: readonly string[] | undefined,
 ): void {
   const host = headers.host ?? '';
