@@ -1,9 +1,12 @@
-/** What of a commit leaves the house: ids and types, never data. */
+/** The bus events of a commit: ids and types, no event data. */
 import { parseStream, wireType } from '../domain/event.ts';
 import type { BusEvent, Platform, StoredCommit } from '../domain/ports.ts';
 import { decode, UnreadableCommit } from './decode.ts';
 
-/** Nothing, and an error in the log, for a damaged commit: it must not hold up those behind it. Throws for one that newer code wrote. */
+/**
+ * For a damaged commit: logs an error and returns none, so that it does not block the commits after it. Throws
+ * UnreadableCommit for a commit that newer code wrote.
+ */
 export async function announcements(
   platform: Pick<Platform, 'blobs' | 'log'>,
   commit: StoredCommit,
@@ -11,7 +14,11 @@ export async function announcements(
   const { account } = parseStream(commit.stream);
   const events = await decode(platform, commit).catch((error: unknown) => {
     if (!(error instanceof UnreadableCommit) || error.why === 'unknown') throw error;
-    platform.log.error('a damaged commit was not announced', { stream: commit.stream, version: commit.version }, error);
+    platform.log.error(
+      'a damaged commit was not published on the bus',
+      { stream: commit.stream, version: commit.version },
+      error,
+    );
     return [];
   });
   return events.map(({ id, type, schemaVersion, stream, version, index, at }) => ({

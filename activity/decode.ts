@@ -1,11 +1,14 @@
-/** The one way to read an event: verify → parse → name. Sealed fields stay sealed until someone asks (`reveal` in seal.ts). */
+/**
+ * The only way to read events: verify the hash, parse, map wire names to event types. Personal fields stay encrypted.
+ * `decrypt` in personal-data.ts decrypts them.
+ */
 import { aggregates } from '../domain/catalogue.ts';
 import { type DomainEvent, type Recorded, wireType } from '../domain/event.ts';
 import type { Platform, StoredCommit } from '../domain/ports.ts';
 import { type CommitBody, isIntact } from './commit.ts';
 
-/** Wire name → what the code calls it. An upcaster for an older version of an event belongs in this table. */
-const names = new Map(
+/** Wire name → event type and schema version. An upcaster for an older schema version belongs in this table. */
+const eventTypes = new Map(
   aggregates.flatMap((aggregate) =>
     Object.entries<number>(aggregate.versions).map(
       ([type, version]) => [wireType(type, version), { type, schemaVersion: version }] as const,
@@ -13,37 +16,40 @@ const names = new Map(
   ),
 );
 
-/** The commit itself is at fault, not the machine: its bytes are gone or altered (`damaged`), or newer code wrote it (`unknown`). */
+/**
+ * The commit is at fault, not the platform. `damaged`: its bytes are missing or changed. `unknown`: newer code wrote
+ * it.
+ */
 export class UnreadableCommit extends Error {
   readonly why: 'damaged' | 'unknown';
 
   constructor(why: UnreadableCommit['why'], { stream, version }: StoredCommit, detail: string) {
-    super(`commit ${version} of ${stream} cannot be read: ${detail}`);
+    super(`Commit ${version} of ${stream} cannot be read: ${detail}`);
     this.name = 'UnreadableCommit';
     this.why = why;
   }
 }
 
-/** The commit's bytes, from the commit or from its blob, checked against its hash. Throws UnreadableCommit. */
+/** The body, from the commit or from its blob, verified against its hash. Throws UnreadableCommit. */
 export async function commitBytes(platform: Pick<Platform, 'blobs'>, commit: StoredCommit): Promise<Uint8Array> {
   const bytes = 'bytes' in commit.body ? commit.body.bytes : await platform.blobs.get(commit.body.blob);
-  if (!bytes) throw new UnreadableCommit('damaged', commit, 'its body is missing');
-  if (!isIntact(commit, bytes)) throw new UnreadableCommit('damaged', commit, 'it is not what its hash says');
+  if (!bytes) throw new UnreadableCommit('damaged', commit, 'its blob is missing');
+  if (!isIntact(commit, bytes)) throw new UnreadableCommit('damaged', commit, 'it does not match its hash');
   return bytes;
 }
 
-/** The events of a commit. Throws UnreadableCommit, and what the machine throws. */
+/** The events of a commit. Throws UnreadableCommit, and the errors of the platform. */
 export async function decode<E extends DomainEvent = DomainEvent>(
   platform: Pick<Platform, 'blobs'>,
   commit: StoredCommit,
 ): Promise<Recorded<E>[]> {
   const { events, ...common } = parse(commit, await commitBytes(platform, commit));
   return events.map((event, index) => {
-    const name = names.get(event.type);
-    if (!name) throw new UnreadableCommit('unknown', commit, `a newer version wrote its event ${event.type}`);
+    const eventType = eventTypes.get(event.type);
+    if (!eventType) throw new UnreadableCommit('unknown', commit, `a newer version wrote its event ${event.type}`);
     return {
       ...common,
-      ...name,
+      ...eventType,
       id: event.id,
       data: event.data,
       stream: commit.stream,
@@ -58,7 +64,7 @@ function parse(commit: StoredCommit, bytes: Uint8Array): CommitBody {
     const body: CommitBody = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
     if (Array.isArray(body.events)) return body;
   } catch {
-    // A syntax error would quote the bytes.
+    // Not rethrown: a syntax error quotes the bytes, which may be personal.
   }
-  throw new UnreadableCommit('damaged', commit, 'it is intact but no commit of ours');
+  throw new UnreadableCommit('damaged', commit, 'it matches its hash but is not a ListBackup commit');
 }

@@ -1,4 +1,4 @@
-/** From what a command decided to the commit that rests: named, versioned, sealed, chained. */
+/** Turns the events of a command into the commit to store: wire names, ids, encryption, hash chain. */
 import type { Aggregate } from '../domain/aggregate.ts';
 import { type Cause, type DomainEvent, isEncrypted, parseStream, type StreamParts, wireType } from '../domain/event.ts';
 import type { Json, JsonObject, Platform, StoredCommit } from '../domain/ports.ts';
@@ -6,10 +6,10 @@ import { type CommitBody, commitHash, type Head, sha256 } from './commit.ts';
 import { eventId } from './ids.ts';
 import { encrypt } from './personal-data.ts';
 
-/** Commits larger than this rest in a blob named by their hash. */
+/** Bytes. Larger commits are stored in a blob. */
 const inlineLimit = 64 * 1024;
 
-/** The next commit of the stream. Large bodies are put to blobs first, so that a commit never points at nothing. */
+/** The next commit of the stream. Stores a large body as a blob first, so that no commit refers to a missing blob. */
 export async function encodeCommit<S, E extends DomainEvent>(
   platform: Pick<Platform, 'keys' | 'random' | 'blobs' | 'now'>,
   aggregate: Aggregate<S, E>,
@@ -56,8 +56,10 @@ async function encryptPersonal<S, E extends DomainEvent>(
   const data: { [field: string]: Json } = {};
   for (const [name, value] of Object.entries(event.data)) {
     const subject = personal[name];
-    const open = subject && value !== null && !isEncrypted(value);
-    data[name] = open ? await encrypt(platform, parts.account, subject(parts, event.data as never), value) : value;
+    const mustEncrypt = subject && value !== null && !isEncrypted(value);
+    data[name] = mustEncrypt
+      ? await encrypt(platform, parts.account, subject(parts, event.data as never), value)
+      : value;
   }
   return data;
 }

@@ -1,9 +1,10 @@
-/** An account's activity as auditors read it: the ledger's order, each commit's events, opened for their owner. */
+/** The activity of an account for auditors: all events in ledger order, with personal fields decrypted. */
 import { type Actor, type Recorded, wireType } from '../domain/event.ts';
 import type { JsonObject, LedgerEntry, Platform } from '../domain/ports.ts';
 import { decode, UnreadableCommit } from './decode.ts';
 import { decryptFields } from './personal-data.ts';
 
+/** `index`: position of the event in its commit. `hash`: that of the commit. */
 export type ActivityItem = {
   seq: number;
   index: number;
@@ -17,22 +18,26 @@ export type ActivityItem = {
   hash: string;
 };
 
+/** `from` (inclusive) and `to` (exclusive) are UTC ISO-8601. `actor` is an id. */
 export type ActivityFilter = { from?: string; to?: string; actor?: string; type?: string; order: 'asc' | 'desc' };
 
-/** Where a page ended: the ledger's number and how many of that commit's events were given. */
+/** The last event of a page: the `seq` of its ledger entry and its index in the commit. */
 export type ActivityCursor = { seq: number; index: number };
 
-/** Ledger entries looked at for one page, so that a rare filter cannot hold a request for ever; the cursor goes on from there. */
+/** Ledger entries read for one page. Bounds a request with a rare filter. The cursor continues after them. */
 const scanLimit = 2000;
-/** What an entry counts as whose commit need not be fetched, and how many are asked for where they are. */
-const passedOverCost = 0.1;
-const passedOverAtOnce = 1000;
+/** Cost of an entry whose commit is not loaded, against `scanLimit`, and the number of such entries in one read. */
+const skippedCost = 0.1;
+const skippedAtOnce = 1000;
 
-/** Cursor index of an entry that is done with, going up and going down. */
-const allOfIt = Number.MAX_SAFE_INTEGER;
-const noneOfIt = -1;
+/** Cursor index of a complete entry, in ascending and in descending order. */
+const completeAscending = Number.MAX_SAFE_INTEGER;
+const completeDescending = -1;
 
-/** One page of events that pass the filter. `type` matches the wire name with or without its version. */
+/**
+ * One page of the events that match the filter. `type` matches the wire name with or without its version. A page may
+ * hold fewer events than `limit`, or none, with `next` set.
+ */
 export async function readActivity(
   platform: Platform,
   account: string,
@@ -41,77 +46,79 @@ export async function readActivity(
 ): Promise<{ items: ActivityItem[]; next: ActivityCursor | null }> {
   const items: ActivityItem[] = [];
   const ascending = filter.order === 'asc';
+  const complete = ascending ? completeAscending : completeDescending;
   let cursor = page.cursor;
-  let before: LedgerEntry | undefined;
+  let previous: LedgerEntry | undefined;
   for (let scanned = 0; scanned < scanLimit; ) {
     const position = startPosition(filter, cursor, ascending);
-    const behind = ascending && before !== undefined && isBehind(before, filter);
-    const limit = behind ? passedOverAtOnce : Math.min(200, Math.max(20, page.limit));
+    const pastEnd = ascending && previous !== undefined && isAtOrAfterTo(previous, filter);
+    const limit = pastEnd ? skippedAtOnce : Math.min(200, Math.max(20, page.limit));
     const entries = await platform.events.ledger(account, { ...position, order: filter.order, limit });
     requireGapless(entries, position, ascending);
     if (entries.length === 0) return { items, next: null };
-    const worth = ascending
-      ? entries.filter((entry, i) => mayBeBefore(entry, i === 0 ? before : entries[i - 1], filter))
+    const candidates = ascending
+      ? entries.filter((entry, i) => mayBeBeforeTo(entry, i === 0 ? previous : entries[i - 1], filter))
       : entries;
-    scanned += worth.length + passedOverCost * (entries.length - worth.length);
-    for (const { entry, events } of await openEntries(platform, account, worth)) {
-      if (!ascending && isBefore(entry, filter)) return { items, next: null };
+    scanned += candidates.length + skippedCost * (entries.length - candidates.length);
+    for (const { entry, events } of await openEntries(platform, account, candidates)) {
+      if (!ascending && isBeforeFrom(entry, filter)) return { items, next: null };
       const all = events.map((event) => activityItem(entry, event));
       const inOrder = ascending ? all : all.toReversed();
       for (const item of inOrder) {
         if (cursor && item.seq === cursor.seq && (ascending ? item.index <= cursor.index : item.index >= cursor.index))
           continue;
-        if (!passes(item, filter)) continue;
+        if (!matches(item, filter)) continue;
         items.push({ ...item, data: await decryptFields(platform, account, item.data) });
         if (items.length === page.limit) return { items, next: { seq: item.seq, index: item.index } };
       }
-      cursor = { seq: entry.seq, index: ascending ? allOfIt : noneOfIt };
+      cursor = { seq: entry.seq, index: complete };
     }
-    before = entries.at(-1);
-    if (before) cursor = { seq: before.seq, index: ascending ? allOfIt : noneOfIt };
+    previous = entries.at(-1);
+    if (previous) cursor = { seq: previous.seq, index: complete };
   }
   return { items, next: cursor ?? null };
 }
 
-/** An entry that was only given in part is read again. */
+/** An entry that the last page returned in part is read again. */
 function startPosition(filter: ActivityFilter, cursor: ActivityCursor | undefined, ascending: boolean) {
-  if (cursor && ascending) return { afterSeq: cursor.index === allOfIt ? cursor.seq : cursor.seq - 1 };
-  if (cursor) return { beforeSeq: cursor.index === noneOfIt ? cursor.seq : cursor.seq + 1 };
+  if (cursor && ascending) return { afterSeq: cursor.index === completeAscending ? cursor.seq : cursor.seq - 1 };
+  if (cursor) return { beforeSeq: cursor.index === completeDescending ? cursor.seq : cursor.seq + 1 };
   return ascending && filter.from ? { fromTime: filter.from } : {};
 }
 
-/** A list that has lost something is worse than none. */
+/** Throws on a gap: for an auditor an error is better than an incomplete list. */
 function requireGapless(
   entries: LedgerEntry[],
   { afterSeq, beforeSeq }: { afterSeq?: number; beforeSeq?: number },
   ascending: boolean,
 ): void {
   const step = ascending ? 1 : -1;
-  let before = ascending ? afterSeq : beforeSeq;
+  let previous = ascending ? afterSeq : beforeSeq;
   for (const { seq } of entries) {
-    if (before !== undefined && seq !== before + step) throw new Error(`the ledger has a gap before ${seq}`);
-    before = seq;
+    if (previous !== undefined && seq !== previous + step) throw new Error(`The ledger has a gap at entry ${seq}.`);
+    previous = seq;
   }
 }
 
-/** Nothing older comes after such an entry: no commit is later than its place in the ledger. */
-function isBefore(entry: LedgerEntry, { from }: ActivityFilter): boolean {
+/** In descending order, no later entry can match: no commit is newer than its ledger entry. */
+function isBeforeFrom(entry: LedgerEntry, { from }: ActivityFilter): boolean {
   return from !== undefined && Date.parse(entry.at) < Date.parse(from);
 }
 
-function isBehind(entry: LedgerEntry, { to }: ActivityFilter): boolean {
+function isAtOrAfterTo(entry: LedgerEntry, { to }: ActivityFilter): boolean {
   return to !== undefined && Date.parse(entry.at) >= Date.parse(to);
 }
 
 /**
- * Whether the commit may be of before `to`. A commit may be much older than its place: its relay was late, or the clock was set back. Then the entry
- * has the time of the one before it; with a later time it is the commit's own.
+ * Whether the commit may be older than `to`. A commit may be much older than its ledger entry, because the relay was
+ * late or the clock was set back. Then the entry has the time of the entry before it. Otherwise it has the time of the
+ * commit.
  */
-function mayBeBefore(entry: LedgerEntry, before: LedgerEntry | undefined, filter: ActivityFilter): boolean {
-  return !isBehind(entry, filter) || before === undefined || entry.at === before.at;
+function mayBeBeforeTo(entry: LedgerEntry, previous: LedgerEntry | undefined, filter: ActivityFilter): boolean {
+  return !isAtOrAfterTo(entry, filter) || previous === undefined || entry.at === previous.at;
 }
 
-function passes(item: ActivityItem, filter: ActivityFilter): boolean {
+function matches(item: ActivityItem, filter: ActivityFilter): boolean {
   const at = Date.parse(item.at);
   if (filter.from !== undefined && at < Date.parse(filter.from)) return false;
   if (filter.to !== undefined && at >= Date.parse(filter.to)) return false;
@@ -119,12 +126,12 @@ function passes(item: ActivityItem, filter: ActivityFilter): boolean {
   return filter.type === undefined || item.type === filter.type || item.type.replace(/\.v\d+$/, '') === filter.type;
 }
 
-/** A commit's place in the ledger and what is in it, personal fields still sealed. */
+/** A ledger entry and the events of its commit, with personal fields encrypted. */
 export type OpenedEntry = { entry: LedgerEntry; events: Recorded[] };
 
 /**
- * The events of entries of an account's ledger, in the same order. Throws UnreadableCommit; one that is damaged is told to `damaged`
- * instead, if that is given, and has no events.
+ * Loads the events of ledger entries of the account, in the same order. Throws UnreadableCommit. With `damaged`, it
+ * calls `damaged` for a damaged commit instead and returns no events for it.
  */
 export async function openEntries(
   platform: Pick<Platform, 'events' | 'blobs'>,
@@ -133,12 +140,12 @@ export async function openEntries(
   damaged?: (error: UnreadableCommit) => void,
 ): Promise<OpenedEntry[]> {
   const commits = await platform.events.getMany(entries.map(({ stream, version }) => ({ stream, version })));
-  const byPlace = new Map(commits.map((commit) => [`${commit.stream}@${commit.version}`, commit]));
+  const byVersion = new Map(commits.map((commit) => [`${commit.stream}@${commit.version}`, commit]));
   return Promise.all(
     entries.map(async (entry) => {
-      const commit = byPlace.get(`${entry.stream}@${entry.version}`);
+      const commit = byVersion.get(`${entry.stream}@${entry.version}`);
       if (!commit || commit.hash !== entry.hash || !entry.stream.startsWith(`${account}/`)) {
-        throw new Error(`ledger entry ${entry.seq} and its commit do not agree`);
+        throw new Error(`Ledger entry ${entry.seq} and its commit do not agree.`);
       }
       const events = await decode(platform, commit).catch((error: unknown) => {
         if (!damaged || !(error instanceof UnreadableCommit) || error.why !== 'damaged') throw error;
@@ -150,7 +157,7 @@ export async function openEntries(
   );
 }
 
-/** An event as the feed shows it, personal fields still sealed. */
+/** An event as an activity item, with personal fields encrypted. */
 export function activityItem({ seq, hash }: LedgerEntry, event: Recorded): ActivityItem {
   const { index, id, type, schemaVersion, at, actor, stream, version, data } = event;
   return { seq, index, id, type: wireType(type, schemaVersion), at, actor, stream, version, data, hash };

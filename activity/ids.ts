@@ -8,7 +8,7 @@ export function newId(cause: Pick<Cause, 'commandId'>, kind: IdKind): string {
   return derivedId(kind, `${cause.commandId}|${kind}`);
 }
 
-/** The id of an event: `index` is its position in the commit. */
+/** The id of an event. `index` is its position in the commit. */
 export function eventId(stream: string, version: number, index: number, commandId: string): string {
   return derivedId('event', `${stream}|${version}|${index}|${commandId}`);
 }

@@ -1,12 +1,13 @@
-/** What a follower of the activity has missed, as against what it has yet to come to. */
+/** Finds commits that a consumer of the event store has missed, ignoring those still in flight. */
 import type { Platform, StreamNotification } from '../domain/ports.ts';
 
-/** A stream at `version` that the follower has only come to `reached` of. */
+/** The stream is at `version`, the consumer has processed it up to `reached`. */
 export type Lag = { stream: string; version: number; reached: number };
 
 /**
- * Of streams as they stand, those whose next commit for the follower was made before that time (UTC ISO-8601): a wake-up that is only under
- * way is no lag. `reached` has to be of later than `heads`; a stream that is not in it was never come to. One commit is read a stream behind.
+ * The streams whose next commit for the consumer is older than `before` (UTC ISO-8601). Newer commits count as in
+ * flight. Read `reached` after `heads`. A stream missing in `reached` counts as 0. Costs one read for each stream that
+ * is behind.
  */
 export async function lagsOf(
   { events }: Pick<Platform, 'events'>,
@@ -20,6 +21,6 @@ export async function lagsOf(
   if (behind.length === 0) return [];
   const next = await events.getMany(behind.map((lag) => ({ stream: lag.stream, version: lag.reached + 1 })));
   const times = new Map(next.map(({ stream, at }) => [stream, at]));
-  // One whose next commit is not there will not be come to by waiting.
+  // If the next commit is missing, waiting does not help, so the stream counts as lagging.
   return behind.filter(({ stream }) => (times.get(stream) ?? '') < before);
 }

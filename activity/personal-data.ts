@@ -1,4 +1,4 @@
-/** Personal values at rest: AES-256-GCM under the subject's key, AAD `account|subject`, base64 of nonce ‖ ciphertext ‖ tag. */
+/** Encryption of personal values: base64 of framed AES-256-GCM, key of the subject, AAD `account|subject`. */
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import { type Encrypted, isEncrypted } from '../domain/event.ts';
@@ -6,16 +6,16 @@ import type { Json, JsonObject, Platform } from '../domain/ports.ts';
 
 type Keys = Pick<Platform, 'keys' | 'random'>;
 
-/** Seals any JSON value. Throws when the subject has been erased: nothing new may be recorded of them. */
+/** Encrypts any JSON value. Throws after the subject is erased, because nothing new may be recorded about it. */
 export async function encrypt(platform: Keys, account: string, subject: string, value: Json): Promise<Encrypted> {
   const key = await subjectKey(platform, account, subject);
-  if (!key) throw new Error(`subject ${subject} has been erased`);
+  if (!key) throw new Error(`Subject ${subject} is erased. Nothing more can be recorded about it.`);
   const plain = Buffer.from(JSON.stringify(value));
   const encrypted = encryptFramed(key, `${account}|${subject}`, plain, platform.random);
   return { $encrypted: encrypted.toString('base64'), subject };
 }
 
-/** The value that was sealed; null once its subject has been erased. Throws when the bytes are not what was sealed. */
+/** The plain value. Null after its subject is erased. Throws if the bytes changed, or belong to another account. */
 export async function decrypt<T extends Json>(
   platform: Pick<Platform, 'keys'>,
   account: string,
@@ -28,7 +28,7 @@ export async function decrypt<T extends Json>(
   return JSON.parse(bytes.toString('utf8'));
 }
 
-/** The same data with every sealed field opened. */
+/** The same data with every encrypted field decrypted. */
 export async function decryptFields(
   platform: Pick<Platform, 'keys'>,
   account: string,
@@ -42,7 +42,6 @@ export async function decryptFields(
   return Object.fromEntries(fields);
 }
 
-/** The account is a subject too: of what is personal but about nobody in it. */
 async function subjectKey(
   platform: Pick<Platform, 'keys'>,
   account: string,
@@ -50,10 +49,12 @@ async function subjectKey(
 ): Promise<KeyObject | undefined> {
   const bytes = await platform.keys.subjectKey(account, subject);
   if (!bytes) return undefined;
-  const known = prepared.get(bytes) ?? createSecretKey(bytes);
-  prepared.set(bytes, known);
-  return known;
+  const key = keyObjects.get(bytes) ?? createSecretKey(bytes);
+  keyObjects.set(bytes, key);
+  return key;
 }
 
-/** Node takes four times as long for a cipher with a key as bytes. Goes with the key ring's own copy. */
-const prepared = new WeakMap<Uint8Array, KeyObject>();
+/**
+ * Node takes four times as long for a cipher with a key as bytes. An entry lives as long as the bytes in the key ring.
+ */
+const keyObjects = new WeakMap<Uint8Array, KeyObject>();

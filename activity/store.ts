@@ -1,4 +1,4 @@
-/** Load a stream, decide, append: the loop every command runs in. */
+/** Load a stream, decide, append: the loop of every command. */
 
 import type { Aggregate, Decide } from '../domain/aggregate.ts';
 import { Problem } from '../domain/errors.ts';
@@ -8,11 +8,15 @@ import { type Head, start } from './commit.ts';
 import { decode } from './decode.ts';
 import { encodeCommit } from './encode.ts';
 
-/** `at`: the time of the newest commit, empty before the first. `since`: that of the first, where all are loaded. */
-type Loaded<S> = { state: S; head: Head; at: string; since: string };
+/**
+ * `at`: time of the newest commit. `createdAt`: time of the first commit loaded, so that of the stream unless the
+ * aggregate loads `last`. Both are UTC ISO-8601, and empty for an empty stream.
+ */
+type Loaded<S> = { state: S; head: Head; at: string; createdAt: string };
+/** `appended` false: the command decided nothing, and `version` and `at` are those of the newest commit. */
 export type Appended<S> = { state: S; stream: string; version: number; at: string; appended: boolean };
 
-/** A stream's state now, strongly consistent; the noun's initial state when there is no such stream. */
+/** The current state of a stream, strongly consistent. The initial state if the stream is empty. */
 export async function load<S, E extends DomainEvent>(
   platform: Pick<Platform, 'events' | 'blobs'>,
   aggregate: Aggregate<S, E>,
@@ -29,23 +33,24 @@ export async function load<S, E extends DomainEvent>(
     state,
     head: newest ? { version: newest.version, hash: newest.hash } : start,
     at: newest?.at ?? '',
-    since: commits[0]?.at ?? '',
+    createdAt: commits[0]?.at ?? '',
   };
 }
 
-/** Throws Problem `precondition-failed` unless the version is among those allowed. For use where the stream's state was just loaded. */
+/** Throws Problem `precondition-failed` unless the version is allowed. `version` is that of the stream just loaded. */
 export function requireVersion(allowed: readonly number[] | undefined, version: number): void {
   if (allowed && !allowed.includes(version)) {
-    throw new Problem('precondition-failed', 'It was changed since you read it. Read it again and repeat your change.');
+    throw new Problem('precondition-failed', 'It has changed since you read it. Read it again and repeat your change.');
   }
 }
 
-/** How often a decision is taken anew when others were faster. */
+/** How often `transact` tries when concurrent commands append first. */
 const attempts = 8;
 
 /**
- * Appends what `decide` decides on the stream's state; nothing when it decides nothing. Decides anew when someone else appended
- * meanwhile. Throws what `decide` throws, Problem `precondition-failed` when the stream is not at one of `ifVersion`, and Problem `conflict` when others were faster every time.
+ * Appends the events that `decide` returns for the state of the stream. Loads and decides again if a concurrent command
+ * appended first. Throws the errors of `decide`, Problem `precondition-failed` if the version is not in `ifVersion`,
+ * and Problem `conflict` if a concurrent command was first each time.
  */
 export async function transact<S, E extends DomainEvent>(
   platform: Platform,
@@ -70,13 +75,13 @@ export async function transact<S, E extends DomainEvent>(
       };
     }
   }
-  throw new Problem('conflict', 'Others changed the same thing at the same time. Try again.', {
+  throw new Problem('conflict', 'Other requests changed this at the same time. Try again.', {
     extra: { retryAfter: 1 },
   });
 }
 
-/** `transact` for what makes a new thing: a repeat is given the version and time of the first commit, whatever became of the thing since. */
-export async function begin<S, E extends DomainEvent>(
+/** `transact` for a command that creates an aggregate. A repeat returns version and time of the first commit. */
+export async function createStream<S, E extends DomainEvent>(
   platform: Platform,
   aggregate: Aggregate<S, E>,
   stream: string,

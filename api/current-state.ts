@@ -17,9 +17,9 @@ export async function findJob(
   account: string,
   id: string,
 ): Promise<{ sourceId: string; createdAt: string }> {
-  const { state, since } = await load(platform, job, streamName(account, 'job', id));
+  const { state, createdAt } = await load(platform, job, streamName(account, 'job', id));
   mustBeActive(state, id);
-  return { sourceId: state.sourceId, createdAt: since };
+  return { sourceId: state.sourceId, createdAt };
 }
 
 /** Throws Problem `not-found`. `createdAt` is UTC ISO-8601. */
@@ -28,9 +28,9 @@ export async function findSource(
   account: string,
   id: string,
 ): Promise<{ type: string; createdAt: string }> {
-  const { state, since } = await load(platform, source, streamName(account, 'source', id));
+  const { state, createdAt } = await load(platform, source, streamName(account, 'source', id));
   mustBeConnected(state, id);
-  return { type: state.kind, createdAt: since };
+  return { type: state.kind, createdAt };
 }
 
 export type ZipDownload =

@@ -1,6 +1,6 @@
 /** Connects a source. Stores its credentials, then appends the event. No event holds credentials. */
 import { newId } from '../activity/ids.ts';
-import { begin, load } from '../activity/store.ts';
+import { createStream, load } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
 import type { JsonObject, Platform } from '../domain/ports.ts';
 import { connectSource as connect, source } from '../domain/source.ts';
@@ -24,6 +24,6 @@ export async function connectSource(
   const isRepeat = input.credentials !== null && (await load(platform, source, stream)).state.status !== 'none';
   if (input.credentials && !isRepeat) await putCredentials(platform, context.account, id, input.credentials, 1);
   const decide = connect(id, input.type, { name: input.name, config: input.config });
-  const { version, at } = await begin(platform, source, stream, decide, context);
+  const { version, at } = await createStream(platform, source, stream, decide, context);
   return { id, at, written: { stream, version } };
 }

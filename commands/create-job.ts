@@ -1,6 +1,6 @@
 /** Creates a job. */
 import { newId } from '../activity/ids.ts';
-import { begin, load } from '../activity/store.ts';
+import { createStream, load } from '../activity/store.ts';
 import { streamName } from '../domain/event.ts';
 import { createJob as create, job } from '../domain/job.ts';
 import type { Platform } from '../domain/ports.ts';
@@ -17,6 +17,12 @@ export async function createJob(
   mustBeConnected(state, input.sourceId);
   const id = newId(context, 'job');
   const decide = create({ jobId: id, sourceId: input.sourceId, name: input.name });
-  const { stream, version, at } = await begin(platform, job, streamName(context.account, 'job', id), decide, context);
+  const { stream, version, at } = await createStream(
+    platform,
+    job,
+    streamName(context.account, 'job', id),
+    decide,
+    context,
+  );
   return { id, at, written: { stream, version } };
 }

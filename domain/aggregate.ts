@@ -11,8 +11,8 @@ export type Aggregate<State, E extends DomainEvent> = {
   initial: State;
   evolve(state: State, event: E): State;
   /**
-   * `all` (default): a load folds every commit. `last`: each commit carries the whole state, so a load reads only the
-   * newest one, however long the stream.
+   * `all` (default): a load folds every commit. With `last`, each commit carries the whole state. So a load reads only
+   * the newest commit, however long the stream.
    */
   load?: 'all' | 'last';
 };

@@ -50,8 +50,8 @@ export function parseStream(stream: string): StreamParts {
 }
 
 /**
- * The name of an event in the event store and on the bus. `RestorePointCreated`, 1 → `restore-point.created.v1`. The verb
- * is the last word.
+ * The name of an event in the event store and on the bus. `RestorePointCreated`, 1 → `restore-point.created.v1`. The
+ * verb is the last word.
  */
 export function wireType(type: string, schemaVersion: number): string {
   const words = type.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '-').toLowerCase();

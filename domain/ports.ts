@@ -1,33 +1,38 @@
 /**
- * What the system needs of a machine. Types only: `infra/embedded` and `infra/aws` implement them, and every method here is held
- * to its promise by a suite in `test/contract` that both sides run. Nothing outside `infra/` makes one.
+ * The ports: all that the system needs from its platform. Types only. `infra/embedded` and `infra/aws` implement them,
+ * and both pass the contract suites in `test/contract`. Nothing outside `infra/` creates one.
  */
 
 /** A value that survives JSON unchanged. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
-/** The cursor is opaque to callers and only valid for the query that returned it. */
+/** `next` is the cursor of the next page, null on the last. It is opaque, and valid for the same query only. */
 export type Page<T> = { items: T[]; next: string | null };
 
-// ── EventStore ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── EventStore ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** One commit as it rests: 1..n events as bytes, chained to the commit before it (see activity/commit.ts for the formula). */
+/**
+ * A stored commit: 1 to n events as bytes, with the hash of the commit before it. activity/commit.ts has the formula.
+ */
 export type StoredCommit = {
   /** `{accountId}/{type}/{id}` */
   stream: string;
-  /** 1 for a stream's first commit, then +1 */
+  /** 1 for the first commit of a stream, then +1. */
   version: number;
-  /** UTC ISO-8601 with milliseconds */
+  /** UTC ISO-8601 with milliseconds. */
   at: string;
-  /** 32 bytes, lower-case hex; 64 zeros before the first commit */
+  /** 32 bytes as lower-case hex. 64 zeros before the first commit. */
   prevHash: string;
   hash: string;
-  /** The bytes themselves, or the blob that holds them when they are large (its key names their hash). */
+  /** The bytes, or for large commits the key of the blob that holds them. The key ends in their hash. */
   body: { bytes: Uint8Array } | { blob: string; bytesHash: string };
 };
 
-/** `at` never goes back along the sequence, so a time can be sought; it is the later of the commit's time and its predecessor's. */
+/**
+ * One commit of an account in ledger order. `at` never decreases along `seq`, so queries can seek a time. It is the
+ * later of two times: that of the commit and that of the entry before.
+ */
 export type LedgerEntry = { seq: number; stream: string; version: number; hash: string; at: string };
 
 export type LedgerQuery = {
@@ -39,31 +44,32 @@ export type LedgerQuery = {
 };
 
 export interface EventStore {
-  /** Durable when it resolves. `conflict`: that stream already has that version; nothing was written. */
+  /** Durable when it resolves. `conflict`: the stream already has that version, and nothing was written. */
   append(commit: StoredCommit): Promise<'appended' | 'conflict'>;
   /**
-   * Commits of a stream in order from `from` (default 1), strongly consistent, at most `limit` (default all). `known`: a version that the
-   * stream is known to have reached, where later ones may be missing: that is cheaper.
+   * Commits of a stream in order, from version `from` (default 1), at most `limit` (default all). Strongly consistent.
+   * With `known`, the caller knows that the stream has at least that version. Then the result is complete up to
+   * `known`, may lack later commits, and costs less.
    */
   load(stream: string, options?: { from?: number; limit?: number; known?: number }): Promise<StoredCommit[]>;
-  /** The stream's newest commit, strongly consistent: one read whatever the stream's length. */
+  /** The newest commit of the stream, strongly consistent. One read, however long the stream. */
   last(stream: string): Promise<StoredCommit | undefined>;
-  /** Each asked-for commit that exists, in any order. */
+  /** The commits that exist among the keys, in any order. */
   getMany(keys: { stream: string; version: number }[]): Promise<StoredCommit[]>;
-  /** An account's total order: gapless `seq` from 1, each commit exactly once. On AWS it trails the append by the relay's delay. */
+  /** The total order of an account: `seq` counts from 1 without gaps, each commit once. It may lag behind `append`. */
   ledger(account: string, query: LedgerQuery): Promise<LedgerEntry[]>;
   /**
-   * A page of all there is, for walks over everything: streams of every account in any order. A whole walk has every stream that had a
-   * commit when it began, with the version it stood at then or a later one; a stream may come more than once, the other times with an
-   * earlier one. A page may hold fewer than `limit`, or none, with `next` set.
+   * A page of all streams of all accounts, in any order. A walk over all pages returns every stream that had a commit
+   * at its start, with its version at that time or a later one. It may return a stream again with an earlier version. A
+   * page may hold fewer than `limit` streams, or none, with `next` set.
    */
   streams(page: { limit: number; cursor?: string }): Promise<Page<{ stream: string; version: number }>>;
 }
 
-/** A hint that a stream has grown. May be lost, repeated or out of order: the table is the truth. */
+/** A hint that a stream has a new version. It may be lost, repeated or out of order. The event store is the truth. */
 export type StreamNotification = { stream: string; version: number };
 
-// ── Rows: the read models ───────────────────────────────────────────────────────────────────────────────────────────────
+// ── Rows: the read models ────────────────────────────────────────────────────────────────────────────────────────────
 
 export type Table = 'users' | 'accounts' | 'sources' | 'jobs' | 'runs' | 'files' | 'analytics-aggregates';
 export type RowKey = { table: Table; pk: string; sk: string };
@@ -78,12 +84,12 @@ export type RowChange =
 export type RowQuery = {
   table: Table;
   pk: string;
-  /** Bounds on sk in UTF-8 byte order: `prefix`, or `from` (inclusive) and `to` (exclusive). */
+  /** Bounds of sk in UTF-8 byte order: `prefix`, or `from` (inclusive) and `to` (exclusive). */
   prefix?: string;
   from?: string;
   to?: string;
   order?: 'asc' | 'desc';
-  /** 1–1000. A page may hold fewer (1 MB a page) with `next` set. */
+  /** 1 to 1000. A page may hold fewer rows (at most 1 MB) with `next` set. */
   limit: number;
   cursor?: string;
 };
@@ -94,8 +100,9 @@ export interface Rows {
   getMany(table: Table, keys: { pk: string; sk: string }[]): Promise<Row[]>;
   query(query: RowQuery): Promise<Page<Row>>;
   /**
-   * Applies ≤ 99 changes, each to another row, together with the cursor of (projection, stream), atomically and once:
-   * `applied` when the cursor was version − 1, `stale` when it was already ≥ version, `gap` when it was lower.
+   * Applies at most 99 changes to different rows, and sets the cursor of (projection, stream) to `version`. Atomic.
+   * `applied`: the cursor was version − 1. `stale`: it was at least `version`. `gap`: it was lower. Then nothing
+   * changed.
    */
   apply(
     projection: string,
@@ -103,34 +110,36 @@ export interface Rows {
     version: number,
     changes: RowChange[],
   ): Promise<'applied' | 'stale' | 'gap'>;
-  /** Version last applied, strongly consistent; 0 before the first. */
+  /** The version applied last, 0 before the first. Strongly consistent. */
   cursor(projection: string, stream: string): Promise<number>;
-  /** The same of ≤ 1000 streams at once; those it is 0 for are left out. */
+  /** The cursors of at most 1000 streams. Streams with cursor 0 are missing from the result. */
   cursors(projection: string, streams: string[]): Promise<Map<string, number>>;
   /**
-   * A page of all rows of a table, of every pk, in any order. A whole walk has every row that was there from its beginning to its end. A
-   * page may hold fewer than `limit`, or none, with `next` set.
+   * A page of all rows of a table, in any order. A walk over all pages returns every row that existed from its start to
+   * its end. A page may hold fewer than `limit` rows, or none, with `next` set.
    */
   scan(table: Table, page: { limit: number; cursor?: string }): Promise<Page<Row>>;
-  /** Removes ≤ 1000 rows, not atomically together. Missing ones are fine. */
+  /** Removes at most 1000 rows. Not atomic. Ignores missing rows. */
   remove(table: Table, keys: { pk: string; sk: string }[]): Promise<void>;
-  /** Puts the cursors of ≤ 1000 streams back to before their first version, not atomically together, and touches no row. */
+  /** Resets the cursors of at most 1000 streams to 0. Not atomic. Changes no row. */
   forget(projection: string, streams: string[]): Promise<void>;
 }
 
-// ── Records: mutable working state ──────────────────────────────────────────────────────────────────────────────────────
+// ── Records: mutable working state ───────────────────────────────────────────────────────────────────────────────────
 
 export type RecordKey = { pk: string; sk: string };
 export type StoredRecord = RecordKey & {
   data: JsonObject;
-  /** Seconds since the epoch; a record past it reads as absent, and is removed some time later. */
+  /** Seconds since the epoch. After it the record reads as absent. It is removed some time later. */
   expiresAt?: number;
 };
-/** What must hold of the record for the whole write to happen. `equals` compares top-level fields of data (absent record fails). */
+/**
+ * The write happens only if this holds. `equals` compares top-level fields of `data`, and fails for an absent record.
+ */
 export type RecordCondition = 'absent' | 'present' | { equals: JsonObject };
 export type RecordWrite =
   | ({ op: 'put'; data: JsonObject; expiresAt?: number; if?: RecordCondition } & RecordKey)
-  /** Adds to top-level numbers of data (absent record or field counts as 0) and sets fields. */
+  /** Adds to top-level numbers of `data` and sets fields. An absent record or field counts as 0. */
   | ({
       op: 'add';
       add?: { [field: string]: number };
@@ -144,65 +153,72 @@ export type RecordWrite =
 export interface Records {
   /** Strongly consistent. */
   get(key: RecordKey): Promise<StoredRecord | undefined>;
-  /** Strongly consistent, any number of keys, the existing ones in any order. */
+  /** The records that exist among any number of keys, in any order. Strongly consistent. */
   getMany(keys: RecordKey[]): Promise<StoredRecord[]>;
-  /** Records of one pk in sk order (UTF-8 bytes), strongly consistent. */
+  /** Records of one pk, sorted by the UTF-8 bytes of sk. Strongly consistent. */
   query(pk: string, options: { prefix?: string; limit: number; cursor?: string }): Promise<Page<StoredRecord>>;
   /**
-   * 1–99 writes to different records, all or none; false when a condition failed. Items ≤ 400 KB. Where an answer was lost on the way and
-   * somebody has put the record anew before it was asked for again, false may also be said of a single put that was done.
+   * 1 to 99 writes to different records, all or none. A record has at most 400 KB. False: a condition failed and
+   * nothing was written. Exception: a single put that succeeded may also return false, if its response was lost and
+   * another writer replaced the record before the retry.
    */
   write(writes: RecordWrite[]): Promise<boolean>;
-  /** Like one `add` write without `if`, and returns the data after it. */
+  /** One `add` write without condition. Returns the data after it. */
   add(key: RecordKey, add: { [field: string]: number }, expiresAt?: number): Promise<JsonObject>;
-  /** Unconditional puts, any number, not atomic together, idempotent: cheaper than `write` for many. */
+  /** Any number of unconditional puts. Idempotent, not atomic, and cheaper than `write`. */
   putMany(records: StoredRecord[]): Promise<void>;
 }
 
-// ── Blobs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type ByteRange = { offset: number; length: number };
 
 export interface Blobs {
-  /** Durable when it resolves; never visible in part. With `ifAbsent`, `exists` leaves the old bytes untouched. Streams go up in parts. */
+  /**
+   * Durable when it resolves, never visible in part. `exists`: with `ifAbsent`, the key already had bytes, which stay.
+   * A stream is uploaded in parts, so it need not fit in memory.
+   */
   put(
     key: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
     options?: { ifAbsent?: boolean },
   ): Promise<'stored' | 'exists'>;
-  /** The bytes (of the range, clipped at the end); undefined when there is no such blob. */
+  /** The bytes, or those of the range, clipped at the end. Undefined if the blob does not exist. */
   get(key: string, range?: ByteRange): Promise<Uint8Array | undefined>;
   size(key: string): Promise<number | undefined>;
   list(prefix: string, options: { limit: number; cursor?: string }): Promise<Page<{ key: string; size: number }>>;
-  /** For good: every version goes. Missing keys are fine. */
+  /** Deletes all versions, irrevocably. Ignores missing keys. */
   delete(keys: string[]): Promise<void>;
 }
 
-// ── Queue and Bus ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Queue and Bus ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type QueueName = 'job' | 'data';
 export type Message = { body: JsonObject; delaySeconds?: number };
 export type Received = { body: JsonObject; receipt: string; receives: number };
 
 export interface Queue {
-  /** At least once, any order, any number, each ≤ 256 KB as JSON, delay ≤ 900 s. */
+  /** Any number of messages, each at most 256 KB as JSON, delayed at most 900 s. At least once, in any order. */
   send(queue: QueueName, messages: Message[]): Promise<void>;
-  /** ≤ 10 messages, hidden from others for `visibilitySeconds`; waits up to `waitSeconds` (default 0) for the first. */
+  /**
+   * At most 10 messages, hidden from other receivers for `visibilitySeconds`. Waits up to `waitSeconds` (default 0) for
+   * the first.
+   */
   receive(
     queue: QueueName,
     options: { max: number; visibilitySeconds: number; waitSeconds?: number },
   ): Promise<Received[]>;
-  /** Done with: gone for good. */
+  /** Deletes the message. */
   ack(queue: QueueName, receipt: string): Promise<void>;
-  /** Hides it for so long from now; 0 gives it back at once. */
+  /** Hides the message for `seconds` from now. 0 makes it visible at once. */
   extend(queue: QueueName, receipt: string, seconds: number): Promise<void>;
-  /** Messages received more often than the queue's limit (5) end here; the call shows them without taking them. */
+  /** The messages received more than 5 times. The call does not remove them. */
   deadLetters(queue: QueueName): Promise<JsonObject[]>;
-  /** Puts all dead letters back on the queue; how many. */
+  /** Puts all dead letters back on the queue. Returns their number. */
   redrive(queue: QueueName): Promise<number>;
 }
 
-/** What leaves the house: ids only, never personal data. `type` is the wire name (`run.requested.v1`). */
+/** A published event: ids only, no personal data. `type` is the wire name, for example `run.requested.v1`. */
 export type BusEvent = {
   id: string;
   type: string;
@@ -214,23 +230,24 @@ export type BusEvent = {
 };
 
 export interface Bus {
-  /** Reaches each matching route (processors/index.ts) at least once. */
+  /** Delivers to each matching route (processors/index.ts) at least once. */
   publish(events: BusEvent[]): Promise<void>;
 }
 
-// ── Push: open sockets ──────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Push: open WebSockets ────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface Push {
   /**
-   * Hands a text of ≤ 128 KB to a connection; texts sent one after another arrive in that order. `gone`: the connection has ended or is
-   * not open yet, and the text reached nobody. A reader too slow to keep up is disconnected, so `sent` is no word that it has read.
+   * Sends a text of at most 128 KB. Texts sent one after another arrive in order. `gone`: the connection has ended or
+   * is not open yet, and the text was not delivered. `sent` does not mean that the client has read it: a client that
+   * reads too slowly is disconnected.
    */
   send(connection: string, text: string): Promise<'sent' | 'gone'>;
-  /** Ends the connection; fine when it is gone. */
+  /** Ends the connection. Idempotent. */
   close(connection: string): Promise<void>;
 }
 
-// ── Identity, KeyRing, Secrets ──────────────────────────────────────────────────────────────────────────────────────────
+// ── Identity, KeyRing, Secrets ───────────────────────────────────────────────────────────────────────────────────────
 
 export type Registration = { email: string; password: string; name: string; userId: string; accountId: string };
 export type SignedUp =
@@ -238,39 +255,45 @@ export type SignedUp =
   | { outcome: 'confirm' }
   | { outcome: 'taken' }
   | { outcome: 'weak-password'; detail: string };
-/** `refused` tells neither which of the two was wrong nor whether the e-mail is known. */
+/** `refused` does not say whether the e-mail or the password was wrong. */
 export type SignedIn =
   | { outcome: 'signed-in'; userId: string; accountId: string; email: string; name: string }
   | { outcome: 'unconfirmed' }
   | { outcome: 'refused' };
 
 export interface Identity {
-  /** E-mails compare without case. The ids of the first registration stay with the e-mail. */
+  /** E-mails compare without case. An e-mail keeps the ids of its first registration. */
   register(registration: Registration): Promise<SignedUp>;
   signIn(email: string, password: string): Promise<SignedIn>;
 }
 
-/** Keys of 32 bytes. A subject is whoever can ask to be forgotten (a user, a source); an account holds the keys of its subjects. */
+/**
+ * Keys of 32 bytes. A subject is a user, a source or an account: personal data of each can be erased by destroying its
+ * key. The keys of all subjects of an account are lost with the account key.
+ */
 export interface KeyRing {
-  /** Made at first use by whoever comes first; undefined once destroyed. */
+  /** Created at first use. Undefined once destroyed. */
   accountKey(account: string): Promise<Uint8Array | undefined>;
+  /** Created at first use. Undefined once it or the account key is destroyed. */
   subjectKey(account: string, subject: string): Promise<Uint8Array | undefined>;
-  /** For good; a destroyed key never comes back, not even as a new one. */
+  /** Irrevocable: the subject never gets a new key. */
   destroySubject(account: string, subject: string): Promise<void>;
+  /** Irrevocable: the account never gets a new key, and the keys of its subjects are lost. */
   destroyAccount(account: string): Promise<void>;
-  /** Signature over the bytes (ECDSA P-256 with SHA-256, DER), and the public key that checks it (SPKI, PEM). */
+  /** ECDSA P-256 with SHA-256, DER-encoded. */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
+  /** The public key of `sign`, as SPKI in PEM. */
   publicKey(): Promise<string>;
 }
 
 export type SecretName = 'jwt-secret' | 'jwt-refresh-secret' | 'cors-origin' | 'ses-from-email' | 'openai-api-key';
 
 export interface Secrets {
-  /** undefined when it was never set. Cached for minutes. */
+  /** Undefined if it was never set. Cached for minutes. */
   get(name: SecretName): Promise<string | undefined>;
 }
 
-/** One machine: everything above, and what the domain may not have of its own. */
+/** All ports together, with the clock and randomness that the domain must not have itself. */
 export type Platform = {
   events: EventStore;
   rows: Rows;
@@ -289,20 +312,20 @@ export type Platform = {
   log: Log;
 };
 
-/** Structured lines; never personal data, secrets or paths. */
+/** Structured log lines, without personal data, secrets or paths. */
 export interface Log {
   info(message: string, fields?: JsonObject): void;
   warn(message: string, fields?: JsonObject): void;
   error(message: string, fields?: JsonObject, error?: unknown): void;
-  /** Numbers that charts and alarms are made of. What may come twice (a step that is repeated) may be counted twice. */
+  /** Numbers for charts and alarms. A repeated step may count twice. */
   measure(numbers: Measures): void;
 }
 
-/** Seconds, counts, bytes and US dollars, by what the metrics are called. */
+/** Values by metric, in seconds, counts, bytes or US dollars. */
 export type Measures = { [name in Measure]?: number };
 
 export type Measure =
-  /** Of a run that ended: from its request to its end, and what it did. */
+  /** Of a run that ended. `RunSeconds` is from its request to its end. */
   | 'RunSeconds'
   | 'RunFiles'
   | 'RunFilesFailed'
@@ -313,15 +336,15 @@ export type Measure =
   | 'RunsPartial'
   | 'RunsFailed'
   | 'RunsCancelled'
-  /** Runs that were looked at because nothing had come of them for long. */
+  /** Runs without progress for too long. */
   | 'RunsStandingStill'
-  /** Streams at which a projection stands still, and since when the first of them does. */
+  /** Number of parked streams of all projections, and the age of the oldest. */
   | 'Parked'
   | 'ProjectionLagSeconds'
-  /** Commits that the relay could not enter in the ledger or put on the bus, and since when the first has waited. */
+  /** Commits that the relay could not enter in the ledger or publish on the bus, and the age of the oldest. */
   | 'RelayAside'
   | 'LedgerLagSeconds'
-  /** Streams that lagged when the reconcile looked: their wake-ups were lost. */
+  /** Streams that the nightly reconcile found behind, because their stream notifications were lost. */
   | 'Unwoken'
-  /** A stream record told of a change in the activity, where there are only additions. */
+  /** Stream records of an update or delete in the event store, which is append-only. */
   | 'ActivityChanged';

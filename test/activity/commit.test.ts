@@ -1,9 +1,9 @@
-/** The chain's formula, done another way; auditors do it a third time. */
+/** Computes the hash formula in a second, independent way. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { commitHash, isIntact, sha256 } from '../../activity/commit.ts';
 
-function asWritten(stream: string, version: bigint, prevHash: string, bytesHash: string): string {
+function hashByFormula(stream: string, version: bigint, prevHash: string, bytesHash: string): string {
   const number = Buffer.alloc(8);
   number.writeBigUInt64BE(version);
   const parts = [
@@ -19,17 +19,17 @@ function asWritten(stream: string, version: bigint, prevHash: string, bytesHash:
 const [before, bytes] = [sha256(Buffer.from('before')), Buffer.from('bytes')];
 
 describe("a commit's hash", () => {
-  it('is that of its stream, version, predecessor and bytes', () => {
+  it('covers stream, version, previous hash and bytes', () => {
     for (const stream of ['acc_1/job/job_1', 'acc_1/job/ÄÖ 🙂']) {
       for (const version of [1, 255, 2 ** 40]) {
         expect(commitHash(stream, version, before, sha256(bytes))).toBe(
-          asWritten(stream, BigInt(version), before, sha256(bytes)),
+          hashByFormula(stream, BigInt(version), before, sha256(bytes)),
         );
       }
     }
   });
 
-  it('does not hold for a predecessor that is no hash', () => {
+  it('does not match a previous hash that is not 64 hex digits', () => {
     const zeros = '0'.repeat(64);
     const commit = { stream: 'acc_1/job/job_1', version: 1, at: '', prevHash: zeros, body: { bytes } };
     const hash = commitHash(commit.stream, 1, zeros, sha256(bytes));

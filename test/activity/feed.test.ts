@@ -11,7 +11,9 @@ import { openTestPlatform } from '../support/embedded.ts';
 const startOfTime = Date.UTC(2026, 0, 1);
 const time = (minute: number) => new Date(startOfTime + minute * 60_000).toISOString();
 
-/** A ledger with a commit a minute, of one to four events each, by two actors, on two kinds of streams; and one of another account. */
+/**
+ * One commit a minute: of 1 to 4 events, by two actors, on two types of streams. Another account has its own commits.
+ */
 async function ledger(sizes: number[]) {
   let now = startOfTime;
   const { platform } = await openTestPlatform({ now: () => now });
@@ -44,10 +46,10 @@ async function pages(platform: Platform, filter: ActivityFilter, limit: number):
   const all: ActivityItem[][] = [];
   for (let cursor: ActivityCursor | null | undefined; cursor !== null; ) {
     const { items, next } = await readActivity(platform, 'acc_1', filter, { limit, ...(cursor ? { cursor } : {}) });
-    // A cursor is what clients get back as text
+    // Clients send the cursor back as JSON text.
     cursor = JSON.parse(JSON.stringify(next)) as ActivityCursor | null;
     all.push(items);
-    expect(all.length, 'it never ends').toBeLessThan(500);
+    expect(all.length, 'the pages do not end').toBeLessThan(500);
   }
   return all;
 }
@@ -55,8 +57,8 @@ async function pages(platform: Platform, filter: ActivityFilter, limit: number):
 const positionOf = ({ seq, index }: ActivityItem) => `${seq}.${index}`;
 const sizes = Array.from({ length: 30 }, (_, i) => 1 + (i % 4));
 
-describe('activity', () => {
-  it('gives every event once, in the order of the ledger or backwards, whatever the page', async () => {
+describe('readActivity', () => {
+  it('returns every event once, in ledger order or reversed, with any page size', async () => {
     const platform = await ledger(sizes);
     const whole = (await pages(platform, { order: 'asc' }, 200)).flat();
     expect(whole.map(({ seq }) => seq)).toEqual(whole.map(({ seq }) => seq).toSorted((a, b) => a - b));
@@ -73,7 +75,7 @@ describe('activity', () => {
     }
   });
 
-  it('shows who, what, when and where, opened for its owner, and nothing of other accounts', async () => {
+  it('returns decrypted events with actor, time and stream, and none of other accounts', async () => {
     const platform = await ledger([1, 2]);
     const { items, next } = await readActivity(platform, 'acc_1', { order: 'asc' }, { limit: 50 });
     expect(next).toBeNull();
@@ -97,7 +99,7 @@ describe('activity', () => {
     });
   });
 
-  it('passes what all filters let through, in both directions and any page', async () => {
+  it('returns the events that match all filters, in both orders and with any page size', async () => {
     const platform = await ledger(sizes);
     const whole = (await pages(platform, { order: 'asc' }, 200)).flat();
     const minute = fc.integer({ min: -2, max: 32 }).map(time);
@@ -131,10 +133,10 @@ describe('activity', () => {
     );
   });
 
-  it('has what lies far behind its time in the ledger: the clock was set back, or a commit came late', async () => {
+  it('finds commits that are much older than their ledger entry, after a clock was set back or a late relay', async () => {
     let now = startOfTime;
     const { platform } = await openTestPlatform({ now: () => now });
-    // Hours; the ledger's own time stays at 5 until the clock has caught up.
+    // The ledger time stays at hour 5 until the clock has caught up.
     const hours = [0, 5, 1, 2, 6, 3, 7, 8, 4, 9];
     for (const [i, hour] of hours.entries()) {
       now = startOfTime + hour * 3_600_000;
@@ -156,7 +158,7 @@ describe('activity', () => {
     }
   });
 
-  it('goes on from where a page ended, in the middle of a commit, and sees what came meanwhile', async () => {
+  it('continues in the middle of a commit, and sees new commits', async () => {
     const platform = await ledger([4]);
     const first = await readActivity(platform, 'acc_1', { order: 'asc' }, { limit: 2 });
     await transact(
@@ -172,13 +174,13 @@ describe('activity', () => {
     expect(next).toBeNull();
   });
 
-  it('of nobody is an empty page, and the last one', async () => {
+  it('returns one empty page for an account without events', async () => {
     const { platform } = await openTestPlatform();
     for (const order of ['asc', 'desc'] as const)
       expect(await readActivity(platform, 'acc_none', { order }, { limit: 5 })).toEqual({ items: [], next: null });
   });
 
-  it('is not shown when ledger and commits do not agree', async () => {
+  it('throws when the ledger and the commits do not agree', async () => {
     const platform = await ledger([1]);
     const ledgerOf: Platform['events']['ledger'] = async (...query) =>
       (await platform.events.ledger(...query)).map((entry) => ({ ...entry, hash: '0'.repeat(64) }));

@@ -46,7 +46,7 @@ const counts = {
 };
 const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
 
-/** Events that read models are made of, with the secret in every personal field. */
+/** Events that projections apply, with the secret in every personal field. */
 const planted: { aggregate: { stream: string }; event: DomainEvent | undefined }[] = [
   {
     aggregate: account,
@@ -83,15 +83,15 @@ const planted: { aggregate: { stream: string }; event: DomainEvent | undefined }
   },
 ];
 
-/** Nouns of several kinds in one list. */
+/** Lets one list hold aggregates of different types. */
 const untyped = (aggregate: unknown) => aggregate as Aggregate<unknown, DomainEvent>;
 
-describe('what is personal', () => {
+describe('personal data', () => {
   it.each(
     aggregates.flatMap((aggregate) =>
       Object.entries(aggregate.personal).map(([type, fields]) => ({ aggregate, type, fields: Object.keys(fields) })),
     ),
-  )('is sealed in $type', async ({ aggregate, type, fields }) => {
+  )('is encrypted in $type', async ({ aggregate, type, fields }) => {
     const { platform } = await openTestPlatform();
     const ids = {
       accountId: 'acc_1',
@@ -115,7 +115,7 @@ describe('what is personal', () => {
     expect(await decryptFields(platform, 'acc_1', event?.data ?? {})).toEqual(data);
   });
 
-  it('is in clear nowhere in the data folder, read models included', async () => {
+  it('is nowhere in plain text in the data folder, read models included', async () => {
     const data = await testFolder();
     const { platform, close } = await openTestPlatform({ data });
     for (const { aggregate, event } of planted) {
@@ -132,19 +132,19 @@ describe('what is personal', () => {
     expect(all.includes(secret)).toBe(false);
   });
 
-  it('opens for its owner, and is null once its subject is erased, with the ledger as valid as before', async () => {
+  it('decrypts until its subject is erased, then reads as null, and the ledger stays valid', async () => {
     const { platform, commit } = await connected();
-    const open = async () => {
+    const decrypted = async () => {
       const [event] = await decode(platform, commit);
       return decryptFields(platform, 'acc_1', event?.data ?? {});
     };
-    expect(await open()).toMatchObject({ name: 'Ada’s papers', config: { path: '/home/ada' }, kind: 'folder' });
+    expect(await decrypted()).toMatchObject({ name: 'Ada’s papers', config: { path: '/home/ada' }, kind: 'folder' });
     await platform.keys.destroySubject('acc_1', 'src_1');
-    expect(await open()).toEqual({ sourceId: 'src_1', kind: 'folder', name: null, config: null });
+    expect(await decrypted()).toEqual({ sourceId: 'src_1', kind: 'folder', name: null, config: null });
     expect(await auditLedger(platform, 'acc_1')).toEqual({ SourceConnected: 1 });
   });
 
-  it('of an erased subject is recorded no more', async () => {
+  it('of an erased subject cannot be recorded', async () => {
     const { platform } = await connected();
     await platform.keys.destroySubject('acc_1', 'src_1');
     const change = transact(
@@ -160,7 +160,7 @@ describe('what is personal', () => {
     expect(await platform.events.load(stream)).toHaveLength(1);
   });
 
-  it('is copied sealed from one event to the next, under its first subject', async () => {
+  it('is copied to another event without decryption, under its first subject', async () => {
     const { platform, commit } = await connected();
     const [event] = await decode(platform, commit);
     const name = event?.data.name as never;
@@ -176,7 +176,7 @@ describe('what is personal', () => {
     expect(renamed?.data.name).toEqual(name);
   });
 
-  it('opens under no other account and no other subject', async () => {
+  it('does not decrypt under another account or subject', async () => {
     const { platform } = await openTestPlatform();
     const encrypted = await encrypt(platform, 'acc_1', 'src_1', 'text');
     expect(await decrypt(platform, 'acc_1', encrypted)).toBe('text');
@@ -184,7 +184,7 @@ describe('what is personal', () => {
     await expect(decrypt(platform, 'acc_1', { ...encrypted, subject: 'src_2' })).rejects.toThrow();
   });
 
-  it('never seals to the same bytes twice', async () => {
+  it('encrypts to different bytes each time', async () => {
     const { platform } = await openTestPlatform();
     expect(await encrypt(platform, 'acc_1', 'src_1', 'text')).not.toEqual(
       await encrypt(platform, 'acc_1', 'src_1', 'text'),
@@ -193,7 +193,7 @@ describe('what is personal', () => {
 });
 
 describe('a commit', () => {
-  it('with any byte or any of its chain changed is not read', async () => {
+  it('is damaged when any byte, its stream, version or a hash changed', async () => {
     const { platform, commit, bytes } = await connected();
     const altered: StoredCommit[] = [
       { ...commit, stream: 'acc_1/source/src_2' },
@@ -202,11 +202,11 @@ describe('a commit', () => {
       { ...commit, hash: '1'.repeat(64) },
       ...Array.from(bytes, (byte, i) => ({ ...commit, body: { bytes: bytes.with(i, byte ^ 1) } })),
     ];
-    for (const each of altered)
-      await expect(decode(platform, each)).rejects.toMatchObject({ name: 'UnreadableCommit', why: 'damaged' });
+    for (const damaged of altered)
+      await expect(decode(platform, damaged)).rejects.toMatchObject({ name: 'UnreadableCommit', why: 'damaged' });
   });
 
-  it('of more than 64 KB rests in a blob, and is not read without it or with another one', async () => {
+  it('of more than 64 KB is in a blob, and is damaged without that blob or with another one', async () => {
     const { platform } = await openTestPlatform();
     const name = 'acc_1/job/large';
     const long = (length: number) =>
@@ -220,7 +220,7 @@ describe('a commit', () => {
     await long(1000);
     await long(100_000);
     const [small, large] = await platform.events.load(name);
-    if (!small || !large || !('blob' in large.body)) throw new Error('it does not rest in a blob');
+    if (!small || !large || !('blob' in large.body)) throw new Error('the body is not in a blob');
     expect('bytes' in small.body).toBe(true);
     expect(await decode(platform, large)).toHaveLength(1);
     expect(await auditLedger(platform, 'acc_1')).toEqual({ JobRenamed: 2 });
@@ -230,7 +230,7 @@ describe('a commit', () => {
     await expect(decode(platform, large)).rejects.toMatchObject({ why: 'damaged' });
   });
 
-  it('is not blamed for a store of blobs that does not answer', async () => {
+  it('is not damaged when the blob store does not answer', async () => {
     const { platform, commit } = await connected();
     const down = { blobs: { ...platform.blobs, get: () => Promise.reject(new Error('no answer')) } };
     const large: StoredCommit = { ...commit, body: { blob: 'commits/acc_1/x', bytesHash: '' } };
@@ -239,7 +239,7 @@ describe('a commit', () => {
     expect(error).not.toBeInstanceOf(UnreadableCommit);
   });
 
-  it('of newer code says so', async () => {
+  it('of newer code is unknown, and the error names its event', async () => {
     const { platform } = await openTestPlatform();
     const newer = { ...job, versions: { ...job.versions, JobDeleted: 9 } };
     const commit = await encodeCommit(
@@ -256,7 +256,7 @@ describe('a commit', () => {
     });
   });
 
-  it('of the same command at the same place has the same event ids, of any other not', async () => {
+  it('has the same event ids for the same command, stream and version only', async () => {
     const { platform } = await openTestPlatform();
     const idsOf = async (name: string, commandId: string) => {
       const events = [

@@ -16,8 +16,8 @@ const rename =
   (name: string): Decide<JobState, JobEvent> =>
   () => [{ type: 'JobRenamed', data: { jobId: 'job_1', name } }];
 
-/** The machine, with something that happens before each append. */
-function before(platform: Platform, concurrent: () => Promise<unknown>): Platform {
+/** The platform, with a concurrent action before each append. */
+function interrupted(platform: Platform, concurrent: () => Promise<unknown>): Platform {
   const append: Platform['events']['append'] = async (commit) => {
     await concurrent();
     return platform.events.append(commit);
@@ -25,25 +25,28 @@ function before(platform: Platform, concurrent: () => Promise<unknown>): Platfor
   return { ...platform, events: { ...platform.events, append } };
 }
 
-describe('a transaction', () => {
-  it('appends what is decided, and tells where', async () => {
+describe('transact', () => {
+  it('appends the decided events and returns their version', async () => {
     const { platform } = await openTestPlatform();
     const first = await transact(platform, job, stream, create, cause);
     expect(first).toMatchObject({ stream, version: 1, appended: true, state: { status: 'active', sourceId: 'src_1' } });
     expect(await load(platform, job, stream)).toMatchObject({ state: first.state, head: { version: 1 }, at: first.at });
   });
 
-  it('appends nothing when nothing is decided, and tells where it stands', async () => {
+  it('appends nothing when nothing is decided, and returns the current version', async () => {
     const { platform } = await openTestPlatform();
     const { at } = await transact(platform, job, stream, create, cause);
     expect(await transact(platform, job, stream, create, cause)).toMatchObject({ version: 1, at, appended: false });
     expect(await platform.events.load(stream)).toHaveLength(1);
   });
 
-  it('decides anew on what a rival left', async () => {
+  it('decides again after a concurrent command appended', async () => {
     const { platform } = await openTestPlatform();
-    let concurrents = 1;
-    const contended = before(platform, async () => concurrents-- > 0 && transact(platform, job, stream, create, cause));
+    let remaining = 1;
+    const contended = interrupted(
+      platform,
+      async () => remaining-- > 0 && transact(platform, job, stream, create, cause),
+    );
     const states: string[] = [];
     const result = await transact(
       contended,
@@ -60,33 +63,33 @@ describe('a transaction', () => {
     expect(await platform.events.load(stream)).toHaveLength(1);
   });
 
-  it('loses nothing when many append at once', async () => {
+  it('loses no event when many commands append at once', async () => {
     const { platform } = await openTestPlatform();
     await transact(platform, job, stream, create, cause);
     await Promise.all(Array.from({ length: 6 }, (_, i) => transact(platform, job, stream, rename(`name ${i}`), cause)));
     expect(await auditLedger(platform, 'acc_1')).toEqual({ JobCreated: 1, JobRenamed: 6 });
   });
 
-  it('gives up as a conflict when others are faster every time', async () => {
+  it('throws a conflict when a concurrent command is first every time', async () => {
     const { platform } = await openTestPlatform();
     await transact(platform, job, stream, create, cause);
-    const contended = before(platform, () => transact(platform, job, stream, rename('theirs'), cause));
+    const contended = interrupted(platform, () => transact(platform, job, stream, rename('theirs'), cause));
     await expect(transact(contended, job, stream, rename('ours'), cause)).rejects.toMatchObject({
       code: 'conflict',
       extra: { retryAfter: 1 },
     });
   });
 
-  it('throws what the decision throws, and appends nothing', async () => {
+  it('throws the error of the decision, and appends nothing', async () => {
     const { platform } = await openTestPlatform();
-    const refuse = () => {
+    const reject = () => {
       throw new Error('no');
     };
-    await expect(transact(platform, job, stream, refuse, cause)).rejects.toThrow('no');
+    await expect(transact(platform, job, stream, reject, cause)).rejects.toThrow('no');
     expect(await platform.events.load(stream)).toEqual([]);
   });
 
-  it('refuses a version that the caller did not know', async () => {
+  it('rejects a stream version that is not in ifVersion', async () => {
     const { platform } = await openTestPlatform();
     await transact(platform, job, stream, create, cause);
     await transact(platform, job, stream, rename('second'), { ...cause, ifVersion: [1] });
@@ -97,25 +100,25 @@ describe('a transaction', () => {
     });
   });
 
-  it('refuses it also when the rival comes while it decides', async () => {
+  it('rejects it also when the concurrent command appends during the decision', async () => {
     const { platform } = await openTestPlatform();
     await transact(platform, job, stream, create, cause);
-    let concurrents = 1;
-    const contended = before(
+    let remaining = 1;
+    const contended = interrupted(
       platform,
-      async () => concurrents-- > 0 && transact(platform, job, stream, rename('theirs'), cause),
+      async () => remaining-- > 0 && transact(platform, job, stream, rename('theirs'), cause),
     );
     const late = transact(contended, job, stream, rename('ours'), { ...cause, ifVersion: [1] });
     await expect(late).rejects.toMatchObject({ code: 'precondition-failed' });
   });
 
-  it('reads one commit of a line, however long it is', async () => {
+  it('loads only the last commit of a backup chain', async () => {
     const { platform } = await openTestPlatform();
     const name = 'acc_1/backup-chain/job_1.src_1';
     const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
     await transact(platform, backupChain, name, requestRun(runRef, '2026-01-01T00:00:00.000Z'), cause);
-    const whole = () => Promise.reject(new Error('the whole line was read'));
-    const { state } = await load({ ...platform, events: { ...platform.events, load: whole } }, backupChain, name);
+    const loadAll = () => Promise.reject(new Error('the whole stream was loaded'));
+    const { state } = await load({ ...platform, events: { ...platform.events, load: loadAll } }, backupChain, name);
     expect(state.openRun?.runId).toBe('run_1');
   });
 });
