@@ -1,6 +1,7 @@
 /**
- * The checker: log, ledger, read models, manifests, packs, working state and, where asked, the sources compared with one another. It
- * reads through the ports alone, so it runs in both homes, at the end of every fault test and for operators (`listbackup doctor`).
+ * The doctor: compares event store, ledger, read models, manifests, packs, working state and, on request, sources with
+ * one another. It reads through the ports alone and changes nothing. It runs in both deployments, at the end of every
+ * fault test, and for operators (`listbackup doctor`).
  */
 import { verify } from 'node:crypto';
 import type { Platform, QueueName } from '../domain/ports.ts';
@@ -10,98 +11,103 @@ import { projections } from '../projections/index.ts';
 import { exportKey } from '../vault/exports.ts';
 import { deriveVaultKeys, type VaultKeys } from '../vault/keys.ts';
 import { checkCovered, checkLog } from './check-log.ts';
-import { checkRows, checkStrays, seenRows } from './check-rows.ts';
+import { type ComparedRows, checkRows, checkStrayRows, comparedRows } from './check-rows.ts';
 import { checkVault } from './check-vault.ts';
 import { checkWork } from './check-work.ts';
 import { compareWithSource } from './compare-with-source.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 import { type LogFacts, readFacts } from './log-facts.ts';
+import { allItems } from './reading.ts';
 
 export type DoctorOptions = {
-  /** Only this account; else all there are. */
+  /** Default: all accounts. */
   account?: string;
-  /** Reads and decrypts everything that was ever backed up; else what says where it is and how much. */
+  /** Reads and decrypts all content. Default: only footers, roots, segments and sizes. */
   readData?: boolean;
-  /** Nothing may be under way any more: what has not ended is a failure. */
+  /** Nothing should be under way: unfinished work is a failure. */
   quiet?: boolean;
-  /** Whether something is on its way that will go on with a run, where the home can tell. */
+  /** Whether a message or event that continues the run is on its way, where the deployment knows. */
   isAwaited?: (runRef: RunRef) => boolean;
-  /** Compares the newest backups with their sources, too. Only says something where the sources are quiet. */
+  /** Compares the newest backups with their sources too. Only meaningful while the sources do not change. */
   deployment?: Deployment;
   count?: Count;
 };
 
-/** All there is to find, as it is found. It changes nothing. Throws when the machine fails, not when something is damaged. */
+/** Yields findings as it makes them. Throws when the platform fails, not when stored data is damaged. */
 export async function* checkEverything(platform: Platform, options: DoctorOptions = {}): AsyncGenerator<Finding> {
   const { count = () => {} } = options;
   yield* checkSigning(platform);
   yield* checkDeadLetters(platform, count);
-  const accounts = await standing(platform);
-  const seen = seenRows();
-  for (const [account, streams] of accounts) {
+  const accounts = await readHeads(platform);
+  const compared = comparedRows();
+  for (const [account, heads] of accounts) {
     if (options.account === undefined || account === options.account)
-      yield* checkAccount(platform, account, streams, seen, options);
+      yield* checkAccount(platform, account, heads, compared, options);
   }
-  if (options.account === undefined) yield* checkStrays(platform, projections, accounts, seen);
+  if (options.account === undefined) yield* checkStrayRows(platform, projections, accounts, compared);
 }
 
-type Standing = Map<string, number>;
-
-/** Every stream and where it stands, by account. */
-async function standing({ events }: Platform): Promise<Map<string, Standing>> {
-  const accounts = new Map<string, Standing>();
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await events.streams({ limit: 1000, ...(cursor ? { cursor } : {}) });
-    for (const { stream, version } of items) {
-      const account = stream.split('/', 1)[0] ?? '';
-      const streams = accounts.get(account) ?? new Map();
-      accounts.set(account, streams.set(stream, Math.max(version, streams.get(stream) ?? 0)));
-    }
-    if (!next) return accounts;
-    cursor = next;
+/** The last version of each stream, by account and stream. */
+async function readHeads({ events }: Platform): Promise<Map<string, Map<string, number>>> {
+  const accounts = new Map<string, Map<string, number>>();
+  for await (const { stream, version } of allItems((page) => events.streams(page))) {
+    const account = stream.split('/', 1)[0] ?? '';
+    const heads = accounts.get(account) ?? new Map();
+    accounts.set(account, heads.set(stream, Math.max(version, heads.get(stream) ?? 0)));
   }
+  return accounts;
 }
 
 async function* checkAccount(
   platform: Platform,
   account: string,
-  streams: Standing,
-  seen: ReturnType<typeof seenRows>,
+  heads: Map<string, number>,
+  compared: ComparedRows,
   options: DoctorOptions,
 ): AsyncGenerator<Finding> {
   const { count = () => {}, readData = false, quiet = false, isAwaited, deployment } = options;
-  const [reader, rows] = [readFacts(account), await checkRows(platform, projections, account, quiet)];
+  const reader = readFacts(account);
+  const rows = await checkRows(platform, projections, account, quiet);
+
   const log = yield* checkLog(platform, account, {
     count,
-    async seen(commit, events, whole) {
+    async visit(commit, events, intact) {
       reader.take(events);
-      if (whole) await rows.take(commit);
+      if (intact) await rows.take(commit);
     },
   });
   reader.end();
-  yield* checkCovered(account, log.heads, streams);
-  if (log.whole) {
+  yield* checkCovered(account, log.heads, heads);
+  if (log.intact) {
     yield* reader.findings;
-    yield* rows.compare(log.heads, count, seen);
+    yield* rows.compare(log.heads, count, compared);
   } else {
-    yield info('row', account, 'the read models were not compared with the log, for not all of the log can be read');
+    yield info('row', account, 'the read models were not compared, because the log cannot be read in full');
   }
 
   const { facts } = reader;
-  const keys = yield* vaultKeysOf(platform, account, count);
-  if (keys) {
-    const mayBeNamed = new Set([...facts.unfinished.values()].flatMap((run) => [...run.packs]));
-    const vault = { account, keys, blobs: platform.blobs, records: platform.records };
-    const kept = [...facts.zips].flatMap(([id, { size, until }]): [string, number][] =>
-      size !== null && Date.parse(until) > platform.now() ? [[exportKey(account, id), size]] : [],
-    );
-    yield* checkVault(vault, { ...facts, mayBeNamed, exports: new Map(kept) }, { readData, count });
-  }
+  const keys = yield* readVaultKeys(platform, account, count);
+  if (keys) yield* checkAccountVault(platform, account, keys, facts, { readData, count });
   yield* checkWork(platform, account, facts, { count, keys, quiet, ...(isAwaited && { isAwaited }) });
   if (deployment && keys) yield* compareSources(deployment, account, facts, readData, count);
 }
 
-/** Each line whose source is still there, once. */
+function checkAccountVault(
+  platform: Platform,
+  account: string,
+  keys: VaultKeys,
+  facts: LogFacts,
+  checks: { readData: boolean; count: Count },
+): AsyncGenerator<Finding> {
+  const mayBeNamed = new Set([...facts.unfinished.values()].flatMap((run) => [...run.packs]));
+  const exports = [...facts.zips].flatMap(([id, { size, until }]): [string, number][] =>
+    size !== null && Date.parse(until) > platform.now() ? [[exportKey(account, id), size]] : [],
+  );
+  const vault = { account, keys, blobs: platform.blobs, records: platform.records };
+  return checkVault(vault, { ...facts, mayBeNamed, exports: new Map(exports) }, checks);
+}
+
+/** Compares every backup chain whose job and source still exist. */
 async function* compareSources(
   deployment: Deployment,
   account: string,
@@ -110,17 +116,17 @@ async function* compareSources(
   count: Count,
 ): AsyncGenerator<Finding> {
   for (const { jobId, sourceId } of facts.backupChains.values()) {
-    if (!facts.sources.has(sourceId) || facts.goneJobs.has(jobId)) continue;
+    if (!facts.sources.has(sourceId) || facts.deletedJobs.has(jobId)) continue;
     try {
       yield* compareWithSource(deployment, { account, jobId, sourceId }, { readData, count });
     } catch {
-      yield failure('source', sourceId, 'it could not be compared with its backup: either of them cannot be read');
+      yield failure('source', sourceId, 'the source was not compared, because it or its backup cannot be read');
     }
   }
 }
 
-/** Undefined when there is nothing to open any more, and when it cannot be opened: then that is a finding. */
-async function* vaultKeysOf(
+/** Returns undefined when the account was erased, or when its key cannot be read. Both are findings. */
+async function* readVaultKeys(
   platform: Platform,
   account: string,
   count: Count,
@@ -129,38 +135,33 @@ async function* vaultKeysOf(
   try {
     const key = await platform.keys.accountKey(account);
     if (key) return deriveVaultKeys(key);
-    yield info('key', account, 'it was erased: its backups cannot be read by anyone');
+    yield info('key', account, 'the account was erased, so its backups cannot be decrypted');
   } catch {
-    yield failure('key', account, "the account's key cannot be had: nothing of its backups can be read, nor checked");
+    yield failure('key', account, 'the account key cannot be read, so its backups cannot be decrypted or checked');
   }
   return undefined;
 }
 
-/** What we sign has to pass for ours. */
+/** A signature made with the private key must verify with the public key. */
 async function* checkSigning({ keys }: Platform): AsyncGenerator<Finding> {
-  const words = Buffer.from('listbackup doctor');
+  const text = Buffer.from('listbackup doctor');
   try {
-    if (verify('sha256', words, await keys.publicKey(), await keys.sign(words))) return;
-    yield failure('key-file', 'signing', 'what is signed does not pass the check with the public key');
+    if (verify('sha256', text, await keys.publicKey(), await keys.sign(text))) return;
+    yield failure('key-file', 'signing', 'signatures do not verify with the public key');
   } catch {
-    yield failure('key-file', 'signing', 'nothing can be signed');
+    yield failure('key-file', 'signing', 'the signing key does not work');
   }
 }
 
 async function* checkDeadLetters({ queue }: Platform, count: Count): AsyncGenerator<Finding> {
   for (const name of ['job', 'data'] satisfies QueueName[]) {
     try {
-      for (const body of await queue.deadLetters(name)) {
-        const { type, runId, stream } = body;
-        yield failure(
-          'message',
-          `${name} ${String(runId ?? stream)}`,
-          `${String(type)} failed too often and was put aside: correct the cause, then redrive it`,
-        );
-      }
-      count('message');
+      const bodies = await queue.deadLetters(name);
+      count('message', bodies.length);
+      for (const { type, runId, stream } of bodies)
+        yield failure('message', `${name} ${String(runId ?? stream)}`, `message ${String(type)} failed too often`);
     } catch {
-      yield failure('message', name, 'the messages that were put aside cannot be read');
+      yield failure('message', name, 'the dead letters of this queue cannot be read');
     }
   }
 }

@@ -1,30 +1,35 @@
-/** Whether packs are whole and hold what manifests and the chunk index say they do. */
+/** Checks packs: each is intact, holds the chunks that manifests need, and agrees with the chunk index. */
 import { hash } from 'node:crypto';
 import type { Records } from '../domain/ports.ts';
 import { cacheOf } from '../vault/cache.ts';
 import { chunkId, findChunks, indexedChunks, readPackIndex } from '../vault/chunk-index.ts';
-import { VaultDamage } from '../vault/damage.ts';
 import { type ChunkRef, decryptSlot, packBlobKey } from '../vault/pack.ts';
 import type { ReaderContext } from '../vault/segment.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
+import { allBlobs, describeUnused, reasonOf } from './reading.ts';
 
-/** What a pack's footer says, by chunk id and by place; `damage`: why it says nothing. */
+/** The chunks of a pack by id, and their slot positions. `damage`: why the footer cannot be read. */
 type Footer = { chunks: Map<string, ChunkRef>; slotRefs: Set<string> } | { damage: string };
 
 export type CheckedPacks = {
-  /** A file version needs the chunk. `missing`: its pack is whole, and has no such chunk; damaged packs are told of later, once each. */
+  /**
+   * Notes that a file version needs the chunk. `missing`: the pack is intact but has no such chunk. `check` reports
+   * damaged packs, once each.
+   */
   need(ref: ChunkRef): Promise<'found' | 'missing' | 'damaged'>;
-  /** Compares all packs there are, and all that are needed, with the index; with `readData` every slot is opened. */
+  /** Compares all stored and all needed packs with the chunk index. With `readData` it decrypts every slot. */
   check(records: Records, options: { readData: boolean; mayBeNamed: Set<string> }): AsyncGenerator<Finding>;
 };
 
-/** Chunks of footers held at a time: some 100 MB. */
-const heldChunks = 300_000;
+/** Chunks of cached footers: about 100 MB. */
+const cachedChunks = 300_000;
+
+const wrongReference = 'new backups would refer to wrong content';
 
 export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks {
   const { account, blobs, keys } = context;
-  const footers = cacheOf<Footer>(heldChunks, (footer) => ('chunks' in footer ? footer.chunks.size : 1));
-  /** Packs that manifests need, and how many chunk references lead there. */
+  const footers = cacheOf<Footer>(cachedChunks, (footer) => ('chunks' in footer ? footer.chunks.size : 1));
+  /** Chunk references of manifests, by pack. */
   const needed = new Map<string, number>();
 
   const footerOf = (pack: string) =>
@@ -33,7 +38,7 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
         const chunks = await readPackIndex(context, pack);
         return { chunks, slotRefs: new Set([...chunks.values()].map(slotRefOf)) };
       } catch (error) {
-        return { damage: whyOf(error) };
+        return { damage: reasonOf(error) };
       }
     });
 
@@ -41,43 +46,39 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
     records: Records,
     pack: string,
     readData: boolean,
-    pointing: Pointing,
+    index: IndexCounts,
   ): AsyncGenerator<Finding> {
     count('pack-footer');
     const uses = needed.get(pack) ?? 0;
     const footer = await footerOf(pack);
     if ('damage' in footer) {
-      yield failure('pack-footer', pack, `${footer.damage}; ${uses} chunks of backed-up files are in it`);
+      yield failure('pack-footer', pack, `${footer.damage}; backed-up files need ${uses} of its chunks`);
       return;
     }
     if (readData) yield* checkSlots(pack, footer.chunks);
     const indexed = await findChunks(records, account, [...footer.chunks.keys()]).catch(() => undefined);
     if (!indexed) return;
     for (const [id, ref] of footer.chunks) {
-      const found = indexed.get(id);
-      if (!found) pointing.unindexed++;
-      if (found?.pack !== pack) continue;
-      pointing.right.set(pack, (pointing.right.get(pack) ?? 0) + 1);
-      if (slotRefOf(found) !== slotRefOf(ref))
-        yield failure(
-          'chunk-index',
-          `${account} ${id}`,
-          `it points to another place of ${pack} than where the chunk is: files would be saved by reference to wrong bytes`,
-        );
+      const indexRef = indexed.get(id);
+      if (!indexRef) index.unindexed++;
+      if (indexRef?.pack !== pack) continue;
+      index.inFooter.set(pack, (index.inFooter.get(pack) ?? 0) + 1);
+      if (slotRefOf(indexRef) !== slotRefOf(ref))
+        yield failure('chunk-index', `${account} ${id}`, `it has the wrong position in ${pack}: ${wrongReference}`);
     }
   }
 
   async function* checkSlots(pack: string, chunks: Map<string, ChunkRef>): AsyncGenerator<Finding> {
     const bytes = (await blobs.get(packBlobKey(account, pack)).catch(() => undefined)) ?? new Uint8Array();
     const slots = Map.groupBy(chunks, ([, ref]) => ref.slot);
-    for (const [slot, held] of slots) {
+    for (const [slot, expected] of slots) {
       count('pack-slot');
       const where = `${pack} slot ${slot}`;
-      const uses = `${needed.has(pack) ? 'files may need' : 'no file needs'} it`;
+      const use = needed.has(pack) ? 'files may need it' : 'no file needs it';
       try {
-        const { slotOffset, slotLength } = held[0]?.[1] ?? { slotOffset: 0, slotLength: 0 };
+        const { slotOffset, slotLength } = expected[0]?.[1] ?? { slotOffset: 0, slotLength: 0 };
         const content = decryptSlot(keys, account, pack, slot, bytes.subarray(slotOffset, slotOffset + slotLength));
-        const wrong = held.filter(([id, { offset, length }]) => {
+        const wrong = expected.filter(([id, { offset, length }]) => {
           const chunk = content.subarray(offset, offset + length);
           return chunk.length !== length || chunkId(keys, hash('sha256', chunk, 'buffer')) !== id;
         });
@@ -85,11 +86,32 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
           yield failure(
             'pack-slot',
             where,
-            `${wrong.length} chunks in it are not those that the footer names; ${uses}`,
+            `${wrong.length} of its chunks have other ids than the footer says; ${use}`,
           );
       } catch (error) {
-        yield failure('pack-slot', where, `${whyOf(error)}; ${uses}`);
+        yield failure('pack-slot', where, `${reasonOf(error)}; ${use}`);
       }
+    }
+  }
+
+  /** Index records that point into a pack whose footer does not have the chunk. */
+  async function* checkUnknownChunks(records: Records, packs: Set<string>): AsyncGenerator<Finding> {
+    const pointers: [pack: string, id: string][] = [];
+    const scan = scanIndex(
+      records,
+      account,
+      () => {},
+      (id, { pack }) => {
+        if (packs.has(pack)) pointers.push([pack, id]);
+        return undefined;
+      },
+    );
+    // The first scan reported these findings already.
+    for await (const _finding of scan);
+    for (const [pack, id] of pointers.sort()) {
+      const footer = await footerOf(pack);
+      if ('chunks' in footer && !footer.chunks.has(id))
+        yield failure('chunk-index', `${account} ${id}`, `${pack} does not have this chunk: ${wrongReference}`);
     }
   }
 
@@ -103,66 +125,34 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
 
     async *check(records, { readData, mayBeNamed }) {
       const stored = new Map<string, number>();
-      for await (const { key, size } of listed(context, `packs/${account}/`))
+      for await (const { key, size } of allBlobs(blobs, `packs/${account}/`))
         stored.set(key.slice(key.lastIndexOf('/') + 1), size);
-      const pointing: Pointing = { all: new Map(), right: new Map(), unindexed: 0 };
+      const index: IndexCounts = { all: new Map(), inFooter: new Map(), unindexed: 0 };
       yield* scanIndex(records, account, count, (_id, { pack }) => {
-        pointing.all.set(pack, (pointing.all.get(pack) ?? 0) + 1);
-        return stored.has(pack)
-          ? undefined
-          : `it points to ${pack}, which is gone: files would be saved by reference to nothing`;
+        index.all.set(pack, (index.all.get(pack) ?? 0) + 1);
+        return stored.has(pack) ? undefined : `its pack ${pack} is missing: new backups would refer to missing content`;
       });
       for (const pack of new Set([...stored.keys(), ...needed.keys()]))
-        yield* checkPack(records, pack, readData, pointing);
-      const suspects = new Set(
-        [...pointing.all].flatMap(([pack, many]) =>
-          stored.has(pack) && many !== (pointing.right.get(pack) ?? 0) ? [pack] : [],
-        ),
-      );
-      if (suspects.size > 0) yield* checkStrays(records, suspects);
-      if (pointing.unindexed > 0)
-        yield info(
-          'chunk-index',
-          account,
-          `${pointing.unindexed} chunks in packs are not in it: content like theirs will be stored once more`,
-        );
+        yield* checkPack(records, pack, readData, index);
+      const suspects = [...index.all]
+        .filter(([pack, pointers]) => stored.has(pack) && pointers !== (index.inFooter.get(pack) ?? 0))
+        .map(([pack]) => pack);
+      if (suspects.length > 0) yield* checkUnknownChunks(records, new Set(suspects));
+      if (index.unindexed > 0) {
+        const detail = `the index lacks ${index.unindexed} stored chunks: backups may store that content once more`;
+        yield info('chunk-index', account, detail);
+      }
       const orphans = [...stored].filter(([pack]) => !needed.has(pack) && !mayBeNamed.has(pack));
-      if (orphans.length > 0)
-        yield info(
-          'pack-footer',
-          account,
-          `${orphans.length} packs (${sum(orphans)} bytes) are in no backup: ${some(orphans)}`,
-        );
+      if (orphans.length > 0) yield info('pack-footer', account, describeUnused('packs', orphans));
     },
   };
-
-  /** Index records for a pack that its footer knows nothing of. */
-  async function* checkStrays(records: Records, suspects: Set<string>): AsyncGenerator<Finding> {
-    const all: [string, string][] = [];
-    const found = scanIndex(
-      records,
-      account,
-      () => {},
-      (id, { pack }) => {
-        if (suspects.has(pack)) all.push([pack, id]);
-        return undefined;
-      },
-    );
-    for await (const _again of found);
-    for (const [pack, id] of all.sort()) {
-      const footer = await footerOf(pack);
-      if ('chunks' in footer && !footer.chunks.has(id))
-        yield failure(
-          'chunk-index',
-          `${account} ${id}`,
-          `it points into ${pack}, which has no such chunk: files would be saved by reference to wrong bytes`,
-        );
-    }
-  }
 }
 
-/** Index records by the pack they point to, those of them that its footer agrees with, and chunks that no record knows. */
-type Pointing = { all: Map<string, number>; right: Map<string, number>; unindexed: number };
+/**
+ * Index records by the pack they point to, the subset whose chunk that pack's footer has, and the number of chunks
+ * without a record.
+ */
+type IndexCounts = { all: Map<string, number>; inFooter: Map<string, number>; unindexed: number };
 
 async function* scanIndex(
   records: Records,
@@ -170,44 +160,16 @@ async function* scanIndex(
   count: Count,
   faultOf: (id: string, ref: ChunkRef) => string | undefined,
 ): AsyncGenerator<Finding> {
-  for await (const found of indexedChunks(records, account)) {
-    if ('unreadable' in found) yield failure('chunk-index', found.unreadable, 'its records cannot be read');
+  for await (const entry of indexedChunks(records, account)) {
+    if ('unreadable' in entry) yield failure('chunk-index', entry.unreadable, 'its records cannot be read');
     else {
       count('chunk-index');
-      const fault = faultOf(found.id, found.ref);
-      if (fault) yield failure('chunk-index', `${account} ${found.id}`, fault);
+      const fault = faultOf(entry.id, entry.ref);
+      if (fault) yield failure('chunk-index', `${account} ${entry.id}`, fault);
     }
   }
 }
 
-export async function* listed(
-  { blobs }: Pick<ReaderContext, 'blobs'>,
-  prefix: string,
-): AsyncGenerator<{ key: string; size: number }> {
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await blobs.list(prefix, { limit: 1000, ...(cursor ? { cursor } : {}) });
-    yield* items;
-    if (!next) return;
-    cursor = next;
-  }
-}
-
-/** Why something cannot be read, without anything personal: our own words, or the machine's code. */
-export function whyOf(error: unknown): string {
-  if (error instanceof VaultDamage) return error.message;
-  const { code, name } = error as { code?: unknown; name?: unknown };
-  return `it cannot be read (${typeof code === 'string' ? code : String(name)})`;
-}
-
 function slotRefOf({ slot, slotOffset, slotLength, offset, length }: ChunkRef): string {
   return `${slot} ${slotOffset} ${slotLength} ${offset} ${length}`;
-}
-
-export function sum(sized: [name: string, size: number][]): number {
-  return sized.reduce((total, [, size]) => total + size, 0);
-}
-
-export function some(named: [name: string, size: number][]): string {
-  const names = named.slice(0, 5).map(([name]) => name);
-  return named.length > names.length ? `${names.join(', ')} …` : names.join(', ');
 }

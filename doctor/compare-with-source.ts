@@ -1,4 +1,4 @@
-/** Whether the newest backup holds what its source does now: for sources that are quiet, as in tests and drills. */
+/** Compares the newest backup of a source with the source. Only meaningful while the source does not change. */
 import { createHash } from 'node:crypto';
 import { load } from '../activity/store.ts';
 import type { SourceSession } from '../connectors/connector.ts';
@@ -13,12 +13,15 @@ import { entries, openManifest } from '../vault/reader.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 
 export type SourceChecks = {
-  /** Reads every file at the source and compares its content. */
+  /** Reads every file of the source and compares its content. */
   readData: boolean;
   count: Count;
 };
 
-/** Both ways: what is there is in the backup as it is, and nothing else is. What the source refuses to give is left out. */
+/**
+ * Compares in both directions: every source entry is in the backup as it is, and the backup holds nothing else.
+ * It skips what the source refuses to list or read.
+ */
 export async function* compareWithSource(
   deployment: Deployment,
   runRef: Omit<RunRef, 'runId'>,
@@ -31,35 +34,37 @@ export async function* compareWithSource(
   if (!head) return yield info('source', sourceId, 'it has no backup yet');
   const keys = await vaultKeys(platform, account);
   const context = { account, keys, blobs: platform.blobs };
-  const where = (key: string) => `${sourceId} ${fileId(keys, { jobId, sourceId, key })}`;
-  const kept = entries(context, await openManifest(context, head.manifest))[Symbol.asyncIterator]();
+  const fault = (key: string, detail: string) =>
+    failure('source', `${sourceId} ${fileId(keys, { jobId, sourceId, key })}`, detail);
+  const backup = entries(context, await openManifest(context, head.manifest))[Symbol.asyncIterator]();
   const { session } = await openSource(deployment, target);
   try {
-    let next = await kept.next();
-    let blind: string | undefined;
+    let next = await backup.next();
+    /** The last folder that could not be listed. Nothing is known about the entries below it. */
+    let unlisted: string | undefined;
     for await (const item of listing(session)) {
       count('source');
       const key = item.type === 'entry' ? item.entry.key : item.refusal.key;
-      for (; !next.done && compareKeys(next.value.key, key) < 0; next = await kept.next()) {
-        if (blind === undefined || !next.value.key.startsWith(blind))
-          yield failure('source', where(next.value.key), 'it is in the backup, and not at the source');
+      for (; !next.done && compareKeys(next.value.key, key) < 0; next = await backup.next()) {
+        if (unlisted === undefined || !next.value.key.startsWith(unlisted))
+          yield fault(next.value.key, 'it is in the backup, but not at the source');
       }
-      const held = !next.done && next.value.key === key ? next.value : undefined;
-      if (held) next = await kept.next();
+      const entry = !next.done && next.value.key === key ? next.value : undefined;
+      if (entry) next = await backup.next();
       if (item.type === 'failed') {
-        if (key.endsWith('/') && !item.entry) blind = key;
+        if (key.endsWith('/') && !item.entry) unlisted = key;
       } else if (item.type === 'skipped') {
-        if (held) yield failure('source', where(key), 'it is in the backup, and cannot be');
+        if (entry) yield fault(key, 'it is in the backup, but the source skips it');
       } else {
-        const fault = held
-          ? ((await faultOf(item.entry, held)) ?? (await faultOfContent(session, item.entry, held, readData)))
-          : 'it is not in the backup';
-        if (fault) yield failure('source', where(key), fault);
+        const detail = entry
+          ? (differenceOf(item.entry, entry) ?? (await contentDifference(session, item.entry, entry, readData)))
+          : 'it is at the source, but not in the backup';
+        if (detail) yield fault(key, detail);
       }
     }
-    for (; !next.done; next = await kept.next()) {
-      if (blind === undefined || !next.value.key.startsWith(blind))
-        yield failure('source', where(next.value.key), 'it is in the backup, and not at the source');
+    for (; !next.done; next = await backup.next()) {
+      if (unlisted === undefined || !next.value.key.startsWith(unlisted))
+        yield fault(next.value.key, 'it is in the backup, but not at the source');
     }
   } finally {
     await session.close();
@@ -75,19 +80,19 @@ async function* listing(session: SourceSession): AsyncGenerator<ListItem> {
   }
 }
 
-function faultOf(entry: SourceEntry, held: ManifestEntry): string | undefined {
-  if (entry.kind !== held.kind) return `it is a ${entry.kind}, and a ${held.kind} in the backup`;
-  if (entry.kind === 'file' && entry.size !== held.size)
-    return `it has ${entry.size} bytes, and ${held.size} in the backup`;
-  const field = (['revision', 'target', 'mode', 'modifiedAt'] as const).find((name) => entry[name] !== held[name]);
-  // A folder's revision moves with what is in it.
-  return field && entry.kind !== 'folder' ? `its ${field} is another than in the backup` : undefined;
+function differenceOf(entry: SourceEntry, backup: ManifestEntry): string | undefined {
+  if (entry.kind !== backup.kind) return `it is a ${entry.kind} at the source, but a ${backup.kind} in the backup`;
+  if (entry.kind === 'file' && entry.size !== backup.size)
+    return `it has ${entry.size} bytes at the source, but ${backup.size} in the backup`;
+  const field = (['revision', 'target', 'mode', 'modifiedAt'] as const).find((name) => entry[name] !== backup[name]);
+  // The revision of a folder changes with its content.
+  return field && entry.kind !== 'folder' ? `its ${field} differs from the backup` : undefined;
 }
 
-async function faultOfContent(
+async function contentDifference(
   session: SourceSession,
   entry: SourceEntry,
-  held: ManifestEntry,
+  backup: ManifestEntry,
   readData: boolean,
 ): Promise<string | undefined> {
   if (!readData || entry.kind !== 'file') return undefined;
@@ -95,8 +100,8 @@ async function faultOfContent(
   try {
     for await (const piece of await session.read(entry)) digest.update(piece);
   } catch {
-    // What the source does not give now says nothing of the backup.
+    // A failing source says nothing about the backup.
     return undefined;
   }
-  return digest.digest('hex') === held.sha256 ? undefined : 'its content is not what was backed up';
+  return digest.digest('hex') === backup.sha256 ? undefined : 'its content differs from the backup';
 }

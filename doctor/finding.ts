@@ -1,14 +1,14 @@
-/** What a check has to say: of damage and loss, and of what is harmless but worth knowing. */
+/** Findings: what the checks report. */
 
-/** The kind of thing it is about; operators and tests go by it, so a name stays for ever. */
+/** The kind of thing that was checked. Operators and scripts filter by it, so a name never changes. */
 export type Checked =
-  // the log
+  // the event store
   | 'ledger'
   | 'commit'
   | 'commit-blob'
   | 'event'
   | 'encrypted-field'
-  // what is made from it
+  // read models
   | 'row'
   | 'cursor'
   | 'parked'
@@ -28,20 +28,20 @@ export type Checked =
   | 'part'
   | 'credentials'
   | 'message'
-  // what all of it rests on
+  // keys and the database
   | 'key'
   | 'key-file'
   | 'database'
-  // outside of the house
+  // outside of ListBackup
   | 'source';
 
 /**
- * `failure`: something is lost, altered, or would never end by itself. `info`: as it may be.
- * `where` is made of ids, never of names, paths or other personal data; `detail` neither.
+ * A `failure` means that data is lost or altered, or that work would never end by itself. An `info` is harmless.
+ * `where` and `detail` hold ids and numbers, never names, paths or other personal data.
  */
 export type Finding = { severity: 'failure' | 'info'; what: Checked; where: string; detail: string };
 
-/** Called for each thing that was looked at, so that a report can say what "nothing found" covers. */
+/** Called for each checked thing, so that a report can say what "no failures" covers. */
 export type Count = (what: Checked, many?: number) => void;
 
 export function failure(what: Checked, where: string, detail: string): Finding {

@@ -1,6 +1,7 @@
 /**
- * What an account's log says of its backups, gathered commit by commit for the checks that compare it with what rests elsewhere, and
- * whether the log agrees with itself: one open run a line, nothing rolled back, every batch in its run's numbers once.
+ * Gathers facts about an account's backups from its log, for the checks that compare the log with other stored data.
+ * It also checks the log itself. A backup chain has at most one open run, and its head never goes back. The counts of a
+ * run are the sums of its batches.
  */
 import { isDeepStrictEqual } from 'node:util';
 import {
@@ -17,21 +18,24 @@ import type { NamedManifest } from './check-manifests.ts';
 import type { VaultLog } from './check-vault.ts';
 import { type Finding, failure } from './finding.ts';
 
-/** A run that has no end on record. */
+/** A run that is not finished, according to the log. */
 export type UnfinishedRun = {
   runRef: RunRef;
   requestedAt: string;
   started: boolean;
-  /** How many batches there are to be, once planned. */
+  /** Number of batches; null until the run is planned. */
   planned: number | null;
-  /** How the line ended it. */
+  /** The event by which the backup chain ended the run. */
   ended: 'RestorePointCreated' | 'RunEnded' | null;
-  /** Batches on record, by number: the hash of each one's part. */
+  /** Hash of each stored batch's part, by batch number. */
   stored: Map<number, string>;
   packs: Set<string>;
   sums: Pick<Counts, (typeof summed)[number]>;
   manifest: string | null;
-  /** Its end on record, while something of it is still to come: streams come into the ledger each in its order, side by side in any. */
+  /**
+   * The run's RunFinished event, while other events of it are still to come. The ledger keeps the order within a
+   * stream, but not between streams.
+   */
   end: End | null;
 };
 
@@ -42,12 +46,12 @@ export type LogFacts = {
   errorLists: VaultLog['errorLists'];
   /** By run id. */
   unfinished: Map<string, UnfinishedRun>;
-  /** Lines by their stream. */
+  /** By stream. */
   backupChains: Map<string, { jobId: string; sourceId: string }>;
-  goneJobs: Set<string>;
-  /** Connected sources and their kind. */
+  deletedJobs: Set<string>;
+  /** Kinds of the connected sources, by id. */
   sources: Map<string, string>;
-  /** Zips that are ready, with their size and until when they are kept. */
+  /** Zips by download id. `size` is null until the zip is ready; `until` is when it expires. */
   zips: Map<string, { until: string; size: number | null }>;
 };
 
@@ -55,26 +59,26 @@ const summed = ['filesDone', 'filesDeleted', 'filesFailed', 'filesSkipped', 'byt
 
 export type FactsReader = {
   take(events: Recorded[]): void;
-  /** The log is over: what has not come by now is missing. `facts` and `findings` are whole from then on. */
+  /** To be called after the last commit. From then on `facts` and `findings` are complete. */
   end(): void;
   facts: LogFacts;
   findings: Finding[];
 };
 
-/** To be given each commit of the account in the ledger's order, and told when that was all. */
+/** `take` must get the events of every commit of the account, in ledger order. */
 export function readFacts(account: string): FactsReader {
   const facts: LogFacts = {
     manifests: [],
     errorLists: [],
     unfinished: new Map(),
     backupChains: new Map(),
-    goneJobs: new Set(),
+    deletedJobs: new Set(),
     sources: new Map(),
     zips: new Map(),
   };
   const findings: Finding[] = [];
   const backupChains = new Map<string, BackupChainState>();
-  const endsOfUnknown: End[] = [];
+  const unexpectedEnds: End[] = [];
 
   function followBackupChain(event: Recorded & BackupChainEvent): void {
     const before = backupChains.get(event.stream) ?? chainAggregate.initial;
@@ -135,7 +139,7 @@ export function readFacts(account: string): FactsReader {
         if (errorPages > 0)
           facts.errorLists.push({ runId, pages: errorPages, errors: counts.filesFailed + counts.filesSkipped });
         if (!run || run.end) {
-          endsOfUnknown.push(event.data);
+          unexpectedEnds.push(event.data);
           return;
         }
         run.end = event.data;
@@ -143,7 +147,7 @@ export function readFacts(account: string): FactsReader {
         return;
       }
       case 'JobDeleted':
-        facts.goneJobs.add(event.data.jobId);
+        facts.deletedJobs.add(event.data.jobId);
         return;
       case 'SourceConnected':
         facts.sources.set(event.data.sourceId, event.data.kind);
@@ -165,7 +169,7 @@ export function readFacts(account: string): FactsReader {
     }
   }
 
-  /** A run whose end agrees with all else that there is of it is done with. */
+  /** Forgets a run that has finished, once its end agrees with all its other events. */
   function settle(run: UnfinishedRun): void {
     if (run.end && run.ended && faultOfEnd(run, run.end) === undefined) facts.unfinished.delete(run.runRef.runId);
   }
@@ -181,8 +185,8 @@ export function readFacts(account: string): FactsReader {
         const fault = faultOfEnd(run, run.end);
         if (fault) findings.push(failure('run', runId, fault));
       }
-      for (const { runId } of endsOfUnknown)
-        findings.push(failure('run', runId, 'it was never asked for, or has ended before'));
+      for (const { runId } of unexpectedEnds)
+        findings.push(failure('run', runId, 'it finished, but was never requested or had finished before'));
     },
     facts,
     findings,
@@ -205,42 +209,42 @@ function newRun(runRef: RunRef, requestedAt: string): UnfinishedRun {
   };
 }
 
-/** The state that the event carries has to follow from the one before it. */
+/** The state in the event must follow from the state before it. */
 function faultOfBackupChain(before: BackupChainState, event: BackupChainEvent): string | undefined {
   const { runId, backupChain } = event.data;
   if (event.type === 'RunRequested') {
     if (before.openRun) return `${before.openRun.runId} was still open`;
-    if (backupChain.openRun?.runId !== runId) return 'the line does not have it as its open run';
-    if (backupChain.runs !== before.runs + 1) return 'the runs of the line are not counted one by one';
+    if (backupChain.openRun?.runId !== runId) return 'it is not the open run of its backup chain';
+    if (backupChain.runs !== before.runs + 1) return 'its backup chain does not count it';
     return isDeepStrictEqual(backupChain.newestRestorePoint, before.newestRestorePoint)
       ? undefined
-      : 'the last good backup has changed';
+      : 'it changed the last good backup';
   }
-  if (before.openRun?.runId !== runId) return 'it was not the open run';
-  if (backupChain.openRun) return 'the line is not free after it';
+  if (before.openRun?.runId !== runId) return 'it was not the open run of its backup chain';
+  if (backupChain.openRun) return 'its backup chain still has an open run after it';
   if (event.type === 'RunEnded')
     return isDeepStrictEqual(backupChain.newestRestorePoint, before.newestRestorePoint)
       ? undefined
-      : 'the last good backup has changed';
+      : 'it changed the last good backup';
   if (
     backupChain.newestRestorePoint?.runId !== runId ||
     backupChain.newestRestorePoint.manifest.id !== event.data.manifest.id
   )
-    return 'the line does not have it as its last good backup';
+    return 'it is not the last good backup of its backup chain';
   return isDeepStrictEqual(event.data.before, before.newestRestorePoint?.totals ?? nothing)
     ? undefined
-    : 'what it says was before is not what was';
+    : 'the totals it gives for the backup before it are wrong';
 }
 
-/** The end of a run has to agree with its line, and with its batches if it came to a backup. */
+/** The end of a run must agree with its backup chain, and with its batches if it made a backup. */
 function faultOfEnd(run: UnfinishedRun, end: End): string | undefined {
-  const good = end.outcome === 'succeeded' || end.outcome === 'partial';
-  if (good !== (run.ended === 'RestorePointCreated'))
-    return `it ended ${end.outcome}, and its line says otherwise (${run.ended ?? 'still open'})`;
-  if (!good) return undefined;
-  if (end.manifest?.id !== run.manifest) return 'it names another manifest than its line';
+  const isBackup = end.outcome === 'succeeded' || end.outcome === 'partial';
+  if (isBackup !== (run.ended === 'RestorePointCreated'))
+    return `it finished as ${end.outcome}, but its backup chain says ${run.ended ?? 'that it is open'}`;
+  if (!isBackup) return undefined;
+  if (end.manifest?.id !== run.manifest) return 'it names another manifest than its backup chain';
   if (run.planned !== run.stored.size)
-    return `it was planned in ${run.planned} batches, and ${run.stored.size} are on record`;
+    return `it was planned with ${run.planned} batches, but ${run.stored.size} are stored`;
   const field = summed.find((name) => end.counts[name] !== run.sums[name]);
-  return field && `its ${field} is ${end.counts[field]}, and that of its batches ${run.sums[field]}`;
+  return field && `its ${field} is ${end.counts[field]}, but the sum of its batches is ${run.sums[field]}`;
 }

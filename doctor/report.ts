@@ -1,139 +1,139 @@
-/** What a check found, for people: what was looked at, what is wrong and what to do about it. */
+/** The doctor's report for people: what was checked, the findings, and what to do about each failure. */
 import type { Checked, Finding } from './finding.ts';
 
 export type Report = {
-  /** How many of each kind were looked at. */
+  /** How many things of each kind were checked. */
   checked: Map<Checked, number>;
-  /** How many findings of each kind there are, and the first of them. */
-  found: Map<string, { severity: Finding['severity']; what: Checked; count: number; first: Finding[] }>;
+  /** Findings by severity and kind: their number, and the first of them. */
+  groups: Map<string, { severity: Finding['severity']; what: Checked; count: number; first: Finding[] }>;
 };
 
-const shown = 20;
+/** Findings shown of each group. */
+const maxShown = 20;
 
 export function newReport(): Report {
-  return { checked: new Map(), found: new Map() };
+  return { checked: new Map(), groups: new Map() };
 }
 
-export function addFinding({ found }: Report, finding: Finding): void {
+export function addFinding({ groups }: Report, finding: Finding): void {
   const { severity, what } = finding;
-  const group = found.get(`${severity} ${what}`) ?? { severity, what, count: 0, first: [] };
-  found.set(`${severity} ${what}`, group);
+  const group = groups.get(`${severity} ${what}`) ?? { severity, what, count: 0, first: [] };
+  groups.set(`${severity} ${what}`, group);
   group.count++;
-  if (group.first.length < shown) group.first.push(finding);
+  if (group.first.length < maxShown) group.first.push(finding);
 }
 
-export function failuresIn({ found }: Report): number {
-  return [...found.values()]
+export function failuresIn({ groups }: Report): number {
+  return [...groups.values()]
     .filter(({ severity }) => severity === 'failure')
     .reduce((sum, { count }) => sum + count, 0);
 }
 
-/** Singular and plural, and what to do about a failure. */
+const restoreLog = restoreCopy('The event store does not hold the bytes that were written.');
+const rerun = 'Cancel the run (POST /runs/{id}/cancel), then run the job again.';
+const damaged =
+  'Put the blob back from a copy of the data folder, if you have one. ' +
+  'Until then, downloads of the damaged files are refused. Other files are not affected.';
+
+function restoreCopy(reason: string): string {
+  return `${reason} Restore the data folder from a copy.`;
+}
+
+/** Singular, plural, and what to do about a failure. */
 const kinds: { [C in Checked]: { one: string; many: string; advice: string } } = {
-  ledger: { one: 'ledger entry', many: 'ledger entries', advice: restore('the log is not what was written') },
-  commit: { one: 'commit', many: 'commits', advice: restore('the log is not what was written') },
-  'commit-blob': { one: 'large commit', many: 'large commits', advice: restore('the log is not what was written') },
-  event: { one: 'event', many: 'events', advice: restore('the log is not what was written') },
+  ledger: { one: 'ledger entry', many: 'ledger entries', advice: restoreLog },
+  commit: { one: 'commit', many: 'commits', advice: restoreLog },
+  'commit-blob': { one: 'large commit', many: 'large commits', advice: restoreLog },
+  event: { one: 'event', many: 'events', advice: restoreLog },
   'encrypted-field': {
-    one: 'sealed field',
-    many: 'sealed fields',
-    advice: restore('it was sealed under another key than is here, or altered'),
+    one: 'encrypted field',
+    many: 'encrypted fields',
+    advice: restoreCopy('A field was altered, or its key was replaced.'),
   },
   row: {
     one: 'row',
     many: 'rows',
-    advice: 'The log is right and the rows are not: make them anew (npm run read-models -- rebuild).',
+    advice: 'The read models differ from the log. Rebuild them with: npm run read-models -- rebuild',
   },
   cursor: {
     one: 'cursor',
     many: 'cursors',
     advice:
-      'Start ListBackup: the read models catch up by themselves. If they do not, make them anew (npm run read-models -- rebuild).',
+      'Start ListBackup, and the read models catch up. ' +
+      'If they do not, rebuild them with: npm run read-models -- rebuild',
   },
   parked: {
     one: 'parked stream',
     many: 'parked streams',
-    advice: 'Correct the cause (its log says which), then let it go on (npm run read-models -- unpark).',
+    advice: 'Fix the cause, which the log of the process shows. Then continue with: npm run read-models -- unpark',
   },
-  manifest: { one: 'manifest', many: 'manifests', advice: again() },
-  segment: { one: 'segment of a manifest', many: 'segments of manifests', advice: again() },
-  'pack-footer': { one: 'pack', many: 'packs', advice: again() },
-  'pack-slot': { one: 'slot of a pack', many: 'slots of packs', advice: again() },
-  file: { one: 'file version', many: 'file versions', advice: again() },
+  manifest: { one: 'manifest', many: 'manifests', advice: damaged },
+  segment: { one: 'manifest segment', many: 'manifest segments', advice: damaged },
+  'pack-footer': { one: 'pack', many: 'packs', advice: damaged },
+  'pack-slot': { one: 'pack slot', many: 'pack slots', advice: damaged },
+  file: { one: 'file version', many: 'file versions', advice: damaged },
   'chunk-index': {
-    one: 'chunk in the index',
-    many: 'chunks in the index',
-    advice: restore('the next backups would refer to content that is not there'),
+    one: 'chunk index record',
+    many: 'chunk index records',
+    advice: restoreCopy('New backups would refer to content that is not stored.'),
   },
   'error-page': {
-    one: 'page of errors',
-    many: 'pages of errors',
-    advice: 'The list of what that run could not save is incomplete. The next run makes a new one.',
+    one: 'error page',
+    many: 'error pages',
+    advice: 'The error list of that run is incomplete. Run the job again for a new list.',
   },
-  export: { one: 'zip', many: 'zips', advice: 'Ask for the download again; this one is refused.' },
-  run: { one: 'open run', many: 'open runs', advice: 'Cancel it (POST /runs/{id}/cancel), and run the job again.' },
-  tally: { one: 'tally', many: 'tallies', advice: 'Cancel the run (POST /runs/{id}/cancel), and run the job again.' },
-  work: {
-    one: 'list of work',
-    many: 'lists of work',
-    advice: 'Cancel the run (POST /runs/{id}/cancel), and run the job again.',
-  },
-  part: {
-    one: 'part of a manifest',
-    many: 'parts of manifests',
-    advice: 'Cancel the run (POST /runs/{id}/cancel), and run the job again.',
-  },
+  export: { one: 'zip', many: 'zips', advice: 'This download is refused. Request it again.' },
+  run: { one: 'open run', many: 'open runs', advice: rerun },
+  tally: { one: 'run tally', many: 'run tallies', advice: rerun },
+  work: { one: 'work list', many: 'work lists', advice: rerun },
+  part: { one: 'manifest part', many: 'manifest parts', advice: rerun },
   credentials: {
     one: 'set of credentials',
     many: 'sets of credentials',
-    advice: 'Enter them again (PUT /sources/{id}).',
+    advice: 'Enter the credentials again (PUT /sources/{id}).',
   },
-  message: { one: 'queue', many: 'queues', advice: 'Correct the cause, then redrive them.' },
+  message: {
+    one: 'dead letter',
+    many: 'dead letters',
+    advice: 'The message is not tried again. Cancel its run (POST /runs/{id}/cancel), then run the job again.',
+  },
   key: {
-    one: 'account key',
-    many: 'account keys',
-    advice: restore('without the key nothing sealed under it can be read'),
+    one: 'encryption key',
+    many: 'encryption keys',
+    advice: restoreCopy('Data that is encrypted with this key cannot be read without it.'),
   },
-  'key-file': { one: 'key file', many: 'key files', advice: 'Put keys.json back from where you keep a copy.' },
-  database: { one: 'database', many: 'databases', advice: restore('the database file is damaged') },
+  'key-file': { one: 'key file', many: 'key files', advice: 'Put keys.json back from your copy of it.' },
+  database: { one: 'database', many: 'databases', advice: restoreCopy('The database file is damaged.') },
   source: {
-    one: 'thing at a source',
-    many: 'things at sources',
-    advice: 'If the source has not changed since, run the job again.',
+    one: 'source entry',
+    many: 'source entries',
+    advice: 'If the source has not changed since the backup, run the job again.',
   },
 };
 
-function restore(why: string): string {
-  return `Put back a copy of the data folder: ${why}.`;
-}
-
-function again(): string {
-  return (
-    'What is damaged cannot be restored from here. Put the blob back from a copy of the data folder, if you have one; ' +
-    'downloads of what is damaged are refused, all else can be had.'
-  );
-}
-
-export function renderReport(report: Report, about: { data: string; readData: boolean }): string {
-  const lines = [`Checked ${about.data}${about.readData ? ', all data read' : ''}:`, `  ${counts(report)}`, ''];
-  const groups = [...report.found.values()].sort((a, b) => a.severity.localeCompare(b.severity));
+export function renderReport(report: Report, options: { data: string; readData: boolean }): string {
+  const scope = options.readData ? ', including all content' : '';
+  const lines = [`Checked ${options.data}${scope}:`, `  ${counts(report)}`, ''];
+  const groups = [...report.groups.values()].sort((a, b) => a.severity.localeCompare(b.severity));
   for (const { severity, what, count, first } of groups) {
     const { many, advice } = kinds[what];
-    lines.push(`${severity === 'failure' ? 'WRONG' : 'Note'}: ${many} (${count})`);
+    lines.push(`${severity === 'failure' ? 'FAILURE' : 'Info'}: ${many} (${count})`);
     for (const { where, detail } of first) lines.push(`  ${where}: ${detail}`);
-    if (count > first.length) lines.push(`  … and ${count - first.length} more: --json shows all`);
+    if (count > first.length) lines.push(`  … and ${count - first.length} more. Show all with --json.`);
     if (severity === 'failure') lines.push(`  → ${advice}`);
     lines.push('');
   }
   const failures = failuresIn(report);
-  if (failures > 0) lines.push(`${failures} ${failures === 1 ? 'thing is' : 'things are'} wrong.`);
+  if (failures > 0) lines.push(`${failures} ${failures === 1 ? 'failure' : 'failures'} found.`);
+  else if (options.readData) lines.push('No failures found.');
   else
     lines.push(
-      `Nothing is wrong.${about.readData ? '' : ' Content was not read: --read-data does, and takes as long as reading all of it.'}`,
+      'No failures found. Content was not read. To read it too, add --read-data: it takes as long as reading all backups.',
     );
   return lines.join('\n');
 }
 
+/** For example `12 ledger entries, 1 manifest`. */
 export function counts({ checked }: Report): string {
   return [...checked].map(([what, count]) => `${count} ${count === 1 ? kinds[what].one : kinds[what].many}`).join(', ');
 }

@@ -53,7 +53,7 @@ export async function runDoctor(
       );
       return 2;
     }
-    console.error(`WRONG: the database\n  ${databaseFile}: ${message}\n  → Put back a copy of the data folder.`);
+    console.error(`FAILURE: the database\n  ${databaseFile}: ${message}\n  → Restore the data folder from a copy.`);
     return 1;
   } finally {
     await deployment?.close();

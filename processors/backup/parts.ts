@@ -1,4 +1,4 @@
-/** The parts of a run: what each batch stored, sealed, with the numbers its event repeats. The first one put is the one that counts. */
+/** The parts of a run: one a batch, encrypted, with its counts. The first part put for a batch is the one that counts. */
 import { sha256 } from '../../activity/commit.ts';
 import type { BatchCounts } from '../../domain/batch.ts';
 import type { Platform } from '../../domain/ports.ts';
@@ -6,37 +6,41 @@ import type { Cost } from '../../domain/run.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
 import { decodePart, type Part } from '../../vault/part.ts';
 import { expiry, type RunRef, runRecord } from './run.ts';
-import { loadBytes, type Resting, saveBytes } from './saved-bytes.ts';
+import { loadBytes, type SavedBytes, saveBytes } from './saved-bytes.ts';
 
 export type PartRecord = { partHash: string; packs: string[]; counts: BatchCounts; cost: Cost };
-type Stored = PartRecord & Resting;
+/** A part's record with its bytes, or the name of their blob. */
+export type StoredPart = PartRecord & SavedBytes;
 
-const partKey = (runRef: RunRef, number: number) => runRecord(runRef, `part-${String(number).padStart(9, '0')}`);
+/** Sort key of a part's record. Parts sort by batch number. */
+export const partName = (number: number) => `part-${String(number).padStart(9, '0')}`;
+
+const partKey = (runRef: RunRef, number: number) => runRecord(runRef, partName(number));
 
 export async function readPart(platform: Platform, runRef: RunRef, number: number): Promise<PartRecord | undefined> {
   return (await platform.records.get(partKey(runRef, number)))?.data as PartRecord | undefined;
 }
 
-/** Puts the part unless there is one, and gives back the one that counts. */
+/** Puts the part unless the batch has one already. Returns the part that counts. */
 export async function putPart(
   platform: Platform,
   runRef: RunRef,
   number: number,
   bytes: Uint8Array,
-  numbers: Omit<PartRecord, 'partHash'>,
+  counts: Omit<PartRecord, 'partHash'>,
 ): Promise<PartRecord> {
   const partHash = sha256(bytes);
-  const record: PartRecord = { partHash, ...numbers };
+  const record: PartRecord = { partHash, ...counts };
   const blob = `work/${runRef.account}/${runRef.runId}/part-${number}-${partHash}`;
-  const data: Stored = { ...record, ...(await saveBytes(platform, blob, bytes)) };
-  const won = await platform.records.write([
+  const data: StoredPart = { ...record, ...(await saveBytes(platform, blob, bytes)) };
+  const isFirst = await platform.records.write([
     { op: 'put', ...partKey(runRef, number), data, expiresAt: expiry(platform), if: 'absent' },
   ]);
-  if (won) return record;
+  if (isFirst) return record;
   return (await readPart(platform, runRef, number)) ?? record;
 }
 
-/** Every part of the run in order, one at a time in memory. Throws when one is not what its hash says. */
+/** Every part of the run in order, one at a time in memory. Throws when a part is missing or altered. */
 export async function* readParts(
   platform: Platform,
   keys: VaultKeys,
@@ -44,11 +48,11 @@ export async function* readParts(
   total: number,
 ): AsyncGenerator<PartRecord & { part: Part }> {
   for (let number = 1; number <= total; number++) {
-    const stored = (await platform.records.get(partKey(runRef, number)))?.data as Stored | undefined;
+    const stored = (await platform.records.get(partKey(runRef, number)))?.data as StoredPart | undefined;
     if (!stored) throw new Error(`part ${number} of run ${runRef.runId} is missing`);
     const bytes = await loadBytes(platform, stored);
     if (!bytes || sha256(bytes) !== stored.partHash)
-      throw new Error(`part ${number} of run ${runRef.runId} is not what its hash says`);
+      throw new Error(`part ${number} of run ${runRef.runId} does not match its hash`);
     yield { ...stored, part: decodePart(keys, runRef.account, runRef.runId, number, bytes) };
   }
 }

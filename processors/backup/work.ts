@@ -6,7 +6,7 @@ import type { VaultKeys } from '../../vault/keys.ts';
 import type { Limits } from '../deployment.ts';
 import type { Origin } from './open-source.ts';
 import { expiry, type RunRef, runRecord } from './run.ts';
-import { loadBytes, type Resting, saveBytes } from './saved-bytes.ts';
+import { loadBytes, type SavedBytes, saveBytes } from './saved-bytes.ts';
 
 /** In key order each, and between batches too. */
 export type Work = { entries: SourceEntry[]; deleted: string[]; failed: Refusal[]; skipped: Refusal[] };
@@ -29,7 +29,7 @@ export async function putEncrypted(
 
 export async function getEncrypted<T>(platform: Platform, keys: VaultKeys, runRef: RunRef, where: string): Promise<T> {
   const record = await platform.records.get(runRecord(runRef, where));
-  const bytes = record && (await loadBytes(platform, record.data as Resting));
+  const bytes = record && (await loadBytes(platform, record.data as SavedBytes));
   if (!bytes) throw new Error(`${where} of run ${runRef.runId} is missing`);
   return JSON.parse(Buffer.from(decryptBytes(keys, aad(runRef, where), bytes)).toString('utf8'));
 }

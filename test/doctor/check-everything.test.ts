@@ -1,4 +1,4 @@
-/** The checker finds what is wrong, calls it what it is, and has nothing to say where all is well. Damage to stored bytes: test/faults/flipped-bytes. */
+/** The doctor reports each fault with the right kind, and nothing else. Flipped bytes: test/faults/flipped-bytes. */
 import { appendFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -39,8 +39,8 @@ beforeEach(async () => {
   await makeCorpus(world.source);
 });
 
-/** Backed up twice, with changes in between. */
-async function backedUp(): Promise<void> {
+/** Makes two backups, with changes in between. */
+async function backUpTwice(): Promise<void> {
   await world.request();
   await world.settle();
   await changeCorpus(world.source);
@@ -48,16 +48,16 @@ async function backedUp(): Promise<void> {
   await world.settle();
 }
 
-/** A run that has planned and stored one batch, and whose other messages wait. */
-async function halfWay(): Promise<string> {
+/** Starts a run, which plans and stores one batch. Its other messages stay in the queue. */
+async function startRun(): Promise<string> {
   const runId = await world.request();
   await world.caughtUp();
   const [plan] = await world.receive('job');
-  if (!plan) throw new Error('nothing to plan');
+  if (!plan) throw new Error('the queue has no plan task');
   await world.handle(plan.body, 1);
   await world.platform.queue.ack('job', plan.receipt);
   const [batch, ...others] = await world.receive('data');
-  if (!batch) throw new Error('nothing to store');
+  if (!batch) throw new Error('the queue has no store task');
   await world.handle(batch.body, 1);
   for (const { receipt } of others) await world.platform.queue.extend('data', receipt, 0);
   await world.caughtUp();
@@ -66,7 +66,7 @@ async function halfWay(): Promise<string> {
 
 const failures = (found: Finding[]) => found.filter(({ severity }) => severity === 'failure');
 
-/** The kinds of failures, each once. */
+/** The kinds of the failures, sorted, each once. */
 async function kinds(
   platform: Platform = world.platform,
   options: Parameters<typeof findingsOf>[1] = {},
@@ -74,9 +74,9 @@ async function kinds(
   return [...new Set(failures(await findingsOf(platform, options)).map(({ what }) => what))].sort();
 }
 
-describe('all is well', () => {
-  it('after backups, a run that failed and one that was called off', async () => {
-    await backedUp();
+describe('without faults', () => {
+  it('reports no failure after backups, a failed run and a cancelled run', async () => {
+    await backUpTwice();
     const runId = await world.request();
     await world.caughtUp();
     await cancelRun(world.platform, command(), { runId, jobId: world.jobId, sourceId: world.sourceId });
@@ -88,22 +88,22 @@ describe('all is well', () => {
     await expectClean(world.platform);
   });
 
-  it('while a run is under way, unless it should be over', async () => {
-    const runId = await halfWay();
+  it('reports a running run as info, and as a failure when quiet is expected', async () => {
+    const runId = await startRun();
     const found = await findingsOf(world.platform);
     expect(found).toEqual([expect.objectContaining({ severity: 'info', what: 'run', where: runId })]);
     expect(await kinds(world.platform, { quiet: true })).toEqual(['run']);
   });
 
-  it('before the read models have caught up, unless they should have', async () => {
+  it('reports read models that lag only when quiet is expected', async () => {
     const { platform } = await openTestPlatform();
-    await createJob(platform, command(), { name: 'Nightly', sourceId: await connected(platform) });
+    await createJob(platform, command(), { name: 'Nightly', sourceId: await connectBucket(platform) });
     expect(await kinds(platform)).toEqual([]);
     expect(await kinds(platform, { quiet: true })).toEqual(['cursor']);
   });
 
-  it('and says what it looked at', async () => {
-    await backedUp();
+  it('counts the things that it checked', async () => {
+    await backUpTwice();
     const counted: { [what: string]: number } = {};
     const count: Count = (what, many = 1) => {
       counted[what] = (counted[what] ?? 0) + many;
@@ -142,7 +142,7 @@ describe('the log', () => {
   });
 
   it.each<[string, (entries: LedgerEntry[]) => LedgerEntry[]]>([
-    ['lacks an entry', (entries) => entries.filter(({ seq }) => seq !== 5)],
+    ['lacks an entry in the middle', (entries) => entries.filter(({ seq }) => seq !== 5)],
     ['skips a number', (entries) => entries.map((entry) => (entry.seq > 5 ? { ...entry, seq: entry.seq + 1 } : entry))],
     ['lacks the last entry', (entries) => entries.slice(0, -1)],
     [
@@ -150,18 +150,18 @@ describe('the log', () => {
       (entries) => entries.map((entry, i) => (i === 4 ? { ...entry, ...entries[3], seq: entry.seq } : entry)),
     ],
     [
-      'has another hash',
+      'has a wrong hash',
       (entries) => entries.map((entry) => (entry.seq === 3 ? { ...entry, hash: 'f'.repeat(64) } : entry)),
     ],
     [
-      'goes back in time',
+      'has a time before that of the entry before',
       (entries) => entries.map((entry) => (entry.seq === 3 ? { ...entry, at: '2020-01-01T00:00:00.000Z' } : entry)),
     ],
-  ])('%s', async (_what, change) => {
+  ])('reports a ledger that %s', async (_what, change) => {
     expect(await kinds(ledgerOf(change))).toContain('ledger');
   });
 
-  it('has lost a commit', async () => {
+  it('reports a missing commit', async () => {
     const { platform } = world;
     const events = {
       ...platform.events,
@@ -170,11 +170,11 @@ describe('the log', () => {
     expect(await kinds({ ...platform, events })).toContain('commit');
   });
 
-  it('has a commit that is not chained to the one before', async () => {
+  it('reports a commit that is not chained to the commit before it', async () => {
     const { platform } = world;
     const stream = streamName(account, 'backup-chain', backupChainId(world.jobId, world.sourceId));
     const last = await platform.events.last(stream);
-    if (!last) throw new Error('there is no commit');
+    if (!last) throw new Error('the stream has no commit');
     const prevHash = 'f'.repeat(64);
     const hash = commitHash(stream, last.version, prevHash, sha256(await commitBytes(platform, last)));
     const isIt = (each: { stream: string; version: number }) => each.stream === stream && each.version === last.version;
@@ -184,13 +184,13 @@ describe('the log', () => {
     expect(await kinds({ ...changed, events: { ...changed.events, getMany } })).toEqual(['commit']);
   });
 
-  /** Appends to the line what no command would. */
+  /** Appends an event to the backup chain that no command would append. */
   async function append(decide: (state: BackupChainState) => BackupChainEvent): Promise<void> {
     const stream = streamName(account, 'backup-chain', backupChainId(world.jobId, world.sourceId));
     await transact(world.platform, backupChain, stream, (state) => [decide(state)], command());
   }
 
-  it('says that two runs of a line were open at once', async () => {
+  it('reports two open runs in one backup chain', async () => {
     const runRef = { jobId: world.jobId, sourceId: world.sourceId };
     for (const runId of ['run_second', 'run_third']) {
       await append((state) => {
@@ -202,10 +202,10 @@ describe('the log', () => {
     expect(await kinds()).toContain('event');
   });
 
-  it('says that a backup went back to an older one', async () => {
+  it('reports a restore point that goes back to an older manifest', async () => {
     const runRef = { runId: await world.request(), jobId: world.jobId, sourceId: world.sourceId };
     await append((state) => {
-      if (!state.newestRestorePoint) throw new Error('there is no backup');
+      if (!state.newestRestorePoint) throw new Error('the backup chain has no backup');
       const { manifest, totals } = state.newestRestorePoint;
       const after = { ...state, openRun: null };
       return {
@@ -218,7 +218,7 @@ describe('the log', () => {
   });
 });
 
-describe('a run that is over', () => {
+describe('a finished run', () => {
   const counts = {
     filesTotal: 0,
     filesUnchanged: 0,
@@ -230,18 +230,21 @@ describe('a run that is over', () => {
     bytesStored: 0,
   };
 
-  /** Appends an end that no step would, to a run that is half way, or done but for its seal. */
-  async function end(outcome: RunOutcome, { commit, all }: { commit: boolean; all: boolean }): Promise<void> {
+  /**
+   * Appends a RunFinished event that no step would append. `all`: the run has stored all batches. `commit`: the backup
+   * chain has its restore point.
+   */
+  async function finishWrongly(outcome: RunOutcome, { commit, all }: { commit: boolean; all: boolean }): Promise<void> {
     await world.request();
     await world.settle();
     await changeCorpus(world.source);
-    const runRef = { runId: await halfWay(), jobId: world.jobId, sourceId: world.sourceId };
+    const runRef = { runId: await startRun(), jobId: world.jobId, sourceId: world.sourceId };
     for (let left = all ? await world.receive('data') : []; left.length > 0; left = await world.receive('data')) {
       for (const { body } of left) await world.handle(body, 1);
     }
     const stream = streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId));
     const { state } = await load(world.platform, backupChain, stream);
-    if (!state.newestRestorePoint) throw new Error('there is no backup');
+    if (!state.newestRestorePoint) throw new Error('the backup chain has no backup');
     const { manifest, totals } = state.newestRestorePoint;
     const result = { outcome: 'succeeded', manifest, totals, since: null, at: '' } as const;
     if (commit) await transact(world.platform, backupChain, stream, createRestorePoint(runRef, result), command());
@@ -262,31 +265,26 @@ describe('a run that is over', () => {
 
   it.each<[string, RunOutcome, { commit: boolean; all: boolean }, RegExp]>([
     [
-      'says that it came to a backup, and its line does not',
+      'that claims a backup which its backup chain does not have',
       'succeeded',
       { commit: false, all: false },
-      /its line says otherwise/,
+      /its backup chain says that it is open/,
     ],
     [
-      'says that it failed, and its line that it came to a backup',
+      'that claims a failure although its backup chain has the backup',
       'failed',
       { commit: true, all: false },
-      /its line says otherwise/,
+      /its backup chain says RestorePointCreated/,
     ],
+    ['that lacks planned batches', 'succeeded', { commit: true, all: false }, /planned with \d+ batches, but 1 /],
     [
-      'does not have all batches that were planned',
-      'succeeded',
-      { commit: true, all: false },
-      /planned in \d+ batches, and 1 /,
-    ],
-    [
-      'does not count what its batches count',
+      'whose counts differ from those of its batches',
       'succeeded',
       { commit: true, all: true },
-      /its filesDone is 0, and that of its batches \d+/,
+      /its filesDone is 0, but the sum of its batches is \d+/,
     ],
-  ])('%s', async (_what, outcome, how, detail) => {
-    await end(outcome, how);
+  ])('reports a run %s', async (_what, outcome, options, detail) => {
+    await finishWrongly(outcome, options);
     expect(await findingsOf(world.platform)).toContainEqual(
       expect.objectContaining({ what: 'run', detail: expect.stringMatching(detail) }),
     );
@@ -300,7 +298,7 @@ describe('the read models', () => {
     await world.settle();
   });
 
-  it('have another number', async () => {
+  it('reports a row with a wrong number', async () => {
     await world.platform.rows.apply('test', 'a/b/c', 1, [{ op: 'update', ...key, add: { succeeded: 1 } }]);
     const [finding] = failures(await findingsOf(world.platform));
     expect(finding).toMatchObject({
@@ -310,7 +308,7 @@ describe('the read models', () => {
     });
   });
 
-  it('lack a row', async () => {
+  it('reports a missing row', async () => {
     await world.platform.rows.apply('test', 'a/b/c', 1, [{ op: 'delete', ...key }]);
     expect(await kinds()).toEqual(['row']);
   });
@@ -318,16 +316,16 @@ describe('the read models', () => {
   it.each([
     [account, 'nothing in the log makes this row'],
     [`${account}#all`, 'nothing in the log makes this row'],
-    [`${account}#elsewhere`, 'where none should be'],
-    ['acc_nobody', 'where none should be'],
-  ])('have a row too many in %s', async (pk, detail) => {
+    [`${account}#elsewhere`, 'should be empty'],
+    ['acc_nobody', 'should be empty'],
+  ])('reports an extra row in %s', async (pk, detail) => {
     await world.platform.rows.apply('test', 'a/b/c', 1, [{ op: 'put', table: 'jobs', pk, sk: 'id#x', data: {} }]);
     expect(failures(await findingsOf(world.platform))).toEqual([
       expect.objectContaining({ what: 'row', detail: expect.stringContaining(detail) }),
     ]);
   });
 
-  it('have a row of a generation that nobody knows: as it may be', async () => {
+  it('reports a row of an unknown generation as info', async () => {
     await world.platform.rows.apply('test', 'a/b/c', 1, [
       { op: 'put', table: 'jobs', pk: `g9~${account}`, sk: 'id#x', data: {} },
     ]);
@@ -336,16 +334,24 @@ describe('the read models', () => {
     expect(failures(found)).toEqual([]);
   });
 
-  it('stand still at a stream', async () => {
+  it('reports a parked stream', async () => {
     const stream = streamName(account, 'job', world.jobId);
-    const mark = { projection: 'jobs', generation: 1, stream, version: 2, fault: 'unprojectable', since: '', tried: 0 };
-    await world.platform.records.putMany([{ pk: 'parked', sk: `jobs ${stream}`, data: mark }]);
+    const parkedRecord = {
+      projection: 'jobs',
+      generation: 1,
+      stream,
+      version: 2,
+      fault: 'unprojectable',
+      since: '',
+      tried: 0,
+    };
+    await world.platform.records.putMany([{ pk: 'parked', sk: `jobs ${stream}`, data: parkedRecord }]);
     await renameJob(world.platform, command(), world.jobId, 'Weekly');
     await world.caughtUp();
     expect(await kinds()).toEqual(['parked']);
   });
 
-  it('are ahead of the log, or have forgotten where they are', async () => {
+  it('reports a cursor ahead of its stream, and rows without a cursor', async () => {
     const stream = streamName(account, 'job', world.jobId);
     await world.platform.rows.apply('jobs', stream, 2, []);
     expect(await kinds()).toEqual(['cursor']);
@@ -355,23 +361,23 @@ describe('the read models', () => {
 });
 
 describe('the vault', () => {
-  beforeEach(backedUp);
+  beforeEach(backUpTwice);
 
   const blobs = async (prefix: string) =>
     (await world.platform.blobs.list(prefix, { limit: 1000 })).items.map(({ key }) => key);
 
-  it('has lost its packs: the files too', async () => {
+  it('reports missing packs and the files in them', async () => {
     await world.platform.blobs.delete(await blobs('packs/'));
     expect(await kinds()).toEqual(['chunk-index', 'file', 'pack-footer']);
     expect(await kinds(world.platform, { readData: false })).toEqual(['chunk-index', 'file', 'pack-footer']);
   });
 
-  it('has lost a manifest', async () => {
+  it('reports missing manifests', async () => {
     await world.platform.blobs.delete(await blobs('manifests/'));
     expect(await kinds()).toEqual(['manifest']);
   });
 
-  it('has a manifest that nobody names, and content that the index does not know: as it may be', async () => {
+  it('reports an unused manifest and an unindexed chunk as info', async () => {
     const { platform } = world;
     const [manifest = ''] = await blobs('manifests/');
     await platform.blobs.put(
@@ -386,15 +392,15 @@ describe('the vault', () => {
   });
 
   it.each([
-    ['a pack that is gone', { p: 'pak_00000000000000000000000000' }],
-    ['another place', { o: 1 }],
-  ])('would save files by reference to %s', async (_where, change) => {
+    ['a missing pack', { p: 'pak_00000000000000000000000000' }],
+    ['a wrong position', { o: 1 }],
+  ])('reports a chunk index record with %s', async (_fault, change) => {
     const { pk, sk, data } = await someChunk();
     await world.platform.records.putMany([{ pk, sk, data: { ...data, ...change } }]);
     expect(await kinds(world.platform, { readData: false })).toEqual(['chunk-index']);
   });
 
-  it('would save files by reference to a chunk that its pack does not have', async () => {
+  it('reports a chunk index record for a chunk that its pack does not have', async () => {
     const { data } = await someChunk();
     await world.platform.records.putMany([{ pk: `chunk/${account}/00`, sk: '0'.repeat(32), data }]);
     expect(await kinds(world.platform, { readData: false })).toEqual(['chunk-index']);
@@ -406,14 +412,14 @@ describe('the vault', () => {
       const record = await world.platform.records.get({ pk: `chunk/${account}/${found.id.slice(0, 2)}`, sk: found.id });
       if (record) return record;
     }
-    throw new Error('there is no chunk');
+    throw new Error('the index has no chunk');
   }
 });
 
 describe('a run under way', () => {
   let runId = '';
   beforeEach(async () => {
-    runId = await halfWay();
+    runId = await startRun();
   });
 
   const records = async () => (await world.platform.records.query(`run#${account}#${runId}`, { limit: 1000 })).items;
@@ -426,48 +432,56 @@ describe('a run under way', () => {
     const lost = (await records()).filter(({ sk }) => sk.startsWith(prefix));
     await world.platform.records.write(lost.map(({ pk, sk }) => ({ op: 'delete', pk, sk })));
   }
-  const anotherByte = (text: string) =>
+  const alteredByte = (text: string) =>
     text.replace(/("encrypted":".{40})(.)/, (_, before, byte) => `${before}${byte === 'A' ? 'B' : 'A'}`);
 
   it.each<[Checked, string, () => Promise<void>]>([
     [
       'run',
-      'that nobody looks after',
+      'no record in the list of open runs',
       () => world.platform.records.write([{ op: 'delete', pk: openRuns, sk: runId }]).then(() => {}),
     ],
-    ['work', 'whose work was altered', () => alter('work-', anotherByte)],
-    ['work', 'whose work is gone', () => lose('work-')],
-    ['part', 'whose part was altered', () => alter('part-', anotherByte)],
-    ['part', 'whose part is gone', () => lose('part-')],
+    ['work', 'an altered work list', () => alter('work-', alteredByte)],
+    ['work', 'a missing work list', () => lose('work-')],
+    ['part', 'an altered part', () => alter('part-', alteredByte)],
+    ['part', 'a missing part', () => lose('part-')],
     [
       'part',
-      'whose part is another one',
+      'a part with a wrong hash',
       () => alter('part-', (text) => text.replace(/"partHash":"./, '"partHash":"x')),
     ],
-    ['tally', 'that counts too many', () => alter('tally', (text) => text.replace(/"stored":\d+/, '"stored":7'))],
-    ['tally', 'that waits for too many', () => alter('tally', (text) => text.replace(/"total":\d+/, '"total":99'))],
-    ['tally', 'whose marks are gone', () => lose('stored-')],
-  ])('%s: one %s', async (what, _name, damage) => {
+    [
+      'tally',
+      'a tally that counts too many batches',
+      () => alter('tally', (text) => text.replace(/"stored":\d+/, '"stored":7')),
+    ],
+    [
+      'tally',
+      'a tally that waits for too many batches',
+      () => alter('tally', (text) => text.replace(/"total":\d+/, '"total":99')),
+    ],
+    ['tally', 'batches that are not marked as stored', () => lose('stored-')],
+  ])('reports kind %s for %s', async (what, _name, damage) => {
     await damage();
     expect(await kinds()).toEqual([what]);
   });
 
-  it('whose part is sealed as it should be, and not the one on record', async () => {
+  it('reports a part that decrypts but is not the part in the log', async () => {
     const [record] = (await records()).filter(({ sk }) => sk.startsWith('part-'));
     const key = await world.platform.keys.accountKey(account);
-    if (!record || !key) throw new Error('there is no part');
+    if (!record || !key) throw new Error('the run has no part');
     const part = { entries: [], deleted: [], failed: [], skipped: [] };
     const bytes = encodePart(deriveVaultKeys(key), account, runId, Number(record.sk.slice(5)), part);
-    const data = { ...record.data, partHash: sha256(bytes), head: Buffer.from(bytes).toString('base64') };
+    const data = { ...record.data, partHash: sha256(bytes), encrypted: Buffer.from(bytes).toString('base64') };
     await world.platform.records.putMany([{ ...record, data }]);
     expect(await kinds()).toEqual(['part']);
   });
 
   it.each([
-    ['work', 'work-'],
+    ['work list', 'work-'],
     ['part', 'part-'],
-  ])('fails when its %s was altered; the backup before stays, and the next run is whole', async (_what, prefix) => {
-    await alter(prefix, anotherByte);
+  ])('fails when its %s was altered, keeps the last backup, and the next run succeeds', async (_what, prefix) => {
+    await alter(prefix, alteredByte);
     await world.settle();
     expect(await statusOf(world, runId)).toBe('failed');
     await expectClean(world.platform);
@@ -477,14 +491,14 @@ describe('a run under way', () => {
     await expectClean(world.platform, { deployment: world.deployment });
   });
 
-  it('that was called off and cannot end', async () => {
+  it('reports a cancelled run that nothing will finish', async () => {
     await cancelRun(world.platform, command(), { runId, jobId: world.jobId, sourceId: world.sourceId });
     expect(await kinds()).toEqual([]);
     await world.platform.records.write([{ op: 'delete', pk: openRuns, sk: runId }]);
     expect(await kinds()).toEqual(['run']);
   });
 
-  it('whose message was put aside', async () => {
+  it('reports a dead letter', async () => {
     const { queue } = world.platform;
     await queue.send('job', [{ body: { type: 'commit', runId } }]);
     for (let times = 0; times < 6; times++) {
@@ -498,20 +512,20 @@ describe('a run under way', () => {
 describe('the sources', () => {
   const compared = async () => failures(await findingsOf(world.platform, { deployment: world.deployment }));
 
-  beforeEach(backedUp);
+  beforeEach(backUpTwice);
 
   it.each<[string, () => Promise<void>]>([
-    ['have something new', () => writeFile(join(world.source, 'later.txt'), 'x')],
-    ['have lost something', () => rm(join(world.source, 'a.txt'))],
+    ['a new file', () => writeFile(join(world.source, 'later.txt'), 'x')],
+    ['a deleted file', () => rm(join(world.source, 'a.txt'))],
     [
-      'have something else in its place',
+      'a file that became a link',
       async () => {
         await rm(join(world.source, 'a.txt'));
         await symlink('nowhere', join(world.source, 'a.txt'));
       },
     ],
-    ['have something touched', () => utimes(join(world.source, 'a.txt'), 1, 1)],
-  ])('%s', async (_what, change) => {
+    ['a file with a new time', () => utimes(join(world.source, 'a.txt'), 1, 1)],
+  ])('reports %s', async (_what, change) => {
     await change();
     const found = await compared();
     expect(found).toEqual([
@@ -519,23 +533,23 @@ describe('the sources', () => {
     ]);
   });
 
-  it('have something longer', async () => {
+  it('reports a file that grew', async () => {
     await appendFile(join(world.source, 'photos', '0.jpg'), 'x');
     expect(await compared()).toEqual([
-      expect.objectContaining({ what: 'source', detail: 'it has 40001 bytes, and 40000 in the backup' }),
+      expect.objectContaining({ what: 'source', detail: 'it has 40001 bytes at the source, but 40000 in the backup' }),
     ]);
   });
 
-  it('hold other bytes than the backup says, though all else is the same', async () => {
+  it('reports different content, even if all metadata is the same', async () => {
     const runRef = { runId: await world.request(), jobId: world.jobId, sourceId: world.sourceId };
     const stream = streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId));
     const { state } = await load(world.platform, backupChain, stream);
     const key = await world.platform.keys.accountKey(account);
-    if (!state.newestRestorePoint || !key) throw new Error('there is no backup');
+    if (!state.newestRestorePoint || !key) throw new Error('the backup chain has no backup');
     const context = { account, keys: deriveVaultKeys(key), blobs: world.platform.blobs };
     const base = await openManifest(context, state.newestRestorePoint.manifest);
     const entry = await findEntry(context, base, 'a.txt');
-    if (!entry) throw new Error('there is no such file');
+    if (!entry) throw new Error('the backup has no such file');
     const at = '2026-01-01T00:00:00.000Z';
     const changes = (async function* () {
       yield { put: { ...entry, sha256: 'f'.repeat(64) } };
@@ -557,18 +571,18 @@ describe('the sources', () => {
     );
     const found = failures(await findingsOf(world.platform, { deployment: world.deployment, readData: true }));
     expect(found).toContainEqual(
-      expect.objectContaining({ what: 'source', detail: 'its content is not what was backed up' }),
+      expect.objectContaining({ what: 'source', detail: 'its content differs from the backup' }),
     );
   });
 
-  it('are gone, or no longer connected', async () => {
+  it('reports a source that is missing', async () => {
     await rm(world.source, { recursive: true });
     expect(await compared()).toEqual([expect.objectContaining({ what: 'source', where: world.sourceId })]);
   });
 });
 
-/** A source with credentials; its id. */
-async function connected(platform: Platform): Promise<string> {
+/** Connects a source with credentials and returns its id. */
+async function connectBucket(platform: Platform): Promise<string> {
   const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
   const { id } = await connectSource(platform, command(), {
     type: 's3',
@@ -579,8 +593,8 @@ async function connected(platform: Platform): Promise<string> {
   return id;
 }
 
-it('credentials that are gone', async () => {
-  const id = await connected(world.platform);
+it('reports missing credentials', async () => {
+  const id = await connectBucket(world.platform);
   await world.caughtUp();
   expect(await kinds()).toEqual([]);
   await dropCredentials(world.platform, account, id);

@@ -1,4 +1,4 @@
-/** Manifests, packs and lists that are sealed as they should be and yet wrong: what a mistake of ours would leave, and no flipped byte could. */
+/** Manifests, packs and lists that decrypt but are wrong, as a bug of ours would leave them. Flipped bytes cannot. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { checkVault, type VaultLog } from '../../doctor/check-vault.ts';
 import type { Finding } from '../../doctor/finding.ts';
@@ -29,27 +29,27 @@ async function stored(content: Uint8Array) {
   return { size, sha256, chunks };
 }
 
-type Bent = { segment?: Partial<SegmentRef>; base?: string; totals?: { files: number } };
+type Wrong = { segment?: Partial<SegmentRef>; base?: string; totals?: { files: number } };
 
-/** A manifest of these segments, put and named by the log; `bent` after it was made, but before it was sealed. */
-async function put(id: string, segments: ManifestEntry[][], bent: Bent = {}): Promise<void> {
+/** Puts a manifest of these segments and adds it to the log. `wrong` changes its fields before they are encrypted. */
+async function put(id: string, segments: ManifestEntry[][], wrong: Wrong = {}): Promise<void> {
   const blobs: Uint8Array[] = [];
   const refs: SegmentRef[] = [];
   let offset = 0;
   for (const entries of segments) {
     const { bytes, ref } = encryptSegment(vault, id, offset, entries);
     blobs.push(bytes);
-    refs.push({ ...ref, ...bent.segment });
+    refs.push({ ...ref, ...wrong.segment });
     offset += bytes.length;
   }
   const { bytes, root } = encryptRoot(vault, id, {
     runId: 'run_1',
     at: '2026-02-01T00:00:00.000Z',
-    base: bent.base ?? null,
+    base: wrong.base ?? null,
     segments: refs,
   });
   await vault.blobs.put(manifestBlobKey(account, id), Buffer.concat([...blobs, bytes]));
-  log.manifests.push({ ref: root.ref, totals: { ...root.totals, ...bent.totals }, runId: 'run_1' });
+  log.manifests.push({ ref: root.ref, totals: { ...root.totals, ...wrong.totals }, runId: 'run_1' });
 }
 
 async function failures(readData = true): Promise<Finding[]> {
@@ -61,7 +61,7 @@ async function failures(readData = true): Promise<Finding[]> {
 const kinds = async (readData = true) => (await failures(readData)).map(({ what }) => what);
 
 describe('a manifest', () => {
-  it('as it should be, with its history, is none of these', async () => {
+  it('gives no failure when it is correct and has a history', async () => {
     await put('man_1', [[{ ...found('a/'), version: 1 }, file], [{ ...file, key: 'c' }]]);
     const later = { version: 2, previous: 'man_1' };
     const { sha256: _, chunks: __, ...gone } = { ...file, ...later, deleted: true as const };
@@ -69,22 +69,22 @@ describe('a manifest', () => {
     expect(await failures()).toEqual([]);
   });
 
-  it.each<[string, ManifestEntry[][], Bent]>([
-    ['holds more than the log says', [[found('a') as ManifestEntry]], { totals: { files: 7 } }],
-    ['was made from one that the log does not know', [], { base: 'man_0' }],
+  it.each<[string, ManifestEntry[][], Wrong]>([
+    ['has other totals than the log', [[found('a') as ManifestEntry]], { totals: { files: 7 } }],
+    ['has a base that is not in the log', [], { base: 'man_0' }],
     ['has segments out of order', [[{ ...found('b/'), version: 1 }], [{ ...found('a/'), version: 1 }]], {}],
     ['has segments that overlap', [[{ ...found('a/'), version: 1 }], [{ ...found('a/'), version: 1 }]], {}],
-  ])('%s', async (_what, segments, bent) => {
-    await put('man_1', segments, bent);
+  ])('is reported when it %s', async (_what, segments, wrong) => {
+    await put('man_1', segments, wrong);
     expect(await kinds()).toContain('manifest');
   });
 
   it.each<[string, Partial<SegmentRef>]>([
-    ['more entries', { count: 5 }],
-    ['other sums', { totals: { files: 9, folders: 0, links: 0, bytes: 0 } }],
-    ['another first key', { first: '' }],
-    ['another last key', { last: 'z' }],
-  ])('counts on %s than a segment has', async (_what, segment) => {
+    ['a wrong number of entries', { count: 5 }],
+    ['wrong totals', { totals: { files: 9, folders: 0, links: 0, bytes: 0 } }],
+    ['a wrong first key', { first: '' }],
+    ['a wrong last key', { last: 'z' }],
+  ])('is reported when it gives %s for a segment', async (_what, segment) => {
     await put('man_1', [[file]], { segment });
     expect(await kinds()).toEqual(['segment']);
   });
@@ -92,48 +92,48 @@ describe('a manifest', () => {
 
 describe('an entry', () => {
   it.each<[string, () => Partial<ManifestEntry>]>([
-    ['of a file without a hash', () => ({ sha256: undefined as never })],
-    ['of a file without its chunks', () => ({ chunks: undefined as never })],
-    ['of another size than its chunks', () => ({ size: 4999 })],
-    ['that is a second version of nothing', () => ({ version: 2 })],
-    ['that is the first version after another', () => ({ previous: 'man_1' })],
-    ['whose version before is nowhere', () => ({ version: 2, previous: 'man_0' })],
-    ['whose version before is another one', () => ({ version: 3, previous: 'man_1' })],
-    ['that was deleted and has content', () => ({ deleted: true })],
-    ['of a folder with content', () => ({ kind: 'folder', key: 'b/' })],
+    ['has no hash', () => ({ sha256: undefined as never })],
+    ['has no chunks', () => ({ chunks: undefined as never })],
+    ['has another size than its chunks', () => ({ size: 4999 })],
+    ['is a second version without a first', () => ({ version: 2 })],
+    ['is a first version after another', () => ({ previous: 'man_1' })],
+    ['names an unknown manifest for the version before', () => ({ version: 2, previous: 'man_0' })],
+    ['skips a version', () => ({ version: 3, previous: 'man_1' })],
+    ['was deleted but has content', () => ({ deleted: true })],
+    ['is a folder with content', () => ({ kind: 'folder', key: 'b/' })],
     [
-      'of a folder that is named as a file',
+      'is a folder without a slash at the end',
       () => ({ kind: 'folder', sha256: undefined as never, chunks: undefined as never }),
     ],
-  ])('%s', async (_what, change) => {
+  ])('is reported when it %s', async (_what, change) => {
     await put('man_1', [[file]]);
-    await put('man_2', [[without({ ...file, ...change() })]]);
+    await put('man_2', [[withoutUndefined({ ...file, ...change() })]]);
     expect(await kinds(false)).toEqual(['segment']);
   });
 
-  /** Absent, and not merely undefined, as in what comes from a source. */
-  function without(entry: ManifestEntry): ManifestEntry {
+  /** Removes undefined fields, as entries from a source do not have them. */
+  function withoutUndefined(entry: ManifestEntry): ManifestEntry {
     return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined)) as ManifestEntry;
   }
 
-  it('out of order', async () => {
+  it('is reported when it is out of order', async () => {
     await put('man_1', [[{ ...file, key: 'c' }, file, { ...file, key: 'd' }]]);
     expect(await kinds()).toContain('segment');
   });
 
-  it('whose chunk is not in the pack that it names', async () => {
+  it('is reported when its pack does not have its chunk', async () => {
     const chunks = file.chunks?.map((chunk) => ({ ...chunk, offset: chunk.offset + 1 })) ?? [];
     await put('man_1', [[{ ...file, chunks }]]);
     expect(await kinds(false)).toEqual(['file', 'file']);
   });
 
-  it('whose content is another than its hash says: only with all data read', async () => {
+  it('is reported when its content does not match its hash, but only with readData', async () => {
     await put('man_1', [[{ ...file, sha256: 'f'.repeat(64) }]]);
     expect(await kinds(false)).toEqual([]);
     expect(await kinds()).toEqual(['file']);
   });
 
-  it('whose chunks are in another order: only with all data read', async () => {
+  it('is reported when its chunks are in the wrong order, but only with readData', async () => {
     const [one, two] = [await stored(noise(3000, 1)), await stored(noise(4000, 2))];
     const chunks = [...two.chunks, ...one.chunks];
     await put('man_1', [[{ ...file, size: 7000, chunks }]]);
@@ -143,8 +143,8 @@ describe('an entry', () => {
 });
 
 describe('a pack', () => {
-  /** One chunk by another's name. */
-  async function mislabelled(): Promise<void> {
+  /** Puts a pack whose footer gives its chunk a wrong id. */
+  async function putMislabelled(): Promise<void> {
     const pack = 'pak_00000000000000000000000009';
     const lock = lockPack(keys, account, pack);
     const slot = encryptSlot(lock, 0, [noise(100)]);
@@ -152,25 +152,25 @@ describe('a pack', () => {
     await vault.blobs.put(packBlobKey(account, pack), Buffer.concat([slot, footer]));
   }
 
-  it('with a chunk by another name: only with all data read', async () => {
-    await mislabelled();
+  it('is reported when a chunk has a wrong id, but only with readData', async () => {
+    await putMislabelled();
     expect(await kinds(false)).toEqual([]);
     expect(await kinds()).toEqual(['pack-slot']);
   });
 
-  it('that nobody needs yet is none of these, and told of unless a run may still name it', async () => {
-    const notes = () => collect(checkVault(vault, log, { readData: true, count: () => {} }));
-    expect(await notes()).toEqual([expect.objectContaining({ severity: 'info', what: 'pack-footer' })]);
+  it('gives an info when it is unused, unless an open run may still name it', async () => {
+    const findings = () => collect(checkVault(vault, log, { readData: true, count: () => {} }));
+    expect(await findings()).toEqual([expect.objectContaining({ severity: 'info', what: 'pack-footer' })]);
     const [pack = ''] = file.chunks?.map((chunk) => chunk.pack) ?? [];
     log.mayBeNamed.add(pack);
-    expect(await notes()).toEqual([]);
+    expect(await findings()).toEqual([]);
   });
 });
 
 describe('a list of errors', () => {
   const error = { path: 'a', code: 'x', message: 'y' };
 
-  it('whole is none of these', async () => {
+  it('gives no failure when it is complete', async () => {
     await putErrors(vault, 'run_1', 0, [error, error]);
     await putErrors(vault, 'run_1', 1, [error]);
     log.errorLists.push({ runId: 'run_1', pages: 2, errors: 3 });
@@ -178,9 +178,9 @@ describe('a list of errors', () => {
   });
 
   it.each([
-    ['that lacks a page', 2, 2],
-    ['that lacks an error', 1, 3],
-  ])('%s', async (_what, pages, errors) => {
+    ['page', 2, 2],
+    ['error', 1, 3],
+  ])('is reported when it lacks one %s', async (_what, pages, errors) => {
     await putErrors(vault, 'run_1', 0, [error, error]);
     log.errorLists.push({ runId: 'run_1', pages, errors });
     expect(await kinds()).toEqual(['error-page']);
@@ -196,18 +196,18 @@ describe('a zip', () => {
     await putExport(vault.blobs, blob, sliced(content));
   });
 
-  it('whole is none of these', async () => expect(await failures()).toEqual([]));
+  it('gives no failure when it is complete', async () => expect(await failures()).toEqual([]));
 
   it.each([
-    ['gone', 0],
-    ['cut short', 5],
-  ])('%s', async (_what, length) => {
+    ['missing', 0],
+    ['truncated', 5],
+  ])('is reported when it is %s', async (_what, length) => {
     await vault.blobs.delete([blob]);
     if (length > 0) await vault.blobs.put(blob, content.subarray(0, length));
     expect(await kinds(false)).toEqual(['export']);
   });
 
-  it('without its hashes', async () => {
+  it('is reported when its hashes are missing', async () => {
     await vault.blobs.delete([`${blob}.hashes`]);
     expect(await kinds(false)).toEqual(['export']);
   });

@@ -1,4 +1,6 @@
-/** Streams come into the ledger each in its order, and side by side in any: on AWS a relay that was killed brings some late. */
+/**
+ * The ledger keeps the order within a stream, but not between streams. On AWS a killed relay enters some streams late.
+ */
 import { describe, expect, test } from 'vitest';
 import { readFacts } from '../../doctor/log-facts.ts';
 import { type BackupChainEvent, type BackupChainState, backupChain, nothing } from '../../domain/backup-chain.ts';
@@ -59,45 +61,52 @@ function findings(events: Recorded[]) {
   return { findings: reader.findings.map(({ detail }) => detail), unfinished: [...reader.facts.unfinished.keys()] };
 }
 
-const whole = { findings: [], unfinished: [] };
+const clean = { findings: [], unfinished: [] };
 
-describe('a run that is whole', () => {
+describe('a complete run gives no findings', () => {
   test.each([
-    ['in the order of time', [requested, started, planned, stored, restorePointCreated, finished('succeeded')]],
-    ['its line last', [requested, started, planned, stored, finished('succeeded'), restorePointCreated]],
-    ['its batch last', [requested, started, planned, restorePointCreated, finished('succeeded'), stored]],
-    ['its own stream first', [requested, started, planned, finished('succeeded'), restorePointCreated, stored]],
+    [
+      'with its events in order of time',
+      [requested, started, planned, stored, restorePointCreated, finished('succeeded')],
+    ],
+    ['with its backup chain last', [requested, started, planned, stored, finished('succeeded'), restorePointCreated]],
+    ['with its batch last', [requested, started, planned, restorePointCreated, finished('succeeded'), stored]],
+    ['with its own stream first', [requested, started, planned, finished('succeeded'), restorePointCreated, stored]],
   ])('%s', (_, events) => {
-    expect(findings(events)).toEqual(whole);
+    expect(findings(events)).toEqual(clean);
   });
 });
 
-describe('what is missing or contradicts is found, whatever came first', () => {
+describe('one finding', () => {
   test.each([
-    ['no line', [requested, started, planned, stored, finished('succeeded')], /its line says otherwise \(still open\)/],
     [
-      'no batch',
+      'when the backup chain has no end',
+      [requested, started, planned, stored, finished('succeeded')],
+      /its backup chain says that it is open/,
+    ],
+    [
+      'when a batch is missing',
       [requested, started, planned, finished('succeeded'), restorePointCreated],
-      /planned in 1 batches, and 0 are on record/,
+      /planned with 1 batches, but 0 are stored/,
     ],
     [
-      'failed by itself, sealed by its line',
+      'when the run failed but its backup chain has a restore point',
       [requested, started, planned, stored, finished('failed'), restorePointCreated],
-      /line says otherwise/,
+      /its backup chain says RestorePointCreated/,
     ],
-    ['never asked for', [started, finished('succeeded')], /never asked for/],
+    ['when a run finished without a request', [started, finished('succeeded')], /never requested/],
     [
-      'ended twice',
+      'when a run finished twice',
       [requested, started, planned, stored, restorePointCreated, finished('succeeded'), finished('succeeded')],
-      /ended before/,
+      /had finished before/,
     ],
-  ])('%s', (_, events, what) => {
+  ])('%s', (_, events, detail) => {
     const { findings: found } = findings(events);
     expect(found).toHaveLength(1);
-    expect(found[0]).toMatch(what);
+    expect(found[0]).toMatch(detail);
   });
 });
 
-test('a run under way is unfinished and no finding', () => {
+test('lists a running run as unfinished, without a finding', () => {
   expect(findings([requested, started])).toEqual({ findings: [], unfinished: ['run_1'] });
 });

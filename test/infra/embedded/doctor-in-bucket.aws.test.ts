@@ -36,7 +36,7 @@ it('reads them there', async () => {
       );
     });
 
-  expect(await doctor(env)).toMatchObject({ code: 0, said: expect.stringMatching(/Nothing is wrong/) });
+  expect(await doctor(env)).toMatchObject({ code: 0, said: expect.stringMatching(/No failures found/) });
   expect(await doctor({})).toMatchObject({
     code: 2,
     said: expect.stringMatching(/set LISTBACKUP_BLOBS=s3:\/\/doctor-blobs\/some\/prefix/),
@@ -47,5 +47,5 @@ it('reads them there', async () => {
   const [pack] = (await blobs.list('packs/', { limit: 1 })).items;
   await blobs.delete([pack?.key ?? '']);
   close();
-  expect(await doctor(env)).toMatchObject({ code: 1, said: expect.stringMatching(/WRONG: packs \(1\)/) });
+  expect(await doctor(env)).toMatchObject({ code: 1, said: expect.stringMatching(/FAILURE: packs \(1\)/) });
 });

@@ -74,7 +74,7 @@ it('says that nothing is wrong, what it looked at, and leaves no trace', async (
   const { code, stdout, stderr } = await doctor(kept.data);
   expect([code, stderr]).toEqual([0, '']);
   expect(stdout).toMatch(/\d+ ledger entries, \d+ commits/);
-  expect(stdout).toMatch(/Nothing is wrong\. Content was not read: --read-data does/);
+  expect(stdout).toMatch(/No failures found\. Content was not read\. To read it too, add --read-data/);
   expect(await traceOf(kept.data)).toEqual(before);
 });
 
@@ -84,10 +84,10 @@ it('reads content when told to, and names what is wrong and what to do', async (
   expect((await doctor(data)).code).toBe(0);
   const { code, stdout } = await doctor(data, '--read-data');
   expect(code).toBe(1);
-  expect(stdout).toMatch(/WRONG: slots of packs \(1\)\n {2}pak_\S+ slot \d+: .*does not authenticate/);
-  expect(stdout).toMatch(/WRONG: file versions \(\d+\)/);
+  expect(stdout).toMatch(/FAILURE: pack slots \(1\)\n {2}pak_\S+ slot \d+: .*does not authenticate/);
+  expect(stdout).toMatch(/FAILURE: file versions \(\d+\)/);
   expect(stdout).toMatch(/→ .*Put the blob back from a copy/);
-  expect(stdout).toMatch(/\d+ things are wrong\.$/m);
+  expect(stdout).toMatch(/\d+ failures found\.$/m);
 });
 
 it('speaks to programs: a finding a line, then the summary', async () => {
@@ -121,12 +121,12 @@ it('says nothing personal', async () => {
 
 it('compares with the sources when told to', async () => {
   const data = await copyOf();
-  expect((await doctor(data, '--sources')).stdout).toMatch(/\d+ things at sources/);
+  expect((await doctor(data, '--sources')).stdout).toMatch(/\d+ source entries/);
   await writeFile(join(kept.source, 'later.txt'), 'x');
   onTestFinished(() => rm(join(kept.source, 'later.txt')));
   const { code, stdout } = await doctor(data, '--sources');
   expect(code).toBe(1);
-  expect(stdout).toMatch(/WRONG: things at sources \(1\)/);
+  expect(stdout).toMatch(/FAILURE: source entries \(1\)/);
   expect(stdout).not.toContain('later.txt');
 });
 
@@ -162,7 +162,7 @@ it('checks what kill -9 has left, and leaves it as it is', async () => {
   expect(Object.keys(before)).toContain('listbackup.db-wal');
   const { code, stdout, stderr } = await doctor(data, '--read-data');
   expect([code, stderr]).toEqual([0, '']);
-  expect(stdout).toMatch(/Note: open runs \(1\)\n {2}run_\S+: it is under way/);
+  expect(stdout).toMatch(/Info: open runs \(1\)\n {2}run_\S+: it is running/);
   expect(await traceOf(data)).toEqual(before);
 });
 
@@ -173,7 +173,7 @@ it.each<[string, (data: string) => Promise<void>, number, RegExp]>([
     'a key file that is lost',
     (data) => rm(join(data, 'keys.json')),
     1,
-    /WRONG: key files \(\d+\)\n.*lost its keys.json[\s\S]*Put keys.json back/,
+    /FAILURE: key files \(\d+\)\n.*lost its keys.json[\s\S]*Put keys.json back/,
   ],
   [
     'blobs that are elsewhere',
@@ -188,7 +188,7 @@ it.each<[string, (data: string) => Promise<void>, number, RegExp]>([
     2,
     /start and stop this one once/,
   ],
-  ['an index that lacks an entry', async (data) => inDatabase(data, dropFromIndex), 1, /WRONG: databases/],
+  ['an index that lacks an entry', async (data) => inDatabase(data, dropFromIndex), 1, /FAILURE: databases/],
 ])('tells of %s', async (_what, damage, due, said) => {
   const data = await copyOf();
   await damage(data);
