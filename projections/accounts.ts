@@ -1,4 +1,4 @@
-/** The account itself. */
+/** The name and owner of each account. */
 import { decryptFields } from '../activity/personal-data.ts';
 import type { Platform } from '../domain/ports.ts';
 import { accountOf, getItem, itemKey, type Projection } from './engine/projection.ts';

@@ -1,8 +1,7 @@
 /**
- * Numbers of an account: what each source, job and line comes to in a row of its own, and what ended runs came to in one that they add to. A row
- * a stream is one write an event; a row for all would be a transaction, and a place where everyone of an account waits for the other.
+ * Totals of an account. Each source, job and backup chain counts in a row of its own, so that concurrent events do not
+ * contend for one row. Finished runs add to one shared row, else there would be a row per run.
  */
-
 import { nothing, type Totals } from '../domain/backup-chain.ts';
 import { parseStream } from '../domain/event.ts';
 import type { JsonObject, Platform, RowChange } from '../domain/ports.ts';
@@ -20,7 +19,7 @@ export type Overview = {
   lastRunAt: string | null;
 };
 
-/** What ended runs came to. */
+/** The row that finished runs share. */
 const runsKey = (account: string) => ({ table: 'analytics-aggregates', pk: account, sk: 'runs' }) as const;
 
 function count(event: { stream: string }, add: { [field: string]: number }, set?: { lastRunAt: string }): RowChange[] {
@@ -50,7 +49,7 @@ export const analyticsAggregates: Projection = {
     RunFinished: (event) => {
       const { outcome, counts, cost } = event.data;
       const add = { [outcome]: 1, bytesStored: counts.bytesStored, cost: cost.usd };
-      // Nothing but sums here: each run is a stream of its own, and streams come in any order
+      // Only sums: runs are separate streams and arrive in any order, so a field set by the last one would be wrong.
       return [{ op: 'update', ...runsKey(accountOf(event)), add }];
     },
   },

@@ -1,15 +1,18 @@
 /**
- * Files as they were backed up. Not a row a file: the manifests are the model, sorted and shared between runs; rows only say which
- * manifest holds which moment of a source (files/listing.ts reads them).
+ * Finds the manifest of a restore point. Files have no rows of their own. Their read model is the manifests, which are
+ * sorted and shared between runs. `files/listing.ts` reads both.
  */
 import type { ManifestRef } from '../domain/backup-chain.ts';
 import type { JsonObject, RowChange } from '../domain/ports.ts';
 import { accountOf, type Projection } from './engine/projection.ts';
 
-/** A good backup of a source: the manifest it is in. */
+/** A restore point and its manifest. `at` is UTC ISO-8601. */
 export type RestorePoint = { sourceId: string; jobId: string; runId: string; at: string; manifest: ManifestRef };
 
-/** In the order of time below each prefix. `held`: which sources have a backup at all; `manifest`: the hash of each by its id. */
+/**
+ * The prefix of each kind of row. Below `source` and `job` are restore points by time, and below `held` the sources
+ * that have one. Below `manifest` are references by manifest id.
+ */
 export const prefixes = { source: 'source#', job: 'job#', held: 'held#', manifest: 'manifest#' };
 
 export const files: Projection = {

@@ -1,4 +1,4 @@
-/** Job definitions, newest last. */
+/** Job definitions, oldest first. */
 import { decryptFields } from '../activity/personal-data.ts';
 import type { JsonObject, Page, Platform } from '../domain/ports.ts';
 import { accountOf, getItem, itemKey, listed, listItems, type Projection } from './engine/projection.ts';

@@ -1,4 +1,4 @@
-/** People of an account. */
+/** The users of each account. */
 import { decryptFields } from '../activity/personal-data.ts';
 import type { Platform } from '../domain/ports.ts';
 import { accountOf, getItem, itemKey, type Projection } from './engine/projection.ts';

@@ -62,8 +62,8 @@ function cursorPut(TableName: string, cursor: CursorKey, version: number): Put {
 }
 
 /**
- * Moves a cursor without a transaction, for half of the write units. The token `w` in the item does the work of a
- * transaction's token: a repeated put, after a lost answer, finds its own token and counts as applied.
+ * Moves a cursor without a transaction, for half of the write units. The put leaves a token `w` in the item. A repeat
+ * after a lost answer finds its own token there, and counts as applied.
  */
 async function moveCursor(
   documents: DynamoDBDocumentClient,

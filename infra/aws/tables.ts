@@ -1,9 +1,11 @@
-/** The tables of a stage and their keys: what the CDK app makes and the adapters read. `expires`: TTL on `expiresAt`, in seconds. */
+/** The tables of a stage and their keys, for the CDK app and the adapters. */
 export type KeyType = 'S' | 'N';
 export type TableShape = {
   pk: readonly [name: string, type: KeyType];
   sk: readonly [name: string, type: KeyType];
+  /** The table has a TTL on `expiresAt`, in seconds since the epoch. */
   expires?: true;
+  /** The table has a DynamoDB stream. */
   stream?: true;
 };
 
@@ -17,12 +19,12 @@ export const tables = {
   runs: pair,
   files: pair,
   'analytics-aggregates': pair,
-  /** pk stream, sk projection: how far each projection has read each stream */
+  /** pk is the stream, sk the projection, `v` the version applied last. */
   cursors: pair,
   activity: { pk: ['stream', 'S'], sk: ['version', 'N'], stream: true },
   ledger: { pk: ['account', 'S'], sk: ['seq', 'N'] },
   records: { ...pair, expires: true },
-  /** Wrapped keys. No point-in-time recovery: what is destroyed there has to stay destroyed. */
+  /** Wrapped keys. The table has no point-in-time recovery, because a destroyed key must stay destroyed. */
   'subject-keys': pair,
 } as const satisfies { [name: string]: TableShape };
 

@@ -1,4 +1,4 @@
-/** Read models in SQLite. */
+/** The port `Rows` over SQLite. All read models share one table. */
 import type { JsonObject, Row, RowChange, RowKey, Rows } from '../../domain/ports.ts';
 import { checkChanges, checkItem, checkKey, checkMany, checkTransaction } from '../limits.ts';
 import type { Database } from './database.ts';
@@ -15,8 +15,8 @@ export function makeRows(db: Database): Rows {
       db.sql('SELECT version FROM cursors WHERE projection = ? AND stream = ?').get(projection, stream)?.version ?? 0,
     );
 
-  /** Makes one change; the size of the item it wrote. */
-  function make(change: RowChange): number {
+  /** Applies one change. Returns the size of the written item in bytes. */
+  function applyChange(change: RowChange): number {
     const { table, pk, sk } = change;
     if (change.op === 'delete') {
       checkKey(change);
@@ -69,7 +69,7 @@ export function makeRows(db: Database): Rows {
         const cursor = cursorOf(projection, stream);
         if (version <= cursor) return 'stale';
         if (version > cursor + 1) return 'gap';
-        checkTransaction(changes.map(make));
+        checkTransaction(changes.map(applyChange));
         db.sql(
           'INSERT INTO cursors (projection, stream, version) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version',
         ).run(...[projection, stream, version]);

@@ -1,4 +1,4 @@
-/** What operators may ask of the read models, as plain data: so that it can be sent to a function, or typed at a prompt. */
+/** Admin commands as plain data, so that they can be sent to a function or typed in a shell. */
 import type { JsonObject, Platform, StreamNotification } from '../../domain/ports.ts';
 import { beginBuilding } from './generations.ts';
 import { type Parked, parked, unpark } from './parking.ts';
@@ -9,12 +9,12 @@ export type AdminCommand =
   | { parked: { projection?: string; account?: string } }
   | { unpark: { projection: string; stream?: string } }
   | { rebuild: { projection: string } }
-  /** Wake-ups that may never have come. */
+  /** Stream notifications that may have been lost. */
   | { wake: StreamNotification[] };
 
-const mostListed = 1000;
+const maxListed = 1000;
 
-/** Throws, saying what there is, for anything else. */
+/** Executes an admin command. Throws for an unknown command or projection, and names the known ones. */
 export async function handleAdminCommand(
   platform: Platform,
   projections: Projection[],
@@ -22,28 +22,30 @@ export async function handleAdminCommand(
 ): Promise<JsonObject> {
   if ('parked' in command) return list(platform, command.parked);
   if ('unpark' in command)
-    return unpark(platform, named(projections, command.unpark.projection), command.unpark.stream);
+    return unpark(platform, projectionNamed(projections, command.unpark.projection), command.unpark.stream);
   if ('wake' in command) {
     await handleNotifications(platform, projections, command.wake);
     return { woken: command.wake.length };
   }
-  if (!('rebuild' in command)) throw new Error('one of parked, unpark, rebuild and wake');
-  const { building } = await beginBuilding(platform, named(projections, command.rebuild.projection), true);
+  if (!('rebuild' in command)) throw new Error('Unknown admin command. Send one of parked, unpark, rebuild and wake.');
+  const { building } = await beginBuilding(platform, projectionNamed(projections, command.rebuild.projection), true);
   return { generation: building?.generation ?? null };
 }
 
 async function list(platform: Platform, only: { projection?: string; account?: string }): Promise<JsonObject> {
   const items: Parked[] = [];
   for await (const each of parked(platform, only)) {
-    if (items.length === mostListed) return { items, more: true };
+    if (items.length === maxListed) return { items, more: true };
     items.push(each);
   }
   return { items, more: false };
 }
 
-function named(projections: Projection[], name: string): Projection {
+function projectionNamed(projections: Projection[], name: string): Projection {
   const projection = projections.find((each) => each.name === name);
   if (!projection)
-    throw new Error(`there is no projection ${name}, but ${projections.map((each) => each.name).join(', ')}`);
+    throw new Error(
+      `Projection ${name} does not exist. Use one of ${projections.map((each) => each.name).join(', ')}.`,
+    );
   return projection;
 }

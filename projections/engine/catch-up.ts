@@ -1,5 +1,5 @@
 /**
- * The cursor rule. At (projection, stream) the engine skips a version at or below the cursor and applies the next one.
+ * The cursor rule: at (projection, stream) the engine skips a version at or below the cursor and applies the next one.
  * For a later version it loads the gap. Ordering, duplicates, retries and a rebuild beside live traffic need no other
  * mechanism.
  */
@@ -10,7 +10,7 @@ import { changesBy, type Fault, faultOf, MissingCommit } from './changes.ts';
 import { alive, cursorName, readGenerations, rowsAt } from './generations.ts';
 import type { Projection } from './projection.ts';
 
-/** One generation of a projection. `updateDependencies` brings the projections it depends on to the end of the streams. */
+/** One generation of a projection. `updateDependencies` brings its dependencies to the end of those streams. */
 export type Target = {
   projection: Projection;
   generation: number;
@@ -18,8 +18,8 @@ export type Target = {
 };
 
 /**
- * Marks a stream at which a generation is parked. `version` is the commit at fault, `since` UTC ISO-8601, `tried` the
- * last attempt in milliseconds since the epoch.
+ * Marks a stream at which a generation is parked, and the version of the commit at fault. The time in `since` is UTC
+ * ISO-8601. The time of the last attempt in `tried` is milliseconds since the epoch.
  */
 export type ParkedRecord = {
   projection: string;
@@ -42,8 +42,8 @@ export function parkedKey({ projection, generation }: Target, stream: string): R
 const commitsAtOnce = 100;
 
 /**
- * Brings the target to that version of the stream, and retries it where it is parked. `parked`: the target stops there
- * because a commit is at fault. Throws when the platform fails, and parks nothing for that.
+ * Brings the target to that version of the stream, and retries it where it is parked. Returns `parked` when the target
+ * stops at a commit that is at fault. Throws when the platform fails, and parks nothing for that.
  */
 export async function catchUp(
   platform: Platform,

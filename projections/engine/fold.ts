@@ -1,32 +1,38 @@
-/** A read model by itself, in memory: what the log says its rows are, now or as of any moment. For checkers, auditors and tests. */
+/** Folds the log into the rows of a read model in memory, as of now or any time. For the doctor, auditors and tests. */
 import { compareKeys } from '../../domain/entry.ts';
 import { parseStream } from '../../domain/event.ts';
 import type { Platform, Row, RowChange, StoredCommit } from '../../domain/ports.ts';
 import { changesOf, type Fault, faultOf, updated } from './changes.ts';
 import type { Projection } from './projection.ts';
 
-/** A stream that a fold could not read to its end: the commit that it stopped at, and what is wrong with it. */
+/** A stream that the fold could not finish, and the commit at fault. */
 export type Stopped = { stream: string; version: number; fault: Fault };
 
-/** Every row in the order of pk and sk (UTF-8 bytes). */
+/** All rows, sorted by pk and sk in UTF-8 byte order. */
 export type Folded = { rows: Row[]; stopped: Stopped[] };
 
 export type Fold = {
-  /** The next commit of its stream; what the projection does not follow is left out. Throws on one out of order, and what the machine throws. */
+  /**
+   * Applies the next commit of its stream, and ignores stream types that the projection does not read. Throws when the
+   * commit is out of order, or the platform fails.
+   */
   add(commit: StoredCommit): Promise<void>;
-  /** The stream ends here for this fold. */
+  /** Ignores the rest of the stream. */
   stop(at: Stopped): void;
   result(): Folded;
 };
 
-/** A fold of commits given one by one, each stream's in order, streams mixed in any way: by the runner's rules, and nothing is written. */
+/**
+ * A fold that takes commits one by one, by the rules of the runner, and writes nothing. Commits of one stream come in
+ * order. Streams may alternate in any way.
+ */
 export function foldOf(platform: Pick<Platform, 'blobs'>, projection: Projection): Fold {
   const rows = new Map<string, Row>();
   const reached = new Map<string, number>();
   const stopped = new Map<string, Stopped>();
 
-  /** The row after the change; throws as a machine would, before anything is changed. */
-  function after(change: RowChange): [rowName: string, row: Row | undefined] {
+  /** The row after the change. Throws like the port `Rows`, before any row changes. */
+  function rowAfter(change: RowChange): [rowName: string, row: Row | undefined] {
     const { pk, sk } = change;
     const rowName = JSON.stringify([pk, sk]);
     if (change.op === 'delete') return [rowName, undefined];
@@ -41,10 +47,10 @@ export function foldOf(platform: Pick<Platform, 'blobs'>, projection: Projection
       const { stream, version } = commit;
       if (stopped.has(stream) || !projection.streams.includes(parseStream(stream).type)) return;
       if (version !== (reached.get(stream) ?? 0) + 1)
-        throw new Error(`commit ${version} of ${stream} came out of order`);
+        throw new Error(`Commit ${version} of ${stream} is out of order. Add each stream from version 1 without gaps.`);
       reached.set(stream, version);
       try {
-        const changes = (await changesOf(platform, projection, commit)).map(after);
+        const changes = (await changesOf(platform, projection, commit)).map(rowAfter);
         for (const [rowName, row] of changes) {
           if (row) rows.set(rowName, row);
           else rows.delete(rowName);
@@ -57,7 +63,7 @@ export function foldOf(platform: Pick<Platform, 'blobs'>, projection: Projection
     },
     stop: (at) => void stopped.set(at.stream, at),
     result: () => ({
-      // As JSON: what a machine would give back.
+      // Through JSON, as a platform returns rows.
       rows: (JSON.parse(JSON.stringify([...rows.values()])) as Row[]).sort(
         (a, b) => compareKeys(a.pk, b.pk) || compareKeys(a.sk, b.sk),
       ),
@@ -66,11 +72,11 @@ export function foldOf(platform: Pick<Platform, 'blobs'>, projection: Projection
   };
 }
 
-const pageOfLedger = 200;
+const ledgerPage = 200;
 
 /**
- * An account's rows of a projection as of a moment (UTC ISO-8601, inclusive; left out: all there is): the same fold over the account's
- * ledger, stopped at the first entry after it. On AWS the ledger trails by the relay's delay.
+ * The rows of a projection for one account, folded from its ledger. The fold stops at the first entry after `at` (UTC
+ * ISO-8601). Without `at` it reads the whole ledger. On AWS the ledger lags by the relay's delay.
  */
 export async function foldAsOf(
   platform: Platform,
@@ -80,7 +86,7 @@ export async function foldAsOf(
 ): Promise<Folded> {
   const fold = foldOf(platform, projection);
   for (let afterSeq = 0; ; ) {
-    const entries = await platform.events.ledger(account, { afterSeq, order: 'asc', limit: pageOfLedger });
+    const entries = await platform.events.ledger(account, { afterSeq, order: 'asc', limit: ledgerPage });
     const due = at === undefined ? entries : entries.filter((entry) => Date.parse(entry.at) <= Date.parse(at));
     const followed = due.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
     const commits = new Map(

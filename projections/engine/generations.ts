@@ -1,24 +1,25 @@
 /**
- * Generations of a read model. A rebuild writes generation n+1 beside n: other rows (their pk begins with `g{n}~`) and other cursors
- * (`jobs@2`). One record a projection says which generation is read and which is being built; queries and the runner ask here.
+ * Generations of a read model. A rebuild writes generation n+1 beside n. The pk of its rows begins with `g{n+1}~`, and
+ * its cursors have names like `jobs@2`. One record per projection names the generation that queries read, and the one
+ * that a rebuild builds.
  *
- * What makes the change of generation safe: whoever applies wake-ups reads this record after the commits were appended, and applies to
- * every generation it names. So a commit that was not applied to a generation in building was there before the building began, and the
- * walk over all streams, which begins after, finds it. No clock is part of this.
+ * The switch is safe without a clock. The runner reads this record after it receives notifications, and applies them to
+ * every generation in the record. A commit that the runner did not apply to the new generation was therefore appended
+ * before the rebuild began. The rebuild then walks all streams and finds it.
  */
 import type { Platform, Records, Row, RowChange, Rows, Table } from '../../domain/ports.ts';
 
-/** `cursor`: up to where the walk over all streams has come; `walked`: to its end. */
+/** `cursor` is the position of the walk over all streams, `walked` whether the walk has ended. */
 export type Building = { generation: number; version: number; cursor: string | null; walked: boolean };
-/** No longer read; its rows go first, then its cursors. `at`: milliseconds since the epoch. */
+/** A generation to clear: its rows first, then its cursors. `at` is milliseconds since the epoch. */
 export type Retired = { generation: number; at: number; step: 'rows' | 'cursors'; cursor: string | null };
 export type Generations = {
-  /** Grows with every change. */
+  /** Increases with every change. Writes are conditional on it. */
   revision: number;
-  /** The one that is read, and the version of the fold that made it; 0 when nobody wrote it down. */
+  /** The generation that queries read, and the version of the fold that made it (0: unknown). */
   current: number;
   version: number;
-  /** The highest number given so far; none is given twice. */
+  /** The highest generation number so far. No number is used twice. */
   last: number;
   building: Building | null;
   retired: Retired[];
@@ -30,13 +31,16 @@ type Needs = Pick<Platform, 'records' | 'now'>;
 const pk = 'generations';
 const unknown: Generations = { revision: 0, current: 1, version: 0, last: 1, building: null, retired: [] };
 
-/** As they are now, by the projection's name; one that was never looked after is not in it, and has generation 1. */
+/** The generations by projection name. A projection that maintenance has not reached is absent and has generation 1. */
 export async function readGenerations({ records }: Pick<Platform, 'records'>): Promise<Map<string, Generations>> {
   const { items } = await records.query(pk, { limit: 1000 });
   return new Map(items.map(({ sk, data }) => [sk, data as Generations]));
 }
 
-/** Decides on what is there until nobody else was quicker; `undefined` leaves it. What is there afterwards. */
+/**
+ * Replaces the record with the result of `decide`, and repeats that when a concurrent worker changed it meanwhile.
+ * `undefined` leaves the record as it is. Returns the record afterwards.
+ */
 export async function changeGenerations(
   platform: Needs,
   name: Table,
@@ -55,12 +59,12 @@ export async function changeGenerations(
   }
 }
 
-/** For a machine without any activity: what is projected from now on is of this version. */
+/** Registers generation 1 as the work of this version, in a deployment without commits. */
 export async function beginEmpty(platform: Needs, { name, version }: Fold): Promise<void> {
   await changeGenerations(platform, name, (now) => (now ? undefined : { ...unknown, version }));
 }
 
-/** Whether the rows, or those being built, are another version's work. */
+/** Whether another version of the fold made the rows that are read or built. */
 export function isDue({ version }: Fold, now: Generations): boolean {
   return now.version !== version
     ? now.building?.version !== version
@@ -68,14 +72,14 @@ export function isDue({ version }: Fold, now: Generations): boolean {
 }
 
 /**
- * Has a generation of this fold built, unless one is already, or none is due and it need not be (`anyway`). One in building by another
- * version of the code ends: that code may still be at work, but would not be told of what this one applies, nor the other way round.
+ * Starts a rebuild by this version of the fold, if one is due or `force` is set. Does nothing while one is under way. A
+ * rebuild by another version ends, because two versions must not write one generation.
  */
-export async function beginBuilding(platform: Needs, fold: Fold, anyway = false): Promise<Generations> {
+export async function beginBuilding(platform: Needs, fold: Fold, force = false): Promise<Generations> {
   const { name, version } = fold;
   const after = await changeGenerations(platform, name, (known) => {
     const now = known ?? unknown;
-    if (now.building?.version === version || (known && !anyway && !isDue(fold, now))) return undefined;
+    if (now.building?.version === version || (known && !force && !isDue(fold, now))) return undefined;
     const generation = now.last + 1;
     return {
       ...now,
@@ -87,7 +91,7 @@ export async function beginBuilding(platform: Needs, fold: Fold, anyway = false)
   return after ?? unknown;
 }
 
-/** Saves how far the walk has come; false when that generation is no longer being built. */
+/** Saves the position of the walk. False when the generation is no longer being built. */
 export async function saveWalk(
   platform: Needs,
   name: Table,
@@ -99,7 +103,7 @@ export async function saveWalk(
   return after?.building?.generation === walk.generation;
 }
 
-/** From now on it is the one that is read; false when it is no longer being built. */
+/** Makes queries read the generation. False when it is no longer being built. */
 export async function flip(platform: Needs, name: Table, generation: number): Promise<boolean> {
   const after = await changeGenerations(platform, name, (now) => {
     if (now?.building?.generation !== generation) return undefined;
@@ -120,8 +124,8 @@ function retired(platform: Needs, generation: number): Retired {
 }
 
 /**
- * The generations that wake-ups are applied to. The current one does not wait for what has yet to be walked; then it comes second, so that
- * what was seen in it is not missing after the flip.
+ * The generations that the runner writes to, in order. During the walk the current one is first, so that it stays up to
+ * date. After the walk it is last, so that the flip does not hide rows that a client has already read.
  */
 export function alive(now: Generations | undefined): number[] {
   const current = now?.current ?? 1;
@@ -130,36 +134,25 @@ export function alive(now: Generations | undefined): number[] {
   return walked ? [generation, current] : [current, generation];
 }
 
-// ── Their rows ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Rows of a generation ─────────────────────────────────────────────────────────────────────────────────────────────
 
-type OneGeneration = Pick<Rows, 'get' | 'getMany' | 'query' | 'cursor' | 'cursors' | 'apply' | 'forget'>;
+type GenerationRows = Pick<Rows, 'get' | 'getMany' | 'query' | 'cursor' | 'cursors' | 'apply' | 'forget'>;
 
-/** Under what name cursors and parked streams of a generation are kept. */
+/** The projection name in cursors and parked records of a generation. */
 export function cursorName(projection: string, generation: number): string {
   return generation === 1 ? projection : `${projection}@${generation}`;
 }
 
-/** What such a name stands for. */
-export function parseCursorName(name: string): { projection: string; generation: number } {
-  const [, projection = name, generation = '1'] = /^(.*)@(\d+)$/.exec(name) ?? [];
-  return { projection, generation: Number(generation) };
-}
-
-/** The key of a row in that generation. */
-export function inGeneration<K extends { pk: string }>(generation: number, key: K): K {
-  return generation === 1 ? key : { ...key, pk: `g${generation}~${key.pk}` };
-}
-
-/** Whose generation a row of a table is. */
+/** The generation of a stored row. */
 export function generationOf(row: { pk: string }): number {
   return Number(/^g(\d+)~/.exec(row.pk)?.[1] ?? 1);
 }
 
-/** One generation of all rows, by the keys that projections and queries know. */
-export function rowsAt(rows: Rows, generation: number): OneGeneration {
+/** The rows of one generation, under the keys that projections and queries use. */
+export function rowsAt(rows: Rows, generation: number): GenerationRows {
   if (generation === 1) return rows;
   const prefix = `g${generation}~`;
-  const inside = <K extends { pk: string }>(key: K): K => inGeneration(generation, key);
+  const inside = <K extends { pk: string }>(key: K): K => ({ ...key, pk: `${prefix}${key.pk}` });
   const outside = (row: Row): Row => ({ ...row, pk: row.pk.slice(prefix.length) });
   return {
     get: async (key) => {
@@ -179,11 +172,11 @@ export function rowsAt(rows: Rows, generation: number): OneGeneration {
   };
 }
 
-/** How long a reader may go on with the generation it knows. Nothing is cleared away before all have long moved on. */
+/** How long a reader may use a cached record. Clearing starts minutes later (rebuild.ts). */
 const cacheMilliseconds = 1000;
 const caches = new WeakMap<Records, { at: number; known: Promise<Map<string, Generations>> }>();
 
-/** The rows that are read: of each table (or projection) its current generation, by what was known at most a second ago. */
+/** The current generation of every read model. May lag by one second after a flip in another process. */
 export function currentRows(
   platform: Pick<Platform, 'rows' | 'records' | 'now'>,
 ): Pick<Rows, 'get' | 'getMany' | 'query' | 'cursor'> {

@@ -1,4 +1,4 @@
-/** Streams that a read model was not told of. */
+/** Finds commits that a read model has missed, because their stream notification was lost. */
 import { type Lag, lagsOf } from '../../activity/lag.ts';
 import { parseStream } from '../../domain/event.ts';
 import type { Platform, StreamNotification } from '../../domain/ports.ts';
@@ -7,8 +7,9 @@ import { readGenerations, rowsAt } from './generations.ts';
 import type { Projection } from './projection.ts';
 
 /**
- * Of streams (≤ 1000) as they stand, those whose next commit for a read model, as it is read, was made before that time and that it does not
- * stand still at: by projection, those with none left out. What is being built comes to all streams by itself.
+ * The streams, by projection, whose next unprocessed commit is older than `before` (UTC ISO-8601). Checks the current
+ * generation at ≤ 1000 stream heads. Leaves out parked streams, and projections without a lag. A rebuild walks all
+ * streams itself, so its generation needs no check.
  */
 export async function projectionLags(
   platform: Pick<Platform, 'events' | 'rows' | 'records'>,

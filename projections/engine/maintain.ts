@@ -1,15 +1,17 @@
-/** What read models need besides wake-ups, done every minute in both homes: rebuilds, clearing away, and another try for what stands still. */
+/** Maintenance of the read models, every minute in both deployments: rebuilds, clearing, retries of parked streams. */
 import type { Platform } from '../../domain/ports.ts';
 import { beginBuilding, beginEmpty, isDue, readGenerations } from './generations.ts';
 import { parked as allParked, retryParked } from './parking.ts';
 import type { Projection } from './projection.ts';
 import { clearRetired, continueRebuild, type Stop } from './rebuild.ts';
 
+/** How often a parked stream is retried. */
 const retryMilliseconds = 60 * 60_000;
 
 /**
- * Harmless at any time and in several processes at once. What stands still is tried again once an hour; all of it with `retryNow`, after
- * a start, since another version of the code may get past it. A projection whose upkeep fails is logged and left for the next time.
+ * Safe at any time and in several processes at once. Retries each parked stream once an hour, or at once with
+ * `retryNow`. Callers set that after a start, because another version of the code may fix the fault. Logs a projection
+ * whose maintenance fails, and leaves it to the next call.
  */
 export async function maintainProjections(
   platform: Platform,
@@ -19,7 +21,7 @@ export async function maintainProjections(
   const before = retryNow ? Number.POSITIVE_INFINITY : platform.now() - retryMilliseconds;
   await guarded(platform, 'all', async () => {
     const { healed, parked } = await retryParked(platform, projections, before, stop);
-    if (healed + parked > 0) platform.log.info('parked streams were tried again', { healed, parked });
+    if (healed + parked > 0) platform.log.info('parked streams retried', { healed, parked });
     await measureParked(platform);
   });
   for (const projection of projections)
@@ -27,8 +29,8 @@ export async function maintainProjections(
 }
 
 /**
- * For a machine that may have no activity yet: then what is projected from now on is of these versions. Done before it takes its first
- * command, it spares it a rebuild of what that command begins.
+ * Registers the versions of the projections in a deployment without commits. A new deployment calls it before its first
+ * command, and so avoids a rebuild.
  */
 export async function maintainEmpty(platform: Platform, projections: Projection[]): Promise<void> {
   if (await hasNoActivity(platform))
@@ -36,21 +38,21 @@ export async function maintainEmpty(platform: Platform, projections: Projection[
 }
 
 async function maintain(platform: Platform, projection: Projection, stop: Stop): Promise<void> {
-  let now = (await readGenerations(platform)).get(projection.name);
-  if (!now && (await hasNoActivity(platform))) return beginEmpty(platform, projection);
-  if (!now || isDue(projection, now)) now = await beginBuilding(platform, projection);
-  if (now.building) await continueRebuild(platform, projection, stop);
+  let generations = (await readGenerations(platform)).get(projection.name);
+  if (!generations && (await hasNoActivity(platform))) return beginEmpty(platform, projection);
+  if (!generations || isDue(projection, generations)) generations = await beginBuilding(platform, projection);
+  if (generations.building) await continueRebuild(platform, projection, stop);
   await clearRetired(platform, projection, stop);
 }
 
 async function measureParked(platform: Platform): Promise<void> {
   let count = 0;
-  let first = platform.now();
+  let oldest = platform.now();
   for await (const { since } of allParked(platform)) {
     count++;
-    first = Math.min(first, Date.parse(since));
+    oldest = Math.min(oldest, Date.parse(since));
   }
-  if (count > 0) platform.log.measure({ Parked: count, ProjectionLagSeconds: (platform.now() - first) / 1000 });
+  if (count > 0) platform.log.measure({ Parked: count, ProjectionLagSeconds: (platform.now() - oldest) / 1000 });
 }
 
 async function hasNoActivity(platform: Platform): Promise<boolean> {
@@ -62,6 +64,6 @@ async function guarded(platform: Platform, projection: string, work: () => Promi
   try {
     await work();
   } catch (error) {
-    platform.log.error('looking after a projection failed; it is taken up again', { projection }, error);
+    platform.log.error('maintenance of a projection failed, the next call retries it', { projection }, error);
   }
 }

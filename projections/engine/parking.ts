@@ -1,16 +1,16 @@
-/** Streams at which a projection stands still because of a commit: which they are, and going on after the cause is mended. */
+/** Lists the streams at which projections are parked, and unparks them after the fault is fixed. */
 import { parseStream } from '../../domain/event.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { catchUp, type ParkedRecord, parkedKey, parkedPk } from './catch-up.ts';
 import { alive, cursorName, readGenerations } from './generations.ts';
 import type { Projection } from './projection.ts';
 
-/** `rebuilding`: not in the rows that are read, but in those that a rebuild is making. */
+/** A parked stream. `rebuilding`: parked in the generation that a rebuild builds, not in the current one. */
 export type Parked = Pick<ParkedRecord, 'projection' | 'stream' | 'version' | 'fault' | 'since'> & {
   rebuilding: boolean;
 };
 
-/** All of them, or those of one projection, or at the streams of one account. */
+/** The parked streams of live generations, optionally of one projection or one account. */
 export async function* parked(
   platform: Pick<Platform, 'records'>,
   only: { projection?: string; account?: string } = {},
@@ -26,7 +26,7 @@ export async function* parked(
   }
 }
 
-/** Whether a projection, as it is read, stands still at a stream. */
+/** Whether the current generation of a projection is parked at the stream. */
 export async function isParked(
   platform: Pick<Platform, 'records'>,
   projection: string,
@@ -39,32 +39,37 @@ export async function isParked(
   );
 }
 
-/** How many streams go on, and how many stand still again, or still. */
+/** The number of streams that go on, and of those that stay parked. */
 export type Unparked = { healed: number; parked: number };
 
 /**
- * Lets a projection go on, at one stream or at all where it stands still, and catches up at once. Safe beside live traffic and as often
- * as one likes: what fails again is parked again. Throws when the projection does not follow that kind of stream, and when the machine
- * fails.
+ * Retries a projection at one stream, or at every stream where it is parked, and catches up at once. Safe beside live
+ * traffic and idempotent: a commit that fails again is parked again. Throws when the projection does not read that
+ * stream type, or the platform fails.
  */
 export async function unpark(platform: Platform, projection: Projection, stream?: string): Promise<Unparked> {
   if (stream === undefined) return retry(platform, [projection], () => true);
   const { type } = parseStream(stream);
   if (!projection.streams.includes(type))
-    throw new Error(`${projection.name} follows ${projection.streams.join(', ')}, and no ${type}`);
+    throw new Error(
+      `Projection ${projection.name} does not read streams of type ${type}. It reads ${projection.streams.join(', ')}.`,
+    );
   const counts: Unparked = { healed: 0, parked: 0 };
   for (const generation of alive((await readGenerations(platform)).get(projection.name))) {
     const target = { projection, generation };
-    const stood = (await platform.records.get(parkedKey(target, stream))) !== undefined;
+    const wasParked = (await platform.records.get(parkedKey(target, stream))) !== undefined;
     const head = (await platform.events.last(stream))?.version ?? 0;
     const outcome = await catchUp(platform, target, stream, head);
     if (outcome === 'parked') counts.parked++;
-    else if (stood) counts.healed++;
+    else if (wasParked) counts.healed++;
   }
   return counts;
 }
 
-/** Tries again all that was last tried before that time (milliseconds since the epoch), and drops marks of generations that are gone. */
+/**
+ * Retries parked streams whose last attempt was before that time (milliseconds since the epoch). Deletes the records of
+ * generations that no longer exist.
+ */
 export async function retryParked(
   platform: Platform,
   projections: Projection[],
@@ -74,7 +79,7 @@ export async function retryParked(
   return retry(platform, projections, ({ tried }) => tried < before, stop);
 }
 
-/** How many streams are caught up at a time. */
+/** The most streams that catch up at once. */
 const width = 16;
 
 async function retry(
@@ -85,9 +90,9 @@ async function retry(
 ): Promise<Unparked> {
   const generations = await readGenerations(platform);
   const counts: Unparked = { healed: 0, parked: 0 };
-  let some: Promise<void>[] = [];
+  let batch: Promise<void>[] = [];
 
-  async function one(parkedRecord: ParkedRecord): Promise<void> {
+  async function retryOne(parkedRecord: ParkedRecord): Promise<void> {
     const projection = projections.find(({ name }) => name === parkedRecord.projection);
     if (!projection || !due(parkedRecord)) return;
     const { generation, stream } = parkedRecord;
@@ -103,12 +108,12 @@ async function retry(
 
   for await (const parkedRecord of allParked(platform)) {
     if (stop()) break;
-    some.push(one(parkedRecord));
-    if (some.length < width) continue;
-    await Promise.all(some);
-    some = [];
+    batch.push(retryOne(parkedRecord));
+    if (batch.length < width) continue;
+    await Promise.all(batch);
+    batch = [];
   }
-  await Promise.all(some);
+  await Promise.all(batch);
   return counts;
 }
 

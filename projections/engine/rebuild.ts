@@ -1,6 +1,7 @@
 /**
- * Makes a read model anew beside the one that is read: walks over all streams into generation n+1 while wake-ups go to both, and flips
- * once it has come to the end. Where it stands is on record, so whoever comes next goes on there; several at once do no harm.
+ * Rebuilds a read model beside the one that queries read. It walks all streams into generation n+1, while the runner
+ * applies new commits to both, and then flips to n+1. The position of the walk is stored, so any process can continue a
+ * rebuild. Several at once do no harm.
  */
 import { parseStream } from '../../domain/event.ts';
 import type { Platform } from '../../domain/ports.ts';
@@ -18,20 +19,22 @@ import {
 } from './generations.ts';
 import type { Projection } from './projection.ts';
 
-/** Asked between small pieces of work; true: leave the rest for another time. */
+/** Called between small pieces of work. True: stop, and leave the rest to the next call. */
 export type Stop = () => boolean;
 
 /**
- * `held`: caught up, but the fold fails where the one before did not: the old rows are still read, and a mended fold goes on from here.
- * `stopped`: asked to. `superseded`: another version of the code builds its own.
+ * - `held`: the walk is done, but the new fold fails where the old one did not. Queries still read the old rows. A
+ *   fixed fold continues from here.
+ * - `stopped`: `Stop` ended the call.
+ * - `superseded`: another version of the code runs its own rebuild.
  */
 export type RebuildOutcome = 'flipped' | 'held' | 'stopped' | 'superseded';
 
 const streamsPerPage = 100;
-/** Streams caught up at a time: live traffic wants its share. */
+/** The most streams that catch up at once, to leave capacity to live traffic. */
 const width = 8;
 
-/** Rebuilds a projection, or goes on with the rebuild of it that is under way. Throws when the machine fails; then the next call goes on. */
+/** Starts or continues a rebuild. Throws when the platform fails, then the next call continues. */
 export async function rebuild(
   platform: Platform,
   projection: Projection,
@@ -41,7 +44,7 @@ export async function rebuild(
   return continueRebuild(platform, projection, stop);
 }
 
-/** Goes on with a rebuild that has begun, if it is this version's. */
+/** Continues a rebuild that this version of the fold has begun. */
 export async function continueRebuild(platform: Platform, projection: Projection, stop: Stop): Promise<RebuildOutcome> {
   const { building } = (await readGenerations(platform)).get(projection.name) ?? {};
   if (!building || building.version !== projection.version) return 'superseded';
@@ -57,16 +60,16 @@ export async function continueRebuild(platform: Platform, projection: Projection
     walked = cursor === null;
     if (!(await saveWalk(platform, projection.name, { generation, cursor, walked }))) return 'superseded';
   }
-  const worse = await newlyParked(platform, projection, generation);
-  if (worse > 0) {
-    platform.log.error('a rebuild is held: the new fold fails where the old one did not', {
+  const newFaults = await countNewFaults(platform, projection, generation);
+  if (newFaults > 0) {
+    platform.log.error('rebuild held, because the new fold fails where the old one did not', {
       projection: projection.name,
-      streams: worse,
+      streams: newFaults,
     });
     return 'held';
   }
   if (!(await flip(platform, projection.name, generation))) return 'superseded';
-  platform.log.info('a projection was rebuilt', {
+  platform.log.info('projection rebuilt', {
     projection: projection.name,
     generation,
     version: projection.version,
@@ -74,18 +77,22 @@ export async function continueRebuild(platform: Platform, projection: Projection
   return 'flipped';
 }
 
-/** At how many streams the fold itself fails in the new generation and not in the current. What is damaged could not be had back by waiting. */
-async function newlyParked(platform: Platform, projection: Projection, generation: number): Promise<number> {
+/**
+ * Counts the streams at which the fold fails in the new generation but not in the current one. Damaged commits do not
+ * count, because waiting does not bring them back.
+ */
+async function countNewFaults(platform: Platform, projection: Projection, generation: number): Promise<number> {
   const current = (await readGenerations(platform)).get(projection.name)?.current ?? 1;
-  let worse = 0;
-  for await (const own of parkedOf(platform, projection, generation)) {
-    const failing = own.filter(({ fault }) => fault === 'unprojectable' || fault === 'refused');
+  let count = 0;
+  for await (const page of parkedOf(platform, projection, generation)) {
+    const failing = page.filter(({ fault }) => fault === 'unprojectable' || fault === 'refused');
     const before = failing.map(({ stream }) => parkedKey({ projection, generation: current }, stream));
-    worse += failing.length - (before.length > 0 ? (await platform.records.getMany(before)).length : 0);
+    count += failing.length - (before.length > 0 ? (await platform.records.getMany(before)).length : 0);
   }
-  return worse;
+  return count;
 }
 
+/** The parked records of a generation, in pages. */
 async function* parkedOf(platform: Platform, { name }: Projection, generation: number): AsyncGenerator<ParkedRecord[]> {
   for (let cursor: string | undefined; ; ) {
     const page = { prefix: `${cursorName(name, generation)} `, limit: 90, ...(cursor ? { cursor } : {}) };
@@ -96,38 +103,38 @@ async function* parkedOf(platform: Platform, { name }: Projection, generation: n
   }
 }
 
-/** Whoever still reads or writes a generation that was given up is done by then. */
+/** After this time no process reads or writes a retired generation any more. */
 const graceMilliseconds = 5 * 60_000;
 const rowsPerPage = 1000;
 
-/** Clears away what is left of generations that nobody reads any more. Goes on where it was when stopped. */
+/** Deletes rows, cursors and parked records of retired generations. Continues where it was stopped. */
 export async function clearRetired(platform: Platform, projection: Projection, stop: Stop): Promise<void> {
   const { retired = [] } = (await readGenerations(platform)).get(projection.name) ?? {};
-  for (const each of retired.filter(({ at }) => platform.now() - at >= graceMilliseconds)) {
-    let now: Retired | undefined = each;
+  for (const due of retired.filter(({ at }) => platform.now() - at >= graceMilliseconds)) {
+    let now: Retired | undefined = due;
     while (now) {
       if (stop()) return;
       now =
         now.step === 'rows'
           ? await clearRows(platform, projection, now)
           : await clearCursors(platform, projection, now);
-      await saveRetired(platform, projection, each.generation, now);
+      await saveRetired(platform, projection, due.generation, now);
     }
   }
 }
 
-/** A page of the table without the generation's rows; where to go on. */
+/** Deletes the generation's rows from one page of the table. Returns the next position. */
 async function clearRows(platform: Platform, { name }: Projection, now: Retired): Promise<Retired> {
   const page = await platform.rows.scan(name, {
     limit: rowsPerPage,
     ...(now.cursor === null ? {} : { cursor: now.cursor }),
   });
-  const gone = page.items.filter((row) => generationOf(row) === now.generation);
-  if (gone.length > 0) await platform.rows.remove(name, gone);
+  const rows = page.items.filter((row) => generationOf(row) === now.generation);
+  if (rows.length > 0) await platform.rows.remove(name, rows);
   return { ...now, cursor: page.next, step: page.next === null ? 'cursors' : 'rows' };
 }
 
-/** A page of streams without the generation's cursors; where to go on, undefined at the end. */
+/** Deletes the generation's cursors at one page of streams. Returns the next position, undefined at the end. */
 async function clearCursors(platform: Platform, projection: Projection, now: Retired): Promise<Retired | undefined> {
   const page = await platform.events.streams({
     limit: rowsPerPage,
@@ -136,10 +143,10 @@ async function clearCursors(platform: Platform, projection: Projection, now: Ret
   const streams = page.items.map(({ stream }) => stream);
   if (streams.length > 0) await rowsAt(platform.rows, now.generation).forget(projection.name, streams);
   if (page.next !== null) return { ...now, cursor: page.next };
-  for await (const left of parkedOf(platform, projection, now.generation)) {
-    if (left.length === 0) continue;
+  for await (const records of parkedOf(platform, projection, now.generation)) {
+    if (records.length === 0) continue;
     const target = { projection, generation: now.generation };
-    await platform.records.write(left.map(({ stream }) => ({ op: 'delete', ...parkedKey(target, stream) })));
+    await platform.records.write(records.map(({ stream }) => ({ op: 'delete', ...parkedKey(target, stream) })));
   }
   return undefined;
 }

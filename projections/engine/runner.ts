@@ -19,7 +19,7 @@ export async function handleNotifications(
   for (const { stream, version } of notifications) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
   const heads = [...newest].map(([stream, version]): StreamNotification => ({ stream, version }));
   const sharing = { ...platform, events: sharedLoads(platform.events) };
-  // After the notifications: the walk of a generation that begins later finds these commits (generations.ts).
+  // Read after the notifications: a rebuild that begins later finds these commits by its walk (generations.ts).
   const generations = await readGenerations(platform);
 
   async function update(

@@ -1,4 +1,4 @@
-/** Which backup is meant, and the files in it. Listing is a range read of a manifest's segments. */
+/** Finds a restore point and lists its files. A listing is a range read over the segments of the manifest. */
 import mime from 'mime';
 import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { displayPath } from '../../domain/entry.ts';
@@ -30,17 +30,17 @@ export type FileView = {
 export type FilesQuery = {
   sourceId?: string | undefined;
   jobId?: string | undefined;
-  /** Of a folder, or of one file; of both where one is named like the other. */
+  /** The path of a folder or a file. When both have that path, the listing has the file first. */
   path?: string | undefined;
   recursive: boolean;
-  /** UTC ISO-8601: the newest good backup not after it. */
+  /** UTC ISO-8601, inclusive: lists the newest restore point up to then. */
   asOf?: string | undefined;
 };
 
-/** Where a page ended. */
+/** Where the next page starts: in this source, after this entry key. */
 export type FilesPosition = { sourceId: string; after: string | null };
 
-/** A page of files in key order, source after source when none is named. */
+/** A page of files in key order. Without a source or job it goes through all sources of the account. */
 export async function listFiles(
   platform: Platform,
   account: string,
@@ -77,7 +77,7 @@ async function* entriesOf(
   yield* listFolder(ctx, root, folder, { recursive: query.recursive, ...(after === null ? {} : { after }) });
 }
 
-/** The newest good backup of a source or a job, or as of a time. */
+/** Selects the newest restore point of a source or a job, optionally as of a time. */
 export type RestorePointQuery = Pick<FilesQuery, 'sourceId' | 'jobId' | 'asOf'>;
 
 export async function findRestorePoint(
@@ -90,7 +90,7 @@ export async function findRestorePoint(
     table: 'files',
     pk: account,
     from: prefix,
-    // '$' follows '#': whatever was at that very moment is still in.
+    // '$' is the character after '#', so restore points at exactly `asOf` are included.
     to: query.asOf ? `${prefix}${query.asOf}$` : `${prefix}~`,
     order: 'desc',
     limit: 1,
@@ -99,7 +99,7 @@ export async function findRestorePoint(
   return restorePoint && query.sourceId && restorePoint.sourceId !== query.sourceId ? undefined : restorePoint;
 }
 
-/** The sources that have a backup, by id, from that one on. */
+/** The ids of the sources that have a restore point, in order, starting at `from`. */
 export async function* heldSources(platform: Platform, account: string, from = ''): AsyncGenerator<string> {
   for (let cursor: string | undefined; ; ) {
     const { items, next } = await currentRows(platform).query({
@@ -116,16 +116,16 @@ export async function* heldSources(platform: Platform, account: string, from = '
   }
 }
 
-/** The manifest of that id as the log recorded it; undefined when its backup is no longer kept. */
+/** The reference of a manifest as the log recorded it. Undefined when no restore point has that manifest. */
 export async function manifestRef(platform: Platform, account: string, id: string): Promise<ManifestRef | undefined> {
   const row = await currentRows(platform).get({ table: 'files', pk: account, sk: `${prefixes.manifest}${id}` });
   return row?.data as ManifestRef | undefined;
 }
 
-/** What it takes to read an account's vault. Throws Problem `not-found` once the account is erased. */
+/** The keys and caches to read an account's vault. Throws Problem `not-found` after the account is erased. */
 export async function readerContext(platform: Platform, account: string): Promise<ReaderContext> {
   const key = await platform.keys.accountKey(account);
-  if (!key) throw new Problem('not-found', 'This account has been erased.');
+  if (!key) throw new Problem('not-found', 'This account was erased. Its files can no longer be read.');
   const recent = contexts.get(platform) ?? new Map<string, ReaderContext>();
   contexts.set(platform, recent);
   const ctx = recent.get(account) ?? { account, keys: deriveVaultKeys(key), blobs: platform.blobs };
@@ -135,8 +135,9 @@ export async function readerContext(platform: Platform, account: string): Promis
   return ctx;
 }
 
-/** What was read last is kept with its context, so whoever fetches file after file decodes a segment once. An erased account gets none. */
+/** A context caches decoded segments, so a client that fetches file after file decodes each segment once. */
 const contexts = new WeakMap<Platform, Map<string, ReaderContext>>();
+/** The most contexts per process, to bound memory. */
 const contextsKept = 2;
 
 export function fileView(ctx: ReaderContext, restorePoint: RestorePoint, entry: ManifestEntry): FileView {
@@ -163,7 +164,7 @@ export function nameIn(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** What the source said, else what the name says. */
+/** The type from the source, else from the file name. */
 export function mimeTypeOf(entry: ManifestEntry, path: string): string | null {
   return entry.kind === 'file' ? (entry.mimeType ?? mime.getType(nameIn(path))) : null;
 }

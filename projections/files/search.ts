@@ -1,4 +1,4 @@
-/** Search by walking the newest manifests: no index to keep, and each page does a bounded piece of work. */
+/** Searches files by a scan of the newest manifests. There is no index to maintain, and a page does bounded work. */
 import { displayPath } from '../../domain/entry.ts';
 import type { Platform } from '../../domain/ports.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
@@ -14,25 +14,25 @@ import {
 } from './listing.ts';
 
 export type FilesSearch = {
-  /** Words that all have to be in the path, each somewhere; none: everything. Neither case nor accents count. */
+  /** The path must contain every word. Case and accents do not matter. An empty query matches everything. */
   query: string;
   sourceId?: string | undefined;
-  /** One of them has to fit: a MIME type, a group of them (`image/*`, `image`), the ending of a name (`pdf`, `.pdf`), or a kind. */
+  /** One must match: a MIME type, a group (`image/*`, `image`), a file name extension (`pdf`, `.pdf`) or a kind. */
   types?: string[] | undefined;
-  /** Bytes, inclusive. Either of them leaves only files. */
+  /** Bytes, inclusive. With either of them, only files match. */
   minSize?: number | undefined;
   maxSize?: number | undefined;
-  /** ISO-8601; from `modifiedAfter` on, and before `modifiedBefore`. Either of them leaves out what has no time. */
+  /** ISO-8601, inclusive `modifiedAfter` and exclusive `modifiedBefore`. Entries without a time do not match. */
   modifiedAfter?: string | undefined;
   modifiedBefore?: string | undefined;
 };
 
-/** Entries looked at for one page. */
+/** The most entries that one page scans. */
 const scanLimit = 50_000;
-/** What opening a source counts as, so that many empty ones end a page too. */
+/** Opening a source counts as this many entries, so many empty sources also end a page. */
 const sourceCost = 200;
 
-/** A page in key order, source after source. It may hold fewer items than asked for, even none, and still have a `next`. */
+/** A page of matches in key order, source by source. It may have fewer items than `limit`, even none, and a `next`. */
 export async function searchFiles(
   platform: Platform,
   account: string,
@@ -40,28 +40,28 @@ export async function searchFiles(
   page: { limit: number; position?: FilesPosition; scan?: number },
 ): Promise<{ items: FileView[]; next: FilesPosition | null }> {
   const ctx = await readerContext(platform, account);
-  const fits = matcher(search);
+  const matches = matcher(search);
   const items: FileView[] = [];
-  let left = page.scan ?? scanLimit;
+  let budget = page.scan ?? scanLimit;
   const sources = search.sourceId ? [search.sourceId] : heldSources(platform, account, page.position?.sourceId);
   for await (const sourceId of sources) {
     let after = page.position?.sourceId === sourceId ? page.position.after : null;
-    if (left <= 0) return { items, next: { sourceId, after } };
-    left -= sourceCost;
+    if (budget <= 0) return { items, next: { sourceId, after } };
+    budget -= sourceCost;
     const restorePoint = await findRestorePoint(platform, account, { sourceId });
     if (!restorePoint) continue;
-    let seen = 0;
+    let scanned = 0;
     for await (const entry of entries(
       ctx,
       await openManifest(ctx, restorePoint.manifest),
       after === null ? {} : { after },
     )) {
-      // At least one entry a page, or it would never end.
-      if (items.length === page.limit || (left <= 0 && seen > 0)) return { items, next: { sourceId, after } };
-      if (fits(entry)) items.push(fileView(ctx, restorePoint, entry));
+      // A page scans at least one entry, else paging would not end.
+      if (items.length === page.limit || (budget <= 0 && scanned > 0)) return { items, next: { sourceId, after } };
+      if (matches(entry)) items.push(fileView(ctx, restorePoint, entry));
       after = entry.key;
-      left--;
-      seen++;
+      budget--;
+      scanned++;
     }
   }
   return { items, next: null };
@@ -79,7 +79,7 @@ function matcher(search: FilesSearch): (entry: ManifestEntry) => boolean {
     const at = entry.modifiedAt === null ? Number.NaN : Date.parse(entry.modifiedAt);
     if (timed && !(at >= after && at < before)) return false;
     const { path } = displayPath(entry.key);
-    if (types && !types.some((type) => fitsType(entry, path, type.trim().toLowerCase()))) return false;
+    if (types && !types.some((type) => matchesType(entry, path, type.trim().toLowerCase()))) return false;
     const text = words.length > 0 ? folded(path) : '';
     return words.every((word) => text.includes(word));
   };
@@ -87,16 +87,16 @@ function matcher(search: FilesSearch): (entry: ManifestEntry) => boolean {
 
 const plain = /^[\x20-\x7e]*$/;
 
-/** Without accents (Unicode NFKD, marks left out) and in capitals, which `ß` and `ς` have in common with `ss` and `σ`. */
+/** Removes accents (Unicode NFKD without marks) and converts to upper case, which maps `ß` to `SS` and `ς` to `Σ`. */
 export function folded(text: string): string {
   return plain.test(text) ? text.toUpperCase() : text.normalize('NFKD').replaceAll(/\p{M}/gu, '').toUpperCase();
 }
 
 const kinds = ['file', 'folder', 'link'];
-/** The top-level media types of IANA's registry. */
+/** The top-level media types: https://www.iana.org/assignments/media-types */
 const groups = ['application', 'audio', 'font', 'image', 'message', 'model', 'multipart', 'text', 'video'];
 
-function fitsType(entry: ManifestEntry, path: string, type: string): boolean {
+function matchesType(entry: ManifestEntry, path: string, type: string): boolean {
   if (kinds.includes(type)) return entry.kind === type;
   if (entry.kind !== 'file') return false;
   if (!type.includes('/') && !groups.includes(type))

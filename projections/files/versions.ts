@@ -1,5 +1,4 @@
-/** Every version of a file that is still kept, through the manifests that hold them. */
-
+/** Finds the versions of a file in the manifests of its backup chain. */
 import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Page, Platform } from '../../domain/ports.ts';
@@ -17,7 +16,7 @@ export type VersionView = {
   deleted: boolean;
 };
 
-/** `manifest` is one that holds the version. */
+/** A version with content, and a manifest that contains it. */
 export type FoundVersion = {
   entry: ManifestEntry & { sha256: string };
   manifest: ManifestRef;
@@ -28,8 +27,8 @@ export type FoundVersion = {
 type FileRef = { ctx: ReaderContext; key: string; sourceId: string; jobId: string; newest: ManifestRef };
 
 /**
- * A page of versions, newest first; a deletion is one too, without content. Throws Problem `not-found` for an id that is none of the
- * account's. A cursor is the manifest to go on from, so that later runs do not shift the pages.
+ * A page of versions, newest first. A deletion is a version without content. The cursor is the manifest where the next
+ * page starts, so later runs do not shift the pages. Throws Problem `not-found` for an id of no file of the account.
  */
 export async function listVersions(
   platform: Platform,
@@ -50,8 +49,8 @@ export async function listVersions(
 }
 
 /**
- * The version of that number, or the newest that has content: also of a file that is gone from the source. Throws Problem `not-found`,
- * and `invalid-input` when it is no file.
+ * The version with that number, or the newest version with content. Also finds files that the source no longer has.
+ * Throws Problem `not-found`, or `invalid-input` when the entry is a folder or a link.
  */
 export async function findVersion(
   platform: Platform,
@@ -64,24 +63,22 @@ export async function findVersion(
   for await (const { entry, manifest } of history(platform, fileRef, fileRef.newest)) {
     if (version === undefined ? entry.deleted : entry.version > version) continue;
     if (version !== undefined && entry.version !== version) break;
-    if (entry.deleted) throw noVersion(`Version ${version} is the deletion of the file, which has no content.`);
+    if (entry.deleted) throw noVersion(`Version ${version} is a deletion and has no content.`);
     if (entry.kind !== 'file' || entry.sha256 === undefined) throw noContent(entry.kind);
     return { entry: { ...entry, sha256: entry.sha256 }, manifest, sourceId, jobId };
   }
   if (key.endsWith('/')) throw noContent('folder');
   throw noVersion(
-    version === undefined
-      ? 'No version of this file is kept any more.'
-      : `There is no version ${version} of this file.`,
+    version === undefined ? 'No restore point has a version of this file.' : `This file has no version ${version}.`,
   );
 }
 
-function noVersion(what: string): Problem {
-  return new Problem('not-found', `${what} GET /data/files/{id}/versions lists those there are.`);
+function noVersion(detail: string): Problem {
+  return new Problem('not-found', `${detail} List its versions with GET /data/files/{id}/versions.`);
 }
 
 function noContent(kind: string): Problem {
-  const message = `It is a ${kind}: only files have content to download.`;
+  const message = `This id belongs to a ${kind}. Only files have content to download.`;
   return new Problem('invalid-input', message, { errors: [{ path: 'fileId', message }] });
 }
 
@@ -90,7 +87,7 @@ async function fileRefOf(platform: Platform, account: string, id: string): Promi
   const parts = parseFileId(ctx.keys, id);
   const restorePoint =
     parts && (await findRestorePoint(platform, account, { jobId: parts.jobId, sourceId: parts.sourceId }));
-  if (!restorePoint) throw new Problem('not-found', 'There is no such file. GET /data/files lists yours.');
+  if (!restorePoint) throw new Problem('not-found', 'This file does not exist. List files with GET /data/files.');
   return { ctx, ...parts, newest: restorePoint.manifest };
 }
 
@@ -104,7 +101,7 @@ async function* history(platform: Platform, { ctx, key }: FileRef, start: Manife
   for await (const entry of versions(ctx, await openManifest(ctx, start), key, locate)) yield { entry, manifest };
 }
 
-/** A folder that only shows in the names of what is below it is as old as the first of that. */
+/** A folder without an entry of its own takes the time and run of the first entry below it. */
 async function impliedFolder({ ctx, key, newest }: FileRef): Promise<VersionView[]> {
   if (!key.endsWith('/')) return [];
   for await (const below of entries(ctx, await openManifest(ctx, newest), {

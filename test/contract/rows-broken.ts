@@ -1,8 +1,8 @@
-/** Broken twins of a Rows that several promises are tried on. */
+/** Broken variants of the port `Rows`, which the contract must detect. */
 import type { RowChange, Rows } from '../../domain/ports.ts';
 import { fresh } from './fresh.ts';
 
-/** Each change is another one by the time it is applied. */
+/** Applies a different change instead of each one. */
 export const rewriting =
   (rewrite: (change: RowChange) => RowChange) =>
   (port: Rows): Rows => ({
@@ -10,7 +10,7 @@ export const rewriting =
     apply: (projection, stream, version, changes) => port.apply(projection, stream, version, changes.map(rewrite)),
   });
 
-/** Only some of the changes are applied. */
+/** Applies only some of the changes. */
 export const leavingOut =
   (isKept: (change: RowChange) => boolean) =>
   (port: Rows): Rows => ({
@@ -18,7 +18,7 @@ export const leavingOut =
     apply: (projection, stream, version, changes) => port.apply(projection, stream, version, changes.filter(isKept)),
   });
 
-/** What comes a second time is applied a second time. */
+/** Applies the changes of a repeated version again. */
 export const applyingAgain = (port: Rows): Rows => ({
   ...port,
   async apply(projection, stream, version, changes) {

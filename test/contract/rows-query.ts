@@ -1,4 +1,4 @@
-/** What every Rows promises of queries. */
+/** The promises of the port `Rows` about queries. */
 import assert from 'node:assert/strict';
 import type { Row, RowQuery, Rows } from '../../domain/ports.ts';
 import { fresh, upTo } from './fresh.ts';
@@ -6,6 +6,7 @@ import type { PortPromise } from './promise.ts';
 
 const table = 'files';
 
+/** Puts rows with these sort keys in a new partition. Returns its pk. */
 async function fill(port: Rows, sks: string[], text = ''): Promise<string> {
   const pk = fresh('acc');
   const changes = sks.map((sk) => ({ op: 'put' as const, table: table as 'files', pk, sk, data: { sk, text } }));
@@ -35,7 +36,7 @@ async function sksOf(
   return (await pages(port, { limit: 1000, ...query })).flat().map((row) => row.sk);
 }
 
-/** In the order of their UTF-8 bytes. UTF-16 would have the last before the one at its left. */
+/** Sorted by UTF-8 bytes. In UTF-16 order the last one would come before the one at its left. */
 const inByteOrder = [
   ' ',
   '!',
@@ -72,7 +73,7 @@ const without =
 
 export const rowQueryPromises: PortPromise<Rows>[] = [
   {
-    promise: 'a query gives the rows of one pk and table in the order of the UTF-8 bytes of sk',
+    promise: 'a query returns the rows of one pk and table in UTF-8 byte order of sk',
     async check(port) {
       const pk = await fill(port, [...inByteOrder].reverse());
       await fill(port, ['elsewhere']);
@@ -89,7 +90,7 @@ export const rowQueryPromises: PortPromise<Rows>[] = [
     }),
   },
   {
-    promise: 'a query runs backwards on request',
+    promise: 'a query with order desc returns the rows in reverse order',
     check: async (port) =>
       assert.deepEqual(
         await sksOf(port, { pk: await fill(port, inByteOrder), order: 'desc', limit: 4 }),
@@ -98,7 +99,7 @@ export const rowQueryPromises: PortPromise<Rows>[] = [
     broken: without('order'),
   },
   {
-    promise: 'a query from a key has it and those after it',
+    promise: 'a query from a key includes the key',
     async check(port) {
       const pk = await fill(port, inByteOrder);
       assert.deepEqual(await sksOf(port, { pk, from: 'a/' }), inByteOrder.slice(inByteOrder.indexOf('a/')));
@@ -111,7 +112,7 @@ export const rowQueryPromises: PortPromise<Rows>[] = [
     broken: without('from'),
   },
   {
-    promise: 'a query to a key leaves it out, and goes with a lower bound',
+    promise: 'a query to a key excludes the key, also with a lower bound',
     async check(port) {
       const pk = await fill(port, inByteOrder);
       assert.deepEqual(await sksOf(port, { pk, to: 'A' }), inByteOrder.slice(0, inByteOrder.indexOf('A')));
@@ -130,8 +131,7 @@ export const rowQueryPromises: PortPromise<Rows>[] = [
     broken: without('to'),
   },
   {
-    promise:
-      'a query by prefix has what begins with exactly that, wildcards and the last character of all being nothing special',
+    promise: 'a query by prefix matches exactly, also with wildcard characters and the last code point',
     async check(port) {
       const sks = [
         'a',
@@ -155,7 +155,7 @@ export const rowQueryPromises: PortPromise<Rows>[] = [
     broken: without('prefix'),
   },
   {
-    promise: 'pages hold no more than the limit and join up to the whole, both ways',
+    promise: 'pages have at most limit rows and together are the whole result, in both orders',
     async check(port) {
       const sks = upTo(25).map((n) => `row ${String(n).padStart(2, '0')}`);
       const pk = await fill(port, sks);
@@ -191,16 +191,16 @@ export const rowQueryPromises: PortPromise<Rows>[] = [
     }),
   },
   {
-    promise: 'a page holds at most about 1 MB, and the rest follows',
+    promise: 'a page has at most about 1 MB, and later pages have the rest',
     async check(port) {
       const pk = await fill(port, upTo(8).map(String), 'x'.repeat(300_000));
-      const got = await pages(port, { pk, limit: 1000 });
+      const found = await pages(port, { pk, limit: 1000 });
       assert.ok(
-        got.every((page) => page.length <= 4),
+        found.every((page) => page.length <= 4),
         'a page of more than 1 MB',
       );
       assert.deepEqual(
-        got.flat().map((row) => row.sk),
+        found.flat().map((row) => row.sk),
         upTo(8).map(String),
       );
     },

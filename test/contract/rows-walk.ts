@@ -1,4 +1,4 @@
-/** What every Rows promises of walks over all of a table, and of clearing away. */
+/** The promises of the port `Rows` about scans, and about removing rows and cursors. */
 import assert from 'node:assert/strict';
 import type { Row, RowChange, Rows } from '../../domain/ports.ts';
 import { fresh, upTo } from './fresh.ts';
@@ -6,7 +6,7 @@ import type { PortPromise } from './promise.ts';
 
 const table = 'sources';
 
-/** Rows of several partitions, some of them in another table. */
+/** Puts the same rows, of several partitions, in two tables. */
 async function fill(port: Rows): Promise<Row[]> {
   const pks = upTo(3).map(() => fresh('acc'));
   const rows = pks.flatMap((pk) =>
@@ -22,7 +22,7 @@ async function fill(port: Rows): Promise<Row[]> {
   return rows;
 }
 
-async function walk(port: Rows, limit: number): Promise<Row[]> {
+async function scanAll(port: Rows, limit: number): Promise<Row[]> {
   const rows: Row[] = [];
   let cursor: string | null = null;
   do {
@@ -38,45 +38,45 @@ async function walk(port: Rows, limit: number): Promise<Row[]> {
 }
 
 const byKey = (a: Row, b: Row) => (`${a.pk} ${a.sk}` < `${b.pk} ${b.sk}` ? -1 : 1);
-/** Those of the rows that are there. */
-async function left(port: Rows, rows: Row[], from: typeof table | 'users' = table): Promise<Row[]> {
+/** The rows among these that exist. */
+async function existing(port: Rows, rows: Row[], from: typeof table | 'users' = table): Promise<Row[]> {
   return (await port.getMany(from, rows)).sort(byKey);
 }
 
 export const rowWalkPromises: PortPromise<Rows>[] = [
   {
-    promise: 'a walk over a table has every row with its data once, right after the apply',
+    promise: 'a scan has every row with its data once, right after the apply',
     async check(port) {
       const rows = await fill(port);
       const own = new Set(rows.map(({ pk }) => pk));
-      const walked = (await walk(port, 7)).filter(({ pk }) => own.has(pk));
-      assert.deepEqual(walked.sort(byKey), rows.sort(byKey));
+      const scanned = (await scanAll(port, 7)).filter(({ pk }) => own.has(pk));
+      assert.deepEqual(scanned.sort(byKey), rows.sort(byKey));
     },
     broken: (port) => ({ ...port, scan: async (from, page) => ({ ...(await port.scan(from, page)), next: null }) }),
   },
   {
-    promise: 'a walk over a table has every row that stays, while others of what it has passed go',
+    promise: 'a scan has every remaining row while others are removed behind it',
     async check(port) {
       const rows = (await fill(port)).sort(byKey);
-      const gone = rows.filter((_, i) => i % 3 === 0);
-      const stays = rows.filter((row) => !gone.includes(row));
-      const meanwhile: Rows = {
+      const toRemove = rows.filter((_, i) => i % 3 === 0);
+      const remaining = rows.filter((row) => !toRemove.includes(row));
+      const removing: Rows = {
         ...port,
         scan: async (from, page) => {
           const found = await port.scan(from, page);
           await port.remove(
             table,
-            found.items.filter((row) => gone.some(({ pk, sk }) => row.pk === pk && row.sk === sk)),
+            found.items.filter((row) => toRemove.some(({ pk, sk }) => row.pk === pk && row.sk === sk)),
           );
           return found;
         },
       };
-      const walked = new Set((await walk(meanwhile, 4)).map(({ pk, sk }) => `${pk} ${sk}`));
+      const scanned = new Set((await scanAll(removing, 4)).map(({ pk, sk }) => `${pk} ${sk}`));
       assert.deepEqual(
-        stays.filter(({ pk, sk }) => !walked.has(`${pk} ${sk}`)),
+        remaining.filter(({ pk, sk }) => !scanned.has(`${pk} ${sk}`)),
         [],
       );
-      assert.deepEqual(await left(port, rows), stays);
+      assert.deepEqual(await existing(port, rows), remaining);
     },
     broken: (port) => ({
       ...port,
@@ -87,19 +87,19 @@ export const rowWalkPromises: PortPromise<Rows>[] = [
     }),
   },
   {
-    promise: 'remove takes away those rows and no other, also some that are not there',
+    promise: 'remove deletes those rows and no others, and ignores missing ones',
     async check(port) {
       const rows = (await fill(port)).sort(byKey);
-      const gone = rows.slice(0, 26);
-      await port.remove(table, [...gone, { pk: fresh('acc'), sk: 'never' }, ...gone.slice(0, 1)]);
-      assert.deepEqual(await left(port, rows), rows.slice(26));
-      assert.deepEqual(await left(port, rows, 'users'), rows);
+      const removed = rows.slice(0, 26);
+      await port.remove(table, [...removed, { pk: fresh('acc'), sk: 'never' }, ...removed.slice(0, 1)]);
+      assert.deepEqual(await existing(port, rows), rows.slice(26));
+      assert.deepEqual(await existing(port, rows, 'users'), rows);
       await port.remove(table, []);
     },
     broken: (port) => ({ ...port, remove: (from, keys) => port.remove(from, keys.slice(0, 25)) }),
   },
   {
-    promise: 'cursors gives where a projection stands at many streams at once, without those it has never been at',
+    promise: 'cursors returns the cursors of many streams at once, without those at 0',
     async check(port) {
       const [one, other] = [fresh('projection'), fresh('projection')];
       const streams = upTo(130).map(() => fresh('stream'));
@@ -114,7 +114,7 @@ export const rowWalkPromises: PortPromise<Rows>[] = [
     broken: (port) => ({ ...port, cursors: (projection, streams) => port.cursors(projection, streams.slice(0, 100)) }),
   },
   {
-    promise: 'forget puts the cursors of those streams back to the start, and no other',
+    promise: 'forget resets the cursors of those streams and no others',
     async check(port) {
       const [one, other] = [fresh('projection'), fresh('projection')];
       const streams = upTo(27).map(() => fresh('stream'));

@@ -1,4 +1,4 @@
-/** What every Rows promises. */
+/** The contract of the port `Rows`: each promise with a check, and a broken port that fails the check. */
 import assert from 'node:assert/strict';
 import type { JsonObject, RowChange, Rows } from '../../domain/ports.ts';
 import { fresh, upTo } from './fresh.ts';
@@ -22,7 +22,7 @@ const update = (
   ...change,
 });
 
-/** Applies changes as one version of a stream of their own. */
+/** Applies the changes as version 1 of a new stream. */
 async function change(port: Rows, changes: RowChange[]): Promise<void> {
   assert.equal(await port.apply(fresh('projection'), fresh('stream'), 1, changes), 'applied');
 }
@@ -31,9 +31,9 @@ async function dataOf(port: Rows, pk: string, sk: string): Promise<JsonObject | 
   return (await port.get({ table, pk, sk }))?.data;
 }
 
-const refused = (what: RegExp) => (error: unknown) => error instanceof Error && what.test(error.message);
+const rejectedWith = (message: RegExp) => (error: unknown) => error instanceof Error && message.test(error.message);
 
-/** The port that applies each change by itself instead of all together. */
+/** Applies each change separately instead of all atomically. */
 const piecemeal = (port: Rows): Rows => ({
   ...port,
   async apply(projection, stream, version, changes) {
@@ -44,7 +44,7 @@ const piecemeal = (port: Rows): Rows => ({
 
 export const rowPromises: PortPromise<Rows>[] = [
   {
-    promise: 'a row that was put comes back with its data unchanged, right after the apply',
+    promise: 'get returns a row with its data unchanged, right after the apply',
     async check(port) {
       const pk = fresh('acc');
       const data = {
@@ -82,7 +82,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     broken: rewriting((each) => (each.op === 'put' ? { ...each, op: 'update', set: each.data } : each)),
   },
   {
-    promise: 'delete removes the row, and a missing one is fine',
+    promise: 'delete removes the row and ignores a missing one',
     async check(port) {
       const pk = fresh('acc');
       await change(port, [put(pk, 'a', { n: 1 }), put(pk, 'b', { n: 1 })]);
@@ -108,7 +108,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     ),
   },
   {
-    promise: 'update adds to numbers, a field that is absent counting as 0',
+    promise: 'update adds to numbers and counts an absent field as 0',
     async check(port) {
       const pk = fresh('acc');
       await change(port, [put(pk, 'a', { n: 40, kept: 'k' })]);
@@ -142,7 +142,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     }),
   },
   {
-    promise: 'a version is applied once and in order: then it is stale, and one too far ahead is a gap',
+    promise: 'apply takes each version once and in order: an old one is stale, a later one a gap',
     async check(port) {
       const [pk, projection, stream] = [fresh('acc'), fresh('projection'), fresh('stream')];
       const count = [update(pk, 'a', { add: { n: 1 } })];
@@ -160,7 +160,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     broken: applyingAgain,
   },
   {
-    promise: 'a version that arrives 10 times at once counts once',
+    promise: 'apply counts a version once when 10 workers apply it at once',
     async check(port) {
       const [pk, projection, stream] = [fresh('acc'), fresh('projection'), fresh('stream')];
       const outcomes = await Promise.all(
@@ -172,7 +172,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     broken: piecemeal,
   },
   {
-    promise: 'different streams that change one row at once lose nothing',
+    promise: 'concurrent updates of one row from different streams lose nothing',
     async check(port) {
       const [pk, projection] = [fresh('acc'), fresh('projection')];
       const outcomes = await Promise.all(
@@ -194,7 +194,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     }),
   },
   {
-    promise: 'cursors are apart by projection and by stream',
+    promise: 'cursors are separate by projection and by stream',
     async check(port) {
       const [one, other, stream] = [fresh('projection'), fresh('projection'), fresh('stream')];
       assert.equal(await port.apply(one, stream, 1, []), 'applied');
@@ -210,7 +210,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     }),
   },
   {
-    promise: 'changes and cursor happen together or not at all',
+    promise: 'apply writes the changes and the cursor atomically',
     async check(port) {
       const [pk, projection, stream] = [fresh('acc'), fresh('projection'), fresh('stream')];
       await change(port, [put(pk, 'text', { n: 'not a number' })]);
@@ -228,13 +228,13 @@ export const rowPromises: PortPromise<Rows>[] = [
     broken: piecemeal,
   },
   {
-    promise: '99 changes in several tables are applied together, and a hundred are refused',
+    promise: 'apply takes 99 changes in several tables and rejects 100',
     async check(port) {
       const [pk, projection, stream] = [fresh('acc'), fresh('projection'), fresh('stream')];
       const changes = upTo(100).map(
         (n): RowChange => ({ ...put(pk, `row ${n}`, { n }), table: n % 2 ? 'jobs' : 'runs' }),
       );
-      await assert.rejects(port.apply(projection, stream, 1, changes), refused(/99/));
+      await assert.rejects(port.apply(projection, stream, 1, changes), rejectedWith(/99/));
       assert.equal(await port.cursor(projection, stream), 0);
       assert.equal(await port.apply(projection, stream, 1, changes.slice(0, 99)), 'applied');
       assert.deepEqual((await port.get({ table: 'jobs', pk, sk: 'row 99' }))?.data, { n: 99 });
@@ -247,11 +247,11 @@ export const rowPromises: PortPromise<Rows>[] = [
     }),
   },
   {
-    promise: 'two changes of one row in one apply are refused',
+    promise: 'apply rejects two changes of one row',
     async check(port) {
       const [pk, projection, stream] = [fresh('acc'), fresh('projection'), fresh('stream')];
       const twice = [put(pk, 'a', { n: 1 }), update(pk, 'a', { add: { n: 1 } })];
-      await assert.rejects(port.apply(projection, stream, 1, twice), refused(/same/));
+      await assert.rejects(port.apply(projection, stream, 1, twice), rejectedWith(/same/));
       assert.equal(await port.cursor(projection, stream), 0);
       assert.equal(await dataOf(port, pk, 'a'), undefined);
     },
@@ -262,12 +262,12 @@ export const rowPromises: PortPromise<Rows>[] = [
     }),
   },
   {
-    promise: 'a row over 400 KB is refused with that reason, one just under it is kept',
+    promise: 'apply rejects a row over 400 KB and takes one just below',
     async check(port) {
       const pk = fresh('acc');
       await change(port, [put(pk, 'just', { text: 'x'.repeat(400 * 1024 - 200) })]);
       assert.equal(String((await dataOf(port, pk, 'just'))?.text).length, 400 * 1024 - 200);
-      await assert.rejects(change(port, [put(pk, 'over', { text: 'é'.repeat(205 * 1024) })]), refused(/400 KB/));
+      await assert.rejects(change(port, [put(pk, 'over', { text: 'é'.repeat(205 * 1024) })]), rejectedWith(/400 KB/));
       assert.equal(await dataOf(port, pk, 'over'), undefined);
     },
     broken: rewriting((each) =>
@@ -275,17 +275,17 @@ export const rowPromises: PortPromise<Rows>[] = [
     ),
   },
   {
-    promise: 'more than 4 MB in one apply are refused with that reason',
+    promise: 'apply rejects more than 4 MB of changes',
     async check(port) {
       const [pk, projection, stream] = [fresh('acc'), fresh('projection'), fresh('stream')];
       const changes = upTo(12).map((n) => put(pk, `row ${n}`, { text: 'x'.repeat(380_000) }));
-      await assert.rejects(port.apply(projection, stream, 1, changes), refused(/4 MB/));
+      await assert.rejects(port.apply(projection, stream, 1, changes), rejectedWith(/4 MB/));
       assert.equal(await port.cursor(projection, stream), 0);
     },
     broken: piecemeal,
   },
   {
-    promise: 'keys over the limits (pk 2048, sk 1024 bytes) and empty ones are refused',
+    promise: 'apply rejects empty keys, a pk over 2048 bytes and an sk over 1024 bytes',
     async check(port) {
       const pk = fresh('acc');
       await change(port, [put(pk, 'é'.repeat(512), { n: 1 })]);
@@ -301,7 +301,7 @@ export const rowPromises: PortPromise<Rows>[] = [
     broken: rewriting((each) => ({ ...each, pk: each.pk.slice(0, 1024) || '-', sk: each.sk.slice(0, 512) || '-' })),
   },
   {
-    promise: 'getMany gives the rows that exist among many keys of a table, each once',
+    promise: 'getMany returns the rows that exist among many keys of a table, each once',
     async check(port) {
       const pks = [fresh('acc'), fresh('acc')];
       const keys = pks.flatMap((pk) => upTo(130).map((n) => ({ pk, sk: `row ${n}` })));

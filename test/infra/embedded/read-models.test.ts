@@ -108,7 +108,7 @@ test('a read model is made anew to its end, or kept as it is when the fold fails
 
 test.for([
   [['parked', 'job'], 'There is no read model job, but jobs.'],
-  [['unpark', 'jobs', 'acc_1/run/run_1'], 'jobs follows job, and no run'],
+  [['unpark', 'jobs', 'acc_1/run/run_1'], 'Projection jobs does not read streams of type run. It reads job.'],
   [['unpark', 'jobs', 'acc_1/job/job_1', 'more'], 'That is too much for unpark'],
   [['rebuild', 'jobs', 'acc_1/job/job_1'], 'That is too much for rebuild'],
   [['repair'], 'Usage:'],

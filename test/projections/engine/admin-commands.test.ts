@@ -8,7 +8,7 @@ import { countingJobs, failing, makeJob, rename } from './jobs-world.ts';
 
 const model = countingJobs(1);
 
-test('operators list what is parked, let it go on, and have a read model rebuilt', async () => {
+test('lists parked streams, unparks them and starts a rebuild', async () => {
   const { platform } = await openTestPlatform();
   await maintainProjections(platform, [model]);
   const streams: string[] = [];
@@ -18,8 +18,8 @@ test('operators list what is parked, let it go on, and have a read model rebuilt
     streams.push(stream);
   }
   const [stream = ''] = streams;
-  const list = async (only: object) => {
-    const { items } = (await handleAdminCommand(platform, [model], { parked: only })) as {
+  const list = async (filter: object) => {
+    const { items } = (await handleAdminCommand(platform, [model], { parked: filter })) as {
       items: { stream: string }[];
     };
     return items.map((item) => item.stream).sort();
@@ -41,7 +41,7 @@ test('operators list what is parked, let it go on, and have a read model rebuilt
   expect((await readGenerations(platform)).get('jobs')).toMatchObject({ current: 2, building: null });
 });
 
-test('wake-ups that never came are given by hand', async () => {
+test('applies stream notifications that were lost', async () => {
   const { platform } = await openTestPlatform();
   const { stream, jobId } = await makeJob(platform, 'acc_1');
   const other = await makeJob(platform, 'acc_1');
@@ -52,12 +52,12 @@ test('wake-ups that never came are given by hand', async () => {
   ]);
 });
 
-test('what there is not is said', async () => {
+test('rejects an unknown projection or command and names the known ones', async () => {
   const { platform } = await openTestPlatform();
   await expect(handleAdminCommand(platform, [model], { rebuild: { projection: 'job' } })).rejects.toThrow(
-    'there is no projection job, but jobs',
+    'Projection job does not exist. Use one of jobs.',
   );
   await expect(handleAdminCommand(platform, [model], {} as never)).rejects.toThrow(
-    'one of parked, unpark, rebuild and wake',
+    'Unknown admin command. Send one of parked, unpark, rebuild and wake.',
   );
 });

@@ -9,23 +9,23 @@ import { countingJobs, currentGeneration, makeJob, poison, rename, write } from 
 const model = countingJobs(1);
 const accounts = ['acc_1', 'acc_2'];
 
-test.each([1, 2, 3])('a read model as of any moment is the rows as they were then (%i)', async (seed) => {
+test.each([1, 2, 3])('a fold as of any time equals the rows at that time (seed %i)', async (seed) => {
   const clock = { now: Date.UTC(2026, 0, 1) };
   const { platform } = await openTestPlatform({ now: () => clock.now });
-  const moments: { at: string; rows: Row[] }[] = [{ at: new Date(clock.now - 1).toISOString(), rows: [] }];
-  for (let moment = 0; moment < 12; moment++) {
+  const snapshots: { at: string; rows: Row[] }[] = [{ at: new Date(clock.now - 1).toISOString(), rows: [] }];
+  for (let step = 0; step < 12; step++) {
     await write(
       platform,
       accounts,
       25,
-      makeChaos(seed * 100 + moment),
-      (notification) => void wakes.push(notification),
+      makeChaos(seed * 100 + step),
+      (notification) => void notifications.push(notification),
     );
-    await handleNotifications(platform, [model], wakes.splice(0));
-    moments.push({ at: new Date(clock.now).toISOString(), rows: (await currentGeneration(platform)).rows });
+    await handleNotifications(platform, [model], notifications.splice(0));
+    snapshots.push({ at: new Date(clock.now).toISOString(), rows: (await currentGeneration(platform)).rows });
     clock.now += 1;
   }
-  for (const { at, rows } of moments) {
+  for (const { at, rows } of snapshots) {
     for (const account of accounts) {
       const { rows: folded, stopped } = await foldAsOf(platform, model, account, at);
       expect(stopped).toEqual([]);
@@ -33,13 +33,13 @@ test.each([1, 2, 3])('a read model as of any moment is the rows as they were the
     }
   }
   expect((await foldAsOf(platform, model, 'acc_1')).rows).toEqual(
-    moments.at(-1)?.rows.filter(({ pk }) => pk.startsWith('acc_1')),
+    snapshots.at(-1)?.rows.filter(({ pk }) => pk.startsWith('acc_1')),
   );
 });
 
-const wakes: { stream: string; version: number }[] = [];
+const notifications: { stream: string; version: number }[] = [];
 
-test('a fold stops at a commit that is at fault, at that stream alone', async () => {
+test('a fold stops only the stream of a damaged commit', async () => {
   const { platform } = await openTestPlatform();
   const [bad, good] = [await makeJob(platform, 'acc_1'), await makeJob(platform, 'acc_1')];
   await poison(platform, bad.stream);

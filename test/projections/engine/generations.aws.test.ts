@@ -1,4 +1,4 @@
-/** Parking and rebuilding on the AWS home, where many processes are at it and a transaction may lose against another. */
+/** Parking and rebuilds on AWS, where several processes work at once and transactions conflict. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StreamNotification } from '../../../domain/ports.ts';
 import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
@@ -29,17 +29,17 @@ const [one, two] = [countingJobs(1), countingJobs(2)] as const;
 
 describe('on AWS', () => {
   let stage: Awaited<ReturnType<typeof makeStage>>;
-  let ahead = 0;
+  let clockAhead = 0;
   const open: AwsPlatform[] = [];
-  /** A process of its own, as it were. */
+  /** A platform with caches of its own, like another process. */
   const process = () => {
     const platform = openAws(stage);
     open.push(platform);
-    return { ...platform, now: () => Date.now() + ahead };
+    return { ...platform, now: () => Date.now() + clockAhead };
   };
-  /** What the relay does when deployed. */
+  /** Enters commits in the ledger, as the relay does in a deployment. */
   const notifications: StreamNotification[] = [];
-  const ledgered = (platform: AwsPlatform) => platform.relay.sequence(notifications.splice(0));
+  const fillLedger = (platform: AwsPlatform) => platform.relay.sequence(notifications.splice(0));
 
   beforeAll(async () => {
     const clients = ministackClients();
@@ -50,34 +50,34 @@ describe('on AWS', () => {
     for (const platform of open) platform.close();
   });
 
-  test('a rebuild under writes, by two at once and with a feed that repeats, shuffles and delays, equals a fresh fold', async () => {
+  test('two concurrent rebuilds under writes equal a fresh fold, with a feed that repeats, shuffles and delays', async () => {
     const [platform, other] = [process(), process()];
     const chaos = makeChaos(1);
     await maintainProjections(platform, [one]);
     expect((await readGenerations(platform)).get('jobs')).toMatchObject({ current: 1, version: 1, building: null });
     const before = deliver(platform, () => [one], chaos);
-    const noted = (wake: (notification: StreamNotification) => void) => (notification: StreamNotification) => {
+    const recording = (notify: (notification: StreamNotification) => void) => (notification: StreamNotification) => {
       notifications.push(notification);
-      wake(notification);
+      notify(notification);
     };
-    await write(platform, accounts, 40, chaos, noted(before.wake));
+    await write(platform, accounts, 40, chaos, recording(before.notify));
     await before.settle();
     const during = deliver(other, () => [two], chaos);
     await Promise.all([
       rebuild(platform, two),
       rebuild(other, two),
-      write(platform, accounts, 40, chaos, noted(during.wake)),
+      write(platform, accounts, 40, chaos, recording(during.notify)),
     ]);
     await during.settle();
     await maintainProjections(platform, [two]);
     expect((await readGenerations(platform)).get('jobs')).toMatchObject({ version: 2, building: null });
-    await ledgered(platform);
+    await fillLedger(platform);
     expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, accounts));
   });
 
-  test('what is no longer read goes', async () => {
+  test('clears the retired generation', async () => {
     const platform = process();
-    ahead += 5 * 60_000;
+    clockAhead += 5 * 60_000;
     await maintainProjections(platform, [two]);
     const { generation, rows } = await currentGeneration(platform);
     expect([...(await rowsByGeneration(platform)).keys()]).toEqual([generation]);
@@ -87,7 +87,7 @@ describe('on AWS', () => {
     for (const { stream } of items) expect(await platform.rows.cursor('jobs', stream)).toBe(0);
   });
 
-  test('a poison commit parks alone, and what a bug parked goes on with unpark, by several at once', async () => {
+  test('parks the streams at fault, and concurrent unparks continue the stream that a bug parked', async () => {
     const [platform, other] = [process(), process()];
     const bad = await makeJob(platform, account);
     const made = await makeJob(platform, account);
@@ -110,27 +110,27 @@ describe('on AWS', () => {
     for await (const { stream } of parked(platform)) left.push(stream);
     expect(left).toEqual([bad.stream]);
     notifications.push(bad, made, ...batch);
-    await ledgered(platform);
+    await fillLedger(platform);
     expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, accounts));
   });
 
-  test('an add to what is no number is the fault of the fold, not of the machine', async () => {
+  test('parks an add to a field that is no number as a fault of the fold', async () => {
     const platform = process();
     const { stream, version } = await makeJob(platform, account);
-    const spoilt = {
+    const broken = {
       ...two,
-      on: { JobCreated: () => [{ op: 'update', table: 'jobs', pk: 'spoilt', sk: 'row', add: { text: 1 } } as const] },
+      on: { JobCreated: () => [{ op: 'update', table: 'jobs', pk: 'text', sk: 'row', add: { text: 1 } } as const] },
     };
     await platform.rows.apply(fresh('other'), fresh('stream'), 1, [
       {
         op: 'put',
         table: 'jobs',
-        pk: `g${(await currentGeneration(platform)).generation}~spoilt`,
+        pk: `g${(await currentGeneration(platform)).generation}~text`,
         sk: 'row',
         data: { text: 'no number' },
       },
     ]);
-    await handleNotifications(platform, [spoilt], [{ stream, version }]);
+    await handleNotifications(platform, [broken], [{ stream, version }]);
     const found: string[] = [];
     for await (const each of parked(platform)) if (each.stream === stream) found.push(each.fault);
     expect(found).toEqual(['refused']);

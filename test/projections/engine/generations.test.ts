@@ -24,18 +24,18 @@ async function open() {
   return { platform, clock };
 }
 
-/** The same machine, as another process sees it. */
-const elsewhere = (platform: Platform): Platform => ({ ...platform, records: { ...platform.records } });
+/** The same platform with caches of its own, like another process. */
+const otherProcess = (platform: Platform): Platform => ({ ...platform, records: { ...platform.records } });
 
 describe('the record of generations', () => {
-  test('takes in what many change at once, one after another', async () => {
+  test('applies 20 concurrent changes one after another', async () => {
     const { platform } = await open();
     const add = () => changeGenerations(platform, 'jobs', (now) => now && { ...now, last: now.last + 1 });
     await Promise.all(Array.from({ length: 20 }, add));
     expect(await changeGenerations(platform, 'jobs', () => undefined)).toMatchObject({ last: 21, revision: 21 });
   });
 
-  test('begins one generation, however many begin it', async () => {
+  test('begins one generation when 10 callers begin it at once', async () => {
     const { platform } = await open();
     const begun = await Promise.all(Array.from({ length: 10 }, () => beginBuilding(platform, two)));
     expect(new Set(begun.map(({ building }) => building?.generation))).toEqual(new Set([2]));
@@ -51,20 +51,20 @@ describe('the record of generations', () => {
   });
 });
 
-describe('those who read', () => {
-  test('see the new generation at once where it was flipped, and within a second elsewhere', async () => {
+describe('readers', () => {
+  test('see the new generation at once in the process that flipped it, and within a second in others', async () => {
     const { platform, clock } = await open();
     await handleNotifications(platform, [one], [await makeJob(platform, account)]);
-    const other = elsewhere(platform);
-    const seen = async (from: Platform) => (await currentRows(from).get(count))?.data;
-    expect([await seen(platform), await seen(other)]).toEqual([{ 'events-1': 1 }, { 'events-1': 1 }]);
+    const other = otherProcess(platform);
+    const countIn = async (from: Platform) => (await currentRows(from).get(count))?.data;
+    expect([await countIn(platform), await countIn(other)]).toEqual([{ 'events-1': 1 }, { 'events-1': 1 }]);
     await rebuild(platform, two);
-    expect([await seen(platform), await seen(other)]).toEqual([{ 'events-2': 1 }, { 'events-1': 1 }]);
+    expect([await countIn(platform), await countIn(other)]).toEqual([{ 'events-2': 1 }, { 'events-1': 1 }]);
     clock.now += 1000;
-    expect(await seen(other)).toEqual({ 'events-2': 1 });
+    expect(await countIn(other)).toEqual({ 'events-2': 1 });
   });
 
-  test('know rows by the same keys in every generation', async () => {
+  test('use the same keys in every generation', async () => {
     const { platform } = await open();
     const rows = rowsAt(platform.rows, 7);
     const changes = ['a', 'b', 'c'].map((sk) => ({ op: 'put', table: 'jobs', pk: account, sk, data: { sk } }) as const);
@@ -81,21 +81,21 @@ describe('those who read', () => {
     ]);
   });
 
-  test('are not held up by a look that failed', async () => {
+  test('read the record of generations again after a failed read', async () => {
     const { platform } = await open();
     await handleNotifications(platform, [one], [await makeJob(platform, account)]);
-    let fails = true;
+    let failing = true;
     const query: Platform['records']['query'] = (...asked) =>
-      fails ? Promise.reject(new Error('the network is away')) : platform.records.query(...asked);
-    const shaky = { ...platform, records: { ...platform.records, query } };
-    await expect(currentRows(shaky).get(count)).rejects.toThrow('the network is away');
-    fails = false;
-    expect((await currentRows(shaky).get(count))?.data).toEqual({ 'events-1': 1 });
+      failing ? Promise.reject(new Error('the network is away')) : platform.records.query(...asked);
+    const unreliable = { ...platform, records: { ...platform.records, query } };
+    await expect(currentRows(unreliable).get(count)).rejects.toThrow('the network is away');
+    failing = false;
+    expect((await currentRows(unreliable).get(count))?.data).toEqual({ 'events-1': 1 });
   });
 });
 
-describe('a straggler that knows an old generation only', () => {
-  /** Goes on by what it has read now, whatever changes. */
+describe('a straggler with an old record of generations', () => {
+  /** A platform that reads the present record of generations once more after it has changed. */
   async function straggling(platform: Platform): Promise<Platform> {
     const old = await platform.records.query('generations', { limit: 10 });
     let first = true;
@@ -107,7 +107,7 @@ describe('a straggler that knows an old generation only', () => {
     return { ...platform, records: { ...platform.records, query } };
   }
 
-  test('does no harm once that is cleared away, and does not fail for it', async () => {
+  test('writes nothing to a cleared generation and does not fail', async () => {
     const { platform, clock } = await open();
     const made = await makeJob(platform, account);
     await handleNotifications(platform, [one], [made]);
@@ -116,7 +116,7 @@ describe('a straggler that knows an old generation only', () => {
     await rebuild(platform, two);
     clock.now += 5 * 60_000;
     await clearRetired(platform, two, () => false);
-    // Between the look at the cursor and the write, as it were.
+    // The clearing happens between the read of the cursor and the write.
     const rows = { ...straggler.rows, cursors: async () => new Map([[renamed.stream, 1]]) };
     await handleNotifications({ ...straggler, rows }, [one], [renamed]);
     expect((await platform.rows.scan('jobs', { limit: 10 })).items.filter(({ pk }) => !pk.startsWith('g2~'))).toEqual(
@@ -125,7 +125,7 @@ describe('a straggler that knows an old generation only', () => {
     expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, [account]));
   });
 
-  test('a cursor that goes back in a generation that is read is no such thing: it fails', async () => {
+  test('fails when the cursor of a live generation goes back', async () => {
     const { platform } = await open();
     const made = await makeJob(platform, account);
     const rows = { ...platform.rows, apply: async () => 'gap' as const };

@@ -1,4 +1,4 @@
-/** Jobs that are made, renamed and deleted, a read model of them that counts, and a feed that repeats, shuffles and delays. */
+/** A test fixture: commands on jobs, a projection that counts them, and a feed that repeats, shuffles and delays. */
 import { commitHash, sha256 } from '../../../activity/commit.ts';
 import { transact } from '../../../activity/store.ts';
 import type { CommandContext } from '../../../commands/context.ts';
@@ -17,7 +17,10 @@ export function command(account: string): CommandContext {
   return { account, actor: { type: 'user', id: 'usr_test' }, commandId: fresh('command'), correlationId: 'test' };
 }
 
-/** The jobs' read model with a row an account that every event of any job adds to: what is applied twice or never shows there. */
+/**
+ * The projection `jobs` plus one row per account, to which every event adds 1. The count shows an event that the engine
+ * applied twice or not at all.
+ */
 export function countingJobs(version: number): Projection {
   const count = (event: { stream: string }) =>
     ({ op: 'update', table: 'jobs', pk: accountOf(event), sk: 'count', add: { [`events-${version}`]: 1 } }) as const;
@@ -33,7 +36,7 @@ export function countingJobs(version: number): Projection {
   };
 }
 
-/** The model with a fold that fails on renames. */
+/** The projection with a fold that fails on renames. */
 export function failing(projection: Projection): Projection {
   const fail = () => {
     throw new TypeError('a bug in the fold');
@@ -86,7 +89,7 @@ export async function remove(platform: Platform, account: string, jobId: string)
   return { stream, version };
 }
 
-/** A commit that is intact, chained, and no commit of ours. */
+/** Appends a commit with a valid hash and bytes that no code can decode. */
 export async function poison(platform: Platform, stream: string): Promise<StreamNotification> {
   const last = await platform.events.last(stream);
   const [version, prevHash] = [(last?.version ?? 0) + 1, last?.hash ?? '0'.repeat(64)];
@@ -103,60 +106,60 @@ export async function poison(platform: Platform, stream: string): Promise<Stream
   return { stream, version };
 }
 
-export type Delivery = { wake(notification: StreamNotification): void; settle(): Promise<void> };
+export type Delivery = { notify(notification: StreamNotification): void; settle(): Promise<void> };
 
-/** Hands wake-ups to the projections as DynamoDB Streams may: several batches at once, some twice, some late, in any order. */
+/** Delivers notifications like DynamoDB Streams: batches run at once, some repeat, some are late, in any order. */
 export function deliver(platform: Platform, projections: () => Projection[], { chance, shuffled }: Chaos): Delivery {
   let waiting: StreamNotification[] = [];
-  const under = new Set<Promise<void>>();
-  const hand = (notifications: StreamNotification[]) => {
-    const work = handleNotifications(platform, projections(), notifications).finally(() => under.delete(work));
-    under.add(work);
+  const running = new Set<Promise<void>>();
+  const handle = (notifications: StreamNotification[]) => {
+    const work = handleNotifications(platform, projections(), notifications).finally(() => running.delete(work));
+    running.add(work);
   };
   return {
-    wake(notification) {
+    notify(notification) {
       waiting.push(notification);
       if (chance(0.6)) return;
       const late = waiting.filter(() => chance(0.2));
       const now = waiting.filter((each) => !late.includes(each));
       waiting = late;
-      hand(shuffled([...now, ...now.filter(() => chance(0.3))]));
+      handle(shuffled([...now, ...now.filter(() => chance(0.3))]));
     },
     async settle() {
-      hand(shuffled(waiting.splice(0)));
-      while (under.size > 0) await Promise.all(under);
+      handle(shuffled(waiting.splice(0)));
+      while (running.size > 0) await Promise.all(running);
     },
   };
 }
 
-/** So many random commands in these accounts, one after another, each told to `wake`. */
+/** Executes that many random commands in these accounts, one after another, and calls `notify` for each commit. */
 export async function write(
   platform: Platform,
   accounts: string[],
   steps: number,
   { chance, shuffled }: Chaos,
-  wake: Delivery['wake'],
+  notify: Delivery['notify'],
 ) {
   const open: { account: string; jobId: string }[] = [];
   for (let step = 0; step < steps; step++) {
     const [account] = shuffled(accounts);
-    const [some] = shuffled(open);
+    const [existing] = shuffled(open);
     if (!account) throw new Error('no accounts');
-    if (!some || chance(0.4)) {
+    if (!existing || chance(0.4)) {
       const made = await makeJob(platform, account);
       open.push({ account, jobId: made.jobId });
-      wake(made);
-    } else if (chance(0.8)) wake(await rename(platform, some.account, some.jobId));
+      notify(made);
+    } else if (chance(0.8)) notify(await rename(platform, existing.account, existing.jobId));
     else {
-      open.splice(open.indexOf(some), 1);
-      wake(await remove(platform, some.account, some.jobId));
+      open.splice(open.indexOf(existing), 1);
+      notify(await remove(platform, existing.account, existing.jobId));
     }
   }
 }
 
 const byKey = (a: Row, b: Row) => (a.pk === b.pk ? (a.sk < b.sk ? -1 : 1) : a.pk < b.pk ? -1 : 1);
 
-/** All rows of the jobs' table by their generation, sorted, as the projection knows their keys. */
+/** All rows of the table `jobs` by generation, sorted, under the keys that the projection uses. */
 export async function rowsByGeneration(platform: Platform): Promise<Map<number, Row[]>> {
   const found = new Map<number, Row[]>();
   for (let cursor: string | undefined; ; ) {
@@ -171,13 +174,13 @@ export async function rowsByGeneration(platform: Platform): Promise<Map<number, 
   }
 }
 
-/** The rows that are read. */
+/** The generation that queries read, with its rows. */
 export async function currentGeneration(platform: Platform): Promise<{ generation: number; rows: Row[] }> {
   const generation = (await readGenerations(platform)).get('jobs')?.current ?? 1;
   return { generation, rows: (await rowsByGeneration(platform)).get(generation) ?? [] };
 }
 
-/** What the log says the rows of these accounts are. */
+/** The rows of these accounts, folded from their ledgers. */
 export async function folded(platform: Platform, projection: Projection, accounts: string[]): Promise<Row[]> {
   const all = await Promise.all(accounts.map((account) => foldAsOf(platform, projection, account)));
   return all.flatMap(({ rows }) => rows).sort(byKey);

@@ -43,7 +43,7 @@ async function all(platform: Platform): Promise<Parked[]> {
   return found;
 }
 
-/** Asks of the machine, counted. */
+/** Counts the calls to the platform. */
 function counted(platform: Platform): { platform: Platform; asked: { count: number } } {
   const asked = { count: 0 };
   const port = <P extends object>(target: P): P =>
@@ -64,8 +64,8 @@ function counted(platform: Platform): { platform: Platform; asked: { count: numb
   };
 }
 
-describe('a commit that is at fault', () => {
-  test('parks its stream alone: what comes with it and after it is applied, in the same batch too', async () => {
+describe('a commit at fault', () => {
+  test('parks only its stream, and other streams in the same and later batches go on', async () => {
     const { platform } = await open();
     const before = await makeJob(platform, account);
     const bad = await poison(platform, before.stream);
@@ -78,7 +78,7 @@ describe('a commit that is at fault', () => {
     expect(await platform.rows.cursor('jobs', next.stream)).toBe(1);
   });
 
-  test('is listed with what is wrong, and logged as an error, without anything personal', async () => {
+  test('is listed with its fault and logged as an error, without personal data', async () => {
     const { platform, errors } = await open(() => Date.UTC(2026, 0, 1));
     const bad = await poison(platform, jobStream(account, 'job_bad'));
     const renamed = await makeJob(platform, account);
@@ -94,33 +94,33 @@ describe('a commit that is at fault', () => {
     expect(errors.map(({ message, fields }) => `${message} ${fields.stream} ${fields.fault}`).sort()).toEqual(
       [`projection parked ${bad.stream} damaged`, `projection parked ${renamed.stream} unprojectable`].sort(),
     );
-    const said = JSON.stringify(
+    const logged = JSON.stringify(
       errors.map(({ fields, error }) => [fields, error instanceof Error ? [error.message, error.cause] : null]),
     );
-    expect(said).not.toMatch(/Ada|ada@/);
+    expect(logged).not.toMatch(/Ada|ada@/);
   });
 
-  test('holds up nobody, however many there are', async () => {
+  test('costs other streams no calls, even when 400 streams are parked', async () => {
     const { platform: plain } = await open();
     const { platform, asked } = counted(plain);
-    const quiet = await makeJob(plain, account);
-    await handleNotifications(platform, [model], [quiet]);
+    const first = await makeJob(plain, account);
+    await handleNotifications(platform, [model], [first]);
     const alone = asked.count;
-    const storm = await Promise.all(
+    const damaged = await Promise.all(
       Array.from({ length: 400 }, (_, i) => poison(plain, jobStream(account, `job_bad_${i}`))),
     );
-    await handleNotifications(platform, [model], storm);
+    await handleNotifications(platform, [model], damaged);
     expect(await all(platform)).toHaveLength(400);
     asked.count = 0;
     await handleNotifications(platform, [model], [await makeJob(plain, account)]);
     expect(asked.count).toBe(alone);
     asked.count = 0;
-    await handleNotifications(platform, [model], storm);
-    // One look at the cursor and one at the mark, and no commit is loaded.
+    await handleNotifications(platform, [model], damaged);
+    // One read of the cursor and one of the parked record for each stream, and no load of a commit.
     expect(asked.count).toBeLessThanOrEqual(2 * 400 + 1);
   });
 
-  test('does not stop the feed of a home', async () => {
+  test('does not stop the feed', async () => {
     const { platform, feed } = await open();
     const following = feed('projections', (notifications) => handleNotifications(platform, [model], notifications));
     await poison(platform, jobStream(account, 'job_bad'));
@@ -130,12 +130,12 @@ describe('a commit that is at fault', () => {
     expect(await all(platform)).toHaveLength(1);
   });
 
-  test('in a stream that lacks a commit, too', async () => {
+  test('is a missing commit too', async () => {
     const { platform } = await open();
     const { stream } = await makeJob(platform, account);
     const hidden = await rename(platform, account, stream.split('/')[2] ?? '');
     const last = await rename(platform, account, stream.split('/')[2] ?? '');
-    const holed: Platform = {
+    const withGap: Platform = {
       ...platform,
       events: {
         ...platform.events,
@@ -143,12 +143,12 @@ describe('a commit that is at fault', () => {
           (await platform.events.load(...query)).filter(({ version }) => version !== hidden.version),
       },
     };
-    await handleNotifications(holed, [model], [last]);
+    await handleNotifications(withGap, [model], [last]);
     expect(await all(platform)).toMatchObject([{ stream, version: 2, fault: 'damaged' }]);
   });
 });
 
-test('a machine that fails parks nothing: the wake-up comes again', async () => {
+test('a platform failure parks nothing, and the repeated notification succeeds', async () => {
   const { platform } = await open();
   const made = await makeJob(platform, account);
   const failed = {
@@ -162,8 +162,8 @@ test('a machine that fails parks nothing: the wake-up comes again', async () => 
 });
 
 describe('unpark', () => {
-  /** Jobs that were renamed again and again while the fold failed on it. */
-  async function stuck(platform: Platform, count: number): Promise<string[]> {
+  /** Creates jobs, renames them four times with a fold that fails on renames, and returns their streams. */
+  async function parkStreams(platform: Platform, count: number): Promise<string[]> {
     const streams: string[] = [];
     for (let i = 0; i < count; i++) {
       const { stream, jobId } = await makeJob(platform, account);
@@ -175,9 +175,9 @@ describe('unpark', () => {
     return streams;
   }
 
-  test('goes on where it stood still and catches up at once; again it changes nothing', async () => {
+  test('catches up at once, and a repeat changes nothing', async () => {
     const { platform } = await open();
-    const [first = '', second = ''] = await stuck(platform, 2);
+    const [first = '', second = ''] = await parkStreams(platform, 2);
     expect(await unpark(platform, model, first)).toEqual({ healed: 1, parked: 0 });
     expect(await platform.rows.cursor('jobs', first)).toBe(5);
     expect(await platform.rows.cursor('jobs', second)).toBe(1);
@@ -189,25 +189,25 @@ describe('unpark', () => {
     expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, model, [account]));
   });
 
-  test('of what is not mended leaves it parked, since when it first was', async () => {
+  test('leaves a stream parked, with its first time, while the fault remains', async () => {
     let now = Date.UTC(2026, 0, 1);
     const { platform } = await open(() => now);
-    const [stream = ''] = await stuck(platform, 1);
+    const [stream = ''] = await parkStreams(platform, 1);
     now += 60_000;
     expect(await unpark(platform, failing(model), stream)).toEqual({ healed: 0, parked: 1 });
     expect(await all(platform)).toMatchObject([{ stream, version: 2, since: '2026-01-01T00:00:00.000Z' }]);
   });
 
-  test('beside live traffic and many times at once counts each event once', async () => {
+  test('counts each event once, many times at once and beside live traffic', async () => {
     const { platform } = await open();
     const chaos = makeChaos(5);
-    const streams = await stuck(platform, 10);
+    const streams = await parkStreams(platform, 10);
     const delivery = deliver(platform, () => [model], chaos);
     await Promise.all([
-      write(platform, [account, 'acc_2'], 60, chaos, delivery.wake),
+      write(platform, [account, 'acc_2'], 60, chaos, delivery.notify),
       ...Array.from({ length: 5 }, () => unpark(platform, model)),
       ...streams.map((stream) => unpark(platform, model, stream)),
-      // A straggler whose code still fails.
+      // A worker whose code still has the fault.
       handleNotifications(
         platform,
         [failing(model)],
@@ -220,13 +220,13 @@ describe('unpark', () => {
     expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, model, [account, 'acc_2']));
   });
 
-  test('does what others were told of while it was at work, and left because the stream stood still', async () => {
+  test('also applies commits whose notifications arrived during the unpark', async () => {
     const { platform } = await open();
-    const [stream = ''] = await stuck(platform, 1);
-    let told = 0;
+    const [stream = ''] = await parkStreams(platform, 1);
+    let loads = 0;
     const load: Platform['events']['load'] = async (...asked) => {
       const commits = await platform.events.load(...asked);
-      if (told++ === 0)
+      if (loads++ === 0)
         await handleNotifications(platform, [model], [await rename(platform, account, stream.split('/')[2] ?? '')]);
       return commits;
     };
@@ -238,14 +238,16 @@ describe('unpark', () => {
     expect(await all(platform)).toEqual([]);
   });
 
-  test('of a stream that the projection does not follow is refused', async () => {
+  test('rejects a stream type that the projection does not read', async () => {
     const { platform } = await open();
-    await expect(unpark(platform, model, 'acc_1/run/run_1')).rejects.toThrow('jobs follows job, and no run');
+    await expect(unpark(platform, model, 'acc_1/run/run_1')).rejects.toThrow(
+      'Projection jobs does not read streams of type run. It reads job.',
+    );
   });
 
-  test('a mark that was set after the stream went on does not hold it', async () => {
+  test('an outdated parked record does not hold up a stream that has moved on', async () => {
     const { platform } = await open();
-    const [stream = ''] = await stuck(platform, 1);
+    const [stream = ''] = await parkStreams(platform, 1);
     const parkedRecord = (await platform.records.query('parked', { limit: 1 })).items[0];
     await unpark(platform, model, stream);
     if (parkedRecord) await platform.records.putMany([parkedRecord]);
@@ -255,7 +257,7 @@ describe('unpark', () => {
   });
 });
 
-test('what stands still is tried again at each start, and once an hour', async () => {
+test('retries parked streams at each start and once an hour', async () => {
   let now = Date.UTC(2026, 0, 1);
   const { platform, measured } = await open(() => now);
   await maintainProjections(platform, [model]);

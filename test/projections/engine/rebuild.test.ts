@@ -27,13 +27,13 @@ const [account = ''] = accounts;
 const [one, two, three] = [countingJobs(1), countingJobs(2), countingJobs(3)] as const;
 const never = () => false;
 
-/** A machine that is cut off after so many of these calls: each later one fails, as in a process that has ended. */
+/** A platform that fails after that many calls, as in a process that was killed. */
 function cut(platform: Platform, after: number): Platform {
-  let left = after;
+  let callsLeft = after;
   const port = <P extends object>(target: P): P =>
     new Proxy(target, {
       get(of, name, receiver) {
-        if (left-- <= 0) return () => Promise.reject(new Error('the process has ended'));
+        if (callsLeft-- <= 0) return () => Promise.reject(new Error('the process has ended'));
         return Reflect.get(of, name, receiver);
       },
     });
@@ -47,20 +47,20 @@ async function seeded(steps: number, seed = 1) {
   const chaos = makeChaos(seed);
   await maintainProjections(platform, [one]);
   const delivery = deliver(platform, () => [one], chaos);
-  await write(platform, accounts, steps, chaos, delivery.wake);
+  await write(platform, accounts, steps, chaos, delivery.notify);
   await delivery.settle();
   return { platform, clock, chaos };
 }
 
 describe('a rebuild', () => {
   test.each([1, 2, 3, 4, 5, 6])(
-    'under writes equals a fresh fold, with a feed that repeats, shuffles and delays (%i)',
+    'under writes equals a fresh fold, with a feed that repeats, shuffles and delays (seed %i)',
     async (seed) => {
       const { platform, chaos } = await seeded(60, seed);
       const delivery = deliver(platform, () => [two], chaos);
       const [outcome] = await Promise.all([
         rebuild(platform, two),
-        write(platform, accounts, 60, chaos, delivery.wake),
+        write(platform, accounts, 60, chaos, delivery.notify),
       ]);
       expect(outcome).toBe('flipped');
       await delivery.settle();
@@ -71,21 +71,21 @@ describe('a rebuild', () => {
   );
 
   test.each([1, 2, 3, 4])(
-    'begun and cut off again and again, beside writes and rivals, ends the same (%i)',
+    'equals a fresh fold after many kills, beside writes and concurrent rebuilds (seed %i)',
     async (seed) => {
       const { platform, chaos } = await seeded(60, seed);
       const delivery = deliver(platform, () => [two], chaos);
       let writing = true;
-      const writer = write(platform, accounts, 80, chaos, delivery.wake).finally(() => {
+      const writer = write(platform, accounts, 80, chaos, delivery.notify).finally(() => {
         writing = false;
       });
       let cuts = 0;
       while (writing || (await readGenerations(platform)).get('jobs')?.version !== 2) {
         const after = 20 + Math.floor(cuts * 7);
-        const concurrents = chaos.chance(0.5) ? [1, 2] : [1];
-        await Promise.all(concurrents.map(() => maintainProjections(cut(platform, after), [two])));
+        const workers = chaos.chance(0.5) ? [1, 2] : [1];
+        await Promise.all(workers.map(() => maintainProjections(cut(platform, after), [two])));
         cuts++;
-        // Reads alone never let the writer have its turn.
+        // Gives the writer a turn: reads alone never yield to the event loop.
         await new Promise(setImmediate);
       }
       await writer;
@@ -95,7 +95,7 @@ describe('a rebuild', () => {
     },
   );
 
-  test('goes on after a restart where it was stopped', async () => {
+  test('continues at its stored position after a restart', async () => {
     const data = await testFolder();
     const first = await openTestPlatform({ data });
     await maintainProjections(first.platform, [one]);
@@ -127,7 +127,7 @@ describe('a rebuild', () => {
     expect([generation, rows]).toEqual([2, await folded(platform, two, accounts)]);
   });
 
-  test('is not seen by those who read: every answer is whole, and nothing that was seen goes away', async () => {
+  test('is invisible to readers: every answer is complete, and no row disappears', async () => {
     const { platform } = await openTestPlatform();
     await maintainProjections(platform, [one]);
     const made: string[] = [];
@@ -141,18 +141,18 @@ describe('a rebuild', () => {
     const rebuilding = rebuild(platform, two).finally(() => {
       done = true;
     });
-    for (let looks = 0; !done || looks < 5; looks++) {
+    for (let reads = 0; !done || reads < 5; reads++) {
       await add(two);
       const known = [...made];
       const { items } = await listJobs(platform, account, { limit: 1000 });
-      const seen = new Set(items.map(({ id }) => id));
-      expect(known.filter((id) => !seen.has(id))).toEqual([]);
+      const ids = new Set(items.map(({ id }) => id));
+      expect(known.filter((id) => !ids.has(id))).toEqual([]);
       expect(await getJob(platform, account, known[0] ?? '')).toBeDefined();
     }
     expect(await rebuilding).toBe('flipped');
   });
 
-  test('of the same version can be asked for, and heals rows that are wrong', async () => {
+  test('of the same version repairs lost rows', async () => {
     const { platform } = await seeded(30);
     const { rows } = await currentGeneration(platform);
     await platform.rows.remove('jobs', rows.slice(0, 5));
@@ -162,13 +162,13 @@ describe('a rebuild', () => {
 });
 
 describe('versions of the code', () => {
-  test('a machine without activity has nothing to rebuild', async () => {
+  test('a deployment without commits needs no rebuild', async () => {
     const { platform } = await openTestPlatform();
     await maintainProjections(platform, [two]);
     expect((await readGenerations(platform)).get('jobs')).toMatchObject({ current: 1, version: 2, building: null });
   });
 
-  test('a read model that is new, or whose rows nobody vouches for, is built from the log', async () => {
+  test('builds a read model of unknown version from the log', async () => {
     const { platform } = await openTestPlatform();
     const made = await Promise.all(Array.from({ length: 20 }, () => makeJob(platform, account)));
     await handleNotifications(platform, [one], made.slice(0, 5));
@@ -179,24 +179,24 @@ describe('versions of the code', () => {
     expect((await readGenerations(platform)).get('jobs')?.current).toBe(2);
   });
 
-  test('that are both at work for a while lose nothing: the one that stays makes the rows', async () => {
+  test('that run side by side lose nothing, and the last one makes the rows', async () => {
     const { platform, chaos } = await seeded(40);
     const mixed = deliver(platform, () => [chaos.chance(0.5) ? one : two], chaos);
     await Promise.all([
-      write(platform, accounts, 60, chaos, mixed.wake),
+      write(platform, accounts, 60, chaos, mixed.notify),
       maintainProjections(platform, [two]),
       maintainProjections(platform, [one]),
     ]);
     await mixed.settle();
     const last = deliver(platform, () => [two], chaos);
-    await Promise.all([write(platform, accounts, 10, chaos, last.wake), maintainProjections(platform, [two])]);
+    await Promise.all([write(platform, accounts, 10, chaos, last.notify), maintainProjections(platform, [two])]);
     await last.settle();
     await maintainProjections(platform, [two]);
     expect((await readGenerations(platform)).get('jobs')).toMatchObject({ version: 2, building: null });
     expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, accounts));
   });
 
-  test('a later one ends the rebuild of the one before, and going back rebuilds too', async () => {
+  test('a later one supersedes the rebuild of an earlier one, and a downgrade rebuilds too', async () => {
     const { platform } = await seeded(40);
     expect(await rebuild(platform, two, () => true)).toBe('stopped');
     const late = rebuild(platform, two);
@@ -208,33 +208,33 @@ describe('versions of the code', () => {
   });
 });
 
-describe('commits at fault', () => {
-  const listed = async (platform: Platform) => {
+describe('a rebuild over commits at fault', () => {
+  const listParked = async (platform: Platform) => {
     const all: string[] = [];
     for await (const { stream, fault, rebuilding } of parked(platform))
       all.push(`${stream} ${fault}${rebuilding ? ' rebuilding' : ''}`);
     return all.sort();
   };
 
-  test('a fold that fails where the old one did not is held: the old rows are read until it is mended', async () => {
+  test('is held when the new fold fails where the old one did not, and queries read the old rows', async () => {
     const { platform } = await openTestPlatform();
     await maintainProjections(platform, [one]);
     const { stream, jobId } = await makeJob(platform, account);
-    const name = 'as it was called';
+    const name = 'before the rebuild';
     await handleNotifications(platform, [one], [await rename(platform, account, jobId, name)]);
     expect(await rebuild(platform, failing(two))).toBe('held');
-    expect(await listed(platform)).toEqual([`${stream} unprojectable rebuilding`]);
+    expect(await listParked(platform)).toEqual([`${stream} unprojectable rebuilding`]);
     expect((await getJob(platform, account, jobId))?.name).toBe(name);
     const more = await makeJob(platform, account);
     await handleNotifications(platform, [failing(two)], [more]);
     expect(await getJob(platform, account, more.jobId)).toBeDefined();
     await maintainProjections(platform, [two], { retryNow: true });
-    expect(await listed(platform)).toEqual([]);
+    expect(await listParked(platform)).toEqual([]);
     const { generation, rows } = await currentGeneration(platform);
     expect([generation, rows]).toEqual([2, await folded(platform, two, [account])]);
   });
 
-  test('what is damaged does not hold a rebuild, nor what was parked before; unpark then heals it', async () => {
+  test('flips despite damaged commits and streams that were parked before, and unpark then continues them', async () => {
     const { platform } = await openTestPlatform();
     await maintainProjections(platform, [one]);
     const [damaged, renamed, well] = [
@@ -249,15 +249,15 @@ describe('commits at fault', () => {
     ];
     await handleNotifications(platform, [failing(one)], notifications);
     expect(await rebuild(platform, failing(two))).toBe('flipped');
-    expect(await listed(platform)).toEqual([`${damaged.stream} damaged`, `${renamed.stream} unprojectable`].sort());
+    expect(await listParked(platform)).toEqual([`${damaged.stream} damaged`, `${renamed.stream} unprojectable`].sort());
     expect(await unpark(platform, two)).toEqual({ healed: 1, parked: 1 });
-    expect(await listed(platform)).toEqual([`${damaged.stream} damaged`]);
+    expect(await listParked(platform)).toEqual([`${damaged.stream} damaged`]);
     expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, [account]));
   });
 });
 
-describe('a generation that is no longer read', () => {
-  test('goes once nobody can be at it any more: rows, cursors and marks', async () => {
+describe('a retired generation', () => {
+  test('loses its rows, cursors and parked records after five minutes', async () => {
     const { platform, clock } = await seeded(60);
     const bad = await poison(platform, (await makeJob(platform, account)).stream);
     await handleNotifications(platform, [one], [bad]);
@@ -278,7 +278,7 @@ describe('a generation that is no longer read', () => {
     expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, accounts));
   });
 
-  test('goes also when that is cut off again and again, and a straggler writes to it', async () => {
+  test('is cleared despite many kills and a straggler that writes to it', async () => {
     const { platform, clock, chaos } = await seeded(80);
     const straggler = deliver(platform, () => [one], chaos);
     await rebuild(platform, two);
@@ -287,7 +287,7 @@ describe('a generation that is no longer read', () => {
       await clearRetired(cut(platform, 3 + cuts), two, never).catch(() => undefined);
     }
     expect([...(await rowsByGeneration(platform)).keys()]).toEqual([2]);
-    await write(platform, accounts, 10, chaos, straggler.wake);
+    await write(platform, accounts, 10, chaos, straggler.notify);
     await straggler.settle();
     await maintainProjections(platform, [two]);
     clock.now += 5 * 60_000;

@@ -22,24 +22,27 @@ const other = 'acc_1/job/other';
 /** Makes a projection depend on `jobs`, in the streams it reads. */
 const afterJobs: Partial<Projection> = { dependsOn: { projections: ['jobs'], waitFor: {} } };
 
-/** Grows a stream by so many commits of a rename each. */
+/** Appends that many renames to a stream, one commit each. */
 async function grow(platform: Platform, stream: string, commits: number): Promise<void> {
   const renamed = (): JobEvent[] => [{ type: 'JobRenamed', data: { jobId: stream, name: null } }];
   for (let i = 0; i < commits; i++) await transact(platform, job, stream, renamed, cause);
 }
 
-/** Counts renames of each job, and notes the versions in the order in which they came. */
-function counter(name: Table, more: Partial<Projection> & { upset?: (stream: string, version: number) => void } = {}) {
-  const seen: string[] = [];
-  const { upset, ...rest } = more;
+/** A projection that counts the renames of each job and records the versions in the order it handles them. */
+function counter(
+  name: Table,
+  overrides: Partial<Projection> & { onRename?: (stream: string, version: number) => void } = {},
+) {
+  const handled: string[] = [];
+  const { onRename, ...rest } = overrides;
   const projection: Projection = {
     name,
     version: 1,
     streams: ['job'],
     on: {
       JobRenamed: (event) => {
-        upset?.(event.stream, event.version);
-        seen.push(`${event.stream}@${event.version}`);
+        onRename?.(event.stream, event.version);
+        handled.push(`${event.stream}@${event.version}`);
         return [
           {
             op: 'update',
@@ -54,21 +57,21 @@ function counter(name: Table, more: Partial<Projection> & { upset?: (stream: str
   };
   const row = async (platform: Platform, stream: string) =>
     (await platform.rows.get(itemKey(name, 'acc_1', stream)))?.data;
-  return { projection, row, seen };
+  return { projection, row, handled };
 }
 
-describe('wake-ups', () => {
-  it('bring a read model up to date once, whatever their order, number and gaps', async () => {
+describe('the runner', () => {
+  it('applies each commit once, for notifications in any order, with repeats and gaps', async () => {
     const { platform } = await openTestPlatform();
-    const { projection, row, seen } = counter('jobs');
+    const { projection, row, handled } = counter('jobs');
     await grow(platform, one, 5);
     for (const version of [3, 1, 5, 5, 2, 4, 1])
       await handleNotifications(platform, [projection], [{ stream: one, version }]);
     expect(await row(platform, one)).toEqual({ renames: 5, version: 5 });
-    expect(seen).toEqual([1, 2, 3, 4, 5].map((version) => `${one}@${version}`));
+    expect(handled).toEqual([1, 2, 3, 4, 5].map((version) => `${one}@${version}`));
   });
 
-  it('handled by several at once count everything once', async () => {
+  it('applies each commit once with four workers at once', async () => {
     const { platform } = await openTestPlatform();
     const { projection, row } = counter('jobs');
     await grow(platform, one, 20);
@@ -79,7 +82,7 @@ describe('wake-ups', () => {
     expect(await row(platform, one)).toEqual({ renames: 20, version: 20 });
   });
 
-  it('of a commit that is not (yet) there change nothing, and hang nobody', async () => {
+  it('ignores notifications of commits that do not exist yet', async () => {
     const { platform } = await openTestPlatform();
     const { projection, row } = counter('jobs');
     await grow(platform, one, 2);
@@ -94,25 +97,25 @@ describe('wake-ups', () => {
     expect(await row(platform, one)).toEqual({ renames: 2, version: 2 });
   });
 
-  it('reach only who follows that type of stream', async () => {
+  it('leaves out projections that do not read the stream type', async () => {
     const { platform } = await openTestPlatform();
-    const { projection, seen } = counter('jobs', { streams: ['run'] });
+    const { projection, handled } = counter('jobs', { streams: ['run'] });
     await grow(platform, one, 1);
     await handleNotifications(platform, [projection], [{ stream: one, version: 1 }]);
-    expect(seen).toEqual([]);
+    expect(handled).toEqual([]);
     expect(await platform.rows.cursor('jobs', one)).toBe(0);
   });
 
-  it('are looked up together, and a commit is loaded once for all who are as far', async () => {
+  it('reads cursors and parked records in batches, and loads a commit once for all projections', async () => {
     const { platform } = await openTestPlatform();
     const streams = Array.from({ length: 30 }, (_, i) => `acc_1/job/${i}`);
     for (const stream of streams) await grow(platform, stream, 2);
-    const asked = { cursors: 0, getMany: 0, load: 0 };
+    const calls = { cursors: 0, getMany: 0, load: 0 };
     const counting =
-      <A extends unknown[], R>(what: keyof typeof asked, of: (...args: A) => R) =>
+      <A extends unknown[], R>(name: keyof typeof calls, method: (...args: A) => R) =>
       (...args: A): R => {
-        asked[what]++;
-        return of(...args);
+        calls[name]++;
+        return method(...args);
       };
     const counted: Platform = {
       ...platform,
@@ -123,7 +126,7 @@ describe('wake-ups', () => {
     const [jobs, runs] = [counter('jobs'), counter('runs')];
     const notifications = streams.map((stream) => ({ stream, version: 2 }));
     await handleNotifications(counted, [jobs.projection, runs.projection], notifications);
-    expect(asked).toEqual({ cursors: 2, getMany: 2, load: 30 });
+    expect(calls).toEqual({ cursors: 2, getMany: 2, load: 30 });
     for (const { row } of [jobs, runs]) {
       for (const stream of streams) expect(await row(platform, stream)).toEqual({ renames: 2, version: 2 });
     }
@@ -136,9 +139,9 @@ describe('wake-ups', () => {
     const notify = (version: number) =>
       handleNotifications(platform, [counter('jobs').projection, dependent.projection], [{ stream: one, version }]);
     await notify(1);
-    expect(dependent.seen).toEqual([`${one}@1`]);
+    expect(dependent.handled).toEqual([`${one}@1`]);
     await notify(2);
-    expect(dependent.seen).toEqual([`${one}@1`, `${one}@2`]);
+    expect(dependent.handled).toEqual([`${one}@1`, `${one}@2`]);
   });
 
   it('shows a run as finished only with its files and totals, when the stream of the run arrives first', async () => {
@@ -151,7 +154,7 @@ describe('wake-ups', () => {
       ...{ filesTotal: 0, filesDone: 0, filesUnchanged: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0 },
       ...{ bytesRead: 0, bytesStored: 0 },
     };
-    const ended = {
+    const finished = {
       ...runRef,
       ...restorePoint,
       counts,
@@ -160,16 +163,16 @@ describe('wake-ups', () => {
       errors: [],
       errorPages: 0,
     };
-    const own = 'acc_1/run/run_1';
+    const runStream = 'acc_1/run/run_1';
     const chainStream = `acc_1/backup-chain/${backupChainId('job_1', 'src_1')}`;
     await transact(platform, backupChain, chainStream, requestRun(runRef, at), cause);
     await handleNotifications(platform, projections, [{ stream: chainStream, version: 1 }]);
-    await transact(platform, run, own, startRun(runRef), cause);
-    await handleNotifications(platform, projections, [{ stream: own, version: 1 }]);
+    await transact(platform, run, runStream, startRun(runRef), cause);
+    await handleNotifications(platform, projections, [{ stream: runStream, version: 1 }]);
     expect(await findRestorePoint(platform, 'acc_1', { jobId: 'job_1' })).toBeUndefined();
     await transact(platform, backupChain, chainStream, createRestorePoint(runRef, restorePoint), cause);
-    await transact(platform, run, own, finishRun(ended), cause);
-    await handleNotifications(platform, projections, [{ stream: own, version: 2 }]);
+    await transact(platform, run, runStream, finishRun(finished), cause);
+    await handleNotifications(platform, projections, [{ stream: runStream, version: 2 }]);
     expect(await getRun(platform, 'acc_1', 'run_1')).toMatchObject({ status: 'succeeded' });
     expect(await findRestorePoint(platform, 'acc_1', { jobId: 'job_1' })).toMatchObject({ runId: 'run_1', manifest });
     expect(await getOverview(platform, 'acc_1')).toMatchObject({
@@ -183,7 +186,7 @@ describe('wake-ups', () => {
   it('applies commits to a dependent projection after its dependencies', async () => {
     const { platform } = await openTestPlatform();
     await grow(platform, one, 2);
-    const quick = counter('runs', afterJobs);
+    const dependent = counter('runs', afterJobs);
     const order: string[] = [];
     const apply: Platform['rows']['apply'] = async (name, ...rest) => {
       const outcome = await platform.rows.apply(name, ...rest);
@@ -191,7 +194,11 @@ describe('wake-ups', () => {
       return outcome;
     };
     const watched = { ...platform, rows: { ...platform.rows, apply } };
-    await handleNotifications(watched, [quick.projection, counter('jobs').projection], [{ stream: one, version: 2 }]);
+    await handleNotifications(
+      watched,
+      [dependent.projection, counter('jobs').projection],
+      [{ stream: one, version: 2 }],
+    );
     expect(order).toEqual(['jobs', 'jobs', 'runs', 'runs']);
   });
 });
@@ -214,7 +221,7 @@ describe('a commit that cannot be projected', () => {
     if (stream === one && version === 2) throw new Error('poison');
   };
 
-  it('stops its stream in that read model, and nothing else', async () => {
+  it('parks its stream in that read model, and nothing else', async () => {
     const errors: JsonObject[] = [];
     const log = {
       info() {},
@@ -223,10 +230,10 @@ describe('a commit that cannot be projected', () => {
       error: (_: string, fields?: JsonObject) => void errors.push(fields ?? {}),
     };
     const { platform } = await openTestPlatform({ log });
-    const [poisoned, well] = [counter('jobs', { upset: poison }), counter('sources')];
+    const [poisoned, healthy] = [counter('jobs', { onRename: poison }), counter('sources')];
     await grow(platform, one, 3);
     await grow(platform, other, 3);
-    const both = [poisoned.projection, well.projection];
+    const both = [poisoned.projection, healthy.projection];
     const notifications = [
       { stream: one, version: 3 },
       { stream: other, version: 3 },
@@ -235,11 +242,11 @@ describe('a commit that cannot be projected', () => {
     await handleNotifications(platform, both, notifications);
     expect(await poisoned.row(platform, one)).toEqual({ renames: 1, version: 1 });
     expect(await poisoned.row(platform, other)).toEqual({ renames: 3, version: 3 });
-    expect(await well.row(platform, one)).toEqual({ renames: 3, version: 3 });
+    expect(await healthy.row(platform, one)).toEqual({ renames: 3, version: 3 });
     expect(errors).toMatchObject([{ projection: 'jobs', stream: one, version: 2 }]);
   });
 
-  it('as it makes more changes than any machine takes, does not hold up the others', async () => {
+  it('because it makes more than 99 changes, does not hold up other read models', async () => {
     const { platform } = await openTestPlatform();
     const large = counter('jobs', {
       on: {
@@ -247,19 +254,19 @@ describe('a commit that cannot be projected', () => {
           Array.from({ length: 100 }, (_, i): RowChange => ({ op: 'delete', table: 'jobs', pk: 'a', sk: `${i}` })),
       },
     });
-    const well = counter('sources');
+    const healthy = counter('sources');
     await grow(platform, one, 1);
-    await handleNotifications(platform, [large.projection, well.projection], [{ stream: one, version: 1 }]);
-    expect(await well.row(platform, one)).toEqual({ renames: 1, version: 1 });
+    await handleNotifications(platform, [large.projection, healthy.projection], [{ stream: one, version: 1 }]);
+    expect(await healthy.row(platform, one)).toEqual({ renames: 1, version: 1 });
     expect(await platform.rows.cursor('jobs', one)).toBe(0);
   });
 
-  it('as its bytes are damaged, stops its stream', async () => {
+  it('because its bytes are damaged, parks its stream', async () => {
     const { platform } = await openTestPlatform();
     const { projection, row } = counter('jobs');
     await grow(platform, one, 2);
-    const load: Platform['events']['load'] = async (...asked) =>
-      (await platform.events.load(...asked)).map((commit) =>
+    const load: Platform['events']['load'] = async (...query) =>
+      (await platform.events.load(...query)).map((commit) =>
         commit.version === 2 ? { ...commit, body: { bytes: Buffer.from('{}') } } : commit,
       );
     await handleNotifications(
@@ -272,8 +279,8 @@ describe('a commit that cannot be projected', () => {
   });
 });
 
-describe('a machine that fails', () => {
-  const failures: { [what: string]: (platform: Platform) => Platform } = {
+describe('a platform that fails', () => {
+  const failures: { [name: string]: (platform: Platform) => Platform } = {
     'to apply': (platform) => ({
       ...platform,
       rows: { ...platform.rows, apply: () => Promise.reject(new Error('down')) },
@@ -288,7 +295,7 @@ describe('a machine that fails', () => {
     }),
   };
 
-  it.each(Object.keys(failures))('%s fails the wake-up, and everything is there once it is well', async (what) => {
+  it.each(Object.keys(failures))('%s fails the notification, and a repeat applies everything', async (name) => {
     const { platform } = await openTestPlatform();
     const { projection, row } = counter('jobs');
     await transact(
@@ -298,7 +305,7 @@ describe('a machine that fails', () => {
       (): JobEvent[] => [{ type: 'JobRenamed', data: { jobId: one, name: 'x'.repeat(100_000) } }],
       cause,
     );
-    const down = failures[what]?.(platform) ?? platform;
+    const down = failures[name]?.(platform) ?? platform;
     for (let i = 0; i < 5; i++)
       await expect(handleNotifications(down, [projection], [{ stream: one, version: 1 }])).rejects.toThrow('down');
     await handleNotifications(platform, [projection], [{ stream: one, version: 1 }]);
@@ -311,7 +318,7 @@ describe('changes of one commit', () => {
   const numbers = fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.integer({ min: -9, max: 9 }), {
     noNullPrototype: true,
   });
-  /** One change sets and adds different fields, as both homes have it. */
+  /** One update never sets and adds to the same field: no deployment supports that. */
   const update = fc.tuple(key, numbers, numbers).map(
     ([at, set, add]): RowChange => ({
       op: 'update',
@@ -326,7 +333,7 @@ describe('changes of one commit', () => {
     key.map((at): RowChange => ({ op: 'delete', ...at })),
   );
 
-  it('become one a row, with the same result as one after the other', async () => {
+  it('merge into one per row, with the same result as all of them in order', async () => {
     const { platform } = await openTestPlatform();
     let round = 0;
     await fc.assert(

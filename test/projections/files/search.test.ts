@@ -31,7 +31,7 @@ async function box(things: Things) {
 }
 
 describe('search', () => {
-  it('finds each word anywhere in the path, whatever case and accents', async () => {
+  it('finds each word anywhere in the path, without regard to case and accents', async () => {
     const { paths } = await box({
       'Été/Rapport final.PDF': 'x',
       'ete/photo.png': 'x',
@@ -47,12 +47,12 @@ describe('search', () => {
     expect(await paths({ query: 'doc' })).toEqual(['docs']);
   });
 
-  it('folds plain text the quick way to what the long way gives', () => {
+  it('folds ASCII text on the fast path to the same result as on the slow path', () => {
     const plain = Array.from({ length: 95 }, (_, code) => String.fromCharCode(32 + code)).join('');
     expect(folded(plain)).toBe(folded(`${plain}é`).slice(0, -1));
   });
 
-  it('takes types as MIME types, groups, endings and kinds', async () => {
+  it('filters by MIME type, group, file name extension and kind', async () => {
     const { paths } = await box({
       'a.png': 'x',
       'b.JPG': 'x',
@@ -75,7 +75,7 @@ describe('search', () => {
     expect(await paths({ types: ['file'], query: 'pdf' })).toEqual(['c.pdf', 'pdf']);
   });
 
-  it('takes sizes inclusively and of files only, times from one up to another', async () => {
+  it('filters files by size with inclusive bounds, and entries by a half-open time range', async () => {
     const { paths } = await box({
       'a/': null,
       none: '',
@@ -95,9 +95,9 @@ describe('search', () => {
     expect(await paths({})).toEqual(['a', 'dateless', 'none', 'old', 'ten']);
   });
 
-  it('goes through the newest backup of each source, or of one, and never another account', async () => {
-    const { platform, backupChain, paths } = await box({ one: 'x', gone: 'x' });
-    await backupChain.backUp({ gone: undefined, new: 'x' });
+  it('searches the newest restore point of each source or of one, and never another account', async () => {
+    const { platform, backupChain, paths } = await box({ one: 'x', deleted: 'x' });
+    await backupChain.backUp({ deleted: undefined, new: 'x' });
     const second = makeBackupChain(platform, account);
     await second.backUp({ two: 'x' });
     await makeBackupChain(platform, 'acc_bob').backUp({ bobs: 'x' });
@@ -108,7 +108,7 @@ describe('search', () => {
     expect(await paths({ sourceId: bobs.sourceId })).toEqual([]);
   });
 
-  it('pages without losing or repeating any, each page a bounded piece of work', async () => {
+  it('pages without losing or repeating a file, with bounded work per page', async () => {
     const names = Array.from(
       { length: 25 },
       (_, n) => `file-${String(n).padStart(2, '0')}${n % 5 === 0 ? '.pdf' : ''}`,

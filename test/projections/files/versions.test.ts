@@ -19,7 +19,7 @@ async function backedUp() {
 }
 
 describe('versions of a file', () => {
-  it('are all there newest first, through deletion and return, with the run of each', async () => {
+  it('are listed newest first with their runs, across a deletion and a return', async () => {
     const { platform, backupChain } = await backedUp();
     const first = await backupChain.backUp({ a: 'one', other: 'x' });
     await backupChain.backUp({ other: 'y' });
@@ -57,7 +57,7 @@ describe('versions of a file', () => {
     ]);
   });
 
-  it('are in the order in which they were backed up, also after the clock was set back', async () => {
+  it('are in the order of their backups, also after the clock was set back', async () => {
     const { platform, backupChain } = await backedUp();
     const first = await backupChain.backUp({ a: 'one' });
     platform.clock.now -= 3_600_000;
@@ -71,38 +71,38 @@ describe('versions of a file', () => {
     ]);
   });
 
-  it('come in pages that later runs do not shift', async () => {
+  it('are listed in pages that later runs do not shift', async () => {
     const { platform, backupChain } = await backedUp();
     for (let n = 1; n <= 7; n++) await backupChain.backUp({ a: `content ${n}` });
     const { a: id = '' } = await fileIds(platform);
-    const seen: number[] = [];
+    const numbers: number[] = [];
     let cursor: string | null = null;
     do {
       const page = await listVersions(platform, account, id, { limit: 3, ...(cursor === null ? {} : { cursor }) });
-      seen.push(...page.items.map(({ version }) => version));
+      numbers.push(...page.items.map(({ version }) => version));
       cursor = page.next;
-      await backupChain.backUp({ a: `more ${seen.length}` });
+      await backupChain.backUp({ a: `more ${numbers.length}` });
     } while (cursor !== null);
-    expect(seen).toEqual([7, 6, 5, 4, 3, 2, 1]);
+    expect(numbers).toEqual([7, 6, 5, 4, 3, 2, 1]);
   });
 
-  it('of one job are not mixed with those of another job of the same source', async () => {
+  it('of one job exclude those of another job of the same source', async () => {
     const { platform, backupChain } = await backedUp();
     await backupChain.backUp({ a: 'one' });
     const other = makeBackupChain(platform, account, { sourceId: backupChain.sourceId });
     await other.backUp({ a: 'two' });
     await other.backUp({ a: 'three' });
-    const of = async (jobId: string) => {
+    const versionsOf = async (jobId: string) => {
       const { items } = await listFiles(platform, account, { jobId, recursive: true }, { limit: 10 });
       return (await listVersions(platform, account, items[0]?.id ?? '', { limit: 50 })).items.map(
         ({ version }) => version,
       );
     };
-    expect(await of(backupChain.jobId)).toEqual([1]);
-    expect(await of(other.jobId)).toEqual([2, 1]);
+    expect(await versionsOf(backupChain.jobId)).toEqual([1]);
+    expect(await versionsOf(other.jobId)).toEqual([2, 1]);
   });
 
-  it('of folders there are too, also of one that only shows in names', async () => {
+  it('exist for folders, with and without an entry of their own', async () => {
     const { platform, backupChain } = await backedUp();
     const { runId } = await backupChain.backUp({ 'real/': null, 'real/a': 'x', 'shown/a': 'x' });
     const { real = '', shown = '' } = await fileIds(platform);
@@ -113,7 +113,7 @@ describe('versions of a file', () => {
     }
   });
 
-  it('can be had each, and without a number the newest that has content', async () => {
+  it('are found by number, and without a number the newest with content', async () => {
     const { platform, backupChain } = await backedUp();
     await backupChain.backUp({ a: 'one' });
     const { a: id = '' } = await fileIds(platform);
@@ -133,19 +133,21 @@ describe('versions of a file', () => {
     });
   });
 
-  it('are nobody else’s, and of nothing that never was', async () => {
+  it('are not found by another account or by an invalid id', async () => {
     const { platform, backupChain } = await backedUp();
     await backupChain.backUp({ a: 'one' });
     const { a: id = '' } = await fileIds(platform);
-    // Every so many ids end in AA as they are.
+    // The id may already end in AA.
     const altered = `${id.slice(0, -2)}${id.endsWith('AA') ? 'BB' : 'AA'}`;
-    for (const [who, what] of [
+    for (const [requester, fileId] of [
       ['acc_bob', id],
       [account, altered],
       [account, 'file_x'],
     ] as const) {
-      await expect(listVersions(platform, who, what, { limit: 5 })).rejects.toMatchObject({ code: 'not-found' });
-      await expect(findVersion(platform, who, what)).rejects.toMatchObject({ code: 'not-found' });
+      await expect(listVersions(platform, requester, fileId, { limit: 5 })).rejects.toMatchObject({
+        code: 'not-found',
+      });
+      await expect(findVersion(platform, requester, fileId)).rejects.toMatchObject({ code: 'not-found' });
     }
   });
 });
