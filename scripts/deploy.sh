@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Deploys ListBackup to AWS: scripts/deploy.sh {stage} {group} [--dry-run]. Without arguments it says what there is.
+# Deploys ListBackup to AWS: scripts/deploy.sh {stage} {group} [--dry-run]. Without arguments it prints its usage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ ! -x node_modules/.bin/node ]; then
-  echo 'Run npm ci first: it brings the pinned Node and the CDK.' >&2
+  echo 'Node and the CDK are not installed. Run npm ci first.' >&2
   exit 1
 fi
 export PATH="$PWD/node_modules/.bin:$PATH"

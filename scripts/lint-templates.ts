@@ -1,4 +1,4 @@
-/** Puts the CloudFormation templates of the stages before cfn-lint and checkov (cdk-nag judges in the synthesis itself): `npm run lint:templates`. */
+/** `npm run lint:templates`: runs cdk-nag (in the synthesis), cfn-lint and checkov on the templates of the stages. */
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { pythonWith } from './venv.ts';
 
 const stages = ['main', 'test', 'prod'];
 
-// W3005: CDK writes out dependencies that a reference already implies.
+// W3005: CDK writes explicit dependencies that a reference already implies.
 const cfnLint = [
   '-c',
   'import sys; from cfnlint.runner import main; sys.exit(main())',
@@ -20,7 +20,7 @@ const cfnLint = [
   'W3005',
   '--',
 ];
-// Judged by the rules that came with it: nothing is asked of anybody's service.
+// --skip-download: checkov uses its built-in rules and contacts no service.
 const checkov = [
   '-m',
   'checkov.main',
@@ -45,13 +45,13 @@ try {
     const templates = (await readdir(outdir))
       .filter((file) => file.endsWith('.template.json'))
       .map((file) => join(outdir, file));
-    if (templates.length === 0) throw new Error(`stage ${name} has no templates`);
-    for (const [addNagChecks, args] of [
+    if (templates.length === 0) throw new Error(`Stage ${name} has no templates.`);
+    for (const [linter, args] of [
       ['cfn-lint', [...cfnLint, ...templates]],
       ['checkov', [...checkov, outdir]],
     ] as const) {
       const { status } = spawnSync(python, args, { stdio: 'inherit' });
-      console.log(`${addNagChecks}, stage ${name}: ${status === 0 ? 'nothing found' : 'findings above'}`);
+      console.log(`${linter}, stage ${name}: ${status === 0 ? 'no findings' : 'findings above'}`);
       if (status !== 0) failed = true;
     }
   }
@@ -59,4 +59,4 @@ try {
   await rm(work, { recursive: true, force: true });
 }
 if (failed || process.exitCode) process.exitCode = 1;
-else console.log(`The templates of ${stages.join(', ')} are clean.`);
+else console.log(`The templates of ${stages.join(', ')} have no findings.`);

@@ -1,4 +1,4 @@
-/** `npm run openapi`: writes down what the API says of itself, and the types that the command line client has of it. */
+/** `npm run openapi`: writes the OpenAPI document and the types of the command line client. */
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { openEmbedded } from '../infra/embedded/platform.ts';
 
 const silent: Log = { info() {}, warn() {}, error() {}, measure() {} };
 
-/** Path → text of every file that follows from the routes, as they should be. Nothing is written. */
+/** Returns path → text of each file that is generated from the routes. Writes nothing. */
 export async function describedFiles(): Promise<{ [path: string]: string }> {
   const document = await describedApi();
   return {
@@ -20,7 +20,7 @@ export async function describedFiles(): Promise<{ [path: string]: string }> {
   };
 }
 
-/** `GET /openapi.json` of an embedded home that is there for this alone. */
+/** Returns `GET /openapi.json` of a temporary self-hosted deployment. */
 async function describedApi(): Promise<string> {
   const data = await mkdtemp(join(tmpdir(), 'listbackup-openapi-'));
   const { platform, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
@@ -41,13 +41,13 @@ async function describedApi(): Promise<string> {
   }
 }
 
-/** As `npm run format` would leave it. */
+/** Returns `text` as `npm run format` formats it. */
 function formatted(path: string, text: string): string {
   const { status, stdout, stderr } = spawnSync('biome', ['format', `--stdin-file-path=${path}`], {
     input: text,
     encoding: 'utf8',
   });
-  if (status !== 0) throw new Error(`biome does not format ${path}: ${stderr}`);
+  if (status !== 0) throw new Error(`biome cannot format ${path}: ${stderr}`);
   return stdout;
 }
 

@@ -1,4 +1,4 @@
-/** Python programs that tests and checks use, each with its pinned packages in a virtual environment under `.venv`. */
+/** Virtual environments under `.venv` for the Python programs of tests and checks, with pinned packages. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, rename, rm } from 'node:fs/promises';
@@ -9,13 +9,13 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** A package index that stumbles is asked again for some minutes. */
-const patience = ['--retries', '10', '--timeout', '180'];
+/** Retries for several minutes if the package index fails. */
+const retryOptions = ['--retries', '10', '--timeout', '180'];
 
 /**
- * The Python of an environment that holds exactly the packages of `scripts/{name}-requirements.txt`, named by their hash and made when it
- * is not there. Programs are run as its modules (`-m`): their own scripts do not survive the move. Throws with what to do when Python or
- * the package index is missing.
+ * Returns the Python of an environment with exactly the packages of `scripts/{name}-requirements.txt`. Creates it on
+ * first use, under the hash of that file. Run programs as modules (`-m`), because scripts break when the environment
+ * moves. Throws an error with instructions if Python or the package index is missing.
  */
 export async function pythonWith(name: string): Promise<string> {
   const requirements = join(root, 'scripts', `${name}-requirements.txt`);
@@ -23,18 +23,18 @@ export async function pythonWith(name: string): Promise<string> {
   const venv = join(root, '.venv', `${name}-${createHash('sha256').update(pins).digest('hex').slice(0, 12)}`);
   const python = join(venv, 'bin', 'python');
   if (await exists(python)) return python;
-  // Built aside and renamed, so that two test runs at once never see half a venv.
+  // Built under another name, so that a concurrent test run never sees half an environment.
   const building = join(root, '.venv', `building-${name}-${process.pid}`);
   await mkdir(join(root, '.venv'), { recursive: true });
   await step(
     'python3',
     ['-m', 'venv', building],
-    `${name} needs Python 3.10 or later with its venv module (on Debian: apt install python3-venv)`,
+    `${name} needs Python 3.10 or later with the venv module. On Debian: apt install python3-venv`,
   );
   await step(
     join(building, 'bin', 'python'),
-    ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...patience, '--requirement', requirements],
-    `the packages in scripts/${basename(requirements)} could not be installed; is the Python package index reachable?`,
+    ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...retryOptions, '--requirement', requirements],
+    `The packages in scripts/${basename(requirements)} could not be installed. Check the connection to the Python package index.`,
   );
   await rename(building, venv).catch(async (error: unknown) => {
     await rm(building, { recursive: true, force: true });

@@ -11,10 +11,10 @@ const files = 1_000_000;
 export function costTables(measured: Measured, idle: { stage: string; lines: Line[] }[]): string {
   return [
     '### A command',
-    'Write and read units of DynamoDB; dollars are for a million of them, all requests counted, with API Gateway and the three functions started.',
+    'DynamoDB write (W) and read (R) units. Dollars are for a million commands, with API Gateway and three functions.',
     commandTable(measured.commands),
     '### An event, in each read model that follows it',
-    'Write units, the cursor included. What follows from the first run of the smallest source and the commands above.',
+    'Write units, with the cursor. Events of the commands above and of the first run of the smallest source.',
     eventTable(measured),
     '### A run',
     runTable(measured.runs),
@@ -139,7 +139,7 @@ function million(runs: Run[]): string {
   const compute = runs.at(-1);
   const cpu = compute ? (compute.first.cpuSeconds / compute.files) * files : 0;
   return [
-    `Extrapolated along the line through the runs of ${sizes} files.`,
+    `Linear extrapolation from the runs of ${sizes} files.`,
     table(
       ['run', 'W', 'R', ...kinds, '$ of requests'],
       [
@@ -147,10 +147,10 @@ function million(runs: Run[]): string {
         ['again, unchanged', ...usageCells(unchanged)],
       ],
     ),
-    'Where the first run goes:',
+    'The first run by table and service:',
     table(head, rows),
-    `Compute apart: the processors took ${cpu.toFixed(0)} CPU seconds a million files here, emulator not counted, which at 1,769 MB a core is ` +
-      `$${(cpu * (1769 / 1024) * gbSecond).toFixed(2)}; waiting for sources and for AWS comes on top, and is not measured.`,
+    `Compute: the processors took ${cpu.toFixed(0)} CPU seconds a million files here, without the emulator.\n` +
+      `At 1,769 MB a core that is $${(cpu * (1769 / 1024) * gbSecond).toFixed(2)}. Waiting for sources and AWS is not measured.`,
   ].join('\n\n');
 }
 

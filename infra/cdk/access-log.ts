@@ -1,6 +1,7 @@
 /**
- * The access logs of both APIs: one line of JSON a request, without personal data. No address, no agent, no query (tickets), and no path
- * either, since a download's holds its token: `requestId` leads to the line of the application, which names the route.
+ * The access logs of both APIs: one JSON line a request, without personal data. A line holds no IP address, user agent,
+ * query or path. Queries can contain tickets, and paths of downloads contain tokens. `requestId` leads to the
+ * application's log line, which names the route.
  */
 import { RemovalPolicy } from 'aws-cdk-lib';
 import { AccessLogFormat, CfnAccount } from 'aws-cdk-lib/aws-apigateway';
@@ -11,10 +12,10 @@ import type { Construct, IDependable } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import { resourceName, type Stage } from './stage.ts';
 
-const every = ['requestId', 'requestTimeEpoch', 'status', 'error.responseType', 'integrationErrorMessage'];
+const commonFields = ['requestId', 'requestTimeEpoch', 'status', 'error.responseType', 'integrationErrorMessage'];
 const fields = {
   api: [
-    ...every,
+    ...commonFields,
     'httpMethod',
     'protocol',
     'responseLength',
@@ -22,36 +23,37 @@ const fields = {
     'integrationLatency',
     'integrationStatus',
   ],
-  live: [...every, 'eventType', 'connectionId', 'integrationLatency', 'integrationStatus'],
+  live: [...commonFields, 'eventType', 'connectionId', 'integrationLatency', 'integrationStatus'],
 };
 
 export function accessLog(scope: Construct, stage: Stage, api: keyof typeof fields): IAccessLogSettings {
   const group = new LogGroup(scope, `${api}-access`, {
-    // Names that begin so get round a limit on the length of the policy under which the gateways of an account may write logs.
+    // All gateways of an account share one resource policy of limited length. This prefix needs no entry in it.
     logGroupName: `/aws/vendedlogs/${resourceName(stage, `${api}-access`)}`,
     retention: stage.disposable ? RetentionDays.ONE_DAY : RetentionDays.THREE_MONTHS,
     removalPolicy: RemovalPolicy.DESTROY,
   });
-  acknowledge(group, { CKV_AWS_158: 'CloudWatch encrypts it with its own key; there is no personal data in it' });
+  acknowledge(group, { CKV_AWS_158: 'CloudWatch encrypts it with its own key. It holds no personal data' });
   const line = Object.fromEntries(fields[api].map((field) => [field, `$context.${field}`]));
   return { destination: new LogGroupLogDestination(group), format: AccessLogFormat.custom(JSON.stringify(line)) };
 }
 
 /**
- * Gateways of the WebSocket kind write logs as one role, which is a setting of the account in that region. It stays when the stack goes:
- * other gateways there will be using it. `gateway`: one that is made before, without which AWS refuses the setting in an account that never had any.
+ * Sets the role under which WebSocket APIs write their logs. It is one setting for the account and region, so it stays
+ * when the stack is deleted: other gateways may use it. AWS refuses the setting in an account that never had a gateway,
+ * so CloudFormation creates `gateway` first.
  */
-export function letGatewaysLog(scope: Construct, gateway: IDependable): CfnAccount {
+export function enableGatewayLogs(scope: Construct, gateway: IDependable): CfnAccount {
   const role = new Role(scope, 'GatewayLogRole', {
-    description: 'API gateways of this account and region write their logs',
-    // No conditions: AWS documents none that it would fulfil, and only this account can hand out its roles.
+    description: 'Lets the API gateways of this account and region write logs',
+    // AWS documents no condition keys for this principal. Only this account can pass its roles.
     assumedBy: new ServicePrincipal('apigateway.amazonaws.com'),
     managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AmazonAPIGatewayPushToCloudWatchLogs')],
   });
   role.applyRemovalPolicy(RemovalPolicy.RETAIN);
   acknowledge(role, {
     'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]':
-      'The gateway refuses a role that may less than this policy, which AWS keeps for it',
+      'API Gateway refuses a role with fewer rights than this managed policy',
   });
   const account = new CfnAccount(scope, 'GatewayLogs', { cloudWatchRoleArn: role.roleArn });
   account.applyRemovalPolicy(RemovalPolicy.RETAIN);

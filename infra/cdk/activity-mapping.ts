@@ -1,4 +1,4 @@
-/** A reader of the activity stream. DynamoDB serves two of them: projections and relay, no third. */
+/** Maps the activity stream to a function. DynamoDB serves two readers a stream: the projections and the relay. */
 import { Duration } from 'aws-cdk-lib';
 import { EventSourceMapping, type Function as LambdaFunction, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
@@ -6,31 +6,31 @@ import type { CoreStack } from './core-stack.ts';
 import type { Stage } from './stage.ts';
 
 /**
- * `atOnce`: batches a shard at the same time. Order is then promised for each item alone, which no reader needs, since both bring any order
- * right by themselves. A batch that fails is halved and tried again for six hours, so that one that is poison holds up its neighbours no
- * longer; it is then put in a bucket, whole, under `aws/lambda/{mapping}/{shard}/{date}`.
+ * `concurrency`: concurrent batches a shard. Above 1, Lambda keeps the order of records per item only. Both readers
+ * accept records in any order. Lambda halves and retries a failed batch for six hours, so that one poison record does
+ * not block the shard. It then writes the whole batch to a bucket, under `aws/lambda/{mapping}/{shard}/{date}`.
  */
 export function readActivity(
   scope: Construct,
   stage: Stage,
   core: CoreStack,
   target: LambdaFunction,
-  atOnce: number,
+  concurrency: number,
 ): EventSourceMapping {
   const stream = core.tables.activity.tableStreamArn;
-  if (!stream) throw new Error('the table activity has no stream');
-  // The stream is made anew when copies are turned on. What another stack says is looked up again only for what changes in a template.
+  if (!stream) throw new Error('The table activity has no stream. Set `stream` in infra/aws/tables.ts.');
+  // Turning on replicas creates a new stream. A new mapping id makes CloudFormation read the new stream ARN.
   const id = stage.replicaRegions.length > 0 ? 'CopiedActivityMapping' : 'ActivityMapping';
   return new EventSourceMapping(scope, id, {
     target,
     eventSourceArn: stream,
     startingPosition: StartingPosition.TRIM_HORIZON,
     batchSize: 100,
-    parallelizationFactor: atOnce,
+    parallelizationFactor: concurrency,
     bisectBatchOnError: true,
     retryAttempts: 1000,
     maxRecordAge: Duration.hours(6),
-    // CDK's own destination would let the function read and delete there too; what it needs is in `readStream`.
+    // CDK's own destination also grants read and delete. `readStream` grants the one right that Lambda needs.
     onFailure: { bind: () => ({ destination: core.failed.bucketArn }) },
   });
 }

@@ -1,4 +1,4 @@
-/** The HTTP API and the one function behind it, and the live socket. */
+/** The HTTP API with its one function, and the live socket. */
 import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { HttpApi, HttpStage } from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
@@ -11,9 +11,9 @@ import { edgeProof } from './edge-proof.ts';
 import { environment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
 import { appendEvents, identify, readLedger, readRows, readSecrets, useKeys, useRecords } from './grants.ts';
-import { keptWarm } from './kept-warm.ts';
 import { liveSocket } from './live-socket.ts';
 import { resourceName, type Stage } from './stage.ts';
+import { warmAlias } from './warm-alias.ts';
 
 export class ApiStack extends Stack {
   readonly http: HttpApi;
@@ -24,9 +24,9 @@ export class ApiStack extends Stack {
     const handler = lambdaFunction(this, stage, {
       entry: 'api',
       network: core.network?.outward,
-      description: 'Answers the REST API',
-      memory: 1769, // one whole core
-      timeout: Duration.seconds(29), // API Gateway gives up at 30
+      description: 'Serves the REST API',
+      memory: 1769, // MB, one full vCPU
+      timeout: Duration.seconds(29), // API Gateway times out after 30
       environment: {
         ...environment(stage, core, auth),
         LIVE_URL: liveUrl,
@@ -46,16 +46,16 @@ export class ApiStack extends Stack {
     this.http = new HttpApi(this, 'Http', {
       apiName: resourceName(stage, 'api'),
       createDefaultStage: false,
-      defaultIntegration: new HttpLambdaIntegration('Function', keptWarm(this, stage, handler)),
+      defaultIntegration: new HttpLambdaIntegration('Function', warmAlias(this, stage, handler)),
     });
     acknowledge(this.http, {
-      'AwsSolutions-APIG4': 'The application checks tokens and API keys itself, alike in both homes',
+      'AwsSolutions-APIG4': 'The application checks tokens and API keys itself, in both deployments',
     });
     const live = new HttpStage(this, 'Default', {
       httpApi: this.http,
       stageName: '$default',
       autoDeploy: true,
-      // Of the whole stage, to cap what a flood costs; the limits per credential and address are the application's.
+      // Caps the cost of a flood for the whole stage. The application limits each credential and address.
       throttle: { rateLimit: 1000, burstLimit: 2000 },
       accessLogSettings: accessLog(this, stage, 'api'),
     });

@@ -1,4 +1,4 @@
-/** Who people are: Cognito checks passwords and second factors, and nothing else; the tokens are ours. */
+/** The user pool. Cognito only checks passwords and second factors. The API issues its own tokens. */
 import { Duration, Fn, Stack, type StackProps } from 'aws-cdk-lib';
 import {
   AccountRecovery,
@@ -26,13 +26,13 @@ export class AuthStack extends Stack {
     this.pool = new UserPool(this, 'Users', {
       userPoolName: resourceName(stage, 'users'),
       selfSignUpEnabled: true,
-      // The user name is a hash of the e-mail address (infra/aws/identity.ts), so that neither logs nor listings of the pool name a person.
+      // The user name is a hash of the e-mail address (infra/aws/identity.ts), so logs and listings name no person.
       signInAliases: { username: true },
       signInCaseSensitive: false,
       standardAttributes: { email: { required: true, mutable: true }, fullname: { required: false, mutable: true } },
-      // Cognito writes to every new address it is to verify; stage test takes any address at its word.
+      // Cognito e-mails every new address to verify it. Stage test accepts any address.
       autoVerify: { email: !stage.disposable },
-      ...(stage.disposable ? {} : { userVerification: byLink }),
+      ...(stage.disposable ? {} : { userVerification: verifyByLink }),
       customAttributes: {
         userId: new StringAttribute({ mutable: false, minLen: 1, maxLen: 64 }),
         accountId: new StringAttribute({ mutable: false, minLen: 1, maxLen: 64 }),
@@ -46,7 +46,7 @@ export class AuthStack extends Stack {
         requireUppercase: false,
         tempPasswordValidity: Duration.days(1),
       },
-      ...(mail ? { email: fromOwnDomain(mail, this.region) } : {}),
+      ...(mail ? { email: sendFromDomain(mail, this.region) } : {}),
       mfa: Mfa.OPTIONAL,
       mfaSecondFactor: { sms: false, otp: true },
       accountRecovery: AccountRecovery.EMAIL_ONLY,
@@ -56,23 +56,23 @@ export class AuthStack extends Stack {
     if (!stage.disposable) this.pool.addDomain('Links', { cognitoDomain: { domainPrefix: linksPrefix(this) } });
     acknowledge(this.pool, {
       'AwsSolutions-COG1': 'NIST 800-63B-4: length and a blocklist instead of composition',
-      'AwsSolutions-COG2': 'Whoever signs up chooses whether a second factor is asked for',
-      'AwsSolutions-COG8': 'The plus plan is paid for each user a month; the application limits attempts itself',
+      'AwsSolutions-COG2': 'Each user chooses whether to use a second factor',
+      'AwsSolutions-COG8': 'The Plus plan costs a monthly fee for each user. The application limits attempts itself',
     });
     const registered = new ClientAttributes()
       .withStandardAttributes({ email: true, fullname: true })
       .withCustomAttributes('userId', 'accountId');
     this.client = this.pool.addClient('Api', {
       userPoolClientName: resourceName(stage, 'api'),
-      // Signing in takes AWS credentials and signing up the client's secret: nobody talks to the pool but our API.
+      // Only the API can use the pool: sign-in needs AWS credentials, sign-up needs the client secret.
       authFlows: { adminUserPassword: true },
       generateSecret: true,
       preventUserExistenceErrors: true,
       disableOAuth: true,
-      // A client that is told nothing has the standard attributes alone: no user could be registered, and no token would say whose it is.
+      // By default a client can use standard attributes only. Registration needs the custom ones too.
       writeAttributes: registered,
       readAttributes: registered.withStandardAttributes({ emailVerified: true }),
-      // Cognito's own tokens are dropped at once; these are its shortest lives.
+      // The API discards Cognito's tokens. These are the shortest lifetimes that Cognito accepts.
       accessTokenValidity: Duration.minutes(5),
       idTokenValidity: Duration.minutes(5),
       refreshTokenValidity: Duration.minutes(60),
@@ -88,8 +88,8 @@ export class AuthStack extends Stack {
   }
 }
 
-/** The domain has to be proven before: Cognito refuses one that is not. */
-function fromOwnDomain({ from, domain, configurationSet }: Mail, sesRegion: string): UserPoolEmail {
+/** Cognito refuses a domain that SES has not verified. */
+function sendFromDomain({ from, domain, configurationSet }: Mail, sesRegion: string): UserPoolEmail {
   return UserPoolEmail.withSES({
     fromEmail: from,
     fromName: 'ListBackup',
@@ -99,16 +99,19 @@ function fromOwnDomain({ from, domain, configurationSet }: Mail, sesRegion: stri
   });
 }
 
-/** Not by a code: our API has no place to enter one. */
-const byLink: UserVerificationConfig = {
+/** A link, because the API has no route that accepts a code. */
+const verifyByLink: UserVerificationConfig = {
   emailStyle: VerificationEmailStyle.LINK,
   emailSubject: 'Confirm your e-mail address',
   emailBody:
-    'Someone, most likely you, has opened an account at ListBackup with this address. {##Verify Email##} within a day, then sign in. ' +
-    'If it was not you, there is nothing to do.',
+    'Someone, probably you, signed up at ListBackup with this address. {##Verify Email##} within a day, then sign in. ' +
+    'If it was not you, ignore this e-mail.',
 };
 
-/** Where links lead to, and no more: nobody signs up or in there. All of AWS shares one space of names for them, so it is part of the stack's id. */
+/**
+ * Returns the domain prefix of the verification links. The client allows no sign-in there. The prefix must be unique in
+ * AWS, so it contains a part of the stack id.
+ */
 function linksPrefix(stack: Stack): string {
   const id = Fn.select(2, Fn.split('/', stack.stackId));
   return Fn.join('-', ['listbackup', Fn.select(4, Fn.split('-', id))]);

@@ -1,4 +1,4 @@
-/** The backup work: the relay (second reader of the activity stream), the routes from the bus, the queues' workers, the sweeper. */
+/** The relay (second reader of the activity stream), the rules from bus to queues, the queue functions, the sweeper. */
 import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget, SqsQueue } from 'aws-cdk-lib/aws-events-targets';
@@ -27,7 +27,7 @@ import {
 import { resourceName, type Stage } from './stage.ts';
 import { performanceDashboard } from './watching/dashboards.ts';
 
-/** Which events, by their wire names, start work, and on which queue it waits. */
+/** Events, by their stored names, that start work, and the queue that gets them. */
 export type Route = { types: string[]; queue: QueueName };
 
 export class BackupProcessorsStack extends Stack {
@@ -38,7 +38,7 @@ export class BackupProcessorsStack extends Stack {
     const relay = lambdaFunction(this, stage, {
       entry: 'relay',
       network: core.network?.inside,
-      description: 'Enters commits in the ledger and puts their events on the bus',
+      description: 'Appends commits to the ledger and publishes their events on the bus',
       memory: 512,
       timeout: Duration.minutes(5),
       environment,
@@ -51,7 +51,7 @@ export class BackupProcessorsStack extends Stack {
         ...send(core.jobQueue),
       ],
     });
-    // An account's ledger takes one place after another: ten relays give it a quarter of the places that one does, and pay for each refusal.
+    // Relays contend for the ledger head of an account. Ten append a quarter as fast as one and pay for conflicts.
     readActivity(this, stage, core, relay, 2);
 
     makeRoutes(this, core, routes);
@@ -60,11 +60,11 @@ export class BackupProcessorsStack extends Stack {
     const orchestrator = lambdaFunction(this, stage, {
       entry: 'job-queue',
       network: core.network?.outward,
-      description: 'Plans runs and seals them',
+      description: 'Plans and commits backup runs',
       memory: 1769,
       timeout: workTimeout,
-      // A plan goes on in another message whenever the time is up: of a source that takes a day to list, a hundred times. Each gets further.
-      callsItself: true,
+      // A plan that runs out of time continues in a new message. Listing for a day takes about a hundred messages.
+      allowsRecursion: true,
       environment,
       grants: [...consume(core.jobQueue), ...work],
     });
@@ -73,10 +73,10 @@ export class BackupProcessorsStack extends Stack {
       entry: 'data-queue',
       network: core.network?.outward,
       description: 'Fetches, chunks, encrypts and stores batches of files',
-      memory: 3008, // 1.7 cores, and the most a new AWS account may have
+      memory: 3008, // MB, 1.7 vCPUs, the maximum of a new AWS account
       timeout: workTimeout,
       environment,
-      // An export that is ready only after its time has come is taken back by whoever made it: the sweeper has passed.
+      // The worker deletes an export that it finishes after the expiry, because the sweeper has already passed.
       grants: [...consume(core.dataQueue), ...work, ...deleteExports(core)],
     });
     mapQueue(this, 'DataMapping', core.dataQueue, worker, 50);
@@ -84,26 +84,28 @@ export class BackupProcessorsStack extends Stack {
     const sweeper = lambdaFunction(this, stage, {
       entry: 'sweeper',
       network: core.network?.inside,
-      description: 'Looks after runs that stand still, and exports whose time has come',
+      description: 'Resumes stalled runs and deletes expired exports',
       memory: 512,
       timeout: Duration.minutes(5),
       environment,
       grants: [...work, ...deleteExports(core)],
     });
-    // Both repeat what may have been missed; a visit that is lost is made up by the next.
+    // Both functions repeat missed work, so a lost call needs no retry.
     const everyMinute = new Rule(this, 'EveryMinute', {
       ruleName: resourceName(stage, 'every-minute'),
       schedule: Schedule.rate(Duration.minutes(1)),
       targets: [relay, sweeper].map((target) => new LambdaTarget(target, { retryAttempts: 0 })),
     });
-    acknowledge(everyMinute, { 'Serverless-EventBusDLQ': 'The next minute comes' });
+    acknowledge(everyMinute, {
+      'Serverless-EventBusDLQ': 'The next call, a minute later, does the work of a lost one',
+    });
     performanceDashboard(this, stage);
   }
 }
 
-/** The message on the queue is the bus event as it was published. */
+/** The queue message is the bus event as published. */
 function makeRoutes(scope: Construct, core: CoreStack, routes: Route[]): void {
-  // By their ARNs, because the queues' policies (in the core stack) already admit every rule of the bus.
+  // Referenced by ARN, because the queue policies in the core stack already admit every rule of the bus.
   const queues = {
     job: Queue.fromQueueArn(scope, 'JobQueue', core.jobQueue.queueArn),
     data: Queue.fromQueueArn(scope, 'DataQueue', core.dataQueue.queueArn),
@@ -120,7 +122,7 @@ function makeRoutes(scope: Construct, core: CoreStack, routes: Route[]): void {
   }
 }
 
-/** One message at a time: each is minutes of work, and a failure of one should not repeat another. */
+/** One message a call: each is minutes of work, and the failure of one must not repeat another. */
 function mapQueue(scope: Construct, id: string, queue: Queue, target: LambdaFunction, maxConcurrency: number): void {
   const mapping = new EventSourceMapping(scope, id, {
     target,
@@ -130,6 +132,7 @@ function mapQueue(scope: Construct, id: string, queue: Queue, target: LambdaFunc
     maxConcurrency,
   });
   acknowledge(mapping, {
-    'Serverless-LambdaEventSourceMappingDestination': "What fails too often goes to the queue's own dead letters",
+    'Serverless-LambdaEventSourceMappingDestination':
+      'SQS moves a message that fails too often to the dead-letter queue',
   });
 }

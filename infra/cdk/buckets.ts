@@ -1,4 +1,4 @@
-/** The buckets of a stage: what users have backed up, the signed checkpoints of the activity, what streams gave up on, and who read the data. */
+/** The buckets of a stage: backup data, signed checkpoints of the activity, failed stream batches, access logs. */
 import { Duration, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
@@ -14,8 +14,8 @@ import {
   StorageClass,
 } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { acknowledge, acknowledgeAnyOf, anyOf } from './acknowledge.ts';
-import { closeBucketUnlessWriter } from './fence.ts';
+import { acknowledge, registerWildcards, withWildcard } from './acknowledge.ts';
+import { denyBucketWritesUnlessWriter } from './fence.ts';
 import { bucketName, keepData, type Stage } from './stage.ts';
 
 export type Buckets = { data: IBucket; checkpoints: IBucket; failed: Bucket };
@@ -23,39 +23,42 @@ export type Buckets = { data: IBucket; checkpoints: IBucket; failed: Bucket };
 export function makeBuckets(scope: Construct, stage: Stage): Buckets {
   const at = { stage, logs: stage.disposable ? undefined : logsBucket(scope, { stage, logs: undefined }) };
   return {
-    data: dataBucket(scope, at, copiedTo(scope, stage, 'data')),
-    checkpoints: checkpointsBucket(scope, at, copiedTo(scope, stage, 'checkpoints')),
+    data: dataBucket(scope, at, replicationOf(scope, stage, 'data')),
+    checkpoints: checkpointsBucket(scope, at, replicationOf(scope, stage, 'checkpoints')),
     failed: failedBucket(scope, at),
   };
 }
 
-/** The buckets of another region that copies go to; nobody else writes there, unless it is the writer region. */
+/** The buckets of a replica region. Only S3 replication writes there, unless the region is the writer region. */
 export function makeReplicaBuckets(scope: Construct, stage: Stage, region: string): void {
   const at = {
     stage,
     region,
     logs: stage.disposable ? undefined : logsBucket(scope, { stage, region, logs: undefined }),
   };
-  closeBucketUnlessWriter(stage, region, dataBucket(scope, at, {}));
-  closeBucketUnlessWriter(stage, region, checkpointsBucket(scope, at, {}));
+  denyBucketWritesUnlessWriter(stage, region, dataBucket(scope, at, {}));
+  denyBucketWritesUnlessWriter(stage, region, checkpointsBucket(scope, at, {}));
 }
 
-/** In the writer region when that is not the home: the copies that are there, and a bucket of its own for what streams give up on. */
+/** After a failover: the replica buckets of `region`, and a new bucket for failed stream batches. */
 export function adoptBuckets(scope: Construct, stage: Stage, region: string): Buckets {
-  const there = (kind: string) => Bucket.fromBucketName(scope, kind, bucketName(stage, kind, region));
+  const existing = (kind: string) => Bucket.fromBucketName(scope, kind, bucketName(stage, kind, region));
   return {
-    data: there('data'),
-    checkpoints: there('checkpoints'),
+    data: existing('data'),
+    checkpoints: existing('checkpoints'),
     failed: failedBucket(scope, { stage, region, logs: undefined }),
   };
 }
 
-/** Within fifteen minutes, which AWS promises for $0.015 a GB and tells when it is late. What is deleted here stays there. */
-function copiedTo(scope: Construct, stage: Stage, kind: string): Partial<BucketProps> {
+/**
+ * Replicates a bucket to every replica region within 15 minutes, without deletions. S3 Replication Time Control costs
+ * $0.015 a GB and includes metrics.
+ */
+function replicationOf(scope: Construct, stage: Stage, kind: string): Partial<BucketProps> {
   if (stage.replicaRegions.length === 0) return {};
   const role = new Role(scope, `${kind}-copier`, {
-    description: `Copies the bucket ${kind} to other regions`,
-    // No conditions: AWS documents none that the copying would fulfil, and it would fail without a word to anyone.
+    description: `Replicates the bucket ${kind} to other regions`,
+    // AWS documents no condition keys for replication. With a wrong condition it would fail silently.
     assumedBy: new ServicePrincipal('s3.amazonaws.com'),
   });
   const arn = (region?: string) =>
@@ -67,20 +70,23 @@ function copiedTo(scope: Construct, stage: Stage, kind: string): Partial<BucketP
     'GetObjectRetention',
     'GetObjectLegalHold',
   ];
-  const every = 'Objects are named by ids and hashes, made as they are written';
+  const reason = 'Object names contain ids and hashes that are created at run time';
   const statements = [
     new PolicyStatement({ actions: ['s3:GetReplicationConfiguration', 's3:ListBucket'], resources: [arn()] }),
-    anyOf(new PolicyStatement({ actions: read.map((action) => `s3:${action}`), resources: [`${arn()}/*`] }), every),
-    anyOf(
+    withWildcard(
+      new PolicyStatement({ actions: read.map((action) => `s3:${action}`), resources: [`${arn()}/*`] }),
+      reason,
+    ),
+    withWildcard(
       new PolicyStatement({
         actions: ['s3:ReplicateObject', 's3:ReplicateTags'],
         resources: stage.replicaRegions.map((region) => `${arn(region)}/*`),
       }),
-      every,
+      reason,
     ),
   ];
   for (const statement of statements) role.addToPolicy(statement);
-  acknowledgeAnyOf(role, statements);
+  registerWildcards(role, statements);
   return {
     replicationRole: role,
     replicationRules: stage.replicaRegions.map((region, priority) => ({
@@ -94,12 +100,12 @@ function copiedTo(scope: Construct, stage: Stage, kind: string): Partial<BucketP
   };
 }
 
-type At = { stage: Stage; region?: string; logs: Bucket | undefined };
+type Placement = { stage: Stage; region?: string; logs: Bucket | undefined };
 
-/** What every bucket has: encryption, TLS, no public access, no access lists, and the end of uploads that nobody ends. */
-function closedBucket(
+/** Every bucket is encrypted, requires TLS, blocks public access and ACLs, and expires abandoned uploads. */
+function privateBucket(
   scope: Construct,
-  { stage, region, logs }: At,
+  { stage, region, logs }: Placement,
   id: string,
   { lifecycleRules = [], ...props }: Partial<BucketProps>,
 ): Bucket {
@@ -120,23 +126,23 @@ function closedBucket(
   });
   if (!logs) {
     const why = stage.disposable
-      ? 'Stage test holds nothing worth reading, and logs that come late would keep it from being removed'
-      : 'It holds the logs of the others';
+      ? 'Stage test holds no user data, and late access logs would block its deletion'
+      : 'It holds the access logs of the other buckets';
     acknowledge(bucket, { 'AwsSolutions-S1': why, CKV_AWS_18: why });
   }
   if (!props.versioned)
-    acknowledge(bucket, { CKV_AWS_21: 'It is written once by AWS itself, and forgotten within months' });
+    acknowledge(bucket, { CKV_AWS_21: 'Only AWS writes to it, each object once, and objects expire within months' });
   return bucket;
 }
 
-function dataBucket(scope: Construct, at: At, copied: Partial<BucketProps>): Bucket {
-  return closedBucket(scope, at, 'Data', {
-    ...copied,
+function dataBucket(scope: Construct, at: Placement, replication: Partial<BucketProps>): Bucket {
+  return privateBucket(scope, at, 'Data', {
+    ...replication,
     versioned: true,
-    // Costs nothing until a link uses it: the stage option acceleratedLinks.
+    // Free until a link uses it, see the stage option acceleratedLinks.
     transferAcceleration: true,
     lifecycleRules: [
-      // Without the two archive tiers: what rests there can only be read hours after it was asked for, and a restore has no hours.
+      // No archive tiers: an object takes hours to come back from them, and a restore cannot wait.
       {
         id: 'tier',
         transitions: [{ storageClass: StorageClass.INTELLIGENT_TIERING, transitionAfter: Duration.days(0) }],
@@ -147,37 +153,37 @@ function dataBucket(scope: Construct, at: At, copied: Partial<BucketProps>): Buc
         expiration: Duration.days(1),
         noncurrentVersionExpiration: Duration.days(1),
       },
-      // The product deletes by version id; this is for what was deleted or overwritten by any other hand, which can be undone so long.
+      // The product deletes by version id. For 30 days an operator can undo any other deletion or overwrite.
       { id: 'old-versions', noncurrentVersionExpiration: Duration.days(30), expiredObjectDeleteMarker: true },
     ],
   });
 }
 
 /**
- * Nobody, the account's owner included, can change or delete a checkpoint for a year. That is long enough: each one signs for all of the
- * log before it, so a younger one proves what an older one did. Stage `test` has no lock, or it could not be removed.
+ * Nobody can change or delete a checkpoint for a year, not even the owner of the AWS account. A year is enough, because
+ * each checkpoint signs the whole log before it. Stage `test` has no lock, so that it can be deleted.
  */
-function checkpointsBucket(scope: Construct, at: At, copied: Partial<BucketProps>): Bucket {
-  return closedBucket(scope, at, 'Checkpoints', {
-    ...copied,
+function checkpointsBucket(scope: Construct, at: Placement, replication: Partial<BucketProps>): Bucket {
+  return privateBucket(scope, at, 'Checkpoints', {
+    ...replication,
     versioned: true,
     ...(at.stage.disposable ? {} : { objectLockDefaultRetention: ObjectLockRetention.compliance(Duration.days(365)) }),
   });
 }
 
-/** Batches that a reader of the activity stream gave up on, whole: the stream itself forgets them within a day. The account's own bus tells of each. */
-function failedBucket(scope: Construct, at: At): Bucket {
-  const bucket = closedBucket(scope, at, 'Failed', {
+/** Batches that a stream reader failed on for six hours. S3 reports each to the default bus of the account. */
+function failedBucket(scope: Construct, at: Placement): Bucket {
+  const bucket = privateBucket(scope, at, 'Failed', {
     lifecycleRules: [{ id: 'handled', expiration: Duration.days(30) }],
   });
-  // The construct would have a function made for this one line.
+  // CDK's `eventBridgeEnabled` would add a Lambda function to set this one property.
   if (bucket.node.defaultChild instanceof CfnBucket) {
     bucket.node.defaultChild.notificationConfiguration = { eventBridgeConfiguration: { eventBridgeEnabled: true } };
   }
   return bucket;
 }
 
-/** Who read or wrote what, as S3 tells it. There are addresses of users in it (downloads by link), so it is kept no longer than an inquiry takes. */
-function logsBucket(scope: Construct, at: At): Bucket {
-  return closedBucket(scope, at, 'Logs', { lifecycleRules: [{ id: 'forget', expiration: Duration.days(90) }] });
+/** S3 server access logs. Downloads by link put IP addresses of users in them, so they expire after 90 days. */
+function logsBucket(scope: Construct, at: Placement): Bucket {
+  return privateBucket(scope, at, 'Logs', { lifecycleRules: [{ id: 'forget', expiration: Duration.days(90) }] });
 }

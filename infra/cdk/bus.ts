@@ -1,11 +1,11 @@
-/** The bus, and an archive of what ran over it. */
+/** The bus, with an archive of its events. */
 import { Duration } from 'aws-cdk-lib';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { Construct } from 'constructs';
 import { busSource } from '../aws/bus.ts';
 import { resourceName, type Stage } from './stage.ts';
 
-/** A month of events, for whoever has to be told again; they carry ids and no personal data. The ledger keeps the same for good. */
+/** The archive keeps events for 30 days, for a replay. The ledger keeps them forever. They carry no personal data. */
 export function makeBus(scope: Construct, stage: Stage): EventBus {
   const bus = new EventBus(scope, 'Events', { eventBusName: resourceName(stage, 'events') });
   bus.archive('Archive', {

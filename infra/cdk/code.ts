@@ -18,7 +18,7 @@ export function codeOf(entry: string): AssetCode {
   return Code.fromAsset(folder, {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
-      // CDK never starts this image, because local bundling always succeeds. It distinguishes assets by these two fields.
+      // CDK never starts the image, because local bundling succeeds. It tells assets apart by these two fields.
       image: DockerImage.fromRegistry('none'),
       command: [entry],
       local: {

@@ -1,4 +1,4 @@
-/** Everything that holds state: tables, buckets, queues, the bus, keys. */
+/** Everything with state: tables, buckets, queues, bus, keys. */
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import type { EventBus } from 'aws-cdk-lib/aws-events';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -18,13 +18,13 @@ import { adoptTables, makeTables, type Tables } from './tables.ts';
 
 export class CoreStack extends Stack {
   readonly tables: Tables;
-  /** What users have backed up. */
+  /** Backup data. */
   readonly bucket: IBucket;
-  /** Batches that a reader of the activity stream gave up on. */
+  /** Batches of the activity stream that a reader failed on. */
   readonly failed: Bucket;
   readonly jobQueue: Queue;
   readonly dataQueue: Queue;
-  /** What the bus could not deliver. */
+  /** Dead letters of the bus. */
   readonly undelivered: Queue;
   readonly bus: EventBus;
   /** Wraps data keys. */
@@ -32,17 +32,17 @@ export class CoreStack extends Stack {
   /** Signs checkpoints. */
   readonly signingKey: IKey;
   readonly schedules: Schedules;
-  /** undefined: Cognito writes to users from an address of its own. */
+  /** Undefined: Cognito sends e-mails from its own address. */
   readonly mail: Mail | undefined;
-  /** undefined: all functions run in Lambda's own network. */
+  /** Undefined: all functions run in Lambda's own network. */
   readonly network: Network | undefined;
 
-  /** Where the functions do not run at home, copies of tables, buckets and keys are already there. */
+  /** Creates tables, buckets and keys. After a failover it uses the existing replicas of `stage.runsIn` instead. */
   constructor(scope: Construct, id: string, stage: Stage, props: StackProps) {
     super(scope, id, props);
-    const adopts = stage.runsIn === stage.region ? undefined : stage.runsIn;
-    this.tables = adopts ? adoptTables(this, stage) : makeTables(this, stage);
-    const buckets = adopts ? adoptBuckets(this, stage, adopts) : makeBuckets(this, stage);
+    const failoverRegion = stage.runsIn === stage.region ? undefined : stage.runsIn;
+    this.tables = failoverRegion ? adoptTables(this, stage) : makeTables(this, stage);
+    const buckets = failoverRegion ? adoptBuckets(this, stage, failoverRegion) : makeBuckets(this, stage);
     this.bucket = buckets.data;
     this.failed = buckets.failed;
     this.bus = makeBus(this, stage);
@@ -50,7 +50,7 @@ export class CoreStack extends Stack {
     this.jobQueue = queues.job;
     this.dataQueue = queues.data;
     this.undelivered = queues.undelivered;
-    const keys = adopts ? adoptKeys(this, stage) : makeKeys(this, stage);
+    const keys = failoverRegion ? adoptKeys(this, stage) : makeKeys(this, stage);
     this.key = keys.wrapping;
     this.signingKey = keys.signing;
     this.schedules = makeSchedules(this, stage, this.jobQueue);

@@ -1,4 +1,4 @@
-/** What looks over all of the data at rest: the reconcile, which finds what stream records that never came have left undone. */
+/** The reconcile: finds commits whose stream record was lost, and makes the relay and the projections process them. */
 import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
@@ -10,7 +10,7 @@ import { acknowledge } from './acknowledge.ts';
 import type { CoreStack } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
-import { compareAll, order } from './grants.ts';
+import { compareAll, invoke } from './grants.ts';
 import { functionName, resourceName, type Stage } from './stage.ts';
 
 export class DataAnalysisStack extends Stack {
@@ -18,52 +18,51 @@ export class DataAnalysisStack extends Stack {
     super(scope, id, props);
     const reconcile = lambdaFunction(this, stage, {
       entry: 'reconcile',
-      description: 'Compares the activity with ledger, bus and read models, and has mended what was lost',
+      description: 'Compares the activity with ledger, bus and read models, and has lost records reprocessed',
       memory: 1024,
       timeout: Duration.minutes(15),
       environment: {
         ...coreEnvironment(stage, core),
-        // By name: this group can be deployed without theirs.
+        // Names, not references, so that this group can be deployed without theirs.
         RELAY_FUNCTION: functionName(stage, 'relay'),
         PROJECTIONS_FUNCTION: functionName(stage, 'projections'),
       },
-      grants: [...compareAll(core), ...order(this, stage, 'relay', 'projections')],
+      grants: [...compareAll(core), ...invoke(this, stage, 'relay', 'projections')],
     });
-    const deadLettered = new Queue(this, 'GivenUp', {
+    const deadLetters = new Queue(this, 'DeadLetters', {
       queueName: resourceName(stage, 'reconcile-dlq'),
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
-    acknowledge(deadLettered, {
-      'AwsSolutions-SQS3':
-        'It holds the visits that a schedule or a function gave up on: their dead letters, which the rule does not see',
-      'Serverless-SQSRedrivePolicy': 'It holds dead letters itself',
-      CKV_AWS_27: 'SQS encrypts it with a key of its own, which the rule does not count',
+    acknowledge(deadLetters, {
+      'AwsSolutions-SQS3': 'It is the dead-letter queue of a schedule and a function, which the rule does not see',
+      'Serverless-SQSRedrivePolicy': 'It is a dead-letter queue itself',
+      CKV_AWS_27: 'SQS encrypts it with its own key, which the rule does not accept',
     });
     reconcile.configureAsyncInvoke({
       retryAttempts: 2,
       maxEventAge: Duration.hours(1),
-      onFailure: new SqsDestination(deadLettered),
+      onFailure: new SqsDestination(deadLetters),
     });
-    everyNight(this, stage, reconcile, deadLettered);
+    scheduleNightly(this, stage, reconcile, deadLetters);
   }
 }
 
-/** Visits, the first of which begins the night's walk and the next of which go on with it until it is done; then they find nothing due. */
-function everyNight(scope: Stack, stage: Stage, reconcile: LambdaFunction, deadLettered: Queue): void {
-  const of = { 'aws:SourceAccount': scope.account };
+/** The first call of a night starts the scan, the next ones continue it. Calls after its end do nothing. */
+function scheduleNightly(scope: Stack, stage: Stage, reconcile: LambdaFunction, deadLetters: Queue): void {
+  const ownAccount = { 'aws:SourceAccount': scope.account };
   const role = new Role(scope, 'ScheduleRole', {
-    description: 'The schedule of the reconcile',
-    assumedBy: new ServicePrincipal('scheduler.amazonaws.com', { conditions: { StringEquals: of } }),
+    description: 'Lets the nightly schedule start the reconcile',
+    assumedBy: new ServicePrincipal('scheduler.amazonaws.com', { conditions: { StringEquals: ownAccount } }),
   });
   role.addToPrincipalPolicy(
     new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [reconcile.functionArn] }),
   );
-  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [deadLettered.queueArn] }));
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [deadLetters.queueArn] }));
   const schedule = new CfnSchedule(scope, 'EveryNight', {
     name: resourceName(stage, 'reconcile'),
-    description: 'Every 20 minutes from 1 to 6 at night, UTC',
+    description: 'Every 20 minutes from 01:00 to 05:40 UTC',
     scheduleExpression: 'cron(0/20 1-5 * * ? *)',
     scheduleExpressionTimezone: 'UTC',
     flexibleTimeWindow: { mode: 'FLEXIBLE', maximumWindowInMinutes: 5 },
@@ -72,9 +71,9 @@ function everyNight(scope: Stack, stage: Stage, reconcile: LambdaFunction, deadL
       roleArn: role.roleArn,
       input: JSON.stringify({ nightly: true }),
       retryPolicy: { maximumRetryAttempts: 3, maximumEventAgeInSeconds: 900 },
-      deadLetterConfig: { arn: deadLettered.queueArn },
+      deadLetterConfig: { arn: deadLetters.queueArn },
     },
   });
-  // A schedule is refused whose role may not do what it is for.
+  // Scheduler refuses a schedule whose role lacks the rights for its target.
   schedule.node.addDependency(role);
 }

@@ -1,11 +1,10 @@
-/** What can be deployed at once: one stack, or the stacks of a name that people have in their fingers. In the order of deployment. */
-
+/** Deploy groups in deployment order, sets of groups, and the command line of `scripts/deploy.sh`. */
 import type { Stage } from './stage.ts';
 
 export const groups = ['core', 'auth', 'api', 'analytics', 'backup-processors', 'data-analysis'] as const;
 export type Group = (typeof groups)[number];
 
-/** What a group's stack reads from others, so what has to be there before it. */
+/** The groups whose stacks a group reads from. They must be deployed first. */
 const needs: { [group in Group]: Group[] } = {
   core: [],
   auth: [],
@@ -26,11 +25,11 @@ export const usage = `usage: scripts/deploy.sh {stage} {group} [options]
   stage       main, test, prod or any name of up to 20 lower-case letters, digits and inner hyphens
   group       all, ${groups.join(', ')},
               nodejs (${sets.nodejs?.join(', ')}) or python (${sets.python?.join(', ')})
-  --dry-run   shows what would change, and changes nothing
-  --yes       does not ask before rights are widened (needed where nobody can answer)
-  --app DIR   deploys templates made before by npm run synth, instead of making them
+  --dry-run   show the changes without deploying
+  --yes       do not ask before adding rights (for scripts without a terminal)
+  --app DIR   deploy templates from DIR, written before by npm run synth
 
-What can be chosen for a stage (network, another region, …): docs/deploy.md.`;
+Stage options (network, other regions, …): docs/deploy.md.`;
 
 export type DeployCommand = {
   stage: string;
@@ -40,7 +39,7 @@ export type DeployCommand = {
   app: string | undefined;
 };
 
-/** What the command line asks for, or why it cannot be understood. */
+/** Returns the parsed command, or the reason why it is invalid. */
 export function parseDeployCommand(args: string[]): DeployCommand | { wrong: string } {
   const words: string[] = [];
   const command = { dryRun: false, yes: false, app: undefined as string | undefined };
@@ -50,36 +49,39 @@ export function parseDeployCommand(args: string[]): DeployCommand | { wrong: str
     else if (word === '--yes') command.yes = true;
     else if (word === '--app') {
       command.app = args[++i];
-      if (!command.app) return { wrong: '--app needs the folder of the templates, like cdk.out' };
-    } else if (word.startsWith('-')) return { wrong: `there is no option ${word}` };
+      if (!command.app) return { wrong: '--app needs a folder with templates, like cdk.out.' };
+    } else if (word.startsWith('-')) return { wrong: `Unknown option ${word}.` };
     else words.push(word);
   }
   const [stage, group, more] = words;
-  if (!stage || !group) return { wrong: 'a stage and a group are needed' };
-  if (more) return { wrong: `one stage and one group at a time; "${more}" is too many` };
+  if (!stage || !group) return { wrong: 'Give a stage and a group.' };
+  if (more) return { wrong: `Unexpected argument "${more}". Give one stage and one group.` };
   const chosen = sets[group] ?? (isGroup(group) ? [group] : undefined);
-  if (!chosen) return { wrong: `there is no group "${group}"` };
+  if (!chosen) return { wrong: `Unknown group "${group}".` };
   return { ...command, stage, groups: chosen };
 }
 
-/** Groups that have to be there already, since these need them and they are not among them. */
+/** Returns the groups that must already be deployed: `chosen` reads from them and does not contain them. */
 export function needed(chosen: readonly Group[]): Group[] {
-  return groups.filter((each) => !chosen.includes(each) && chosen.some((one) => needs[one].includes(each)));
+  return groups.filter((group) => !chosen.includes(group) && chosen.some((other) => needs[other].includes(group)));
 }
 
 function isGroup(name: string): name is Group {
   return groups.some((each) => each === name);
 }
 
-/** The stacks of those groups, in that order: a core at home comes with its copies in other regions, the API with what stands before it. */
+/**
+ * Returns the stack ids of `chosen` in deployment order. `core` includes the replica stacks, except after a failover.
+ * `api` includes the edge.
+ */
 export function stacksOf(
   chosen: readonly Group[],
   { region, runsIn, replicaRegions, edge }: Pick<Stage, 'region' | 'runsIn' | 'replicaRegions' | 'edge'>,
 ): string[] {
-  const copies = runsIn === region ? replicaRegions : [];
-  const around: { [group in Group]?: string[] } = {
-    core: [...copies.map((each) => `replica-${each}`), 'core', ...copies.map((each) => `replica-keys-${each}`)],
+  const replicas = runsIn === region ? replicaRegions : [];
+  const stacks: { [group in Group]?: string[] } = {
+    core: [...replicas.map((name) => `replica-${name}`), 'core', ...replicas.map((name) => `replica-keys-${name}`)],
     api: ['api', ...(edge ? ['edge'] : [])],
   };
-  return chosen.flatMap((group) => around[group] ?? [group]);
+  return chosen.flatMap((group) => stacks[group] ?? [group]);
 }

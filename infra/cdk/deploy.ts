@@ -1,4 +1,4 @@
-/** The program behind `scripts/deploy.sh`: looks whether the deployment can succeed, makes the secrets, deploys, says where it answers. */
+/** The program behind `scripts/deploy.sh`: checks the preconditions, creates secrets, deploys, prints the addresses. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,51 +6,51 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { type DeployCommand, parseDeployCommand, stacksOf, usage } from './deploy-groups.ts';
-import { check, NotReady, parameters, whereTo } from './preflight.ts';
+import { check, findTarget, NotReady, parameters } from './preflight.ts';
 import { makeSecrets } from './secrets.ts';
 import { type Stage, stackName, stage } from './stage.ts';
-import { toldBy } from './stage-options.ts';
+import { readOptions } from './stage-options.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Answers the exit code. */
+/** Returns the exit code. */
 async function deploy(command: DeployCommand): Promise<number> {
   const target = stage(
     command.stage,
-    toldBy(() => undefined, process.env),
+    readOptions(() => undefined, process.env),
   );
-  const { account, region, caller } = await whereTo();
-  say(`stage ${target.name} → account ${account}, ${region}, as ${caller}`);
+  const { account, region, caller } = await findTarget();
+  print(`stage ${target.name} → account ${account}, ${region}, as ${caller}`);
   await check(target, command.groups, { account, region, caller });
   await secrets(target, command.dryRun);
-  return command.dryRun ? compare(command, target, region) : carryOut(command, target, region);
+  return command.dryRun ? showChanges(command, target, region) : deployStacks(command, target, region);
 }
 
 async function secrets(target: Stage, dryRun: boolean): Promise<void> {
-  const { toMake, notSet } = await parameters(target);
-  for (const name of notSet) say(`not set (optional): ${name}`);
-  if (toMake.length === 0) return;
-  if (dryRun) return say(`would make the secrets ${toMake.join(', ')}`);
+  const { missing, notSet } = await parameters(target);
+  for (const name of notSet) print(`optional parameter not set: ${name}`);
+  if (missing.length === 0) return;
+  if (dryRun) return print(`would create the secrets ${missing.join(', ')}`);
   const ssm = new SSMClient({});
   try {
-    const made = await makeSecrets(ssm, target);
-    if (made.length > 0) say(`made the secrets ${made.join(', ')}`);
+    const created = await makeSecrets(ssm, target);
+    if (created.length > 0) print(`created the secrets ${created.join(', ')}`);
   } finally {
     ssm.destroy();
   }
 }
 
-/** Against the templates that are deployed: a change set would need rights to make one, and leave a trace. */
-function compare(command: DeployCommand, target: Stage, region: string): Promise<number> {
+/** Compares with the deployed templates. A change set would need more rights and leave a trace in the account. */
+function showChanges(command: DeployCommand, target: Stage, region: string): Promise<number> {
   return cdk(['diff', ...stacksOf(command.groups, target), '--exclusively', '--method=template'], command, region);
 }
 
-async function carryOut(command: DeployCommand, target: Stage, region: string): Promise<number> {
+async function deployStacks(command: DeployCommand, target: Stage, region: string): Promise<number> {
   const work = await mkdtemp(join(tmpdir(), 'listbackup-deploy-'));
   const outputs = join(work, 'outputs.json');
   try {
     const approval = command.yes ? 'never' : 'broadening';
-    // One after the other, in the order of their needs: what a deployment prints can be read.
+    // One stack at a time, so that the output stays readable.
     const options = [
       '--exclusively',
       '--method=direct',
@@ -62,19 +62,17 @@ async function carryOut(command: DeployCommand, target: Stage, region: string): 
     ];
     const code = await cdk(['deploy', ...stacksOf(command.groups, target), ...options], command, region);
     if (code !== 0) {
-      say(
-        `\nNot deployed. What CloudFormation undid can be deployed again with the same command; more: docs/troubleshooting.md`,
-      );
+      print(`\nThe deployment failed. Fix the cause and run the same command again. Help: docs/troubleshooting.md`);
       return code;
     }
-    for (const line of addresses(JSON.parse(await readFile(outputs, 'utf8')), target)) say(line);
+    for (const line of addresses(JSON.parse(await readFile(outputs, 'utf8')), target)) print(line);
     return 0;
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-/** The outputs of the API's stack, by what they are for. */
+/** Returns lines with the addresses from the outputs of the API stack. */
 function addresses(outputs: { [stack: string]: { [name: string]: string } }, target: Stage): string[] {
   const api = outputs[stackName(target, 'api')] ?? {};
   const url = api.Url?.replace(/\/$/, '');
@@ -103,7 +101,7 @@ function cdk(args: string[], command: DeployCommand, region: string): Promise<nu
   });
 }
 
-function say(line: string): void {
+function print(line: string): void {
   console.log(line);
 }
 

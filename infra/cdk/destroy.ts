@@ -1,6 +1,6 @@
 /**
- * Takes a stage away that holds nothing worth keeping: `node infra/cdk/destroy.ts test`. Every other stage is refused: there, tables and
- * buckets would stay, and CloudFormation itself keeps the stacks.
+ * Deletes stage `test`: `node infra/cdk/destroy.ts test`. It refuses every other stage, because those are protected:
+ * CloudFormation keeps their stacks, tables and buckets.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -8,14 +8,15 @@ import { DeleteObjectsCommand, ListObjectVersionsCommand, NoSuchBucket, S3Client
 import { DeleteParametersCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { secretNames } from './secrets.ts';
 import { bucketName, type Stage, stage } from './stage.ts';
-import { toldBy } from './stage-options.ts';
+import { readOptions } from './stage-options.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const kinds = ['data', 'checkpoints', 'failed'];
 
-/** What CloudFormation does not take away: what is in buckets, which keeps them, and the secrets, which are not its own. */
-export async function clearAway(s3: S3Client, ssm: SSMClient, of: Stage): Promise<void> {
-  if (!of.disposable) throw new Error(`stage ${of.name} is kept: only stage test can be taken away as a whole`);
+/** Empties the buckets, so that CloudFormation can delete them, and deletes the secrets, which no stack owns. */
+export async function emptyStage(s3: S3Client, ssm: SSMClient, of: Stage): Promise<void> {
+  if (!of.disposable)
+    throw new Error(`Stage ${of.name} is protected. Only stage test can be deleted with this script.`);
   for (const kind of kinds) await empty(s3, bucketName(of, kind));
   await ssm.send(new DeleteParametersCommand({ Names: secretNames(of) }));
 }
@@ -29,15 +30,18 @@ async function empty(s3: S3Client, Bucket: string): Promise<void> {
       const Objects = [...Versions, ...DeleteMarkers].map(({ Key, VersionId }) => ({ Key, VersionId }));
       if (Objects.length === 0) return;
       const { Errors = [] } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }));
-      if (Errors[0]) throw new Error(`${Bucket} cannot be emptied: ${Errors[0].Code} ${Errors[0].Message}`);
+      if (Errors[0]) throw new Error(`Bucket ${Bucket} cannot be emptied: ${Errors[0].Code} ${Errors[0].Message}`);
     }
   } catch (error) {
     if (!(error instanceof NoSuchBucket)) throw error;
   }
 }
 
-/** `remove` answers 0 when all is gone. Twice if need be: what works until its stack goes may write to a bucket once more. */
-export async function takeAway(clear: () => Promise<void>, remove: () => Promise<number>): Promise<number> {
+/**
+ * Empties the stage and removes its stacks. On failure it repeats both once, because functions of the stage may still
+ * write to a bucket. `remove` and this function return an exit code.
+ */
+export async function destroyStage(clear: () => Promise<void>, remove: () => Promise<number>): Promise<number> {
   await clear();
   if ((await remove()) === 0) return 0;
   await clear();
@@ -57,13 +61,13 @@ function removeStacks(of: Stage): Promise<number> {
 if (import.meta.main) {
   const of = stage(
     process.argv[2] ?? '',
-    toldBy(() => undefined, process.env),
+    readOptions(() => undefined, process.env),
   );
   const s3 = new S3Client(process.env.AWS_ENDPOINT_URL ? { forcePathStyle: true } : {});
   const ssm = new SSMClient({});
   try {
-    process.exitCode = await takeAway(
-      () => clearAway(s3, ssm, of),
+    process.exitCode = await destroyStage(
+      () => emptyStage(s3, ssm, of),
       () => removeStacks(of),
     );
   } finally {

@@ -1,9 +1,9 @@
-/** How the API knows that a request came by CloudFront. */
+/** A header value by which the API recognises requests from CloudFront. */
 import { CfnOutput, Fn, type Stack } from 'aws-cdk-lib';
 
 const output = 'EdgeProof';
 
-/** What only CloudFront knows to say: part of the core stack's id, random and seen by nobody outside of the account. */
+/** Outputs the random part of the core stack id. Nobody outside of the AWS account can read it. */
 export function makeEdgeProof(core: Stack): void {
   new CfnOutput(core, output, { value: Fn.select(2, Fn.split('/', core.stackId)) });
 }

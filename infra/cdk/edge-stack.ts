@@ -1,4 +1,7 @@
-/** In front of the API, where a stage asks for it: CloudFront, and the web firewall, which AWS does not let an HTTP API have. docs/adr/edge.md */
+/**
+ * Optional: CloudFront and a web firewall in front of the API. AWS WAF cannot be attached to an HTTP API directly. The
+ * reasons are in docs/adr/edge.md.
+ */
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import {
@@ -25,7 +28,7 @@ import type { CoreStack } from './core-stack.ts';
 import { edgeProof } from './edge-proof.ts';
 import { resourceName, type Stage } from './stage.ts';
 
-/** CloudFront takes web firewalls from here alone. */
+/** CloudFront accepts web ACLs from this region only. */
 export const edgeRegion = 'us-east-1';
 
 export class EdgeStack extends Stack {
@@ -45,36 +48,42 @@ export class EdgeStack extends Stack {
         origin,
         allowedMethods: AllowedMethods.ALLOW_ALL,
         viewerProtocolPolicy: ViewerProtocolPolicy.HTTPS_ONLY,
-        // Every answer is somebody's own.
+        // Every response belongs to one user.
         cachePolicy: CachePolicy.CACHING_DISABLED,
         originRequestPolicy: OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
-        functionAssociations: [{ function: tellViewer(this, stage), eventType: FunctionEventType.VIEWER_REQUEST }],
+        functionAssociations: [{ function: viewerHeaders(this, stage), eventType: FunctionEventType.VIEWER_REQUEST }],
       },
     });
     acknowledge(distribution, {
-      'AwsSolutions-CFR1': 'Users are everywhere',
+      'AwsSolutions-CFR1': 'Users can be in any country',
       'AwsSolutions-CFR3':
-        'The gateway behind it logs each request, without personal data, which the logs of CloudFront are full of',
+        'API Gateway logs each request without personal data. CloudFront logs would contain personal data',
       'AwsSolutions-CFR4':
-        'With the certificate of CloudFront itself the version of TLS cannot be chosen; with one of your own domain it can',
+        'The TLS version can only be chosen with a certificate of an own domain, not with that of CloudFront',
     });
     new CfnOutput(this, 'Url', { value: `https://${distribution.distributionDomainName}` });
   }
 }
 
-/** What the gateway could not tell: the name that the client called, and the client's address. */
-function tellViewer(scope: Construct, stage: Stage): EdgeFunction {
-  const say = `h['${hostHeader}']={value:h.host.value};h['${viewerHeader}']={value:event.viewer.ip}`;
+/** Sets headers with the host name that the client called and its IP address, which API Gateway does not see. */
+function viewerHeaders(scope: Construct, stage: Stage): EdgeFunction {
+  const setHeaders = `h['${hostHeader}']={value:h.host.value};h['${viewerHeader}']={value:event.viewer.ip}`;
   return new EdgeFunction(scope, 'TellViewer', {
     functionName: resourceName(stage, 'tell-viewer'),
     runtime: FunctionRuntime.JS_2_0,
-    code: FunctionCode.fromInline(`function handler(event){var h=event.request.headers;${say};return event.request}`),
+    code: FunctionCode.fromInline(
+      `function handler(event){var h=event.request.headers;${setHeaders};return event.request}`,
+    ),
   });
 }
 
 /** $5 a month, $1 for each of the four rules, $0.60 a million requests. */
 function firewall(scope: Construct, stage: Stage): CfnWebACL {
-  const seen = (metricName: string) => ({ metricName, cloudWatchMetricsEnabled: true, sampledRequestsEnabled: false });
+  const visibility = (metricName: string) => ({
+    metricName,
+    cloudWatchMetricsEnabled: true,
+    sampledRequestsEnabled: false,
+  });
   const managed = (name: string, priority: number, counted: string[] = []) => ({
     name,
     priority,
@@ -86,25 +95,25 @@ function firewall(scope: Construct, stage: Stage): CfnWebACL {
         ruleActionOverrides: counted.map((rule) => ({ name: rule, actionToUse: { count: {} } })),
       },
     },
-    visibilityConfig: seen(name),
+    visibilityConfig: visibility(name),
   });
   return new CfnWebACL(scope, 'Firewall', {
     name: resourceName(stage, 'api'),
     scope: 'CLOUDFRONT',
     defaultAction: { allow: {} },
-    visibilityConfig: seen(resourceName(stage, 'api')),
+    visibilityConfig: visibility(resourceName(stage, 'api')),
     rules: [
       {
         name: 'Flood',
         priority: 0,
         action: { block: {} },
-        // Of one address in five minutes: as much as the application lets one credential do.
+        // Requests of one IP address in five minutes: the application's own limit for one credential.
         statement: { rateBasedStatement: { limit: 30_000, aggregateKeyType: 'IP' } },
-        visibilityConfig: seen('Flood'),
+        visibilityConfig: visibility('Flood'),
       },
       managed('AWSManagedRulesAmazonIpReputationList', 1),
       managed('AWSManagedRulesKnownBadInputsRuleSet', 2),
-      // Bodies of ours may be larger than 8 KB, and programs that back up do not all say who they are.
+      // These two rules only count: API bodies may exceed 8 KB, and clients may omit User-Agent.
       managed('AWSManagedRulesCommonRuleSet', 3, ['SizeRestrictions_BODY', 'NoUserAgent_HEADER']),
     ],
   });

@@ -1,14 +1,14 @@
-/** What functions are told of the machine, under the names `openAws` reads. */
+/** The environment variables of the functions, as `openAws` reads them. */
 import type { AwsEnvironment } from '../aws/environment.ts';
 import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack } from './core-stack.ts';
 import { type Stage, tablePrefix } from './stage.ts';
 
-type OfTheApi = 'LIVE_URL' | 'ACCELERATED_LINKS';
-type CoreEnvironment = Omit<AwsEnvironment, 'USER_POOL_ID' | 'USER_POOL_CLIENT_ID' | OfTheApi> & Settings;
+type ApiOnly = 'LIVE_URL' | 'ACCELERATED_LINKS';
+type CoreEnvironment = Omit<AwsEnvironment, 'USER_POOL_ID' | 'USER_POOL_CLIENT_ID' | ApiOnly> & Settings;
 type Settings = { [name in (typeof settings)[number]]?: string };
 
-/** Given to the functions as they are when the templates are made. `ORIGIN`: where the API is reached, if not under AWS's name for it. */
+/** Copied from the environment of the synthesis. `LISTBACKUP_ORIGIN`: the origin of the API, if not AWS's own. */
 const settings = ['LISTBACKUP_RATE_LIMIT', 'LISTBACKUP_ALLOW_HOSTS', 'LISTBACKUP_ORIGIN'] as const;
 
 export function coreEnvironment(stage: Stage, core: CoreStack): CoreEnvironment {
@@ -22,7 +22,7 @@ export function coreEnvironment(stage: Stage, core: CoreStack): CoreEnvironment 
     KEY_ID: core.key.keyArn,
     SIGNING_KEY_ID: core.signingKey.keyArn,
     CONFIRM_EMAIL: String(!stage.disposable),
-    ...given(process.env),
+    ...settingsFrom(process.env),
   };
 }
 
@@ -30,7 +30,7 @@ export function environment(
   stage: Stage,
   core: CoreStack,
   auth: AuthStack,
-): CoreEnvironment & Omit<AwsEnvironment, OfTheApi> {
+): CoreEnvironment & Omit<AwsEnvironment, ApiOnly> {
   return {
     ...coreEnvironment(stage, core),
     USER_POOL_ID: auth.pool.userPoolId,
@@ -38,6 +38,6 @@ export function environment(
   };
 }
 
-function given(env: { [name: string]: string | undefined }): Settings {
+function settingsFrom(env: { [name: string]: string | undefined }): Settings {
   return Object.fromEntries(settings.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }

@@ -1,7 +1,7 @@
 /**
- * One writer region. DynamoDB's copies take writes in every region and let the last one win, which would break a stream of the activity
- * without anyone noticing. So the tables and the bucket of every other region are closed to everyone but the copying itself, by
- * policies of their own: no role, the account's owner included, writes there before the fence is moved (docs/recovery.md).
+ * The fence: only one region accepts writes. DynamoDB replicas accept writes in every region and the last one wins,
+ * which would silently break streams of the activity. So resource policies deny all writes in the other regions, except
+ * for replication. They bind every role and the owner of the account until the fence moves (docs/recovery.md).
  */
 import { Stack } from 'aws-cdk-lib';
 import { AnyPrincipal, Effect, PolicyDocument, PolicyStatement } from 'aws-cdk-lib/aws-iam';
@@ -9,7 +9,7 @@ import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { type Stage, tablePrefix } from './stage.ts';
 
-const writes = [
+const writeActions = [
   'PutItem',
   'UpdateItem',
   'DeleteItem',
@@ -19,17 +19,17 @@ const writes = [
   'PartiQLDelete',
 ];
 
-/** The policy of a table in that region, as a property for it; none where writing is open. */
-export function closedUnlessWriter(
+/** Returns the resource policy of a table in `region` as a property. Empty where writes are allowed. */
+export function denyWritesUnlessWriter(
   scope: Construct,
   stage: Stage,
   region: string | undefined,
   table: string,
 ): { resourcePolicy?: PolicyDocument } {
-  // CloudFormation cannot make a copy and close it at once; nothing writes there meanwhile, since nothing runs.
+  // CloudFormation cannot create a replica with a policy in one update. Nothing runs in that region in between.
   if (region === undefined || region === stage.writerRegion || stage.copying !== 'closed') return {};
   const stack = Stack.of(scope);
-  const copier = stack.formatArn({
+  const replicator = stack.formatArn({
     service: 'iam',
     region: '',
     resource: 'role',
@@ -38,7 +38,7 @@ export function closedUnlessWriter(
   const deny = new PolicyStatement({
     effect: Effect.DENY,
     principals: [new AnyPrincipal()],
-    actions: writes.map((action) => `dynamodb:${action}`),
+    actions: writeActions.map((action) => `dynamodb:${action}`),
     resources: [
       stack.formatArn({
         service: 'dynamodb',
@@ -47,14 +47,14 @@ export function closedUnlessWriter(
         resourceName: `${tablePrefix(stage)}${table}`,
       }),
     ],
-    // Copying stops, for good after 20 hours, where its role is refused; rows that expire are deleted by the service itself.
-    conditions: { ArnNotEquals: { 'aws:PrincipalArn': copier }, Bool: { 'aws:PrincipalIsAWSService': 'false' } },
+    // Denying the replication role stops replication, permanently after 20 hours. TTL deletions are a service call.
+    conditions: { ArnNotEquals: { 'aws:PrincipalArn': replicator }, Bool: { 'aws:PrincipalIsAWSService': 'false' } },
   });
   return { resourcePolicy: new PolicyDocument({ statements: [deny] }) };
 }
 
-/** Copies come by another action than `PutObject`; what expires is deleted by S3 itself. */
-export function closeBucketUnlessWriter(stage: Stage, region: string, bucket: Bucket): void {
+/** Replication does not use `PutObject`, and lifecycle rules do not use `DeleteObject`, so both continue. */
+export function denyBucketWritesUnlessWriter(stage: Stage, region: string, bucket: Bucket): void {
   if (region === stage.writerRegion) return;
   bucket.addToResourcePolicy(
     new PolicyStatement({

@@ -1,26 +1,26 @@
-/** One way to make a function: its code, its own role with nothing but its own log, and what it is told. */
+/** Creates a Lambda function with its own code, log group and role. */
 import { ArnFormat, type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Function as LambdaFunction, RecursiveLoop, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { acknowledge, acknowledgeAnyOf } from './acknowledge.ts';
+import { acknowledge, registerWildcards } from './acknowledge.ts';
 import { codeOf } from './code.ts';
 import type { NetworkPlacement } from './network.ts';
 import { functionName, type Stage } from './stage.ts';
 
 export type FunctionProps = {
-  /** File in infra/lambda without its ending; also the name. */
+  /** The file `infra/lambda/{entry}.ts`. Also part of the function's name. */
   entry: string;
   description: string;
   memory: number;
   timeout: Duration;
   environment: { [name: string]: string };
   grants: PolicyStatement[];
-  /** Where in the stage's network it runs; undefined: in Lambda's own, which reaches the internet and is reached from nowhere. */
+  /** Where it runs in the stage's network. Undefined: in Lambda's own, with internet access and no way in. */
   network?: NetworkPlacement | undefined;
-  /** It hands its own work on to itself as often as that takes. Any other is stopped by Lambda after some 16 calls that came of one another. */
-  callsItself?: true;
+  /** The function may continue its own work without limit. Lambda stops others after about 16 recursive calls. */
+  allowsRecursion?: true;
 };
 
 export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionProps): LambdaFunction {
@@ -31,14 +31,14 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
     removalPolicy: RemovalPolicy.DESTROY,
   });
   acknowledge(logGroup, {
-    CKV_AWS_158: 'CloudWatch encrypts it with its own key; logs hold ids and numbers, no personal data and no secrets',
+    CKV_AWS_158: 'CloudWatch encrypts it with its own key. Logs hold ids and numbers, no personal data and no secrets',
   });
   const role = new Role(scope, `${props.entry}-role`, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
   logGroup.grantWrite(role);
   const grants = [...props.grants, ...(props.network ? grantNetwork(scope, name) : [])];
   for (const statement of grants) role.addToPrincipalPolicy(statement);
-  acknowledgeAnyOf(role, props.grants);
-  const made = new LambdaFunction(scope, props.entry, {
+  registerWildcards(role, props.grants);
+  const lambda = new LambdaFunction(scope, props.entry, {
     functionName: name,
     description: props.description,
     code: codeOf(props.entry),
@@ -51,7 +51,7 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
     logGroup,
     role,
     tracing: Tracing.ACTIVE,
-    ...(props.callsItself ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
+    ...(props.allowsRecursion ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
     ...(props.network
       ? {
           vpc: props.network.vpc,
@@ -62,28 +62,28 @@ export function lambdaFunction(scope: Construct, stage: Stage, props: FunctionPr
   });
   acknowledge(role, {
     'AwsSolutions-IAM5[Resource::*]':
-      'X-Ray, ListStreams of DynamoDB and the network interfaces that Lambda makes know no resources',
+      'IAM cannot restrict X-Ray, dynamodb:ListStreams and network interface actions to resources',
   });
   if (props.network) {
     const policy = role.node.tryFindChild('DefaultPolicy');
-    const why =
-      'Lambda makes the network interfaces of a function as its role, on any resource; a Deny keeps its code from doing so';
-    if (policy) acknowledge(policy, { CKV_AWS_111: why });
+    const reason =
+      'Lambda creates network interfaces with the role of the function. A Deny stops its code from doing so';
+    if (policy) acknowledge(policy, { CKV_AWS_111: reason });
   }
   const ownDeadLetters =
-    'Streams and queues that it reads have dead letters of their own; what the bus or the clock starts, the next visit makes up for';
-  acknowledge(made, {
+    'Its streams and queues have their own dead letters. The next call does the work of a lost call by bus or schedule';
+  acknowledge(lambda, {
     'Serverless-LambdaDLQ': ownDeadLetters,
     CKV_AWS_116: ownDeadLetters,
     CKV_AWS_115:
-      'Queues and streams are capped at their mapping and the API at its gateway; a reserve would be taken from the account for good',
-    ...(props.network ? {} : { CKV_AWS_117: 'Where each function runs, and why, is in docs/adr/network.md' }),
-    CKV_AWS_173: 'The variables are names of resources; secrets stay in SSM and are read at run time',
+      'Event source mappings and API Gateway cap concurrency. Reserved concurrency would reduce the pool of the account',
+    ...(props.network ? {} : { CKV_AWS_117: 'docs/adr/network.md says where each function runs and why' }),
+    CKV_AWS_173: 'The variables are names of resources. Functions read secrets from SSM at run time',
   });
-  return made;
+  return lambda;
 }
 
-/** Lambda puts a function in its subnets as the function's role; the code itself, which has the same role, may do nothing of the kind. */
+/** Lambda creates network interfaces with the function's role. The Deny keeps these rights from the function's code. */
 function grantNetwork(scope: Construct, name: string): PolicyStatement[] {
   const interfaces = [
     'CreateNetworkInterface',

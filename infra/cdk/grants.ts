@@ -1,9 +1,9 @@
-/** What each port needs of AWS, as statements for the role of a function that uses it. No statement changes or deletes in `activity`. */
+/** IAM statements for each port that a function uses. No statement allows an update or delete in `activity`. */
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { SecretName, Table } from '../../domain/ports.ts';
-import { anyOf } from './acknowledge.ts';
+import { withWildcard } from './acknowledge.ts';
 import type { AuthStack } from './auth-stack.ts';
 import type { CoreStack, TableName } from './core-stack.ts';
 import { functionName, parameterName, type Stage } from './stage.ts';
@@ -13,7 +13,7 @@ const writeItems = ['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteI
 
 const readModels = ['users', 'accounts', 'sources', 'jobs', 'runs', 'files', 'analytics-aggregates'] satisfies Table[];
 
-const objects = 'Objects are named by ids and hashes, made as they are written';
+const objects = 'Object names contain ids and hashes that are created at run time';
 
 function allow(actions: string[], resources: string[]): PolicyStatement {
   return new PolicyStatement({ actions, resources });
@@ -23,13 +23,13 @@ function tableArns(core: CoreStack, ...names: TableName[]): string[] {
   return names.map((name) => core.tables[name].tableArn);
 }
 
-/** Loads streams; large commits rest in the bucket. */
+/** Loads streams. Large commits are in the bucket. */
 export function loadEvents(core: CoreStack): PolicyStatement[] {
   return [allow(readItems, tableArns(core, 'activity')), ...readBlobs(core)];
 }
 
-/** Every stream there is, for what is made anew from all of them. */
-export function walkEvents(core: CoreStack): PolicyStatement[] {
+/** Scans every stream, for a rebuild. */
+export function scanEvents(core: CoreStack): PolicyStatement[] {
   return [allow(['dynamodb:Scan'], tableArns(core, 'activity'))];
 }
 
@@ -45,7 +45,7 @@ export function readLedger(core: CoreStack): PolicyStatement[] {
   return [allow(readItems, tableArns(core, 'ledger'))];
 }
 
-/** The reconcile's: to read how far everything has come, and to keep where it is itself. It mends nothing with its own hands. */
+/** For the reconcile: it reads the cursors of all consumers and writes only its own checkpoint. */
 export function compareAll(core: CoreStack): PolicyStatement[] {
   const records = (actions: string[], ...names: string[]) =>
     new PolicyStatement({
@@ -57,15 +57,15 @@ export function compareAll(core: CoreStack): PolicyStatement[] {
     allow(['dynamodb:Scan', 'dynamodb:BatchGetItem'], tableArns(core, 'activity')),
     allow(['dynamodb:Query', 'dynamodb:BatchGetItem'], tableArns(core, 'ledger')),
     allow(['dynamodb:BatchGetItem'], tableArns(core, ...readModels, 'cursors')),
-    // How far a line was read is in the newest of its runs.
+    // The newest run of a backup chain holds the chain's cursor.
     allow(['dynamodb:Query'], tableArns(core, 'runs')),
     records(['dynamodb:Query', 'dynamodb:BatchGetItem'], 'generations', 'parked'),
     records(['dynamodb:GetItem', 'dynamodb:PutItem'], 'reconcile'),
   ];
 }
 
-/** Functions of the stage, by their names, which may be asked to do something. */
-export function order(stack: Stack, stage: Stage, ...entries: string[]): PolicyStatement[] {
+/** Invokes functions of the stage, given by name. */
+export function invoke(stack: Stack, stage: Stage, ...entries: string[]): PolicyStatement[] {
   const arns = entries.map((entry) =>
     stack.formatArn({
       service: 'lambda',
@@ -77,17 +77,17 @@ export function order(stack: Stack, stage: Stage, ...entries: string[]): PolicyS
   return [allow(['lambda:InvokeFunction'], arns)];
 }
 
-/** The relay's: entries are added, never changed. */
+/** For the relay: it adds entries and never changes one. */
 export function writeLedger(core: CoreStack): PolicyStatement[] {
   return [allow([...readItems, 'dynamodb:PutItem'], tableArns(core, 'ledger'))];
 }
 
-/** Includes the cursors: a client that waits for its own write reads them. */
+/** Includes the cursors, because a read that waits for its own write compares them. */
 export function readRows(core: CoreStack): PolicyStatement[] {
   return [allow(readItems, tableArns(core, ...readModels, 'cursors'))];
 }
 
-/** Also clears away what a rebuild has replaced. */
+/** Includes deleting the rows that a rebuild replaced. */
 export function writeRows(core: CoreStack): PolicyStatement[] {
   return [
     allow([...readItems, ...writeItems, 'dynamodb:Scan', 'dynamodb:BatchWriteItem'], tableArns(core, ...readModels)),
@@ -106,19 +106,22 @@ export function useRecords(core: CoreStack): PolicyStatement[] {
 
 export function readBlobs(core: CoreStack): PolicyStatement[] {
   return [
-    anyOf(allow(['s3:GetObject'], [core.bucket.arnForObjects('*')]), objects),
+    withWildcard(allow(['s3:GetObject'], [core.bucket.arnForObjects('*')]), objects),
     allow(['s3:ListBucket'], [core.bucket.bucketArn]),
   ];
 }
 
 export function writeBlobs(core: CoreStack): PolicyStatement[] {
-  return [anyOf(allow(['s3:PutObject', 's3:AbortMultipartUpload'], [core.bucket.arnForObjects('*')]), objects)];
+  return [withWildcard(allow(['s3:PutObject', 's3:AbortMultipartUpload'], [core.bucket.arnForObjects('*')]), objects)];
 }
 
-/** Exports alone, for good: every version of them. */
+/** Deletes every version of an export, and no other object. */
 export function deleteExports(core: CoreStack): PolicyStatement[] {
   return [
-    anyOf(allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], [core.bucket.arnForObjects('exports/*')]), objects),
+    withWildcard(
+      allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], [core.bucket.arnForObjects('exports/*')]),
+      objects,
+    ),
     allow(['s3:ListBucketVersions'], [core.bucket.bucketArn]),
   ];
 }
@@ -145,7 +148,7 @@ export function publish(core: CoreStack): PolicyStatement[] {
   return [allow(['events:PutEvents'], [core.bus.eventBusArn])];
 }
 
-/** Wraps and unwraps the keys of accounts and subjects; a destroyed one is replaced by a tombstone, not deleted. */
+/** Wraps and unwraps the keys of accounts and subjects. A tombstone replaces a destroyed key, nothing deletes it. */
 export function useKeys(core: CoreStack): PolicyStatement[] {
   return [
     allow(['kms:Encrypt', 'kms:Decrypt'], [core.key.keyArn]),
@@ -160,7 +163,7 @@ export function readSecrets(stack: Stack, stage: Stage, ...names: SecretName[]):
   return [allow(['ssm:GetParameter', 'ssm:GetParameters'], arns)];
 }
 
-/** Signing up needs no grant: Cognito takes it from anyone who knows the client's secret. */
+/** Sign-up needs no grant: Cognito accepts it with the client secret. */
 export function identify(auth: AuthStack): PolicyStatement[] {
   const actions = ['DescribeUserPoolClient', 'AdminConfirmSignUp', 'AdminUpdateUserAttributes', 'AdminInitiateAuth'];
   return [
@@ -171,16 +174,16 @@ export function identify(auth: AuthStack): PolicyStatement[] {
   ];
 }
 
-/** A mapping reads the stream as the function's role, and puts aside what it gives up on. ListStreams knows no resources. */
+/** The mapping reads the stream and writes failed batches with the function's role. ListStreams accepts no resource. */
 export function readStream(core: CoreStack): PolicyStatement[] {
   const stream = core.tables.activity.tableStreamArn;
-  if (!stream) throw new Error('the table activity has no stream');
+  if (!stream) throw new Error('The table activity has no stream. Set `stream` in infra/aws/tables.ts.');
   return [
     allow(['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator'], [stream]),
     allow(['dynamodb:ListStreams'], ['*']),
-    anyOf(
+    withWildcard(
       allow(['s3:PutObject'], [core.failed.arnForObjects('aws/lambda/*')]),
-      'Lambda names a batch that failed by mapping, shard and time',
+      'Lambda names a failed batch by mapping, shard and time',
     ),
     allow(['s3:ListBucket'], [core.failed.bucketArn]),
   ];

@@ -1,4 +1,4 @@
-/** The two keys of a stage. KMS cannot make a key fit for several regions later, and such a key costs the same, so they are from the start. */
+/** The two KMS keys of a stage. Both are multi-region from the start, because KMS cannot convert a key later. */
 import { CfnOutput, Duration, Fn } from 'aws-cdk-lib';
 import { AccountRootPrincipal, PolicyDocument, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Alias, CfnReplicaKey, type IKey, Key, type KeyProps, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
@@ -6,7 +6,7 @@ import type { Construct } from 'constructs';
 import { keepData, resourceName, type Stage, stackName } from './stage.ts';
 
 export type Keys = {
-  /** Wraps the keys of accounts. */
+  /** Wraps account keys. */
   wrapping: IKey;
   /** Signs checkpoints. */
   signing: IKey;
@@ -17,7 +17,7 @@ const kinds = { wrapping: 'data', signing: 'signing' };
 const outputs = { wrapping: 'DataKey', signing: 'SigningKey' };
 
 export function makeKeys(scope: Construct, stage: Stage): Keys {
-  const make = (id: string, kind: string, description: string, props: KeyProps) =>
+  const create = (id: string, kind: string, description: string, props: KeyProps) =>
     new Key(scope, id, {
       alias: `alias/${resourceName(stage, kind)}`,
       description: `${description} of ListBackup stage ${stage.name}`,
@@ -27,21 +27,21 @@ export function makeKeys(scope: Construct, stage: Stage): Keys {
       ...props,
     });
   return {
-    wrapping: make('DataKey', kinds.wrapping, 'Wraps the account keys', { enableKeyRotation: true }),
-    signing: make('SigningKey', kinds.signing, 'Signs the activity checkpoints', {
+    wrapping: create('DataKey', kinds.wrapping, 'Wraps the account keys', { enableKeyRotation: true }),
+    signing: create('SigningKey', kinds.signing, 'Signs the activity checkpoints', {
       keySpec: KeySpec.ECC_NIST_P256,
       keyUsage: KeyUsage.SIGN_VERIFY,
     }),
   };
 }
 
-/** The same keys in another region: each opens what the other has wrapped, and is used under the same name. */
+/** Replicas of the keys in another region. Each replica unwraps what the primary wrapped, and has the same alias. */
 export function makeReplicaKeys(scope: Construct, stage: Stage, keys: Keys): void {
   for (const [purpose, kind] of Object.entries(kinds) as [keyof Keys, string][]) {
     const replica = new CfnReplicaKey(scope, purpose, {
       primaryKeyArn: keys[purpose].keyArn,
-      description: `Copy of the ${kind} key of ListBackup stage ${stage.name}`,
-      keyPolicy: ownersPolicy(),
+      description: `Replica of the ${kind} key of ListBackup stage ${stage.name}`,
+      keyPolicy: accountPolicy(),
       pendingWindowInDays: stage.disposable ? 7 : 30,
     });
     replica.applyRemovalPolicy(keepData(stage));
@@ -53,8 +53,8 @@ export function makeReplicaKeys(scope: Construct, stage: Stage, keys: Keys): voi
   }
 }
 
-/** Who may use them is told by the roles, as at home. */
-function ownersPolicy(): PolicyDocument {
+/** Leaves access to the IAM roles of the account, as for the primary keys. */
+function accountPolicy(): PolicyDocument {
   return new PolicyDocument({
     statements: [
       new PolicyStatement({ principals: [new AccountRootPrincipal()], actions: ['kms:*'], resources: ['*'] }),
@@ -62,13 +62,13 @@ function ownersPolicy(): PolicyDocument {
   });
 }
 
-/** Those that the replica stack has made in this region. */
+/** After a failover: the replica keys of this region. */
 export function adoptKeys(scope: Construct, stage: Stage): Keys {
-  const there = (purpose: keyof Keys) =>
+  const existing = (purpose: keyof Keys) =>
     Key.fromKeyArn(
       scope,
       outputs[purpose],
       Fn.getStackOutput(stackName(stage, 'replica-keys'), outputs[purpose]).toString(),
     );
-  return { wrapping: there('wrapping'), signing: there('signing') };
+  return { wrapping: existing('wrapping'), signing: existing('signing') };
 }

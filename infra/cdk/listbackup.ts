@@ -1,4 +1,4 @@
-/** The whole system of one stage, one stack a deploy group. */
+/** All stacks of one stage, one a deploy group. */
 import { type App, CliCredentialsStackSynthesizer, type StackProps, Tags } from 'aws-cdk-lib';
 import flags from 'aws-cdk-lib/recommended-feature-flags.json' with { type: 'json' };
 import { AnalyticsStack } from './analytics-stack.ts';
@@ -12,7 +12,7 @@ import { ReplicaKeysStack, ReplicaStack } from './replica-stacks.ts';
 import { type Stage, stackName } from './stage.ts';
 import { watch } from './watching/watch.ts';
 
-/** CDK's behaviour as of the pinned version, without the exceptions it makes for apps older than that. */
+/** All feature flags of the pinned CDK version. */
 export const context = { ...flags };
 
 export type Stacks = {
@@ -28,12 +28,14 @@ export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
   const group = (name: string, region = stage.runsIn) => ({
     stackName: stackName(stage, name),
     ...(region ? { env: { region } } : {}),
-    // Deploys with the caller's own rights: of the bootstrap only the asset bucket is used, no roles that could do more than the caller.
+    // Deploys with the caller's rights. Of the bootstrap stack it uses the asset bucket only, not the roles.
     synthesizer: new CliCredentialsStackSynthesizer(),
     terminationProtection: !stage.disposable,
   });
   const core =
-    stage.runsIn === stage.region ? homeCore(app, stage, group) : new CoreStack(app, 'core', stage, group('core'));
+    stage.runsIn === stage.region
+      ? coreWithReplicas(app, stage, group)
+      : new CoreStack(app, 'core', stage, group('core'));
   const auth = new AuthStack(app, 'auth', stage, core.mail, group('auth'));
   const api = new ApiStack(app, 'api', stage, core, auth, group('api'));
   if (stage.edge) new EdgeStack(app, 'edge', stage, core, api.http, group('edge', edgeRegion));
@@ -53,13 +55,13 @@ export function listbackup(app: App, stage: Stage, routes: Route[]): Stacks {
   return { core, auth, api, analytics, backupProcessors, dataAnalysis };
 }
 
-/** With what it has in other regions: copies, and nothing that runs. */
-function homeCore(app: App, stage: Stage, group: (name: string, region?: string) => StackProps): CoreStack {
+/** The core stack in the primary region, with the stacks of its replica regions. Nothing runs in those. */
+function coreWithReplicas(app: App, stage: Stage, group: (name: string, region?: string) => StackProps): CoreStack {
   const replicas = stage.replicaRegions.map(
     (region) => new ReplicaStack(app, `replica-${region}`, stage, region, group('replica', region)),
   );
   const core = new CoreStack(app, 'core', stage, group('core'));
-  for (const replica of replicas) core.addStackDependency(replica, 'copies go to its buckets');
+  for (const replica of replicas) core.addStackDependency(replica, 'replication needs the target buckets');
   for (const region of stage.replicaRegions) {
     new ReplicaKeysStack(app, `replica-keys-${region}`, stage, core, group('replica-keys', region));
   }

@@ -1,4 +1,4 @@
-/** The live socket: a WebSocket API, a function at its door, and one that pushes to it what the bus tells of. */
+/** The live socket: a WebSocket API, a function for connections, and a function that pushes news to open sockets. */
 import { Duration, Stack } from 'aws-cdk-lib';
 import { WebSocketApi, WebSocketStage } from 'aws-cdk-lib/aws-apigatewayv2';
 import { WebSocketLambdaIntegration, WebSocketMockIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
@@ -7,30 +7,30 @@ import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { busSource, liveSource } from '../aws/bus.ts';
-import { accessLog, letGatewaysLog } from './access-log.ts';
-import { acknowledge, anyOf } from './acknowledge.ts';
+import { accessLog, enableGatewayLogs } from './access-log.ts';
+import { acknowledge, withWildcard } from './acknowledge.ts';
 import type { CoreStack } from './core-stack.ts';
 import { coreEnvironment } from './environment.ts';
 import { lambdaFunction } from './function.ts';
 import { loadEvents, publish, readLedger, readRows, readSecrets, useKeys, useRecords } from './grants.ts';
 import { resourceName, type Stage } from './stage.ts';
 
-/** Gives the address of the socket. `LISTBACKUP_LIVE_URL`: when it is reached, and posted to, under another than AWS's. */
+/** Returns the address of the socket. `LISTBACKUP_LIVE_URL` replaces AWS's own address, for clients and for pushes. */
 export function liveSocket(scope: Stack, stage: Stage, core: CoreStack): { url: string } {
   const environment = coreEnvironment(stage, core);
-  const door = lambdaFunction(scope, stage, {
+  const connection = lambdaFunction(scope, stage, {
     entry: 'live-connection',
-    description: 'Lets live sockets in and forgets those that left',
-    memory: 1024, // the time it takes is the time until a socket is open
+    description: 'Admits live sockets and removes closed ones',
+    memory: 1024, // MB, for speed: its duration delays the opening of the socket
     timeout: Duration.seconds(15),
     environment,
     grants: [...useRecords(core), ...readLedger(core), ...publish(core), ...readSecrets(scope, stage, 'cors-origin')],
   });
   const api = new WebSocketApi(scope, 'LiveApi', {
     apiName: resourceName(stage, 'live'),
-    connectRouteOptions: { integration: new WebSocketLambdaIntegration('Connect', door) },
-    disconnectRouteOptions: { integration: new WebSocketLambdaIntegration('Disconnect', door) },
-    // What clients send is ignored, without a function being asked.
+    connectRouteOptions: { integration: new WebSocketLambdaIntegration('Connect', connection) },
+    disconnectRouteOptions: { integration: new WebSocketLambdaIntegration('Disconnect', connection) },
+    // API Gateway ignores messages of clients without calling a function.
     defaultRouteOptions: {
       integration: new WebSocketMockIntegration('Ignored', {
         requestTemplates: { ignored: '{"statusCode":200}' },
@@ -39,20 +39,20 @@ export function liveSocket(scope: Stack, stage: Stage, core: CoreStack): { url: 
     },
   });
   acknowledge(api, {
-    'AwsSolutions-APIG4': 'The function at the door lets in who shows a ticket, which is spent there',
+    'AwsSolutions-APIG4': 'The function for connections accepts a one-time ticket',
   });
   const live = new WebSocketStage(scope, 'LiveStage', {
     webSocketApi: api,
     stageName: 'live',
     autoDeploy: true,
     throttle: { rateLimit: 500, burstLimit: 1000 },
-    // On stage test it would change, for the sake of minutes, a setting of the whole account.
+    // Logging needs a setting of the whole account, which short-lived stage test must not change.
     ...(stage.disposable ? {} : { accessLogSettings: accessLog(scope, stage, 'live') }),
   });
   if (stage.disposable) {
-    const why = 'It would take a setting of the whole account, which stage test leaves alone';
-    acknowledge(live, { 'AwsSolutions-APIG1': why, 'Serverless-APIGWAccessLogging': why, CKV_AWS_95: why });
-  } else live.node.addDependency(letGatewaysLog(scope, api));
+    const reason = 'It needs a setting of the whole account, which stage test must not change';
+    acknowledge(live, { 'AwsSolutions-APIG1': reason, 'Serverless-APIGWAccessLogging': reason, CKV_AWS_95: reason });
+  } else live.node.addDependency(enableGatewayLogs(scope, api));
   const url = process.env.LISTBACKUP_LIVE_URL ?? live.url;
   pusher(scope, stage, core, { environment: { ...environment, LIVE_URL: url }, api });
   return { url };
@@ -72,7 +72,7 @@ function pusher(
   const push = lambdaFunction(scope, stage, {
     entry: 'live-push',
     network: core.network?.outward,
-    description: 'Pushes what is new in an account to its live sockets',
+    description: 'Pushes the news of an account to its live sockets',
     memory: 1024,
     timeout: Duration.minutes(5),
     environment,
@@ -83,13 +83,13 @@ function pusher(
       ...useKeys(core),
       ...readRows(core),
       ...publish(core),
-      anyOf(
+      withWildcard(
         new PolicyStatement({ actions: ['execute-api:ManageConnections'], resources: [sockets] }),
-        'A connection has its id from the gateway when it opens',
+        'API Gateway creates connection ids at run time',
       ),
     ],
   });
-  // The bus tells of a commit when it is in the ledger, which is what is pushed from: a message that comes late, twice or not at all is made up by the next.
+  // The function pushes from the ledger. The next message makes up for a late, repeated or lost one.
   const news = new Rule(scope, 'News', {
     eventBus: core.bus,
     eventPattern: { source: [busSource, liveSource] },
@@ -103,6 +103,6 @@ function pusher(
   });
   acknowledge(news, {
     'Serverless-EventBusDLQ':
-      'What was not pushed is pushed with the next news: the ledger is read from where it stopped',
+      'The next event pushes what a lost one did not: the function reads the ledger from its checkpoint',
   });
 }

@@ -1,4 +1,4 @@
-/** E-mails to users, from a domain of one's own. In the core stack, so that the domain can be proven before the user pool needs it. */
+/** E-mails from an own domain. In the core stack, so that the domain can be verified before the user pool needs it. */
 import { CfnOutput } from 'aws-cdk-lib';
 import {
   ConfigurationSet,
@@ -12,21 +12,21 @@ import { resourceName, type Stage } from './stage.ts';
 
 export type Mail = { from: string; domain: string; configurationSet: string };
 
-/** The outputs are the records to be made in the domain's DNS: three that prove it, until which SES sends nothing. */
+/** Outputs three DKIM records for the DNS of the domain. SES sends nothing before they exist. */
 export function makeMail(scope: Construct, stage: Stage): Mail | undefined {
   const domain = stage.mailDomain;
   if (domain === undefined) return undefined;
   const configurationSet = new ConfigurationSet(scope, 'Mail', {
     configurationSetName: resourceName(stage, 'mail'),
     tlsPolicy: ConfigurationSetTlsPolicy.REQUIRE,
-    // An address that bounced or complained is not written to again: both count against the sender.
+    // SES stops sending to an address that bounced or complained, because both hurt the sender's reputation.
     suppressionReasons: SuppressionReasons.BOUNCES_AND_COMPLAINTS,
     reputationMetrics: true,
   });
   const identity = new EmailIdentity(scope, 'MailDomain', { identity: Identity.domain(domain), configurationSet });
   for (const [i, { name, value }] of identity.dkimRecords.entries()) {
     new CfnOutput(scope, `MailRecord${i + 1}`, {
-      description: `In the DNS of ${domain}`,
+      description: `DNS record for ${domain}`,
       value: `${name} CNAME ${value}`,
     });
   }

@@ -1,13 +1,13 @@
-/** cdk-nag's judgement of a stage, part of every synthesis: a finding that nobody gave a reason for fails it. */
+/** Adds cdk-nag to the synthesis. A finding without a recorded reason fails it. */
 import { type App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
-import { settleAnyOf } from './acknowledge.ts';
+import { acknowledgeWildcards } from './acknowledge.ts';
 
 export function addNagChecks(app: App): void {
   const reasons = {
     name: 'reasons',
     validate() {
-      settleAnyOf(app);
+      acknowledgeWildcards(app);
       return { success: true, violations: [] };
     },
   };

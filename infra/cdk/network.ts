@@ -1,6 +1,6 @@
 /**
- * The network of a stage: two zones, subnets without any way out, and doors to the few AWS services that functions there need. Why it is
- * so, and what it costs: docs/adr/network.md.
+ * The network of a stage: two zones, subnets without a route to the internet, and endpoints for the AWS services that
+ * functions there need. Reasons and prices are in docs/adr/network.md.
  */
 import { CfnOutput, RemovalPolicy } from 'aws-cdk-lib';
 import {
@@ -24,17 +24,17 @@ import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import { resourceName, type Stage } from './stage.ts';
 
-/** Where in the network a function runs. */
+/** Where a function runs in the network. */
 export type NetworkPlacement = { vpc: Vpc; subnets: ISubnet[]; securityGroup: SecurityGroup };
 
 export type Network = {
-  /** For functions that talk to AWS alone. */
+  /** For functions that call AWS services only. */
   inside: NetworkPlacement;
-  /** For those that must reach the sources of users; undefined: they run in Lambda's own network. */
+  /** For functions that must reach the internet. Undefined: they run in Lambda's own network. */
   outward: NetworkPlacement | undefined;
 };
 
-/** What may be reached from inside, by ARN: nothing of another stage or account. */
+/** ARNs that the inner subnets can reach. They exclude other stages and accounts. */
 export type Reachable = { buckets: string[]; tables: string[]; queues: string[]; buses: string[]; keys: string[] };
 
 const zones = 2;
@@ -48,7 +48,7 @@ export function makeNetwork(scope: Construct, stage: Stage, reachable: Reachable
     vpcName: resourceName(stage, 'network'),
     ipAddresses: IpAddresses.cidr(addresses),
     maxAzs: zones,
-    // One, in one zone: should it go, work waits in the queues until it is back.
+    // One gateway in one zone. If the zone fails, work waits in the queues until it recovers.
     natGateways: nat ? 1 : 0,
     ...(address ? { natGatewayProvider: NatProvider.gateway({ eipAllocationIds: [address.attrAllocationId] }) } : {}),
     subnetConfiguration: [
@@ -60,10 +60,10 @@ export function makeNetwork(scope: Construct, stage: Stage, reachable: Reachable
           ]
         : []),
     ],
-    // CDK would empty the default group by a function that may change any group; nothing here uses it.
+    // CDK would restrict the default group with a function that may change any group. No resource uses that group.
     restrictDefaultSecurityGroup: false,
   });
-  logRefusals(scope, stage, vpc);
+  logRejected(scope, stage, vpc);
   const group = (id: string, description: string) =>
     new SecurityGroup(scope, id, {
       vpc,
@@ -71,11 +71,11 @@ export function makeNetwork(scope: Construct, stage: Stage, reachable: Reachable
       securityGroupName: resourceName(stage, id.toLowerCase()),
       allowAllOutbound: false,
     });
-  const inside = group('Inside', 'Functions that talk to AWS alone');
-  // To anywhere, and yet no further than the endpoints: the subnets have no other route.
+  const inside = group('Inside', 'Functions that call AWS services only');
+  // Any address, but the subnets have routes to the endpoints only.
   inside.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'Endpoints of AWS');
-  const outward = nat ? group('Outward', 'Functions that fetch from the sources of users') : undefined;
-  // Sources listen where they like: SFTP, IMAP, databases.
+  const outward = nat ? group('Outward', 'Functions that read the sources of users') : undefined;
+  // Sources can use any port: SFTP, IMAP, databases.
   outward?.addEgressRule(Peer.anyIpv4(), Port.allTcp(), 'Sources of users');
   makeEndpoints(scope, vpc, reachable);
   return {
@@ -84,15 +84,15 @@ export function makeNetwork(scope: Construct, stage: Stage, reachable: Reachable
   };
 }
 
-/** The address that users let in at their firewalls; it stays theirs when the gateway is made anew. */
+/** The address that users allow in their firewalls. It survives a replacement of the gateway. */
 function fixedAddress(scope: Construct, stage: Stage): CfnEIP {
   const address = new CfnEIP(scope, 'Address', { domain: 'vpc' });
   if (!stage.disposable) address.applyRemovalPolicy(RemovalPolicy.RETAIN);
-  new CfnOutput(scope, 'FetchesFrom', { description: 'The address that sources are fetched from', value: address.ref });
+  new CfnOutput(scope, 'FetchesFrom', { description: 'The IP address that reads sources', value: address.ref });
   return address;
 }
 
-/** The gateways for S3 and DynamoDB are free; the interfaces are paid by the hour and zone, so there are three and no more. */
+/** Gateway endpoints (S3, DynamoDB) are free. Interface endpoints cost by hour and zone, so there are only three. */
 function makeEndpoints(scope: Construct, vpc: Vpc, reachable: Reachable): void {
   const only = (actions: string[], resources: string[]) =>
     new PolicyStatement({ principals: [new AnyPrincipal()], actions, resources });
@@ -105,14 +105,18 @@ function makeEndpoints(scope: Construct, vpc: Vpc, reachable: Reachable): void {
     .addGatewayEndpoint('Tables', { service: GatewayVpcEndpointAwsService.DYNAMODB, subnets: inside })
     .addToPolicy(only(['dynamodb:*'], reachable.tables));
   if (vpc.privateSubnets.length > 0) {
-    // Free too, while what is backed up would cost $0.045 a GB on its way through the gateway. Users' own buckets are reached here as well.
+    // Free as well. Through the NAT gateway, backup data would cost $0.045 a GB. Buckets of users use this route too.
     const outward = [{ subnets: vpc.privateSubnets }];
     vpc.addGatewayEndpoint('AnyBucket', { service: GatewayVpcEndpointAwsService.S3, subnets: outward });
     vpc.addGatewayEndpoint('OutwardTables', { service: GatewayVpcEndpointAwsService.DYNAMODB, subnets: outward });
   }
-  const doors = new SecurityGroup(scope, 'Doors', { vpc, description: 'Interface endpoints', allowAllOutbound: false });
-  // Nothing runs in the network but functions of the stage.
-  doors.addIngressRule(Peer.ipv4(addresses), Port.tcp(443), 'Functions of the stage');
+  const endpoints = new SecurityGroup(scope, 'Endpoints', {
+    vpc,
+    description: 'Interface endpoints',
+    allowAllOutbound: false,
+  });
+  // Only functions of the stage run in the network.
+  endpoints.addIngressRule(Peer.ipv4(addresses), Port.tcp(443), 'Functions of the stage');
   const interfaces = [
     ['Queues', InterfaceVpcEndpointAwsService.SQS, ['sqs:*'], reachable.queues],
     ['Bus', InterfaceVpcEndpointAwsService.EVENTBRIDGE, ['events:PutEvents'], reachable.buses],
@@ -122,7 +126,7 @@ function makeEndpoints(scope: Construct, vpc: Vpc, reachable: Reachable): void {
     vpc
       .addInterfaceEndpoint(id, {
         service,
-        securityGroups: [doors],
+        securityGroups: [endpoints],
         open: false,
         subnets: { subnets: vpc.isolatedSubnets },
       })
@@ -130,15 +134,15 @@ function makeEndpoints(scope: Construct, vpc: Vpc, reachable: Reachable): void {
   }
 }
 
-/** What was turned away, which in a network of this kind nothing should be. */
-function logRefusals(scope: Construct, stage: Stage, vpc: Vpc): void {
+/** Logs rejected connections. A working stage has none. */
+function logRejected(scope: Construct, stage: Stage, vpc: Vpc): void {
   const group = new LogGroup(scope, 'Refused', {
     logGroupName: `/listbackup/${stage.name}/refused-connections`,
     retention: stage.disposable ? RetentionDays.ONE_DAY : RetentionDays.THREE_MONTHS,
     removalPolicy: RemovalPolicy.DESTROY,
   });
   acknowledge(group, {
-    CKV_AWS_158: 'CloudWatch encrypts it with its own key; there are addresses of the network in it, none of users',
+    CKV_AWS_158: 'CloudWatch encrypts it with its own key. It holds addresses of the network, none of users',
   });
   vpc.addFlowLog('Refusals', {
     destination: FlowLogDestination.toCloudWatchLogs(group),

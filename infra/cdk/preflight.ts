@@ -1,4 +1,4 @@
-/** What has to be right before anything is deployed, each with what to do when it is not. */
+/** Checks before a deployment. Each failed check says what to do. */
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import {
   DescribeTableCommand,
@@ -12,78 +12,78 @@ import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { type Group, needed } from './deploy-groups.ts';
 import { missingSecrets } from './secrets.ts';
 import { bucketName, parameterName, type Stage, stackName, tablePrefix } from './stage.ts';
-import { type Copying, stepsOfCopying } from './stage-options.ts';
+import { type ReplicationStep, replicationSteps } from './stage-options.ts';
 
 export type Target = { account: string; region: string; caller: string };
 
-/** A reason not to deploy; its message says what to do. */
+/** A precondition of the deployment is not met. The message says what to do. */
 export class NotReady extends Error {}
 
-/** Whose account and which region the credentials at hand lead to. */
-export async function whereTo(): Promise<Target> {
+/** Returns account, region and caller of the current credentials. Throws `NotReady` without credentials or region. */
+export async function findTarget(): Promise<Target> {
   const sts = new STSClient({});
   try {
     const region = await sts.config.region().catch(() => {
-      throw new NotReady('No region is set. Set AWS_REGION, like: export AWS_REGION=eu-central-1');
+      throw new NotReady('No region is set. Set AWS_REGION, for example: export AWS_REGION=eu-central-1');
     });
     const { Account, Arn } = await sts.send(new GetCallerIdentityCommand({})).catch((error: Error) => {
       throw new NotReady(
-        `AWS does not know who is asking (${error.name}: ${error.message}). Sign in (aws sso login), or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
+        `AWS rejected the credentials (${error.name}: ${error.message}). Sign in (aws sso login), or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
       );
     });
-    if (!Account || !Arn) throw new NotReady('AWS answered without saying which account this is; try again.');
+    if (!Account || !Arn) throw new NotReady('AWS did not name the account. Try again.');
     return { account: Account, region, caller: Arn };
   } finally {
     sts.destroy();
   }
 }
 
-/** Throws `NotReady` at the first thing that would make the deployment fail half-way. */
+/** Throws `NotReady` for the first problem that would make the deployment fail half-way. */
 export async function check(stage: Stage, chosen: readonly Group[], target: Target): Promise<void> {
   const s3 = new S3Client({});
   const cloudFormation = new CloudFormationClient({});
   try {
-    await bootstrapped(s3, target);
+    await checkBootstrap(s3, target);
     for (const group of needed(chosen)) {
       if (!(await deployed(cloudFormation, stackName(stage, group)))) {
         throw new NotReady(
-          `${chosen.join(' and ')} needs ${group}, which is not deployed: scripts/deploy.sh ${stage.name} ${group}`,
+          `${chosen.join(' and ')} needs ${group}, which is not deployed. Run: scripts/deploy.sh ${stage.name} ${group}`,
         );
       }
     }
     if (chosen.includes('core') && !(await deployed(cloudFormation, stackName(stage, 'core'))))
-      await nameIsFree(s3, stage);
-    const makesCopies = chosen.includes('core') && stage.replicaRegions.length > 0 && stage.runsIn === stage.region;
-    if (makesCopies) copiesMayBe(stage, await activityTable(stage));
+      await checkBucketName(s3, stage);
+    const addsReplicas = chosen.includes('core') && stage.replicaRegions.length > 0 && stage.runsIn === stage.region;
+    if (addsReplicas) checkReplicationStep(stage, await activityTable(stage));
   } finally {
     s3.destroy();
     cloudFormation.destroy();
   }
 }
 
-async function bootstrapped(s3: S3Client, { account, region }: Target): Promise<void> {
+async function checkBootstrap(s3: S3Client, { account, region }: Target): Promise<void> {
   const bucket = `cdk-hnb659fds-assets-${account}-${region}`;
   const state = await bucketState(s3, bucket, account);
   if (state === 'ours') return;
   if (state === 'missing') {
     throw new NotReady(
-      `This account and region were never prepared for the CDK. Once: npx cdk bootstrap aws://${account}/${region}`,
+      `This account and region are not bootstrapped for CDK. Run once: npx cdk bootstrap aws://${account}/${region}`,
     );
   }
   throw new NotReady(
-    `The bucket ${bucket} may not be used with these credentials, or is not of account ${account}. Ask who owns the account.`,
+    `These credentials may not use the bucket ${bucket}, or account ${account} does not own it. Ask the owner of the account for access.`,
   );
 }
 
-/** Names of buckets belong to whoever in the world was first. */
-async function nameIsFree(s3: S3Client, stage: Stage): Promise<void> {
+/** Bucket names are unique across all AWS accounts. */
+async function checkBucketName(s3: S3Client, stage: Stage): Promise<void> {
   const bucket = bucketName(stage, 'data');
   const state = await bucketState(s3, bucket);
   if (state === 'missing') return;
   throw new NotReady(
     state === 'ours'
-      ? `The bucket ${bucket} is there, left by an earlier stage of this name. Delete it, or take other names: LISTBACKUP_SUFFIX=${stage.suffix || 'x'}2`
-      : `The bucket name ${bucket} is taken by somebody else. Choose an ending for the names of buckets: LISTBACKUP_SUFFIX=acme`,
+      ? `The bucket ${bucket} still exists from an earlier stage of this name. Delete it, or use other bucket names: LISTBACKUP_SUFFIX=${stage.suffix || 'x'}2`
+      : `Another AWS account owns the bucket name ${bucket}. Choose a suffix for bucket names: LISTBACKUP_SUFFIX=acme`,
   );
 }
 
@@ -99,27 +99,30 @@ async function activityTable(stage: Stage): Promise<TableDescription | undefined
   }
 }
 
-/** Throws `NotReady` where CloudFormation would refuse to come so far in one update of these tables. `activity`: as it is now, if it is. */
-export function copiesMayBe(
+/**
+ * Throws `NotReady` if CloudFormation would refuse this step of turning on replication. `activity` is the deployed
+ * table, undefined before the first deployment.
+ */
+export function checkReplicationStep(
   stage: Stage,
   activity: Pick<TableDescription, 'StreamSpecification' | 'Replicas'> | undefined,
 ): void {
-  const there = (activity?.Replicas ?? []).map(({ RegionName }) => RegionName);
-  const missing = stage.replicaRegions.filter((region) => !there.includes(region));
-  const next: Copying =
+  const existing = (activity?.Replicas ?? []).map(({ RegionName }) => RegionName);
+  const missing = stage.replicaRegions.filter((region) => !existing.includes(region));
+  const next: ReplicationStep =
     missing.length === 0
       ? 'closed'
       : activity && activity.StreamSpecification?.StreamViewType !== 'NEW_AND_OLD_IMAGES'
         ? 'streams'
         : 'open';
-  if (stepsOfCopying.indexOf(stage.copying) > stepsOfCopying.indexOf(next)) {
+  if (replicationSteps.indexOf(stage.copying) > replicationSteps.indexOf(next)) {
     throw new NotReady(
-      `Copies in ${missing.join(' and ')} take several deployments. Now: LISTBACKUP_COPYING=${next} scripts/deploy.sh ${stage.name} core; then this again.`,
+      `Replicas in ${missing.join(' and ')} need several deployments. Run LISTBACKUP_COPYING=${next} scripts/deploy.sh ${stage.name} core, then this command again.`,
     );
   }
   if (stage.copying === 'open' && activity && missing.length > 1) {
     throw new NotReady(
-      `Copies are added to a stage one region at a time: give ${missing[0]} first, then ${missing[1]} with it.`,
+      `An existing stage accepts one new replica region at a time. Add ${missing[0]} first, then ${missing[1]}.`,
     );
   }
 }
@@ -131,7 +134,7 @@ async function bucketState(s3: S3Client, Bucket: string, owner?: string): Promis
   } catch (error) {
     const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
     if (status === 404) return 'missing';
-    // 301 and 400: it is there, in another region.
+    // 301 and 400: the bucket is in another region.
     if (status === 403 || status === 301 || status === 400) return 'refused';
     throw error;
   }
@@ -150,15 +153,13 @@ async function deployed(cloudFormation: CloudFormationClient, StackName: string)
   }
 }
 
-/** What the stage's parameters lack: secrets that can be made, and settings only a person knows. */
-export async function parameters(stage: Stage): Promise<{ toMake: string[]; notSet: string[] }> {
+/** Returns the names of missing secrets, which the deployment creates, and of optional settings that are not set. */
+export async function parameters(stage: Stage): Promise<{ missing: string[]; notSet: string[] }> {
   const ssm = new SSMClient({});
   try {
-    const optional = (['cors-origin', 'ses-from-email', 'openai-api-key'] as const).map((name) =>
-      parameterName(stage, name),
-    );
+    const optional = [parameterName(stage, 'cors-origin')];
     const { InvalidParameters } = await ssm.send(new GetParametersCommand({ Names: optional }));
-    return { toMake: await missingSecrets(ssm, stage), notSet: InvalidParameters ?? [] };
+    return { missing: await missingSecrets(ssm, stage), notSet: InvalidParameters ?? [] };
   } finally {
     ssm.destroy();
   }

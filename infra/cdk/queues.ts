@@ -1,4 +1,4 @@
-/** The queues of a stage, each with its dead letters, which go back to it and nowhere else. */
+/** The queues of a stage. Dead letters of a queue can be moved back to that queue only. */
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { EventBus } from 'aws-cdk-lib/aws-events';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -11,11 +11,11 @@ import { resourceName, type Stage } from './stage.ts';
 export type Queues = {
   job: Queue;
   data: Queue;
-  /** What the bus could not deliver within a day. */
+  /** Events that the bus could not deliver within a day. */
   undelivered: Queue;
 };
 
-/** The longest a function may work, and so long plus a margin its message stays hidden. */
+/** The longest a function may run. Its message stays hidden for a minute longer. */
 export const workTimeout = Duration.minutes(15);
 const workVisibility = Duration.minutes(16);
 
@@ -23,9 +23,9 @@ const shared = { encryption: QueueEncryption.SQS_MANAGED, enforceSSL: true, rete
 
 const encrypted = {
   CKV_AWS_27:
-    'SQS encrypts it with a key of its own, which the rule does not count; messages hold ids and no personal data',
+    'SQS encrypts it with its own key, which the rule does not accept. Messages hold ids and no personal data',
 };
-const last = { 'Serverless-SQSRedrivePolicy': 'Dead letters wait for a person: after this queue there is none' };
+const isDeadLetterQueue = { 'Serverless-SQSRedrivePolicy': 'It is a dead-letter queue itself. An operator handles it' };
 
 export function makeQueues(scope: Construct, stage: Stage, bus: EventBus): Queues {
   const queues = {
@@ -34,11 +34,11 @@ export function makeQueues(scope: Construct, stage: Stage, bus: EventBus): Queue
     undelivered: new Queue(scope, 'undelivered', { queueName: resourceName(stage, 'bus-dlq'), ...shared }),
   };
   acknowledge(queues.undelivered, {
-    'AwsSolutions-SQS3': 'It holds the dead letters of rules, which are in other stacks',
-    ...last,
+    'AwsSolutions-SQS3': 'It is the dead-letter queue of rules in other stacks',
+    ...isDeadLetterQueue,
   });
   for (const queue of Object.values(queues)) {
-    queue.addToResourcePolicy(fromRulesOf(bus, queue));
+    queue.addToResourcePolicy(allowRules(bus, queue));
     acknowledge(queue, encrypted);
   }
   return queues;
@@ -46,7 +46,7 @@ export function makeQueues(scope: Construct, stage: Stage, bus: EventBus): Queue
 
 function queueWithDeadLetters(scope: Construct, stage: Stage, kind: 'job' | 'data'): Queue {
   const queueName = resourceName(stage, `${kind}-queue`);
-  // By its name: queue and dead letters cannot both be made of the other.
+  // Referenced by name, because queue and dead-letter queue refer to each other.
   const source = Queue.fromQueueArn(
     scope,
     `${kind}-source`,
@@ -57,7 +57,7 @@ function queueWithDeadLetters(scope: Construct, stage: Stage, kind: 'job' | 'dat
     redriveAllowPolicy: { redrivePermission: RedrivePermission.BY_QUEUE, sourceQueues: [source] },
     ...shared,
   });
-  acknowledge(deadLetters, { ...last, ...encrypted });
+  acknowledge(deadLetters, { ...isDeadLetterQueue, ...encrypted });
   return new Queue(scope, `${kind}-queue`, {
     queueName,
     visibilityTimeout: workVisibility,
@@ -66,8 +66,8 @@ function queueWithDeadLetters(scope: Construct, stage: Stage, kind: 'job' | 'dat
   });
 }
 
-/** Said here for all rules of the bus: a policy that named each rule would make this stack depend on theirs. */
-function fromRulesOf(bus: EventBus, queue: Queue): PolicyStatement {
+/** Allows all rules of the bus. Naming each rule would make this stack depend on the stacks of the rules. */
+function allowRules(bus: EventBus, queue: Queue): PolicyStatement {
   return new PolicyStatement({
     principals: [new ServicePrincipal('events.amazonaws.com')],
     actions: ['sqs:SendMessage'],

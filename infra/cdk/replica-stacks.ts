@@ -1,4 +1,4 @@
-/** What a stage has in another region while it is at home elsewhere: copies, and nothing that runs. Tables there are made by the home's stack. */
+/** The stacks of a replica region: buckets and keys. Nothing runs there. The core stack creates the table replicas. */
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { makeReplicaBuckets } from './buckets.ts';
@@ -6,7 +6,7 @@ import type { CoreStack } from './core-stack.ts';
 import { makeReplicaKeys } from './keys.ts';
 import type { Stage } from './stage.ts';
 
-/** Made before the home's core, whose buckets are copied to these. */
+/** Deployed before the core stack, which replicates its buckets to these. */
 export class ReplicaStack extends Stack {
   constructor(scope: Construct, id: string, stage: Stage, region: string, props: StackProps) {
     super(scope, id, props);
@@ -14,7 +14,7 @@ export class ReplicaStack extends Stack {
   }
 }
 
-/** Made after the home's core, whose keys these are copies of. */
+/** Deployed after the core stack, whose keys it replicates. */
 export class ReplicaKeysStack extends Stack {
   constructor(scope: Construct, id: string, stage: Stage, core: CoreStack, props: StackProps) {
     super(scope, id, props);

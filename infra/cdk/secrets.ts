@@ -1,15 +1,15 @@
-/** The secrets a stage needs before its first request, made where they are missing and never replaced. */
+/** The secrets that a stage needs before its first request. Missing ones are created, existing ones never replaced. */
 import { randomBytes } from 'node:crypto';
 import { GetParametersCommand, ParameterAlreadyExists, PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
 import type { SecretName } from '../../domain/ports.ts';
 import { parameterName, type Stage } from './stage.ts';
 
-const made: SecretName[] = ['jwt-secret', 'jwt-refresh-secret'];
+const generated: SecretName[] = ['jwt-secret', 'jwt-refresh-secret'];
 
-/** 384 random bits each, as SecureString. Answers the names it made. */
+/** Creates missing secrets as SecureString, with 384 random bits each. Returns the names of the created ones. */
 export async function makeSecrets(ssm: SSMClient, stage: Stage): Promise<string[]> {
   const names: string[] = [];
-  for (const secret of made) {
+  for (const secret of generated) {
     const Name = parameterName(stage, secret);
     try {
       await ssm.send(
@@ -28,15 +28,15 @@ export async function makeSecrets(ssm: SSMClient, stage: Stage): Promise<string[
   return names;
 }
 
-/** The names `makeSecrets` would make. */
+/** Returns the names that `makeSecrets` would create. */
 export async function missingSecrets(ssm: SSMClient, stage: Stage): Promise<string[]> {
   const { InvalidParameters } = await ssm.send(
-    new GetParametersCommand({ Names: made.map((secret) => parameterName(stage, secret)) }),
+    new GetParametersCommand({ Names: generated.map((secret) => parameterName(stage, secret)) }),
   );
   return InvalidParameters ?? [];
 }
 
-/** Of every secret a stage may have, also those that nobody has set. */
+/** Returns the names of all secrets, including optional ones that are not set. */
 export function secretNames(stage: Stage): string[] {
   const all: { [name in SecretName]: true } = {
     'jwt-secret': true,

@@ -1,117 +1,118 @@
 /**
- * What can be chosen for a stage, its defaults, and how it is told: as CDK context (`-c network=nat`) or in the environment
- * (`LISTBACKUP_NETWORK=nat`). The context wins. What each costs: docs/adr/network.md and docs/recovery.md.
+ * The options of a stage and their defaults. Options come from CDK context (`-c network=nat`) or from the environment
+ * (`LISTBACKUP_NETWORK=nat`). The context wins. Prices are in docs/deploy.md.
  */
 
 export type Network = 'open' | 'isolated' | 'nat';
 
-/** In the order in which copies are turned on. */
-export const stepsOfCopying = ['streams', 'open', 'closed'] as const;
-export type Copying = (typeof stepsOfCopying)[number];
+/** The steps of turning on replication, in order. */
+export const replicationSteps = ['streams', 'open', 'closed'] as const;
+export type ReplicationStep = (typeof replicationSteps)[number];
 
 export type StageOptions = {
-  /** Ends the names of buckets, which all of AWS shares: up to 8 lower-case letters and digits, or none. */
+  /** Suffix of all bucket names, up to 8 lower-case letters and digits. Empty: none. */
   suffix: string;
   /**
-   * `open`: no network of our own. `isolated`: functions that need no internet run in subnets without a way out. `nat`: so do the others
-   * that hold keys, behind a gateway with a fixed address.
+   * - `open`: the stage has no network.
+   * - `isolated`: functions that need no internet run in subnets without a route to it.
+   * - `nat`: as `isolated`. The other functions with access to keys run behind a NAT gateway with a fixed address.
    */
   network: Network;
-  /** Where the stage is at home; undefined: wherever it is deployed to. Has to be said when there are other regions. */
+  /** The primary region. Undefined: the region of the deployment. Required with replica regions. */
   region: string | undefined;
-  /** Regions that tables, buckets and keys are copied to. */
+  /** Regions with replicas of tables, buckets and keys. */
   replicaRegions: string[];
   /**
-   * How far copies of tables are turned on, where there are replica regions, since CloudFormation does each in an update of its own.
-   * `streams`: tables tell what a copy needs. `open`: there are copies, not yet closed to others. `closed`: all of it.
+   * The step of turning on table replicas. CloudFormation needs one update for each. `streams`: tables have the streams
+   * that replication needs. `open`: replicas exist and accept writes. `closed`: replicas deny writes.
    */
-  copying: Copying;
-  /** The one region whose tables can be written to: the home, one of the others, or `none`. */
+  copying: ReplicationStep;
+  /** The one region whose tables accept writes: the primary region, a replica region, or `none`. */
   writerRegion: string | undefined;
-  /** Where the functions run: at home, or on the copies in one of the other regions, which has taken over. */
+  /** The region of the functions: the primary region, or a replica region after a failover. */
   runsIn: string | undefined;
-  /** The ARN of the stream of the table activity where the functions run, when that is not at home. */
+  /** The stream ARN of the table `activity` in `runsIn`. Required after a failover. */
   activityStream: string | undefined;
-  /** How many API functions are kept started at the least and at the most; none when both are 0. */
-  warm: { least: number; most: number };
-  /** Links to large downloads go by the edge of AWS next to the user, for $0.04 to $0.08 a GB. */
+  /** Provisioned instances of the API function. None when both are 0. */
+  warm: { min: number; max: number };
+  /** Links to large downloads use S3 Transfer Acceleration, for $0.04 to $0.08 a GB. */
   acceleratedLinks: boolean;
-  /** CloudFront with a web firewall in front of the API, which then answers nobody who does not come that way. Needs `region`. */
+  /** Puts CloudFront and a web firewall before the API, which then refuses direct requests. Requires `region`. */
   edge: boolean;
-  /** E-mails to users come from this domain, through SES; undefined: from Cognito's own address, 50 a day. */
+  /** SES sends e-mails to users from this domain. Undefined: Cognito sends them, at most 50 a day. */
   mailDomain: string | undefined;
-  /** US dollars a month that the stage should cost at the most; 0: nobody is told what it costs. */
+  /** Budget in US dollars a month. 0: no budget and no cost alerts. */
   budget: number;
 };
 
-/** An option's words, as given by whoever deploys; undefined when they said nothing. */
-export type Told = (option: keyof StageOptions) => string | undefined;
+/** Returns the text of an option, undefined if it is not set. */
+export type OptionValues = (option: keyof StageOptions) => string | undefined;
 
-/** `open` for stage `test`, which is there for minutes; nothing is kept warm but in `prod`. */
-export function stageOptions(name: string, told: Told): StageOptions {
-  const given = <T>(
+/** Parses and checks the options. Defaults can depend on the stage name. Throws for an invalid value or combination. */
+export function stageOptions(name: string, values: OptionValues): StageOptions {
+  const parse = <T>(
     option: keyof StageOptions,
-    read: (words: string) => T | undefined,
+    read: (text: string) => T | undefined,
     expected: string,
-    otherwise: T,
+    fallback: T,
   ): T => {
-    const words = told(option);
-    if (words === undefined) return otherwise;
-    const value = read(words.trim());
-    if (value === undefined) throw new Error(`the stage option ${option} is "${words}"; give it as ${expected}`);
+    const text = values(option);
+    if (text === undefined) return fallback;
+    const value = read(text.trim());
+    if (value === undefined) throw new Error(`Stage option ${option} is "${text}". Set it to ${expected}.`);
     return value;
   };
   const options = {
-    suffix: given(
+    suffix: parse(
       'suffix',
-      (words) => (/^[a-z0-9]{0,8}$/.test(words) ? words : undefined),
+      (text) => (/^[a-z0-9]{0,8}$/.test(text) ? text : undefined),
       'up to 8 lower-case letters and digits',
       '',
     ),
-    network: given(
+    network: parse(
       'network',
-      (words) => networks.find((each) => each === words),
+      (text) => networks.find((each) => each === text),
       networks.join(', '),
       name === 'test' ? 'open' : 'isolated',
     ),
-    region: given<string | undefined>('region', region, 'a region like eu-west-1', undefined),
-    replicaRegions: given('replicaRegions', regions, 'regions with commas between them, like eu-west-1,eu-north-1', []),
-    copying: given<Copying>(
+    region: parse<string | undefined>('region', region, 'a region like eu-west-1', undefined),
+    replicaRegions: parse('replicaRegions', regions, 'regions separated by commas, like eu-west-1,eu-north-1', []),
+    copying: parse<ReplicationStep>(
       'copying',
-      (words) => stepsOfCopying.find((each) => each === words),
-      stepsOfCopying.join(', '),
+      (text) => replicationSteps.find((step) => step === text),
+      replicationSteps.join(', '),
       'closed',
     ),
-    writerRegion: given<string | undefined>(
+    writerRegion: parse<string | undefined>(
       'writerRegion',
-      (words) => (words === 'none' ? words : region(words)),
+      (text) => (text === 'none' ? text : region(text)),
       'a region like eu-west-1, or none',
-      told('region'),
+      values('region'),
     ),
-    runsIn: given<string | undefined>('runsIn', region, 'a region like eu-west-1', told('region')),
-    activityStream: given<string | undefined>(
+    runsIn: parse<string | undefined>('runsIn', region, 'a region like eu-west-1', values('region')),
+    activityStream: parse<string | undefined>(
       'activityStream',
-      (words) => (/^arn:[^:]+:dynamodb:[^:]+:\d{12}:table\/[^/]+\/stream\/.+$/.test(words) ? words : undefined),
-      'the LatestStreamArn that describe-table tells of the table activity where the functions run',
+      (text) => (/^arn:[^:]+:dynamodb:[^:]+:\d{12}:table\/[^/]+\/stream\/.+$/.test(text) ? text : undefined),
+      'the LatestStreamArn of the table activity in the region of the functions',
       undefined,
     ),
-    warm: given(
+    warm: parse(
       'warm',
       warm,
       'two numbers like 2-20, or 0',
-      name === 'prod' ? { least: 2, most: 20 } : { least: 0, most: 0 },
+      name === 'prod' ? { min: 2, max: 20 } : { min: 0, max: 0 },
     ),
-    acceleratedLinks: given('acceleratedLinks', yesOrNo, 'true or false', false),
-    edge: given('edge', yesOrNo, 'true or false', false),
-    mailDomain: given<string | undefined>(
+    acceleratedLinks: parse('acceleratedLinks', yesOrNo, 'true or false', false),
+    edge: parse('edge', yesOrNo, 'true or false', false),
+    mailDomain: parse<string | undefined>(
       'mailDomain',
-      (words) => (/^([a-z0-9-]+\.)+[a-z]{2,}$/.test(words) ? words : undefined),
+      (text) => (/^([a-z0-9-]+\.)+[a-z]{2,}$/.test(text) ? text : undefined),
       'a domain like mail.example.com',
       undefined,
     ),
-    budget: given(
+    budget: parse(
       'budget',
-      (words) => (/^\d{1,7}$/.test(words) ? Number(words) : undefined),
+      (text) => (/^\d{1,7}$/.test(text) ? Number(text) : undefined),
       'whole US dollars a month, like 50',
       name === 'test' ? 0 : 50,
     ),
@@ -121,68 +122,71 @@ export function stageOptions(name: string, told: Told): StageOptions {
 }
 
 function checkRegions({
-  region: homeRegion,
+  region: primaryRegion,
   replicaRegions,
   writerRegion,
   runsIn,
   activityStream,
   edge,
 }: StageOptions): void {
-  if (!homeRegion && (edge || replicaRegions.length > 0 || writerRegion || runsIn)) {
-    throw new Error('say with the stage option region where the stage is at home, since not all of it is in one');
+  if (!primaryRegion && (edge || replicaRegions.length > 0 || writerRegion || runsIn)) {
+    throw new Error('Set the stage option region to the primary region: this stage uses several regions.');
   }
-  if (homeRegion && replicaRegions.includes(homeRegion))
-    throw new Error(`the stage is at home in ${homeRegion}, so that is no replica region of it`);
+  if (primaryRegion && replicaRegions.includes(primaryRegion))
+    throw new Error(`${primaryRegion} is the primary region. Remove it from replicaRegions.`);
   for (const other of [writerRegion, runsIn]) {
     if (
       other === undefined ||
-      [homeRegion, ...replicaRegions].includes(other) ||
+      [primaryRegion, ...replicaRegions].includes(other) ||
       (other === 'none' && other === writerRegion)
     )
       continue;
-    throw new Error(`${other} cannot take over: there are no copies, since it is not among the replica regions`);
+    throw new Error(`${other} cannot take over: it has no replicas. Use a region of replicaRegions.`);
   }
-  if (runsIn !== homeRegion && writerRegion !== runsIn) {
+  if (runsIn !== primaryRegion && writerRegion !== runsIn) {
     throw new Error(
-      `functions cannot run in ${runsIn} while ${writerRegion} is the writer region: give both as the same`,
+      `Functions cannot run in ${runsIn} while ${writerRegion} is the writer region. Set runsIn and writerRegion to the same region.`,
     );
   }
-  if (runsIn !== homeRegion && !activityStream) {
-    throw new Error('say with the stage option activityStream which stream is read there, as docs/recovery.md shows');
+  if (runsIn !== primaryRegion && !activityStream) {
+    throw new Error('Set the stage option activityStream to the stream to read, see docs/recovery.md.');
   }
 }
 
-/** `LISTBACKUP_` and the option's words in capitals: `replicaRegions` is LISTBACKUP_REPLICA_REGIONS. */
+/** Returns the environment variable of an option: `replicaRegions` is LISTBACKUP_REPLICA_REGIONS. */
 export function variableOf(option: keyof StageOptions): string {
   return `LISTBACKUP_${option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
-/** What was told by CDK's context or by variables; an empty word tells nothing. */
-export function toldBy(context: (key: string) => unknown, env: { [name: string]: string | undefined }): Told {
+/** Reads options from CDK context, then from environment variables. An empty value counts as not set. */
+export function readOptions(
+  context: (key: string) => unknown,
+  env: { [name: string]: string | undefined },
+): OptionValues {
   return (option) => {
-    const words = context(option) ?? env[variableOf(option)];
-    return words === undefined || words === '' ? undefined : String(words);
+    const value = context(option) ?? env[variableOf(option)];
+    return value === undefined || value === '' ? undefined : String(value);
   };
 }
 
 const networks: Network[] = ['open', 'isolated', 'nat'];
 
-function region(words: string): string | undefined {
-  return /^[a-z]{2}(-[a-z]+)+-\d$/.test(words) ? words : undefined;
+function region(text: string): string | undefined {
+  return /^[a-z]{2}(-[a-z]+)+-\d$/.test(text) ? text : undefined;
 }
 
-function regions(words: string): string[] | undefined {
-  const list = words.split(',').map((each) => each.trim());
+function regions(text: string): string[] | undefined {
+  const list = text.split(',').map((each) => each.trim());
   return list.every((each) => region(each)) && new Set(list).size === list.length ? list : undefined;
 }
 
-function yesOrNo(words: string): boolean | undefined {
-  return words === 'true' ? true : words === 'false' ? false : undefined;
+function yesOrNo(text: string): boolean | undefined {
+  return text === 'true' ? true : text === 'false' ? false : undefined;
 }
 
-function warm(words: string): StageOptions['warm'] | undefined {
-  if (words === '0') return { least: 0, most: 0 };
-  const [, least, most] = /^(\d+)-(\d+)$/.exec(words) ?? [];
-  const range = { least: Number(least), most: Number(most) };
-  return range.least >= 1 && range.least <= range.most ? range : undefined;
+function warm(text: string): StageOptions['warm'] | undefined {
+  if (text === '0') return { min: 0, max: 0 };
+  const [, min, max] = /^(\d+)-(\d+)$/.exec(text) ?? [];
+  const range = { min: Number(min), max: Number(max) };
+  return range.min >= 1 && range.min <= range.max ? range : undefined;
 }

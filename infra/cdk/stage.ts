@@ -1,29 +1,32 @@
-/** A stage: one complete ListBackup in an AWS account, and what its resources are called. The names are part of the public contract. */
+/** A stage is one complete ListBackup in an AWS account. The names of its resources are part of the public contract. */
 import { RemovalPolicy } from 'aws-cdk-lib';
 import type { SecretName } from '../../domain/ports.ts';
-import { type StageOptions, stageOptions, type Told } from './stage-options.ts';
+import { type OptionValues, type StageOptions, stageOptions } from './stage-options.ts';
 
 export type Stage = StageOptions & {
   name: string;
-  /** Stage `test` holds nothing worth keeping: it is deleted as a whole, and users need not confirm their e-mail addresses. */
+  /** Stage `test`: its data is deleted with its stacks, and users need not confirm their e-mail addresses. */
   disposable: boolean;
 };
 
-/** Lower-case letters, digits and inner hyphens, ≤ 20 characters: it is part of a bucket's name. Options that are not told have their defaults. */
-export function stage(name: string, told: Told = () => undefined): Stage {
+/**
+ * `name`: up to 20 lower-case letters, digits and inner hyphens, because bucket names contain it. Throws for an invalid
+ * name or option. Missing options get their defaults.
+ */
+export function stage(name: string, options: OptionValues = () => undefined): Stage {
   if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
     throw new Error(
-      `STAGE "${name}" cannot be used: take up to 20 lower-case letters, digits and inner hyphens, like "main"`,
+      `Stage name "${name}" is invalid. Use up to 20 lower-case letters, digits and inner hyphens, like "main".`,
     );
   }
-  return { name, disposable: name === 'test', ...stageOptions(name, told) };
+  return { name, disposable: name === 'test', ...stageOptions(name, options) };
 }
 
 export function resourceName(of: Stage, kind: string): string {
   return `listbackup-${kind}-${of.name}`;
 }
 
-/** All of AWS shares one space of names for buckets. */
+/** Bucket names are unique across all AWS accounts, hence the optional suffix. */
 export function bucketName(of: Stage, kind: string, region?: string): string {
   return [resourceName(of, kind), region, of.suffix].filter(Boolean).join('-');
 }
@@ -40,12 +43,12 @@ export function functionName(of: Stage, purpose: string): string {
   return `listbackup-${of.name}-${purpose}`;
 }
 
-/** Stage `main` has the plain names; another stage in the same account a folder of its own. */
+/** Stage `main` has the plain names, every other stage its own folder. */
 export function parameterName(of: Stage, name: SecretName | 'cognito-user-pool-id' | 'cognito-client-id'): string {
   return of.name === 'main' ? `/listbackup/${name}` : `/listbackup/${of.name}/${name}`;
 }
 
-/** What becomes of data when its stack goes. */
+/** Data survives the deletion of its stack, except in stage `test`. */
 export function keepData(of: Stage): RemovalPolicy {
   return of.disposable ? RemovalPolicy.DESTROY : RemovalPolicy.RETAIN;
 }

@@ -1,4 +1,4 @@
-/** The tables of a stage, as `infra/aws/tables.ts` tells their keys. */
+/** The tables of a stage, with the keys from `infra/aws/tables.ts`. */
 import {
   AttributeType,
   Billing,
@@ -10,10 +10,10 @@ import {
 import type { Construct } from 'constructs';
 import { type TableShape, tables } from '../aws/tables.ts';
 import { acknowledge } from './acknowledge.ts';
-import { closedUnlessWriter } from './fence.ts';
+import { denyWritesUnlessWriter } from './fence.ts';
 import { keepData, type Stage, tablePrefix } from './stage.ts';
 
-/** The tables of the public contract that no adapter reads yet. */
+/** Tables of the public contract that no adapter reads yet. */
 const further = {
   'oauth-states': { pk: ['pk', 'S'], sk: ['sk', 'S'], expires: true },
   'api-keys': { pk: ['pk', 'S'], sk: ['sk', 'S'], expires: true },
@@ -23,16 +23,15 @@ const further = {
 const shapes = { ...tables, ...further };
 const types = { S: AttributeType.STRING, N: AttributeType.NUMBER };
 
-/** What is destroyed here has to stay destroyed, so there is no going back to an earlier point in time. */
-const forgetting = 'subject-keys';
+/** Destroyed keys must stay destroyed, so this table has no point-in-time recovery. */
+const unrecoverable = 'subject-keys';
 
 export type TableName = keyof typeof shapes;
 export type Tables = { [name in TableName]: ITableV2 };
 
 export function makeTables(scope: Construct, stage: Stage): Tables {
-  // A record is a wake-up, no more: the table is the truth, so the stream carries keys and no bodies. Only what is copied to other
-  // regions needs bodies on its stream, which DynamoDB copies from, and needs one for each table.
-  const copied = stage.replicaRegions.length > 0;
+  // A stream record is only a notification, so keys are enough. Replication needs full images, on every table.
+  const replicated = stage.replicaRegions.length > 0;
   const regions = stage.copying === 'streams' ? [] : stage.replicaRegions;
   const entries = Object.entries<TableShape>(shapes).map(([name, shape]) => [
     name,
@@ -42,26 +41,26 @@ export function makeTables(scope: Construct, stage: Stage): Tables {
       sortKey: { name: shape.sk[0], type: types[shape.sk[1]] },
       billing: Billing.onDemand(),
       encryption: TableEncryptionV2.awsManagedKey(),
-      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: name !== forgetting },
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: name !== unrecoverable },
       deletionProtection: !stage.disposable,
       removalPolicy: keepData(stage),
       ...(shape.expires ? { timeToLiveAttribute: 'expiresAt' } : {}),
-      ...(copied
+      ...(replicated
         ? { dynamoStream: StreamViewType.NEW_AND_OLD_IMAGES }
         : shape.stream
           ? { dynamoStream: StreamViewType.KEYS_ONLY }
           : {}),
-      ...(copied ? closedUnlessWriter(scope, stage, stage.region, name) : {}),
-      // Subject keys too: their tombstones arrive there within seconds, and no copy of them can go back in time.
-      replicas: regions.map((region) => ({ region, ...closedUnlessWriter(scope, stage, region, name) })),
+      ...(replicated ? denyWritesUnlessWriter(scope, stage, stage.region, name) : {}),
+      // Subject keys too: tombstones arrive within seconds, and no replica has point-in-time recovery.
+      replicas: regions.map((region) => ({ region, ...denyWritesUnlessWriter(scope, stage, region, name) })),
     }),
   ]);
-  const made = Object.fromEntries(entries) as Tables;
-  acknowledge(made[forgetting], { CKV_AWS_165: 'What is destroyed there has to stay destroyed' });
-  return made;
+  const created = Object.fromEntries(entries) as Tables;
+  acknowledge(created[unrecoverable], { CKV_AWS_165: 'Destroyed keys must stay destroyed' });
+  return created;
 }
 
-/** The copies that the home's stack has made in this region. */
+/** After a failover: the replicas that the core stack of the primary region created here. */
 export function adoptTables(scope: Construct, stage: Stage): Tables {
   const entries = Object.entries<TableShape>(shapes).map(([name, shape]) => [
     name,

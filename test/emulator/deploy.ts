@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
-import { clearAway } from '../../infra/cdk/destroy.ts';
+import { emptyStage } from '../../infra/cdk/destroy.ts';
 import { makeSecrets } from '../../infra/cdk/secrets.ts';
 import { type Stage, stage } from '../../infra/cdk/stage.ts';
 import { forEmulator, liveIdOf } from './template.ts';
@@ -47,7 +47,7 @@ export function deployToMinistack(endpoint: string, options: Options = {}): Prom
 export async function destroyOnMinistack(endpoint: string, options: Options = {}): Promise<void> {
   await onMinistack(endpoint, options, async (cdk, _, target) => {
     const { s3, ssm, close } = clients(endpoint);
-    await clearAway(s3, ssm, target).finally(close);
+    await emptyStage(s3, ssm, target).finally(close);
     await cdk(['destroy', '--all', '--force', '--concurrency=4', '--ci']);
   });
 }

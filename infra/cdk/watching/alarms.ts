@@ -1,4 +1,4 @@
-/** When someone should look: one alarm a kind of trouble and place, and one over all of them, which is what calls people. */
+/** One silent alarm for each fault and resource, and one composite alarm over all of them, which notifies people. */
 import {
   Alarm,
   AlarmRule,
@@ -13,37 +13,38 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { acknowledge } from '../acknowledge.ts';
 import { resourceName, type Stage } from '../stage.ts';
-import type { Found } from './found.ts';
-import { errorRate, ofFunction, ofQueue, ofTable, ours, sum, throttles } from './metrics.ts';
+import { errorRate, ofFunction, ofProduct, ofQueue, ofTable, sum, throttles } from './metrics.ts';
+import type { Watched } from './watched.ts';
 
 type Kind = {
-  /** Heading in docs/runbook.md, which says what to do. */
+  /** The heading in docs/runbook.md with the instructions. Also part of the alarm's name. */
   runbook: string;
-  of?: string;
-  means: string;
+  /** The function or queue. Undefined: the whole stage. */
+  resource?: string;
+  meaning: string;
   metric: IMetric;
-  over: number;
-  /** In how many of so many periods of five minutes. */
-  within?: [number, number];
+  threshold: number;
+  /** [n, m]: the alarm goes on when n of m periods of five minutes exceed the threshold. Default [1, 1]. */
+  periods?: [number, number];
 };
 
-/** Streams are read by these two; what waits there is not yet in a read model, or not yet in the ledger and on the bus. */
-const readers = { projections: 'read models', relay: 'ledger' };
+/** The two readers of the activity stream. */
+const streamReader = /-(projections|relay)$/;
 
-/** Answers their names. */
+/** Returns the names of the single alarms. */
 export function makeAlarms(
   scope: Construct,
   stage: Stage,
-  found: Found,
+  watched: Watched,
   serverErrors: IMetric,
   topic: ITopic,
 ): string[] {
-  const kindsThere = kinds(stage, found, serverErrors);
-  const alarms = kindsThere.map((kind) => makeAlarm(scope, stage, kind));
-  const names = kindsThere.map((kind) => nameOf(stage, kind));
+  const kinds = alarmKinds(stage, watched, serverErrors);
+  const alarms = kinds.map((kind) => makeAlarm(scope, stage, kind));
+  const names = kinds.map((kind) => nameOf(stage, kind));
   const all = new CompositeAlarm(scope, 'Any', {
     compositeAlarmName: resourceName(stage, 'any-alarm'),
-    alarmDescription: `Something is wrong with ListBackup stage ${stage.name}: the dashboard listbackup-v2-system-${stage.name} shows what. Runbook: docs/runbook.md`,
+    alarmDescription: `An alarm of ListBackup stage ${stage.name} is on. The dashboard listbackup-v2-system-${stage.name} shows which one. Runbook: docs/runbook.md`,
     alarmRule: AlarmRule.anyOf(...alarms.map((alarm) => AlarmRule.fromAlarm(alarm, AlarmState.ALARM))),
   });
   all.addAlarmAction(new SnsAction(topic));
@@ -51,141 +52,149 @@ export function makeAlarms(
   return names;
 }
 
-function kinds(stage: Stage, { functions, queues, tables }: Found, serverErrors: IMetric): Kind[] {
+function alarmKinds(stage: Stage, { functions, queues, tables }: Watched, serverErrors: IMetric): Kind[] {
   return [
     {
       runbook: 'api-errors',
-      means: 'over 5 % of requests fail on our side',
+      meaning: 'more than 5 % of API requests fail with a 5xx status',
       metric: serverErrors,
-      over: 5,
-      within: [2, 3],
+      threshold: 5,
+      periods: [2, 3],
     },
     ...functions.map(({ name }): Kind => {
       return {
         runbook: 'error-rate',
-        of: name,
-        means: 'over 5 % of its calls fail',
+        resource: name,
+        meaning: 'more than 5 % of its calls fail',
         metric: errorRate(name),
-        over: 5,
-        within: [2, 3],
+        threshold: 5,
+        periods: [2, 3],
       };
     }),
     ...functions.map(({ name, timeoutSeconds }): Kind => {
       const metric = ofFunction(name, 'Duration', 'Maximum');
       return {
         runbook: 'timeouts',
-        of: name,
-        means: 'it takes all the time it has',
+        resource: name,
+        meaning: 'a call used its whole timeout',
         metric,
-        over: timeoutSeconds * 1000 * 0.98,
+        threshold: timeoutSeconds * 1000 * 0.98,
       };
     }),
     {
       runbook: 'functions-throttled',
-      means: 'functions may not start: the account has too few at once',
+      meaning: 'Lambda refused to start functions: the concurrency limit of the account is reached',
       metric: throttles,
-      over: 10,
-      within: [2, 3],
+      threshold: 10,
+      periods: [2, 3],
     },
     ...queues.map(({ name, deadLetters }): Kind => {
       return deadLetters
         ? {
             runbook: 'dead-letters',
-            of: name,
-            means: 'work was given up after several tries',
+            resource: name,
+            meaning: 'it holds messages that failed too often. An operator must handle them',
             metric: ofQueue(name, 'ApproximateNumberOfMessagesVisible'),
-            over: 0,
+            threshold: 0,
           }
         : {
             runbook: 'backlog',
-            of: name,
-            means: 'work has waited for over an hour',
+            resource: name,
+            meaning: 'the oldest message has waited for more than an hour',
             metric: ofQueue(name, 'ApproximateAgeOfOldestMessage'),
-            over: 3600,
-            within: [2, 3],
+            threshold: 3600,
+            periods: [2, 3],
           };
     }),
     {
       runbook: 'tables-throttled',
-      means: 'DynamoDB refuses reads or writes',
+      meaning: 'DynamoDB throttles reads or writes',
       metric: sum(
         'throttled',
-        busy(tables).flatMap((name) => [ofTable(name, 'ReadThrottleEvents'), ofTable(name, 'WriteThrottleEvents')]),
+        busyTables(tables).flatMap((name) => [
+          ofTable(name, 'ReadThrottleEvents'),
+          ofTable(name, 'WriteThrottleEvents'),
+        ]),
       ),
-      over: 50,
-      within: [2, 3],
+      threshold: 50,
+      periods: [2, 3],
     },
     ...functions
-      .filter(({ name }) => Object.keys(readers).some((reader) => name.endsWith(`-${reader}`)))
+      .filter(({ name }) => streamReader.test(name))
       .map(({ name }): Kind => {
         return {
           runbook: 'lag',
-          of: name,
-          means: 'changes take over five minutes to arrive',
+          resource: name,
+          meaning: 'it is more than five minutes behind the activity',
           metric: ofFunction(name, 'IteratorAge', 'Maximum'),
-          over: 300_000,
-          within: [2, 3],
+          threshold: 300_000,
+          periods: [2, 3],
         };
       }),
     {
       runbook: 'parked',
-      means: 'a projection stands still at an event',
-      metric: ours(stage, 'Parked', 'Maximum'),
-      over: 0,
+      meaning: 'a projection parked a stream because it cannot apply an event',
+      metric: ofProduct(stage, 'Parked', 'Maximum'),
+      threshold: 0,
     },
     {
       runbook: 'ledger-lag',
-      means: 'commits wait for the ledger or the bus',
-      metric: ours(stage, 'LedgerLagSeconds', 'Maximum'),
-      over: 300,
-      within: [2, 3],
+      meaning: 'commits have waited more than five minutes for the ledger or the bus',
+      metric: ofProduct(stage, 'LedgerLagSeconds', 'Maximum'),
+      threshold: 300,
+      periods: [2, 3],
     },
-    { runbook: 'unwoken', means: 'wake-ups were lost and made up for', metric: ours(stage, 'Unwoken', 'Sum'), over: 0 },
+    {
+      runbook: 'missed-records',
+      meaning: 'stream records were lost, and the reconcile had their commits reprocessed',
+      metric: ofProduct(stage, 'Unwoken', 'Sum'),
+      threshold: 0,
+    },
     {
       runbook: 'activity-changed',
-      means: 'someone changed or deleted what is only ever added to',
-      metric: ours(stage, 'ActivityChanged', 'Sum'),
-      over: 0,
+      meaning: 'someone changed or deleted a commit of the activity',
+      metric: ofProduct(stage, 'ActivityChanged', 'Sum'),
+      threshold: 0,
     },
     {
       runbook: 'missed-backup',
-      means: 'a run that was asked for stands still',
-      metric: ours(stage, 'RunsStandingStill', 'Sum'),
-      over: 0,
-      within: [2, 12],
+      meaning: 'a requested run makes no progress',
+      metric: ofProduct(stage, 'RunsStandingStill', 'Sum'),
+      threshold: 0,
+      periods: [2, 12],
     },
     {
       runbook: 'runs-failing',
-      means: 'backups fail',
-      metric: ours(stage, 'RunsFailed', 'Sum'),
-      over: 5,
-      within: [2, 3],
+      meaning: 'more than five backup runs failed in five minutes',
+      metric: ofProduct(stage, 'RunsFailed', 'Sum'),
+      threshold: 5,
+      periods: [2, 3],
     },
   ];
 }
 
-/** The tables that every backup writes; the others follow them. */
-function busy(tables: string[]): string[] {
+/** Returns the tables that every backup writes. An alarm accepts ten metrics, so the others are left out. */
+function busyTables(tables: string[]): string[] {
   return tables.filter((name) => /-(activity|ledger|records|files|runs)$/.test(name));
 }
 
-function nameOf(stage: Stage, { runbook, of }: Kind): string {
-  return [resourceName(stage, runbook), of].filter(Boolean).join('-');
+function nameOf(stage: Stage, { runbook, resource }: Kind): string {
+  return [resourceName(stage, runbook), resource].filter(Boolean).join('-');
 }
 
 function makeAlarm(scope: Construct, stage: Stage, kind: Kind): Alarm {
-  const { runbook, of, means, metric, over, within: [some, last] = [1, 1] } = kind;
-  const alarm = new Alarm(scope, `${runbook}${of ? `-${of}` : ''}`, {
+  const { runbook, resource, meaning, metric, threshold, periods: [breaching, evaluated] = [1, 1] } = kind;
+  const alarm = new Alarm(scope, `${runbook}${resource ? `-${resource}` : ''}`, {
     alarmName: nameOf(stage, kind),
-    alarmDescription: `${of ? `${of}: ` : ''}${means}. Runbook: docs/runbook.md#${runbook}`,
+    alarmDescription: `${resource ?? 'ListBackup'}: ${meaning}. Runbook: docs/runbook.md#${runbook}`,
     metric,
-    threshold: over,
+    threshold,
     comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-    datapointsToAlarm: some,
-    evaluationPeriods: last,
-    // Nobody calls, nothing waits, nobody measured anything wrong.
+    datapointsToAlarm: breaching,
+    evaluationPeriods: evaluated,
+    // No data means no calls, no messages or no faults.
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
-  acknowledge(alarm, { CKV_AWS_319: 'The composite alarm over all of them acts' });
+  acknowledge(alarm, { CKV_AWS_319: 'The composite alarm over all alarms has the action' });
   return alarm;
 }

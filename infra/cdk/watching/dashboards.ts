@@ -1,4 +1,4 @@
-/** The two charts pages that are looked at: the whole system, for who is on call, and the backups. */
+/** The two dashboards: the system, for the operator on call, and the performance of backups. */
 import { Duration } from 'aws-cdk-lib';
 import {
   Alarm,
@@ -11,19 +11,19 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
 import { bucketName, type Stage } from '../stage.ts';
-import type { Found } from './found.ts';
-import { errorRate, ofBucket, ofFunction, ofQueue, ofTable, ours } from './metrics.ts';
+import { errorRate, ofBucket, ofFunction, ofProduct, ofQueue, ofTable } from './metrics.ts';
+import type { Watched } from './watched.ts';
 
-/** What a person on call looks at first stands on top: which alarms are on, whether users get answers, whether work moves. */
+/** Its top rows show which alarms are on, whether the API responds, and whether work proceeds. */
 export function systemDashboard(
   scope: Construct,
   stage: Stage,
-  found: Found,
+  watched: Watched,
   alarms: string[],
   api: { requests: IMetric; errors: IMetric; latency: IMetric },
 ): void {
-  const { functions, queues, tables } = found;
-  const each = (metricName: string, statistic?: string) =>
+  const { functions, queues, tables } = watched;
+  const ofEachFunction = (metricName: string, statistic?: string) =>
     functions.map(({ name }) => ofFunction(name, metricName, statistic));
   new Dashboard(scope, 'System', {
     dashboardName: `listbackup-v2-system-${stage.name}`,
@@ -40,7 +40,7 @@ export function systemDashboard(
       ],
       [
         graph('Requests', [api.requests], [api.errors]),
-        graph('How long requests take (ms)', [api.latency]),
+        graph('Request latency (ms)', [api.latency]),
         graph(
           'Oldest message (s)',
           queues
@@ -50,16 +50,16 @@ export function systemDashboard(
       ],
       [
         graph(
-          'How far behind (ms)',
+          'Stream lag (ms)',
           functions
             .filter(({ name }) => /-(projections|relay)$/.test(name))
             .map(({ name }) => ofFunction(name, 'IteratorAge', 'Maximum')),
         ),
-        graph('Standing still', [
-          ours(stage, 'Parked', 'Maximum'),
-          ours(stage, 'RelayAside', 'Maximum'),
-          ours(stage, 'RunsStandingStill', 'Sum'),
-          ours(stage, 'Unwoken', 'Sum'),
+        graph('Parked or stalled', [
+          ofProduct(stage, 'Parked', 'Maximum'),
+          ofProduct(stage, 'RelayAside', 'Maximum'),
+          ofProduct(stage, 'RunsStandingStill', 'Sum'),
+          ofProduct(stage, 'Unwoken', 'Sum'),
         ]),
         graph(
           'Dead letters',
@@ -70,11 +70,11 @@ export function systemDashboard(
       ],
       [
         graph(
-          'Calls that fail (%)',
+          'Failed calls (%)',
           functions.map(({ name }) => errorRate(name)),
         ),
-        graph('How long functions take (ms, 95 of 100)', each('Duration', 'p95')),
-        graph('Functions at once', each('ConcurrentExecutions', 'Maximum')),
+        graph('Function duration (ms, p95)', ofEachFunction('Duration', 'p95')),
+        graph('Concurrent functions', ofEachFunction('ConcurrentExecutions', 'Maximum')),
       ],
       [
         graph(
@@ -86,7 +86,7 @@ export function systemDashboard(
           tables.map((name) => ofTable(name, 'ConsumedWriteCapacityUnits')),
         ),
         graph(
-          'Refused by DynamoDB',
+          'Throttled by DynamoDB',
           tables.flatMap((name) => [ofTable(name, 'ReadThrottleEvents'), ofTable(name, 'WriteThrottleEvents')]),
         ),
       ],
@@ -102,8 +102,8 @@ export function systemDashboard(
         ),
         graph('Objects', ofBucket(bucketName(stage, 'data'), 'NumberOfObjects', ['AllStorageTypes'])),
         new SingleValueWidget({
-          title: 'Requests of backups (US dollars)',
-          metrics: [ours(stage, 'RunCost', 'Sum')],
+          title: 'Request costs of backups (US dollars)',
+          metrics: [ofProduct(stage, 'RunCost', 'Sum')],
           setPeriodToTimeRange: true,
           width: 8,
           height: 6,
@@ -122,7 +122,7 @@ export function performanceDashboard(scope: Construct, stage: Stage): void {
         new SingleValueWidget({
           title: 'Backups',
           metrics: (['RunsSucceeded', 'RunsPartial', 'RunsFailed', 'RunsCancelled'] as const).map((name) =>
-            ours(stage, name, 'Sum'),
+            ofProduct(stage, name, 'Sum'),
           ),
           setPeriodToTimeRange: true,
           width: 24,
@@ -131,21 +131,21 @@ export function performanceDashboard(scope: Construct, stage: Stage): void {
       ],
       [
         graph(
-          'How long a backup takes (s)',
-          ['p50', 'p95', 'Maximum'].map((statistic) => ours(stage, 'RunSeconds', statistic, statistic)),
+          'Backup duration (s)',
+          ['p50', 'p95', 'Maximum'].map((statistic) => ofProduct(stage, 'RunSeconds', statistic, statistic)),
         ),
-        graph('Files', [ours(stage, 'RunFiles', 'Sum'), ours(stage, 'RunFilesFailed', 'Sum')]),
-        graph('Bytes', [ours(stage, 'RunBytesRead', 'Sum'), ours(stage, 'RunBytesStored', 'Sum')]),
+        graph('Files', [ofProduct(stage, 'RunFiles', 'Sum'), ofProduct(stage, 'RunFilesFailed', 'Sum')]),
+        graph('Bytes', [ofProduct(stage, 'RunBytesRead', 'Sum'), ofProduct(stage, 'RunBytesStored', 'Sum')]),
       ],
       [
         graph(
-          'What a backup costs in requests (US dollars)',
-          ['Average', 'Maximum'].map((statistic) => ours(stage, 'RunCost', statistic, statistic)),
+          'Request costs of one backup (US dollars)',
+          ['Average', 'Maximum'].map((statistic) => ofProduct(stage, 'RunCost', statistic, statistic)),
         ),
-        graph('Backups that fail', [
-          ours(stage, 'RunsFailed', 'Sum'),
-          ours(stage, 'RunsPartial', 'Sum'),
-          ours(stage, 'RunsStandingStill', 'Sum'),
+        graph('Failed backups', [
+          ofProduct(stage, 'RunsFailed', 'Sum'),
+          ofProduct(stage, 'RunsPartial', 'Sum'),
+          ofProduct(stage, 'RunsStandingStill', 'Sum'),
         ]),
       ],
     ],
@@ -159,7 +159,7 @@ function graph(title: string, left: IMetric[], right: IMetric[] = []): GraphWidg
 function onCall(stage: Stage): string {
   return [
     `### ListBackup, stage ${stage.name}`,
-    'An alarm is on? Its description names its line in `docs/runbook.md`.',
+    'If an alarm is on, its description names its entry in `docs/runbook.md`.',
     '',
     `Backups: [performance](#dashboards:name=listbackup-backup-processors-${stage.name}-backup-performance)`,
     '',

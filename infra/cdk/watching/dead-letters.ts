@@ -1,4 +1,4 @@
-/** A batch that a reader of the activity stream gave up on: whoever is called is told of each, since no metric counts them. */
+/** Notifies the alarm topic of each failed batch of the activity stream, because no metric counts them. */
 import { EventField, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { SnsTopic } from 'aws-cdk-lib/aws-events-targets';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
@@ -7,10 +7,10 @@ import type { Construct } from 'constructs';
 import { acknowledge } from '../acknowledge.ts';
 import { resourceName, type Stage } from '../stage.ts';
 
-/** The object's name holds the mapping, the shard and the time, nothing personal. */
+/** The message contains the object's name: mapping, shard and time, no personal data. */
 export function notifyOfDeadLetters(scope: Construct, stage: Stage, failed: IBucket, topic: ITopic): void {
-  const rule = new Rule(scope, 'BatchGivenUp', {
-    ruleName: resourceName(stage, 'given-up'),
+  const rule = new Rule(scope, 'FailedBatch', {
+    ruleName: resourceName(stage, 'failed-batch'),
     eventPattern: {
       source: ['aws.s3'],
       detailType: ['Object Created'],
@@ -19,13 +19,13 @@ export function notifyOfDeadLetters(scope: Construct, stage: Stage, failed: IBuc
     targets: [
       new SnsTopic(topic, {
         message: RuleTargetInput.fromText(
-          `ListBackup stage ${stage.name}: a batch of changes was given up after six hours of tries. Runbook: docs/runbook.md#given-up. ` +
-            `It is kept as s3://${failed.bucketName}/${EventField.fromPath('$.detail.object.key')}`,
+          `ListBackup stage ${stage.name}: a batch of stream records failed for six hours. Runbook: docs/runbook.md#failed-batch. ` +
+            `The batch is s3://${failed.bucketName}/${EventField.fromPath('$.detail.object.key')}`,
         ),
       }),
     ],
   });
   acknowledge(rule, {
-    'Serverless-EventBusDLQ': 'The batch is in its bucket, and the alarm on lag has been on for hours',
+    'Serverless-EventBusDLQ': 'The bucket keeps the batch, and the alarm lag has been on for hours',
   });
 }

@@ -1,4 +1,4 @@
-/** Metrics by the names of what they are of, without labels: CloudWatch shows in what several differ. */
+/** CloudWatch metrics by resource name. They have no labels, because CloudWatch labels a chart by the differences. */
 import { Duration } from 'aws-cdk-lib';
 import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Measure } from '../../../domain/ports.ts';
@@ -7,13 +7,13 @@ import type { Stage } from '../stage.ts';
 
 const period = Duration.minutes(5);
 
-/** One of our own: `Log.measure` in the code. */
-export function ours(stage: Stage, name: Measure, statistic: string, label?: string): Metric {
+/** A metric that the product publishes with `Log.measure`. */
+export function ofProduct(stage: Stage, name: Measure, statistic: string, label?: string): Metric {
   const dimensionsMap = { service: 'listbackup', stage: stage.name };
   return new Metric({ namespace, metricName: name, dimensionsMap, statistic, period, ...(label ? { label } : {}) });
 }
 
-/** Calls that AWS refused for all functions of the account, which share how many may run at once. */
+/** Throttled calls of all functions in the account, which share one concurrency limit. */
 export const throttles = new Metric({ namespace: 'AWS/Lambda', metricName: 'Throttles', statistic: 'Sum', period });
 
 export function ofFunction(name: string, metricName: string, statistic = 'Sum'): Metric {
@@ -28,9 +28,9 @@ export function ofTable(name: string, metricName: string, statistic = 'Sum'): Me
   return new Metric({ namespace: 'AWS/DynamoDB', metricName, dimensionsMap: { TableName: name }, statistic, period });
 }
 
-/** Percent of the calls that failed. */
+/** Failed calls, in percent. */
 export function errorRate(name: string): MathExpression {
-  // Charts of several functions need ids that differ.
+  // Ids must be unique in a chart of several functions.
   const id = name.replaceAll('-', '_');
   const [errors, calls] = [`errors_${id}`, `calls_${id}`];
   const usingMetrics = { [errors]: ofFunction(name, 'Errors'), [calls]: ofFunction(name, 'Invocations') };
@@ -42,13 +42,13 @@ export function errorRate(name: string): MathExpression {
   });
 }
 
-/** CloudWatch alarms take at most ten metrics. */
+/** An alarm accepts at most ten metrics. */
 export function sum(label: string, metrics: IMetric[]): MathExpression {
   const usingMetrics = Object.fromEntries(metrics.map((metric, i) => [`m${i}`, metric]));
   return new MathExpression({ expression: 'SUM(METRICS())', usingMetrics, period, label });
 }
 
-/** Measured by S3 once a day, for each of its storage types. */
+/** S3 measures once a day, for each storage type. */
 export function ofBucket(name: string, metricName: string, storageTypes: string[]): Metric[] {
   return storageTypes.map(
     (type) =>

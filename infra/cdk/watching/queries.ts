@@ -1,10 +1,10 @@
-/** Questions to the logs that come up again, saved for Logs Insights. */
+/** Saved queries for Logs Insights. */
 import { LogGroup, QueryDefinition, QueryString } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { Stage } from '../stage.ts';
-import type { Found } from './found.ts';
+import type { Watched } from './watched.ts';
 
-const questions: {
+const queries: {
   [name: string]: {
     fields?: string[];
     filterStatements?: string[];
@@ -13,12 +13,12 @@ const questions: {
     limit?: number;
   };
 } = {
-  'what failed': {
+  errors: {
     filterStatements: ['level = "ERROR"'],
-    statsStatements: ['count() as times, latest(@timestamp) as last by message, @log'],
-    sort: 'times desc',
+    statsStatements: ['count() as count, latest(@timestamp) as latest by message, @log'],
+    sort: 'count desc',
   },
-  'one run (put its id in)': {
+  'one run (insert its id)': {
     fields: ['@timestamp', '@log', 'level', 'message', '@message'],
     filterStatements: ['@message like "run_"'],
     sort: '@timestamp asc',
@@ -34,18 +34,18 @@ const questions: {
     filterStatements: ['@type = "REPORT" and ispresent(@initDuration)'],
     statsStatements: ['count() as starts, avg(@initDuration) as mean, pct(@initDuration, 95) as p95 by @log'],
   },
-  'memory that was used': {
+  'memory use': {
     filterStatements: ['@type = "REPORT"'],
-    statsStatements: ['max(@maxMemoryUsed) / 1000000 as most, max(@memorySize) / 1000000 as given by @log'],
+    statsStatements: ['max(@maxMemoryUsed) / 1000000 as used, max(@memorySize) / 1000000 as available by @log'],
   },
 };
 
-export function saveQueries(scope: Construct, stage: Stage, { functions }: Found): void {
+export function saveQueries(scope: Construct, stage: Stage, { functions }: Watched): void {
   const logGroups = functions.map(({ name }) => LogGroup.fromLogGroupName(scope, `Log-${name}`, `/aws/lambda/${name}`));
-  for (const [name, question] of Object.entries(questions)) {
+  for (const [name, query] of Object.entries(queries)) {
     new QueryDefinition(scope, name, {
       queryDefinitionName: `listbackup/${stage.name}/${name}`,
-      queryString: new QueryString(question),
+      queryString: new QueryString(query),
       logGroups,
     });
   }

@@ -1,4 +1,4 @@
-/** Told when a stage costs more than it should: against a sum, and against what it usually costs. */
+/** Cost alerts for a stage: a monthly budget and anomaly detection. */
 import { CfnBudget } from 'aws-cdk-lib/aws-budgets';
 import { CfnAnomalyMonitor, CfnAnomalySubscription } from 'aws-cdk-lib/aws-ce';
 import type { Topic } from 'aws-cdk-lib/aws-sns';
@@ -6,13 +6,13 @@ import type { Construct } from 'constructs';
 import { resourceName, type Stage } from '../stage.ts';
 
 /**
- * By the tag `stage`, which every resource bears and which has to be switched on once as a cost allocation tag (docs/deploy.md). A stage
- * without a budget has neither.
+ * Filters by the tag `stage`, which every resource has. The tag must be activated once as a cost allocation tag
+ * (docs/deploy.md). A stage with budget 0 gets no cost alerts.
  */
 export function watchSpending(scope: Construct, stage: Stage, topic: Topic): void {
   if (stage.budget === 0) return;
   const subscribers = [{ subscriptionType: 'SNS', address: topic.topicArn }];
-  const month = new CfnBudget(scope, 'Budget', {
+  const budget = new CfnBudget(scope, 'Budget', {
     budget: {
       budgetName: resourceName(stage, 'budget'),
       budgetType: 'COST',
@@ -33,16 +33,16 @@ export function watchSpending(scope: Construct, stage: Stage, topic: Topic): voi
     monitorType: 'CUSTOM',
     monitorSpecification: JSON.stringify({ Tags: { Key: 'stage', Values: [stage.name] } }),
   });
-  const unusual = new CfnAnomalySubscription(scope, 'AnomalySubscription', {
+  const anomalies = new CfnAnomalySubscription(scope, 'AnomalySubscription', {
     subscriptionName: resourceName(stage, 'spending'),
     frequency: 'IMMEDIATE',
     monitorArnList: [monitor.ref],
     subscribers: [{ type: 'SNS', address: topic.topicArn }],
-    // US dollars above what was to be expected.
+    // US dollars above the expected cost.
     thresholdExpression: JSON.stringify({
       Dimensions: { Key: 'ANOMALY_TOTAL_IMPACT_ABSOLUTE', MatchOptions: ['GREATER_THAN_OR_EQUAL'], Values: ['5'] },
     }),
   });
-  // Cost Explorer asks, when it is told of a topic, whether that lets it in: the topic's policy has to be there.
-  for (const each of [month, unusual]) each.node.addDependency(topic);
+  // AWS checks at creation that the topic policy allows its services to publish.
+  for (const alert of [budget, anomalies]) alert.node.addDependency(topic);
 }

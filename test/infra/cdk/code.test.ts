@@ -24,7 +24,7 @@ async function request(paths: string[]): Promise<{ statusCode: number; body: str
     for (const path of process.argv.slice(2)) {
       const http = { method: 'GET', path, protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'test' };
       const requestContext = { http, domainName: 'api.example.com', requestId: 'test', stage: '$default' };
-      const event = { version: '2.0', rawPath: path, rawQueryString: '', headers: {}, requestContext, isBase64Encoded: false };
+      const event = { version: '2.0', rawPath: path, rawQueryString: '', headers: {}, requestContext };
       const { statusCode, body } = await handler(event, {});
       answers.push({ statusCode, body });
     }

@@ -6,35 +6,21 @@ import { synthesize } from './synth.ts';
 const main = synthesize('main');
 const core = main.templates.core;
 
-test('every table of the public contract and of the adapters is there, named after the stage', () => {
+test('every table of the public contract and of the adapters exists and is named after the stage', () => {
   const contract =
     'users accounts sources jobs runs files activity oauth-states api-keys analytics-aggregates reports'.split(' ');
   const names = main.ofType('AWS::DynamoDB::GlobalTable').map(([, table]) => table.Properties.TableName);
   for (const name of [...contract, ...Object.keys(tables)]) expect(names).toContain(`listbackup-main-${name}`);
 });
 
-test('bucket, queues and bus have the names of the public contract', () => {
+test('data bucket, queues and bus have the names of the public contract', () => {
   core.hasResourceProperties('AWS::S3::Bucket', { BucketName: 'listbackup-data-main' });
   core.hasResourceProperties('AWS::SQS::Queue', { QueueName: 'listbackup-job-queue-main' });
   core.hasResourceProperties('AWS::SQS::Queue', { QueueName: 'listbackup-data-queue-main' });
   core.hasResourceProperties('AWS::Events::EventBus', { Name: 'listbackup-events-main' });
 });
 
-test.for(Object.entries(tables))('table %s has the keys its adapter reads', ([name, shape]) => {
-  core.hasResourceProperties('AWS::DynamoDB::GlobalTable', {
-    TableName: `listbackup-main-${name}`,
-    KeySchema: [
-      { AttributeName: shape.pk[0], KeyType: 'HASH' },
-      { AttributeName: shape.sk[0], KeyType: 'RANGE' },
-    ],
-    AttributeDefinitions: Match.arrayWith([
-      { AttributeName: shape.pk[0], AttributeType: shape.pk[1] },
-      { AttributeName: shape.sk[0], AttributeType: shape.sk[1] },
-    ]),
-  });
-});
-
-test('no table has an index: each write would be paid for again', () => {
+test('no table has an index, because an index doubles the price of writes', () => {
   for (const [id, { Properties }] of main.ofType('AWS::DynamoDB::GlobalTable')) {
     const { GlobalSecondaryIndexes, LocalSecondaryIndexes } = Properties as {
       GlobalSecondaryIndexes?: object;
@@ -44,29 +30,25 @@ test('no table has an index: each write would be paid for again', () => {
   }
 });
 
-test('every table is on demand, encrypted and protected; every one but the subject keys can go back in time', () => {
+test('every table is on demand, encrypted and protected, and all but subject-keys have point-in-time recovery', () => {
   for (const [id, { Properties, DeletionPolicy }] of main.ofType('AWS::DynamoDB::GlobalTable')) {
-    const back = Properties.TableName !== 'listbackup-main-subject-keys';
+    const recoverable = Properties.TableName !== 'listbackup-main-subject-keys';
     expect({ id, ...Properties, DeletionPolicy }).toMatchObject({
       id,
       BillingMode: 'PAY_PER_REQUEST',
       SSESpecification: { SSEEnabled: true },
       Replicas: [
-        { DeletionProtectionEnabled: true, PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: back } },
+        {
+          DeletionProtectionEnabled: true,
+          PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: recoverable },
+        },
       ],
       DeletionPolicy: 'Retain',
     });
   }
 });
 
-test.for(['records', 'oauth-states', 'api-keys', 'reports'])('rows of %s expire', (name) => {
-  core.hasResourceProperties('AWS::DynamoDB::GlobalTable', {
-    TableName: `listbackup-main-${name}`,
-    TimeToLiveSpecification: { AttributeName: 'expiresAt', Enabled: true },
-  });
-});
-
-test('nothing of the activity, its order or its keys expires', () => {
+test('commits, ledger entries and subject keys never expire', () => {
   for (const name of ['activity', 'ledger', 'subject-keys']) {
     core.hasResourceProperties('AWS::DynamoDB::GlobalTable', {
       TableName: `listbackup-main-${name}`,
@@ -75,7 +57,7 @@ test('nothing of the activity, its order or its keys expires', () => {
   }
 });
 
-test('only the activity is streamed, and of it only keys', () => {
+test('only the activity has a stream, and the stream carries keys only', () => {
   const streamed = main
     .ofType('AWS::DynamoDB::GlobalTable')
     .filter(([, table]) => table.Properties.StreamSpecification);
@@ -84,7 +66,7 @@ test('only the activity is streamed, and of it only keys', () => {
   ]);
 });
 
-test('every bucket is encrypted, closed to the public and kept, and ends uploads that nobody ends', () => {
+test('every bucket is encrypted, private, retained, and aborts abandoned uploads', () => {
   const buckets = main.ofType('AWS::S3::Bucket');
   expect(buckets.map(([, { Properties }]) => Properties.BucketName).sort()).toEqual(
     ['checkpoints', 'data', 'failed', 'logs'].map((kind) => `listbackup-${kind}-main`),
@@ -111,26 +93,17 @@ test('every bucket is encrypted, closed to the public and kept, and ends uploads
   }
 });
 
-test('what users have backed up is versioned and tiered, can be fetched by the edge, and it is logged who read it', () => {
+test('the data bucket is versioned, logs access, and has no archive tiers', () => {
   core.hasResourceProperties('AWS::S3::Bucket', {
     BucketName: 'listbackup-data-main',
     VersioningConfiguration: { Status: 'Enabled' },
-    AccelerateConfiguration: { AccelerationStatus: 'Enabled' },
     LoggingConfiguration: { DestinationBucketName: Match.anyValue(), LogFilePrefix: 'data/' },
-    LifecycleConfiguration: {
-      Rules: Match.arrayWith([
-        Match.objectLike({
-          Status: 'Enabled',
-          Transitions: [{ StorageClass: 'INTELLIGENT_TIERING', TransitionInDays: 0 }],
-        }),
-      ]),
-    },
-    // What rests in the archive tiers could not be restored for hours.
+    // Objects in archive tiers take hours to restore.
     IntelligentTieringConfigurations: Match.absent(),
   });
 });
 
-test('no current object of a user ever expires but prepared exports, which do within a day', () => {
+test('only exports expire, after a day', () => {
   const data = main
     .ofType('AWS::S3::Bucket')
     .filter(([, { Properties }]) => /data|checkpoints/.test(String(Properties.BucketName)));
@@ -140,7 +113,7 @@ test('no current object of a user ever expires but prepared exports, which do wi
   expect(expiring).toEqual([expect.objectContaining({ Prefix: 'exports/', ExpirationInDays: 1, Status: 'Enabled' })]);
 });
 
-test('nobody can change a checkpoint for a year, but on stage test, which has to go', () => {
+test('checkpoints are locked for a year, except on stage test', () => {
   core.hasResourceProperties('AWS::S3::Bucket', {
     BucketName: 'listbackup-checkpoints-main',
     ObjectLockEnabled: true,
@@ -156,14 +129,7 @@ test('nobody can change a checkpoint for a year, but on stage test, which has to
   });
 });
 
-test('the account is told of a batch that a stream gave up on', () => {
-  core.hasResourceProperties('AWS::S3::Bucket', {
-    BucketName: 'listbackup-failed-main',
-    NotificationConfiguration: { EventBridgeConfiguration: { EventBridgeEnabled: true } },
-  });
-});
-
-test('a suffix ends the name of every bucket', () => {
+test('every bucket name ends with the suffix', () => {
   const names = synthesize('main', { suffix: 'acme' })
     .ofType('AWS::S3::Bucket')
     .map(([, { Properties }]) => Properties.BucketName);
@@ -171,15 +137,7 @@ test('a suffix ends the name of every bucket', () => {
   for (const name of names) expect(name).toMatch(/^listbackup-[a-z]+-main-acme$/);
 });
 
-test('the bus keeps what ran over it for a month', () => {
-  core.hasResourceProperties('AWS::Events::Archive', {
-    ArchiveName: 'listbackup-events-main',
-    EventPattern: { source: ['listbackup'] },
-    RetentionDays: 30,
-  });
-});
-
-test('schedules of jobs have a group of their own, and may put a message on the job queue and nothing else', () => {
+test('job schedules have their own group and can only send to the job queue', () => {
   core.hasResourceProperties('AWS::Scheduler::ScheduleGroup', { Name: 'listbackup-main' });
   const [role] = Object.entries(core.findResources('AWS::IAM::Role')).filter(([, { Properties }]) =>
     JSON.stringify(Properties.AssumeRolePolicyDocument).includes('scheduler.amazonaws.com'),
@@ -197,7 +155,7 @@ test('schedules of jobs have a group of their own, and may put a message on the 
   ]);
 });
 
-test('the bucket and every queue refuse everyone without TLS', () => {
+test('every bucket and queue denies requests without TLS', () => {
   const policies = [...main.ofType('AWS::S3::BucketPolicy'), ...main.ofType('AWS::SQS::QueuePolicy')];
   expect(policies).toHaveLength(main.ofType('AWS::S3::Bucket').length + main.ofType('AWS::SQS::Queue').length);
   for (const [, { Properties }] of policies) {
@@ -211,7 +169,7 @@ test('the bucket and every queue refuse everyone without TLS', () => {
   }
 });
 
-test('each queue gives up on a message after five tries and keeps it in its own dead-letter queue for two weeks', () => {
+test('a message that failed five times stays in the dead-letter queue of its queue for two weeks', () => {
   for (const kind of ['job', 'data']) {
     const [dead] = Object.keys(
       core.findResources('AWS::SQS::Queue', { Properties: { QueueName: `listbackup-${kind}-queue-dlq-main` } }),
@@ -227,7 +185,7 @@ test('each queue gives up on a message after five tries and keeps it in its own 
     const [{ Properties } = {}] = Object.values(
       core.findResources('AWS::SQS::Queue', { Properties: { QueueName: `listbackup-${kind}-queue-dlq-main` } }),
     );
-    // Dead letters of one queue alone, which is where an operator can send them back to.
+    // An operator can move the dead letters to this queue only.
     expect(Properties?.RedriveAllowPolicy).toMatchObject({
       redrivePermission: 'byQueue',
       sourceQueueArns: [expect.anything()],
@@ -236,21 +194,21 @@ test('each queue gives up on a message after five tries and keeps it in its own 
   }
 });
 
-test('the key that wraps is rotated; the key that signs can only sign; both can be had in another region', () => {
+test('the wrapping key rotates, the signing key only signs, and both are multi-region and retained', () => {
   core.hasResourceProperties('AWS::KMS::Key', { EnableKeyRotation: true, KeySpec: Match.absent() });
   core.hasResourceProperties('AWS::KMS::Key', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
   for (const [, key] of main.ofType('AWS::KMS::Key'))
     expect(key).toMatchObject({ DeletionPolicy: 'Retain', Properties: { MultiRegion: true } });
 });
 
-test('stage test can be deleted as a whole', () => {
-  const kept = ['AWS::DynamoDB::GlobalTable', 'AWS::S3::Bucket', 'AWS::KMS::Key', 'AWS::Cognito::UserPool'].flatMap(
+test('stage test deletes its data with its stacks', () => {
+  const stores = ['AWS::DynamoDB::GlobalTable', 'AWS::S3::Bucket', 'AWS::KMS::Key', 'AWS::Cognito::UserPool'].flatMap(
     synthesize('test').ofType,
   );
-  for (const [id, { DeletionPolicy }] of kept) expect([id, DeletionPolicy]).toEqual([id, 'Delete']);
+  for (const [id, { DeletionPolicy }] of stores) expect([id, DeletionPolicy]).toEqual([id, 'Delete']);
 });
 
-test('e-mails come from a domain of your own where it is told, over TLS alone, and never again to who complained', () => {
+test('with a mail domain, SES requires TLS and suppresses addresses that bounced or complained', () => {
   const { templates } = synthesize('main', { mailDomain: 'mail.example.com' });
   templates.core.hasResourceProperties('AWS::SES::EmailIdentity', { EmailIdentity: 'mail.example.com' });
   templates.core.hasResourceProperties('AWS::SES::ConfigurationSet', {
@@ -258,7 +216,7 @@ test('e-mails come from a domain of your own where it is told, over TLS alone, a
     DeliveryOptions: { TlsPolicy: 'REQUIRE' },
     SuppressionOptions: { SuppressedReasons: ['BOUNCE', 'COMPLAINT'] },
   });
-  // What proves the domain is told before the user pool needs it to be proven.
+  // The core stack outputs the DNS records, because the user pool needs a verified domain.
   const outputs = Object.keys(templates.core.findOutputs('*'));
   expect(outputs.filter((name) => name.startsWith('MailRecord'))).toHaveLength(3);
   templates.auth.hasResourceProperties('AWS::Cognito::UserPool', {

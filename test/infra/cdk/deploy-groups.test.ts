@@ -8,11 +8,11 @@ test.each([
   ['main core', ['core']],
   ['main nodejs', ['core', 'auth', 'api', 'analytics']],
   ['main python', ['backup-processors', 'data-analysis']],
-])('%s', (line, chosen) => {
+])('parses "%s"', (line, chosen) => {
   expect(command(line)).toEqual({ stage: 'main', groups: chosen, dryRun: false, yes: false, app: undefined });
 });
 
-test('options may stand anywhere', () => {
+test('accepts options at any position', () => {
   expect(command('--dry-run prod --yes api --app cdk.out')).toEqual({
     stage: 'prod',
     groups: ['api'],
@@ -23,35 +23,26 @@ test('options may stand anywhere', () => {
 });
 
 test.each([
-  ['', 'a stage and a group are needed'],
-  ['main', 'a stage and a group are needed'],
-  ['main backend', 'there is no group "backend"'],
-  ['main api core', '"core" is too many'],
-  ['main api --force', 'there is no option --force'],
-  ['main api --app', '--app needs the folder'],
-])('"%s" is refused with the reason', (line, reason) => {
+  ['', 'Give a stage and a group'],
+  ['main', 'Give a stage and a group'],
+  ['main backend', 'Unknown group "backend"'],
+  ['main api core', 'Unexpected argument "core"'],
+  ['main api --force', 'Unknown option --force'],
+  ['main api --app', '--app needs a folder'],
+])('rejects "%s" with the reason', (line, reason) => {
   expect(command(line)).toEqual({ wrong: expect.stringContaining(reason) });
 });
 
-test('a group asks for the groups it reads from, unless they come along', () => {
+test('a group needs the groups that it reads from, unless they are deployed with it', () => {
   expect(needed(['api'])).toEqual(['core', 'auth']);
   expect(needed(['core', 'api'])).toEqual(['auth']);
   expect(needed(groups)).toEqual([]);
   expect(needed(['backup-processors', 'data-analysis'])).toEqual(['core', 'api', 'analytics']);
 });
 
-test('the core comes with its copies in other regions, but not where one of them has taken over; the API with its edge', () => {
-  const homeRegion = { region: 'eu-central-1', runsIn: 'eu-central-1', replicaRegions: ['eu-west-1'], edge: false };
-  expect(stacksOf(['core', 'auth'], homeRegion)).toEqual([
-    'replica-eu-west-1',
-    'core',
-    'replica-keys-eu-west-1',
-    'auth',
-  ]);
-  expect(stacksOf(['core', 'api'], { ...homeRegion, runsIn: 'eu-west-1', edge: true })).toEqual([
-    'core',
-    'api',
-    'edge',
-  ]);
-  expect(stacksOf(['core', 'auth'], { ...homeRegion, replicaRegions: [] })).toEqual(['core', 'auth']);
+test('core deploys its replicas except after a failover, and api deploys its edge', () => {
+  const stage = { region: 'eu-central-1', runsIn: 'eu-central-1', replicaRegions: ['eu-west-1'], edge: false };
+  expect(stacksOf(['core', 'auth'], stage)).toEqual(['replica-eu-west-1', 'core', 'replica-keys-eu-west-1', 'auth']);
+  expect(stacksOf(['core', 'api'], { ...stage, runsIn: 'eu-west-1', edge: true })).toEqual(['core', 'api', 'edge']);
+  expect(stacksOf(['core', 'auth'], { ...stage, replicaRegions: [] })).toEqual(['core', 'auth']);
 });

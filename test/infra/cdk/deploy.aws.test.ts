@@ -1,4 +1,4 @@
-/** `scripts/deploy.sh` as an operator runs it, against the emulator. */
+/** Runs `scripts/deploy.sh` against the emulator, as an operator does. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ const name = 'by-hand';
 let templates: string;
 
 beforeAll(async () => {
-  // What `cdk bootstrap` makes on AWS.
+  // `cdk bootstrap` creates this bucket on AWS.
   const { account, region } = inject('ministack');
   const s3 = new S3Client(connection());
   await s3.send(new CreateBucketCommand({ Bucket: `cdk-hnb659fds-assets-${account}-${region}` }));
@@ -51,7 +51,7 @@ function connection() {
   return { endpoint, region, credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
 }
 
-async function stackIsThere(group: string): Promise<boolean> {
+async function stackExists(group: string): Promise<boolean> {
   const client = new CloudFormationClient(connection());
   const answer = await client
     .send(new DescribeStacksCommand({ StackName: `listbackup-${name}-${group}` }))
@@ -60,12 +60,12 @@ async function stackIsThere(group: string): Promise<boolean> {
   return (answer.Stacks ?? []).length > 0;
 }
 
-test('credentials that AWS does not know are said before anything happens', async () => {
+test('reports rejected credentials before any change', async () => {
   const { code, output } = await deploy([name, 'core'], { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' });
   expect({ code, output }).toEqual({ code: 1, output: expect.stringContaining('Sign in (aws sso login)') });
 });
 
-test('a region that the CDK was never prepared in is said, with the command that does it', async () => {
+test('names the bootstrap command for a region without bootstrap', async () => {
   const { code, output } = await deploy([name, 'core'], { AWS_REGION: 'eu-west-3', AWS_DEFAULT_REGION: 'eu-west-3' });
   expect({ code, output }).toEqual({
     code: 1,
@@ -73,26 +73,26 @@ test('a region that the CDK was never prepared in is said, with the command that
   });
 });
 
-test('a group whose foundations are missing says what to deploy first', async () => {
+test('names the group to deploy first if it is missing', async () => {
   const { code, output } = await deploy([name, 'analytics', '--app', templates]);
   expect({ code, output }).toEqual({ code: 1, output: expect.stringContaining(`scripts/deploy.sh ${name} core`) });
 });
 
-test('first shown, then deployed, then there is nothing left to do', async () => {
-  const shown = await deploy([name, 'core', '--dry-run', '--app', templates]);
-  expect(shown).toMatchObject({
+test('shows the changes, deploys them, and then reports no differences', async () => {
+  const dryRun = await deploy([name, 'core', '--dry-run', '--app', templates]);
+  expect(dryRun).toMatchObject({
     code: 0,
-    output: expect.stringContaining(`would make the secrets /listbackup/${name}/jwt-secret`),
+    output: expect.stringContaining(`would create the secrets /listbackup/${name}/jwt-secret`),
   });
-  expect(shown.output).toContain('AWS::DynamoDB::GlobalTable');
-  expect(await stackIsThere('core')).toBe(false);
+  expect(dryRun.output).toContain('AWS::DynamoDB::GlobalTable');
+  expect(await stackExists('core')).toBe(false);
 
   const done = await deploy([name, 'core', '--yes', '--app', templates]);
   expect(done).toMatchObject({
     code: 0,
-    output: expect.stringContaining(`made the secrets /listbackup/${name}/jwt-secret`),
+    output: expect.stringContaining(`created the secrets /listbackup/${name}/jwt-secret`),
   });
-  expect([await stackIsThere('core'), await stackIsThere('auth')]).toEqual([true, false]);
+  expect([await stackExists('core'), await stackExists('auth')]).toEqual([true, false]);
 
   const again = await deploy([name, 'core', '--dry-run', '--app', templates]);
   expect(again).toMatchObject({ code: 0, output: expect.stringContaining('There were no differences') });

@@ -1,4 +1,4 @@
-/** The deployed app, where it differs from the embedded home: its parts find each other, under roles that allow no more than they need. */
+/** The deployed app, where it differs from self-hosted: its parts find each other, and their roles suffice. */
 import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
@@ -8,7 +8,7 @@ import { awsRows } from '../../../infra/aws/rows.ts';
 import { ministackClients } from '../../emulator/aws-resources.ts';
 import { deployedUrl } from '../../emulator/deployed.ts';
 
-// Every byte value, so that none survives by luck.
+// Every byte value, because base64 or text conversion may damage some only.
 const small = Buffer.from(Array.from({ length: 4096 }, (_, i) => i % 256));
 const large = randomBytes(5 * 1024 * 1024);
 const bucket = `source-${randomBytes(4).toString('hex')}`;
@@ -54,7 +54,7 @@ async function call(method: string, path: string, body?: object): Promise<Answer
 
 const eventually = <T>(check: () => Promise<T>) => vi.waitFor(check, { timeout: 240_000, interval: 200 });
 
-test('a bucket is backed up through streams, bus and queues, and comes back byte for byte', async () => {
+test('backs up a bucket through streams, bus and queues, and restores it byte for byte', async () => {
   const { endpoint } = inject('ministack');
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
   const source = await call('POST', '/sources', {
@@ -88,17 +88,17 @@ test('a bucket is backed up through streams, bus and queues, and comes back byte
   }
 });
 
-test('the relay gives every commit its place, without gaps', async () => {
+test('the relay numbers every commit in the ledger without gaps', async () => {
   await eventually(async () => {
     const { items } = await call('GET', '/activity?order=asc');
     const types = items.map(({ type }) => type);
     expect(types).toEqual(expect.arrayContaining(['account.opened.v1', 'run.requested.v1', 'run.finished.v1']));
-    const places = [...new Set(items.map(({ seq }) => Number(seq)))];
-    expect(places).toEqual(places.map((_, i) => i + 1));
+    const numbers = [...new Set(items.map(({ seq }) => Number(seq)))];
+    expect(numbers).toEqual(numbers.map((_, i) => i + 1));
   });
 });
 
-test('the read models are looked after: one that is out of date is rebuilt, and what nobody reads is cleared away', {
+test('maintenance rebuilds an outdated read model and deletes rows of retired generations', {
   timeout: 600_000,
 }, async () => {
   const records = awsRecords(clients.documents, 'listbackup-test-', Date.now);
@@ -106,10 +106,10 @@ test('the read models are looked after: one that is out of date is rebuilt, and 
   const key = { pk: 'generations', sk: 'sources' };
   const { items } = await call('GET', '/sources');
   expect(items).toHaveLength(1);
-  const left = { table: 'sources', pk: 'g99~acc_1', sk: 'left' } as const;
-  await rows.apply('test', `test/${bucket}`, 1, [{ op: 'put', ...left, data: {} }]);
+  const retiredRow = { table: 'sources', pk: 'g99~acc_1', sk: 'left' } as const;
+  await rows.apply('test', `test/${bucket}`, 1, [{ op: 'put', ...retiredRow, data: {} }]);
   const first = { revision: 0, current: 1, last: 1, building: null };
-  const spoilt = await eventually(async () => {
+  const outdated = await eventually(async () => {
     const before = (await records.get(key))?.data;
     const retired = [{ generation: 99, at: 0, step: 'rows', cursor: null }];
     const data = { ...first, ...before, revision: Number(before?.revision ?? 0) + 1, version: 0, retired };
@@ -117,22 +117,22 @@ test('the read models are looked after: one that is out of date is rebuilt, and 
     expect(await records.write([{ op: 'put', ...key, data, if: condition }])).toBe(true);
     return data;
   });
-  // Its next visit, within a minute.
-  const visited = async () => {
-    const retired = [{ generation: spoilt.current }];
+  // The next maintenance call comes within a minute.
+  const maintained = async () => {
+    const retired = [{ generation: outdated.current }];
     expect((await records.get(key))?.data).toMatchObject({
       building: null,
       version: 1,
-      current: Number(spoilt.last) + 1,
+      current: Number(outdated.last) + 1,
       retired,
     });
   };
-  await vi.waitFor(visited, { timeout: 300_000, interval: 500 });
-  expect(await rows.get(left)).toBeUndefined();
+  await vi.waitFor(maintained, { timeout: 300_000, interval: 500 });
+  expect(await rows.get(retiredRow)).toBeUndefined();
   expect((await call('GET', '/sources')).items).toEqual(items);
 });
 
-test('the documentation page comes with its script, within what Lambda can answer', async () => {
+test('the documentation page and its script fit in a Lambda response', async () => {
   const page = await fetch(`${url}/docs/`);
   expect(page.headers.get('content-type')).toContain('text/html');
   const script = await fetch(`${url}/docs/js/scalar.js`);

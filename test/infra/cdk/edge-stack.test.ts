@@ -5,7 +5,7 @@ import { synthesize } from './synth.ts';
 const main = synthesize('main', { edge: 'true', region: 'eu-west-1', network: 'open' });
 const edge = main.stack('edge');
 
-test('a web firewall stands before the API, and holds floods of one address up', () => {
+test('a web firewall protects the API and limits the rate of one IP address', () => {
   const [[id] = ['']] = Object.entries(edge.findResources('AWS::WAFv2::WebACL'));
   edge.hasResourceProperties('AWS::WAFv2::WebACL', {
     Scope: 'CLOUDFRONT',
@@ -21,7 +21,7 @@ test('a web firewall stands before the API, and holds floods of one address up',
   });
 });
 
-test('the edge keeps no answers, and speaks TLS on both sides', () => {
+test('CloudFront caches no responses and uses TLS on both sides', () => {
   edge.hasResourceProperties('AWS::CloudFront::Distribution', {
     DistributionConfig: {
       DefaultCacheBehavior: Match.objectLike({
@@ -33,7 +33,7 @@ test('the edge keeps no answers, and speaks TLS on both sides', () => {
   });
 });
 
-test('the function expects the proof that CloudFront sends, and nobody expects one where there is no edge', () => {
+test('the API expects the header that CloudFront sends, and no header without an edge', () => {
   const proofOf = (stage: typeof main) =>
     stage
       .ofType('AWS::Lambda::Function')
@@ -47,7 +47,7 @@ test('the function expects the proof that CloudFront sends, and nobody expects o
   expect(proofOf(synthesize('test'))).toEqual([undefined]);
 });
 
-test('CloudFront tells who asks and by which name, over what a client says itself', () => {
+test('CloudFront overwrites the headers with host name and IP address of the client', () => {
   const [code] = Object.values(edge.findResources('AWS::CloudFront::Function')).map(({ Properties }) =>
     String(Properties.FunctionCode),
   );

@@ -1,15 +1,15 @@
-/** A stage as a whole: a group by itself, once more, and gone. */
+/** The lifecycle of a stage: deploy again, deploy one group, destroy. */
 import { CloudFormationClient, ListStacksCommand, paginateDescribeStackEvents } from '@aws-sdk/client-cloudformation';
 import { DescribeKeyCommand, KMSClient, ListKeysCommand } from '@aws-sdk/client-kms';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { clearAway } from '../../../infra/cdk/destroy.ts';
+import { emptyStage } from '../../../infra/cdk/destroy.ts';
 import { stage } from '../../../infra/cdk/stage.ts';
 import { deployToMinistack, destroyOnMinistack } from '../../emulator/deploy.ts';
 import { type Ministack, startMinistack } from '../../emulator/ministack.ts';
 
-/** With everything that a stage can have. */
+/** The options with the most resources. */
 const settings = { LISTBACKUP_NETWORK: 'nat', LISTBACKUP_WARM: '1-2' } as const;
 const timeout = 900_000;
 let ministack: Ministack;
@@ -35,8 +35,8 @@ afterAll(async () => {
   await ministack.stop();
 });
 
-/** Stack → how often anything happened in it. */
-async function happened(): Promise<{ [stack: string]: number }> {
+/** Returns stack → number of its CloudFormation events. */
+async function countEvents(): Promise<{ [stack: string]: number }> {
   const { StackSummaries = [] } = await cloudFormation.send(new ListStacksCommand({}));
   const counted = StackSummaries.filter(({ StackStatus }) => StackStatus !== 'DELETE_COMPLETE').map(
     async ({ StackName = '' }) => {
@@ -70,8 +70,8 @@ const listings: { [kind: string]: Listing } = {
   groups: { service: 'ec2', form: 'Action=DescribeSecurityGroups&Version=2016-11-15' },
 };
 
-/** What the emulator tells of all that it has of one kind, as it comes. */
-async function listed({ service, path = '/', target, form }: Listing): Promise<string> {
+/** Returns the emulator's raw listing of one kind of resource. */
+async function list({ service, path = '/', target, form }: Listing): Promise<string> {
   const scope = `test/20260101/${ministack.region}/${service}/aws4_request`;
   const response = await fetch(`${ministack.endpoint}${path}`, {
     method: target || form ? 'POST' : 'GET',
@@ -89,46 +89,48 @@ async function listed({ service, path = '/', target, form }: Listing): Promise<s
 
 const ours = /listbackup[-/]/;
 
-test('a deployment of the same changes nothing', { timeout }, async () => {
-  const before = await happened();
+test('a second deployment changes nothing', { timeout }, async () => {
+  const before = await countEvents();
   await deployToMinistack(ministack.endpoint, { settings });
-  expect(await happened()).toEqual(before);
+  expect(await countEvents()).toEqual(before);
 });
 
-test('a group that is deployed touches its own stack and no other', { timeout }, async () => {
-  const before = await happened();
+test('deploying a group changes only its own stack', { timeout }, async () => {
+  const before = await countEvents();
   expect(Object.keys(before)).toHaveLength(6);
   const changed = { ...settings, LISTBACKUP_RATE_LIMIT: '7' };
   await deployToMinistack(ministack.endpoint, { settings: changed, groups: ['analytics'] });
-  const after = await happened();
+  const after = await countEvents();
   expect(after['listbackup-test-analytics']).toBeGreaterThan(before['listbackup-test-analytics'] ?? Number.NaN);
   expect({ ...after, 'listbackup-test-analytics': 0 }).toEqual({ ...before, 'listbackup-test-analytics': 0 });
 });
 
-test('a stage that holds something worth keeping is not taken away', async () => {
-  await expect(clearAway(s3, ssm, stage('main'))).rejects.toThrow('only stage test can be taken away');
+test('refuses to destroy a protected stage', async () => {
+  await expect(emptyStage(s3, ssm, stage('main'))).rejects.toThrow('Only stage test can be deleted');
 });
 
-test('stage test leaves nothing behind, whatever was in it', { timeout }, async () => {
+test('destroying stage test leaves nothing behind, even with objects in its buckets', { timeout }, async () => {
   for (const Body of ['old', 'new'])
     await s3.send(new PutObjectCommand({ Bucket: 'listbackup-data-test', Key: 'packs/a', Body }));
   for (const [kind, listing] of Object.entries(listings))
-    expect([kind, await listed(listing)]).toEqual([kind, expect.stringMatching(ours)]);
+    expect([kind, await list(listing)]).toEqual([kind, expect.stringMatching(ours)]);
 
   await destroyOnMinistack(ministack.endpoint, { settings });
 
   for (const [kind, listing] of Object.entries(listings)) {
-    const text = await listed(listing);
+    const text = await list(listing);
     expect([kind, ours.exec(text) ? text : 'none']).toEqual([kind, 'none']);
   }
-  expect(await happened()).toEqual({});
-  // Keys cannot be deleted at once: KMS waits a week for second thoughts.
+  expect(await countEvents()).toEqual({});
+  // KMS deletes keys after a week at the earliest.
   const kms = new KMSClient(connection());
   const { Keys = [] } = await kms.send(new ListKeysCommand({}));
   const states = await Promise.all(
     Keys.map(async ({ KeyId }) => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata),
   );
-  const left = states.filter((key) => key?.Description?.includes('ListBackup') && key.KeyState !== 'PendingDeletion');
-  expect(left).toEqual([]);
+  const remaining = states.filter(
+    (key) => key?.Description?.includes('ListBackup') && key.KeyState !== 'PendingDeletion',
+  );
+  expect(remaining).toEqual([]);
   kms.destroy();
 });

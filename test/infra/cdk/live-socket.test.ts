@@ -11,7 +11,7 @@ const policyOf = (name: string) =>
       ([, { Properties }]) => Properties.PolicyDocument.Statement as { Action: string | string[]; Resource: unknown }[],
     );
 
-test('its address ends in /live, and every function that needs it is told', () => {
+test('the socket address ends in /live, and API and push function receive it', () => {
   api.hasResourceProperties('AWS::ApiGatewayV2::Stage', { StageName: 'live', DefaultRouteSettings: Match.anyValue() });
   for (const name of ['api', 'live-push']) {
     const [url] = Object.values(
@@ -21,7 +21,7 @@ test('its address ends in /live, and every function that needs it is told', () =
   }
 });
 
-test('a function is asked who comes and told who leaves; what clients say asks nobody', () => {
+test('a function handles connect and disconnect, and messages of clients call no function', () => {
   const integrations = api.findResources('AWS::ApiGatewayV2::Integration');
   const kind = (routeKey: string) => {
     const [route] = Object.values(
@@ -34,18 +34,11 @@ test('a function is asked who comes and told who leaves; what clients say asks n
   expect(['$connect', '$disconnect', '$default'].map(kind)).toEqual(['AWS_PROXY', 'AWS_PROXY', 'MOCK']);
 });
 
-test('all that the bus tells is pushed, with the account it is about', () => {
-  api.hasResourceProperties('AWS::Events::Rule', {
-    EventPattern: { source: ['listbackup', 'listbackup.live'] },
-    Targets: [Match.objectLike({ InputPath: '$.detail' })],
-  });
-});
-
-test('one function talks to the sockets of this API and of no other, and neither of the two changes anything but its records', () => {
+test('only the push function can post, only to sockets of this API, and both write only records and keys', () => {
   const statements = policyOf('live-push');
-  const talking = statements.filter(({ Action }) => [Action].flat().includes('execute-api:ManageConnections'));
-  expect(talking).toHaveLength(1);
-  expect(JSON.stringify(talking[0]?.Resource)).toMatch(/LiveApi.*\/live\/\*\/@connections\/\*/);
+  const posting = statements.filter(({ Action }) => [Action].flat().includes('execute-api:ManageConnections'));
+  expect(posting).toHaveLength(1);
+  expect(JSON.stringify(posting[0]?.Resource)).toMatch(/LiveApi.*\/live\/\*\/@connections\/\*/);
   for (const name of ['live-push', 'live-connection']) {
     const writing = policyOf(name).filter(({ Action }) =>
       [Action].flat().some((action) => /dynamodb:(Put|Update|Delete|Batch.*Write)/.test(action)),

@@ -1,4 +1,4 @@
-import { Match, type Template } from 'aws-cdk-lib/assertions';
+import type { Template } from 'aws-cdk-lib/assertions';
 import { expect, test } from 'vitest';
 import { type Statement, synthesize } from './synth.ts';
 
@@ -9,7 +9,7 @@ const stage = {
 };
 const holdsKeys = (statements: Statement[]) => JSON.stringify(statements).includes('kms:Decrypt');
 
-/** Name of each function → where it runs, and whether it may open the keys of accounts. */
+/** Returns function → its network, and whether it may unwrap account keys. */
 function functionsOf({ ofType }: ReturnType<typeof synthesize>) {
   const policies = ofType('AWS::IAM::Policy');
   return Object.fromEntries(
@@ -33,24 +33,24 @@ function functionsOf({ ofType }: ReturnType<typeof synthesize>) {
 const endpoints = (template: Template, properties: object) =>
   Object.values(template.findResources('AWS::EC2::VPCEndpoint', { Properties: properties }));
 
-test('who talks to AWS alone runs where there is no way out', () => {
+test('functions that call AWS services only run in subnets without internet access', () => {
   const functions = functionsOf(stage.isolated);
   for (const name of ['projections', 'relay', 'sweeper'])
     expect([name, functions[name]?.network]).toEqual([name, 'inside']);
 });
 
-test('behind the gateway no function that can open keys runs outside of the network', () => {
+test('with a NAT gateway, every function that can unwrap keys runs in the network', () => {
   for (const [name, { network, keys }] of Object.entries(functionsOf(stage.nat)))
     if (keys) expect([name, network]).not.toEqual([name, 'none']);
   expect(functionsOf(stage.nat)['data-queue']).toEqual({ network: 'outward', keys: true });
 });
 
-test('an open stage has no network, and pays for none', () => {
+test('an open stage creates no network', () => {
   stage.open.templates.core.resourceCountIs('AWS::EC2::VPC', 0);
   for (const { network } of Object.values(functionsOf(stage.open))) expect(network).toBe('none');
 });
 
-test('the inner subnets have no route but those of the gateways for buckets and tables', () => {
+test('the inner subnets have routes to the S3 and DynamoDB endpoints only', () => {
   const { core } = stage.isolated.templates;
   core.resourceCountIs('AWS::EC2::Route', 0);
   core.resourceCountIs('AWS::EC2::InternetGateway', 0);
@@ -59,10 +59,10 @@ test('the inner subnets have no route but those of the gateways for buckets and 
   for (const { Properties } of routed) expect(JSON.stringify(Properties.RouteTableId)).not.toContain('inside');
 });
 
-test('from inside only what is of this stage can be reached', () => {
-  const doors = endpoints(stage.isolated.templates.core, {});
-  expect(doors).toHaveLength(5);
-  for (const { Properties } of doors) {
+test('endpoint policies allow resources of this stage only', () => {
+  const all = endpoints(stage.isolated.templates.core, {});
+  expect(all).toHaveLength(5);
+  for (const { Properties } of all) {
     const [statement, ...others] = Properties.PolicyDocument.Statement;
     expect(others).toEqual([]);
     const resources = [statement.Resource].flat();
@@ -71,12 +71,12 @@ test('from inside only what is of this stage can be reached', () => {
   }
 });
 
-test('content does not pay for its way through the gateway: buckets and tables are reached beside it', () => {
+test('traffic to S3 and DynamoDB bypasses the NAT gateway', () => {
   expect(endpoints(stage.nat.templates.core, { VpcEndpointType: 'Gateway' })).toHaveLength(4);
   stage.nat.templates.core.resourceCountIs('AWS::EC2::NatGateway', 1);
 });
 
-test('sources are fetched from one address, which outlives the gateway and is told', () => {
+test('the stack outputs the fixed IP address, which outlives the NAT gateway', () => {
   const [[id, address] = ['']] = Object.entries(stage.nat.templates.core.findResources('AWS::EC2::EIP'));
   expect(address?.DeletionPolicy).toBe('Retain');
   stage.nat.templates.core.hasResourceProperties('AWS::EC2::NatGateway', {
@@ -85,7 +85,7 @@ test('sources are fetched from one address, which outlives the gateway and is to
   stage.nat.templates.core.hasOutput('FetchesFrom', { Value: { Ref: id } });
 });
 
-test('the code of a function in the network may not make network interfaces, though its role has to', () => {
+test('a Deny stops function code from creating network interfaces', () => {
   const statements = Object.values(stage.isolated.templates.analytics.findResources('AWS::IAM::Policy')).flatMap(
     ({ Properties }) => Properties.PolicyDocument.Statement as Statement[],
   );
@@ -96,11 +96,4 @@ test('the code of a function in the network may not make network interfaces, tho
   const granted = [allow?.Action ?? []].flat().filter((action) => action.startsWith('ec2:'));
   expect(deny).toMatchObject({ Effect: 'Deny', Action: granted, Resource: '*' });
   expect(JSON.stringify(deny?.Condition)).toMatch(/lambda:SourceFunctionArn.*function:listbackup-main-projections/);
-});
-
-test('connections that are turned away leave a line', () => {
-  stage.isolated.templates.core.hasResourceProperties('AWS::EC2::FlowLog', {
-    TrafficType: 'REJECT',
-    LogGroupName: Match.anyValue(),
-  });
 });

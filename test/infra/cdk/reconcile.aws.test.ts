@@ -1,4 +1,4 @@
-/** The reconcile as deployed: its role suffices to find what lost stream records left undone, and to have others do it. */
+/** The deployed reconcile: its role suffices to find lost stream records and to have them processed. */
 import {
   GetFunctionConfigurationCommand,
   InvokeCommand,
@@ -30,7 +30,7 @@ let mappings: string[] = [];
 beforeAll(async () => {
   clients = ministackClients();
   await deployedUrl();
-  // Between one and six at night it comes every twenty minutes, and one of two at once gives way.
+  // The nightly schedule must not run concurrently with this test.
   await startBySchedule('listbackup-test-reconcile', false);
   const relay = await clients
     .lambda()
@@ -49,19 +49,19 @@ beforeAll(async () => {
   expect(mappings).toHaveLength(2);
 });
 afterAll(async () => {
-  await reading(true);
+  await enableReaders(true);
   await startBySchedule('listbackup-test-reconcile', true);
   platform.close();
   clients.close();
 });
 
-async function reading(Enabled: boolean): Promise<void> {
+async function enableReaders(Enabled: boolean): Promise<void> {
   for (const UUID of mappings) await clients.lambda().send(new UpdateEventSourceMappingCommand({ UUID, Enabled }));
 }
 
-/** As the schedule and an operator do. */
-async function invoke(order: { nightly?: boolean }): Promise<Reconciled> {
-  const Payload = Buffer.from(JSON.stringify(order));
+/** Invokes the reconcile as the schedule and an operator do. */
+async function invoke(command: { nightly?: boolean }): Promise<Reconciled> {
+  const Payload = Buffer.from(JSON.stringify(command));
   const answer = await clients.lambda().send(new InvokeCommand({ FunctionName: 'listbackup-test-reconcile', Payload }));
   const text = Buffer.from(answer.Payload ?? []).toString();
   expect(answer.FunctionError, text).toBeUndefined();
@@ -75,8 +75,8 @@ const ledgerOf = async () =>
     version,
   }));
 
-test('what was never told of is found and done by those whose work it is, and what comes after all is not done twice', async () => {
-  await reading(false);
+test('has commits without stream records processed, and late records are not processed twice', async () => {
+  await enableReaders(false);
   const before = { ...platform, now: () => Date.now() - 11 * 60_000 };
   const { jobId, stream } = await makeJob(before, account);
   await rename(before, account, jobId);
@@ -89,37 +89,37 @@ test('what was never told of is found and done by those whose work it is, and wh
     requestRun(run, new Date(before.now()).toISOString()),
     command(account),
   );
-  // Ended, so that nobody works at it meanwhile.
+  // Ended, so that no function works on the run.
   await transact(before, backupChain, requested, endRun(run, 'cancelled'), command(account));
   const young = await makeJob(platform, account);
   const { outcome, counts } = await invoke({});
   expect({ outcome, ...counts }).toMatchObject({ outcome: 'done', missing: 2, untold: 0, left: 0, lacking: 0 });
   expect(counts.behind).toMatchObject({ jobs: 1, runs: 1, files: 1 });
-  const told = await ledgerOf();
+  const entries = await ledgerOf();
   const missed = [
     { stream, version: 1 },
     { stream, version: 2 },
     { stream: requested, version: 1 },
     { stream: requested, version: 2 },
   ];
-  expect(told.map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
-  expect(told.map(({ stream, version }) => ({ stream, version }))).toEqual(expect.arrayContaining(missed));
+  expect(entries.map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+  expect(entries.map(({ stream, version }) => ({ stream, version }))).toEqual(expect.arrayContaining(missed));
   expect(await platform.ledger.accounts([account])).toEqual([{ account, head: 4, published: 4 }]);
-  // Others' tests on this stage may have made the read model anew.
+  // Other tests on this stage may have rebuilt the read model.
   const rows = currentRows(platform);
   expect([await rows.cursor('jobs', stream), await rows.cursor('jobs', young.stream)]).toEqual([2, 0]);
   const row = await rows.get({ table: 'jobs', pk: account, sk: `id#${jobId}` });
   expect(row).toBeDefined();
   expect(await rows.cursor('runs', requested)).toBe(2);
 
-  // This night's is done.
+  // The scan of this night is complete.
   expect(await invoke({ nightly: true })).toEqual({ outcome: 'not-due', counts });
 
-  await reading(true);
-  // A run that has been told of is ended.
+  await enableReaders(true);
+  // Processing the run request appends to the run's own stream.
   const withoutRuns = async () => (await ledgerOf()).filter((entry) => parseStream(entry.stream).type !== 'run');
   await eventually(async () =>
-    expect(await withoutRuns()).toEqual([...told, { seq: expect.any(Number), stream: young.stream, version: 1 }]),
+    expect(await withoutRuns()).toEqual([...entries, { seq: expect.any(Number), stream: young.stream, version: 1 }]),
   );
   await eventually(async () => expect(await rows.cursor('jobs', young.stream)).toBe(1));
   expect(await rows.get({ table: 'jobs', pk: account, sk: `id#${jobId}` })).toEqual(row);

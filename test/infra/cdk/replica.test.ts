@@ -1,13 +1,13 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { expect, test } from 'vitest';
-import { copiesMayBe } from '../../../infra/cdk/preflight.ts';
+import { checkReplicationStep } from '../../../infra/cdk/preflight.ts';
 import { stage } from '../../../infra/cdk/stage.ts';
 import { synthesize } from './synth.ts';
 
-const homeRegion = 'eu-central-1';
+const primaryRegion = 'eu-central-1';
 const other = 'eu-west-1';
 const activityStream = `arn:aws:dynamodb:${other}:123456789012:table/listbackup-main-activity/stream/2026-01-01T00:00:00.000`;
-const copied = { region: homeRegion, replicaRegions: other };
+const copied = { region: primaryRegion, replicaRegions: other };
 const normal = synthesize('main', copied);
 const core = normal.templates.core;
 const there = (stack: string) => normal.stack(`${stack}-${other}`);
@@ -22,7 +22,7 @@ const replicasOf = (template: Template) =>
     name: String(Properties.TableName),
     replicas: Object.fromEntries((Properties.Replicas as Replica[]).map((each) => [each.Region, each])),
   }));
-/** The regions whose tables nobody writes to. */
+/** The sets of regions, one a table, that deny writes. */
 const closed = (template: Template) =>
   new Set(
     replicasOf(template).map(({ replicas }) =>
@@ -34,11 +34,11 @@ const closed = (template: Template) =>
     ),
   );
 
-test('every table has its copy, kept as the original is; no copy of a destroyed key can go back in time', () => {
+test('every table has a replica with the same protection, and subject keys have no point-in-time recovery', () => {
   const tables = replicasOf(core);
   expect(tables.length).toBeGreaterThan(10);
   for (const { name, replicas } of tables) {
-    expect([name, Object.keys(replicas).sort()]).toEqual([name, [homeRegion, other]]);
+    expect([name, Object.keys(replicas).sort()]).toEqual([name, [primaryRegion, other]]);
     const back = name !== 'listbackup-main-subject-keys';
     for (const replica of Object.values(replicas)) {
       expect(replica).toMatchObject({
@@ -53,7 +53,7 @@ test('every table has its copy, kept as the original is; no copy of a destroyed 
   });
 });
 
-test('one region is written to; all tables of the others are closed to everybody but the copying itself', () => {
+test('tables outside of the writer region deny all writes except replication', () => {
   expect(closed(core)).toEqual(new Set([other]));
   const [{ replicas } = { replicas: {} as { [region: string]: Replica } }] = replicasOf(core);
   expect(replicas[other]?.ResourcePolicy?.PolicyDocument.Statement).toEqual([
@@ -76,10 +76,12 @@ test('one region is written to; all tables of the others are closed to everybody
   expect(JSON.stringify(replicas[other]?.ResourcePolicy)).toContain(`:${other}:`);
 });
 
-test('the fence can be moved, or closed on all sides', () => {
-  expect(closed(synthesize('main', { ...copied, writerRegion: other }).templates.core)).toEqual(new Set([homeRegion]));
+test('the fence can move to another region, or close all regions', () => {
+  expect(closed(synthesize('main', { ...copied, writerRegion: other }).templates.core)).toEqual(
+    new Set([primaryRegion]),
+  );
   expect(closed(synthesize('main', { ...copied, writerRegion: 'none' }).templates.core)).toEqual(
-    new Set([`${homeRegion},${other}`]),
+    new Set([`${primaryRegion},${other}`]),
   );
 });
 
@@ -91,39 +93,38 @@ const streamsOf = (template: Template) =>
     ]),
   );
 
-test('copies are turned on in steps, since CloudFormation changes streams, makes copies and closes them in three updates', () => {
+test('replication is turned on in three steps: streams, replicas, fence', () => {
   const [streams, open] = (['streams', 'open'] as const).map(
     (copying) => synthesize('main', { ...copied, copying }).templates.core,
   );
   if (!streams || !open) throw new Error('no templates');
-  // each step changes one of the three
   expect(streamsOf(open)).toEqual(streamsOf(core));
   expect(streamsOf(streams)).toEqual(streamsOf(core));
-  for (const { replicas } of replicasOf(streams)) expect(Object.keys(replicas)).toEqual([homeRegion]);
-  for (const { replicas } of replicasOf(open)) expect(Object.keys(replicas).sort()).toEqual([homeRegion, other]);
+  for (const { replicas } of replicasOf(streams)) expect(Object.keys(replicas)).toEqual([primaryRegion]);
+  for (const { replicas } of replicasOf(open)) expect(Object.keys(replicas).sort()).toEqual([primaryRegion, other]);
   expect([closed(streams), closed(open)]).toEqual([new Set(['']), new Set([''])]);
 });
 
 test.for([
-  ['a stage that is not there yet', 'open', undefined],
+  ['a new stage', 'open', undefined],
   ['a stage of one region', 'streams', { StreamSpecification: { StreamEnabled: true, StreamViewType: 'KEYS_ONLY' } }],
   [
-    'one whose streams are ready',
+    'a stage with the streams for replication',
     'open',
     { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } },
   ],
   [
-    'one that has its copies',
+    'a stage with replicas',
     'closed',
     {
       StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
       Replicas: [{ RegionName: other }],
     },
   ],
-] as const)('%s comes to the step %s', ([, step, activity]) => {
+] as const)('%s can go up to the step %s', ([, step, activity]) => {
   const steps = ['streams', 'open', 'closed'] as const;
   const wanted = (copying: (typeof steps)[number]) => () =>
-    copiesMayBe(
+    checkReplicationStep(
       stage('main', (option) => ({ ...copied, copying })[option as 'copying']),
       activity as never,
     );
@@ -133,7 +134,7 @@ test.for([
   }
 });
 
-test('readers follow the stream that is made anew with copies: CloudFormation does not look again what another stack says, where a template stays as it was', () => {
+test('event source mappings are replaced with the stream, so that CloudFormation reads the new stream ARN', () => {
   for (const group of ['analytics', 'backupProcessors'] as const) {
     const mappings = (of: ReturnType<typeof synthesize>) =>
       Object.entries(of.templates[group].findResources('AWS::Lambda::EventSourceMapping'))
@@ -146,18 +147,18 @@ test('readers follow the stream that is made anew with copies: CloudFormation do
   }
 });
 
-test('of regions that are added to a stage one is at a time', () => {
+test('an existing stage accepts one new replica region at a time', () => {
   const two = stage(
     'main',
     (option) => ({ ...copied, replicaRegions: `${other},eu-north-1`, copying: 'open' })[option as 'copying'],
   );
   const ready = { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } } as const;
-  expect(() => copiesMayBe(two, ready)).toThrow('one region at a time');
-  expect(() => copiesMayBe(two, { ...ready, Replicas: [{ RegionName: other }] })).not.toThrow();
-  expect(() => copiesMayBe(two, undefined)).not.toThrow();
+  expect(() => checkReplicationStep(two, ready)).toThrow('one new replica region at a time');
+  expect(() => checkReplicationStep(two, { ...ready, Replicas: [{ RegionName: other }] })).not.toThrow();
+  expect(() => checkReplicationStep(two, undefined)).not.toThrow();
 });
 
-test('buckets are copied within a quarter of an hour, without what is deleted, by a role that can delete nothing', () => {
+test('buckets replicate within 15 minutes, without deletions, by a role that cannot delete', () => {
   for (const kind of ['data', 'checkpoints']) {
     core.hasResourceProperties('AWS::S3::Bucket', {
       BucketName: `listbackup-${kind}-main`,
@@ -185,7 +186,7 @@ test('buckets are copied within a quarter of an hour, without what is deleted, b
   expect(normal.before('core')).toContain(`replica-${other}`);
 });
 
-test('nobody writes to the buckets of a region that is not the writer, nor deletes in them', () => {
+test('buckets outside of the writer region deny writes and deletions', () => {
   const denials = (template: Template) =>
     Object.values(template.findResources('AWS::S3::BucketPolicy')).filter((policy) =>
       JSON.stringify(policy).includes('"s3:DeleteObjectVersion"'),
@@ -194,22 +195,24 @@ test('nobody writes to the buckets of a region that is not the writer, nor delet
   expect(denials(synthesize('main', { ...copied, writerRegion: other }).stack(`replica-${other}`))).toHaveLength(0);
 });
 
-test('keys are copies of those at home, under the same names', () => {
+test('replica keys have the same aliases as the primary keys', () => {
   const keys = there('replica-keys').findResources('AWS::KMS::ReplicaKey');
   expect(Object.keys(keys)).toHaveLength(2);
   for (const { Properties, DeletionPolicy } of Object.values(keys)) {
-    expect(Properties.PrimaryKeyArn).toEqual({ 'Fn::GetStackOutput': expect.objectContaining({ Region: homeRegion }) });
+    expect(Properties.PrimaryKeyArn).toEqual({
+      'Fn::GetStackOutput': expect.objectContaining({ Region: primaryRegion }),
+    });
     expect(DeletionPolicy).toBe('Retain');
   }
   for (const kind of ['data', 'signing'])
     there('replica-keys').hasResourceProperties('AWS::KMS::Alias', { AliasName: `alias/listbackup-${kind}-main` });
 });
 
-test('nothing runs where the stage is not at home', () => {
+test('replica regions have no functions', () => {
   for (const stack of ['replica', 'replica-keys']) there(stack).resourceCountIs('AWS::Lambda::Function', 0);
 });
 
-test('the region that takes over runs on the copies: it makes no table, data bucket or key, and functions get what is there', () => {
+test('after a failover the functions use the replicas, and no table, data bucket or key is created', () => {
   const taken = synthesize('main', { ...copied, writerRegion: other, runsIn: other, activityStream });
   for (const type of ['AWS::DynamoDB::GlobalTable', 'AWS::KMS::Key']) expect(taken.ofType(type)).toEqual([]);
   expect(taken.ofType('AWS::S3::Bucket').map(([, { Properties }]) => Properties.BucketName)).toEqual([
@@ -229,7 +232,7 @@ test('the region that takes over runs on the copies: it makes no table, data buc
   expect(reading).toHaveLength(2);
 });
 
-test('a stage in one region has nothing of all this', () => {
+test('a stage in one region has no replicas and no fence', () => {
   const alone = synthesize('main');
   expect(alone.names).not.toContain(expect.stringContaining('replica'));
   expect(closed(alone.templates.core)).toEqual(new Set(['']));
@@ -237,12 +240,12 @@ test('a stage in one region has nothing of all this', () => {
 });
 
 test.for([
-  [{ replicaRegions: other }, 'where the stage is at home'],
-  [{ region: homeRegion, replicaRegions: homeRegion }, 'no replica region of it'],
+  [{ replicaRegions: other }, 'to the primary region'],
+  [{ region: primaryRegion, replicaRegions: primaryRegion }, 'is the primary region'],
   [{ ...copied, writerRegion: 'us-east-1' }, 'cannot take over'],
   [{ ...copied, copying: 'half' }, 'streams, open, closed'],
-  [{ ...copied, runsIn: other, activityStream }, 'give both as the same'],
+  [{ ...copied, runsIn: other, activityStream }, 'to the same region'],
   [{ ...copied, writerRegion: other, runsIn: other }, 'activityStream'],
-] as const)('%j is no stage: %s', ([told, why]) => {
-  expect(() => synthesize('main', told)).toThrow(why);
+] as const)('rejects the options %j: %s', ([options, reason]) => {
+  expect(() => synthesize('main', options)).toThrow(reason);
 });

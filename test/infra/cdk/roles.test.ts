@@ -20,7 +20,7 @@ const named = (statement: Statement, part: string) =>
 const isTable = (statement: Statement, name: string) =>
   named(statement, `Table${name}`) && !named(statement, 'StreamArn');
 
-test('S3 and the gateways take their roles as AWS documents it: of conditions on whom they act for it says nothing', () => {
+test('trust policies for S3 and API Gateway have no conditions, because AWS documents none', () => {
   const copied = synthesize('main', { region: 'eu-central-1', replicaRegions: 'eu-west-1' });
   const trusts = copied
     .ofType('AWS::IAM::Role')
@@ -30,14 +30,14 @@ test('S3 and the gateways take their roles as AWS documents it: of conditions on
   expect(trusts.filter(({ Condition }) => Condition)).toEqual([]);
 });
 
-test('each function has a role and a policy of its own', () => {
+test('each function has its own role and policy', () => {
   expect(policies).toHaveLength(main.ofType('AWS::Lambda::Function').length);
   const managed = main.ofType('AWS::IAM::Role').filter(([, { Properties }]) => Properties.ManagedPolicyArns);
-  // API Gateway takes no other for the logs of an account.
+  // API Gateway refuses a role without this managed policy.
   expect(managed.map(([id]) => id)).toEqual([expect.stringMatching(/^GatewayLogRole/)]);
 });
 
-test('no role can change or delete what is in the activity', () => {
+test('no role can update or delete commits of the activity', () => {
   const touching = policies.flatMap(({ id, statements }) =>
     statements.filter((each) => isTable(each, 'activity')).map((each) => ({ id, each })),
   );
@@ -48,21 +48,21 @@ test('no role can change or delete what is in the activity', () => {
   }
 });
 
-test('only those who run commands append: not the projections, not the relay', () => {
+test('projections and relay cannot append to the activity', () => {
   const appending = policies.filter(({ statements }) =>
     statements.some((each) => isTable(each, 'activity') && list(each.Action).includes('dynamodb:PutItem')),
   );
   expect(appending.map(({ id }) => id).filter((id) => /relay|projections/.test(id))).toEqual([]);
 });
 
-test('only the projections and the reconcile walk over the activity of everybody', () => {
-  const walking = policies.filter(({ statements }) =>
+test('only the projections and the reconcile can scan the activity', () => {
+  const scanning = policies.filter(({ statements }) =>
     statements.some((each) => isTable(each, 'activity') && list(each.Action).includes('dynamodb:Scan')),
   );
-  expect(walking.map(({ id }) => id.replace(/role.*/, '')).sort()).toEqual(['projections', 'reconcile']);
+  expect(scanning.map(({ id }) => id.replace(/role.*/, '')).sort()).toEqual(['projections', 'reconcile']);
 });
 
-test('only the relay writes the ledger, and it only adds', () => {
+test('only the relay writes the ledger, and it cannot update or delete entries', () => {
   for (const { id, statements } of policies) {
     for (const each of statements.filter((statement) => isTable(statement, 'ledger'))) {
       const writes = list(each.Action).filter((action) => !/:(GetItem|BatchGetItem|Query)$/.test(action));
@@ -82,23 +82,23 @@ test('only the projections write read models', () => {
   }
 });
 
-test('no statement allows everything of a service, and none is about every resource where it could name one', () => {
+test('no statement allows all actions of a service or, where IAM can restrict it, all resources', () => {
   for (const { id, statements } of policies) {
     for (const each of statements) {
       expect([id, list(each.Action).filter((action) => action.includes('*'))]).toEqual([id, []]);
-      // The actions here that IAM does not let be narrowed.
-      const anywhere = ['dynamodb:ListStreams', 'xray:PutTelemetryRecords', 'xray:PutTraceSegments'];
+      // IAM cannot restrict these actions to resources.
+      const unrestrictable = ['dynamodb:ListStreams', 'xray:PutTelemetryRecords', 'xray:PutTraceSegments'];
       const interfaces = /^ec2:(\w+NetworkInterfaces?|(Una|A)ssignPrivateIpAddresses|DescribeSubnets)$/;
       if (list(each.Resource).includes('*'))
         expect([
           id,
-          list(each.Action).filter((action) => !anywhere.includes(action) && !interfaces.test(action)),
+          list(each.Action).filter((action) => !unrestrictable.includes(action) && !interfaces.test(action)),
         ]).toEqual([id, []]);
     }
   }
 });
 
-test('secrets are read one by one, never the whole folder', () => {
+test('functions can read single secrets, not the whole folder', () => {
   const read = policies.flatMap(({ statements }) =>
     statements.filter((each) => list(each.Action).some((action) => action.startsWith('ssm:'))),
   );
@@ -108,7 +108,7 @@ test('secrets are read one by one, never the whole folder', () => {
       expect(JSON.stringify(resource)).toMatch(/parameter\/listbackup\/[a-z-]+"/);
 });
 
-test('no role deletes blobs but the sweeper and who makes exports, one of which may be ready too late; and they only exports', () => {
+test('only the sweeper and the data-queue function can delete blobs, and only exports', () => {
   const mayDelete = policies.flatMap(({ id, statements }) => {
     const deleting = statements.filter((each) => list(each.Action).some((action) => /^s3:Delete/.test(action)));
     for (const each of deleting)

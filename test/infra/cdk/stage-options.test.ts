@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { bucketName, stage } from '../../../infra/cdk/stage.ts';
-import { toldBy, variableOf } from '../../../infra/cdk/stage-options.ts';
+import { readOptions, variableOf } from '../../../infra/cdk/stage-options.ts';
 
-const told = (env: { [name: string]: string }, context: { [name: string]: unknown } = {}) =>
-  toldBy((key) => context[key], env);
+const options = (env: { [name: string]: string }, context: { [name: string]: unknown } = {}) =>
+  readOptions((key) => context[key], env);
 
-test('stages that are kept have a network of their own and no other region; only prod is kept warm', () => {
+test('defaults: protected stages have a network and one region, and only prod keeps instances warm', () => {
   const here = {
     region: undefined,
     replicaRegions: [],
@@ -19,25 +19,25 @@ test('stages that are kept have a network of their own and no other region; only
     disposable: false,
     ...plain,
     network: 'isolated',
-    warm: { least: 0, most: 0 },
+    warm: { min: 0, max: 0 },
   });
   expect(stage('prod')).toMatchObject({
     name: 'prod',
     disposable: false,
     ...plain,
     network: 'isolated',
-    warm: { least: 2, most: 20 },
+    warm: { min: 2, max: 20 },
   });
   expect(stage('test')).toMatchObject({
     name: 'test',
     disposable: true,
     ...plain,
     network: 'open',
-    warm: { least: 0, most: 0 },
+    warm: { min: 0, max: 0 },
   });
 });
 
-test('every option can be told by a variable', () => {
+test('reads every option from an environment variable', () => {
   const stream =
     'arn:aws:dynamodb:eu-west-1:123456789012:table/listbackup-main-activity/stream/2026-01-01T00:00:00.000';
   const env = {
@@ -54,7 +54,7 @@ test('every option can be told by a variable', () => {
     LISTBACKUP_EDGE: 'true',
     LISTBACKUP_MAIL_DOMAIN: 'mail.example.com',
   };
-  expect(stage('main', told(env))).toMatchObject({
+  expect(stage('main', options(env))).toMatchObject({
     name: 'main',
     disposable: false,
     suffix: 'acme',
@@ -65,17 +65,17 @@ test('every option can be told by a variable', () => {
     activityStream: stream,
     replicaRegions: ['eu-west-1', 'us-gov-east-1'],
     copying: 'open',
-    warm: { least: 1, most: 3 },
+    warm: { min: 1, max: 3 },
     acceleratedLinks: true,
     edge: true,
     mailDomain: 'mail.example.com',
   });
 });
 
-test('the context wins over variables, and an empty word tells nothing', () => {
-  expect(stage('main', told({ LISTBACKUP_NETWORK: 'nat' }, { network: 'open' })).network).toBe('open');
-  expect(stage('main', told({ LISTBACKUP_NETWORK: '' })).network).toBe('isolated');
-  expect(stage('prod', told({ LISTBACKUP_WARM: '0' })).warm).toEqual({ least: 0, most: 0 });
+test('context wins over environment variables, and an empty value counts as not set', () => {
+  expect(stage('main', options({ LISTBACKUP_NETWORK: 'nat' }, { network: 'open' })).network).toBe('open');
+  expect(stage('main', options({ LISTBACKUP_NETWORK: '' })).network).toBe('isolated');
+  expect(stage('prod', options({ LISTBACKUP_WARM: '0' })).warm).toEqual({ min: 0, max: 0 });
 });
 
 test.for([
@@ -90,17 +90,17 @@ test.for([
   ['warm', 'two'],
   ['acceleratedLinks', 'yes'],
   ['mailDomain', 'someone@example.com'],
-] as const)('%s is not "%s", and the error says what it is', ([option, words]) => {
-  expect(() => stage('main', told({ [variableOf(option)]: words }))).toThrow(
-    `the stage option ${option} is "${words}"; give it as`,
+] as const)('rejects %s "%s" and says how to set it', ([option, text]) => {
+  expect(() => stage('main', options({ [variableOf(option)]: text }))).toThrow(
+    `Stage option ${option} is "${text}". Set it to `,
   );
 });
 
-test('no bucket has a longer name than S3 allows', () => {
-  const longest = stage('x'.repeat(20), told({ LISTBACKUP_SUFFIX: '12345678' }));
+test('the longest bucket name fits in the S3 limit', () => {
+  const longest = stage('x'.repeat(20), options({ LISTBACKUP_SUFFIX: '12345678' }));
   for (const kind of ['data', 'failed', 'logs'])
     expect(bucketName(longest, kind, 'ap-southeast-2').length).toBeLessThanOrEqual(63);
   expect(bucketName(longest, 'checkpoints').length).toBeLessThanOrEqual(63);
   expect(bucketName(stage('main'), 'data')).toBe('listbackup-data-main');
-  expect(bucketName(stage('main', told({ LISTBACKUP_SUFFIX: 'acme' })), 'data')).toBe('listbackup-data-main-acme');
+  expect(bucketName(stage('main', options({ LISTBACKUP_SUFFIX: 'acme' })), 'data')).toBe('listbackup-data-main-acme');
 });

@@ -1,4 +1,4 @@
-/** The templates of a stage, without bundling any code. */
+/** Synthesizes the templates of a stage without bundling code. */
 import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import type { Route } from '../../../infra/cdk/backup-processors-stack.ts';
@@ -39,12 +39,12 @@ export type Statement = {
   Condition?: { [operator: string]: { [key: string]: unknown } };
 };
 
-/** `told`: stage options as whoever deploys would give them. */
-export function synthesize(name: string, told: { [option in keyof StageOptions]?: string } = {}) {
+/** `options`: the text of stage options, as an operator sets them. */
+export function synthesize(name: string, options: { [option in keyof StageOptions]?: string } = {}) {
   const app = new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] } });
   const stacks = listbackup(
     app,
-    stage(name, (option) => told[option]),
+    stage(name, (option) => options[option]),
     routes,
   );
   const templates = Object.fromEntries(
@@ -52,14 +52,14 @@ export function synthesize(name: string, told: { [option in keyof StageOptions]?
   ) as {
     [group in keyof typeof stacks]: Template;
   };
-  // All stacks there are, also ones that nobody lists.
+  // Includes stacks that `listbackup` does not return, like the replicas.
   const all = app.node.findAll().filter((each) => Stack.isStack(each));
   const resources = all.flatMap((stack) => Object.entries<Resource>(Template.fromStack(stack).toJSON().Resources));
   return {
     templates,
     names: all.map(({ node }) => node.id),
     stack: (id: string) => Template.fromStack(all.find(({ node }) => node.id === id) ?? failed(id)),
-    /** Ids of the stacks that have to be there before that one. */
+    /** The ids of the stacks that must be deployed before `id`. */
     before: (id: string) =>
       (all.find(({ node }) => node.id === id) ?? failed(id)).dependencies.map(({ node }) => node.id),
     ofType: (type: string) => resources.filter(([, resource]) => resource.Type === type),
@@ -67,5 +67,5 @@ export function synthesize(name: string, told: { [option in keyof StageOptions]?
 }
 
 function failed(id: string): never {
-  throw new Error(`there is no stack ${id}`);
+  throw new Error(`The app has no stack ${id}.`);
 }
