@@ -1,17 +1,17 @@
-/** Orders to other functions of the stage: plain data, answered when the function is done. */
+/** Admin commands to other functions of the stage. The call returns when the function has finished. */
 import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
 import type { JsonObject } from '../../domain/ports.ts';
 
-/** Throws when the function fails, or cannot be asked. */
-export type SendAdminCommand = (functionName: string, sendCommand: JsonObject) => Promise<void>;
+/** Throws when the function fails or cannot be invoked. */
+export type SendAdminCommand = (functionName: string, command: JsonObject) => Promise<void>;
 
 export function awsAdminCommands(lambda: () => LambdaClient): SendAdminCommand {
-  return async (FunctionName, sendCommand) => {
+  return async (FunctionName, command) => {
     const answer = await lambda().send(
-      new InvokeCommand({ FunctionName, Payload: Buffer.from(JSON.stringify(sendCommand)) }),
+      new InvokeCommand({ FunctionName, Payload: Buffer.from(JSON.stringify(command)) }),
     );
-    // What it says of itself may be anything: it is in that function's own log.
+    // The payload of the error may contain anything, so it stays in the log of that function.
     if (answer.FunctionError)
-      throw new Error(`the function ${FunctionName} failed (${answer.FunctionError}): see its log`);
+      throw new Error(`Function ${FunctionName} failed (${answer.FunctionError}). See its log.`);
   };
 }

@@ -22,14 +22,14 @@ import { checkBlobKey } from '../limits.ts';
 import { chunks } from './dynamo.ts';
 import { inParallel, pause } from './parallel.ts';
 
-/** S3's parts are 5 MiB to 5 GiB and at most 10,000; this takes streams of 156 GiB with at most 64 MiB in memory. */
+/** S3 takes 10,000 parts of 5 MiB to 5 GiB. This size allows streams of 156 GiB with at most 64 MiB in memory. */
 const partBytes = 16 << 20;
 
 export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
   return {
     async put(key, body, { ifAbsent = false } = {}) {
       checkBlobKey(key);
-      // By this we know our own again, when an answer was lost and the repeat meets what the first asking has put.
+      // Tells a repeat after a lost answer that the stored blob is from its own first attempt.
       const putToken = randomUUID();
       const target = {
         Bucket: bucket(),
@@ -37,27 +37,29 @@ export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
         Metadata: { put: putToken },
         ...(ifAbsent ? { IfNoneMatch: '*' } : {}),
       };
-      const found = async () => {
+      const storedOrExists = async () => {
         const head = await headOf(s3(), bucket(), key);
         return head && (head.Metadata?.put === putToken ? 'stored' : 'exists');
       };
       if (body instanceof Uint8Array)
-        return unlessThere(() => s3().send(new PutObjectCommand({ ...target, Body: body })), found, 20);
-      // An iterable can be read only once.
+        return unlessExists(() => s3().send(new PutObjectCommand({ ...target, Body: body })), storedOrExists, 20);
+      // One attempt, because an iterable can be read only once.
       const upload = new Upload({
         client: s3(),
         params: { ...target, Body: Readable.from(body) },
         partSize: partBytes,
         queueSize: 3,
       });
-      return unlessThere(() => upload.done(), found, 1);
+      return unlessExists(() => upload.done(), storedOrExists, 1);
     },
 
     async get(key, range) {
       if (range?.length === 0) return (await sizeOf(s3(), bucket(), key)) === undefined ? undefined : new Uint8Array();
       try {
-        return await whole(() =>
-          s3().send(new GetObjectCommand({ Bucket: bucket(), Key: key, ...(range ? { Range: header(range) } : {}) })),
+        return await readWhole(() =>
+          s3().send(
+            new GetObjectCommand({ Bucket: bucket(), Key: key, ...(range ? { Range: rangeHeader(range) } : {}) }),
+          ),
         );
       } catch (error) {
         if (isMissing(error)) return undefined;
@@ -86,20 +88,20 @@ export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
       const versions: ObjectIdentifier[] = [];
       await inParallel(8, new Set(keys), async (key) => {
         const found = await versionsOf(s3(), bucket(), key).catch((error: unknown) => {
-          // Some servers know no versions at all.
+          // 501: an S3-compatible server without versions.
           if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 501) return [{ Key: key }];
           throw error;
         });
         versions.push(...found);
       });
-      await inParallel(4, chunks(versions, 1000), async (all) => {
-        let Objects = all;
+      await inParallel(4, chunks(versions, 1000), async (chunk) => {
+        let Objects = chunk;
         for (let attempt = 1; Objects.length > 0; attempt++) {
           const { Errors = [] } = await s3().send(
             new DeleteObjectsCommand({ Bucket: bucket(), Delete: { Objects, Quiet: true } }),
           );
           if (Errors.length > 0 && attempt === deleteAttempts)
-            throw new Error(`${Errors.length} blobs were not deleted: ${Errors[0]?.Code}`);
+            throw new Error(`S3 did not delete ${Errors.length} blobs (${Errors[0]?.Code}). Try again.`);
           Objects = Errors.map(({ Key, VersionId }) => ({ Key, VersionId }));
           if (Objects.length > 0) await pause(attempt);
         }
@@ -111,10 +113,10 @@ export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
 const readAttempts = 6;
 const deleteAttempts = 6;
 
-/** The answer's bytes. The SDK asks again for an answer that does not begin; one that breaks off in the middle is ours to ask for again. */
-async function whole(ask: () => Promise<GetObjectCommandOutput>): Promise<Uint8Array | undefined> {
+/** Reads the body. The SDK repeats a request without an answer, but not one whose body breaks off in the middle. */
+async function readWhole(request: () => Promise<GetObjectCommandOutput>): Promise<Uint8Array | undefined> {
   for (let attempt = 1; ; attempt++) {
-    const { Body } = await ask();
+    const { Body } = await request();
     try {
       return await Body?.transformToByteArray();
     } catch (error) {
@@ -125,12 +127,13 @@ async function whole(ask: () => Promise<GetObjectCommandOutput>): Promise<Uint8A
 }
 
 /**
- * 412: it is there. 409: a rival is writing it at this moment, and whether it will be there shows a little later. 404: its parts have been
- * put together before. In each case what is there may be our own. `found`: which of the two it is, if it is there.
+ * Writes a blob and interprets refusals. 412: the blob exists. 409: a concurrent writer is writing it, and the outcome
+ * shows a little later. 404 NoSuchUpload on a repeat: the first attempt completed the upload. In each case the blob may
+ * be from this call's own lost attempt. `storedOrExists` tells, and returns undefined when there is no blob.
  */
-async function unlessThere(
+async function unlessExists(
   write: () => Promise<unknown>,
-  found: () => Promise<'stored' | 'exists' | undefined>,
+  storedOrExists: () => Promise<'stored' | 'exists' | undefined>,
   attempts: number,
 ): Promise<'stored' | 'exists'> {
   for (let attempt = 1; ; attempt++) {
@@ -139,14 +142,14 @@ async function unlessThere(
       return 'stored';
     } catch (error) {
       if (!(error instanceof S3ServiceException)) throw error;
-      const { httpStatusCode: status, attempts: asked = 1 } = error.$metadata;
-      if (status === 412 && attempt === 1 && asked === 1) return 'exists';
-      const isDone = status === 412 || (error.name === 'NoSuchUpload' && asked > 1);
-      if (!isDone && status !== 409) throw error;
-      if (!isDone) await pause(attempt + 5);
-      const outcome = await found();
+      const { httpStatusCode: status, attempts: requests = 1 } = error.$metadata;
+      if (status === 412 && attempt === 1 && requests === 1) return 'exists';
+      const isFinal = status === 412 || (error.name === 'NoSuchUpload' && requests > 1);
+      if (!isFinal && status !== 409) throw error;
+      if (!isFinal) await pause(attempt + 5);
+      const outcome = await storedOrExists();
       if (outcome) return outcome;
-      if (isDone || attempt === attempts) throw error;
+      if (isFinal || attempt === attempts) throw error;
     }
   }
 }
@@ -165,7 +168,7 @@ async function sizeOf(s3: S3Client, bucket: string, key: string): Promise<number
   return head && (head.ContentLength ?? 0);
 }
 
-/** All versions and delete markers of exactly that key. */
+/** All versions and delete markers of exactly this key. */
 async function versionsOf(s3: S3Client, bucket: string, key: string): Promise<ObjectIdentifier[]> {
   const found: ObjectIdentifier[] = [];
   let start: { KeyMarker?: string; VersionIdMarker?: string } | undefined = {};
@@ -173,19 +176,19 @@ async function versionsOf(s3: S3Client, bucket: string, key: string): Promise<Ob
     const page: ListObjectVersionsCommandOutput = await s3.send(
       new ListObjectVersionsCommand({ Bucket: bucket, Prefix: key, ...start }),
     );
-    const all = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])];
-    for (const { Key, VersionId } of all) if (Key === key) found.push({ Key, VersionId });
-    // Keys come in order, and the key itself before all that begin with it.
-    const past = all.some(({ Key }) => Key !== key);
+    const versions = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])];
+    for (const { Key, VersionId } of versions) if (Key === key) found.push({ Key, VersionId });
+    // S3 lists in key order, so the key itself comes before longer keys with the same prefix.
+    const isPastKey = versions.some(({ Key }) => Key !== key);
     start =
-      page.IsTruncated && !past
+      page.IsTruncated && !isPastKey
         ? { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker }
         : undefined;
   }
   return found;
 }
 
-function header({ offset, length }: ByteRange): string {
+function rangeHeader({ offset, length }: ByteRange): string {
   return `bytes=${offset}-${offset + length - 1}`;
 }
 

@@ -1,28 +1,28 @@
-/** The bus is EventBridge; its rules, made by the CDK app from the processors' routes, do the delivering. */
+/** The bus on EventBridge. The CDK app makes its rules from the processors' routes, and the rules deliver. */
 import { type EventBridgeClient, EventBridgeServiceException, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import type { Bus, BusEvent } from '../../domain/ports.ts';
 import { chunks } from './dynamo.ts';
 import { inParallel, pause } from './parallel.ts';
 
-/** What rules match on besides the type of the event, which is the detail-type. */
+/** The source of events. Rules match it and the type of the event, which is the detail-type. */
 export const busSource = 'listbackup';
-/** The source of what is no event of the product: a live socket of that account wants to be served. */
+/** The source of requests to serve an account's live sockets. They are no events of the product. */
 export const liveSource = 'listbackup.live';
 
-/** The bus takes nobody's events just now: there is no use in offering it more. */
-export class BusAway extends Error {}
+/** The bus is unavailable for all accounts. Publishing more now is useless. */
+export class BusUnavailable extends Error {}
 
 export function awsBus(events: () => EventBridgeClient, busName: () => string): Bus {
   return {
-    async publish(all) {
-      await inParallel(4, chunks(all, 10), async (chunk) => {
+    async publish(busEvents) {
+      await inParallel(4, chunks(busEvents, 10), async (chunk) => {
         let rest = chunk;
         for (let attempt = 1; rest.length > 0; attempt++) {
           const command = new PutEventsCommand({ Entries: rest.map((event) => toEntry(busName(), event)) });
-          const answer = await events().send(command).catch(rethrow);
+          const answer = await events().send(command).catch(throwBusError);
           const outcomes = answer.Entries ?? [];
           const code = outcomes.find((outcome) => outcome.ErrorCode)?.ErrorCode;
-          if (code && attempt === 6) throw refusal(code, answer.FailedEntryCount);
+          if (code && attempt === 6) throw refusalOf(code, answer.FailedEntryCount);
           rest = rest.filter((_, i) => outcomes[i]?.ErrorCode);
           if (rest.length > 0) await pause(attempt);
         }
@@ -31,21 +31,23 @@ export function awsBus(events: () => EventBridgeClient, busName: () => string): 
   };
 }
 
-const busy = ['ThrottlingException', 'InternalFailure', 'InternalException'];
+const busyCodes = ['ThrottlingException', 'InternalFailure', 'InternalException'];
 
-function refusal(code: string, events = 0): Error {
-  const message = `the bus did not take ${events} events: ${code}`;
-  return busy.includes(code) ? new BusAway(message) : new Error(message);
+function refusalOf(code: string, count = 0): Error {
+  const message = `The bus refused ${count} events (${code}). Publish them again later.`;
+  return busyCodes.includes(code) ? new BusUnavailable(message) : new Error(message);
 }
 
-/** What was wrong with the events themselves as it is; everything else as BusAway. */
-function rethrow(error: unknown): never {
-  const refused =
-    error instanceof EventBridgeServiceException && error.$fault === 'client' && !busy.includes(error.name);
-  throw refused ? error : new BusAway('the bus does not answer', { cause: error });
+/** Rethrows an error that the events themselves caused. Every other error becomes BusUnavailable. */
+function throwBusError(error: unknown): never {
+  const isInvalid =
+    error instanceof EventBridgeServiceException && error.$fault === 'client' && !busyCodes.includes(error.name);
+  throw isInvalid
+    ? error
+    : new BusUnavailable('The bus does not answer. Publish the events again later.', { cause: error });
 }
 
-/** Has the account's live sockets served soon. */
+/** Makes the pusher serve the account's live sockets soon. */
 export function awsWakeLive(
   events: () => EventBridgeClient,
   busName: () => string,
@@ -59,7 +61,7 @@ export function awsWakeLive(
     };
     const answer = await events().send(new PutEventsCommand({ Entries: [entry] }));
     const code = answer.Entries?.[0]?.ErrorCode;
-    if (code) throw new Error(`the bus did not take a wake: ${code}`);
+    if (code) throw new Error(`The bus refused to wake the live sockets of ${account} (${code}). Try again.`);
   };
 }
 

@@ -1,14 +1,14 @@
-/** What a function of the AWS home is told by its environment. The CDK app sets these names, `openAws` reads them. */
+/** The environment variables of a function on AWS. The CDK app sets them, and `openAws` reads them. */
 export type AwsEnvironment = {
   /** `main`, `test` … */
   STAGE: string;
-  /** `listbackup-{stage}-`; the tables are this + users … activity, ledger, records, subject-keys */
+  /** `listbackup-{stage}-`: the names of all tables begin with it */
   TABLE_PREFIX: string;
   DATA_BUCKET: string;
   JOB_QUEUE_URL: string;
   DATA_QUEUE_URL: string;
   EVENT_BUS_NAME: string;
-  /** Where the live socket is reached: `wss://…`, no query */
+  /** Address of the live socket: `wss://…` without a query */
   LIVE_URL: string;
   USER_POOL_ID: string;
   USER_POOL_CLIENT_ID: string;
@@ -18,18 +18,18 @@ export type AwsEnvironment = {
   SIGNING_KEY_ID: string;
   /** `true`: a new user confirms the e-mail address before the first sign-in */
   CONFIRM_EMAIL: string;
-  /** `true`: links to large downloads go by the edge of AWS next to the user */
+  /** `true`: links to large downloads use S3 Transfer Acceleration */
   ACCELERATED_LINKS: string;
 };
 
-/** What the reconcile is told besides: the names of the functions it gives orders to. */
+/** Variables of the reconcile alone: the functions that it sends admin commands to. */
 export type ReconcileEnvironment = { RELAY_FUNCTION: string; PROJECTIONS_FUNCTION: string };
 
 type Environment = { [name: string]: string | undefined };
 
-/** That variable; its absence is a fault of the deployment, found at first use so that a function needs only what it uses. */
+/** Throws when the variable is not set. Checked at first use, so that a function needs only the variables it uses. */
 export function required(env: Environment, name: keyof AwsEnvironment | keyof ReconcileEnvironment): string {
   const value = env[name];
-  if (!value) throw new Error(`environment variable ${name} is not set`);
+  if (!value) throw new Error(`Environment variable ${name} is not set. Deploy the function again with the CDK app.`);
   return value;
 }

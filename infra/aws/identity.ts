@@ -1,8 +1,8 @@
 /**
- * Who people are, in a Cognito user pool. Cognito keeps e-mail, name and password; its tokens are read once and dropped.
+ * Users in a Cognito user pool. Cognito stores e-mail, name and password. Its tokens are read once and dropped.
  *
- * The pool's client has a secret: without it anyone who knows the client's id could sign up at Cognito directly, with an account id of
- * their choice among the attributes.
+ * The pool's client has a secret. Without it, anyone with the id of the client could sign up at Cognito directly and
+ * choose an account id.
  */
 import { createHash, createHmac } from 'node:crypto';
 import {
@@ -21,18 +21,18 @@ import { passwordWeakness } from '../password.ts';
 export type Pool = {
   poolId: string;
   clientId: string;
-  /** Whether the e-mail address is confirmed before the first sign-in; when not, it is at once. */
+  /** True: users confirm the e-mail address before the first sign-in. False: it counts as confirmed at once. */
   confirm: boolean;
 };
 
 export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: () => Pool): Identity {
-  let known: Promise<string | undefined> | undefined;
+  let cachedSecret: Promise<string | undefined> | undefined;
   const secret = () => {
-    known ??= clientSecret(cognito(), pool());
-    known.catch(() => {
-      known = undefined;
+    cachedSecret ??= clientSecret(cognito(), pool());
+    cachedSecret.catch(() => {
+      cachedSecret = undefined;
     });
-    return known;
+    return cachedSecret;
   };
 
   async function register({ email, password, name, userId, accountId }: Registration): Promise<SignedUp> {
@@ -44,7 +44,7 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
       await cognito().send(
         new SignUpCommand({
           ClientId: clientId,
-          SecretHash: proof(await secret(), Username, clientId),
+          SecretHash: secretHash(await secret(), Username, clientId),
           Username,
           Password: password,
           UserAttributes: [
@@ -57,10 +57,10 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
       );
     } catch (error) {
       const code = nameOf(error);
-      // Where an e-mail has to be confirmed, nobody learns of whom there is an account.
+      // With confirmation, the answer does not reveal whether an account exists.
       if (code === 'UsernameExistsException') return { outcome: confirm ? 'confirm' : 'taken' };
       if (code === 'InvalidPasswordException')
-        return { outcome: 'weak-password', detail: 'Take a longer password of several words.' };
+        return { outcome: 'weak-password', detail: 'Choose a longer password of several words.' };
       throw asProblem(error);
     }
     if (confirm) return { outcome: 'confirm' };
@@ -73,10 +73,10 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
     await cognito()
       .send(new AdminConfirmSignUpCommand(user))
       .catch((error: unknown) => {
-        // Confirmed meanwhile.
+        // Another sign-in confirmed the user meanwhile.
         if (nameOf(error) !== 'NotAuthorizedException') throw error;
       });
-    // Cognito sends a forgotten password's code only to a verified address.
+    // Cognito sends the code for a forgotten password only to a verified address.
     await cognito().send(
       new AdminUpdateUserAttributesCommand({ ...user, UserAttributes: [{ Name: 'email_verified', Value: 'true' }] }),
     );
@@ -86,7 +86,7 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
     if (email === '' || password === '') return { outcome: 'refused' };
     const { poolId, clientId, confirm } = pool();
     const USERNAME = userName(email);
-    const hash = proof(await secret(), USERNAME, clientId);
+    const hash = secretHash(await secret(), USERNAME, clientId);
     const attempt = async (): Promise<SignedIn> => {
       const answer = await cognito().send(
         new AdminInitiateAuthCommand({
@@ -97,7 +97,10 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
         }),
       );
       const token = answer.AuthenticationResult?.IdToken;
-      if (!token) throw new Error(`sign-in needs a further step: ${answer.ChallengeName}`);
+      if (!token)
+        throw new Error(
+          `Cognito asks for ${answer.ChallengeName}, which sign-in does not support. Check the settings of the user pool.`,
+        );
       return signedIn(token);
     };
     try {
@@ -106,7 +109,7 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
       const code = nameOf(error);
       if (code === 'UserNotConfirmedException' && confirm) return { outcome: 'unconfirmed' };
       if (code === 'UserNotConfirmedException') {
-        // A registration that died half-way.
+        // The registration stopped between sign-up and confirmation.
         await confirmAtOnce(USERNAME);
         return attempt().catch(refusal);
       }
@@ -117,13 +120,16 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
   return { register, signIn };
 }
 
-/** The e-mail's hash, so that neither the pool's listings nor its logs name a person; equal whatever the case. */
+/** The hash of the e-mail in lower case, so that listings and logs of the pool name no person. */
 function userName(email: string): string {
   return createHash('sha256').update(email.normalize('NFC').toLowerCase()).digest('hex');
 }
 
-/** https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html#cognito-user-pools-computing-secret-hash */
-function proof(secret: string | undefined, username: string, clientId: string): string | undefined {
+/**
+ * The secret hash of the client.
+ * https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html#cognito-user-pools-computing-secret-hash
+ */
+function secretHash(secret: string | undefined, username: string, clientId: string): string | undefined {
   return secret && createHmac('sha256', secret).update(`${username}${clientId}`).digest('base64');
 }
 
@@ -135,14 +141,15 @@ async function clientSecret(
   return answer.UserPoolClient?.ClientSecret;
 }
 
-/** The claims of an id token that came from Cognito itself over TLS: nobody else could have put them there. */
+/** Reads the claims without checking the signature: the token came from Cognito itself over TLS. */
 function signedIn(idToken: string): SignedIn {
   const claims: { [name: string]: unknown } = JSON.parse(
     Buffer.from(idToken.split('.')[1] ?? '', 'base64url').toString('utf8'),
   );
   const claim = (name: string) => {
     const value = claims[name];
-    if (typeof value !== 'string') throw new Error(`the id token lacks ${name}: may the client read that attribute?`);
+    if (typeof value !== 'string')
+      throw new Error(`The id token lacks ${name}. Let the client of the user pool read that attribute.`);
     return value;
   };
   return {

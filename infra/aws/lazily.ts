@@ -1,6 +1,6 @@
-/** Ports whose code is read when one of their methods is first called, so that a start reads only what it needs. */
+/** Ports that are imported at the first call of a method, so that a cold start loads little. */
 
-/** A port with these methods, all of them; `load` is called once, and again when it failed. */
+/** A port with these methods, which must be all of its methods. `load` is called once, and again after a failure. */
 export function lazily<P extends object>(methods: { [name in keyof P]: true }, load: () => Promise<P>): P {
   let port: Promise<P> | undefined;
   const ready = () => {
@@ -15,7 +15,8 @@ export function lazily<P extends object>(methods: { [name in keyof P]: true }, l
     async (...args: unknown[]) => {
       const loaded = await ready();
       const method: unknown = Reflect.get(loaded, name);
-      if (typeof method !== 'function') throw new Error(`the port has no method ${name}`);
+      if (typeof method !== 'function')
+        throw new Error(`The loaded port has no method ${name}. Remove it from the list of methods.`);
       return Reflect.apply(method, loaded, args);
     },
   ]);

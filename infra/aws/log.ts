@@ -1,9 +1,9 @@
-/** Logs and metrics of the functions: lines of JSON, which CloudWatch takes apart. */
+/** Logs and metrics of the functions, as lines of JSON that CloudWatch parses. */
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Log, Measure } from '../../domain/ports.ts';
 
-/** Metrics stand there under `ListBackup`, by stage. */
+/** The CloudWatch namespace of the metrics. Their dimension is the stage. */
 export const namespace = 'ListBackup';
 
 const units: { [name in Measure]?: (typeof MetricUnit)[keyof typeof MetricUnit] } = {
@@ -15,7 +15,7 @@ const units: { [name in Measure]?: (typeof MetricUnit)[keyof typeof MetricUnit] 
   RunCost: MetricUnit.NoUnit,
 };
 
-/** No function publishes a number it has not got: an idle stage costs no metrics. */
+/** Publishes a metric only when it is measured, so that an idle stage costs no metrics. */
 export function awsLog(stage: () => string): Log {
   const logger = new Logger({ serviceName: 'listbackup' });
   return {

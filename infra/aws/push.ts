@@ -1,4 +1,4 @@
-/** Sockets are API Gateway's; what goes to them is posted to its management address, one text a request. */
+/** Live sockets on API Gateway. Each message is one POST to its management API. */
 import {
   type ApiGatewayManagementApiClient,
   DeleteConnectionCommand,

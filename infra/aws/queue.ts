@@ -1,4 +1,4 @@
-/** Queues in SQS. The dead-letter queue of each is the one its redrive policy names. */
+/** Queues on SQS. The redrive policy of a queue names its dead-letter queue. */
 import {
   ChangeMessageVisibilityBatchCommand,
   ChangeMessageVisibilityCommand,
@@ -44,7 +44,7 @@ export function awsQueue(sqs: () => SQSClient, url: (queue: QueueName) => string
       await sqs()
         .send(new DeleteMessageCommand({ QueueUrl: url(queue), ReceiptHandle: receipt }))
         .catch((error: unknown) => {
-          // SQS takes a second ack silently; the emulator no longer knows the receipt.
+          // SQS accepts a second ack. The emulator refuses it.
           if (!(error instanceof ReceiptHandleIsInvalid)) throw error;
         });
     },
@@ -59,19 +59,19 @@ export function awsQueue(sqs: () => SQSClient, url: (queue: QueueName) => string
       );
     },
 
-    /** At most the first thousand. */
+    /** Returns at most 1,000. */
     async deadLetters(queue) {
       const dead = await deadLetterUrl(queue);
-      const shown: SqsMessage[] = [];
+      const received: SqsMessage[] = [];
       try {
-        // SQS has no way to look without taking: each is hidden while the rest is read, then given back.
-        while (shown.length < 1000) {
+        // SQS cannot read without receiving. Received messages stay hidden until the end, then become visible again.
+        while (received.length < 1000) {
           const batch = await receive(sqs(), dead, { max: batchMessages, visibilitySeconds: 60, waitSeconds: 0 });
           if (batch.length === 0) break;
-          shown.push(...batch);
+          received.push(...batch);
         }
       } finally {
-        await inParallel(4, batches(shown), async (batch) => {
+        await inParallel(4, batches(received), async (batch) => {
           const Entries = batch.map((message, i) => ({
             Id: String(i),
             ReceiptHandle: message.ReceiptHandle,
@@ -80,10 +80,10 @@ export function awsQueue(sqs: () => SQSClient, url: (queue: QueueName) => string
           await sqs().send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: dead, Entries }));
         });
       }
-      return shown.map(bodyOf);
+      return received.map(bodyOf);
     },
 
-    /** At least once: a message may be on both queues for a moment, but never on neither. */
+    /** At least once: a message may be in both queues for a moment, but never in neither. */
     async redrive(queue) {
       const dead = await deadLetterUrl(queue);
       for (let moved = 0; ; ) {
@@ -106,7 +106,7 @@ async function deadLetterUrlOf(sqs: SQSClient, url: string): Promise<string> {
   const answer = await sqs.send(new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['RedrivePolicy'] }));
   const policy: { deadLetterTargetArn?: string } = JSON.parse(answer.Attributes?.RedrivePolicy ?? '{}');
   const name = policy.deadLetterTargetArn?.split(':').at(-1);
-  if (!name) throw new Error('the queue has no dead-letter queue');
+  if (!name) throw new Error(`Queue ${url} has no dead-letter queue. Deploy the stack again.`);
   const found = await sqs.send(new GetQueueUrlCommand({ QueueName: name }));
   return found.QueueUrl ?? '';
 }
@@ -139,12 +139,12 @@ async function send(sqs: SQSClient, QueueUrl: string, messages: Message[]): Prom
     for (let attempt = 1; rest.length > 0; attempt++) {
       const answer = await sqs.send(new SendMessageBatchCommand({ QueueUrl, Entries: rest }));
       const failed = answer.Failed ?? [];
-      const refused = failed.find((each) => each.SenderFault);
-      if (refused) throw new Error(`the queue refused a message: ${refused.Code}`);
+      const refused = failed.find((failure) => failure.SenderFault);
+      if (refused) throw new Error(`Queue ${QueueUrl} refused a message: ${refused.Code}. Correct the message.`);
       if (failed.length > 0 && attempt === 8)
-        throw new Error(`the queue did not take ${failed.length} messages: ${failed[0]?.Code}`);
-      const again = new Set(failed.map((each) => each.Id));
-      rest = rest.filter((each) => again.has(each.Id));
+        throw new Error(`Queue ${QueueUrl} did not take ${failed.length} messages (${failed[0]?.Code}). Try again.`);
+      const failedIds = new Set(failed.map((failure) => failure.Id));
+      rest = rest.filter((entry) => failedIds.has(entry.Id));
       if (rest.length > 0) await pause(attempt);
     }
   });
@@ -160,7 +160,7 @@ function batches<T>(all: T[]): T[][] {
   );
 }
 
-/** A batch of messages may be no larger than the largest message. */
+/** SQS limits a batch to the size of one message. */
 function batchesBySize<E extends SendMessageBatchRequestEntry>(entries: E[]): E[][] {
   const out: E[][] = [];
   let room = 0;

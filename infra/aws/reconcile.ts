@@ -1,10 +1,12 @@
 /**
- * Compares the activity with what was made of it: is each commit in the ledger, was the bus told, do the read models know it, and has the
- * ledger every number? A stream record that never came is the only thing that can make it differ for long, so what lags is mended by waking
- * the relay and the projections again, as that record would have: this writes nothing but how far it has come.
+ * The reconcile compares the activity with everything that is derived from it. It finds commits that are missing in the
+ * ledger, were not published on the bus, or were not applied to a read model, and gaps in the ledger.
  *
- * It walks over all streams in shares side by side, a page of each at a time, and after each round puts on record where it is. Whoever comes
- * next goes on there; of several at once all but one give way at their next record.
+ * Only a lost stream record can cause a lasting lag. The reconcile therefore sends the missing notifications to the
+ * relay and the projections, and repairs nothing itself. It writes only its own checkpoint.
+ *
+ * A walk scans all streams in parallel shares, one page of each share per round, and saves its position after each
+ * round. The next visit continues there. Of concurrent visits, all but one stop when they cannot save.
  */
 import { type Lag, lagsOf } from '../../activity/lag.ts';
 import { parseStream } from '../../domain/event.ts';
@@ -15,62 +17,66 @@ import { chunks } from './dynamo.ts';
 import type { StreamShares } from './event-store.ts';
 import type { LedgerProgress } from './ledger-progress.ts';
 
-/** Who is woken: the one that writes ledger and bus, or the one that writes the read models. */
-export type Follower = 'relay' | 'projections';
+/** The function that is notified: the relay writes ledger and bus, the projections write the read models. */
+export type Consumer = 'relay' | 'projections';
 
 export type ReconcileParts = Pick<Platform, 'events' | 'rows' | 'records' | 'now' | 'log'> & {
   streamShares: StreamShares;
   ledger: LedgerProgress;
   projections: Projection[];
-  /** Resolves when it has done what it can about them. */
-  wake(follower: Follower, notifications: StreamNotification[]): Promise<void>;
+  /** Resolves when the consumer has processed or set aside the notifications. */
+  notify(consumer: Consumer, notifications: StreamNotification[]): Promise<void>;
 };
 
 export type Counts = {
-  /** Streams looked at; one that lies across pages counts in each. */
+  /** Streams compared. A stream that spans pages counts once per page. */
   streams: number;
-  /** Accounts whose ledger was looked at; again by each visit that goes on with the walk. */
+  /** Accounts whose ledger was compared. Each visit that continues the walk counts them again. */
   accounts: number;
-  /** Streams with commits that were not in the ledger. */
+  /** Streams with commits that are missing in the ledger. */
   missing: number;
-  /** Accounts whose ledger went further than what the bus was told. */
+  /** Accounts with ledger entries that were not published on the bus. */
   untold: number;
-  /** Streams that a read model was behind at, by projection. */
+  /** By projection: streams with commits that its read model lacks. */
   behind: { [projection: string]: number };
-  /** How many of all these were mended, and how many were not. */
+  /** Of all these lags: the number repaired, and the number that remain. */
   repaired: number;
   left: number;
-  /** Numbers that ledgers lack. Nothing here mends that. */
+  /** Sequence numbers without a ledger entry. The reconcile cannot repair them. */
   lacking: number;
 };
 
-/** `stopped`: there is more, for the next visit. `superseded`: another is at it. `not-due`: this night's is done. */
+/**
+ * `stopped`: the next visit continues. `superseded`: a concurrent visit continues the walk. `not-due`: the walk of this
+ * night is done.
+ */
 export type Reconciled = { outcome: 'done' | 'stopped' | 'superseded' | 'not-due'; counts: Counts };
 
 export type ReconcileOptions = {
-  /** Begins no new walk when the last one began less than half a day ago. */
+  /** Begins no new walk if the last one began less than 12 hours ago. */
   nightly?: boolean;
-  /** Asked between rounds. */
+  /** Called between rounds. True ends the visit. */
   stop?: () => boolean;
-  /** How old a commit is before it should have been seen everywhere. */
+  /** A younger commit does not count as lost: it may still be in flight. */
   graceMilliseconds?: number;
 };
 
-/** As kept: `shares` are where the walk is in each, null at its end. */
+/** The stored walk. `shares`: the position in each share, null at its end. `began`: milliseconds since the epoch. */
 type Walk = { revision: number; began: number; shares: (SharePosition | null)[]; counts: Counts };
 type SharePosition = { cursor: string | null };
 
 const key = { pk: 'reconcile', sk: 'walk' };
 const shareCount = 4;
-/** Of all shares together no more than what cursors can be asked of at once. */
+/** The pages of all shares together fit in one read of cursors. */
 const pageSize = 250;
-/** As many as a batch of stream records has. */
-const wakeSize = 100;
+/** The size of a batch of stream records. */
+const notifyBatch = 100;
 const halfDay = 12 * 60 * 60_000;
 const tenMinutes = 10 * 60_000;
-const shown = 20;
+/** Streams named in one log message. */
+const maxLogged = 20;
 
-/** Harmless at any time, as often as one likes. Throws when the machine fails; the next visit goes on. */
+/** Safe to call at any time, also concurrently. Throws when the platform fails. The next visit continues the walk. */
 export async function reconcile(
   parts: ReconcileParts,
   { nightly = false, stop = () => false, graceMilliseconds = tenMinutes }: ReconcileOptions = {},
@@ -81,15 +87,15 @@ export async function reconcile(
   if (!walk || isDone(walk)) {
     if (walk && nightly && now() - walk.began < halfDay) return { outcome: 'not-due', counts: walk.counts };
     const shares = Array.from({ length: shareCount }, (): SharePosition => ({ cursor: null }));
-    const fresh = await save(parts, walk, { began: now(), shares, counts: nothing() });
-    if (!fresh) return { outcome: 'superseded', counts: nothing() };
+    const fresh = await save(parts, walk, { began: now(), shares, counts: noCounts() });
+    if (!fresh) return { outcome: 'superseded', counts: noCounts() };
     walk = fresh;
   }
   while (!isDone(walk)) {
     if (stop()) return { outcome: 'stopped', counts: walk.counts };
     visit.before = new Date(now() - graceMilliseconds).toISOString();
     const { heads, shares } = await nextPages(parts, walk.shares);
-    const counts = sum(walk.counts, await compareAndMend(visit, heads));
+    const counts = add(walk.counts, await compareAndRepair(visit, heads));
     const next = await save(parts, walk, { began: walk.began, shares, counts });
     if (!next) return { outcome: 'superseded', counts: walk.counts };
     walk = next;
@@ -102,7 +108,7 @@ function isDone({ shares }: Walk): boolean {
   return shares.every((share) => share === null);
 }
 
-/** Undefined when somebody else was quicker. */
+/** Undefined when a concurrent visit saved the walk first. */
 async function save(
   { records }: ReconcileParts,
   before: Walk | undefined,
@@ -113,7 +119,7 @@ async function save(
   return (await records.write([{ op: 'put', ...key, data, if: unchanged }])) ? data : undefined;
 }
 
-/** A page of each share that has more, and where to go on. */
+/** Reads the next page of each share that has more. Returns their streams and the new positions. */
 async function nextPages(
   { streamShares }: ReconcileParts,
   positions: Walk['shares'],
@@ -135,20 +141,20 @@ async function nextPages(
   return { heads: [...newest].map(([stream, version]) => ({ stream, version })), shares };
 }
 
-/** What one visit remembers. */
+/** The state of one visit. */
 type Visit = {
   parts: ReconcileParts;
-  /** Whose ledgers it has looked at. */
+  /** Accounts whose ledger this visit has compared. */
   accounts: Set<string>;
-  /** Who failed when woken: the machine is at fault, and asking again and again would only take the time of the walk. */
-  failing: Set<Follower>;
-  /** What was made since may still be under way. */
+  /** Consumers that failed. The visit does not notify them again, because that would only cost time. */
+  failing: Set<Consumer>;
+  /** Commits from this time on may still be in flight. ISO 8601. */
   before: string;
 };
 
 type Found = { missing: Lag[]; untold: StreamNotification[]; behind: Map<Projection['name'], Lag[]> };
 
-async function compareAndMend(visit: Visit, heads: StreamNotification[]): Promise<Counts> {
+async function compareAndRepair(visit: Visit, heads: StreamNotification[]): Promise<Counts> {
   const { parts, before } = visit;
   const { log } = parts;
   const accounts = accountsOf(heads).filter((account) => !visit.accounts.has(account));
@@ -156,46 +162,57 @@ async function compareAndMend(visit: Visit, heads: StreamNotification[]): Promis
   const lacking = await lackingIn(parts, accounts);
   const found = await compare(visit, heads, accounts);
   const counts: Counts = {
-    ...nothing(),
+    ...noCounts(),
     streams: heads.length,
     accounts: accounts.length,
     lacking,
-    ...numbersOf(found),
+    ...sizesOf(found),
   };
-  const all = sizeOf(found);
-  if (all === 0) return counts;
+  const lags = countOf(found);
+  if (lags === 0) return counts;
 
-  await wake(visit, 'relay', [...found.missing, ...found.untold]);
-  await wake(visit, 'projections', [...found.behind.values()].flat());
-  // What has only now come into the ledger is to be told too.
+  await notify(visit, 'relay', [...found.missing, ...found.untold]);
+  await notify(visit, 'projections', [...found.behind.values()].flat());
+  // The second comparison includes commits that only now entered the ledger, because they must be published too.
   const again = await compare({ parts, before }, lagging(found), accountsOf([...found.missing, ...found.untold]));
-  counts.left = Math.min(all, sizeOf(again));
-  counts.repaired = all - counts.left;
+  counts.left = Math.min(lags, countOf(again));
+  counts.repaired = lags - counts.left;
   const { missing, untold, behind } = counts;
-  const streams = [...new Set([...lagging(found), ...found.untold].map(({ stream }) => stream))].slice(0, shown);
-  log.warn('stream records never came: what they tell of was done now', {
+  const streams = [...new Set([...lagging(found), ...found.untold].map(({ stream }) => stream))].slice(0, maxLogged);
+  log.warn('Stream records were lost. The reconcile sent the notifications again.', {
     ...{ missing, untold, behind, repaired: counts.repaired, left: counts.left, streams },
   });
-  log.measure({ Unwoken: all });
+  log.measure({ Unwoken: lags });
   if (counts.left > 0) {
-    const still = [...new Set([...lagging(again), ...again.untold].map(({ stream }) => stream))].slice(0, shown);
-    log.error('the reconcile could not mend all that lags', { left: counts.left, streams: still });
+    const remaining = [...new Set([...lagging(again), ...again.untold].map(({ stream }) => stream))].slice(
+      0,
+      maxLogged,
+    );
+    log.error('The reconcile could not repair all lags. See the logs of relay and projections.', {
+      left: counts.left,
+      streams: remaining,
+    });
   }
   return counts;
 }
 
-/** How many numbers the ledgers of these accounts lack. */
+/** The number of sequence numbers without an entry in the ledgers of these accounts. */
 async function lackingIn({ ledger, log }: ReconcileParts, accounts: string[]): Promise<number> {
   let total = 0;
   for (const { account, head } of await ledger.accounts(accounts)) {
     const numbers = head === 0 ? 0 : await ledger.lacking(account, head);
-    if (numbers > 0) log.error('a ledger lacks numbers: entries were taken away', { account, numbers, head });
+    if (numbers > 0)
+      log.error('A ledger lacks entries. Restore them from the point-in-time recovery of its table.', {
+        account,
+        numbers,
+        head,
+      });
     total += numbers;
   }
   return total;
 }
 
-/** How far each has come is read after the heads were, so that what is under way cannot pass for a lag. */
+/** Reads progress after the heads, so that a commit in flight does not count as a lag. */
 async function compare(
   { parts, before }: Pick<Visit, 'parts' | 'before'>,
   heads: StreamNotification[],
@@ -203,14 +220,14 @@ async function compare(
 ): Promise<Found> {
   const [missing, untold, behind] = await Promise.all([
     parts.ledger.reached(heads.map(({ stream }) => stream)).then((reached) => lagsOf(parts, heads, reached, before)),
-    untoldOf(parts, accounts, before),
+    unpublishedOf(parts, accounts, before),
     projectionLags(parts, parts.projections, heads, before),
   ]);
   return { missing, untold, behind };
 }
 
-/** The first commit in an account's ledger that the bus was not told of, of each account where that is too long ago. */
-async function untoldOf(
+/** By account: the first ledger entry that was not published, if it is old enough to count as lost. */
+async function unpublishedOf(
   { events, ledger }: ReconcileParts,
   accounts: string[],
   before: string,
@@ -224,17 +241,17 @@ async function untoldOf(
   return found;
 }
 
-async function wake({ parts, failing }: Visit, follower: Follower, lags: StreamNotification[]): Promise<void> {
+async function notify({ parts, failing }: Visit, consumer: Consumer, lags: StreamNotification[]): Promise<void> {
   const newest = new Map<string, number>();
   for (const { stream, version } of lags) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
   const notifications = [...newest].map(([stream, version]) => ({ stream, version }));
-  for (const some of chunks(notifications, wakeSize)) {
-    if (failing.has(follower)) return;
+  for (const batch of chunks(notifications, notifyBatch)) {
+    if (failing.has(consumer)) return;
     try {
-      await parts.wake(follower, some);
+      await parts.notify(consumer, batch);
     } catch (error) {
-      failing.add(follower);
-      parts.log.error('the reconcile could not wake a follower; its next visit tries again', { follower }, error);
+      failing.add(consumer);
+      parts.log.error('The reconcile could not notify a consumer. The next visit tries again.', { consumer }, error);
     }
   }
 }
@@ -250,23 +267,23 @@ function lagging({ missing, behind }: Found): StreamNotification[] {
 
 // ── Counts ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function nothing(): Counts {
+function noCounts(): Counts {
   return { streams: 0, accounts: 0, missing: 0, untold: 0, behind: {}, repaired: 0, left: 0, lacking: 0 };
 }
 
-function numbersOf({ missing, untold, behind }: Found): Pick<Counts, 'missing' | 'untold' | 'behind'> {
+function sizesOf({ missing, untold, behind }: Found): Pick<Counts, 'missing' | 'untold' | 'behind'> {
   const perProjection = Object.fromEntries([...behind].map(([name, lags]) => [name, lags.length]));
   return { missing: missing.length, untold: untold.length, behind: perProjection };
 }
 
-function sizeOf(found: Found): number {
-  const { missing, untold, behind } = numbersOf(found);
-  return Object.values(behind).reduce((all, each) => all + each, missing + untold);
+function countOf(found: Found): number {
+  const { missing, untold, behind } = sizesOf(found);
+  return Object.values(behind).reduce((sum, count) => sum + count, missing + untold);
 }
 
-function sum(a: Counts, b: Counts): Counts {
+function add(a: Counts, b: Counts): Counts {
   const behind = { ...a.behind };
-  for (const [name, number] of Object.entries(b.behind)) behind[name] = (behind[name] ?? 0) + number;
+  for (const [name, count] of Object.entries(b.behind)) behind[name] = (behind[name] ?? 0) + count;
   const { streams, accounts, missing, untold, repaired, left, lacking } = a;
   return {
     streams: streams + b.streams,

@@ -1,81 +1,84 @@
 /**
- * What the relay does with wake-ups. An account that fails, for whatever reason, is put aside and woken again later: neither it nor an
- * outage of the bus holds up the records behind it on the stream. Once the bus is found away, the others of that visit are only entered in
- * their ledgers: to wait for it with each of them would take longer than a function has.
+ * The relay's handling of stream notifications. It sets aside an account that fails and retries it every minute, so that
+ * neither that account nor an outage of the bus blocks later records of the stream.
+ *
+ * Once the bus is unavailable, the other accounts of the visit are only entered in their ledgers and set aside. Waiting
+ * for the bus with each of them would take longer than a function may run.
  */
 
 import { announcements } from '../../activity/announce.ts';
 import { parseStream } from '../../domain/event.ts';
 import type { JsonObject, Platform, StreamNotification } from '../../domain/ports.ts';
-import { BusAway } from './bus.ts';
+import { BusUnavailable } from './bus.ts';
 import { inParallel } from './parallel.ts';
 import type { Relay, Sequenced } from './relay.ts';
 
 type Parts = Pick<Platform, 'blobs' | 'records' | 'log' | 'now'> & { relay: Relay };
-type Aside = StreamNotification & { since: number };
+/** `since`: when the notification was first set aside, in milliseconds since the epoch. */
+type SetAside = StreamNotification & { since: number };
 
-const aside = 'relay-aside';
+const setAsidePk = 'relay-aside';
 
-/** Resolves when each wake-up is done or durably put aside. */
+/** Resolves when each notification is relayed or durably set aside. */
 export async function relayNotifications(platform: Parts, notifications: StreamNotification[]): Promise<void> {
-  const failed = await attempt(platform, notifications, { isBusAway: false });
+  const failed = await relay(platform, notifications, { isBusUnavailable: false });
   const since = platform.now();
   await platform.records.putMany(
     failed.map((notification) => ({
-      ...failedKey(notification),
+      ...keyOf(notification),
       data: { ...notification, since } satisfies JsonObject,
     })),
   );
 }
 
-/** Tries again all that was put aside; what fails again stays, and is measured. */
+/** Retries all notifications that were set aside. Those that fail again stay and are measured. */
 export async function relayAgain(platform: Parts): Promise<void> {
   let left = 0;
-  let since = platform.now();
-  const visit = { isBusAway: false };
+  let oldest = platform.now();
+  const visit = { isBusUnavailable: false };
   for (let cursor: string | undefined; ; ) {
-    const { items, next } = await platform.records.query(aside, { limit: 99, ...(cursor ? { cursor } : {}) });
-    const notifications = items.map(({ data }) => data as Aside);
-    const failed = new Set(await attempt(platform, notifications, visit));
-    const done = notifications.filter((notification) => !failed.has(notification));
-    if (done.length > 0)
-      await platform.records.write(done.map((notification) => ({ op: 'delete', ...failedKey(notification) })));
-    for (const each of notifications.filter((notification) => failed.has(notification))) {
+    const { items, next } = await platform.records.query(setAsidePk, { limit: 99, ...(cursor ? { cursor } : {}) });
+    const notifications = items.map(({ data }) => data as SetAside);
+    const failed = new Set(await relay(platform, notifications, visit));
+    const relayed = notifications.filter((notification) => !failed.has(notification));
+    if (relayed.length > 0)
+      await platform.records.write(relayed.map((notification) => ({ op: 'delete', ...keyOf(notification) })));
+    for (const { since } of failed) {
       left++;
-      since = Math.min(since, each.since);
+      oldest = Math.min(oldest, since);
     }
     if (!next) break;
     cursor = next;
   }
-  if (left > 0) platform.log.measure({ RelayAside: left, LedgerLagSeconds: (platform.now() - since) / 1000 });
+  if (left > 0) platform.log.measure({ RelayAside: left, LedgerLagSeconds: (platform.now() - oldest) / 1000 });
 }
 
-function failedKey({ stream, version }: StreamNotification) {
-  return { pk: aside, sk: `${stream}/${version}` };
+function keyOf({ stream, version }: StreamNotification) {
+  return { pk: setAsidePk, sk: `${stream}/${version}` };
 }
 
-/** The wake-ups of the accounts that failed. */
-async function attempt<W extends StreamNotification>(
+/** Enters commits in the ledgers and publishes them. Returns the notifications of the accounts that failed. */
+async function relay<N extends StreamNotification>(
   platform: Parts,
-  notifications: W[],
-  visit: { isBusAway: boolean },
-): Promise<W[]> {
+  notifications: N[],
+  visit: { isBusUnavailable: boolean },
+): Promise<N[]> {
   const failed = new Set<string>();
-  const tell = async ({ account, commits, error }: Sequenced): Promise<void> => {
+  const publish = async ({ account, commits, error }: Sequenced): Promise<void> => {
     try {
-      // What did come into the ledger is told even when the rest failed.
-      if (!visit.isBusAway) await platform.relay.publish(account, (commit) => announcements(platform, commit), commits);
-      else failed.add(account);
+      // Commits that are in the ledger are published even when later ones failed.
+      if (visit.isBusUnavailable) failed.add(account);
+      else await platform.relay.publish(account, (commit) => announcements(platform, commit), commits);
       if (error !== undefined) throw error;
     } catch (cause) {
       failed.add(account);
-      visit.isBusAway ||= cause instanceof BusAway;
-      platform.log.error('relay put aside', { account }, cause);
+      visit.isBusUnavailable ||= cause instanceof BusUnavailable;
+      platform.log.error('The relay set an account aside. It retries every minute.', { account }, cause);
     }
   };
   const [first, ...rest] = await platform.relay.sequence(notifications);
-  // Alone, so that only one waits for a bus that is away.
-  if (first) await tell(first);
-  await inParallel(8, rest, tell);
+  // The first account goes alone, so that only one call waits for a bus that is unavailable.
+  if (first) await publish(first);
+  await inParallel(8, rest, publish);
   return notifications.filter(({ stream }) => failed.has(parseStream(stream).account));
 }

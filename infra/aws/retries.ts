@@ -1,4 +1,4 @@
-/** How the SDK's clients try again. */
+/** The retry strategy of the SDK's clients. */
 import type { DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 
 export type Retries = Extract<
@@ -7,26 +7,27 @@ export type Retries = Extract<
 >;
 type RetryToken = Awaited<ReturnType<Retries['acquireInitialRetryToken']>>;
 
-/** The SDK's own (base delays of its standard mode), in milliseconds; what is throttled needs longer. */
-const base = { throttled: 1000, passing: 50 };
-const longest = 20_000;
+/** Milliseconds, as in the SDK's standard mode. */
+const baseDelay = { throttled: 1000, transient: 50 };
+const maxDelay = 20_000;
 
 /**
- * So many attempts for every call, with full jitter between them, however many other calls have failed. The SDK's standard strategy has a
- * budget besides, and once that is spent gives up at the first failure: a long time in which a quarter of all calls fail would end runs that
- * only needed patience. `hurry`: divides the pauses.
+ * Allows `maxAttempts` for every call, with full jitter between them. The SDK's standard strategy also has a budget for
+ * all calls together. When a long outage has used it up, the first failure of a call is final, and runs fail that only
+ * had to wait. `hurry`: the divisor of the pauses.
  */
 export function patientRetries(maxAttempts: number, hurry = 1): Retries {
   return {
     acquireInitialRetryToken: async () => tokenOf(0, 0),
     async refreshRetryTokenForRetry(token, { errorType, retryAfterHint }) {
-      const passes = errorType === 'THROTTLING' || errorType === 'TRANSIENT';
-      const tried = token.getRetryCount() + 1;
-      // The caller throws what the last attempt threw.
-      if (!passes || tried >= maxAttempts) throw new Error('no more attempts');
-      const most = Math.min((errorType === 'THROTTLING' ? base.throttled : base.passing) * 2 ** (tried - 1), longest);
-      const asked = Math.min((retryAfterHint?.getTime() ?? 0) - Date.now(), longest);
-      return tokenOf(tried, Math.max(Math.random() * most, asked) / hurry);
+      const isTemporary = errorType === 'THROTTLING' || errorType === 'TRANSIENT';
+      const attempts = token.getRetryCount() + 1;
+      // The SDK drops this error and throws the error of the last attempt.
+      if (!isTemporary || attempts >= maxAttempts) throw new Error('No attempts are left.');
+      const base = errorType === 'THROTTLING' ? baseDelay.throttled : baseDelay.transient;
+      const delay = Math.random() * Math.min(base * 2 ** (attempts - 1), maxDelay);
+      const requested = Math.min((retryAfterHint?.getTime() ?? 0) - Date.now(), maxDelay);
+      return tokenOf(attempts, Math.max(delay, requested) / hurry);
     },
     recordSuccess() {},
   };

@@ -10,9 +10,9 @@ import { asSent } from './as-sent.ts';
 import { connectorContext } from './deployment.ts';
 import { fromEdge } from './edge.ts';
 
-const ownText = /^(application\/(problem\+)?json|text\/(html|javascript))\b/;
-/** Bytes. Lambda's answers end at 6 MB, bytes go into them as base64, and headers need room. */
-const largestAnswer = 4 * 1024 * 1024;
+const textTypes = /^(application\/(problem\+)?json|text\/(html|javascript))\b/;
+/** Bytes. Lambda limits answers to 6 MB. Base64 adds a third, and headers need room too. */
+const maxAnswer = 4 * 1024 * 1024;
 
 const platform = openAws();
 const options: AppOptions = {
@@ -22,7 +22,7 @@ const options: AppOptions = {
   followers: projections,
   live: required(process.env, 'LIVE_URL'),
   rateScale: Number(process.env.LISTBACKUP_RATE_LIMIT ?? 1),
-  exports: { over: largestAnswer, link: platform.exportLink },
+  exports: { over: maxAnswer, link: platform.exportLink },
 };
 const proxy = awsLambdaFastify(await buildApp(options), { decorateRequest: false, enforceBase64: isBytes });
 
@@ -30,14 +30,15 @@ export async function handler(event: APIGatewayProxyEventV2, context: Context): 
   const proof = process.env.EDGE_PROOF;
   const arrived = proof ? fromEdge(event, proof) : { event, origin: `https://${event.requestContext.domainName}` };
   if (!arrived) return { statusCode: 403, body: '', headers: {}, isBase64Encoded: false };
-  // Only requests tell what the API is called: its function is there before it has a name.
+  // The function is created before the API has an address, so the origin comes from the request.
   options.origin = process.env.LISTBACKUP_ORIGIN ?? arrived.origin;
   return proxy(asSent(arrived.event), context);
 }
 
-/** Lambda carries text as it is and bytes as base64; what people have backed up is bytes, whatever it calls itself. */
+/** True when Lambda must send the body as base64. Backed-up content always counts as bytes, whatever its type. */
 function isBytes({ headers }: LightMyRequestResponse): boolean {
   return (
-    headers['content-disposition'] !== undefined || !ownText.test(String(headers['content-type'] ?? 'application/json'))
+    headers['content-disposition'] !== undefined ||
+    !textTypes.test(String(headers['content-type'] ?? 'application/json'))
   );
 }

@@ -1,4 +1,4 @@
-/** Messages of the data queue. */
+/** Processes the messages of the data queue. */
 import { awsDeployment } from './deployment.ts';
 import { queueWorker } from './queue-worker.ts';
 

@@ -1,4 +1,4 @@
-/** The AWS home as processors and API know it: no folders, list prices, and whom it may call on a private network. */
+/** The AWS deployment for processors and API: no local folders, AWS list prices, and the allowed private hosts. */
 import type { ConnectorContext } from '../../connectors/connector.ts';
 import type { Deployment } from '../../processors/deployment.ts';
 import { awsList } from '../../processors/meter.ts';
@@ -10,7 +10,7 @@ export function awsDeployment(env: Environment = process.env): Deployment & { pl
   return { platform: openAws(env), connectors: connectorContext(env), prices: awsList };
 }
 
-/** The same for every account. */
+/** The context is the same for every account. */
 export function connectorContext(env: Environment): (account: string) => ConnectorContext {
   const hosts = (env.LISTBACKUP_ALLOW_HOSTS ?? '').split(',').map((host) => host.trim());
   const context = { allowHosts: hosts.filter((host) => host !== '') };

@@ -1,21 +1,21 @@
-/** What a request that came by CloudFront tells of itself, and how it proves that it came that way. */
+/** Headers that CloudFront adds to a request: a proof that it came through CloudFront, the host and the client. */
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 
-/** Set by CloudFront, over whatever a client sends under the same names. */
+/** CloudFront overwrites headers with these names from a client. */
 export const proofHeader = 'x-listbackup-edge';
 export const hostHeader = 'x-listbackup-host';
 export const viewerHeader = 'x-listbackup-viewer';
 
 /**
- * The request as the client made it at the edge: its own address (limits count by it), and the name it was sent to. undefined: it came
- * past the edge, and with it past the web firewall.
+ * The request as the client sent it to CloudFront: with the client's address, which rate limits use, and the host it
+ * called. Undefined when the request bypassed CloudFront and thereby the web firewall.
  */
 export function fromEdge(
   event: APIGatewayProxyEventV2,
   proof: string,
 ): { event: APIGatewayProxyEventV2; origin: string } | undefined {
-  const { [proofHeader]: shown, [hostHeader]: host, [viewerHeader]: sourceIp, ...headers } = event.headers;
-  if (shown !== proof || !host || !sourceIp) return undefined;
+  const { [proofHeader]: shownProof, [hostHeader]: host, [viewerHeader]: sourceIp, ...headers } = event.headers;
+  if (shownProof !== proof || !host || !sourceIp) return undefined;
   const { requestContext } = event;
   return {
     origin: `https://${host}`,

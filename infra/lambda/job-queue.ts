@@ -1,4 +1,4 @@
-/** Messages of the job queue. */
+/** Processes the messages of the job queue. */
 import { awsDeployment } from './deployment.ts';
 import { queueWorker } from './queue-worker.ts';
 

@@ -1,4 +1,4 @@
-/** The door of the live socket: `$connect` lets in who brings a ticket, `$disconnect` forgets. */
+/** Opens and closes live sockets: `$connect` admits a client with a ticket, `$disconnect` removes the connection. */
 import type { APIGatewayProxyStructuredResultV2, APIGatewayProxyWebsocketEventV2 } from 'aws-lambda';
 import { removeConnection } from '../../api/live/connections.ts';
 import { admit } from '../../api/live/handshake.ts';
@@ -7,7 +7,7 @@ import { openAws } from '../aws/platform.ts';
 
 const platform = openAws();
 
-/** The headers of the handshake come with `$connect` alone, written as the client wrote them. */
+/** Only `$connect` has the headers of the handshake, in the client's upper and lower case. */
 type SocketEvent = APIGatewayProxyWebsocketEventV2 & { headers?: { [name: string]: string } };
 
 export async function handler(event: SocketEvent): Promise<APIGatewayProxyStructuredResultV2> {
@@ -18,7 +18,7 @@ export async function handler(event: SocketEvent): Promise<APIGatewayProxyStruct
   }
   try {
     const { account } = await admit(platform, handshakeOf(event), connectionId);
-    // It can only be sent to once this has answered; somebody else will then do it.
+    // The socket accepts messages only after this function has answered, so another function sends them.
     await platform.wakeLive(account);
     return { statusCode: 200 };
   } catch (error) {

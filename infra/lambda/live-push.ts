@@ -1,4 +1,4 @@
-/** Told by the bus that something happened in an account: brings its live sockets up to its ledger. */
+/** Sends new ledger entries of an account to its live sockets. The bus triggers it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 import { pushLive } from '../../api/live/push.ts';
@@ -6,9 +6,9 @@ import { projections } from '../../projections/index.ts';
 import { openAws } from '../aws/platform.ts';
 
 const platform = openAws();
-/** What is left of a function's time when it leaves the rest to another. */
+/** The function stops this long before its timeout and leaves the rest to another invocation. */
 const marginMs = 30_000;
-/** API Gateway opens a socket some time after the function at its door has answered. */
+/** API Gateway opens a socket some time after the `$connect` function has answered. */
 const openingMs = 10_000;
 
 export async function handler({ account }: { account: string }, context: Context): Promise<void> {

@@ -1,10 +1,11 @@
 /**
- * The activity stream → read models. A failure fails the whole batch, which is halved and tried again: what was applied is skipped by its
- * cursor. What is poison is parked by the runner, so that only the machine itself fails here.
+ * Applies the activity stream to the read models. A failure fails the whole batch, and Lambda halves and repeats it.
+ * Cursors skip the commits that were applied. The runner parks poison commits, so only failures of the platform end here.
  *
- * Once a minute, by schedule, it looks after the read models; and it does what an operator sends it:
- * `{"parked": {}}` lists, `{"unpark": {"projection": "jobs", "stream": "…"}}` lets go on (all of them without `stream`),
- * `{"rebuild": {"projection": "jobs"}}` begins a rebuild, which the schedule goes on with.
+ * A schedule runs the maintenance of the read models once a minute. Operators send admin commands:
+ * - `{"parked": {}}` lists parked streams.
+ * - `{"unpark": {"projection": "jobs", "stream": "…"}}` lets them continue, all of them without `stream`.
+ * - `{"rebuild": {"projection": "jobs"}}` begins a rebuild, which the schedule continues.
  */
 import type { DynamoDBStreamEvent, ScheduledEvent } from 'aws-lambda';
 import { type AdminCommand, handleAdminCommand } from '../../projections/engine/admin-commands.ts';
@@ -16,7 +17,7 @@ import { notificationsOf } from './stream-notifications.ts';
 
 const platform = openAws();
 
-/** Less than the schedule's minute: one visit is done, or stopped where the next goes on, before that comes. */
+/** Less than the minute of the schedule, so that a visit ends before the next one begins. */
 const visitMilliseconds = 50_000;
 
 export async function handler(event: DynamoDBStreamEvent | ScheduledEvent | AdminCommand): Promise<unknown> {

@@ -1,11 +1,11 @@
-/** What the functions behind both queues do with a batch: each message by itself, and the ones that failed again after a pause. */
+/** Processes a batch of queue messages, each by itself. A failed message becomes visible again after a pause. */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import type { QueueName } from '../../domain/ports.ts';
 import type { Deployment } from '../../processors/deployment.ts';
 import { askedPause, handleMessage } from '../../processors/runner.ts';
 
-/** What is left of a function's time when a step stops and hands the rest to another message. */
+/** A step stops this long before the timeout of the function and sends the rest as another message. */
 const marginMs = 90_000;
 
 export function queueWorker(
@@ -21,14 +21,14 @@ export function queueWorker(
     try {
       await handleMessage(deployment, JSON.parse(body), { receives, deadline });
     } catch (error) {
-      platform.log.error('a message failed', { queue, receives }, error);
-      // Else it would stay hidden as long as a function may work.
+      platform.log.error('A queue message failed. It is received again after a pause.', { queue, receives }, error);
+      // Otherwise the message would stay hidden for the whole visibility timeout.
       await platform.queue.extend(queue, receiptHandle, askedPause(error) ?? pauseSeconds(receives)).catch(() => {});
       throw error;
     }
   }
 
-  // A failed message is no failed invocation: it comes again, and at last is a dead letter.
+  // A failed message does not fail the invocation. SQS delivers it again and finally dead-letters it.
   return (event, context) =>
     processPartialResponse(event, (record: SQSRecord) => work(record, context), processor, {
       context,

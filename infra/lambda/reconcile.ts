@@ -1,6 +1,7 @@
 /**
- * Every night: what stream records that never came have left undone. `{"nightly": true}`, as the schedule sends it several times a night, goes
- * on with the walk that is under way, and begins none where this night's is done; `{}`, as an operator sends it, begins one anyway.
+ * Finds lost stream records every night and sends their notifications again. The schedule sends `{"nightly": true}`
+ * several times a night, which continues the walk of this night or does nothing if it is done. An operator sends `{}`,
+ * which begins a walk if none is unfinished.
  */
 import type { Context } from 'aws-lambda';
 import { projections } from '../../projections/index.ts';
@@ -13,7 +14,7 @@ const functions = {
   relay: required(process.env, 'RELAY_FUNCTION'),
   projections: required(process.env, 'PROJECTIONS_FUNCTION'),
 };
-/** What is left of its time when it begins no further round. One that is cut off is done again by the next visit. */
+/** The function begins no round this long before its timeout. The next visit repeats a round that was cut off. */
 const marginMs = 3 * 60_000;
 
 export async function handler({ nightly = false }: { nightly?: boolean }, context: Context): Promise<Reconciled> {
@@ -21,8 +22,8 @@ export async function handler({ nightly = false }: { nightly?: boolean }, contex
   const parts = {
     ...platform,
     projections,
-    wake: (follower: keyof typeof functions, wake: { stream: string; version: number }[]) =>
-      platform.sendCommand(functions[follower], { wake }),
+    notify: (consumer: keyof typeof functions, notifications: { stream: string; version: number }[]) =>
+      platform.sendCommand(functions[consumer], { wake: notifications }),
   };
   return reconcile(parts, { nightly, stop: () => platform.now() >= end });
 }

@@ -1,6 +1,6 @@
 /**
- * The activity stream → ledger and bus; once a minute, by schedule, what had to be put aside. `{"wake": [{"stream": "…", "version": 7}]}`, as
- * the reconcile sends it, stands for stream records that never came.
+ * Enters commits of the activity stream in the ledger and publishes them on the bus. A schedule retries the accounts
+ * that were set aside once a minute. The reconcile sends `{"wake": [{"stream": "…", "version": 7}]}` for lost records.
  */
 import type { DynamoDBStreamEvent, ScheduledEvent } from 'aws-lambda';
 import type { StreamNotification } from '../../domain/ports.ts';

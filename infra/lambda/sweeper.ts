@@ -1,4 +1,4 @@
-/** Once a minute: runs that stand still, exports whose time has come. */
+/** Sweeps once a minute: revives stalled runs and removes expired exports. */
 import { sweep } from '../../processors/backup/sweep.ts';
 import { awsDeployment } from './deployment.ts';
 

@@ -1,7 +1,7 @@
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { common, type Environment } from './common.ts';
 
-/** The answer comes when the function is done, which may take it the five minutes that it has. */
+/** The call returns when the function has finished, which may take its whole five minutes. */
 export function lambdaClient(env: Environment, hurry?: number): LambdaClient {
   return new LambdaClient(common(env, 310_000, 2, hurry));
 }

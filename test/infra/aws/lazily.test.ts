@@ -20,20 +20,20 @@ function counting(fail = 0) {
   return { port, loads };
 }
 
-test('nothing is loaded before the first call, and it is loaded once for many at once', async () => {
+test('loads at the first call, and once for concurrent calls', async () => {
   const { port, loads } = counting();
   expect(loads.count).toBe(0);
   expect(await Promise.all([port.add(1, 2), port.add(3, 4)])).toEqual([3, 7]);
   expect([await port.count(), loads.count]).toEqual([2, 1]);
 });
 
-test('it can be awaited and spread like any object', async () => {
+test('returns an object that can be awaited and spread', async () => {
   const { port } = counting();
   expect(await (await Promise.resolve(port)).add(1, 1)).toBe(2);
   expect(await { ...port }.add(2, 2)).toBe(4);
 });
 
-test('a load that failed is tried again with the next call', async () => {
+test('loads again at the next call after a failure', async () => {
   const { port } = counting(1);
   await expect(port.count()).rejects.toThrow('no file');
   expect(await port.count()).toBe(0);

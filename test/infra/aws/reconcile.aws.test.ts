@@ -1,4 +1,4 @@
-/** Stream records lost on the AWS home: the reconcile finds them, and what it mends is as if they had come. */
+/** Lost stream records in the AWS deployment: the reconcile finds and repairs them as if they had arrived. */
 
 import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
 import { PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
@@ -10,7 +10,7 @@ import type { Platform, StreamNotification } from '../../../domain/ports.ts';
 import { busSource } from '../../../infra/aws/bus.ts';
 import type { AwsClients } from '../../../infra/aws/clients.ts';
 import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
-import { type Follower, type ReconcileParts, reconcile } from '../../../infra/aws/reconcile.ts';
+import { type Consumer, type ReconcileParts, reconcile } from '../../../infra/aws/reconcile.ts';
 import { relayNotifications } from '../../../infra/aws/relay-notifications.ts';
 import { makeChaos } from '../../../infra/embedded/chaos.ts';
 import { handleNotifications } from '../../../projections/engine/runner.ts';
@@ -27,11 +27,11 @@ const minute = 60_000;
 let clients: AwsClients;
 let platform: AwsPlatform;
 let prefix = '';
-/** All that was ever appended. */
+/** All commits that the tests appended. */
 const appended: StreamNotification[] = [];
-/** What arrived from the bus, as `stream version index`, and how often. */
+/** How often each commit arrived from the bus, by `stream version`. */
 const arrived = new Map<string, number>();
-/** Whether an answer of the bus was lost, so that it was told again: then it may have been told twice. */
+/** True after a lost answer of the bus. Then commits may arrive twice. */
 let answerLost = false;
 
 beforeAll(async () => {
@@ -61,22 +61,22 @@ afterAll(() => {
   clients.close();
 });
 
-/** Another process, `ahead` of time, with a note of whom it has woken. */
+/** A visit by a process whose clock is ahead, and its notifications by consumer. */
 function visitor(ahead = 0) {
-  const woken: { [follower in Follower]: string[] } = { relay: [], projections: [] };
+  const notified: { [consumer in Consumer]: string[] } = { relay: [], projections: [] };
   const parts: ReconcileParts = {
     ...platform,
     now: () => Date.now() + ahead,
     projections: [jobs],
     log: silent,
-    async wake(follower, notifications) {
-      woken[follower].push(...notifications.map(nameOf));
-      await (follower === 'relay'
+    async notify(consumer, notifications) {
+      notified[consumer].push(...notifications.map(nameOf));
+      await (consumer === 'relay'
         ? relayNotifications(platform, notifications)
         : handleNotifications(platform, [jobs], notifications));
     },
   };
-  return { parts, woken };
+  return { parts, notified };
 }
 
 const nameOf = ({ stream, version }: StreamNotification) => `${stream} ${version}`;
@@ -99,35 +99,38 @@ async function drainBus(): Promise<void> {
   }
 }
 
-/** The ledger has each commit once and in order, the read models are those of a home that lost nothing, the bus has told all. */
+/**
+ * Expects each commit once and in order in the ledger, the same read models as on a platform that lost nothing, and
+ * every commit on the bus.
+ */
 async function expectWhole(): Promise<void> {
-  const duplicate = (await openTestPlatform()).platform as Platform;
+  const lossless = (await openTestPlatform()).platform as Platform;
   const found: Finding[] = [];
   for (const account of accounts) {
     const checking = checkLog(platform, account, { count() {} });
-    let each = await checking.next();
-    for (; !each.done; each = await checking.next()) found.push(each.value);
+    let result = await checking.next();
+    for (; !result.done; result = await checking.next()) found.push(result.value);
     const heads = headsOf(appended.filter(({ stream }) => stream.startsWith(`${account}/`)));
-    const standing = heads.map(({ stream, version }): [string, number] => [stream, version]);
-    found.push(...checkCovered(account, each.value.heads, standing));
+    const versions = heads.map(({ stream, version }): [string, number] => [stream, version]);
+    found.push(...checkCovered(account, result.value.heads, versions));
     const ledger = await platform.events.ledger(account, { order: 'asc', limit: 10_000 });
     expect(ledger).toHaveLength(appended.filter(({ stream }) => stream.startsWith(`${account}/`)).length);
   }
-  // What the world appends is sealed under no key here.
+  // The test data is not encrypted, so the doctor reports its fields.
   expect(found.filter(({ what }) => what !== 'encrypted-field' && what !== 'key')).toEqual([]);
   for (const { stream } of headsOf(appended)) {
     for (const commit of await platform.events.load(stream))
-      expect(await duplicate.events.append(commit)).toBe('appended');
+      expect(await lossless.events.append(commit)).toBe('appended');
   }
-  await handleNotifications(duplicate, [jobs], appended);
-  expect((await currentGeneration(platform)).rows).toEqual((await currentGeneration(duplicate)).rows);
+  await handleNotifications(lossless, [jobs], appended);
+  expect((await currentGeneration(platform)).rows).toEqual((await currentGeneration(lossless)).rows);
   await eventually(async () => {
     await drainBus();
     expect(appended.map(nameOf).filter((name) => !arrived.has(name))).toEqual([]);
   });
 }
 
-test('exactly what was lost is found and done, as if its records had come', async () => {
+test('finds exactly the lost records and repairs them as if they had arrived', async () => {
   const chaos = makeChaos(11);
   const world: StreamNotification[] = [];
   await write(platform, accounts, 90, chaos, (notification) => world.push(notification));
@@ -136,7 +139,7 @@ test('exactly what was lost is found and done, as if its records had come', asyn
   const lost = { relay: heads.filter(() => chaos.chance(0.25)), projections: heads.filter(() => chaos.chance(0.25)) };
   expect(Math.min(lost.relay.length, lost.projections.length)).toBeGreaterThan(3);
   const without = (some: StreamNotification[]) =>
-    world.filter(({ stream }) => !some.some((each) => each.stream === stream));
+    world.filter(({ stream }) => !some.some((lost) => lost.stream === stream));
   await relayNotifications(platform, without(lost.relay));
   await handleNotifications(platform, [jobs], without(lost.projections));
 
@@ -147,7 +150,7 @@ test('exactly what was lost is found and done, as if its records had come', asyn
     behind: {},
     repaired: 0,
   });
-  const { parts, woken } = visitor(11 * minute);
+  const { parts, notified } = visitor(11 * minute);
   expect(await reconcile(parts)).toMatchObject({
     outcome: 'done',
     counts: {
@@ -161,50 +164,50 @@ test('exactly what was lost is found and done, as if its records had come', asyn
       ...{ repaired: lost.relay.length + lost.projections.length, left: 0, lacking: 0 },
     },
   });
-  expect(woken.relay.sort()).toEqual(lost.relay.map(nameOf).sort());
-  expect(woken.projections.sort()).toEqual(lost.projections.map(nameOf).sort());
+  expect(notified.relay.sort()).toEqual(lost.relay.map(nameOf).sort());
+  expect(notified.projections.sort()).toEqual(lost.projections.map(nameOf).sort());
   await expectWhole();
-  // Nobody was told twice.
+  // No commit was published twice.
   if (!answerLost) expect(Math.max(...arrived.values())).toBe(1);
   const again = visitor(11 * minute);
   expect((await reconcile(again.parts)).counts).toMatchObject({ missing: 0, untold: 0, behind: {}, repaired: 0 });
 });
 
-test('what the ledger has and the bus was never told of is told', async () => {
-  const made = await Promise.all(upTo(5).map(() => makeJob(platform, 'acc_1')));
-  appended.push(...made);
-  await handleNotifications(platform, [jobs], made);
-  // A relay that dies in between.
-  for (const { error } of await platform.relay.sequence(made)) expect(error).toBeUndefined();
-  const { parts, woken } = visitor(11 * minute);
+test('publishes ledger entries that never reached the bus', async () => {
+  const created = await Promise.all(upTo(5).map(() => makeJob(platform, 'acc_1')));
+  appended.push(...created);
+  await handleNotifications(platform, [jobs], created);
+  // A relay that dies before it publishes.
+  for (const { error } of await platform.relay.sequence(created)) expect(error).toBeUndefined();
+  const { parts, notified } = visitor(11 * minute);
   expect((await reconcile(parts)).counts).toMatchObject({ missing: 0, untold: 1, behind: {}, repaired: 1, left: 0 });
-  expect(woken.relay).toHaveLength(1);
+  expect(notified.relay).toHaveLength(1);
   await expectWhole();
 });
 
-test('many at once, beside live appends that are told of late, twice or never: nothing is lost and nothing doubled', async () => {
+test('loses and repeats nothing when visits race with appends whose notifications are late, repeated or lost', async () => {
   const chaos = makeChaos(23);
-  const told: Promise<unknown>[] = [];
+  const delivered: Promise<unknown>[] = [];
   const world: StreamNotification[] = [];
   let writing = true;
   const written = write(platform, accounts, 50, chaos, (notification) => {
     world.push(notification);
-    for (const tell of [
+    for (const deliver of [
       () => relayNotifications(platform, [notification]),
       () => handleNotifications(platform, [jobs], [notification]),
     ]) {
-      if (chaos.chance(0.5)) told.push(tell());
-      if (chaos.chance(0.2)) told.push(tell());
+      if (chaos.chance(0.5)) delivered.push(deliver());
+      if (chaos.chance(0.2)) delivered.push(deliver());
     }
   }).finally(() => {
     writing = false;
   });
-  // Without any grace all that is under way is taken for lost.
+  // Without grace, commits in flight count as lost.
   const visits = upTo(3).map(async () => {
     while (writing) await reconcile(visitor(minute).parts, { graceMilliseconds: 0 });
   });
   await Promise.all([written, ...visits]);
-  await Promise.all(told);
+  await Promise.all(delivered);
   appended.push(...world);
   const last = await Promise.all(upTo(3).map(() => reconcile(visitor(11 * minute).parts)));
   expect(last.map(({ outcome }) => outcome)).toContain('done');
@@ -217,7 +220,7 @@ test('many at once, beside live appends that are told of late, twice or never: n
   await expectWhole();
 });
 
-test('shares of the activity are apart, and together all of it, page by page', async () => {
+test('divides the activity into disjoint shares that together contain all streams', async () => {
   const found = await Promise.all(
     upTo(4).map(async (n) => {
       const streams = new Set<string>();
@@ -240,7 +243,7 @@ test('shares of the activity are apart, and together all of it, page by page', a
   );
 });
 
-test('an entry that was taken out of the ledger is told of', async () => {
+test('counts an entry that was deleted from the ledger', async () => {
   const [entry] = await platform.events.ledger('acc_2', { order: 'asc', afterSeq: 3, limit: 1 });
   const Key = { account: { S: 'acc_2' }, seq: { N: String(entry?.seq) } };
   await clients.dynamo().send(new DeleteItemCommand({ TableName: `${prefix}ledger`, Key }));

@@ -1,8 +1,8 @@
-/** What becomes of wake-ups when an account, or the bus, fails. */
+/** The handling of stream notifications when an account or the bus fails. */
 import { beforeEach, expect, test } from 'vitest';
 import { parseStream } from '../../../domain/event.ts';
 import type { Measures, StreamNotification } from '../../../domain/ports.ts';
-import { BusAway } from '../../../infra/aws/bus.ts';
+import { BusUnavailable } from '../../../infra/aws/bus.ts';
 import { relayAgain, relayNotifications } from '../../../infra/aws/relay-notifications.ts';
 import { memoryBlobs, memoryRecords } from '../../support/memory-ports.ts';
 
@@ -10,8 +10,8 @@ const one: StreamNotification = { stream: 'acc_1/job/job_1', version: 1 };
 const two: StreamNotification = { stream: 'acc_1/job/job_2', version: 4 };
 const other: StreamNotification = { stream: 'acc_2/job/job_3', version: 2 };
 
-let broken: { ledger: string[]; bus: string[]; away?: true };
-let asked: string[];
+let broken: { ledger: string[]; bus: string[]; unavailable?: true };
+let publishCalls: string[];
 let sequenced: StreamNotification[];
 let published: string[];
 let measured: Measures[];
@@ -22,7 +22,7 @@ beforeEach(() => {
   broken = { ledger: [], bus: [] };
   sequenced = [];
   published = [];
-  asked = [];
+  publishCalls = [];
   measured = [];
   clock = Date.parse('2026-01-01');
   platform = {
@@ -39,8 +39,8 @@ beforeEach(() => {
         );
       },
       async publish(account) {
-        asked.push(account);
-        if (broken.away) throw new BusAway('it does not answer');
+        publishCalls.push(account);
+        if (broken.unavailable) throw new BusUnavailable('The bus does not answer.');
         if (broken.bus.includes(account)) throw new Error('the bus is down');
         published.push(account);
         return 0;
@@ -49,27 +49,27 @@ beforeEach(() => {
   };
 });
 
-const aside = () =>
+const setAside = () =>
   [...platform.records.stored.values()].map(({ data: { since: _, ...notification } }) => notification);
 
-test('each account is sequenced and told to the bus, and nothing put aside', async () => {
+test('sequences and publishes each account and sets nothing aside', async () => {
   await relayNotifications(platform, [one, two, other]);
   expect(sequenced).toEqual([one, two, other]);
   expect(published).toEqual(['acc_1', 'acc_2']);
-  expect(aside()).toEqual([]);
+  expect(setAside()).toEqual([]);
 });
 
-test('accounts are told beside one another: none waits for the one before', async () => {
+test('publishes accounts concurrently', async () => {
   const notifications = Array.from(
     { length: 9 },
     (_, i): StreamNotification => ({ stream: `acc_${i}/job/job_1`, version: 1 }),
   );
-  const all = Promise.withResolvers<void>();
-  let under = 0;
+  const allStarted = Promise.withResolvers<void>();
+  let started = 0;
   platform.relay.publish = async (account) => {
-    // The first finds out alone whether there is a bus.
-    if (account !== 'acc_0' && ++under === 8) all.resolve();
-    if (account !== 'acc_0') await all.promise;
+    // The first account goes alone, because it tests the bus.
+    if (account !== 'acc_0' && ++started === 8) allStarted.resolve();
+    if (account !== 'acc_0') await allStarted.promise;
     published.push(account);
     return 0;
   };
@@ -77,27 +77,27 @@ test('accounts are told beside one another: none waits for the one before', asyn
   expect(new Set(published)).toHaveLength(9);
 });
 
-test.for(['ledger', 'bus'] as const)('an account whose %s fails is put aside, the others go on', async (part) => {
+test.for(['ledger', 'bus'] as const)('sets aside an account whose %s fails and relays the others', async (part) => {
   broken[part] = ['acc_1'];
   await relayNotifications(platform, [one, other, two]);
   expect(published).toContain('acc_2');
-  expect(aside()).toEqual(expect.arrayContaining([one, two]));
-  expect(aside()).toHaveLength(2);
+  expect(setAside()).toEqual(expect.arrayContaining([one, two]));
+  expect(setAside()).toHaveLength(2);
 });
 
-test('what was put aside is done once the trouble is over, and only then forgotten', async () => {
+test('relays an account that was set aside once its fault is over, and only then removes it', async () => {
   broken.bus = ['acc_1', 'acc_2'];
   await relayNotifications(platform, [one, two, other]);
   broken.bus = ['acc_2'];
   await relayAgain(platform);
-  expect(aside()).toEqual([other]);
+  expect(setAside()).toEqual([other]);
   broken.bus = [];
   await relayAgain(platform);
-  expect(aside()).toEqual([]);
+  expect(setAside()).toEqual([]);
   expect(published).toEqual(['acc_1', 'acc_2']);
 });
 
-test('what waits is counted, with how long the first of it has', async () => {
+test('measures the notifications set aside and the age of the oldest', async () => {
   broken.bus = ['acc_1', 'acc_2'];
   await relayNotifications(platform, [other]);
   clock += 60_000;
@@ -110,7 +110,7 @@ test('what waits is counted, with how long the first of it has', async () => {
   expect(measured).toHaveLength(1);
 });
 
-test('a failure that lasts holds up none of hundreds behind it', async () => {
+test('relays hundreds of accounts behind one that keeps failing', async () => {
   broken.bus = Array.from({ length: 300 }, (_, i) => `acc_${i}`);
   await relayNotifications(
     platform,
@@ -118,10 +118,10 @@ test('a failure that lasts holds up none of hundreds behind it', async () => {
   );
   broken.bus = ['acc_0', 'acc_7'];
   await relayAgain(platform);
-  expect(aside()).toHaveLength(2);
+  expect(setAside()).toHaveLength(2);
 });
 
-test('what cannot even be put aside fails, so that the stream brings it again', async () => {
+test('fails when it cannot set an account aside, so that the stream delivers the record again', async () => {
   broken.bus = ['acc_1'];
   platform.records.putMany = async () => {
     throw new Error('no table');
@@ -129,22 +129,22 @@ test('what cannot even be put aside fails, so that the stream brings it again', 
   await expect(relayNotifications(platform, [one])).rejects.toThrow('no table');
 });
 
-test('a bus that is away is not asked for each account anew, and every ledger goes on', async () => {
-  broken.away = true;
+test('calls an unavailable bus once per visit and still sequences every ledger', async () => {
+  broken.unavailable = true;
   const notifications = Array.from(
     { length: 150 },
     (_, i): StreamNotification => ({ stream: `acc_${i}/job/job_1`, version: 1 }),
   );
   await relayNotifications(platform, notifications);
   expect(sequenced).toEqual(notifications);
-  expect(asked).toHaveLength(1);
-  expect(aside()).toHaveLength(150);
+  expect(publishCalls).toHaveLength(1);
+  expect(setAside()).toHaveLength(150);
   sequenced = [];
   await relayAgain(platform);
   expect(sequenced).toHaveLength(150);
-  expect(asked).toHaveLength(2);
-  delete broken.away;
+  expect(publishCalls).toHaveLength(2);
+  delete broken.unavailable;
   await relayAgain(platform);
   expect(published).toHaveLength(150);
-  expect(aside()).toEqual([]);
+  expect(setAside()).toEqual([]);
 });

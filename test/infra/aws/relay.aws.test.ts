@@ -1,4 +1,4 @@
-/** The relay: every commit once in the ledger and at least once on the bus, whatever becomes of wake-ups, rivals and the bus. */
+/** The relay: each commit once in the ledger and at least once on the bus, with lost notifications, races and outages. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { streamName } from '../../../domain/event.ts';
@@ -20,17 +20,17 @@ beforeAll(async () => {
 });
 afterAll(() => clients.close());
 
-/** A bus that keeps what it is told, and can be out of order. */
+/** A bus that collects events and can be made to fail. */
 function fakeBus() {
-  const told: BusEvent[] = [];
+  const busEvents: BusEvent[] = [];
   const state = { down: false };
   const bus: Bus = {
-    async publish(all) {
+    async publish(published) {
       if (state.down) throw new Error('the bus is down');
-      told.push(...all);
+      busEvents.push(...published);
     },
   };
-  return { bus, told, state };
+  return { bus, busEvents, state };
 }
 
 function makeRelay({ bus }: { bus: Bus } = fakeBus(), store = events): Relay {
@@ -65,26 +65,26 @@ async function streamsOf(account: string, streams: number, versions: number): Pr
 
 const ledgerOf = (account: string) => events.ledger(account, { order: 'asc', limit: 10_000 });
 
-/** Gapless from 1, each commit once, each stream in its order. */
-function expectWhole(ledger: LedgerEntry[], commits: StoredCommit[]): void {
+/** Expects a ledger that is gapless from 1, with each commit once and each stream in order. */
+function expectComplete(ledger: LedgerEntry[], commits: StoredCommit[]): void {
   expect(ledger.map((entry) => entry.seq)).toEqual(upTo(commits.length));
-  const seen = new Map<string, number>();
+  const versions = new Map<string, number>();
   for (const entry of ledger) {
-    expect(entry.version, entry.stream).toBe((seen.get(entry.stream) ?? 0) + 1);
-    seen.set(entry.stream, entry.version);
+    expect(entry.version, entry.stream).toBe((versions.get(entry.stream) ?? 0) + 1);
+    versions.set(entry.stream, entry.version);
   }
   expect(new Set(ledger.map((entry) => entry.hash))).toEqual(new Set(commits.map((commit) => commit.hash)));
 }
 
 function shuffled<T>(all: T[]): T[] {
   return all
-    .map((each) => ({ each, at: Math.random() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ each }) => each);
+    .map((element) => ({ element, order: Math.random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ element }) => element);
 }
 
 describe('sequence', () => {
-  it('takes shuffled and repeated wake-ups, in batches as they come', async () => {
+  it('accepts shuffled and repeated notifications in any batches', async () => {
     const account = fresh('acc');
     const commits = await streamsOf(account, 6, 9);
     const notifications = shuffled([...commits, ...commits, ...commits.slice(0, 20)]);
@@ -92,10 +92,10 @@ describe('sequence', () => {
     for (let i = 0; i < notifications.length; i += 7) {
       for (const result of await relay.sequence(notifications.slice(i, i + 7))) expect(result.error).toBeUndefined();
     }
-    expectWhole(await ledgerOf(account), commits);
+    expectComplete(await ledgerOf(account), commits);
   });
 
-  it('lets any number of relays race', async () => {
+  it('sequences each commit once when several relays race', async () => {
     const account = fresh('acc');
     const commits = await streamsOf(account, 12, 10);
     const relays = upTo(5).map(() => makeRelay());
@@ -108,13 +108,13 @@ describe('sequence', () => {
       }),
     );
     for (const result of results.flat()) expect(result.error).toBeUndefined();
-    expectWhole(await ledgerOf(account), commits);
+    expectComplete(await ledgerOf(account), commits);
     const sequenced = results.flat().flatMap((result) => result.commits);
     expect(sequenced).toHaveLength(commits.length);
     expect(new Set(sequenced.map((commit) => commit.hash)).size).toBe(commits.length);
   });
 
-  it('fills what lies before a wake-up, also more than one transaction takes', async () => {
+  it('fills the gap before a notification, also beyond one transaction', async () => {
     const account = fresh('acc');
     const stream = streamName(account, 'job', 'job_long');
     const commits = await fill(stream, upTo(250));
@@ -124,24 +124,24 @@ describe('sequence', () => {
     expect(result?.error).toBeUndefined();
     expect(result?.commits).toHaveLength(250 + 119);
     const ledger = await ledgerOf(account);
-    expectWhole(ledger, [...commits, ...rest]);
+    expectComplete(ledger, [...commits, ...rest]);
   });
 
-  it('keeps each account apart in one batch', async () => {
+  it('keeps the accounts of one batch separate', async () => {
     const accounts = upTo(10).map(() => fresh('acc'));
     const all = await Promise.all(accounts.map((account) => streamsOf(account, 2, 3)));
     await makeRelay().sequence(shuffled(all.flat()));
-    for (const [i, account] of accounts.entries()) expectWhole(await ledgerOf(account), all[i] ?? []);
+    for (const [i, account] of accounts.entries()) expectComplete(await ledgerOf(account), all[i] ?? []);
   });
 
-  it('does nothing on a wake-up for what is not there', async () => {
+  it('does nothing for a notification without a commit', async () => {
     const account = fresh('acc');
     const [result] = await makeRelay().sequence([{ stream: streamName(account, 'job', 'job_1'), version: 3 }]);
     expect(result).toEqual({ account, commits: [] });
     expect(await ledgerOf(account)).toEqual([]);
   });
 
-  it('reports the account that failed, leaves the others alone and goes on later', async () => {
+  it('reports the account that failed, sequences the others and continues it later', async () => {
     const [bad, good] = [fresh('acc'), fresh('acc')];
     const [badCommits, goodCommits] = await Promise.all([streamsOf(bad, 2, 2), streamsOf(good, 2, 2)]);
     const failing: EventStore = {
@@ -152,12 +152,12 @@ describe('sequence', () => {
     const results = await makeRelay(fakeBus(), failing).sequence([...badCommits, ...goodCommits]);
     expect(results.find((result) => result.account === bad)?.error).toMatchObject({ message: 'no answer' });
     expect(results.find((result) => result.account === good)?.error).toBeUndefined();
-    expectWhole(await ledgerOf(good), goodCommits);
+    expectComplete(await ledgerOf(good), goodCommits);
     await makeRelay().sequence(badCommits);
-    expectWhole(await ledgerOf(bad), badCommits);
+    expectComplete(await ledgerOf(bad), badCommits);
   });
 
-  it('reads no commit again because a rival came first', async () => {
+  it('reads no commit again after a concurrent relay was first', async () => {
     const account = fresh('acc');
     const [commits, others] = await Promise.all([
       streamsOf(account, 3, 4),
@@ -176,10 +176,10 @@ describe('sequence', () => {
     const [result] = await makeRelay(fakeBus(), late).sequence(commits);
     expect(result?.commits).toHaveLength(2 * 4);
     expect(loaded).toHaveLength(3);
-    expectWhole(await ledgerOf(account), [...commits, ...others]);
+    expectComplete(await ledgerOf(account), [...commits, ...others]);
   });
 
-  it('stops at a hole in a stream instead of numbering around it', async () => {
+  it('stops at a gap in a stream instead of skipping it', async () => {
     const account = fresh('acc');
     const stream = streamName(account, 'job', 'job_1');
     await fill(stream, [1, 3]);
@@ -192,39 +192,39 @@ describe('sequence', () => {
 describe('publish', () => {
   const idsOf = (commits: StoredCommit[]) => new Set(commits.flatMap(toEvents).map((event) => event.id));
 
-  it('tells the bus each event of the ledger, in its order, once when nothing goes wrong', async () => {
+  it('publishes each event of the ledger in order, and once without faults', async () => {
     const account = fresh('acc');
     const commits = await streamsOf(account, 3, 50);
     const bus = fakeBus();
     const relay = makeRelay(bus);
     const [result] = await relay.sequence(commits);
     expect(await relay.publish(account, toEvents, result?.commits)).toBe(150);
-    expect(bus.told).toHaveLength(300);
+    expect(bus.busEvents).toHaveLength(300);
     const byId = new Map(commits.map((commit) => [`${commit.stream} ${commit.version}`, commit]));
     const expected = (await ledgerOf(account)).flatMap((entry) =>
       toEvents(byId.get(`${entry.stream} ${entry.version}`) as StoredCommit),
     );
-    expect(bus.told).toEqual(expected);
+    expect(bus.busEvents).toEqual(expected);
     expect(await relay.publish(account, toEvents)).toBe(0);
   });
 
-  it('looks once for what is told in one go', async () => {
+  it('reads the ledger once for one batch', async () => {
     const account = fresh('acc');
-    let looks = 0;
+    let reads = 0;
     const watched: EventStore = {
       ...events,
       ledger: (...query) => {
-        looks++;
+        reads++;
         return events.ledger(...query);
       },
     };
     const relay = makeRelay(fakeBus(), watched);
     const [result] = await relay.sequence(await streamsOf(account, 2, 3));
     expect(await relay.publish(account, toEvents, result?.commits)).toBe(6);
-    expect(looks).toBe(1);
+    expect(reads).toBe(1);
   });
 
-  it('loses nothing while the bus is down, and the ledger goes on meanwhile', async () => {
+  it('loses nothing during an outage of the bus, and the ledger grows meanwhile', async () => {
     const account = fresh('acc');
     const bus = fakeBus();
     const relay = makeRelay(bus);
@@ -234,15 +234,15 @@ describe('publish', () => {
     await expect(relay.publish(account, toEvents, result?.commits)).rejects.toThrow('the bus is down');
     const second = await fill(streamName(account, 'job', 'job_1'), [3, 4]);
     await relay.sequence(second);
-    expectWhole(await ledgerOf(account), [...first, ...second]);
+    expectComplete(await ledgerOf(account), [...first, ...second]);
     bus.state.down = false;
-    // Another process, which holds none of the commits.
-    const healed = makeRelay(bus);
-    await healed.publish(account, toEvents);
-    expect(new Set(bus.told.map((event) => event.id))).toEqual(idsOf([...first, ...second]));
+    // Another process, which holds no commits in memory.
+    const other = makeRelay(bus);
+    await other.publish(account, toEvents);
+    expect(new Set(bus.busEvents.map((event) => event.id))).toEqual(idsOf([...first, ...second]));
   });
 
-  it('tells what a relay sequenced and then died, whoever comes next', async () => {
+  it('publishes the entries of a relay that died after sequencing', async () => {
     const account = fresh('acc');
     const bus = fakeBus();
     const commits = await streamsOf(account, 2, 3);
@@ -250,16 +250,16 @@ describe('publish', () => {
     const relay = makeRelay(bus);
     await relay.sequence(commits.slice(0, 1));
     await relay.publish(account, toEvents);
-    expect(new Set(bus.told.map((event) => event.id))).toEqual(idsOf(commits));
+    expect(new Set(bus.busEvents.map((event) => event.id))).toEqual(idsOf(commits));
   });
 
-  it('may be raced: each event is told, and the mark does not go back', async () => {
+  it('publishes every event when relays race, and its checkpoint does not move back', async () => {
     const account = fresh('acc');
     const bus = fakeBus();
     const commits = await streamsOf(account, 4, 60);
     await makeRelay(bus).sequence(commits);
     await Promise.all(upTo(4).map(() => makeRelay(bus).publish(account, toEvents)));
-    expect(new Set(bus.told.map((event) => event.id))).toEqual(idsOf(commits));
+    expect(new Set(bus.busEvents.map((event) => event.id))).toEqual(idsOf(commits));
     expect(await makeRelay(bus).publish(account, toEvents)).toBe(0);
   });
 });

@@ -13,7 +13,7 @@ test.for([
   ['type=a&type=b', { type: 'a,b' }],
   ['path=a%2Cb', { path: 'a,b' }],
   ['path=a%26b%3Fc', { path: 'a&b?c' }],
-] as const)('the query %s arrives as it was written', ([query, joined]) => {
+] as const)('passes on the query %s as the client wrote it', ([query, joined]) => {
   const sent = asSent(event(query, joined));
   expect(sent.rawPath).toBe(`/data/files?${query}`);
   expect(sent.queryStringParameters).toBeUndefined();
@@ -26,10 +26,10 @@ test.for([
   ['/sources/x?limit=1', '/sources/x%3Flimit=1'],
   ['/sources/x#y', '/sources/x%23y'],
   ['/sources/..x', '/sources/..x'],
-] as const)('what the gateway decoded in %s stays part of its segment', ([rawPath, path]) => {
+] as const)('encodes the characters of %s that API Gateway decoded', ([rawPath, path]) => {
   expect(asSent({ ...event(''), rawPath }).rawPath).toBe(path);
 });
 
-test('without a query the path is all', () => {
+test('leaves a path without a query unchanged', () => {
   expect(asSent(event('')).rawPath).toBe('/data/files');
 });

@@ -8,7 +8,7 @@ type Deployment = Parameters<typeof queueWorker>[0];
 let extended: { receipt: string; seconds: number }[];
 let deployment: Deployment;
 
-/** Just enough of a home for a message with nothing left to do (done) and one that the machine fails on. */
+/** Just enough of a platform for a message with no work left (`fine`) and one that the platform fails on (`broken`). */
 beforeEach(() => {
   extended = [];
   const platform: Pick<Platform, 'now' | 'log' | 'queue' | 'events'> = {
@@ -44,7 +44,7 @@ const context = { getRemainingTimeInMillis: () => 900_000 } as unknown as Contex
 const fine = { type: 'finish', account: 'acc_1', runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
 const broken = { type: 'run.requested.v1', stream: 'broken', version: 1, index: 0 };
 
-test('only the message that failed comes again, after a pause', async () => {
+test('reports only the message that failed and makes it visible after a pause', async () => {
   const answer = await queueWorker(deployment, 'job')(
     event([
       { id: 'a', body: fine, receives: 1 },
@@ -56,18 +56,18 @@ test('only the message that failed comes again, after a pause', async () => {
   expect(extended).toEqual([{ receipt: 'receipt-b', seconds: pauseSeconds(2) }]);
 });
 
-test('a batch of nothing but failures is no failed invocation', async () => {
+test('does not fail the invocation when all messages fail', async () => {
   const answer = await queueWorker(deployment, 'job')(event([{ id: 'b', body: broken, receives: 1 }]), context);
   expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: 'b' }] });
 });
 
-test('a failure of one batch is not told again with the next', async () => {
+test('does not report a failure again with the next batch', async () => {
   const work = queueWorker(deployment, 'job');
   await work(event([{ id: 'b', body: broken, receives: 1 }]), context);
   expect(await work(event([{ id: 'a', body: fine, receives: 1 }]), context)).toEqual({ batchItemFailures: [] });
 });
 
-test('pauses grow, and stay below how long SQS can hide a message', () => {
+test('lengthens the pauses up to the maximum visibility timeout of SQS', () => {
   const pauses = [1, 2, 3, 4, 5, 50].map(pauseSeconds);
   expect(pauses).toEqual([...pauses].sort((a, b) => a - b));
   expect(pauses[0]).toBeGreaterThan(0);

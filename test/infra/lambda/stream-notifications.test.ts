@@ -18,7 +18,7 @@ function read(records: DynamoDBRecord[]) {
   return { notifications: notificationsOf({ Records: records }, log), errors, measured };
 }
 
-test('a record is the stream and version of its keys', () => {
+test('turns a record into the stream and version of its keys', () => {
   expect(read([record('INSERT')])).toEqual({
     notifications: [{ stream: 'acc_1/job/job_1', version: 3 }],
     errors: [],
@@ -27,15 +27,15 @@ test('a record is the stream and version of its keys', () => {
 });
 
 test.for(['MODIFY', 'REMOVE'] as const)(
-  'a %s of the activity raises an error, and is a wake-up like any other',
+  'logs and measures a %s of the activity and returns its notification',
   (eventName) => {
     const { notifications, errors, measured } = read([record(eventName)]);
-    expect(errors).toEqual(['activity was changed']);
+    expect(errors).toEqual([expect.stringContaining('A stored commit was changed.')]);
     expect(measured).toEqual([{ ActivityChanged: 1 }]);
     expect(notifications).toHaveLength(1);
   },
 );
 
-test('a record without keys is no record of this table', () => {
+test('throws for a record without keys', () => {
   expect(() => read([{ eventName: 'INSERT', dynamodb: {} }])).toThrow('lacks its keys');
 });
