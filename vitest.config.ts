@@ -1,17 +1,19 @@
 import { defineConfig } from 'vitest/config';
 
-/** How long `expect.poll` asks: by default it gives up after a second, which a busy machine takes for a single answer. */
+/** How long `expect.poll` repeats, in ms. The default of one second is too short for one answer of a busy machine. */
 const patient = { poll: { timeout: 55_000 } };
 
 export default defineConfig({
   test: {
+    // The default leaves one core idle, which on two cores means one file at a time. Many tests wait for processes.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.aws.test.ts'],
-          // A machine that is ten times slower is no failure: what waits in vain says so itself, after a minute or two
+          // A machine that is ten times slower must not fail a test. Tests that wait report their own timeout earlier.
           testTimeout: 300_000,
           hookTimeout: 300_000,
           expect: patient,

@@ -58,10 +58,13 @@ export function synthesize(name: string, options: { [option in keyof StageOption
   return {
     templates,
     names: all.map(({ node }) => node.id),
+    stackNames: all.map((each) => (each as Stack).stackName),
     stack: (id: string) => Template.fromStack(all.find(({ node }) => node.id === id) ?? failed(id)),
     /** The ids of the stacks that must be deployed before `id`. */
     before: (id: string) =>
       (all.find(({ node }) => node.id === id) ?? failed(id)).dependencies.map(({ node }) => node.id),
+    /** Every resource of every stack, by its id. */
+    ofEvery: () => resources,
     ofType: (type: string) => resources.filter(([, resource]) => resource.Type === type),
   };
 }

@@ -1,0 +1,54 @@
+/** The docs name only what exists. */
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { type Doc, readCode, unknownNames } from './names.ts';
+
+/** Names that the guides invent: the reader adds them. */
+const examples = new Set([
+  'route GET /jobs/{id}/last-run',
+  'file api/routes/last-run.ts',
+  'file last-run.ts',
+  'file commands/pause-job.ts',
+  'file projections/run-counts.ts',
+]);
+
+const code = await readCode();
+const docs: Doc[] = code.files
+  .filter((file) => /^(README|CHANGELOG)\.md$|^docs\/.*\.md$/.test(file))
+  .map((file) => ({ file, text: readFileSync(file, 'utf8') }));
+
+test.each(docs)('$file names only what exists', (doc) => {
+  expect(unknownNames(doc, code, examples)).toEqual([]);
+});
+
+test('every invented name is used by a guide', () => {
+  const guides = docs.filter(({ file }) => file.startsWith('docs/adding-'));
+  const invented = new Set(guides.flatMap((doc) => unknownNames(doc, code)));
+  expect([...examples].filter((name) => !invented.has(name))).toEqual([]);
+});
+
+test.each([
+  ['`GET /nothing`', 'route GET /nothing'],
+  ['```sh\ncurl -s $API/nothing/$ID\n```', 'route /nothing/{id}'],
+  ['`npm run nothing`', 'script npm run nothing'],
+  ['`npx listbackup nothing`', 'command listbackup nothing'],
+  ['`npx listbackup run Documents --nothing`', 'flag --nothing of listbackup run'],
+  ['`npm start -- --nothing`', 'flag --nothing'],
+  ['LISTBACKUP_NOTHING', 'setting LISTBACKUP_NOTHING'],
+  ['`listbackup-{stage}-nothing`', 'resource listbackup-{stage}-nothing'],
+  ['`/listbackup/nothing-secret`', 'parameter /listbackup/nothing-secret'],
+  ['`domain/nothing.ts`', 'file domain/nothing.ts'],
+  ['`nothing.ts`', 'file nothing.ts'],
+  ['`infra/nothing/`', 'file infra/nothing/'],
+  ['[a link](nothing.md)', 'link nothing.md'],
+  ['[a link](glossary.md#nothing)', 'link glossary.md#nothing'],
+  ["```ts\n// api/x.ts\nimport { nothing } from '../domain/ports.ts';\n```", 'import nothing from domain/ports.ts'],
+])('reports what does not exist in %j', (text, unknown) => {
+  expect(unknownNames({ file: 'docs/test.md', text }, code)).toContain(unknown);
+});
+
+test('reports a heading of the runbook without an alarm, and an alarm without a heading', () => {
+  const unknown = unknownNames({ file: 'docs/runbook.md', text: '### nothing\n' }, code);
+  expect(unknown).toContain('alarm nothing');
+  expect(unknown).toContain('no heading for the alarm parked');
+});
