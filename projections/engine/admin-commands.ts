@@ -32,20 +32,20 @@ export async function handleAdminCommand(
   return { generation: building?.generation ?? null };
 }
 
-async function list(platform: Platform, only: { projection?: string; account?: string }): Promise<JsonObject> {
+async function list(platform: Platform, filter: { projection?: string; account?: string }): Promise<JsonObject> {
   const items: Parked[] = [];
-  for await (const each of parked(platform, only)) {
+  for await (const item of parked(platform, filter)) {
     if (items.length === maxListed) return { items, more: true };
-    items.push(each);
+    items.push(item);
   }
   return { items, more: false };
 }
 
 function projectionNamed(projections: Projection[], name: string): Projection {
-  const projection = projections.find((each) => each.name === name);
+  const projection = projections.find((candidate) => candidate.name === name);
   if (!projection)
     throw new Error(
-      `Projection ${name} does not exist. Use one of ${projections.map((each) => each.name).join(', ')}.`,
+      `Projection ${name} does not exist. Use one of ${projections.map((known) => known.name).join(', ')}.`,
     );
   return projection;
 }

@@ -5,11 +5,8 @@ import type { JsonObject, Platform, RowChange, RowKey, StoredCommit } from '../.
 import type { Projection } from './projection.ts';
 
 /**
- * Why a commit cannot be projected:
- * - `damaged`: the commit is missing or altered.
- * - `unknown`: newer code wrote it.
- * - `unprojectable`: the fold throws.
- * - `refused`: its row changes exceed the limits of the platform.
+ * Why a commit cannot be projected. A `damaged` commit is missing or altered. Newer code wrote an `unknown` one. The
+ * fold throws on an `unprojectable` one. The row changes of a `refused` one exceed the limits of the platform.
  */
 export type Fault = 'damaged' | 'unknown' | 'unprojectable' | 'refused';
 

@@ -163,7 +163,7 @@ async function saveRetired(
     (known) =>
       known && {
         ...known,
-        retired: known.retired.flatMap((each) => (each.generation !== generation ? [each] : now ? [now] : [])),
+        retired: known.retired.flatMap((entry) => (entry.generation !== generation ? [entry] : now ? [now] : [])),
       },
   );
 }
