@@ -3359,9 +3359,9 @@ export interface operations {
         'application/json':
           | {
               config: {
-                /** @description What to leave out, in the manner of .gitignore: `*.tmp`, `node_modules/`, `/cache`, `!keep.tmp`. */
+                /** @description Patterns to exclude, in .gitignore syntax: `*.tmp`, `node_modules/`, `/cache`, `!keep.tmp`. */
                 exclude?: string[];
-                /** @description The folder, as an absolute path on the machine ListBackup runs on. */
+                /** @description The absolute path of the folder, on the machine that runs ListBackup. */
                 path: string;
               };
               /** @description 1 to 200 characters, without control characters. */
@@ -3375,18 +3375,18 @@ export interface operations {
                 bucket: string;
                 /**
                  * Format: uri
-                 * @description The URL of an S3-compatible server; AWS when absent.
+                 * @description The URL of an S3-compatible server. Default: AWS.
                  */
                 endpoint?: string;
-                /** @description Only objects whose keys start so; it is cut off their names. Usually ends in `/`. */
+                /** @description Only objects whose keys start with this prefix. It usually ends in `/`. The backup omits it. */
                 prefix?: string;
-                /** @description The region of the bucket; `us-east-1` when absent. */
+                /** @description The region of the bucket. Default: `us-east-1`. */
                 region?: string;
               };
               credentials: {
-                /** @description The id of an access key that may s3:ListBucket and s3:GetObject. */
+                /** @description The id of an access key with the permissions s3:ListBucket and s3:GetObject. */
                 accessKeyId: string;
-                /** @description Its secret. */
+                /** @description The secret of the access key. */
                 secretAccessKey: string;
               };
               /** @description 1 to 200 characters, without control characters. */

@@ -1,4 +1,4 @@
-/** The content of one file, all of it from one revision. */
+/** Reads one file, all of it from one revision. */
 import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { SourceEntry } from '../domain/entry.ts';
@@ -9,12 +9,12 @@ import { revisionOf } from './folder-walk.ts';
 
 const chunkBytes = 1024 * 1024;
 
-/** Opens a folder by its key and keeps it open until another one is asked for: files come in order, so most share theirs. */
+/** Keeps the last parent folder open: files are read in key order, so most have the parent of the file before. */
 export function parentsBelow(root: Directory, never: ReadonlySet<string>) {
   type Held = { key: string; directory: Promise<Directory>; users: number };
   let current: Held | undefined;
 
-  async function letGo(held: Held): Promise<void> {
+  async function release(held: Held): Promise<void> {
     if (held === current || held.users > 0) return;
     const directory = await held.directory.catch(() => undefined);
     if (directory !== root) await directory?.close();
@@ -22,7 +22,7 @@ export function parentsBelow(root: Directory, never: ReadonlySet<string>) {
   async function forget(): Promise<void> {
     const held = current;
     current = undefined;
-    if (held !== undefined) await letGo(held);
+    if (held !== undefined) await release(held);
   }
   async function within<T>(key: string, use: (parent: Directory) => Promise<T>): Promise<T> {
     const before = current;
@@ -33,8 +33,8 @@ export function parentsBelow(root: Directory, never: ReadonlySet<string>) {
       return await use(await held.directory);
     } finally {
       held.users--;
-      await letGo(held);
-      if (before !== undefined) await letGo(before);
+      await release(held);
+      if (before !== undefined) await release(before);
     }
   }
   return { within, forget };
@@ -42,14 +42,14 @@ export function parentsBelow(root: Directory, never: ReadonlySet<string>) {
 
 export type Parents = ReturnType<typeof parentsBelow>;
 
-/** The open file, if it still is that revision. @throws SourceProblem */
+/** Opens the file and checks its revision. @throws SourceProblem */
 export async function openPinned(parents: Parents, entry: SourceEntry): Promise<FileHandle> {
   const cut = entry.key.lastIndexOf('/') + 1;
   const open = () =>
     parents.within(entry.key.slice(0, cut), (parent) => openFile(parent, nameOf(entry.key.slice(cut))));
   let file: FileHandle;
   try {
-    // The folder that is held may have been replaced by another of its name.
+    // The kept parent folder may have been replaced by another one of the same name, so a failure tries once more.
     file = await open().catch(() => parents.forget().then(open));
   } catch (error) {
     throw problemOf(error);
@@ -66,33 +66,33 @@ export async function openPinned(parents: Parents, entry: SourceEntry): Promise<
   }
 }
 
-/** Where a file's bytes are read to. */
+/** Provides buffers for file content. */
 type Memory = { take(length: number): Uint8Array; giveBack(buffer: Uint8Array): void };
 
-/** Memory of its own for each slice. */
-export const fresh: Memory = { take: (length) => Buffer.allocUnsafeSlow(length), giveBack() {} };
+/** A new buffer for each slice. */
+export const freshMemory: Memory = { take: (length) => Buffer.allocUnsafeSlow(length), giveBack() {} };
 
-/** Files up to this take the smaller of two sizes of buffers. */
+/** The pool has two buffer sizes. Slices up to this size use the smaller one. */
 const smallBytes = 64 * 1024;
-const mostKept = 16;
-const kept = new Map<number, Uint8Array[]>([
+const maxPooled = 16;
+const pool = new Map<number, Uint8Array[]>([
   [smallBytes, []],
   [chunkBytes, []],
 ]);
 
-/** The same memory again and again, for whoever lets it be overwritten. */
-export const used: Memory = {
+/** Pooled buffers, for callers that allow the next slice to overwrite the last. */
+export const pooledMemory: Memory = {
   take(length) {
     const size = length <= smallBytes ? smallBytes : chunkBytes;
-    return kept.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
+    return pool.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
   },
   giveBack(buffer) {
-    const alike = kept.get(buffer.length);
-    if (alike && alike.length < mostKept) alike.push(buffer);
+    const buffers = pool.get(buffer.length);
+    if (buffers && buffers.length < maxPooled) buffers.push(buffer);
   },
 };
 
-/** Streams the range, closes the file and says so. @throws SourceProblem, at the latest in place of the end */
+/** Streams the range, closes the file and calls `done`. @throws SourceProblem, at the latest instead of ending */
 export async function* contentOf(
   file: FileHandle,
   entry: SourceEntry,
@@ -109,14 +109,14 @@ export async function* contentOf(
         const { bytesRead } = await file.read(buffer, 0, length, at);
         if (bytesRead === 0) throw changed();
         at += bytesRead;
-        // The last bytes are handed out only when the file is known to be the same still.
-        if (at >= end) await mustBe(file, entry);
+        // The check comes before the last slice, so that a changed file never looks complete.
+        if (at >= end) await requireUnchanged(file, entry);
         yield buffer.subarray(0, bytesRead);
       } finally {
         memory.giveBack(buffer);
       }
     }
-    if (range.offset >= end) await mustBe(file, entry);
+    if (range.offset >= end) await requireUnchanged(file, entry);
   } catch (error) {
     throw problemOf(error);
   } finally {
@@ -125,14 +125,14 @@ export async function* contentOf(
   }
 }
 
-async function mustBe(file: FileHandle, entry: SourceEntry): Promise<void> {
+async function requireUnchanged(file: FileHandle, entry: SourceEntry): Promise<void> {
   if (revisionOf(await file.stat({ bigint: true })) !== entry.revision) throw changed();
 }
 
 /**
- * Milliseconds until a change would get another time than the last one got. File systems stamp changes with a clock that ticks every
- * few milliseconds (some: every two seconds, with no fraction). Two writes in one tick look like one, so reading starts once the tick
- * of the last change is over: any later write is then seen.
+ * Milliseconds from `now` (ms) until a change would get a later time than the last change. The clock of a file system
+ * ticks every few milliseconds, or every two seconds if its times have no fraction. Two writes in one tick have the
+ * same time. So reading starts after the tick of the last change, to notice every later write.
  */
 export function restOfTick(ctimeNs: bigint, now: number): number {
   const tick = ctimeNs % 1_000_000_000n === 0n ? 2_000 : 20;
@@ -141,19 +141,21 @@ export function restOfTick(ctimeNs: bigint, now: number): number {
 }
 
 function changed(): SourceProblem {
-  return new SourceProblem('changed', 'The file changed while it was being backed up.', { retryable: true });
+  return new SourceProblem('changed', 'The file changed during the backup. The next run backs it up.', {
+    retryable: true,
+  });
 }
 
 function problemOf(error: unknown): unknown {
   throwIfExhausted(error);
   const code = systemCode(error);
   if (error instanceof OwnData)
-    return new SourceProblem('forbidden', 'It is in a folder that ListBackup keeps for itself.');
+    return new SourceProblem('forbidden', 'The file is in a data folder of ListBackup, which is not backed up.');
   if (code === '') return error;
   if (code === 'ENOENT') return new SourceProblem('vanished', 'The file is no longer there.');
   if (['ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR'].includes(code)) return changed();
   if (code === 'EACCES' || code === 'EPERM') {
-    return new SourceProblem('unreadable', 'ListBackup is not permitted to read it: let its user read it.');
+    return new SourceProblem('unreadable', 'ListBackup has no permission to read the file. Let its user read it.');
   }
-  return new SourceProblem('unreadable', `It cannot be read (${code}).`, { retryable: true });
+  return new SourceProblem('unreadable', `The file cannot be read (${code}). Check its disk.`, { retryable: true });
 }

@@ -1,4 +1,4 @@
-/** A folder as it is listed and read. Its code is read when a folder is first opened. */
+/** A session with a folder. Loaded at the first `open` only. */
 import { type FileHandle, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, relative, sep } from 'node:path';
 import ignore from 'ignore';
@@ -13,21 +13,21 @@ import {
   SourceProblem,
   type SourceSession,
 } from './connector.ts';
-import { lookBelow, mustBeAt } from './folder-look.ts';
-import { contentOf, fresh, openPinned, parentsBelow, used } from './folder-read.ts';
+import { lookBelow, requireSameFolder } from './folder-look.ts';
+import { contentOf, freshMemory, openPinned, parentsBelow, pooledMemory } from './folder-read.ts';
 import type { FolderConfig } from './folder-settings.ts';
-import { decryptRoot, identityOf, systemCode, throwIfExhausted } from './folder-tree.ts';
+import { identityOf, openRoot, systemCode, throwIfExhausted } from './folder-tree.ts';
 import { walk } from './folder-walk.ts';
 
 type Allowed = NonNullable<ConnectorContext['folders']>;
 
-/** Throws Problem `invalid-input` for a folder that is not among those allowed. */
+/** Throws Problem `invalid-input` for a folder that is not allowed. */
 export async function startSession(settings: FolderConfig, allowed: Allowed): Promise<SourceSession> {
-  // A folder that is not there (yet) is the source's trouble, not the settings'.
+  // A missing folder is not an error of the settings: it may be mounted later. `check` reports it.
   const real = await realpath(settings.path).catch(() => undefined);
   if (real !== undefined && !(await isAllowed(real, allowed))) {
     const message =
-      'This folder may not be backed up: choose one below the allowed roots (LISTBACKUP_FOLDERS), outside the data folder.';
+      'This folder may not be backed up. Choose one below a root in LISTBACKUP_FOLDERS, outside the data folder.';
     throw invalidSettings([{ path: 'config.path', message }]);
   }
   return sessionOf(settings, allowed);
@@ -36,7 +36,7 @@ export async function startSession(settings: FolderConfig, allowed: Allowed): Pr
 function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
   let opened: ReturnType<typeof openTree> | undefined;
   let walker: { at: string | null; items: AsyncGenerator<ListItem, void>; ahead: ListItem | undefined } | undefined;
-  const open = new Set<FileHandle>();
+  const openFiles = new Set<FileHandle>();
   const tree = () => {
     opened ??= openTree(settings.path, allowed).catch((error: unknown) => {
       opened = undefined;
@@ -86,28 +86,28 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
     },
 
     async read(entry: SourceEntry, range?: ByteRange, { lend = false } = {}) {
-      if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'Only files have content.');
+      if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'This is not a file, so it has no content.');
       const { parents } = await tree();
       const file = await openPinned(parents, entry);
-      open.add(file);
-      const memory = lend ? used : fresh;
-      return contentOf(file, entry, range ?? { offset: 0, length: entry.size }, memory, () => open.delete(file));
+      openFiles.add(file);
+      const memory = lend ? pooledMemory : freshMemory;
+      return contentOf(file, entry, range ?? { offset: 0, length: entry.size }, memory, () => openFiles.delete(file));
     },
 
     async look(key) {
       try {
         const { root, never, parents } = await tree();
-        // Reads after this must meet the folder that was looked into, not one that was moved away meanwhile.
+        // A later read must use the folder of this lookup, not a kept handle to a folder that was moved away.
         await parents.forget();
         const entry = await lookBelow(root, key, { never, excluded });
-        if (entry === undefined) await mustBeAt(settings.path, root);
+        if (entry === undefined) await requireSameFolder(settings.path, root);
         return entry;
       } catch (error) {
         throw rootProblem(error);
       }
     },
 
-    /** The inode alone: a device may have another number after a restart. */
+    /** Only the inode: the device number may change with a restart. */
     async identity() {
       return String((await tree()).root.stat.ino);
     },
@@ -117,23 +117,23 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
     async close() {
       await walker?.items.return();
       walker = undefined;
-      for (const file of open) await file.close();
-      const held = opened;
+      for (const file of openFiles) await file.close();
+      const closing = opened;
       opened = undefined;
-      await (await held?.catch(() => undefined))?.close();
+      await (await closing?.catch(() => undefined))?.close();
     },
   };
 }
 
 async function openTree(path: string, allowed: Allowed) {
   try {
-    const root = await decryptRoot(path);
+    const root = await openRoot(path);
     try {
-      // Where the handle really is, whatever the path has become since.
+      // Checks the real path of the handle: `path` may lead elsewhere since it was opened.
       if (!(await isAllowed(await realpath(root.at(new Uint8Array())), allowed))) {
         throw new SourceProblem(
           'forbidden',
-          'The path of this source leads to a folder that may not be backed up. Correct its `path`.',
+          'The path of this source leads to a folder that may not be backed up. Correct the `path`.',
         );
       }
       const own = await Promise.all(allowed.never.map((path) => stat(path, { bigint: true }).catch(() => undefined)));
@@ -173,7 +173,7 @@ function rootProblem(error: unknown): unknown {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new SourceProblem(
       'not-found',
-      'There is no folder at the path of this source. Mount it, or correct its `path`.',
+      'No folder exists at the path of this source. Mount it, or correct the `path`.',
       {
         retryable: true,
       },
@@ -182,22 +182,26 @@ function rootProblem(error: unknown): unknown {
   if (code === 'EACCES' || code === 'EPERM') {
     return new SourceProblem(
       'forbidden',
-      'ListBackup is not permitted to read the folder of this source: let its user read and search it.',
+      'ListBackup has no permission to read the folder of this source. Let its user read and search it.',
     );
   }
-  return new SourceProblem('unreachable', `The folder of this source cannot be read (${code}).`, { retryable: true });
+  return new SourceProblem(
+    'unreachable',
+    `The folder of this source cannot be read (${code}). Check its disk or mount.`,
+    { retryable: true },
+  );
 }
 
-/** How often a matcher is made anew: it remembers every answer it gave. */
-const answersKept = 10_000;
+/** The library caches every answer without bound, so the matcher is replaced after this many. */
+const maxCachedAnswers = 10_000;
 
 function matcher(patterns: string[]): (key: string) => boolean {
   if (patterns.length === 0) return () => false;
-  const fresh = () => ignore({ ignoreCase: false }).add(patterns);
-  let rules = fresh();
-  let asked = 0;
+  const create = () => ignore({ ignoreCase: false }).add(patterns);
+  let rules = create();
+  let answers = 0;
   return (key) => {
-    if (++asked % answersKept === 0) rules = fresh();
+    if (++answers % maxCachedAnswers === 0) rules = create();
     return rules.ignores(key);
   };
 }

@@ -1,8 +1,9 @@
 /**
- * Opening what lies below a folder without ever being led out of it: each part of a path is opened by itself, from the handle of
- * the part before, and never through a link, so that a folder swapped for a link in between changes nothing. Node has no `openat`;
- * on Linux `/proc/self/fd/N/name` is one. Elsewhere paths are used, on macOS with O_NOFOLLOW_ANY; on others only the last part is
- * guarded.
+ * Opens files and folders below a root and never leaves it. It opens each part of a path from the handle of its parent
+ * and follows no link. So replacing a folder by a link gains an attacker nothing.
+ *
+ * Node has no `openat`. On Linux, `/proc/self/fd/N/name` does the same. macOS uses paths with O_NOFOLLOW_ANY. On other
+ * systems only the last part is safe from links.
  */
 import { type BigIntStats, constants, existsSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -10,27 +11,27 @@ import { keyBytes } from '../domain/entry.ts';
 import { SourceProblem } from './connector.ts';
 
 const throughHandles = process.platform === 'linux' && existsSync('/proc/self/fd');
-/** From macOS's <sys/fcntl.h>; Node does not name it. */
+/** O_NOFOLLOW_ANY from <sys/fcntl.h> of macOS. Node has no constant for it. */
 const noFollowAny = process.platform === 'darwin' ? 0x20000000 : 0;
 const noFollow = noFollowAny || constants.O_NOFOLLOW;
 const slash = Buffer.from('/');
 
 export type Directory = {
   stat: BigIntStats;
-  /** A path to that name in this folder, good as long as the folder is open. */
+  /** A path to `name` in this folder, valid while the folder is open. */
   at(name: Uint8Array): Buffer;
   close(): Promise<void>;
 };
 
-/** A file or folder that may not be entered: it is ListBackup's own. */
+/** The folder is a data folder of ListBackup, which is never backed up. */
 export class OwnData extends Error {}
 
-/** The folder at a path the user gave; links in it are followed, so check `at` where it ended up. @throws system errors */
-export async function decryptRoot(path: string): Promise<Directory> {
+/** Opens the path from the settings. It follows links, so the caller must check the real path. @throws system errors */
+export async function openRoot(path: string): Promise<Directory> {
   return asDirectory(await open(path, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.from(path));
 }
 
-/** The folder of that name in the parent. @throws OwnData when it is one of `never` (see `identityOf`), system errors */
+/** Opens a folder in `parent`. @throws OwnData if `never` has its `identityOf`, system errors */
 export async function openFolder(parent: Directory, name: Uint8Array, never: ReadonlySet<string>): Promise<Directory> {
   const path = parent.at(name);
   const directory = await asDirectory(await open(path, constants.O_RDONLY | constants.O_DIRECTORY | noFollow), path);
@@ -39,7 +40,7 @@ export async function openFolder(parent: Directory, name: Uint8Array, never: Rea
   throw new OwnData();
 }
 
-/** The folder of that key (`''` is the root itself), opened part by part. @throws as `openFolder` */
+/** Opens the folder with that key part by part. `''` is the root itself. @throws as `openFolder` */
 export async function openBelow(root: Directory, key: string, never: ReadonlySet<string>): Promise<Directory> {
   let at = root;
   for (const part of key.split('/').slice(0, -1)) {
@@ -53,23 +54,23 @@ export async function openBelow(root: Directory, key: string, never: ReadonlySet
   return at;
 }
 
-/** Opens without waiting for anyone (a pipe would) and without following a link. @throws system errors */
+/** Opens a file without following a link. Does not block, even on a pipe. @throws system errors */
 export function openFile(parent: Directory, name: Uint8Array): Promise<FileHandle> {
   return open(parent.at(name), constants.O_RDONLY | constants.O_NONBLOCK | noFollow);
 }
 
-/** The bytes of one part of a key. @throws SourceProblem for a part that is no name */
+/** The bytes of one part of a key. @throws SourceProblem if no file can have that name */
 export function nameOf(part: string): Uint8Array {
-  if (!isName(part)) throw new SourceProblem('vanished', 'There can be no such name in a folder.');
+  if (!isName(part)) throw new SourceProblem('vanished', 'No file can have this name.');
   return keyBytes(part);
 }
 
-/** Whether it could be the name of something in a folder. */
+/** Whether a file or folder can have this name. */
 export function isName(part: string): boolean {
   return part !== '' && part !== '.' && part !== '..' && !/[/\0]/.test(part);
 }
 
-/** The same for the same folder under whatever path, also through a bind mount. */
+/** Device and inode: equal for one folder under different paths, also through a bind mount. */
 export function identityOf(stat: BigIntStats): string {
   return `${stat.dev}:${stat.ino}`;
 }
@@ -81,12 +82,12 @@ export function systemCode(error: unknown): string {
     : '';
 }
 
-/** Errors that are about this machine and not about the file: they must not pass for an unreadable file. */
+/** Throws for errors of the machine, which must not count as an unreadable file. @throws SourceProblem `unreachable` */
 export function throwIfExhausted(error: unknown): void {
   if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(systemCode(error))) {
     throw new SourceProblem(
       'unreachable',
-      'This machine has too many files open at once. Raise its limit (ulimit -n), or run fewer jobs.',
+      'The machine that runs ListBackup is out of file handles or memory. Raise ulimit -n, or run fewer jobs at once.',
       {
         retryable: true,
       },

@@ -1,4 +1,4 @@
-/** Everything below a folder in the order of keys, from any key on, at the price of one lstat a file. */
+/** Lists everything below a folder in key order, starting after any key. Costs one lstat for each file. */
 import type { BigIntStats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { keyBytes, keyFromBytes, type ListItem, type SourceEntry } from '../domain/entry.ts';
@@ -6,32 +6,37 @@ import { SourceProblem } from './connector.ts';
 import { type Directory, OwnData, openBelow, openFolder, systemCode, throwIfExhausted } from './folder-tree.ts';
 
 export type WalkOptions = {
-  /** Only what sorts after this key. */
+  /** Yields only keys that sort after this one. */
   after: string | null;
-  /** Folders never entered, as `identityOf` has them. */
+  /** `identityOf` of the folders that the walk never enters. */
   never: ReadonlySet<string>;
-  /** Whether the user left out that key, or a folder that it is in. */
+  /** Whether the settings exclude the key or one of its parent folders. */
   excluded(key: string): boolean;
 };
 
-/** `bytes` is what it sorts by: the name, with a `/` behind it for a folder. */
+/** `bytes` is the sort key: the name, plus `/` for a folder. */
 type Child = { bytes: Buffer; folder: boolean };
-/** `directory` is undefined while closed. `seen`: what the next few children turned out to be, by their place. */
+/**
+ * One folder on the path of the walk. `directory` is undefined while closed. `prefetched` holds items by the index of
+ * their child.
+ */
 type Level = {
   prefix: string;
   directory: Directory | undefined;
   children: Child[];
   next: number;
-  seen: Map<number, ListItem | undefined>;
+  prefetched: Map<number, ListItem | undefined>;
 };
 
-const lookedUpTogether = 128;
-/** Handles held on the way down; in a deeper tree those further up are closed, and opened again on the way back. */
-const heldOpen = 64;
+/** Number of children that one prefetch reads in parallel. */
+const prefetchSize = 128;
+/** Maximum of open folder handles. In a deeper tree the outer folders are closed, and reopened on the way back. */
+const maxOpenFolders = 64;
 
 /**
- * Yields items in strictly ascending key order. What is gone when it is looked at (some items ahead) is left out; what cannot be had is a failed item.
- * @throws SourceProblem; system errors for the root
+ * Yields items in strictly ascending key order. It omits files deleted before their prefetch. A file that cannot be
+ * read is a failed item.
+ * @throws SourceProblem, system errors for the root
  */
 export async function* walk(root: Directory, options: WalkOptions): AsyncGenerator<ListItem, void> {
   const levels: Level[] = [await readLevel(root, '', options.after)];
@@ -43,17 +48,17 @@ export async function* walk(root: Directory, options: WalkOptions): AsyncGenerat
         if (level.directory !== root) await level.directory?.close();
         continue;
       }
-      level.directory ??= await openAgain(root, level.prefix, options);
+      level.directory ??= await reopen(root, level.prefix, options);
       const key = level.prefix + keyFromBytes(child.bytes);
       if (!child.folder) {
-        const item = await lookUp(level, level.directory, options);
+        const item = await nextItem(level, level.directory, options);
         level.next++;
         if (item !== undefined) yield item;
         continue;
       }
       level.next++;
       if (options.excluded(key)) continue;
-      // The page before ended in this folder: it has been listed, and only the rest of what is in it has not.
+      // The last page ended in this folder. So the folder itself is listed, and some of its children.
       const listed = options.after?.startsWith(key) ?? false;
       const entered = await enter(level.directory, child, key, listed, options);
       if (entered.level !== undefined) levels.push(entered.level);
@@ -73,10 +78,10 @@ async function readLevel(directory: Directory, prefix: string, after: string | n
   });
   children.sort((a, b) => Buffer.compare(a.bytes, b.bytes));
   const next = after?.startsWith(prefix) ? firstAfter(children, Buffer.from(keyBytes(after.slice(prefix.length)))) : 0;
-  return { prefix, directory, children, next, seen: new Map() };
+  return { prefix, directory, children, next, prefetched: new Map() };
 }
 
-/** The first child that sorts after, or the folder that holds what does. */
+/** Index of the first child that sorts after `after`, or of the folder that contains `after`. */
 function firstAfter(children: Child[], after: Buffer): number {
   let low = 0;
   let high = children.length;
@@ -86,7 +91,7 @@ function firstAfter(children: Child[], after: Buffer): number {
     if (child !== undefined && Buffer.compare(child.bytes, after) <= 0) low = middle + 1;
     else high = middle;
   }
-  // No name holds a `/`, so nothing sorts between a folder and what is in it.
+  // No name contains `/`, so no key sorts between a folder and its content.
   const before = children[low - 1];
   return before?.folder && after.subarray(0, before.bytes.length).equals(before.bytes) ? low - 1 : low;
 }
@@ -107,53 +112,57 @@ async function enter(
     await directory?.close();
     throwIfExhausted(error);
     if (error instanceof OwnData)
-      return { item: refused('skipped', key, 'own-data', 'ListBackup keeps its own data in this folder.') };
+      return {
+        item: refused('skipped', key, 'own-data', 'This is a data folder of ListBackup, which is not backed up.'),
+      };
     if (systemCode(error) === '') throw error;
     if (systemCode(error) === 'ENOENT') return {};
-    // Its own item is on a page that is gone: without this the rest of the folder would pass for deleted.
+    // The item of this folder was on an earlier page. Without an error the rest of the folder would count as deleted.
     if (listed)
-      throw new SourceProblem('unreadable', 'A folder became unreadable while it was being listed.', {
+      throw new SourceProblem('unreadable', 'A folder became unreadable during the listing. Run the job again.', {
         retryable: true,
       });
     return { item: refusedFor(key, error) };
   }
 }
 
-async function openAgain(root: Directory, prefix: string, options: WalkOptions): Promise<Directory> {
+async function reopen(root: Directory, prefix: string, options: WalkOptions): Promise<Directory> {
   try {
     return await openBelow(root, prefix, options.never);
   } catch (error) {
     throwIfExhausted(error);
-    throw new SourceProblem('changed', 'A folder was moved while it was being listed.', { retryable: true });
+    throw new SourceProblem('changed', 'A folder was moved during the listing. Run the job again.', {
+      retryable: true,
+    });
   }
 }
 
 async function closeOuter(levels: Level[], root: Directory): Promise<void> {
-  const outer = levels.at(-1 - heldOpen);
+  const outer = levels.at(-1 - maxOpenFolders);
   if (outer === undefined || outer.directory === root) return;
   await outer.directory?.close();
   outer.directory = undefined;
 }
 
-/** What the next child is, looking at some of those behind it at the same time; undefined when it is gone or excluded. */
-async function lookUp(level: Level, directory: Directory, options: WalkOptions): Promise<ListItem | undefined> {
-  if (!level.seen.has(level.next)) {
-    level.seen.clear();
+/** The item of the next child, undefined if it was deleted or is excluded. Prefetches the children after it. */
+async function nextItem(level: Level, directory: Directory, options: WalkOptions): Promise<ListItem | undefined> {
+  if (!level.prefetched.has(level.next)) {
+    level.prefetched.clear();
     await Promise.all(
-      level.children.slice(level.next, level.next + lookedUpTogether).map(async (child, index) => {
+      level.children.slice(level.next, level.next + prefetchSize).map(async (child, index) => {
         const key = level.prefix + keyFromBytes(child.bytes);
         if (child.folder) return;
-        level.seen.set(
+        level.prefetched.set(
           level.next + index,
           options.excluded(key) ? undefined : await itemOf(directory, child.bytes, key),
         );
       }),
     );
   }
-  return level.seen.get(level.next);
+  return level.prefetched.get(level.next);
 }
 
-/** What is listed of that name in the folder; undefined when it is gone. */
+/** The item of one file or link in the folder, undefined if it was deleted. */
 export async function itemOf(directory: Directory, name: Buffer, key: string): Promise<ListItem | undefined> {
   try {
     const path = directory.at(name);
@@ -163,9 +172,15 @@ export async function itemOf(directory: Directory, name: Buffer, key: string): P
       const target = keyFromBytes(await readlink(path, { encoding: 'buffer' }));
       return { type: 'entry', entry: { ...entryOf(key, 'link', stat), target } };
     }
-    if (stat.isDirectory()) return refused('failed', key, 'changed', 'It became a folder while it was being listed.');
-    const nature = stat.isSocket() ? 'socket' : stat.isFIFO() ? 'pipe' : 'device';
-    return refused('skipped', key, nature, `A ${nature} holds nothing that could be backed up.`);
+    if (stat.isDirectory())
+      return refused(
+        'failed',
+        key,
+        'changed',
+        'The file became a folder during the listing. The next run backs it up.',
+      );
+    const type = stat.isSocket() ? 'socket' : stat.isFIFO() ? 'pipe' : 'device';
+    return refused('skipped', key, type, `A ${type} has no content to back up.`);
   } catch (error) {
     throwIfExhausted(error);
     if (systemCode(error) === '') throw error;
@@ -184,12 +199,14 @@ export function entryOf(key: string, kind: SourceEntry['kind'], stat: BigIntStat
   };
 }
 
-/** Changes with every write, replacement, rename or change of permissions, as far as the file system's clock can tell. */
+/**
+ * Changes with every write, replacement, rename or change of permissions, within the precision of file system times.
+ */
 export function revisionOf(stat: BigIntStats): string {
   return `${stat.size}-${stat.mtimeNs}-${stat.ctimeNs}-${stat.ino}`;
 }
 
-/** File systems hold times that no calendar does; those are as good as none. */
+/** Null for times outside the years 0 to 9999, which ISO-8601 cannot express. */
 function timeOf(stat: BigIntStats): string | null {
   const time = new Date(Number(stat.mtimeNs / 1_000_000n));
   return time.getTime() >= Date.UTC(0, 0) && time.getTime() < Date.UTC(10_000, 0) ? time.toISOString() : null;
@@ -199,15 +216,20 @@ function refused(type: 'skipped' | 'failed', key: string, code: string, message:
   return { type, refusal: { key, code, message } };
 }
 
-/** The item for what a system error kept from being listed. */
+/** The item of an entry that a system error kept from being listed. */
 export function refusedFor(key: string, error: unknown): ListItem {
   const code = systemCode(error);
   if (['ENOTDIR', 'ELOOP', 'EINVAL'].includes(code)) {
-    return refused('failed', key, 'changed', 'It became something else while it was being listed.');
+    return refused(
+      'failed',
+      key,
+      'changed',
+      'The entry changed its type during the listing. The next run backs it up.',
+    );
   }
   const denied = code === 'EACCES' || code === 'EPERM';
   const message = denied
-    ? 'ListBackup is not permitted to read it: let its user read and search it.'
-    : `It cannot be read (${code}).`;
+    ? 'ListBackup has no permission to read it. Let its user read and search it.'
+    : `It cannot be read (${code}). Check its disk.`;
   return refused('failed', key, 'unreadable', message);
 }

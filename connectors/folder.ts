@@ -1,4 +1,4 @@
-/** A folder of the machine ListBackup runs on. Only where the home allows it, and only below the roots it names. */
+/** Connector for folders of the machine that runs ListBackup. The deployment sets the allowed roots. */
 import { Problem } from '../domain/errors.ts';
 import { type Connector, parseSettings } from './connector.ts';
 import { config, type FolderConfig } from './folder-settings.ts';
@@ -12,7 +12,7 @@ export const folder: Connector<FolderConfig, undefined> = {
     if (folders === undefined) {
       throw new Problem(
         'not-available',
-        'Folders cannot be backed up from here. Run ListBackup on the machine that has the folder.',
+        'This deployment cannot back up folders. Run ListBackup on the machine that has the folder.',
       );
     }
     const { startSession } = await import('./folder-session.ts');

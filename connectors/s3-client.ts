@@ -1,4 +1,4 @@
-/** A client for somebody else's bucket: nothing of our own environment in it, and its errors as the user should read them. */
+/** An S3 client for the bucket of a user: uses nothing of our environment, and turns errors into SourceProblems. */
 import { setTimeout } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
@@ -7,31 +7,33 @@ import { isRefusedAddress, safeAgents } from './safe-agent.ts';
 
 export type S3Target = {
   region: string;
-  /** undefined: AWS itself. */
+  /** Undefined: AWS. */
   endpoint: string | undefined;
   credentials: { accessKeyId: string; secretAccessKey: string };
   allowHosts: readonly string[];
 };
 
-/** `idleMs`: silence after which a connection is given up. `pauseMs`: the first pause before another try, doubled from there. */
-export type Patience = { idleMs: number; pauseMs: number; wait(ms: number): Promise<unknown> };
+/**
+ * `idleMs`: a connection without data for this long fails. `pauseMs`: the pause before the first retry, then doubled.
+ */
+export type RetryPolicy = { idleMs: number; pauseMs: number; wait(ms: number): Promise<unknown> };
 
-export const usualPatience: Patience = { idleMs: 30_000, pauseMs: 200, wait: (ms) => setTimeout(ms) };
+export const defaultRetries: RetryPolicy = { idleMs: 30_000, pauseMs: 200, wait: (ms) => setTimeout(ms) };
 
-/** A client as a session holds it. */
-export type Link = { client: S3Client; patience: Patience; closed: AbortSignal };
+/** The client of one session. `closed` aborts its requests. */
+export type Connection = { client: S3Client; retries: RetryPolicy; closed: AbortSignal };
 
 /**
- * Every setting that the SDK would look up in the environment, a profile or the machine's metadata is given here, so that a user's
- * source never runs with our credentials, endpoint or region. It does not retry: `persist` does.
+ * Sets every option that the SDK would otherwise take from the environment, a profile or instance metadata. So the
+ * source of a user never runs with our credentials, endpoint or region. The client does not retry: `withRetries` does.
  */
-export function clientFor({ region, endpoint, credentials, allowHosts }: S3Target, patience: Patience): S3Client {
+export function clientFor({ region, endpoint, credentials, allowHosts }: S3Target, retries: RetryPolicy): S3Client {
   return new S3Client({
     region,
     credentials,
     ...(endpoint === undefined ? {} : { endpoint }),
     ignoreConfiguredEndpointUrls: true,
-    // A server of one's own has one address for all buckets; AWS moves buckets to their region's.
+    // Other servers than AWS have one host for all buckets. AWS redirects to the region of the bucket.
     forcePathStyle: endpoint !== undefined,
     followRegionRedirects: endpoint === undefined,
     useFipsEndpoint: false,
@@ -49,53 +51,53 @@ export function clientFor({ region, endpoint, credentials, allowHosts }: S3Targe
     userAgentAppId: 'ListBackup',
     requestHandler: new NodeHttpHandler({
       ...safeAgents(allowHosts, { keepAlive: true, maxSockets: 50 }),
-      connectionTimeout: Math.min(10_000, patience.idleMs),
-      requestTimeout: patience.idleMs,
+      connectionTimeout: Math.min(10_000, retries.idleMs),
+      requestTimeout: retries.idleMs,
       throwOnRequestTimeout: true,
-      socketTimeout: patience.idleMs,
+      socketTimeout: retries.idleMs,
     }),
   });
 }
 
-const tries = 4;
-/** Of a batch of a thousand objects none may meet as many refusals in a row, where a server refuses three requests in ten. */
-const triesThrottled = 9;
-/** Longer waits are left to whoever called: it has other things to do meanwhile. */
-const longestWaitSeconds = 5;
+const maxTries = 4;
+/** High enough for a batch of 1,000 objects on a server that refuses three requests in ten. */
+const maxTriesThrottled = 9;
+/** If the server asks for a longer pause, the caller gets the problem, to work on something else meanwhile. */
+const maxWaitSeconds = 5;
 
-/** The answer, asking some times where that may help and waiting as long as the server asks for. @throws SourceProblem */
-export async function persist<T>(
-  { client, patience, closed }: Link,
-  about: 'bucket' | 'object',
-  ask: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
+/** Sends a request, with retries if they may help. Honours the pauses the server asks for. @throws SourceProblem */
+export async function withRetries<T>(
+  { client, retries, closed }: Connection,
+  target: 'bucket' | 'object',
+  request: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
       closed.throwIfAborted();
-      return await ask(client, { abortSignal: closed });
+      return await request(client, { abortSignal: closed });
     } catch (error) {
       if (closed.aborted)
         throw new SourceProblem('unreachable', 'The session with the source was closed.', { retryable: true });
-      const problem = problemOf(error, about);
-      const worthAnother = problem.code === 'throttled' || (problem.code === 'unreachable' && problem.retryable);
-      const most = problem.code === 'throttled' ? triesThrottled : tries;
-      if (!worthAnother || tried >= most || (problem.retryAfterSeconds ?? 0) > longestWaitSeconds) throw problem;
-      const pause = Math.min(patience.pauseMs * 2 ** (tried - 1), longestWaitSeconds * 1_000) * (0.5 + Math.random());
-      await patience.wait(Math.max(pause, (problem.retryAfterSeconds ?? 0) * 1_000));
+      const problem = problemOf(error, target);
+      const mayHelp = problem.code === 'throttled' || (problem.code === 'unreachable' && problem.retryable);
+      const limit = problem.code === 'throttled' ? maxTriesThrottled : maxTries;
+      if (!mayHelp || tried >= limit || (problem.retryAfterSeconds ?? 0) > maxWaitSeconds) throw problem;
+      const pause = Math.min(retries.pauseMs * 2 ** (tried - 1), maxWaitSeconds * 1_000) * (0.5 + Math.random());
+      await retries.wait(Math.max(pause, (problem.retryAfterSeconds ?? 0) * 1_000));
     }
   }
 }
 
-/** What the SDK tells of a failure: the server's code, or a system error's; the answer's status and headers. */
+/** A failed request as the SDK reports it. `name`: the error code of the server. `code`: that of a system error. */
 type Failure = { name: string; code: string; status: number; header(name: string): string | undefined };
 
-/** The failure as the user should read it: nothing of the request is in it, so no credentials either. */
-export function problemOf(error: unknown, about: 'bucket' | 'object'): SourceProblem {
+/** Translates a failure for the user. The result has nothing of the request, so no credentials. */
+export function problemOf(error: unknown, target: 'bucket' | 'object'): SourceProblem {
   if (error instanceof SourceProblem) return error;
   if (isRefusedAddress(error)) {
     return new SourceProblem(
       'forbidden',
-      'The endpoint is on a private network. Whoever runs ListBackup can allow it in LISTBACKUP_ALLOW_HOSTS.',
+      'The endpoint is on a private network. The operator of ListBackup can allow it in LISTBACKUP_ALLOW_HOSTS.',
     );
   }
   const failure = failureOf(error);
@@ -108,25 +110,25 @@ export function problemOf(error: unknown, about: 'bucket' | 'object'): SourcePro
     const seconds = retryAfter(failure.header('retry-after'));
     return new SourceProblem(
       'throttled',
-      'The server asks for a pause. Try again later, or run fewer jobs on this bucket at once.',
+      'The server asks for fewer requests. Try again later, or run fewer jobs on this bucket at once.',
       {
         retryable: true,
         ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
       },
     );
   }
-  return (about === 'object' ? objectProblem(failure) : undefined) ?? bucketProblem(failure);
+  return (target === 'object' ? objectProblem(failure) : undefined) ?? bucketProblem(failure);
 }
 
 function objectProblem({ name, status }: Failure): SourceProblem | undefined {
   if (name === 'NoSuchBucket') return undefined;
-  if (status === 404) return new SourceProblem('vanished', 'The object is no longer there.');
+  if (status === 404) return new SourceProblem('vanished', 'The object was deleted during the backup.');
   if (status === 412 || status === 416) return changed();
   if (name === 'InvalidObjectState') return new SourceProblem('archived', archivedMessage);
   if (name === 'AccessDenied') {
     return new SourceProblem(
       'forbidden',
-      'The access key may not read this object: grant it s3:GetObject, and kms:Decrypt where a key of yours encrypts it.',
+      'The access key may not read this object. Grant it s3:GetObject, and kms:Decrypt if it has a KMS key.',
     );
   }
   if (name.startsWith('KMS.'))
@@ -138,10 +140,12 @@ function objectProblem({ name, status }: Failure): SourceProblem | undefined {
 }
 
 export const archivedMessage =
-  'It is in an archive. Restore it at the source first, or move it to a storage class that can be read at once.';
+  'The object is archived. Restore it at the source first, or move it to a storage class with instant access.';
 
 export function changed(): SourceProblem {
-  return new SourceProblem('changed', 'The object changed while it was being backed up.', { retryable: true });
+  return new SourceProblem('changed', 'The object changed during the backup. The next run backs it up.', {
+    retryable: true,
+  });
 }
 
 function bucketProblem(failure: Failure): SourceProblem {
@@ -158,40 +162,47 @@ function bucketProblem(failure: Failure): SourceProblem {
     ['AuthorizationHeaderMalformed', 'IllegalLocationConstraintException'].includes(name)
   ) {
     const hint = /^[a-z0-9-]{1,40}$/.test(region) ? `\`region\` to ${region}` : 'its `region`';
-    return new SourceProblem('unusable', `The bucket is in another region, or at another endpoint. Set ${hint}.`);
+    return new SourceProblem('unusable', `The bucket is in another region or at another endpoint. Set ${hint}.`);
   }
   if (name === 'RequestTimeTooSkewed') {
-    return new SourceProblem('unreachable', 'Our clock and the server’s differ too much. Correct them.', {
-      retryable: true,
-    });
+    return new SourceProblem(
+      'unreachable',
+      'The clocks of ListBackup and of the server differ too much. Correct them.',
+      {
+        retryable: true,
+      },
+    );
   }
   if (status === 403)
-    return new SourceProblem('forbidden', 'The access key may not list this bucket: grant it s3:ListBucket.');
+    return new SourceProblem('forbidden', 'The access key may not list this bucket. Grant it s3:ListBucket.');
   if (status === 404)
     return new SourceProblem(
       'not-found',
-      'There is no such bucket at this endpoint. Correct `bucket`, `region` or `endpoint`.',
+      'The bucket does not exist at this endpoint. Correct `bucket`, `region` or `endpoint`.',
     );
   if (/CERT|SELF_SIGNED|ERR_TLS|UNABLE_TO_VERIFY/.test(code)) {
     return new SourceProblem(
       'unreachable',
-      'The endpoint’s certificate cannot be trusted. Give it one from a public authority.',
+      'The certificate of the endpoint is not trusted. Use one from a public certificate authority.',
     );
   }
   if (status >= 400 && status < 500 && name !== 'RequestTimeout') {
-    return new SourceProblem('unusable', `The server refuses what every S3 server should answer (${status} ${name}).`);
+    return new SourceProblem(
+      'unusable',
+      `The server refuses a standard S3 request (${status} ${name}). Check the endpoint.`,
+    );
   }
-  const told = status >= 500 ? `it answered ${status}` : code || name;
+  const cause = status >= 500 ? `it answered ${status}` : code || name;
   return new SourceProblem(
     'unreachable',
-    `The server cannot be reached just now (${told}). Check the endpoint, and try again.`,
+    `The server cannot be reached (${cause}). Check the endpoint, then try again.`,
     {
       retryable: true,
     },
   );
 }
 
-/** Codes come from the other side: only what looks like one is repeated. */
+/** Codes come from the server. Only values that look like a code are shown to the user. */
 function failureOf(error: unknown): Failure {
   const { name, code, $metadata, $response } = (typeof error === 'object' && error !== null ? error : {}) as {
     [field: string]: unknown;
@@ -207,7 +218,7 @@ function failureOf(error: unknown): Failure {
   };
 }
 
-/** Seconds from now, of a number or an HTTP date (RFC 9110, 10.2.3). */
+/** Seconds from now, from a number or an HTTP date (RFC 9110 §10.2.3). */
 function retryAfter(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   const seconds = /^\d+$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - Date.now()) / 1_000);

@@ -1,21 +1,24 @@
-/** The content of one object, all of it from one revision, whatever happens to the connection. */
+/** Reads one object, all of it from one revision. Continues after broken connections. */
 import { Readable } from 'node:stream';
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { SourceEntry } from '../domain/entry.ts';
 import type { ByteRange } from '../domain/ports.ts';
 import { SourceProblem } from './connector.ts';
-import { changed, type Link, persist, problemOf } from './s3-client.ts';
+import { type Connection, changed, problemOf, withRetries } from './s3-client.ts';
 
-export type ObjectToRead = { link: Link; bucket: string; key: string; entry: SourceEntry };
+export type ObjectToRead = { connection: Connection; bucket: string; key: string; entry: SourceEntry };
 
-/** Broken connections in a row, with less than this between two of them, before we give up. */
-const breaksAllowed = 4;
+/** Broken connections in a row before the read fails. A connection that read `progressBytes` starts a new count. */
+const maxBreaks = 4;
 const progressBytes = 1024 * 1024;
 
-/** Asks for the range at once and streams it, going on by range where a connection breaks. @throws SourceProblem, also while streaming */
+/**
+ * Requests the range at once, then streams it. After a broken connection it requests the rest.
+ * @throws SourceProblem, also while streaming
+ */
 export async function readObject(object: ObjectToRead, range: ByteRange): Promise<AsyncIterable<Uint8Array>> {
   const end = Math.min(range.offset + range.length, object.entry.size);
-  // Nothing to fetch: of an empty revision nothing can have changed.
+  // An empty range needs no request.
   if (range.offset >= end) return Readable.from([]);
   return streamFrom(object, range.offset, end, await bodyOf(object, range.offset, end));
 }
@@ -36,7 +39,8 @@ async function* streamFrom(
       try {
         for await (const chunk of body as AsyncIterable<Uint8Array>) {
           at += chunk.length;
-          if (at > end) throw new SourceProblem('unusable', 'The server sent more than was asked for.');
+          if (at > end)
+            throw new SourceProblem('unusable', 'The server sent more bytes than requested. Check the endpoint.');
           yield chunk;
         }
       } catch (error) {
@@ -46,7 +50,7 @@ async function* streamFrom(
       if (at === end) return;
       breaks = at - brokeAt >= progressBytes ? 1 : breaks + 1;
       brokeAt = at;
-      if (breaks > breaksAllowed) throw brokenOff(failure);
+      if (breaks > maxBreaks) throw brokenOff(failure);
       body = await bodyOf(object, at, end);
     }
   } finally {
@@ -54,7 +58,7 @@ async function* streamFrom(
   }
 }
 
-async function bodyOf({ link, bucket, key, entry }: ObjectToRead, at: number, end: number): Promise<Readable> {
+async function bodyOf({ connection, bucket, key, entry }: ObjectToRead, at: number, end: number): Promise<Readable> {
   const etag = etagOf(entry.revision);
   const whole = at === 0 && end === entry.size;
   const command = new GetObjectCommand({
@@ -63,31 +67,35 @@ async function bodyOf({ link, bucket, key, entry }: ObjectToRead, at: number, en
     ...(etag === '' ? {} : { IfMatch: etag }),
     ...(whole ? {} : { Range: `bytes=${at}-${end - 1}` }),
   });
-  const answer = await persist(link, 'object', (client, options) => client.send(command, options));
+  const answer = await withRetries(connection, 'object', (client, options) => client.send(command, options));
   const body = answer.Body;
   if (!(body instanceof Readable))
-    throw new SourceProblem('unreachable', 'The server sent no content.', { retryable: true });
+    throw new SourceProblem('unreachable', 'The server sent no content. Try again.', { retryable: true });
   const total = whole ? answer.ContentLength : Number(answer.ContentRange?.match(/^bytes \d+-\d+\/(\d+)$/)?.[1]);
   const problem =
     total !== entry.size || !isRevision(answer, entry.revision)
       ? changed()
       : !whole && !answer.ContentRange?.startsWith(`bytes ${at}-${end - 1}/`)
-        ? new SourceProblem('unusable', 'The server does not send parts of objects as asked.')
+        ? new SourceProblem('unusable', 'The server does not support range requests, which a backup needs.')
         : undefined;
   if (problem === undefined) return body;
-  // Not read on: it may be large.
+  // Aborted, because the body may be large.
   body.on('error', () => {}).destroy();
   throw problem;
 }
 
 function brokenOff(failure: unknown): SourceProblem {
   if (failure !== undefined) return problemOf(failure, 'object');
-  return new SourceProblem('unreachable', 'The server keeps breaking off in the middle of this object.', {
-    retryable: true,
-  });
+  return new SourceProblem(
+    'unreachable',
+    'The server breaks off in the middle of this object again and again. Check it there.',
+    {
+      retryable: true,
+    },
+  );
 }
 
-/** What pins an object: `{size}-{last modified, ms}-{etag}`. */
+/** The revision of an object: `{size}-{last modified, ms}-{etag}`. */
 export function revisionOf(size: number, modified: Date | undefined, etag: string | undefined): string {
   return `${size}-${modified?.getTime() ?? ''}-${etag ?? ''}`;
 }
@@ -96,11 +104,11 @@ function etagOf(revision: string): string {
   return revision.split('-').slice(2).join('-');
 }
 
-/** Asked again of the answer: not every server heeds If-Match, and not every one has etags. */
+/** Checks the response: some servers ignore If-Match, and some have no etags. */
 function isRevision(answer: GetObjectCommandOutput, revision: string): boolean {
   const etag = etagOf(revision);
   if (etag !== '' && answer.ETag !== undefined) return answer.ETag === etag;
-  // The header tells whole seconds, the listing more.
+  // The header has whole seconds, the listing has milliseconds.
   const listed = revision.split('-')[1] ?? '';
   if (listed === '' || answer.LastModified === undefined) return true;
   return Math.floor(answer.LastModified.getTime() / 1_000) === Math.floor(Number(listed) / 1_000);

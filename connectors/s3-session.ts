@@ -1,4 +1,4 @@
-/** A bucket as it is listed and read. Its code, the SDK's with it, is read when a bucket is first opened. */
+/** A session with a bucket. Loaded, together with the AWS SDK, at the first `open` only. */
 import { type _Object as Listed, ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import { compareKeys, type ListItem, type SourceEntry } from '../domain/entry.ts';
 import type { ByteRange } from '../domain/ports.ts';
@@ -11,27 +11,36 @@ import {
   SourceProblem,
   type SourceSession,
 } from './connector.ts';
-import { archivedMessage, clientFor, type Link, type Patience, persist, usualPatience } from './s3-client.ts';
+import {
+  archivedMessage,
+  type Connection,
+  clientFor,
+  defaultRetries,
+  type RetryPolicy,
+  withRetries,
+} from './s3-client.ts';
 import { readObject, revisionOf } from './s3-read.ts';
 import type { S3Config, S3Credentials } from './s3-settings.ts';
 import { checkAddress } from './safe-agent.ts';
 
-/** Throws Problem `invalid-input` for an endpoint that is not to be reached. */
+/** Throws Problem `invalid-input` for an endpoint that is not allowed. */
 export function startSession(
   { bucket, endpoint, prefix = '', region = 'us-east-1' }: S3Config,
   access: S3Credentials,
   context: ConnectorContext,
-  patience: Patience = usualPatience,
+  retries: RetryPolicy = defaultRetries,
 ): SourceSession {
   if (endpoint !== undefined) {
     const url = checkAddress(endpoint, context.allowHosts, 'config.endpoint');
     if (url.search !== '' || url.hash !== '') {
-      throw invalidSettings([{ path: 'config.endpoint', message: 'Give the URL without what follows a ? or #.' }]);
+      throw invalidSettings([
+        { path: 'config.endpoint', message: 'Give the URL without a query (?) or fragment (#).' },
+      ]);
     }
   }
-  const client = clientFor({ region, endpoint, credentials: access, allowHosts: context.allowHosts }, patience);
+  const client = clientFor({ region, endpoint, credentials: access, allowHosts: context.allowHosts }, retries);
   const closing = new AbortController();
-  const link: Link = { client, patience, closed: closing.signal };
+  const connection: Connection = { client, retries, closed: closing.signal };
 
   async function list(start: string, after: string | null, limit: number): Promise<ListObjectsV2CommandOutput> {
     let token: string | undefined;
@@ -39,40 +48,40 @@ export function startSession(
       const command = new ListObjectsV2Command({
         Bucket: bucket,
         MaxKeys: Math.min(limit, 1_000),
-        // XML cannot hold every character that a key can.
+        // A key may have characters that XML does not allow.
         EncodingType: 'url',
         OptionalObjectAttributes: ['RestoreStatus'],
         ...(start === '' ? {} : { Prefix: start }),
         ...(after === null ? {} : { StartAfter: after }),
         ...(token === undefined ? {} : { ContinuationToken: token }),
       });
-      const answer = await persist(link, 'bucket', (client, options) => client.send(command, options));
-      // Whatever else answers 200 must not pass for an empty bucket, or every file would count as deleted.
+      const answer = await withRetries(connection, 'bucket', (client, options) => client.send(command, options));
+      // A 200 of another kind of server must not count as an empty bucket, or every file would count as deleted.
       if (answer.IsTruncated === undefined)
-        throw new SourceProblem('unusable', 'What answers at this endpoint is not an S3 server. Correct `endpoint`.');
+        throw new SourceProblem('unusable', 'The server at this endpoint is not an S3 server. Correct the `endpoint`.');
       if (!answer.IsTruncated || answer.Contents?.length) return answer;
       token = answer.NextContinuationToken;
       if (token === undefined) throw unordered();
     }
   }
 
-  /** A server that answers but for one object has trouble with that one: all others must not wait for it. */
-  async function whose(error: unknown): Promise<unknown> {
+  /** If the server still lists the bucket, only this object is unreadable. Then the run goes on with the others. */
+  async function diagnose(error: unknown): Promise<unknown> {
     if (!(error instanceof SourceProblem && error.code === 'unreachable' && error.retryable)) return error;
     try {
       await list(prefix, null, 1);
     } catch (problem) {
       return problem;
     }
-    const message = 'The server answers, but does not give this object: see there whether it is damaged.';
+    const message = 'The server answers but does not return this object. Check there whether it is damaged.';
     return new SourceProblem('unreadable', message, { retryable: true });
   }
 
-  async function* guarded(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  async function* diagnosed(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
     try {
       yield* content;
     } catch (error) {
-      throw await whose(error);
+      throw await diagnose(error);
     }
   }
 
@@ -81,7 +90,7 @@ export function startSession(
       await list(prefix, null, 1);
     },
 
-    /** A page token holds the last key, not the server's token, so it outlives both of us and the objects. */
+    /** A page token holds the last key, not the token of the server. So it stays valid after restarts and changes. */
     async changes(cursor, { limit }): Promise<ListPage> {
       const after = cursor.page === null ? null : afterOf(cursor.page);
       const answer = await list(prefix, after === null ? null : prefix + after, limit);
@@ -98,23 +107,23 @@ export function startSession(
     },
 
     async read(entry: SourceEntry, range?: ByteRange) {
-      if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'Only files have content.');
+      if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'This is not a file, so it has no content.');
       try {
         const content = await readObject(
-          { link, bucket, key: prefix + entry.key, entry },
+          { connection, bucket, key: prefix + entry.key, entry },
           range ?? { offset: 0, length: entry.size },
         );
-        return guarded(content);
+        return diagnosed(content);
       } catch (error) {
-        throw await whose(error);
+        throw await diagnose(error);
       }
     },
 
-    /** A listing, since HeadObject cuts the time of the last change to seconds and the revision would be another. */
+    /** Uses a listing: HeadObject has its time in whole seconds, which would make another revision. */
     async look(key) {
       const name = prefix + key;
       const answer = await list(name, null, 1);
-      // Of all keys that start with it, it is the first.
+      // Of all keys with this prefix, the key itself sorts first.
       const first = answer.Contents?.[0];
       if (first === undefined || keyOf(first, name, answer.EncodingType === 'url') !== '') return undefined;
       const item = itemOf(first, key);
@@ -140,21 +149,24 @@ function unordered(): SourceProblem {
   );
 }
 
-/** The key below the prefix. With `url` it is encoded as in a form: a space is `+`. */
+/** The key below the prefix. `url`: the server encoded it like a form, with `+` for a space. */
 function keyOf(object: Listed, prefix: string, url: boolean): string {
   const listed = object.Key ?? '';
   try {
     const key = url ? decodeURIComponent(listed.replaceAll('+', ' ')) : listed;
     if (key !== '' && key.startsWith(prefix)) return key.slice(prefix.length);
   } catch {
-    // Not UTF-8, which S3 does not allow.
+    // The name is not UTF-8, which S3 does not allow.
   }
-  throw new SourceProblem('unusable', 'The server lists names that cannot be, or that are not below the prefix.');
+  throw new SourceProblem(
+    'unusable',
+    'The server lists names that are invalid or not below the prefix. Check the endpoint.',
+  );
 }
 
 /**
- * An object whose key ends in `/` is a folder when it is empty, as the consoles make them; with content it is a file of that very
- * name. One named like the prefix itself has no name below it: the empty marker is left out, one with content is skipped.
+ * An empty object whose key ends in `/` is a folder: S3 consoles make folders so. With content it is a file of that
+ * name. An object named exactly like the prefix has an empty key. Empty it is omitted, with content it is skipped.
  */
 function itemOf(object: Listed, key: string): ListItem | undefined {
   const size = object.Size ?? 0;
@@ -169,7 +181,7 @@ function itemOf(object: Listed, key: string): ListItem | undefined {
     modifiedAt: object.LastModified?.toISOString() ?? null,
     revision: revisionOf(size, object.LastModified, object.ETag),
   };
-  // Of a folder there is nothing to read.
+  // A folder has no content to read, so its storage class does not matter.
   if (entry.kind === 'folder' || !isArchived(object)) return { type: 'entry', entry };
   return { type: 'failed', refusal: { key, code: 'archived', message: archivedMessage }, entry };
 }

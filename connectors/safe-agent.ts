@@ -1,7 +1,7 @@
 /**
- * Reaching addresses that users give without being turned against our own network (server-side request forgery). `checkAddress`
- * refuses early and plainly; the agents look again at the IP address each connection really goes to, so a name that resolves to
- * something else a moment later gains nothing.
+ * Guards against server-side request forgery: users give addresses, and none may lead into our own network.
+ * `checkAddress` rejects a private address with a clear message. The agents check the real IP address of each
+ * connection again. So a name that resolves to another address later gains an attacker nothing.
  */
 import { type AgentOptions, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -11,8 +11,9 @@ import { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } from 'request-f
 import { Problem } from '../domain/errors.ts';
 
 /**
- * An address a user gave, as a URL. `allowHosts`: names exempt from the ban on private addresses, as `host` or `host:port`.
- * @throws Problem `invalid-input` naming `field`: no http(s) URL, a user name or password in it, or a private, loopback or link-local host
+ * The URL that a user gave, validated. `allowHosts` (`host` or `host:port`) may be private.
+ * @throws Problem `invalid-input` that names `field`: not an http(s) URL, a URL with user name or password, or a
+ * private, loopback or link-local host
  */
 export function checkAddress(address: string, allowHosts: readonly string[], field: string): URL {
   const refuse = (message: string) =>
@@ -22,32 +23,32 @@ export function checkAddress(address: string, allowHosts: readonly string[], fie
     throw refuse('Give a URL that starts with https:// or http://.');
   if (url.username !== '' || url.password !== '') throw refuse('Give the URL without a user name and password.');
   if (isAllowed(url.hostname, portOf(url), allowHosts)) return url;
-  if (isOurs(bare(url.hostname))) {
+  if (isPrivate(bare(url.hostname))) {
     throw refuse(
-      'This host is on a private network, which is not reached from here. Whoever runs ListBackup can allow it in LISTBACKUP_ALLOW_HOSTS.',
+      'This host is on a private network. The operator of ListBackup can allow it in LISTBACKUP_ALLOW_HOSTS.',
     );
   }
   return url;
 }
 
-/** Agents that connect to public addresses and to `allowHosts` only. Destroy them when done. */
+/** Agents that connect only to public addresses and to `allowHosts`. The caller destroys them. */
 export function safeAgents(
   allowHosts: readonly string[],
   options: AgentOptions,
 ): { httpAgent: HttpAgent; httpsAgent: HttpsAgent } {
   return {
-    httpAgent: exempting(new RequestFilteringHttpAgent(options), new HttpAgent(options), allowHosts),
-    httpsAgent: exempting(new RequestFilteringHttpsAgent(options), new HttpsAgent(options), allowHosts),
+    httpAgent: withAllowedHosts(new RequestFilteringHttpAgent(options), new HttpAgent(options), allowHosts),
+    httpsAgent: withAllowedHosts(new RequestFilteringHttpsAgent(options), new HttpsAgent(options), allowHosts),
   };
 }
 
-/** Whether the error is a safe agent's refusal to connect. */
+/** Whether a safe agent refused the connection. */
 export function isRefusedAddress(error: unknown): boolean {
   return error instanceof Error && /^DNS lookup .* is not allowed\. Because/.test(error.message);
 }
 
-/** Lets the plain agent make the connections to exempt hosts; the filtering one keeps the pool. */
-function exempting<A extends HttpAgent>(filtering: A, plain: HttpAgent, allowHosts: readonly string[]): A {
+/** The plain agent connects to allowed hosts. The filtering agent connects to all others and keeps the pool. */
+function withAllowedHosts<A extends HttpAgent>(filtering: A, plain: HttpAgent, allowHosts: readonly string[]): A {
   const filtered = filtering.createConnection.bind(filtering);
   filtering.createConnection = (options, connected) => {
     const { host, port } = options as TcpNetConnectOpts;
@@ -67,7 +68,7 @@ function isAllowed(host: string, port: number, allowHosts: readonly string[]): b
   });
 }
 
-/** Without the brackets of IPv6 and the dot of a full name. */
+/** The host in lower case, without the brackets of IPv6 and the final dot of a fully qualified name. */
 function bare(host: string): string {
   return host
     .toLowerCase()
@@ -79,7 +80,7 @@ function portOf(url: URL): number {
   return Number(url.port || (url.protocol === 'https:' ? 443 : 80));
 }
 
-function isOurs(host: string): boolean {
+function isPrivate(host: string): boolean {
   if (host === 'localhost' || host.endsWith('.localhost')) return true;
   return ipaddr.isValid(host) && ipaddr.parse(host).range() !== 'unicast';
 }

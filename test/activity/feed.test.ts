@@ -133,7 +133,7 @@ describe('readActivity', () => {
     );
   });
 
-  it('finds commits that are much older than their ledger entry, after a clock was set back or a late relay', async () => {
+  it('finds commits that are much older than their ledger entry: a clock set back, a late relay', async () => {
     let now = startOfTime;
     const { platform } = await openTestPlatform({ now: () => now });
     // The ledger time stays at hour 5 until the clock has caught up.

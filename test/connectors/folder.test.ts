@@ -72,7 +72,7 @@ connectorSuite('folder', async () => {
   };
 });
 
-describe('a folder as a source', () => {
+describe('folder connector', () => {
   let root: string;
   let outside: string;
   let sessions: SourceSession[];
@@ -83,7 +83,7 @@ describe('a folder as a source', () => {
   });
   afterEach(async () => {
     for (const session of sessions) await session.close();
-    // Unlike Node's, it can remove what is too deep for a path.
+    // Node cannot remove a tree that is deeper than the longest path, rm can.
     execFileSync('rm', ['-rf', root, outside]);
   });
 
@@ -103,9 +103,9 @@ describe('a folder as a source', () => {
     const items: ListItem[] = [];
     let page: string | null = null;
     do {
-      const got = await session.changes({ since: null, page }, { limit });
-      items.push(...got.items);
-      page = got.page;
+      const result = await session.changes({ since: null, page }, { limit });
+      items.push(...result.items);
+      page = result.page;
     } while (page !== null);
     return items;
   }
@@ -117,7 +117,7 @@ describe('a folder as a source', () => {
   const keys = (items: ListItem[]) =>
     items.map((item) => `${item.type === 'entry' ? item.entry.kind : item.type} ${keyOf(item)}`);
 
-  test('folders, empty ones too, links and files, each where its bytes sort', async () => {
+  test('lists folders, empty folders, links and files in byte order', async () => {
     await mkdir(at('a/empty'), { recursive: true });
     for (const name of ['a!', 'a.txt', 'a0', 'a/x']) await writeFile(at(name), name);
     await symlink('/etc', at('a/link'));
@@ -144,7 +144,7 @@ describe('a folder as a source', () => {
     });
   });
 
-  test('names that are not UTF-8 come through, and so do what they hold and where links point', async () => {
+  test('lists names and link targets that are not UTF-8, and reads such files', async () => {
     const raw = (...parts: (string | number[])[]) =>
       Buffer.concat([Buffer.from(`${root}/`), ...parts.map((part) => Buffer.from(part as string))]);
     await mkdir(raw('d', [0xff]));
@@ -167,7 +167,7 @@ describe('a folder as a source', () => {
     }
   });
 
-  test('pipes and sockets are skipped, never opened', async () => {
+  test('skips pipes and sockets without opening them', async () => {
     execFileSync('mkfifo', [at('pipe')]);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(at('socket'), resolve));
@@ -185,7 +185,7 @@ describe('a folder as a source', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  test('what may not be read is failed, and everything else goes on', async () => {
+  test('lists unreadable folders as failed, fails unreadable files, and continues with the rest', async () => {
     await mkdir(at('shut'));
     await mkdir(at('blind'));
     for (const name of ['a', 'blind/x', 'shut/x', 'secret', 'z']) await writeFile(at(name), name);
@@ -219,7 +219,7 @@ describe('a folder as a source', () => {
     for (const name of ['shut', 'blind']) await chmod(at(name), 0o755);
   });
 
-  test('a folder that shuts while it is listed does not make its files vanish', async () => {
+  test('fails the listing when a folder becomes unreadable between pages', async () => {
     await mkdir(at('d'));
     for (const name of ['1', '2', '3']) await writeFile(at(`d/${name}`), name);
     await chmod(root, 0o755);
@@ -235,7 +235,7 @@ describe('a folder as a source', () => {
     await chmod(at('d'), 0o755);
   });
 
-  test('a folder deleted while it is listed is just no longer there', async () => {
+  test('omits the files of a folder that is deleted between pages', async () => {
     await mkdir(at('d/e'), { recursive: true });
     for (const name of ['d/1', 'd/e/1', 'd/e/2', 'd/f', 'z']) await writeFile(at(name), name);
     const session = await open();
@@ -244,12 +244,12 @@ describe('a folder as a source', () => {
     await rm(at('d'), { recursive: true });
     for (const resumed of [session, await open()]) {
       const rest = await resumed.changes({ since: null, page: first.page }, { limit: 10 });
-      // What was looked at ahead of its page may still be there; that reads as vanished later.
+      // Prefetched items may still be listed. Reading them fails as vanished.
       expect(keys(rest.items).filter((key) => key !== 'folder d/e/' && key !== 'file d/f')).toEqual(['file z']);
     }
   });
 
-  test('a root that is a file, or gone, or comes back, says so', async () => {
+  test('reports a root that is deleted or a file, and lists it again when it is back', async () => {
     const session = await open();
     await rm(root, { recursive: true });
     expect(await problemOf(session.check())).toMatchObject({ code: 'not-found' });
@@ -262,7 +262,7 @@ describe('a folder as a source', () => {
     expect(await list(session)).toEqual([]);
   });
 
-  test('what is excluded is left out as git would', async () => {
+  test('excludes paths like .gitignore', async () => {
     for (const name of [
       'a.tmp',
       'A.TMP',
@@ -290,7 +290,7 @@ describe('a folder as a source', () => {
     ]);
   });
 
-  test('only where the home has folders, below its roots, outside the data folder', async () => {
+  test('opens folders only if the deployment allows them, below its roots, outside the data folder', async () => {
     const openWith = (path: string, folders: ConnectorContext['folders']) =>
       folder.open({ path }, undefined, { ...(folders ? { folders } : {}), allowHosts: [] }).then(
         async (session) => {
@@ -320,7 +320,7 @@ describe('a folder as a source', () => {
     expect(await openWith('/', { roots: 'any', never: [] })).toBe('fine');
   });
 
-  test('a path that comes to lead elsewhere after it was accepted is not followed there', async () => {
+  test('does not follow a path that leads elsewhere after it was accepted', async () => {
     const session = await open(undefined, { roots: [root], never: [] });
     const inner = await folder.open({ path: at('inner') }, undefined, {
       folders: { roots: [root], never: [] },
@@ -332,7 +332,7 @@ describe('a folder as a source', () => {
     expect(keys(await list(session))).toEqual(['link inner']);
   });
 
-  test('the data folder is skipped inside a source, under whatever name it is met', async () => {
+  test('skips the data folder inside a source, also under another name', async () => {
     await mkdir(at('data/blobs'), { recursive: true });
     for (const name of ['data/key', 'data/blobs/x', 'other']) await writeFile(at(name), name);
     await symlink(at('data'), join(outside, 'alias'));
@@ -344,10 +344,10 @@ describe('a folder as a source', () => {
     }
   });
 
-  test('a folder swapped for a link leads nowhere, in reading and in listing', async () => {
+  test('does not follow a link that replaced a folder, in reads and in listings', async () => {
     for (const path of [at('d/e'), join(outside, 'e')]) await mkdir(path, { recursive: true });
     await writeFile(at('d/e/f'), 'inside');
-    // The very same file, so that its revision does not give it away.
+    // A hard link to the same file, so that the revision is equal.
     await link(at('d/e/f'), join(outside, 'e/f'));
     const session = await open();
     const entry = await file(session, 'd/e/f');
@@ -365,8 +365,8 @@ describe('a folder as a source', () => {
   test.each([
     ['grows', (path: string) => appendFile(path, 'more')],
     ['shrinks', (path: string) => truncate(path, 10)],
-    ['is overwritten in place, its times put back', overwriteQuietly],
-  ])('a file that %s while it is read does not pass for whole', async (_how, change) => {
+    ['is overwritten with the same size and times', overwriteAndRestoreTimes],
+  ])('fails the read of a file that %s meanwhile', async (_how, change) => {
     await writeFile(at('file'), Buffer.alloc(4_000_000, 'before'));
     const session = await open();
     const entry = await file(session, 'file');
@@ -381,7 +381,7 @@ describe('a folder as a source', () => {
     expect(read).toBeLessThan(4_000_000);
   });
 
-  test('a look tells what a listing would of links, folders, what changed its kind and what is left out', async () => {
+  test('looks up links, folders, entries of a new type and excluded entries like a listing', async () => {
     await mkdir(at('data'));
     await mkdir(at('d/cache/e'), { recursive: true });
     for (const name of ['data/x', 'd/cache/e/f', 'd/x', 'z.tmp', 'to-pipe', 'to-folder', 'to-link', 'way/x']) {
@@ -425,7 +425,7 @@ describe('a folder as a source', () => {
       expect(await session.look(key)).toBeUndefined();
   });
 
-  test('a look is not led out of the source, nor misled by a folder that was moved away', async () => {
+  test('looks up a key in the current folder only, not through a link or in a moved folder', async () => {
     for (const path of [at('d'), outside]) await mkdir(path, { recursive: true });
     for (const path of [at('d/f'), join(outside, 'f')]) await writeFile(path, 'first');
     const session = await open();
@@ -436,11 +436,11 @@ describe('a folder as a source', () => {
     await rm(at('d'));
     await mkdir(at('d'));
     await writeFile(at('d/f'), 'second');
-    const now = await session.look('d/f');
-    expect(now && (await contentOf(session, now)).toString()).toBe('second');
+    const entry = await session.look('d/f');
+    expect(entry && (await contentOf(session, entry)).toString()).toBe('second');
   });
 
-  test('a look where nothing can be told is a problem, never taken for gone', async () => {
+  test('throws for a lookup in an unreadable or missing folder, never reports it as deleted', async () => {
     await mkdir(at('shut'));
     await writeFile(at('shut/x'), 'x');
     await chmod(root, 0o755);
@@ -455,7 +455,7 @@ describe('a folder as a source', () => {
     expect(await problemOf(session.look('shut/x'))).toMatchObject({ code: 'not-found', retryable: true });
   });
 
-  test('tells the place it reads from: the same for every session, another once another folder is there', async () => {
+  test('has the same source identity in every session, and another one for another folder at the path', async () => {
     const identity = await (await open()).identity?.();
     expect(identity).toMatch(/./);
     expect(await (await open()).identity?.()).toBe(identity);
@@ -471,7 +471,7 @@ describe('a folder as a source', () => {
     await mkdir(root);
   });
 
-  test('reading waits for the tick of the last change to be over, and no longer', () => {
+  test('waits with a read until the tick of the last change is over', () => {
     const second = 1_800_000_000_000;
     const fine = BigInt(second) * 1_000_000n + 123_456_789n;
     expect([0, 15, 19, 20, 9_000].map((age) => restOfTick(fine, second + 123 + age))).toEqual([20, 5, 1, 0, 0]);
@@ -480,7 +480,7 @@ describe('a folder as a source', () => {
     expect(restOfTick(fine, second - 60_000)).toBe(0);
   });
 
-  test('a tree deeper than a path may be long is listed and read, holding few handles', async () => {
+  test('lists and reads a tree deeper than the longest path, with few open handles', async () => {
     const parts = Array.from({ length: 120 }, (_, depth) => `${String(depth).padStart(3, '0')}-${'x'.repeat(40)}`);
     const script = `const fs = require('fs');
       for (const part of process.argv.slice(1)) { fs.mkdirSync(part); process.chdir(part); fs.writeFileSync('zz', ''); }
@@ -492,18 +492,18 @@ describe('a folder as a source', () => {
       : async () => 0;
     const before = await handles();
     for (const limit of [7, 1_000]) {
-      let most = 0;
+      let maxHandles = 0;
       const items: ListItem[] = [];
       let page: string | null = null;
       do {
-        const got = await session.changes({ since: null, page }, { limit });
-        items.push(...got.items);
-        page = got.page;
-        most = Math.max(most, (await handles()) - before);
+        const result = await session.changes({ since: null, page }, { limit });
+        items.push(...result.items);
+        page = result.page;
+        maxHandles = Math.max(maxHandles, (await handles()) - before);
       } while (page !== null);
       expect(items.length).toBe(241);
       expect(items.map(keyOf)).toEqual(items.map(keyOf).sort(compareKeys));
-      expect(most).toBeLessThan(80);
+      expect(maxHandles).toBeLessThan(80);
     }
     const deep = filesOf(await list(session)).find((entry) => entry.size === 4);
     expect(deep?.key.length).toBeGreaterThan(4_096);
@@ -512,7 +512,7 @@ describe('a folder as a source', () => {
     expect(await handles()).toBeLessThanOrEqual(before);
   });
 
-  test('times that no calendar has are as good as none', async () => {
+  test('lists times outside the years 0 to 9999 as null', async () => {
     for (const name of ['ancient', 'far', 'future']) await writeFile(at(name), '');
     await symlink('x', at('link'));
     await utimes(at('ancient'), new Date(-1e9), new Date(-1e9));
@@ -523,16 +523,15 @@ describe('a folder as a source', () => {
       item.type === 'entry' ? item.entry.modifiedAt : item,
     );
     expect(ancient).toBe('1969-12-20T10:13:20.000Z');
-    // A file system that cannot hold it keeps the last time it can.
+    // Some file systems store their latest possible time instead.
     if (far !== null) expect(far).toMatch(/^\d{4}-/);
     expect(others).toEqual(['2096-10-02T07:06:40.000Z', '1970-01-01T00:00:00.000Z']);
   });
 });
 
-/** As a user who may not do everything, which root may. */
+/** Runs `act` as the user nobody, since root may read everything. */
 async function asNobody(act: () => Promise<void>): Promise<void> {
-  const me = process.geteuid?.();
-  if (me !== 0) return act();
+  if (process.geteuid?.() !== 0) return act();
   process.seteuid?.(65_534);
   try {
     await act();
@@ -541,7 +540,7 @@ async function asNobody(act: () => Promise<void>): Promise<void> {
   }
 }
 
-async function overwriteQuietly(path: string): Promise<void> {
+async function overwriteAndRestoreTimes(path: string): Promise<void> {
   const handle = await openFd(path, 'r+');
   const { atime, mtime } = await handle.stat();
   await handle.write('after!', 3_000_000);

@@ -1,4 +1,4 @@
-/** What the s3 connector is tried with, on whatever server. */
+/** Test cases of the s3 connector, for any server. */
 import type { TestSource } from './suite.ts';
 
 export function wrongS3Settings(server: {

@@ -1,4 +1,4 @@
-/** The s3 connector against an S3 that somebody else wrote. */
+/** The s3 connector against ministack, an independent implementation of S3. */
 import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { inject } from 'vitest';

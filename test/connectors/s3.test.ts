@@ -4,7 +4,7 @@ import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { SourceSession } from '../../connectors/connector.ts';
 import { openS3, s3 } from '../../connectors/s3.ts';
-import { clientFor, usualPatience } from '../../connectors/s3-client.ts';
+import { clientFor, defaultRetries } from '../../connectors/s3-client.ts';
 import type { SourceEntry } from '../../domain/entry.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { awkwardKeys, wrongS3Settings } from './s3-cases.ts';
@@ -26,10 +26,10 @@ connectorSuite('s3', async () => {
   };
 });
 
-/** Milliseconds of silence that no machine is ever so busy as to keep. */
-const patient = 60_000;
+/** Milliseconds without data that even a busy test machine never reaches. */
+const longIdleMs = 60_000;
 
-describe('a bucket as a source', () => {
+describe('s3 connector', () => {
   let server: S3Server;
   let sessions: SourceSession[];
   let waits: number[];
@@ -46,7 +46,7 @@ describe('a bucket as a source', () => {
   async function open(
     config: { [field: string]: unknown } = {},
     credentials = server.credentials,
-    idleMs = patient,
+    idleMs = longIdleMs,
   ): Promise<SourceSession> {
     const settings = { bucket: server.bucket, endpoint: server.endpoint, ...config };
     const session = await openS3(
@@ -66,7 +66,7 @@ describe('a bucket as a source', () => {
   const firstPage = { since: null, page: null };
   const gets = () => server.requests.filter((request) => request.method === 'GET' && request.key !== '');
 
-  test('a key that ends in a slash is a folder when empty, a file when not', async () => {
+  test('lists a key that ends in a slash as a folder if it is empty, else as a file', async () => {
     server.put('folder/', '');
     server.put('file/', 'content');
     const session = await open();
@@ -78,7 +78,7 @@ describe('a bucket as a source', () => {
     expect((await contentOf(session, await onlyFile(session))).toString()).toBe('content');
   });
 
-  test('the marker of the prefix itself is left out, an object of its name is skipped', async () => {
+  test('omits an empty object named like the prefix, and skips one with content', async () => {
     server.put('p/', '');
     server.put('p/a', 'a');
     server.put('q', 'content');
@@ -98,7 +98,7 @@ describe('a bucket as a source', () => {
     ]);
   });
 
-  test('what is in an archive is failed with what to do, unless it was restored', async () => {
+  test('lists archived objects as failed, unless they are restored', async () => {
     server.put('cold', 'x', { storageClass: 'DEEP_ARCHIVE' });
     server.put('thawed', 'x', { storageClass: 'GLACIER', restored: true });
     server.put('warm', 'x', { storageClass: 'GLACIER_IR' });
@@ -110,7 +110,7 @@ describe('a bucket as a source', () => {
     ]);
   });
 
-  test('what is archived is still told, and a folder is nothing that has to be read', async () => {
+  test('lists the entry of an archived object, and an archived folder as a folder', async () => {
     server.put('cold', 'x');
     const [warm] = (await (await open()).changes(firstPage, { limit: 10 })).items;
     const object = server.objects.get('cold');
@@ -123,7 +123,7 @@ describe('a bucket as a source', () => {
     ]);
   });
 
-  test('an object archived after it was listed is archived, not forbidden', async () => {
+  test('reports an object archived after its listing as archived, not as forbidden', async () => {
     server.put('file', 'x');
     const session = await open();
     const entry = await onlyFile(session);
@@ -132,7 +132,7 @@ describe('a bucket as a source', () => {
     expect(await problemOf(session.look('file'))).toMatchObject({ code: 'archived', retryable: false });
   });
 
-  test('a pause that the server asks for is kept to, then it goes on', async () => {
+  test('honours the pauses that the server asks for, then continues', async () => {
     server.put('file', 'content');
     const session = await open();
     let refusals = 2;
@@ -144,7 +144,7 @@ describe('a bucket as a source', () => {
     expect(waits).toEqual([3_000, 2_000]);
   });
 
-  test('a server that refuses again and again without saying for how long is asked more often, at most some seconds apart', async () => {
+  test('retries a throttling server without Retry-After more often, with pauses of a few seconds', async () => {
     server.put('file', 'content');
     const session = await open();
     const entry = await onlyFile(session);
@@ -157,42 +157,42 @@ describe('a bucket as a source', () => {
     expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'throttled', retryable: true });
   });
 
-  test('a long pause is left to the caller, with its length', async () => {
+  test('passes a long pause to the caller instead of waiting', async () => {
     server.misbehave = () => ({ answer: { status: 429, code: 'TooManyRequests', headers: { 'retry-after': '120' } } });
     const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));
     expect(problem).toMatchObject({ code: 'throttled', retryable: true, retryAfterSeconds: 120 });
     expect(server.requests.length).toBe(1);
   });
 
-  test('a server that fails and fails is unreachable, after some tries', async () => {
+  test('reports a server that fails every time as unreachable, after some tries', async () => {
     server.misbehave = () => ({ answer: { status: 500, code: 'InternalError' } });
     expect(await problemOf((await open()).check())).toMatchObject({ code: 'unreachable', retryable: true });
     expect(server.requests.length).toBe(4);
   });
 
-  // Whoever is that patient waits for nothing but the silence that is meant; a short one is met by a busy machine too.
+  // A short idle time may also expire on a busy test machine, so the cut case uses the long one.
   test.each([
-    { fault: { cutAfter: 400_000 }, times: 3, idleMs: patient },
+    { fault: { cutAfter: 400_000 }, times: 3, idleMs: longIdleMs },
     { fault: { stallAfter: 400_000 }, times: 2, idleMs: 1_000 },
-  ])('a body that breaks off goes on where it stopped: $fault', async ({ fault, times, idleMs }) => {
+  ])('continues a broken body where it stopped: $fault', async ({ fault, times, idleMs }) => {
     const content = Buffer.alloc(1_500_000, 'pinned content');
     server.put('big', content);
     const session = await open({}, server.credentials, idleMs);
     const entry = await onlyFile(session);
     server.misbehave = () => (gets().length <= times ? fault : undefined);
     expect((await contentOf(session, entry)).equals(content)).toBe(true);
-    const asked = gets().map((request) => [
+    const ranges = gets().map((request) => [
       request.headers.range,
       request.headers['if-match'] === server.objects.get('big')?.etag,
     ]);
-    expect(asked[0]).toEqual([undefined, true]);
-    expect(asked.length).toBeGreaterThan(times);
-    if (idleMs === patient) expect(asked.length).toBe(times + 1);
-    for (const [range, pinned] of asked.slice(1))
+    expect(ranges[0]).toEqual([undefined, true]);
+    expect(ranges.length).toBeGreaterThan(times);
+    if (idleMs === longIdleMs) expect(ranges.length).toBe(times + 1);
+    for (const [range, pinned] of ranges.slice(1))
       expect([String(range), pinned]).toEqual([expect.stringMatching(/^bytes=\d+-1499999$/), true]);
   });
 
-  test('an object replaced while its body is broken off is changed, never stitched together', async () => {
+  test('reports an object replaced after a break as changed, and never joins two revisions', async () => {
     server.put('big', Buffer.alloc(1_000_000, 'before'));
     const session = await open();
     const entry = await onlyFile(session);
@@ -204,7 +204,7 @@ describe('a bucket as a source', () => {
     expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'changed', retryable: true });
   });
 
-  test('a server that ignores If-Match does not slip another revision in', async () => {
+  test('rejects another revision from a server that ignores If-Match', async () => {
     server.put('file', 'one!');
     const session = await open();
     const entry = await onlyFile(session);
@@ -216,7 +216,7 @@ describe('a bucket as a source', () => {
     }
   });
 
-  test('without etags, size and time tell revisions apart', async () => {
+  test('distinguishes revisions by size and time if the server has no etags', async () => {
     server.put('file', 'one!');
     const stored = server.objects.get('file');
     const session = await open();
@@ -238,14 +238,14 @@ describe('a bucket as a source', () => {
     }
   });
 
-  test('an endpoint whose name comes to mean a private address is not reached', async () => {
+  test('does not connect to an endpoint whose name resolves to a private address', async () => {
     const session = async (allowHosts: string[]) => {
       const endpoint = `http://rebound.example:${server.host.split(':')[1]}`;
       const opened = await openS3(
         { bucket: server.bucket, endpoint },
         server.credentials,
         { allowHosts },
-        usualPatience,
+        defaultRetries,
       );
       sessions.push(opened);
       return opened;
@@ -269,7 +269,7 @@ describe('a bucket as a source', () => {
     }
   });
 
-  test('a body that always breaks off is given up', async () => {
+  test('fails a body that breaks off every time', async () => {
     server.put('big', Buffer.alloc(1_000_000, 'x'));
     const session = await open();
     const entry = await onlyFile(session);
@@ -278,7 +278,7 @@ describe('a bucket as a source', () => {
     expect(gets().length).toBe(5);
   });
 
-  test('an object that a server does not give, which answers otherwise, is unreadable: it is not the server that is unreachable', async () => {
+  test('reports one failing object as unreadable, not the server as unreachable', async () => {
     for (const key of ['bad', 'good']) server.put(key, 'content');
     const session = await open();
     const { items } = await session.changes(firstPage, { limit: 10 });
@@ -297,7 +297,7 @@ describe('a bucket as a source', () => {
   });
 
   test.each(['<!doctype html><html><body>Welcome</body></html>', '<rss version="2.0"><channel/></rss>', ''])(
-    'what answers but is no S3 server is not an empty bucket: %s',
+    'does not take another kind of server for an empty bucket: %s',
     async (body) => {
       server.misbehave = () => ({ raw: { status: 200, body } });
       const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));
@@ -306,7 +306,7 @@ describe('a bucket as a source', () => {
     },
   );
 
-  test('a server that lists in another order is refused, within a page and between two', async () => {
+  test('rejects a server that lists in another order, within a page and between pages', async () => {
     for (const key of ['a', 'B', 'c', 'D']) server.put(key, key);
     server.order = (a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : a.toLowerCase() > b.toLowerCase() ? 1 : 0);
     for (const limit of [1, 10]) {
@@ -320,7 +320,7 @@ describe('a bucket as a source', () => {
     }
   });
 
-  test('wrong credentials are told apart from missing permission, and neither shows', async () => {
+  test('distinguishes wrong credentials from missing permission, and shows no secret', async () => {
     const wrongId = { accessKeyId: 'AKIDNOBODY', secretAccessKey: 'nobody-knows-this' };
     const wrongSecret = { ...server.credentials, secretAccessKey: 'nobody-knows-this' };
     for (const credentials of [wrongId, wrongSecret]) {
@@ -341,7 +341,7 @@ describe('a bucket as a source', () => {
     });
   });
 
-  test('a bucket elsewhere says where', async () => {
+  test('names the region of a bucket in another region', async () => {
     server.misbehave = () => ({
       answer: { status: 301, code: 'PermanentRedirect', headers: { 'x-amz-bucket-region': 'eu-west-3' } },
     });
@@ -351,7 +351,7 @@ describe('a bucket as a source', () => {
     });
   });
 
-  test('nothing of our own environment reaches a source of a user', async () => {
+  test('uses nothing of our own environment for the source of a user', async () => {
     const trap = await startS3Server();
     const environment = {
       AWS_ENDPOINT_URL: trap.endpoint,
@@ -375,13 +375,13 @@ describe('a bucket as a source', () => {
       }
       const client = clientFor(
         { region: 'eu-central-1', endpoint: undefined, credentials: server.credentials, allowHosts: [] },
-        usualPatience,
+        defaultRetries,
       );
       const reached = new Promise<string>((resolve) => {
         client.middlewareStack.add(
           () => async (args) => {
             resolve((args.request as { hostname: string }).hostname);
-            throw new Error('far enough');
+            throw new Error('stop before the network');
           },
           { step: 'finalizeRequest', priority: 'low' },
         );

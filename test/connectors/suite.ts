@@ -1,4 +1,4 @@
-/** What every connector promises, whatever its kind: a new one passes it by describing a source that the suite can change. */
+/** The contract of every connector. A new connector passes the suite by describing a source that tests can change. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AnyConnector, ConnectorContext, SourceProblem, SourceSession } from '../../connectors/connector.ts';
 import { compareKeys, type ListItem, type SourceEntry } from '../../domain/entry.ts';
@@ -6,7 +6,7 @@ import { Problem } from '../../domain/errors.ts';
 
 type Settings = { [field: string]: unknown };
 
-/** A source that is empty, and how a test gets at it behind the connector's back. */
+/** An empty source, with the means to change it without the connector. */
 export type TestSource = {
   connector: AnyConnector;
   config: Settings;
@@ -14,17 +14,17 @@ export type TestSource = {
   context: ConnectorContext;
   put(key: string, content: Uint8Array | string): Promise<void>;
   remove(key: string): Promise<void>;
-  /** Settings that are right in form, of a source that is not there. */
+  /** Valid settings of a source that does not exist. */
   missing: Settings;
-  /** Settings that are wrong, and the field that is. */
+  /** Invalid settings, each with the invalid field. */
   wrong: { config?: Settings; credentials?: Settings; field: string }[];
-  /** Names that this kind can have and that are easily got wrong. */
+  /** Valid names that are easy to get wrong. */
   awkward: string[];
   dispose(): Promise<void>;
 };
 
 export function connectorSuite(kind: string, make: () => Promise<TestSource>): void {
-  describe(`what every connector promises: ${kind}`, () => {
+  describe(`contract of a connector: ${kind}`, () => {
     let source: TestSource;
     let sessions: SourceSession[];
     beforeEach(async () => {
@@ -44,10 +44,10 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
     async function listAll(session: SourceSession, limit = 1_000, page: string | null = null): Promise<ListItem[]> {
       const items: ListItem[] = [];
       do {
-        const got = await session.changes({ since: null, page }, { limit });
-        expect(got.items.length).toBeLessThanOrEqual(limit);
-        items.push(...got.items);
-        page = got.page;
+        const result = await session.changes({ since: null, page }, { limit });
+        expect(result.items.length).toBeLessThanOrEqual(limit);
+        items.push(...result.items);
+        page = result.page;
       } while (page !== null);
       return items;
     }
@@ -62,7 +62,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       return keys.sort(compareKeys);
     }
 
-    test('a listing is in the order of keys and says what each file is', async () => {
+    test('lists files in key order, with size and time', async () => {
       const keys = await fill();
       const session = await open();
       await session.check();
@@ -75,17 +75,17 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       }
     });
 
-    test('an empty source is an empty listing', async () => {
+    test('lists nothing for an empty source', async () => {
       expect(await listAll(await open())).toEqual([]);
     });
 
-    test.each([1, 2, 3, 5])('pages of %i are the whole listing', async (limit) => {
+    test.each([1, 2, 3, 5])('lists the same items in pages of %i', async (limit) => {
       await fill();
       const session = await open();
       expect(await listAll(session, limit)).toEqual(await listAll(session));
     });
 
-    test('a page token goes on in another session', async () => {
+    test('continues from a page token in another session', async () => {
       await fill();
       const whole = await listAll(await open());
       const first = await (await open()).changes({ since: null, page: null }, { limit: 5 });
@@ -93,7 +93,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       expect([...first.items, ...rest]).toEqual(whole);
     });
 
-    test('a page token asked for twice gives the same page twice', async () => {
+    test('returns the same page for the same token', async () => {
       await fill();
       const session = await open();
       const first = await session.changes({ since: null, page: null }, { limit: 3 });
@@ -101,16 +101,16 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       expect(await session.changes({ since: null, page: first.page }, { limit: 3 })).toEqual(second);
     });
 
-    test('what changes between two pages never breaks the order, and what stayed is listed', async () => {
+    test('keeps the order and lists all unchanged files when the source changes between pages', async () => {
       await fill();
       const session = await open();
       for (const resumed of [session, await open()]) {
         let page: string | null = null;
         const items: ListItem[] = [];
         do {
-          const got = await session.changes({ since: null, page }, { limit: 6 });
-          items.push(...got.items);
-          page = got.page;
+          const result = await session.changes({ since: null, page }, { limit: 6 });
+          items.push(...result.items);
+          page = result.page;
         } while (page !== null && !items.some((item) => keyOf(item) > 'b/'));
         await source.remove('b/2');
         await source.remove('b/1');
@@ -127,7 +127,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       }
     });
 
-    test('names come through byte for byte, and what they name can be read', async () => {
+    test('lists names byte for byte, and reads the files', async () => {
       for (const name of source.awkward) await source.put(name, `content of ${name}`);
       const session = await open();
       for (const limit of [1, 1_000]) {
@@ -138,7 +138,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
         expect((await contentOf(session, entry)).toString()).toBe(`content of ${entry.key}`);
     });
 
-    test('a look gives the entry that a listing would, whatever the name and whatever is named alike', async () => {
+    test('looks up the same entry as a listing, also among similar names', async () => {
       await fill();
       for (const name of source.awkward) await source.put(name, `content of ${name}`);
       const items = await listAll(await open());
@@ -148,7 +148,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
         expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
     });
 
-    test('a look at what is not there is undefined, also between names that start alike', async () => {
+    test('looks up undefined for a missing key, also among keys with the same prefix', async () => {
       await fill();
       const session = await open();
       for (const key of ['b', 'b/', 'b/1', 'b/10', 'c', 'b/deep', 'b/deep/e', 'a.tx', 'a/b', 'a/', '/a', '']) {
@@ -162,20 +162,20 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       for (const key of ['b/10', 'a.txt']) expect(await session.look(key)).toMatchObject({ key });
     });
 
-    test('a look sees a change, and what it saw can be read', async () => {
+    test('looks up a changed file, and reads it', async () => {
       await source.put('in/file', 'one!');
       const session = await open();
       const before = await fileOf(session, 'in/file');
       await contentOf(session, before);
       await source.put('in/file', 'other');
       expect((await problemOf(contentOf(session, before))).code).toBe('changed');
-      const now = await session.look('in/file');
-      expect(now?.revision).not.toBe(before.revision);
-      expect(now).toEqual(await fileOf(await open(), 'in/file'));
-      expect(now && (await contentOf(session, now)).toString()).toBe('other');
+      const after = await session.look('in/file');
+      expect(after?.revision).not.toBe(before.revision);
+      expect(after).toEqual(await fileOf(await open(), 'in/file'));
+      expect(after && (await contentOf(session, after)).toString()).toBe('other');
     });
 
-    test('content is read whole or by range', async () => {
+    test('reads a file as a whole or by range', async () => {
       const content = Buffer.alloc(2_500_000, 'twelve bytes');
       content.writeUInt32BE(0xdeadbeef, 1_048_574);
       await source.put('big', content);
@@ -198,7 +198,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       }
     });
 
-    test('an empty file is a file without content', async () => {
+    test('lists and reads an empty file', async () => {
       await source.put('empty', '');
       const session = await open();
       const entry = await fileOf(session, 'empty');
@@ -207,7 +207,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       expect((await contentOf(session, entry, { offset: 0, length: 5 })).length).toBe(0);
     });
 
-    test('a revision stays while nothing changes and changes with the content', async () => {
+    test('changes the revision with the content, and only then', async () => {
       await source.put('file', 'one!');
       const session = await open();
       const before = await fileOf(session, 'file');
@@ -219,7 +219,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       expect(after.size).toBe(before.size);
     });
 
-    test('a file that changed or vanished since it was listed is not read', async () => {
+    test('rejects a file that changed or was deleted after its listing', async () => {
       await source.put('changes', 'one!');
       await source.put('vanishes', 'here');
       await source.put('in/vanishes', 'here');
@@ -239,7 +239,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       expect(await problemOf(contentOf(session, inVanishes))).toMatchObject({ code: 'vanished', retryable: false });
     });
 
-    test('a file that changes while it is read comes whole as it was, or not to its end', async () => {
+    test('reads a file that changes meanwhile as it was, or fails', async () => {
       const before = Buffer.alloc(6_000_000, 'before');
       await source.put('big', before);
       const session = await open();
@@ -256,7 +256,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       if (outcome !== 'changed') expect(outcome.toString('latin1') === before.toString('latin1')).toBe(true);
     });
 
-    test('reading can stop early, and files can be read side by side', async () => {
+    test('stops a read early, and reads files in parallel', async () => {
       for (const key of ['x/1', 'x/2', 'y/1', 'y/2']) await source.put(key, Buffer.alloc(1_500_000, key));
       const session = await open();
       const files = filesOf(await listAll(session));
@@ -267,7 +267,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       }
     });
 
-    test('closing ends what is still open', async () => {
+    test('fails open streams when the session closes', async () => {
       await source.put('big', Buffer.alloc(30_000_000, 'x'));
       const session = await open();
       const entry = await fileOf(session, 'big');
@@ -284,7 +284,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       }
     });
 
-    test('a source that is not there says so', async () => {
+    test('reports a missing source', async () => {
       const session = await open(source.missing);
       const problem = await problemOf(session.check());
       expect(problem.code).toBe('not-found');
@@ -293,27 +293,27 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       expect(problem.message).not.toMatch(/undefined|\[object/);
     });
 
-    test('wrong settings are refused, naming the field', async () => {
+    test('rejects invalid settings and names the field', async () => {
       const unknown: TestSource['wrong'][number] = {
         config: { ...source.config, colour: 'red' },
         field: 'config.colour',
       };
       for (const { config = source.config, credentials = source.credentials, field } of [...source.wrong, unknown]) {
-        const refusal: unknown = await source.connector
+        const problem: unknown = await source.connector
           .open(config, credentials, source.context)
           .catch((error: unknown) => error);
-        expect(refusal).toBeInstanceOf(Problem);
-        expect(refusal).toMatchObject({ code: 'invalid-input', errors: [{ path: field }] });
+        expect(problem).toBeInstanceOf(Problem);
+        expect(problem).toMatchObject({ code: 'invalid-input', errors: [{ path: field }] });
       }
     });
 
-    test('neither its name nor its errors hold a secret', async () => {
+    test('has no secret in its name or errors', async () => {
       const session = await open();
-      const said = [session.describe().identity, String(await problemOf((await open(source.missing)).check()))];
+      const texts = [session.describe().identity, String(await problemOf((await open(source.missing)).check()))];
       expect(session.describe()).toEqual((await open()).describe());
-      expect(said[0]).not.toBe('');
+      expect(texts[0]).not.toBe('');
       for (const secret of Object.values(source.credentials ?? {}))
-        for (const text of said) expect(text).not.toContain(String(secret));
+        for (const text of texts) expect(text).not.toContain(String(secret));
     });
   });
 }
@@ -336,7 +336,7 @@ export async function contentOf(
   return Buffer.concat(chunks);
 }
 
-/** What it fails with, which has to be a SourceProblem. */
+/** The SourceProblem that the promise rejects with. Any other outcome fails the test. */
 export async function problemOf(promise: Promise<unknown>): Promise<SourceProblem> {
   const error: unknown = await promise.then(
     () => new Error('it did not fail'),
