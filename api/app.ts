@@ -70,8 +70,8 @@ const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'; base-
 const sleepFor: Sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /**
- * Returns the app, ready for `listen` or `inject`. If a secret is missing (`requireSecrets`), only the requests that need it
- * fail.
+ * Returns the app, ready for `listen` or `inject`. If a secret is missing (`requireSecrets`), only the requests that
+ * need it fail.
  */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { platform, deployment, connectorContext, trustedHosts, rateScale } = options;
@@ -204,7 +204,9 @@ async function secureHeaders(app: FastifyInstance): Promise<void> {
   });
 }
 
-/** Lets pages of the origins in the secret `cors-origin` call the API. Only requests with an `Origin` read the secret. */
+/**
+ * Lets pages of the origins in the secret `cors-origin` call the API. Only requests with an `Origin` read the secret.
+ */
 async function allowOrigins(app: FastifyInstance, platform: Platform): Promise<void> {
   const policy = {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],

@@ -10,7 +10,9 @@ export const anonymous = 'anonymous';
 /** The part of a command's context that every request has. A public route adds the account and the actor itself. */
 export type RequestCause = { commandId: string; correlationId: string };
 
-/** Two requests with equal intents are repeats of each other. `caller` separates tenants, and the users of one tenant. */
+/**
+ * Two requests with equal intents are repeats of each other. `caller` separates tenants, and the users of one tenant.
+ */
 export type Intent = {
   caller: { account: string; user: string };
   route: string;
@@ -37,9 +39,9 @@ export function intentOf(request: FastifyRequest): Intent {
 }
 
 /**
- * With an `Idempotency-Key`, the command id is an HMAC over (caller, route, key, input). A repeat gets the same id, so it
- * continues a command that a crash interrupted. A plain hash would not do: bodies hold passwords and the event store
- * keeps command ids. Without a key, the command id is random.
+ * With an `Idempotency-Key`, the command id is an HMAC over (caller, route, key, input). A repeat gets the same id,
+ * so it continues a command that a crash interrupted. A plain hash would not do: bodies hold passwords and the event
+ * store keeps command ids. Without a key, the command id is random.
  */
 export async function requestCause(platform: Platform, request: FastifyRequest, intent: Intent): Promise<RequestCause> {
   const id = intent.key === undefined ? platform.random(32) : await keyedHash(platform, 'command-id', intent);

@@ -1,6 +1,6 @@
 /**
- * Read-your-writes. A write answers with a `Consistency-Token` that names the stream version it wrote. A read that sends
- * the token back waits until its read models have applied that version.
+ * Read-your-writes. A write answers with a `Consistency-Token` that names the stream version it wrote. A read that
+ * sends the token back waits until its read models have applied that version.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import * as z from 'zod';
@@ -28,8 +28,8 @@ const macBytes = 16;
 const positions = z.array(z.tuple([z.string(), z.int().min(1)])).min(1);
 
 /**
- * Returns an opaque token that names the streams and versions of these writes. An HMAC protects it, so no client can make
- * the server wait for a version that will never exist.
+ * Returns an opaque token that names the streams and versions of these writes. An HMAC protects it, so no client can
+ * make the server wait for a version that will never exist.
  */
 export async function consistencyToken(platform: Platform, written: Written | readonly Written[]): Promise<string> {
   const writes = Array.isArray(written) ? (written as readonly Written[]) : [written as Written];
@@ -38,8 +38,8 @@ export async function consistencyToken(platform: Platform, written: Written | re
 }
 
 /**
- * Returns the writes that the header names: one token, or several separated by commas. Throws Problem `invalid-input` for a
- * malformed token and for a token of another account.
+ * Returns the writes that the header names: one token, or several separated by commas. Throws Problem `invalid-input`
+ * for a malformed token and for a token of another account.
  */
 export async function readConsistencyTokens(platform: Platform, account: string, header: string): Promise<Written[]> {
   const tokens = header.split(',').map((token) => token.trim());

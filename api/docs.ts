@@ -1,7 +1,7 @@
 /**
- * The public pages: `GET /` says what this server is, `GET /openapi.json` is the API description and `GET /docs` shows it.
- * `/docs` loads nothing from other servers. Both descriptions are built on their first request, because most processes
- * never serve them.
+ * The public pages: `GET /` says what this server is, `GET /openapi.json` is the API description and `GET /docs`
+ * shows it. `/docs` loads nothing from other servers. Both descriptions are built on their first request, because
+ * most processes never serve them.
  */
 import { createHash } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';

@@ -1,6 +1,6 @@
 /**
- * Download URLs. Their token is an encrypted description of the download. It needs no other credential and expires after
- * 15 minutes.
+ * Download URLs. Their token is an encrypted description of the download. It needs no other credential and expires
+ * after 15 minutes.
  */
 import { parse } from 'range-parser';
 import * as z from 'zod';
@@ -10,7 +10,9 @@ import { Problem } from '../domain/errors.ts';
 import type { ByteRange, Platform } from '../domain/ports.ts';
 import { derivedKey } from './secret-keys.ts';
 
-/** One version of a file, pinned by its manifest so that a later run does not change the download, or a prepared blob. */
+/**
+ * One version of a file, pinned by its manifest so that a later run does not change the download, or a prepared blob.
+ */
 export type Download = { account: string } & ({ key: string; manifest: ManifestRef } | { blob: string; name: string });
 
 const lifetimeMs = 15 * 60_000;
@@ -21,8 +23,8 @@ const shape = z.union([
 ]);
 
 /**
- * Returns a token, encrypted with AES-256-GCM under a key derived from `jwt-secret`: it shows no names and cannot be changed.
- * It expires after 15 minutes, or at `until` (ISO 8601) if that is earlier.
+ * Returns a token, encrypted with AES-256-GCM under a key derived from `jwt-secret`: it shows no names and cannot be
+ * changed. It expires after 15 minutes, or at `until` (ISO 8601) if that is earlier.
  */
 export async function makeDownload(
   platform: Platform,
@@ -54,9 +56,9 @@ function unknown(): Problem {
 }
 
 /**
- * Returns the range that a `Range` header (RFC 9110 §14.2) selects, or undefined for the whole file. A malformed header,
- * another unit and several ranges select the whole file. So does every range of an empty file, as some clients always send
- * one. Throws Problem `range-not-satisfiable` if the range starts after the end.
+ * Returns the range that a `Range` header (RFC 9110 §14.2) selects, or undefined for the whole file. A malformed
+ * header, another unit and several ranges select the whole file. So does every range of an empty file, as some
+ * clients always send one. Throws Problem `range-not-satisfiable` if the range starts after the end.
  */
 export function rangeOf(header: string | undefined, size: number): ByteRange | undefined {
   if (header === undefined || size === 0) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Strong entity tags (RFC 9110 §8.8.3): `"<version>-<hash>"`, or `"<hash>"` where a resource has no version. Readers compare
- * the whole tag, so the hash of the body shows any change. For `If-Match` only the version counts: the command that loads
- * the stream compares it.
+ * Strong entity tags (RFC 9110 §8.8.3): `"<version>-<hash>"`, or `"<hash>"` where a resource has no version. Readers
+ * compare the whole tag, so the hash of the body shows any change. For `If-Match` only the version counts: the
+ * command that loads the stream compares it.
  */
 import { createHash } from 'node:crypto';
 import { Problem } from '../domain/errors.ts';
@@ -22,8 +22,8 @@ export const ifMatchPattern = '^(\\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$';
 const ifMatch = new RegExp(ifMatchPattern);
 
 /**
- * Returns the versions that `If-Match` allows, or undefined if there is no condition (no header, or `*`). Weak tags and tags
- * without a version match nothing. Throws Problem `invalid-input` if the header is not a list of tags.
+ * Returns the versions that `If-Match` allows, or undefined if there is no condition (no header, or `*`). Weak tags
+ * and tags without a version match nothing. Throws Problem `invalid-input` if the header is not a list of tags.
  */
 export function matchedVersions(header: string | undefined): readonly number[] | undefined {
   if (header === undefined || header.trim() === '*') return undefined;

@@ -1,8 +1,8 @@
 /**
- * Limits password guessing (OWASP ASVS 5.0, 6.1.1 and 6.3.1). `Records` counts the failed sign-ins of each e-mail address in
- * windows of 15 minutes. One IP address gets 10 failures per e-mail. All IP addresses together get 50. The second limit does
- * not apply to IP addresses that this e-mail signed in from before. So a botnet gets no more than 50 guesses, and strangers
- * cannot lock a user out of the networks that the user signs in from.
+ * Limits password guessing (OWASP ASVS 5.0, 6.1.1 and 6.3.1). `Records` counts the failed sign-ins of each e-mail
+ * address in windows of 15 minutes. One IP address gets 10 failures per e-mail. All IP addresses together get 50. The
+ * second limit does not apply to IP addresses that this e-mail signed in from before. So a botnet gets no more than
+ * 50 guesses, and strangers cannot lock a user out of the networks that the user signs in from.
  */
 import { normalizeIP } from '@fastify/rate-limit';
 import { Problem } from '../domain/errors.ts';
@@ -18,9 +18,9 @@ const knownMilliseconds = 90 * 24 * 60 * 60_000;
 type Guess = { email: string; address: string; scale: number };
 
 /**
- * Runs `attempt` and returns its result. The attempt is counted before it starts, so that concurrent guesses count too. The
- * count is reverted unless the password was refused. Unknown e-mail addresses are counted in the same way. Throws Problem
- * `rate-limited` if a limit is exceeded. `scale` multiplies both limits, 0 turns them off.
+ * Runs `attempt` and returns its result. The attempt is counted before it starts, so that concurrent guesses count
+ * too. The count is reverted unless the password was refused. Unknown e-mail addresses are counted in the same way.
+ * Throws Problem `rate-limited` if a limit is exceeded. `scale` multiplies both limits, 0 turns them off.
  */
 export async function limitGuesses(
   platform: Platform,

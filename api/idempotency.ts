@@ -1,6 +1,6 @@
 /**
- * `Idempotency-Key`: a repeated POST gets the answer of the first one. Powertools runs the protocol. This file stores its
- * records in `Records` and encrypts the answers.
+ * `Idempotency-Key`: a repeated POST gets the answer of the first one. Powertools runs the protocol. This file stores
+ * its records in `Records` and encrypts the answers.
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import {
@@ -33,8 +33,8 @@ const partBytes = 256 * 1024;
 
 /**
  * Runs `work` once for the intent's key and returns its answer to every repeat within a day. Throws Problem
- * `idempotency-mismatch` if the key was used with other input, and `idempotency-in-progress` while the first request runs.
- * Errors of `work` are not stored, so the next repeat runs it again.
+ * `idempotency-mismatch` if the key was used with other input, and `idempotency-in-progress` while the first request
+ * runs. Errors of `work` are not stored, so the next repeat runs it again.
  */
 export async function answerOnce(
   platform: Platform,
@@ -73,7 +73,9 @@ export async function requireSameInput(platform: Platform, intent: Intent & { ke
   if (known && known.data.input !== input) throw mismatch();
 }
 
-/** Returns the partition key of the intent's records and the hash of its input. HMACs, because bodies hold passwords. */
+/**
+ * Returns the partition key of the intent's records and the hash of its input. HMACs, because bodies hold passwords.
+ */
 async function hashesOf(
   platform: Platform,
   { caller, route, key, input }: Intent & { key: string },
@@ -236,8 +238,8 @@ class RecordsPersistence extends BasePersistenceLayer {
   }
 
   /**
-   * Returns a key derived from the account's key, so that erasing the account erases its answers. Public routes use a key of
-   * the API.
+   * Returns a key derived from the account's key, so that erasing the account erases its answers. Public routes use a
+   * key of the API.
    */
   async #encryptionKey(): Promise<Uint8Array> {
     if (this.#account === anonymous) return derivedKey(this.#platform, 'idempotency-answer');

@@ -32,8 +32,8 @@ const noQuery = z.strictObject({});
 const noBody = noQuery.optional();
 
 /**
- * Validates a request and replaces its params, body and query by the parsed values. Throws Problem `invalid-input`. An id in
- * the path that has the wrong form is `not-found`, like an id that does not exist.
+ * Validates a request and replaces its params, body and query by the parsed values. Throws Problem `invalid-input`.
+ * An id in the path that has the wrong form is `not-found`, like an id that does not exist.
  */
 export function validate(request: FastifyRequest, { method, params, query, body }: RouteDefinition): void {
   if (params) {

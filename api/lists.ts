@@ -1,6 +1,6 @@
 /**
- * Paging of lists: the query has `limit` and `cursor`, the answer `items` and `next`. A cursor works only for the account,
- * the list and the filters it was made for.
+ * Paging of lists: the query has `limit` and `cursor`, the answer `items` and `next`. A cursor works only for the
+ * account, the list and the filters it was made for.
  */
 import * as z from 'zod';
 import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
@@ -37,9 +37,9 @@ export function listOf<Item extends z.ZodType>(item: Item) {
 }
 
 /**
- * Encrypts a list position to a cursor (AES-256-GCM with the scope as associated data). A signature is not enough: the
- * position can be a path, and URLs end up in logs. Each account has its own key, so random nonces are safe for 2³² pages of
- * an account.
+ * Encrypts a list position to a cursor (AES-256-GCM with the scope as associated data). A signature is not enough:
+ * the position can be a path, and URLs end up in logs. Each account has its own key, so random nonces are safe for
+ * 2³² pages of an account.
  */
 export async function encryptCursor(platform: Platform, scope: ListScope, position: string): Promise<string> {
   const key = await keyOf(platform, scope);
@@ -47,8 +47,8 @@ export async function encryptCursor(platform: Platform, scope: ListScope, positi
 }
 
 /**
- * Returns the position in a cursor. Throws Problem `invalid-cursor` if it was changed or made for another account, list or
- * filter.
+ * Returns the position in a cursor. Throws Problem `invalid-cursor` if it was changed or made for another account,
+ * list or filter.
  */
 export async function decryptCursor(platform: Platform, scope: ListScope, cursor: string): Promise<string> {
   const bytes = Buffer.from(cursor, 'base64url');

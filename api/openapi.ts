@@ -15,7 +15,6 @@ type Operation = {
   operationId?: string;
   security?: { [scheme: string]: string[] }[];
   parameters?: unknown[];
-  requestBody?: { content?: { [type: string]: { schema?: unknown; examples?: { [name: string]: unknown } } } };
   responses?: { [status: string]: Response };
 };
 type Document = {
@@ -95,7 +94,6 @@ function addConventions(operation: Operation, definition: RouteDefinition): void
   operation.operationId = operationIdOf(`${method} ${url}`);
   operation.security = definition.public ? [] : [{ bearer: [] }];
   operation.parameters = [...(operation.parameters ?? []), ...headersOf(definition)];
-  nameExamples(operation);
   for (const [status, response] of Object.entries(operation.responses ?? {})) {
     response.description = meanings[status] ?? 'Done.';
     response.headers = { ...response.headers, ...answerHeaders(definition, status) };
@@ -168,8 +166,8 @@ function answerHeaders(definition: RouteDefinition, status: string): { [name: st
 }
 
 /**
- * Replaces references to schemas that the document does not have by `{}`. The schema of `z.json()` refers to itself in this
- * way, and `{}` also means any JSON.
+ * Replaces references to schemas that the document does not have by `{}`. The schema of `z.json()` refers to itself
+ * in this way, and `{}` also means any JSON.
  */
 function withoutCycles(document: Document): Document {
   const named = Object.keys(document.components?.schemas ?? {}).filter((name) => !name.startsWith('__'));
@@ -179,7 +177,10 @@ function withoutCycles(document: Document): Document {
   );
 }
 
-/** Removes schemas without a reference and sorts the others. The plugin adds each named schema for input and for output. */
+/**
+ * Removes schemas without a reference and sorts the others. The plugin adds each named schema for input and for
+ * output.
+ */
 function keepUsed(document: Document): void {
   const { schemas = {} } = document.components ?? {};
   const used = new Set(
@@ -191,14 +192,6 @@ function keepUsed(document: Document): void {
   }
   const kept = Object.entries(schemas).filter(([name]) => used.has(name));
   if (document.components) document.components.schemas = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** Moves the examples of a body from its schema to the media type, where OpenAPI tools look for them. */
-function nameExamples({ requestBody }: Operation): void {
-  const json = requestBody?.content?.['application/json'];
-  const { examples } = (json?.schema ?? {}) as { examples?: unknown[] };
-  if (!json || !examples) return;
-  json.examples = Object.fromEntries(examples.map((value, index) => [`example${index + 1}`, { value }]));
 }
 
 function capitalized(word: string): string {

@@ -11,13 +11,15 @@ export async function corsOrigins(platform: Pick<Platform, 'secrets'>): Promise<
     .filter(Boolean);
 }
 
-/** A host name or address and an optional port, without user or path (RFC 9110 §7.2). `URL.canParse` checks the rest. */
+/**
+ * A host name or address and an optional port, without user or path (RFC 9110 §7.2). `URL.canParse` checks the rest.
+ */
 const hostPattern = /^(\[[\da-f:.]+\]|[^\s@/?#\\:[\]]+)(:\d*)?$/i;
 
 /**
- * Rejects requests without exactly one well-formed `Host` header (Problem `invalid-input`). Where the trusted names are known,
- * it also rejects every other name (Problem `misdirected-request`). That stops web pages that reach a self-hosted server
- * under their own name (DNS rebinding).
+ * Rejects requests without exactly one well-formed `Host` header (Problem `invalid-input`). Where the trusted names
+ * are known, it also rejects every other name (Problem `misdirected-request`). That stops web pages that reach a
+ * self-hosted server under their own name (DNS rebinding).
  */
 export function requireHost(
   { headers, rawHeaders }: { headers: { host?: string | undefined }; rawHeaders: readonly string[] },
@@ -37,8 +39,9 @@ export function requireHost(
 }
 
 /**
- * Checks the `Origin` of a WebSocket request, because browsers send no CORS preflight for one. Accepts pages of the same host,
- * the origins in `cors-origin`, and programs, which send no `Origin`. Throws Problem `forbidden` otherwise.
+ * Checks the `Origin` of a WebSocket request, because browsers send no CORS preflight for one. Accepts pages of the
+ * same host, the origins in `cors-origin`, and programs, which send no `Origin`. Throws Problem `forbidden`
+ * otherwise.
  */
 export async function requireOrigin(
   platform: Pick<Platform, 'secrets'>,

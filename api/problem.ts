@@ -8,7 +8,9 @@ const unknownUrl = 'This URL does not exist. GET /openapi.json lists all routes.
 
 export const problemType = 'application/problem+json; charset=utf-8';
 
-/** The wire format, for the OpenAPI document. `type` is a name, not the URL of a page: a fixed prefix and the `code`. */
+/**
+ * The wire format, for the OpenAPI document. `type` is a name, not the URL of a page: a fixed prefix and the `code`.
+ */
 export const problemSchema = z
   .looseObject({
     type: z.string().meta({
@@ -53,8 +55,8 @@ export function problemDocument(problem: Problem): JsonObject {
 }
 
 /**
- * Returns the headers of a Problem: `Retry-After` in seconds, on 401 the challenge of RFC 6750, and on 416 the size of the
- * file in `Content-Range` (RFC 9110 §15.5.17).
+ * Returns the headers of a Problem. `Retry-After` is in seconds. A 401 has the challenge of RFC 6750. A 416 has the
+ * size of the file in `Content-Range` (RFC 9110 §15.5.17).
  */
 export function problemHeaders(problem: Problem): { [name: string]: string } {
   const headers: { [name: string]: string } = { 'content-type': problemType };
@@ -134,7 +136,10 @@ function withoutData(error: unknown, depth = 0): Error {
   return safe;
 }
 
-/** Returns the Problem for input that does not fit its schema. `where` names the part that an error at the root is about. */
+/**
+ * Returns the Problem for input that does not fit its schema. `where` names the part that an error at the root is
+ * about.
+ */
 export function inputProblem(error: z.core.$ZodError, where = ''): Problem {
   const errors = error.issues.flatMap((issue) => inputErrors(issue, [])).slice(0, 50);
   const named = errors

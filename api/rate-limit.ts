@@ -1,7 +1,7 @@
 /**
- * Rate limits in fixed windows of one minute: 6,000 requests per credential, and 60 per IP address on `/auth`. All processes
- * share a count in `Records`. A process reserves 1/100 of a limit at a time and counts most requests in memory. The limit is
- * never exceeded. With n processes for one credential, up to n/100 of it may stay unused.
+ * Rate limits in fixed windows of one minute: 6,000 requests per credential, and 60 per IP address on `/auth`. All
+ * processes share a count in `Records`. A process reserves 1/100 of a limit at a time and counts most requests in
+ * memory. The limit is never exceeded. With n processes for one credential, up to n/100 of it may stay unused.
  */
 import rateLimit, { type FastifyRateLimitStore, normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -14,8 +14,8 @@ const policies = { default: 6_000, auth: 60 } as const;
 type Policy = keyof typeof policies;
 
 /**
- * A process's share of a limit in the current window: the requests `left` to it, and the requests that all processes had
- * `used` at its last reservation.
+ * A process's share of a limit in the current window. `left` is the rest of its reservation. `used` is the count of
+ * all processes at its last reservation, plus its own requests since.
  */
 type Share = { left: number; used: number; exhausted: boolean; reserving: Promise<void> | undefined };
 
@@ -23,8 +23,8 @@ type Admit = (request: FastifyRequest, reply: FastifyReply, policy: Policy) => P
 
 /**
  * Returns a function that counts a request against a policy and sets the `RateLimit` headers
- * (draft-ietf-httpapi-ratelimit-headers-10). It throws Problem `rate-limited` when the limit is reached. `scale` multiplies
- * the limits, 0 turns them off.
+ * (draft-ietf-httpapi-ratelimit-headers-10). It throws Problem `rate-limited` when the limit is reached. `scale`
+ * multiplies the limits, 0 turns them off.
  */
 export async function rateLimits(app: FastifyInstance, platform: Platform, scale: number): Promise<Admit> {
   if (scale === 0) return async () => {};
@@ -64,8 +64,8 @@ function addMember(reply: FastifyReply, header: string, member: string): void {
 }
 
 /**
- * Returns the key of a caller's count: the HMAC of the session, or of the IP address (for IPv6, its /64 network). An HMAC,
- * because IP addresses are personal data.
+ * Returns the key of a caller's count: the HMAC of the session, or of the IP address (for IPv6, its /64 network). An
+ * HMAC, because IP addresses are personal data.
  */
 async function recordKeyOf(platform: Platform, policy: Policy, request: FastifyRequest): Promise<string> {
   const caller = policy === 'auth' ? normalizeIP(request.ip) : request.principal?.session;
@@ -73,8 +73,8 @@ async function recordKeyOf(platform: Platform, policy: Policy, request: FastifyR
 }
 
 /**
- * The plugin's store, on `Records`. The plugin wants a constructor. Child stores share the counts, because the keys already
- * name the policy.
+ * The plugin's store, on `Records`. The plugin wants a constructor. Child stores share the counts, because the keys
+ * already name the policy.
  */
 function countingStore(platform: Platform): new () => FastifyRateLimitStore {
   let currentWindow = 0;

@@ -1,6 +1,6 @@
 /**
- * Declares and serves routes. A route file gives schemas and a handler that runs a command or a query. This file does the
- * rest of HTTP: idempotency keys, consistency tokens, entity tags, cursors and the check of answers.
+ * Declares and serves routes. A route file gives schemas and a handler that runs a command or a query. This file does
+ * the rest of HTTP: idempotency keys, consistency tokens, entity tags, cursors and the check of answers.
  */
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -17,7 +17,9 @@ import { decryptCursor, encryptCursor, listOf, listQuery } from './lists.ts';
 import { problemDocument, problemHeaders } from './problem.ts';
 import type { Principal } from './sessions.ts';
 
-/** For deployments that limit the size of answers: a download of more than `over` bytes redirects to a link to a blob. */
+/**
+ * For deployments that limit the size of answers: a download of more than `over` bytes redirects to a link to a blob.
+ */
 export type ExportLinks = { over: number; link(key: string, as: { fileName: string; type: string }): Promise<string> };
 
 /** The deployment, as handlers see it. */
@@ -68,8 +70,8 @@ type Incoming<Params, Query, Body, Public> = {
 };
 
 /**
- * An operation that can follow an answer. A bare address, for example `GET /sources/{id}`, takes the answer's `id`, or that
- * of a list's first item. Otherwise `parameters` and `body` are OpenAPI runtime expressions.
+ * An operation that can follow an answer. A bare address, for example `GET /sources/{id}`, takes the answer's `id`,
+ * or that of a list's first item. Otherwise `parameters` and `body` are OpenAPI runtime expressions.
  */
 export type FollowUp =
   | `${RouteDefinition['method']} /${string}`
@@ -149,8 +151,8 @@ export function route<
 }
 
 /**
- * Defines a list: a GET, or a POST if the filters are in a body. The handler gets the limit and the decrypted position, and
- * returns a page with the next position. This function handles `limit` and `cursor`.
+ * Defines a list: a GET, or a POST if the filters are in a body. The handler gets the limit and the decrypted
+ * position, and returns a page with the next position. This function handles `limit` and `cursor`.
  */
 export function listRoute<
   Item extends z.ZodType,
@@ -216,7 +218,9 @@ export function noContent(extras: AnswerExtras = {}) {
   return { status: 204 as const, body: undefined, ...extras };
 }
 
-/** Answers a validated request. A POST with an `Idempotency-Key` runs its handler once, repeats get the stored answer. */
+/**
+ * Answers a validated request. A POST with an `Idempotency-Key` runs its handler once, repeats get the stored answer.
+ */
 export async function serve(
   context: ApiContext,
   definition: RouteDefinition,
@@ -307,8 +311,8 @@ const transient: readonly ErrorCode[] = [
 ];
 
 /**
- * Converts a Problem to an answer that repeats get too. Rethrows transient problems, and the 404 of a route that reads a read
- * model: the model may only be behind.
+ * Converts a Problem to an answer that repeats get too. Rethrows transient problems, and the 404 of a route that
+ * reads a read model: the model may only be behind.
  */
 function storableProblem({ reads }: RouteDefinition, error: unknown): StoredAnswer {
   if (!(error instanceof Problem) || error.status >= 500 || transient.includes(error.code)) throw error;

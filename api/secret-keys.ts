@@ -23,8 +23,8 @@ export async function derivedKey(platform: Platform, purpose: string): Promise<U
 }
 
 /**
- * Returns the HMAC-SHA-256 of a JSON value. Without the key, nobody can test guesses of a secret value (a password, an IP
- * address) against it.
+ * Returns the HMAC-SHA-256 of a JSON value. Without the key, nobody can test guesses of a secret value (a password,
+ * an IP address) against it.
  */
 export async function keyedHash(platform: Platform, purpose: string, value: unknown): Promise<Buffer> {
   return createHmac('sha256', await derivedKey(platform, purpose))
@@ -32,7 +32,10 @@ export async function keyedHash(platform: Platform, purpose: string, value: unkn
     .digest();
 }
 
-/** Returns the canonical JSON of a value (RFC 8785): the same text however the client ordered fields and wrote numbers. */
+/**
+ * Returns the canonical JSON of a value (RFC 8785): the same text however the client ordered fields and wrote
+ * numbers.
+ */
 export function canonicalJson(value: unknown): string {
   const text = canonicalize(value);
   if (text === undefined) throw new TypeError('the value has no JSON form');

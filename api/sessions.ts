@@ -1,6 +1,6 @@
 /**
- * Sessions. A session is the family of tokens that one sign-in started: refresh tokens and short-lived access tokens. The
- * record in `Records` decides: without it every token of the family is invalid, even with a valid signature.
+ * Sessions. A session is the family of tokens that one sign-in started: refresh tokens and short-lived access tokens.
+ * The record in `Records` decides: without it every token of the family is invalid, even with a valid signature.
  */
 import { errors, jwtVerify, SignJWT } from 'jose';
 import * as z from 'zod';
@@ -12,8 +12,8 @@ import { secretKey } from './secret-keys.ts';
 export type Principal = { account: string; user: string; role: string; session: string };
 export type Tokens = { accessToken: string; refreshToken: string; expiresIn: number; tokenType: 'Bearer' };
 /**
- * Called when a session ends: the user signed out, or an old refresh token was used again. Another attempt to end the session
- * calls it again, because a crash may have interrupted the first call.
+ * Called when a session ends: the user signed out, or an old refresh token was used again. Another attempt to end the
+ * session calls it again, because a crash may have interrupted the first call.
  */
 export type SessionEnded = (end: {
   account: string;
@@ -64,8 +64,9 @@ export async function openSession(
 }
 
 /**
- * Exchanges a refresh token for a new pair. The token cannot be used again, with one exception: within 10 s after its use, it
- * gets another pair of the newest generation. Any other reuse ends the session. Throws Problem `invalid-token`.
+ * Exchanges a refresh token for a new pair. The token cannot be used again, with one exception: within 10 s after its
+ * use, it gets another pair of the newest generation. Any other reuse ends the session. Throws Problem
+ * `invalid-token`.
  */
 export async function rotateSession(platform: Platform, refreshToken: string, ended?: SessionEnded): Promise<Tokens> {
   const claims = refreshClaims.parse(await verify(platform, 'refresh', refreshToken));
@@ -91,8 +92,8 @@ export async function rotateSession(platform: Platform, refreshToken: string, en
 }
 
 /**
- * Ends the session of a refresh token, which may be expired. Ending it twice is not an error. Throws Problem `invalid-token`
- * if this server did not issue the token.
+ * Ends the session of a refresh token, which may be expired. Ending it twice is not an error. Throws Problem
+ * `invalid-token` if this server did not issue the token.
  */
 export async function endSession(platform: Platform, refreshToken: string, ended?: SessionEnded): Promise<void> {
   await end(
@@ -104,8 +105,8 @@ export async function endSession(platform: Platform, refreshToken: string, ended
 }
 
 /**
- * Returns the caller that an access token identifies. Each call reads the session, so its end takes effect at once. Throws
- * Problem `invalid-token`.
+ * Returns the caller that an access token identifies. Each call reads the session, so its end takes effect at once.
+ * Throws Problem `invalid-token`.
  */
 export async function principalOf(platform: Platform, accessToken: string): Promise<Principal> {
   const family = accessClaims.parse(await verify(platform, 'access', accessToken));
@@ -138,7 +139,9 @@ async function end(
   await ended?.({ account: family.acc, user: family.sub, session: family.sid, reason });
 }
 
-/** Returns when the session expires unless it is refreshed, in seconds since the epoch. The absolute lifetime caps it. */
+/**
+ * Returns when the session expires unless it is refreshed, in seconds since the epoch. The absolute lifetime caps it.
+ */
 function expiry(session: Session): number {
   return Math.floor(Math.min(session.rotatedAt + idleLifeMs, session.openedAt + absoluteLifeMs) / 1000);
 }

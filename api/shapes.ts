@@ -37,6 +37,41 @@ export function exampleId(aggregate: IdKind): string {
   return makeId(aggregate, new Uint8Array(16));
 }
 
+/** A user in an answer. */
+export const userView = z
+  .object({
+    id: z.string().meta({ description: 'The id of the user.', examples: [exampleId('user')] }),
+    email: z
+      .string()
+      .meta({ description: 'The e-mail address that the user signs in with.', examples: ['ada@example.org'] }),
+    name: z.string().meta({ description: 'The name of the user.', examples: ['Ada'] }),
+  })
+  .meta({ description: 'The user.' });
+
+/** An account in an answer, with the role of the user in it. */
+export const accountView = z
+  .object({
+    id: z.string().meta({ description: 'The id of the account.', examples: [exampleId('account')] }),
+    name: z.string().meta({ description: 'The name of the account.', examples: ['Ada'] }),
+    role: z.string().meta({ description: 'The role of the user in the account.', examples: ['owner'] }),
+  })
+  .meta({ description: 'The account.' });
+
+/** The id of an aggregate in an answer. */
+export function idOf(aggregate: IdKind) {
+  return z.string().meta({ description: `The id of the ${aggregate}.`, examples: [exampleId(aggregate)] });
+}
+
+/** A time in an answer. */
+export function timeOf(description: string) {
+  return z.iso.datetime().meta({ description });
+}
+
+/** A time in an answer, or null. */
+export function nullableTimeOf(description: string) {
+  return z.iso.datetime().nullable().meta({ description });
+}
+
 /** Returns the value, or throws Problem `not-found` if it is undefined. */
 export function found<T>(value: T | undefined, detail: string): T {
   if (value === undefined) throw new Problem('not-found', detail);

@@ -7,7 +7,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** What happened, by whom, in order */
+    /**
+     * List events
+     * @description Lists the events of the account in ledger order. Use it as an audit log.
+     */
     get: operations['getActivity'];
     put?: never;
     post?: never;
@@ -24,7 +27,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Everything at a glance */
+    /**
+     * Get an overview
+     * @description Returns the number of sources, jobs, runs and files, and the stored bytes and cost.
+     */
     get: operations['getAnalyticsOverview'];
     put?: never;
     post?: never;
@@ -45,7 +51,7 @@ export interface paths {
     put?: never;
     /**
      * Sign in
-     * @description After ten wrong passwords within a quarter of an hour from one address: 429 until it is over.
+     * @description Starts a session and returns its tokens. After 10 wrong passwords from one IP address within 15 minutes, the answer is a 429 with `Retry-After`.
      */
     post: operations['postAuthLogin'];
     delete?: never;
@@ -63,7 +69,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** End a session, all of its tokens included */
+    /**
+     * Sign out
+     * @description Ends the session of the refresh token. All its tokens become invalid at once.
+     */
     post: operations['postAuthLogout'];
     delete?: never;
     options?: never;
@@ -81,8 +90,8 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Exchange a refresh token for a new pair
-     * @description A refresh token is used up by this. If an old one comes back the session ends.
+     * Refresh the tokens
+     * @description Exchanges a refresh token for a new pair. Each refresh token works once. If one is used again, the session ends.
      */
     post: operations['postAuthRefresh'];
     delete?: never;
@@ -101,8 +110,8 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Sign up
-     * @description Opens an account with its first user. 202 where an e-mail must be confirmed first.
+     * Register
+     * @description Creates an account and its first user. The answer is a 202 where the e-mail address must be confirmed first: open the link in the e-mail, then sign in.
      */
     post: operations['postAuthRegister'];
     delete?: never;
@@ -121,8 +130,8 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Get a file back, or a zip of many
-     * @description With `fileId`: an address that needs no other credential, lives 15 minutes and answers ranges. With `sourceId` and `paths`: a zip is prepared, which GET /data/downloads/{id} gives the address of. Its entries have their whole paths, times, permissions and links. What would not unpack where it should (empty parts, `.`, `..`, drives, backslashes, control characters, bytes that are not UTF-8) is written as `%XX`.
+     * Download a file or a zip
+     * @description With `fileId`: returns a URL that needs no other credential, expires after 15 minutes and answers ranges. With `sourceId` and `paths`: starts to prepare a zip, and GET /data/downloads/{id} returns its URL. The zip keeps whole paths, times, permissions and links. It writes unsafe parts of names as `%XX`: empty parts, `.`, `..`, drives, backslashes, control characters and bytes that are not UTF-8.
      */
     post: operations['postDataDownload'];
     delete?: never;
@@ -139,8 +148,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * Look whether a zip is ready, and get its address
-     * @description The zip is kept for less than a day, each address lives at most 15 minutes: ask again for another.
+     * Get a prepared zip
+     * @description Returns the state of a zip and, once it is ready, its URL. Each request returns a new URL, which expires after at most 15 minutes. The zip is deleted within a day.
      */
     get: operations['getDataDownloadsId'];
     put?: never;
@@ -159,8 +168,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * Browse what was backed up
-     * @description A folder at a time, or all below it with `recursive=true`; now or as of a time.
+     * Browse files
+     * @description Lists a folder of the newest restore points, or of those at a time. With `recursive=true`, it lists everything below the folder.
      */
     get: operations['getDataFiles'];
     put?: never;
@@ -179,8 +188,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * List the versions of a file, newest first
-     * @description Also of one that is gone from the source: that is a version too, `deleted` and without content.
+     * List the versions of a file
+     * @description Lists all versions, newest first. A deletion is a version too: it is `deleted` and has no content.
      */
     get: operations['getDataFilesIdVersions'];
     put?: never;
@@ -201,8 +210,8 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Search the newest backups
-     * @description Goes through the newest good backup of each source. A page is a bounded piece of work: it may hold fewer items than asked for, even none, and still have a `next`; go on until that is null. `limit` and `cursor` are in the address, as for every list.
+     * Search files
+     * @description Searches the newest restore point of each source. One request examines a limited number of files. So a page may have fewer items than `limit`, or none, although there are more: continue until `next` is null.
      */
     post: operations['postDataSearch'];
     delete?: never;
@@ -238,7 +247,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Whether the service is ready */
+    /**
+     * Check the service
+     * @description Answers 200 when the service is ready. Unknown query parameters are allowed.
+     */
     get: operations['getHealth'];
     put?: never;
     post?: never;
@@ -255,10 +267,16 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** List jobs */
+    /**
+     * List jobs
+     * @description Lists the jobs of the account.
+     */
     get: operations['getJobs'];
     put?: never;
-    /** Create a job */
+    /**
+     * Create a job
+     * @description Creates a job that backs up a source. POST /jobs/{id}/run runs it.
+     */
     post: operations['postJobs'];
     delete?: never;
     options?: never;
@@ -273,17 +291,20 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Look at a job */
+    /**
+     * Get a job
+     * @description Returns one job.
+     */
     get: operations['getJobsId'];
     /**
      * Change a job
-     * @description The source stays: create another job for another source.
+     * @description Replaces the settings of a job. Its source cannot change: create another job for another source.
      */
     put: operations['putJobsId'];
     post?: never;
     /**
      * Delete a job
-     * @description It runs no more. Its backups stay, under their source.
+     * @description The job runs no more. Its restore points stay.
      */
     delete: operations['deleteJobsId'];
     options?: never;
@@ -300,7 +321,10 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Run a job now */
+    /**
+     * Run a job
+     * @description Requests a run, which starts in the background. GET /runs/{id} shows its progress.
+     */
     post: operations['postJobsIdRun'];
     delete?: never;
     options?: never;
@@ -319,17 +343,21 @@ export interface paths {
     put?: never;
     /**
      * Open a live socket
-     * @description A WebSocket at that address tells what happens in the account. The address is good for one socket, within 60 s.
+     * @description Returns the URL of a WebSocket that reports the events of the account. The URL opens one socket
+     *     within 60 s.
      *
-     *     Messages are JSON, `{seq, type, at, data}`:
-     *     - `activity`: one an event, `data` as an item of `GET /activity`; `seq` is the ledger's number.
-     *     - `run.progress`, `run.finished`: `data` is the run, as `GET /runs/{id}` gave it at that moment. They follow the event's `activity`, with a `seq`
-     *       between its and the next. Counts never go back; `run.finished` comes once, last of its run, with the final ones.
+     *     Messages are JSON: `{seq, type, at, data}`.
+     *     - `activity`: an event. `data` is an item of `GET /activity`, and `seq` is the commit's number in the ledger.
+     *     - `run.progress` and `run.finished`: a run. `data` is the run, as `GET /runs/{id}` returned it after the
+     *       event. The message follows the event's `activity` message. Counts never decrease. `run.finished` is the last
+     *       message of its run.
      *
-     *     `seq` grows with every message and need not be a whole number. A socket begins with what happens from now on; with `&since=` and the `seq` of the last message you got, it goes on
-     *     behind that one, nothing missing and nothing twice (0: from the beginning). Sockets end: after 2 hours, after 10 minutes without a
-     *     message, when the session ends, when you read too slowly. Ask for a new address and go on. What you send is ignored.
-     *     A message has at most 128 KB: what is larger goes without the last of a run's `errors`, or with `data.data` null.
+     *     `seq` increases with every message and may be a fraction. A new socket reports only new events. To resume, add `&since=`
+     *     and the `seq` of your last message: you get every later message once. `&since=0` starts at the beginning.
+     *
+     *     The server closes a socket after 2 hours, after 10 minutes without a message, when the session ends, and when the client
+     *     reads too slowly. Then request a new URL and resume. The server ignores messages from the client.
+     *     A message has at most 128 KB. A larger one omits the last `errors` of a run, or has null as `data.data`.
      */
     post: operations['postLiveTicket'];
     delete?: never;
@@ -345,7 +373,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Who is signed in */
+    /**
+     * Get the signed-in user
+     * @description Returns the user and the account of the access token.
+     */
     get: operations['getMe'];
     put?: never;
     post?: never;
@@ -362,7 +393,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** List runs, newest first */
+    /**
+     * List runs
+     * @description Lists the runs of the account, newest first.
+     */
     get: operations['getRuns'];
     put?: never;
     post?: never;
@@ -379,7 +413,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Look at a run */
+    /**
+     * Get a run
+     * @description Returns one run with its progress.
+     */
     get: operations['getRunsId'];
     put?: never;
     post?: never;
@@ -399,8 +436,8 @@ export interface paths {
     get?: never;
     put?: never;
     /**
-     * Call a run off
-     * @description It ends within one step. What the job backed up before stays as it is.
+     * Cancel a run
+     * @description The run ends after its current step. Earlier restore points stay.
      */
     post: operations['postRunsIdCancel'];
     delete?: never;
@@ -416,7 +453,10 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Every failed or skipped file of a run */
+    /**
+     * List the errors of a run
+     * @description Lists every file of a run that failed or was skipped.
+     */
     get: operations['getRunsIdErrors'];
     put?: never;
     post?: never;
@@ -433,10 +473,16 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** List sources */
+    /**
+     * List sources
+     * @description Lists the connected sources of the account.
+     */
     get: operations['getSources'];
     put?: never;
-    /** Connect a source */
+    /**
+     * Connect a source
+     * @description Connects a folder or a bucket. The server checks the settings, but does not list the source yet.
+     */
     post: operations['postSources'];
     delete?: never;
     options?: never;
@@ -451,17 +497,20 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Look at a source */
+    /**
+     * Get a source
+     * @description Returns one source.
+     */
     get: operations['getSourcesId'];
     /**
-     * Change a source, or give it new credentials
-     * @description Without `credentials` the stored ones stay. The type cannot change.
+     * Change a source
+     * @description Replaces the settings of a source. Without `credentials`, the stored ones stay. The type cannot change.
      */
     put: operations['putSourcesId'];
     post?: never;
     /**
      * Disconnect a source
-     * @description Its credentials are destroyed and its jobs run no more. What was backed up stays.
+     * @description Destroys the credentials of the source. Its jobs run no more. Its restore points stay.
      */
     delete: operations['deleteSourcesId'];
     options?: never;
@@ -473,109 +522,234 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    /** @description One event of the account. */
     Activity: {
+      /** @description The actor that caused the event. */
       actor: {
+        /** @description The id of the user or API key, or the name of the system part. */
         id: string;
-        /** @enum {string} */
+        /**
+         * @description The kind of actor.
+         * @enum {string}
+         */
         type: 'user' | 'api-key' | 'system';
       };
-      /** Format: date-time */
+      /**
+       * Format: date-time
+       * @description When the event happened.
+       */
       at: string;
+      /** @description The content of the event. It depends on `type`. */
       data: {
         [key: string]: unknown;
       };
-      /** @description Of the commit, chained to the one before in its stream. */
+      /** @description The hash of the commit, chained to the previous commit of its stream. */
       hash: string;
+      /** @description The id of the event. */
       id: string;
-      /** @description The event's place in its commit. */
+      /** @description The event's index in its commit, from 0. */
       index: number;
-      /** @description The ledger's number of the commit: gapless, from 1. */
+      /** @description The commit's number in the ledger of the account, without gaps from 1. */
       seq: number;
+      /** @description The stream of the event: `{account}/{type}/{id}`. */
       stream: string;
-      /** @example run.requested.v1 */
+      /**
+       * @description The type of the event with its version.
+       * @example run.requested.v1
+       */
       type: string;
+      /** @description The commit's number in its stream, from 1. */
       version: number;
     };
+    /** @description The URL of a file. */
     Download: {
-      /** Format: date-time */
+      /**
+       * Format: date-time
+       * @description When the URL expires.
+       */
       expiresAt: string;
+      /** @description SHA-256 of the content in hex. */
       sha256: string;
+      /** @description Bytes. */
       size: number;
-      /** Format: uri */
+      /**
+       * Format: uri
+       * @description The download URL. It needs no other credential.
+       */
       url: string;
     };
+    /** @description A file, folder or link in a restore point. */
     File: {
+      /** @description The id of the file. All its versions share it. */
       id: string;
+      /**
+       * @description The id of the job.
+       * @example job_00000000000000000000000000
+       */
       jobId: string;
-      /** @enum {string} */
+      /**
+       * @description The kind of entry. A link is a symbolic link.
+       * @enum {string}
+       */
       kind: 'file' | 'folder' | 'link';
+      /** @description The MIME type, null if it is unknown. */
       mimeType: string | null;
+      /** @description The modification time, null if the source has none. */
       modifiedAt: string | null;
+      /**
+       * @description The last part of the path.
+       * @example a.txt
+       */
       name: string;
+      /**
+       * @description The path in the source, with `/` between names.
+       * @example letters/a.txt
+       */
       path: string;
-      /** @description base64, only where the name is not UTF-8. */
+      /** @description The bytes of the path in base64, if they are not UTF-8. */
       pathBytes?: string;
+      /**
+       * @description The id of the run that backed up this version.
+       * @example run_00000000000000000000000000
+       */
       runId: string;
+      /** @description SHA-256 of the content in hex. Null for folders and links. */
       sha256: string | null;
+      /** @description Bytes. 0 for a folder. */
       size: number;
+      /**
+       * @description The id of the source.
+       * @example src_00000000000000000000000000
+       */
       sourceId: string;
+      /** @description The number of versions up to this one. */
       versions: number;
     };
+    /** @description One version of a file. */
     FileVersion: {
+      /** @description The time of the restore point. */
       at: string;
+      /** @description Whether this version records that the file was deleted. */
       deleted: boolean;
-      /** @description The run that backed it up, or found it gone. */
+      /** @description The id of the run that backed up the version or recorded the deletion. */
       runId: string;
+      /** @description SHA-256 of the content in hex. Null if there is no content. */
       sha256: string | null;
+      /** @description Bytes. */
       size: number;
+      /** @description The number of the version, from 1. */
       version: number;
     };
+    /** @description A job backs up one source. */
     Job: {
-      /** Format: date-time */
+      /**
+       * Format: date-time
+       * @description When the job was created.
+       */
       createdAt: string;
+      /**
+       * @description The id of the job.
+       * @example job_00000000000000000000000000
+       */
       id: string;
+      /**
+       * @description The name of the job.
+       * @example Documents
+       */
       name: string;
+      /** @description Always null: this version keeps all restore points. */
       retention: null;
+      /** @description Always null: this version runs jobs only on request. */
       schedule: null;
+      /**
+       * @description The id of the source.
+       * @example src_00000000000000000000000000
+       */
       sourceId: string;
-      /** @description `active`. */
+      /**
+       * @description Always `active`.
+       * @example active
+       */
       status: string;
     };
+    /** @description Opens one live socket. */
     LiveTicket: {
-      /** Format: date-time */
+      /**
+       * Format: date-time
+       * @description When the URL stops to open a socket.
+       */
       expiresAt: string;
-      /** Format: uri */
+      /**
+       * Format: uri
+       * @description The URL of the WebSocket. It holds a ticket, so keep it secret.
+       */
       url: string;
     };
+    /** @description The caller. */
     Me: {
+      /** @description The account. */
       account: {
+        /**
+         * @description The id of the account.
+         * @example acc_00000000000000000000000000
+         */
         id: string;
+        /**
+         * @description The name of the account.
+         * @example Ada
+         */
         name: string;
+        /**
+         * @description The role of the user in the account.
+         * @example owner
+         */
         role: string;
       };
+      /** @description The user. */
       user: {
+        /**
+         * @description The e-mail address that the user signs in with.
+         * @example ada@example.org
+         */
         email: string;
+        /**
+         * @description The id of the user.
+         * @example usr_00000000000000000000000000
+         */
         id: string;
+        /**
+         * @description The name of the user.
+         * @example Ada
+         */
         name: string;
       };
     };
+    /** @description Numbers of the whole account. */
     Overview: {
-      /** @description Bytes of those files. */
+      /** @description The size of these files, in bytes. */
       bytesProtected: number;
-      /** @description Bytes put to blobs, ever. */
+      /** @description Bytes that all runs wrote to storage. */
       bytesStored: number;
-      /** @description US dollars, of all runs. */
+      /** @description The cost of all runs, in US dollars. */
       cost: number;
-      /** @description Files in the newest good backups. */
+      /** @description Files in the newest restore points. */
       files: number;
+      /** @description Jobs. */
       jobs: number;
+      /** @description When the last run ended. Null before the first one. */
       lastRunAt: string | null;
+      /** @description The number of runs, by outcome. */
       runs: {
+        /** @description Runs without a restore point. */
         failed: number;
+        /** @description Runs in which some files failed. */
         partial: number;
+        /** @description Runs that backed up everything. */
         succeeded: number;
+        /** @description All runs. */
         total: number;
       };
+      /** @description Connected sources. */
       sources: number;
     };
     /** @description An error, as RFC 9457 problem details. Some codes add members. */
@@ -615,99 +789,219 @@ export interface components {
     } & {
       [key: string]: unknown;
     };
+    /** @description The new user and account. */
     Registration: {
+      /** @description The account. */
       account: {
+        /**
+         * @description The id of the account.
+         * @example acc_00000000000000000000000000
+         */
         id: string;
+        /**
+         * @description The name of the account.
+         * @example Ada
+         */
         name: string;
+        /**
+         * @description The role of the user in the account.
+         * @example owner
+         */
         role: string;
       };
+      /** @description The user. */
       user: {
+        /**
+         * @description The e-mail address that the user signs in with.
+         * @example ada@example.org
+         */
         email: string;
+        /**
+         * @description The id of the user.
+         * @example usr_00000000000000000000000000
+         */
         id: string;
+        /**
+         * @description The name of the user.
+         * @example Ada
+         */
         name: string;
       };
     };
+    /** @description A run that has not started yet. */
     RequestedRun: {
+      /**
+       * @description The id of the run.
+       * @example run_00000000000000000000000000
+       */
       id: string;
+      /**
+       * @description The id of the job.
+       * @example job_00000000000000000000000000
+       */
       jobId: string;
-      /** @constant */
+      /**
+       * @description Always `requested`.
+       * @constant
+       */
       status: 'requested';
     };
+    /** @description One execution of a job. */
     Run: {
+      /** @description The cost of the run. */
       cost: {
+        /** @description Requests to the source and the storage. */
         requests: number;
+        /** @description US dollars. */
         usd: number;
       };
-      /** @description The first 100 files that failed or were skipped; an empty path is about the whole run. */
+      /** @description The first 100 files that failed or were skipped. GET /runs/{id}/errors lists all. */
       errors: components['schemas']['RunError'][];
+      /** @description When the run ended. Null before. */
       finishedAt: string | null;
+      /**
+       * @description The id of the run.
+       * @example run_00000000000000000000000000
+       */
       id: string;
+      /**
+       * @description The id of the job.
+       * @example job_00000000000000000000000000
+       */
       jobId: string;
+      /** @description Counts of files and bytes. */
       progress: {
         /** @description Bytes read from the source. */
         bytesRead: number;
-        /** @description Bytes put to blobs by this run, after deduplication and compression. */
+        /** @description Bytes that this run wrote to storage, after deduplication and compression. */
         bytesStored: number;
+        /** @description Files that were deleted from the source since the last restore point. */
         filesDeleted: number;
+        /** @description New and changed files that were stored. */
         filesDone: number;
+        /** @description Files that could not be read. */
         filesFailed: number;
+        /** @description Files that cannot be backed up, such as sockets and devices. */
         filesSkipped: number;
+        /** @description Files in the source. */
         filesTotal: number;
+        /** @description Files that did not change since the last restore point. */
         filesUnchanged: number;
-        /** @description null until the run is planned. */
+        /** @description Null until the run is planned. */
         percent: number | null;
       };
-      /** Format: date-time */
+      /**
+       * Format: date-time
+       * @description When the run was requested.
+       */
       requestedAt: string;
+      /**
+       * @description The id of the source.
+       * @example src_00000000000000000000000000
+       */
       sourceId: string;
+      /** @description When the run started. Null before. */
       startedAt: string | null;
-      /** @enum {string} */
+      /**
+       * @description The last four are final. `partial`: a restore point exists, but some files failed. `failed`: there is no restore point.
+       * @enum {string}
+       */
       status: 'requested' | 'running' | 'paused' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
     };
+    /** @description A file that failed or was skipped. */
     RunError: {
+      /** @description The kind of error. Stable. */
       code: string;
+      /** @description What happened, then what to do. */
       message: string;
+      /** @description The path of the file. Empty: the error concerns the whole run. */
       path: string;
     };
+    /** @description A source of files. No answer contains its credentials. */
     Source: {
+      /** @description The settings of the connector. */
       config: {
         [key: string]: unknown;
       };
-      /** Format: date-time */
+      /**
+       * Format: date-time
+       * @description When the source was connected.
+       */
       createdAt: string;
+      /**
+       * @description The id of the source.
+       * @example src_00000000000000000000000000
+       */
       id: string;
+      /**
+       * @description The name of the source.
+       * @example Documents
+       */
       name: string;
-      /** @description `connected`. */
+      /**
+       * @description Always `connected`.
+       * @example connected
+       */
       status: string;
+      /**
+       * @description The type of the source: `folder` or `s3`.
+       * @example folder
+       */
       type: string;
     };
+    /** @description A pair of tokens. */
     Tokens: {
+      /** @description Send it as `Authorization: Bearer …`. */
       accessToken: string;
-      /** @description Seconds until the access token expires. */
+      /**
+       * @description Seconds until the access token expires.
+       * @example 900
+       */
       expiresIn: number;
+      /** @description Exchange it once for a new pair with POST /auth/refresh. */
       refreshToken: string;
-      /** @constant */
+      /**
+       * @description Always `Bearer`.
+       * @constant
+       */
       tokenType: 'Bearer';
     };
+    /** @description A prepared zip. */
     ZipDownload: {
-      /** @description Why it failed, and what to do. */
+      /** @description The reason, if the zip failed. */
       error?: {
+        /** @description The kind of error. Stable. */
         code: string;
+        /** @description What happened, then what to do. */
         message: string;
       };
-      /** Format: date-time */
+      /**
+       * Format: date-time
+       * @description When the URL expires.
+       */
       expiresAt?: string;
-      /** @enum {string} */
+      /**
+       * @description The state of the zip.
+       * @enum {string}
+       */
       status: 'preparing' | 'ready' | 'failed';
       /**
        * Format: uri
-       * @description Once it is ready.
+       * @description The download URL, if the zip is ready.
        */
       url?: string;
     };
+    /** @description A zip that is being prepared. */
     ZipRequested: {
+      /**
+       * @description The id of the download.
+       * @example dow_00000000000000000000000000
+       */
       id: string;
-      /** @enum {string} */
+      /**
+       * @description The state of the zip.
+       * @enum {string}
+       */
       status: 'preparing' | 'ready' | 'failed';
     };
   };
@@ -722,18 +1016,19 @@ export interface operations {
   getActivity: {
     parameters: {
       query?: {
-        /** @description The id of an actor. */
+        /** @description Only events of the actor with this id. */
         actor?: string;
         /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description Inclusive. */
+        /** @description Only events at or after this time. */
         from?: string;
         /** @description The maximum number of items. Default: 50. */
         limit?: number;
+        /** @description `asc`: oldest first. `desc`: newest first. */
         order?: 'asc' | 'desc';
-        /** @description Exclusive. */
+        /** @description Only events before this time. */
         to?: string;
-        /** @description With or without its version. */
+        /** @description Only events of this type. The version may be omitted: `run.requested`. */
         type?: string;
       };
       header?: never;
@@ -885,8 +1180,16 @@ export interface operations {
     };
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "email": "ada@example.org",
+         *       "password": "correct horse battery"
+         *     }
+         */
         'application/json': {
+          /** @description The e-mail address of the user. */
           email: string;
+          /** @description The password of the user. */
           password: string;
         };
       };
@@ -989,7 +1292,13 @@ export interface operations {
     };
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "refreshToken": "the-refresh-token-from-the-login"
+         *     }
+         */
         'application/json': {
+          /** @description The newest refresh token of the session. */
           refreshToken: string;
         };
       };
@@ -1081,7 +1390,13 @@ export interface operations {
     };
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "refreshToken": "the-refresh-token-from-the-login"
+         *     }
+         */
         'application/json': {
+          /** @description The newest refresh token of the session. */
           refreshToken: string;
         };
       };
@@ -1175,10 +1490,20 @@ export interface operations {
     };
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "email": "ada@example.org",
+         *       "password": "correct horse battery",
+         *       "name": "Ada"
+         *     }
+         */
         'application/json': {
-          /** Format: email */
+          /**
+           * Format: email
+           * @description The e-mail address to sign in with.
+           */
           email: string;
-          /** @description 1 to 200 characters, without control characters. */
+          /** @description The name of the user. The account gets it too. */
           name: string;
           /** @description At least 12 characters. */
           password: string;
@@ -1300,17 +1625,18 @@ export interface operations {
       content: {
         'application/json':
           | {
+              /** @description The id of the file, from GET /data/files. */
               fileId: string;
-              /** @description Default: the newest that has content, also of a file that is gone from the source. */
+              /** @description The version to download. Default: the newest one with content, also of a deleted file. */
               version?: number;
             }
           | {
               /**
                * Format: date-time
-               * @description From the newest good backup not after this time.
+               * @description Use the newest restore point at or before this time. Default: now.
                */
               asOf?: string;
-              /** @description Files, and folders with all that is below them. An empty path is the whole source. */
+              /** @description Files and folders. A folder includes everything below it. An empty path is the whole source. */
               paths: string[];
               /**
                * @description The id of a source.
@@ -1521,22 +1847,23 @@ export interface operations {
   getDataFiles: {
     parameters: {
       query?: {
-        /** @description The newest good backup not after this time. */
+        /** @description Use the newest restore point at or before this time. Default: now. */
         asOf?: string;
         /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
         /**
-         * @description Else the newest good run's of any job of the source.
+         * @description Only restore points of this job. Default: the newest one of any job of the source.
          * @example job_00000000000000000000000000
          */
         jobId?: string;
         /** @description The maximum number of items. Default: 50. */
         limit?: number;
-        /** @description A folder, or one file. Default: the root. */
+        /** @description The path of a folder or file. Default: the root. */
         path?: string;
+        /** @description Whether to list everything below the folder. Default: `false`. */
         recursive?: 'true' | 'false';
         /**
-         * @description The id of a source.
+         * @description Only this source. Default: all sources.
          * @example src_00000000000000000000000000
          */
         sourceId?: string;
@@ -1624,7 +1951,7 @@ export interface operations {
         'Consistency-Token'?: string;
       };
       path: {
-        /** @description The id of a file. */
+        /** @description The id of the file. */
         id: string;
       };
       cookie?: never;
@@ -1720,29 +2047,38 @@ export interface operations {
     };
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "query": "invoice 2026",
+         *       "types": [
+         *         "pdf"
+         *       ],
+         *       "minSize": 1
+         *     }
+         */
         'application/json': {
-          /** @description Bytes, inclusive. */
+          /** @description The maximum size in bytes. Excludes folders and links. */
           maxSize?: number;
-          /** @description Bytes, inclusive. With either of the two, only files are found. */
+          /** @description The minimum size in bytes. Excludes folders and links. */
           minSize?: number;
           /**
            * Format: date-time
-           * @description Inclusive. With either of the two, what has no time is left out.
+           * @description Only files modified at or after this time. Excludes files without a time.
            */
           modifiedAfter?: string;
           /**
            * Format: date-time
-           * @description Exclusive.
+           * @description Only files modified before this time. Excludes files without a time.
            */
           modifiedBefore?: string;
-          /** @description Words that all occur in the path, each anywhere in it; neither case nor accents count. Empty: whatever passes the filters. */
+          /** @description Words that must all occur in the path. Case and accents are ignored. Empty: every path matches. */
           query: string;
           /**
-           * @description The id of a source.
+           * @description Only files of this source.
            * @example src_00000000000000000000000000
            */
           sourceId?: string;
-          /** @description One of them has to fit. Each is a MIME type (`image/png`), a group of them (`image/*` or `image`), how the name ends (`pdf` or `.pdf`, `tar.gz`), or a kind (`file`, `folder`, `link`). */
+          /** @description Only files of one of these types. A type is a MIME type (`image/png`), a group of MIME types (`image/*` or `image`), the end of a name (`pdf`, `.pdf` or `tar.gz`), or a kind (`file`, `folder` or `link`). */
           types?: string[];
         };
       };
@@ -1947,8 +2283,12 @@ export interface operations {
         };
         content: {
           'application/json': {
-            /** @enum {string} */
+            /**
+             * @description Always `ok`.
+             * @enum {string}
+             */
             status: 'ok';
+            /** @description The version of ListBackup. */
             version: string;
           };
         };
@@ -2063,20 +2403,37 @@ export interface operations {
     };
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "name": "Documents",
+         *       "sourceId": "src_00000000000000000000000000"
+         *     }
+         */
         'application/json': {
           /** @description 1 to 200 characters, without control characters. */
           name: string;
+          /** @description Not supported yet. Omit it, or send null. */
           retention?: {
+            /** @description Keep one restore point of each of this many days. */
             daily?: number;
+            /** @description Keep one restore point of each of this many hours. */
             hourly?: number;
+            /** @description Keep this many of the newest restore points. */
             keepLast?: number;
+            /** @description Keep all restore points within this ISO 8601 duration. */
             keepWithin?: string;
+            /** @description Keep one restore point of each of this many months. */
             monthly?: number;
+            /** @description Keep one restore point of each of this many weeks. */
             weekly?: number;
+            /** @description Keep one restore point of each of this many years. */
             yearly?: number;
           } | null;
+          /** @description Not supported yet. Omit it, or send null. */
           schedule?: {
+            /** @description Five cron fields. */
             cron: string;
+            /** @description An IANA time zone. */
             timeZone: string;
           } | null;
           /**
@@ -2305,24 +2662,40 @@ export interface operations {
     };
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "name": "Documents and letters"
+         *     }
+         */
         'application/json': {
           /** @description 1 to 200 characters, without control characters. */
           name: string;
+          /** @description Not supported yet. Omit it, or send null. */
           retention?: {
+            /** @description Keep one restore point of each of this many days. */
             daily?: number;
+            /** @description Keep one restore point of each of this many hours. */
             hourly?: number;
+            /** @description Keep this many of the newest restore points. */
             keepLast?: number;
+            /** @description Keep all restore points within this ISO 8601 duration. */
             keepWithin?: string;
+            /** @description Keep one restore point of each of this many months. */
             monthly?: number;
+            /** @description Keep one restore point of each of this many weeks. */
             weekly?: number;
+            /** @description Keep one restore point of each of this many years. */
             yearly?: number;
           } | null;
+          /** @description Not supported yet. Omit it, or send null. */
           schedule?: {
+            /** @description Five cron fields. */
             cron: string;
+            /** @description An IANA time zone. */
             timeZone: string;
           } | null;
           /**
-           * @description The id of a source.
+           * @description The source of the job, unchanged. May be omitted.
            * @example src_00000000000000000000000000
            */
           sourceId?: string;
@@ -2866,7 +3239,7 @@ export interface operations {
         /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
         /**
-         * @description The id of a job.
+         * @description Only runs of this job.
          * @example job_00000000000000000000000000
          */
         jobId?: string;
@@ -3066,8 +3439,15 @@ export interface operations {
         };
         content: {
           'application/json': {
+            /**
+             * @description The id of the run.
+             * @example run_00000000000000000000000000
+             */
             id: string;
-            /** @enum {string} */
+            /**
+             * @description Always `cancelling`. GET /runs/{id} shows the end.
+             * @enum {string}
+             */
             status: 'cancelling';
           };
         };
@@ -3358,6 +3738,7 @@ export interface operations {
       content: {
         'application/json':
           | {
+              /** @description The settings of the connector. */
               config: {
                 /** @description Patterns to exclude, in .gitignore syntax: `*.tmp`, `node_modules/`, `/cache`, `!keep.tmp`. */
                 exclude?: string[];
@@ -3366,10 +3747,14 @@ export interface operations {
               };
               /** @description 1 to 200 characters, without control characters. */
               name: string;
-              /** @enum {string} */
+              /**
+               * @description The type of the source.
+               * @enum {string}
+               */
               type: 'folder';
             }
           | {
+              /** @description The settings of the connector. */
               config: {
                 /** @description The name of the bucket. */
                 bucket: string;
@@ -3383,6 +3768,7 @@ export interface operations {
                 /** @description The region of the bucket. Default: `us-east-1`. */
                 region?: string;
               };
+              /** @description No answer contains them. */
               credentials: {
                 /** @description The id of an access key with the permissions s3:ListBucket and s3:GetObject. */
                 accessKeyId: string;
@@ -3391,7 +3777,10 @@ export interface operations {
               };
               /** @description 1 to 200 characters, without control characters. */
               name: string;
-              /** @enum {string} */
+              /**
+               * @description The type of the source.
+               * @enum {string}
+               */
               type: 's3';
             };
       };
@@ -3605,18 +3994,29 @@ export interface operations {
     };
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "name": "Documents",
+         *       "config": {
+         *         "path": "/home/ada/Documents"
+         *       }
+         *     }
+         */
         'application/json': {
-          /** @description By type: `folder {path, exclude?}`, `s3 {bucket, prefix?, region?, endpoint?}`. */
+          /** @description The settings of the connector. For `folder`: `path`, `exclude`. For `s3`: `bucket`, `prefix`, `region`, `endpoint`. */
           config: {
             [key: string]: unknown;
           };
-          /** @description By type: `s3 {accessKeyId, secretAccessKey}`. They never come back. */
+          /** @description For `s3`: `accessKeyId`, `secretAccessKey`. Omit them to keep the stored ones. No answer contains them. */
           credentials?: {
             [key: string]: unknown;
           };
           /** @description 1 to 200 characters, without control characters. */
           name: string;
-          /** @enum {string} */
+          /**
+           * @description The type of the source, unchanged. May be omitted.
+           * @enum {string}
+           */
           type?: 'folder' | 's3';
         };
       };

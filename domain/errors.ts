@@ -36,15 +36,15 @@ export type ErrorCode = keyof typeof catalogue;
 export type InputError = { path: string; message: string };
 
 /**
- * An error that the caller can understand and act on. `detail` says what happened, then what to do. The API reports every
- * other thrown value as `internal`.
+ * An error that the caller can understand and act on. `detail` says what happened, then what to do. The API reports
+ * every other thrown value as `internal`.
  */
 export class Problem extends Error {
   readonly code: ErrorCode;
   readonly errors: InputError[] | undefined;
   /**
-   * Additional members of the problem document, for example the id of the open run. `retryAfter` (seconds) and, on a 416,
-   * `size` (bytes) also become headers.
+   * Additional members of the problem document, for example the id of the open run. `retryAfter` (seconds) and, on a
+   * 416, `size` (bytes) also become headers.
    */
   readonly extra: { [key: string]: string | number };
 

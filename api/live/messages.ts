@@ -1,6 +1,6 @@
 /**
- * Makes the messages of live sockets from the ledger alone. The same ledger entry always gives the same messages, so a client
- * that reconnects gets exactly the messages it missed.
+ * Makes the messages of live sockets from the ledger alone. The same ledger entry always gives the same messages, so
+ * a client that reconnects gets exactly the messages it missed.
  */
 import { activityItem, type OpenedEntry } from '../../activity/feed.ts';
 import { decryptFields } from '../../activity/personal-data.ts';
@@ -10,9 +10,9 @@ import { type Runs, runBefore, runChange } from './run-views.ts';
 
 export type LiveMessage = {
   /**
-   * Increases with every message of the account. The integer part is the commit's number in the ledger. The first message of
-   * a commit has exactly this number, the others lie between it and the next. A client resumes with the `seq` of its last
-   * message.
+   * Increases with every message of the account. The integer part is the commit's number in the ledger. The first
+   * message of a commit has exactly this number, the others lie between it and the next. A client resumes with the
+   * `seq` of its last message.
    */
   seq: number;
   type: 'run.progress' | 'run.finished' | 'activity';
@@ -25,7 +25,7 @@ const maxBytes = 128 * 1024;
 /** Keep the rows of this many open runs, those with the newest events. `runBefore` restores the others when needed. */
 const maxRuns = 100;
 
-/** Returns the messages of one ledger entry in order. Updates `runs`, the open runs before the entry, in place. */
+/** Returns the messages of one ledger entry in order. Adds and removes open runs in `runs`. */
 export async function messagesOf(
   platform: Platform,
   account: string,
@@ -57,7 +57,9 @@ export async function messagesOf(
   return messages.map((message, i) => ({ seq: entry.seq + i / messages.length, ...message }));
 }
 
-/** Returns the message as text of at most 128 KB. If it is larger, a run loses its last errors and an event its data. */
+/**
+ * Returns the message as text of at most 128 KB. If it is larger, a run loses its last errors and an event its data.
+ */
 export function textOf(message: LiveMessage): string {
   for (let { data } = message; ; ) {
     const text = JSON.stringify({ ...message, data });

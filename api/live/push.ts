@@ -1,10 +1,11 @@
 /**
  * Sends new ledger entries to an account's live sockets.
  *
- * `Records` holds the position of each connection in the ledger. One process at a time sends to a connection: the one that
- * holds its turn. Other processes count a wake instead, and a turn ends only if there was none since its last look. So messages
- * arrive once and in order, however often and in whatever order notifications come. If a process fails between a message and
- * the update of the position, the connection is closed. A message is never repeated, and the client resumes with `since`.
+ * `Records` holds the position of each connection in the ledger. One process at a time sends to a connection: the one
+ * that holds its turn. Other processes count a wake instead, and a turn ends only if there was none since its last
+ * look. So messages arrive once and in order, however often and in whatever order notifications come. If a process
+ * fails between a message and the update of the position, the connection is closed. A message is never repeated, and
+ * the client resumes with `since`.
  */
 import { openEntries } from '../../activity/feed.ts';
 import { Problem } from '../../domain/errors.ts';
@@ -71,7 +72,9 @@ function next(platform: Platform, { account, done }: Connection): Promise<Ledger
   return platform.events.ledger(account, { afterSeq: done, order: 'asc', limit: pageSize });
 }
 
-/** Takes the turn of a connection. Undefined if it has ended, or if another process has the turn and will look again. */
+/**
+ * Takes the turn of a connection. Undefined if it has ended, or if another process has the turn and will look again.
+ */
 async function takeTurn(live: Live, found: Connection): Promise<Connection | undefined> {
   const { platform } = live;
   for (let now: Connection | undefined = found; now; now = await findConnection(platform, now.account, now.id)) {
@@ -128,7 +131,10 @@ async function sendAll(live: Live, connection: Connection): Promise<'done' | 'mo
   }
 }
 
-/** Waits until the read models show the recent entries. A read model that is behind for too long does not stop messages. */
+/**
+ * Waits until the read models show the recent entries. A read model that is behind for too long does not stop
+ * messages.
+ */
 async function awaitReadModels({ platform, followers, sleep }: Live, entries: LedgerEntry[]): Promise<void> {
   const recent = entries.filter(({ at }) => platform.now() - Date.parse(at) < recentMs);
   await waitForWrites(platform, followers, recent, sleep).catch((error: unknown) => {

@@ -1,4 +1,7 @@
-/** Tickets open a live socket. Browsers cannot send an `Authorization` header with a WebSocket, so the ticket is in the URL. */
+/**
+ * Tickets open a live socket. Browsers cannot send an `Authorization` header with a WebSocket, so the ticket is in
+ * the URL.
+ */
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { Problem } from '../../domain/errors.ts';
@@ -25,8 +28,8 @@ export async function issueTicket(
 }
 
 /**
- * Redeems a ticket, which then cannot be used again. Throws Problem `invalid-token` if it is unknown, expired or used, or if
- * its session has ended.
+ * Redeems a ticket, which then cannot be used again. Throws Problem `invalid-token` if it is unknown, expired or
+ * used, or if its session has ended.
  */
 export async function redeemTicket(platform: Platform, ticket: string): Promise<Holder> {
   const invalid = new Problem(

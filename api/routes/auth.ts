@@ -1,4 +1,4 @@
-/** Signing in and out. The identity checks passwords; both tokens are ours. */
+/** Registration and sessions. The identity provider checks passwords. The API issues both tokens. */
 import * as z from 'zod';
 import { endSession as recordSessionEnd } from '../../commands/end-session.ts';
 import { registerUser } from '../../commands/register-user.ts';
@@ -10,28 +10,29 @@ import type { RequestCause } from '../command-context.ts';
 import { limitGuesses } from '../guessing.ts';
 import { accepted, noContent, ok, type RouteModule, route } from '../route.ts';
 import { endSession, openSession, rotateSession, type SessionEnded } from '../sessions.ts';
-import { name } from '../shapes.ts';
+import { accountView, name, userView } from '../shapes.ts';
 
 const tokens = z
   .object({
-    accessToken: z.string(),
-    refreshToken: z.string(),
-    expiresIn: z.int().meta({ description: 'Seconds until the access token expires.' }),
-    tokenType: z.literal('Bearer'),
+    accessToken: z.string().meta({ description: 'Send it as `Authorization: Bearer …`.' }),
+    refreshToken: z.string().meta({ description: 'Exchange it once for a new pair with POST /auth/refresh.' }),
+    expiresIn: z.int().meta({ description: 'Seconds until the access token expires.', examples: [900] }),
+    tokenType: z.literal('Bearer').meta({ description: 'Always `Bearer`.' }),
   })
-  .meta({ id: 'Tokens' });
+  .meta({ id: 'Tokens', description: 'A pair of tokens.' });
 
-const refreshToken = z.strictObject({ refreshToken: z.string().min(1).max(4096) });
+const refreshToken = z
+  .strictObject({
+    refreshToken: z.string().min(1).max(4096).meta({ description: 'The newest refresh token of the session.' }),
+  })
+  .meta({ examples: [{ refreshToken: 'the-refresh-token-from-the-login' }] });
 
-const withItsToken = (['POST /auth/refresh', 'POST /auth/logout'] as const).map((to) => ({
+const withRefreshToken = (['POST /auth/refresh', 'POST /auth/logout'] as const).map((to) => ({
   to,
   body: { refreshToken: '$response.body#/refreshToken' as const },
 }));
 
-const person = z.object({ id: z.string(), email: z.string(), name: z.string() });
-const account = z.object({ id: z.string(), name: z.string(), role: z.string() });
-
-/** Writes the end of a session to the log, whatever ended it. */
+/** Appends the end of a session to the event store. */
 function recordEnd(platform: Platform, cause: RequestCause): SessionEnded {
   return ({ account, user, session, reason }) =>
     recordSessionEnd(platform, { ...cause, account, actor: { type: 'user', id: user } }, session, reason);
@@ -41,17 +42,26 @@ export const auth: RouteModule = [
   route({
     method: 'POST',
     url: '/auth/register',
-    summary: 'Sign up',
-    description: 'Opens an account with its first user. 202 where an e-mail must be confirmed first.',
+    summary: 'Register',
+    description:
+      'Creates an account and its first user. The answer is a 202 where the e-mail address must be confirmed first: open the link ' +
+      'in the e-mail, then sign in.',
     tags: ['auth'],
     public: true,
-    body: z.strictObject({
-      email: z.email('Give an e-mail address.').max(254),
-      // shorter is 422 `weak-password`, from whoever keeps the password
-      password: z.string().min(1).max(1024).meta({ description: 'At least 12 characters.', minLength: 12 }),
-      name,
-    }),
-    answers: { 201: z.object({ user: person, account }).meta({ id: 'Registration' }), 202: z.object({}) },
+    body: z
+      .strictObject({
+        email: z.email('Give an e-mail address.').max(254).meta({ description: 'The e-mail address to sign in with.' }),
+        // The identity provider rejects shorter ones: 422 `weak-password`.
+        password: z.string().min(1).max(1024).meta({ description: 'At least 12 characters.', minLength: 12 }),
+        name: name.meta({ description: 'The name of the user. The account gets it too.' }),
+      })
+      .meta({ examples: [{ email: 'ada@example.org', password: 'correct horse battery', name: 'Ada' }] }),
+    answers: {
+      201: z
+        .object({ user: userView, account: accountView })
+        .meta({ id: 'Registration', description: 'The new user and account.' }),
+      202: z.object({}),
+    },
     problems: ['email-taken', 'weak-password'],
     handler: async ({ platform, body, command }) => {
       const result = await registerUser(platform, command, body);
@@ -64,22 +74,36 @@ export const auth: RouteModule = [
     method: 'POST',
     url: '/auth/login',
     summary: 'Sign in',
-    description: 'After ten wrong passwords within a quarter of an hour from one address: 429 until it is over.',
+    description:
+      'Starts a session and returns its tokens. After 10 wrong passwords from one IP address within 15 minutes, the answer is a ' +
+      '429 with `Retry-After`.',
     tags: ['auth'],
     public: true,
     credentials: true,
-    body: z.strictObject({ email: z.string().min(1).max(320), password: z.string().min(1).max(1024) }),
+    body: z
+      .strictObject({
+        email: z.string().min(1).max(320).meta({ description: 'The e-mail address of the user.' }),
+        password: z.string().min(1).max(1024).meta({ description: 'The password of the user.' }),
+      })
+      .meta({ examples: [{ email: 'ada@example.org', password: 'correct horse battery' }] }),
     answers: { 200: tokens },
     problems: ['invalid-credentials', 'email-unconfirmed'],
-    leadsTo: { 200: withItsToken },
+    leadsTo: { 200: withRefreshToken },
     handler: async ({ platform, body, command, address, context: { rateScale: scale } }) => {
       const { email, password } = body;
       const result = await limitGuesses(platform, { email, address, scale }, () =>
         platform.identity.signIn(email, password),
       );
-      if (result.outcome === 'refused') throw new Problem('invalid-credentials', 'Check both and try again.');
+      if (result.outcome === 'refused')
+        throw new Problem(
+          'invalid-credentials',
+          'The e-mail address or the password is wrong. Check both and try again.',
+        );
       if (result.outcome === 'unconfirmed')
-        throw new Problem('email-unconfirmed', 'Open the link in the e-mail we sent, then sign in.');
+        throw new Problem(
+          'email-unconfirmed',
+          'The e-mail address is not confirmed. Open the link in the e-mail from ListBackup, then sign in.',
+        );
       const { userId, accountId } = result;
       const sessionId = makeId('session', platform.random(16));
       const context = { ...command, account: accountId, actor: { type: 'user' as const, id: userId } };
@@ -90,22 +114,24 @@ export const auth: RouteModule = [
   route({
     method: 'POST',
     url: '/auth/refresh',
-    summary: 'Exchange a refresh token for a new pair',
-    description: 'A refresh token is used up by this. If an old one comes back the session ends.',
+    summary: 'Refresh the tokens',
+    description:
+      'Exchanges a refresh token for a new pair. Each refresh token works once. If one is used again, the session ends.',
     tags: ['auth'],
     public: true,
     credentials: true,
     body: refreshToken,
     answers: { 200: tokens },
     problems: ['invalid-token'],
-    leadsTo: { 200: withItsToken },
+    leadsTo: { 200: withRefreshToken },
     handler: async ({ platform, body, command }) =>
       ok(await rotateSession(platform, body.refreshToken, recordEnd(platform, command))),
   }),
   route({
     method: 'POST',
     url: '/auth/logout',
-    summary: 'End a session, all of its tokens included',
+    summary: 'Sign out',
+    description: 'Ends the session of the refresh token. All its tokens become invalid at once.',
     tags: ['auth'],
     public: true,
     credentials: true,

@@ -1,4 +1,4 @@
-/** Getting backed-up data out: an address for a file, or a zip that is prepared in the background. */
+/** Downloads of backed-up data: a URL for one file, or a zip that is prepared in the background. */
 import * as z from 'zod';
 import type { CommandContext } from '../../commands/context.ts';
 import { grantFileDownload, grantZipDownload, requestZipDownload } from '../../commands/grant-download.ts';
@@ -14,48 +14,62 @@ import { holdsPath } from '../../vault/selection.ts';
 import { findZipDownload } from '../current-state.ts';
 import { makeDownload } from '../downloads.ts';
 import { accepted, ok, type RouteModule, route } from '../route.ts';
-import { idField, idParams, time, utc } from '../shapes.ts';
+import { exampleId, idField, idParams, time, timeOf, utc } from '../shapes.ts';
 
 const oneFile = z.strictObject({
-  fileId: z.string().min(1).max(12_000),
+  fileId: z.string().min(1).max(12_000).meta({ description: 'The id of the file, from GET /data/files.' }),
   version: z
     .int()
     .min(1)
     .optional()
-    .meta({ description: 'Default: the newest that has content, also of a file that is gone from the source.' }),
+    .meta({ description: 'The version to download. Default: the newest one with content, also of a deleted file.' }),
 });
 
-const aZip = z.strictObject({
+const zipRequest = z.strictObject({
   sourceId: idField('source'),
-  paths: z
-    .array(z.string().max(4096))
-    .min(1)
-    .max(500)
-    .meta({ description: 'Files, and folders with all that is below them. An empty path is the whole source.' }),
-  asOf: time.optional().meta({ description: 'From the newest good backup not after this time.' }),
+  paths: z.array(z.string().max(4096)).min(1).max(500).meta({
+    description: 'Files and folders. A folder includes everything below it. An empty path is the whole source.',
+  }),
+  asOf: time.optional().meta({ description: 'Use the newest restore point at or before this time. Default: now.' }),
 });
 
-const zipStatus = z.enum(['preparing', 'ready', 'failed']);
+const zipStatus = z.enum(['preparing', 'ready', 'failed']).meta({ description: 'The state of the zip.' });
 
 export const dataDownload: RouteModule = [
   route({
     method: 'POST',
     url: '/data/download',
-    summary: 'Get a file back, or a zip of many',
+    summary: 'Download a file or a zip',
     description:
-      'With `fileId`: an address that needs no other credential, lives 15 minutes and answers ranges. With `sourceId` and `paths`: a zip is ' +
-      'prepared, which GET /data/downloads/{id} gives the address of. Its entries have their whole paths, times, permissions and links. What would ' +
-      'not unpack where it should (empty parts, `.`, `..`, drives, backslashes, control characters, bytes that are not UTF-8) is written as `%XX`.',
+      'With `fileId`: returns a URL that needs no other credential, expires after 15 minutes and answers ranges. With `sourceId` ' +
+      'and `paths`: starts to prepare a zip, and GET /data/downloads/{id} returns its URL. The zip keeps whole paths, times, ' +
+      'permissions and links. It writes unsafe parts of names as `%XX`: empty parts, `.`, `..`, drives, backslashes, control ' +
+      'characters and bytes that are not UTF-8.',
     tags: ['data'],
     credentials: true,
     leadsTo: { 202: ['GET /data/downloads/{id}'] },
     reads: [model.name],
-    body: z.union([oneFile, aZip]),
+    body: z.union([oneFile, zipRequest]).meta({
+      examples: [
+        { fileId: 'file_id-from-data-files' },
+        { sourceId: exampleId('source'), paths: ['letters', 'photos/cat.jpg'] },
+      ],
+    }),
     answers: {
       200: z
-        .object({ url: z.url(), expiresAt: z.iso.datetime(), size: z.int().min(0), sha256: z.string() })
-        .meta({ id: 'Download' }),
-      202: z.object({ id: z.string(), status: zipStatus }).meta({ id: 'ZipRequested' }),
+        .object({
+          url: z.url().meta({ description: 'The download URL. It needs no other credential.' }),
+          expiresAt: timeOf('When the URL expires.'),
+          size: z.int().min(0).meta({ description: 'Bytes.' }),
+          sha256: z.string().meta({ description: 'SHA-256 of the content in hex.' }),
+        })
+        .meta({ id: 'Download', description: 'The URL of a file.' }),
+      202: z
+        .object({
+          id: z.string().meta({ description: 'The id of the download.', examples: [exampleId('download')] }),
+          status: zipStatus,
+        })
+        .meta({ id: 'ZipRequested', description: 'A zip that is being prepared.' }),
     },
     problems: ['not-found'],
     handler: async ({ platform, command, body, headers, context }) => {
@@ -80,8 +94,10 @@ export const dataDownload: RouteModule = [
   route({
     method: 'GET',
     url: '/data/downloads/{id}',
-    summary: 'Look whether a zip is ready, and get its address',
-    description: 'The zip is kept for less than a day, each address lives at most 15 minutes: ask again for another.',
+    summary: 'Get a prepared zip',
+    description:
+      'Returns the state of a zip and, once it is ready, its URL. Each request returns a new URL, which expires after at most 15 ' +
+      'minutes. The zip is deleted within a day.',
     tags: ['data'],
     credentials: true,
     params: idParams('download'),
@@ -89,14 +105,17 @@ export const dataDownload: RouteModule = [
       200: z
         .object({
           status: zipStatus,
-          url: z.url().optional().meta({ description: 'Once it is ready.' }),
-          expiresAt: z.iso.datetime().optional(),
+          url: z.url().optional().meta({ description: 'The download URL, if the zip is ready.' }),
+          expiresAt: timeOf('When the URL expires.').optional(),
           error: z
-            .object({ code: z.string(), message: z.string() })
+            .object({
+              code: z.string().meta({ description: 'The kind of error. Stable.' }),
+              message: z.string().meta({ description: 'What happened, then what to do.' }),
+            })
             .optional()
-            .meta({ description: 'Why it failed, and what to do.' }),
+            .meta({ description: 'The reason, if the zip failed.' }),
         })
-        .meta({ id: 'ZipDownload' }),
+        .meta({ id: 'ZipDownload', description: 'A prepared zip.' }),
     },
     problems: ['not-found', 'gone'],
     handler: async ({ platform, command, params: { id }, headers, context }) => {
@@ -112,34 +131,34 @@ export const dataDownload: RouteModule = [
   }),
 ];
 
-/** Paths looked up at once. */
-const atOnce = 16;
+const parallelLookups = 16;
 
-/** Throws Problem `not-found` that names the paths there is nothing at, before anything is prepared. */
+/** Requests the zip. Throws Problem `not-found` with the paths that do not exist. */
 async function requestZip(
   platform: Platform,
   command: CommandContext,
-  { sourceId, paths, asOf }: z.output<typeof aZip>,
+  { sourceId, paths, asOf }: z.output<typeof zipRequest>,
 ) {
   const { account } = command;
   const restorePoint = await findRestorePoint(platform, account, { sourceId, asOf: asOf && utc(asOf) });
   if (!restorePoint) {
     throw new Problem(
       'not-found',
-      `There is no good backup of source ${sourceId}${asOf ? ' as of then' : ''}. GET /runs lists what was run.`,
+      `Source ${sourceId} has no restore point${asOf ? ' at that time' : ''}. List runs with GET /runs.`,
     );
   }
   const vault = await readerContext(platform, account);
   const root = await openManifest(vault, restorePoint.manifest);
-  const held: boolean[] = [];
-  for (let at = 0; at < paths.length; at += atOnce) {
-    held.push(...(await Promise.all(paths.slice(at, at + atOnce).map((path) => holdsPath(vault, root, path)))));
+  const exists: boolean[] = [];
+  for (let first = 0; first < paths.length; first += parallelLookups) {
+    const some = paths.slice(first, first + parallelLookups);
+    exists.push(...(await Promise.all(some.map((path) => holdsPath(vault, root, path)))));
   }
   const missing = paths.flatMap((path, index) =>
-    held[index] ? [] : [{ path: `paths.${index}`, message: `There is nothing at "${path}".` }],
+    exists[index] ? [] : [{ path: `paths.${index}`, message: `Path "${path}" does not exist in the restore point.` }],
   );
   if (missing.length > 0) {
-    throw new Problem('not-found', `${missing[0]?.message} GET /data/files lists what that backup holds.`, {
+    throw new Problem('not-found', `${missing[0]?.message} List files with GET /data/files.`, {
       errors: missing.slice(0, 50),
     });
   }
@@ -147,7 +166,7 @@ async function requestZip(
   return requestZipDownload(platform, command, { sourceId, jobId, runId, manifest, backedUpAt, paths });
 }
 
-/** Of one path its name, of several the day of the backup. */
+/** Names the zip after its only path, or after the day of the restore point. */
 function zipFileName(paths: string[], backedUpAt: string): string {
   const [only = ''] = paths.map((path) => nameIn(path.replace(/\/+$/, '')));
   return paths.length === 1 && only !== '' ? `${only}.zip` : `backup-${backedUpAt.slice(0, 10)}.zip`;

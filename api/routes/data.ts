@@ -1,49 +1,52 @@
-/** What was backed up: browse it, look into its past, search it. */
+/** Backed-up files: browse them, list their versions, search them. */
 import * as z from 'zod';
 import { type FilesPosition, listFiles } from '../../projections/files/listing.ts';
 import { searchFiles } from '../../projections/files/search.ts';
 import { listVersions } from '../../projections/files/versions.ts';
 import { files as model } from '../../projections/files.ts';
 import { listRoute, type RouteModule } from '../route.ts';
-import { idField, time, utc } from '../shapes.ts';
+import { exampleId, idField, idOf, time, utc } from '../shapes.ts';
 
 const file = z
   .object({
-    id: z.string(),
-    sourceId: z.string(),
-    jobId: z.string(),
-    path: z.string(),
-    pathBytes: z.string().optional().meta({ description: 'base64, only where the name is not UTF-8.' }),
-    name: z.string(),
-    kind: z.enum(['file', 'folder', 'link']),
-    size: z.int().min(0),
-    modifiedAt: z.string().nullable(),
-    sha256: z.string().nullable(),
-    mimeType: z.string().nullable(),
-    versions: z.int().min(1),
-    runId: z.string(),
+    id: z.string().meta({ description: 'The id of the file. All its versions share it.' }),
+    sourceId: idOf('source'),
+    jobId: idOf('job'),
+    path: z
+      .string()
+      .meta({ description: 'The path in the source, with `/` between names.', examples: ['letters/a.txt'] }),
+    pathBytes: z.string().optional().meta({ description: 'The bytes of the path in base64, if they are not UTF-8.' }),
+    name: z.string().meta({ description: 'The last part of the path.', examples: ['a.txt'] }),
+    kind: z.enum(['file', 'folder', 'link']).meta({ description: 'The kind of entry. A link is a symbolic link.' }),
+    size: z.int().min(0).meta({ description: 'Bytes. 0 for a folder.' }),
+    modifiedAt: z.string().nullable().meta({ description: 'The modification time, null if the source has none.' }),
+    sha256: z.string().nullable().meta({ description: 'SHA-256 of the content in hex. Null for folders and links.' }),
+    mimeType: z.string().nullable().meta({ description: 'The MIME type, null if it is unknown.' }),
+    versions: z.int().min(1).meta({ description: 'The number of versions up to this one.' }),
+    runId: z
+      .string()
+      .meta({ description: 'The id of the run that backed up this version.', examples: [exampleId('run')] }),
   })
-  .meta({ id: 'File' });
+  .meta({ id: 'File', description: 'A file, folder or link in a restore point.' });
 
 const version = z
   .object({
-    version: z.int().min(1),
-    runId: z.string().meta({ description: 'The run that backed it up, or found it gone.' }),
-    at: z.string(),
-    size: z.int().min(0),
-    sha256: z.string().nullable(),
-    deleted: z.boolean(),
+    version: z.int().min(1).meta({ description: 'The number of the version, from 1.' }),
+    runId: z.string().meta({ description: 'The id of the run that backed up the version or recorded the deletion.' }),
+    at: z.string().meta({ description: 'The time of the restore point.' }),
+    size: z.int().min(0).meta({ description: 'Bytes.' }),
+    sha256: z.string().nullable().meta({ description: 'SHA-256 of the content in hex. Null if there is no content.' }),
+    deleted: z.boolean().meta({ description: 'Whether this version records that the file was deleted.' }),
   })
-  .meta({ id: 'FileVersion' });
+  .meta({ id: 'FileVersion', description: 'One version of a file.' });
 
 const size = z.int().min(0).optional();
 
-const search = z.strictObject({
+const searchFields = z.strictObject({
   query: z.string().max(1000).meta({
-    description:
-      'Words that all occur in the path, each anywhere in it; neither case nor accents count. Empty: whatever passes the filters.',
+    description: 'Words that must all occur in the path. Case and accents are ignored. Empty: every path matches.',
   }),
-  sourceId: idField('source').optional(),
+  sourceId: idField('source').optional().meta({ description: 'Only files of this source.' }),
   types: z
     .array(z.string().trim().min(1).max(200))
     .min(1)
@@ -51,26 +54,28 @@ const search = z.strictObject({
     .optional()
     .meta({
       description:
-        'One of them has to fit. Each is a MIME type (`image/png`), a group of them (`image/*` or `image`), how the name ends (`pdf` or ' +
-        '`.pdf`, `tar.gz`), or a kind (`file`, `folder`, `link`).',
+        'Only files of one of these types. A type is a MIME type (`image/png`), a group of MIME types (`image/*` or `image`), the ' +
+        'end of a name (`pdf`, `.pdf` or `tar.gz`), or a kind (`file`, `folder` or `link`).',
     }),
-  minSize: size.meta({ description: 'Bytes, inclusive. With either of the two, only files are found.' }),
-  maxSize: size.meta({ description: 'Bytes, inclusive.' }),
+  minSize: size.meta({ description: 'The minimum size in bytes. Excludes folders and links.' }),
+  maxSize: size.meta({ description: 'The maximum size in bytes. Excludes folders and links.' }),
   modifiedAfter: time
     .optional()
-    .meta({ description: 'Inclusive. With either of the two, what has no time is left out.' }),
-  modifiedBefore: time.optional().meta({ description: 'Exclusive.' }),
+    .meta({ description: 'Only files modified at or after this time. Excludes files without a time.' }),
+  modifiedBefore: time
+    .optional()
+    .meta({ description: 'Only files modified before this time. Excludes files without a time.' }),
 });
+const search = searchFields.meta({ examples: [{ query: 'invoice 2026', types: ['pdf'], minSize: 1 }] });
 
-const fileParams = z.strictObject({ id: z.string().meta({ description: 'The id of a file.', example: 'file_…' }) });
-
-const flag = z.enum(['true', 'false']).optional();
+const fileParams = z.strictObject({ id: z.string().meta({ description: 'The id of the file.' }) });
 
 export const data: RouteModule = [
   listRoute({
     url: '/data/files',
-    summary: 'Browse what was backed up',
-    description: 'A folder at a time, or all below it with `recursive=true`; now or as of a time.',
+    summary: 'Browse files',
+    description:
+      'Lists a folder of the newest restore points, or of those at a time. With `recursive=true`, it lists everything below the folder.',
     leadsTo: {
       200: [
         'GET /data/files/{id}/versions',
@@ -81,11 +86,16 @@ export const data: RouteModule = [
     reads: [model.name],
     item: file,
     filters: {
-      sourceId: idField('source').optional(),
-      jobId: idField('job').optional().meta({ description: "Else the newest good run's of any job of the source." }),
-      path: z.string().max(4096).optional().meta({ description: 'A folder, or one file. Default: the root.' }),
-      recursive: flag,
-      asOf: time.optional().meta({ description: 'The newest good backup not after this time.' }),
+      sourceId: idField('source').optional().meta({ description: 'Only this source. Default: all sources.' }),
+      jobId: idField('job')
+        .optional()
+        .meta({ description: 'Only restore points of this job. Default: the newest one of any job of the source.' }),
+      path: z.string().max(4096).optional().meta({ description: 'The path of a folder or file. Default: the root.' }),
+      recursive: z
+        .enum(['true', 'false'])
+        .optional()
+        .meta({ description: 'Whether to list everything below the folder. Default: `false`.' }),
+      asOf: time.optional().meta({ description: 'Use the newest restore point at or before this time. Default: now.' }),
     },
     handler: async ({ platform, principal, query, page }) => {
       const { sourceId, jobId, path, recursive, asOf } = query;
@@ -99,8 +109,8 @@ export const data: RouteModule = [
   }),
   listRoute({
     url: '/data/files/{id}/versions',
-    summary: 'List the versions of a file, newest first',
-    description: 'Also of one that is gone from the source: that is a version too, `deleted` and without content.',
+    summary: 'List the versions of a file',
+    description: 'Lists all versions, newest first. A deletion is a version too: it is `deleted` and has no content.',
     tags: ['data'],
     reads: [model.name],
     params: fileParams,
@@ -110,10 +120,10 @@ export const data: RouteModule = [
   }),
   listRoute({
     url: '/data/search',
-    summary: 'Search the newest backups',
+    summary: 'Search files',
     description:
-      'Goes through the newest good backup of each source. A page is a bounded piece of work: it may hold fewer items than asked for, even ' +
-      'none, and still have a `next`; go on until that is null. `limit` and `cursor` are in the address, as for every list.',
+      'Searches the newest restore point of each source. One request examines a limited number of files. So a page may have ' +
+      'fewer items than `limit`, or none, although there are more: continue until `next` is null.',
     tags: ['data'],
     reads: [model.name],
     item: file,

@@ -104,8 +104,8 @@ async function blobContent(platform: Platform, blob: string, name: string): Prom
 const periodMs = 12 * 60 * 60_000;
 
 /**
- * Writes the whole file to one blob and returns its key. Downloads of equal content within the same 12 hours share the blob.
- * It is removed an hour after that period.
+ * Writes the whole file to one blob and returns its key. Downloads of equal content within the same 12 hours share
+ * the blob. It is removed an hour after that period.
  */
 async function exportFile(
   platform: Platform,

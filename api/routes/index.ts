@@ -1,4 +1,6 @@
-/** All routes: the one list. What is at an address is read when it is first asked for, so that a start does not make the schemas of all. */
+/**
+ * The list of all routes. A file is loaded with the first request to one of its addresses, which makes starts faster.
+ */
 import type { RouteFile } from '../route.ts';
 
 export const routes: readonly RouteFile[] = [

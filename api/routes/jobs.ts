@@ -1,4 +1,4 @@
-/** Jobs: what is backed up, and the word to do it now. */
+/** Jobs: create, read, change, delete and run them. */
 import * as z from 'zod';
 import { createJob } from '../../commands/create-job.ts';
 import { deleteJob } from '../../commands/delete-job.ts';
@@ -8,42 +8,51 @@ import { Problem } from '../../domain/errors.ts';
 import { getJob, listJobs, jobs as model } from '../../projections/jobs.ts';
 import { findJob } from '../current-state.ts';
 import { accepted, created, listRoute, noContent, ok, type RouteModule, route } from '../route.ts';
-import { found, idField, idParams, name } from '../shapes.ts';
+import { exampleId, found, idField, idOf, idParams, name, timeOf } from '../shapes.ts';
 
 const job = z
   .object({
-    id: z.string(),
-    name: z.string(),
-    sourceId: z.string(),
-    schedule: z.null(),
-    retention: z.null(),
-    status: z.string().meta({ description: '`active`.' }),
-    createdAt: z.iso.datetime(),
+    id: idOf('job'),
+    name: z.string().meta({ description: 'The name of the job.', examples: ['Documents'] }),
+    sourceId: idOf('source'),
+    schedule: z.null().meta({ description: 'Always null: this version runs jobs only on request.' }),
+    retention: z.null().meta({ description: 'Always null: this version keeps all restore points.' }),
+    status: z.string().meta({ description: 'Always `active`.', examples: ['active'] }),
+    createdAt: timeOf('When the job was created.'),
   })
-  .meta({ id: 'Job' });
+  .meta({ id: 'Job', description: 'A job backs up one source.' });
 
-const schedule = z.strictObject({ cron: z.string(), timeZone: z.string() }).nullable().optional();
-const count = z.int().min(1).optional();
-const retention = z
+const schedule = z
   .strictObject({
-    keepLast: count,
-    hourly: count,
-    daily: count,
-    weekly: count,
-    monthly: count,
-    yearly: count,
-    keepWithin: z.string().optional(),
+    cron: z.string().meta({ description: 'Five cron fields.' }),
+    timeZone: z.string().meta({ description: 'An IANA time zone.' }),
   })
   .nullable()
-  .optional();
+  .optional()
+  .meta({ description: 'Not supported yet. Omit it, or send null.' });
+const count = (description: string) => z.int().min(1).optional().meta({ description });
+const retention = z
+  .strictObject({
+    keepLast: count('Keep this many of the newest restore points.'),
+    hourly: count('Keep one restore point of each of this many hours.'),
+    daily: count('Keep one restore point of each of this many days.'),
+    weekly: count('Keep one restore point of each of this many weeks.'),
+    monthly: count('Keep one restore point of each of this many months.'),
+    yearly: count('Keep one restore point of each of this many years.'),
+    keepWithin: z.string().optional().meta({ description: 'Keep all restore points within this ISO 8601 duration.' }),
+  })
+  .nullable()
+  .optional()
+  .meta({ description: 'Not supported yet. Omit it, or send null.' });
 
 const params = idParams('job');
-const missing = (id: string) => `There is no job ${id}. GET /jobs lists yours.`;
+const missing = (id: string) => `Job ${id} does not exist. List jobs with GET /jobs.`;
 
 export const jobs: RouteModule = [
   listRoute({
     url: '/jobs',
     summary: 'List jobs',
+    description: 'Lists the jobs of the account.',
     tags: ['jobs'],
     reads: [model.name],
     item: job,
@@ -60,8 +69,11 @@ export const jobs: RouteModule = [
     method: 'POST',
     url: '/jobs',
     summary: 'Create a job',
+    description: 'Creates a job that backs up a source. POST /jobs/{id}/run runs it.',
     tags: ['jobs'],
-    body: z.strictObject({ name, sourceId: idField('source'), schedule, retention }),
+    body: z
+      .strictObject({ name, sourceId: idField('source'), schedule, retention })
+      .meta({ examples: [{ name: 'Documents', sourceId: exampleId('source') }] }),
     answers: { 201: job },
     problems: ['not-found', 'not-available'],
     leadsTo: {
@@ -74,7 +86,7 @@ export const jobs: RouteModule = [
       ],
     },
     handler: async ({ platform, command, body }) => {
-      refuseWhatNothingActsOn(body);
+      rejectUnsupported(body);
       const { id, written, at } = await createJob(platform, command, body);
       const view = activeJob({ id, name: body.name, sourceId: body.sourceId, createdAt: at });
       return created(`/jobs/${id}`, view, { written, version: written.version });
@@ -83,7 +95,8 @@ export const jobs: RouteModule = [
   route({
     method: 'GET',
     url: '/jobs/{id}',
-    summary: 'Look at a job',
+    summary: 'Get a job',
+    description: 'Returns one job.',
     tags: ['jobs'],
     reads: [model.name],
     params,
@@ -98,17 +111,26 @@ export const jobs: RouteModule = [
     method: 'PUT',
     url: '/jobs/{id}',
     summary: 'Change a job',
-    description: 'The source stays: create another job for another source.',
+    description: 'Replaces the settings of a job. Its source cannot change: create another job for another source.',
     tags: ['jobs'],
     params,
-    body: z.strictObject({ name, sourceId: idField('source').optional(), schedule, retention }),
+    body: z
+      .strictObject({
+        name,
+        sourceId: idField('source')
+          .optional()
+          .meta({ description: 'The source of the job, unchanged. May be omitted.' }),
+        schedule,
+        retention,
+      })
+      .meta({ examples: [{ name: 'Documents and letters' }] }),
     answers: { 200: job },
     problems: ['not-found', 'not-available', 'precondition-failed'],
     handler: async ({ platform, command, params: { id }, body, ifMatch }) => {
-      refuseWhatNothingActsOn(body);
+      rejectUnsupported(body);
       const before = await findJob(platform, command.account, id);
       if (body.sourceId !== undefined && body.sourceId !== before.sourceId) {
-        const message = 'A job keeps its source. Create another job for another source.';
+        const message = 'The source of a job cannot change. Create another job for another source.';
         throw new Problem('invalid-input', message, { errors: [{ path: 'sourceId', message }] });
       }
       const { written } = await renameJob(platform, { ...command, ifVersion: ifMatch }, id, body.name);
@@ -119,7 +141,7 @@ export const jobs: RouteModule = [
     method: 'DELETE',
     url: '/jobs/{id}',
     summary: 'Delete a job',
-    description: 'It runs no more. Its backups stay, under their source.',
+    description: 'The job runs no more. Its restore points stay.',
     tags: ['jobs'],
     params,
     answers: { 204: z.undefined() },
@@ -132,11 +154,18 @@ export const jobs: RouteModule = [
   route({
     method: 'POST',
     url: '/jobs/{id}/run',
-    summary: 'Run a job now',
+    summary: 'Run a job',
+    description: 'Requests a run, which starts in the background. GET /runs/{id} shows its progress.',
     tags: ['jobs'],
     params,
     answers: {
-      202: z.object({ id: z.string(), jobId: z.string(), status: z.literal('requested') }).meta({ id: 'RequestedRun' }),
+      202: z
+        .object({
+          id: idOf('run'),
+          jobId: idOf('job'),
+          status: z.literal('requested').meta({ description: 'Always `requested`.' }),
+        })
+        .meta({ id: 'RequestedRun', description: 'A run that has not started yet.' }),
     },
     problems: ['not-found', 'run-open', 'source-unusable'],
     leadsTo: { 202: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },
@@ -148,16 +177,16 @@ export const jobs: RouteModule = [
   }),
 ];
 
-/** Better said than silently not done. */
-function refuseWhatNothingActsOn(body: { schedule?: unknown; retention?: unknown }): void {
+/** Rejects settings that this version would ignore. */
+function rejectUnsupported(body: { schedule?: unknown; retention?: unknown }): void {
   for (const field of ['schedule', 'retention'] as const) {
     if (body[field] == null) continue;
-    const message = `Leave out ${field}: this version does not act on it yet.`;
+    const message = `This version does not support ${field}. Omit it, or send null.`;
     throw new Problem('not-available', message, { errors: [{ path: field, message }] });
   }
 }
 
-/** A job that was just written, as its read model will have it. */
+/** Returns the view of a job that was just written. The read model may not have it yet. */
 function activeJob({
   id,
   name,

@@ -1,19 +1,24 @@
-/** The way to the live socket. What goes over it: api/live/messages.ts. */
+/** Issues tickets for the live socket. `api/live/messages.ts` makes its messages. */
 import * as z from 'zod';
 import { issueTicket } from '../live/tickets.ts';
 import { type RouteModule, route } from '../route.ts';
+import { timeOf } from '../shapes.ts';
 
-const description = `A WebSocket at that address tells what happens in the account. The address is good for one socket, within 60 s.
+const description = `Returns the URL of a WebSocket that reports the events of the account. The URL opens one socket
+within 60 s.
 
-Messages are JSON, \`{seq, type, at, data}\`:
-- \`activity\`: one an event, \`data\` as an item of \`GET /activity\`; \`seq\` is the ledger's number.
-- \`run.progress\`, \`run.finished\`: \`data\` is the run, as \`GET /runs/{id}\` gave it at that moment. They follow the event's \`activity\`, with a \`seq\`
-  between its and the next. Counts never go back; \`run.finished\` comes once, last of its run, with the final ones.
+Messages are JSON: \`{seq, type, at, data}\`.
+- \`activity\`: an event. \`data\` is an item of \`GET /activity\`, and \`seq\` is the commit's number in the ledger.
+- \`run.progress\` and \`run.finished\`: a run. \`data\` is the run, as \`GET /runs/{id}\` returned it after the
+  event. The message follows the event's \`activity\` message. Counts never decrease. \`run.finished\` is the last
+  message of its run.
 
-\`seq\` grows with every message and need not be a whole number. A socket begins with what happens from now on; with \`&since=\` and the \`seq\` of the last message you got, it goes on
-behind that one, nothing missing and nothing twice (0: from the beginning). Sockets end: after 2 hours, after 10 minutes without a
-message, when the session ends, when you read too slowly. Ask for a new address and go on. What you send is ignored.
-A message has at most 128 KB: what is larger goes without the last of a run's \`errors\`, or with \`data.data\` null.`;
+\`seq\` increases with every message and may be a fraction. A new socket reports only new events. To resume, add \`&since=\`
+and the \`seq\` of your last message: you get every later message once. \`&since=0\` starts at the beginning.
+
+The server closes a socket after 2 hours, after 10 minutes without a message, when the session ends, and when the client
+reads too slowly. Then request a new URL and resume. The server ignores messages from the client.
+A message has at most 128 KB. A larger one omits the last \`errors\` of a run, or has null as \`data.data\`.`;
 
 export const live: RouteModule = [
   route({
@@ -24,7 +29,12 @@ export const live: RouteModule = [
     tags: ['live'],
     credentials: true,
     answers: {
-      201: z.object({ url: z.url(), expiresAt: z.iso.datetime() }).meta({ id: 'LiveTicket' }),
+      201: z
+        .object({
+          url: z.url().meta({ description: 'The URL of the WebSocket. It holds a ticket, so keep it secret.' }),
+          expiresAt: timeOf('When the URL stops to open a socket.'),
+        })
+        .meta({ id: 'LiveTicket', description: 'Opens one live socket.' }),
     },
     handler: async ({ platform, principal, context, headers }) => {
       const { ticket, expiresAt } = await issueTicket(platform, principal);

@@ -1,59 +1,77 @@
-/** Runs: what became of a job, while it happens and after. */
+/** Runs: read and cancel them. */
 import * as z from 'zod';
 import { cancelRun } from '../../commands/cancel-run.ts';
 import { getRun, listRunErrors, listRuns, runs as model } from '../../projections/runs.ts';
 import { accepted, listRoute, ok, type RouteModule, route } from '../route.ts';
-import { found, idField, idParams } from '../shapes.ts';
+import { found, idField, idOf, idParams, nullableTimeOf, timeOf } from '../shapes.ts';
 
-const count = z.int().min(0);
+const count = (description: string) => z.int().min(0).meta({ description });
 
-const runError = z.object({ path: z.string(), code: z.string(), message: z.string() }).meta({ id: 'RunError' });
+const runError = z
+  .object({
+    path: z.string().meta({ description: 'The path of the file. Empty: the error concerns the whole run.' }),
+    code: z.string().meta({ description: 'The kind of error. Stable.' }),
+    message: z.string().meta({ description: 'What happened, then what to do.' }),
+  })
+  .meta({ id: 'RunError', description: 'A file that failed or was skipped.' });
 
 const run = z
   .object({
-    id: z.string(),
-    jobId: z.string(),
-    sourceId: z.string(),
-    status: z.enum(['requested', 'running', 'paused', 'succeeded', 'partial', 'failed', 'cancelled']),
-    requestedAt: z.iso.datetime(),
-    startedAt: z.iso.datetime().nullable(),
-    finishedAt: z.iso.datetime().nullable(),
-    progress: z.object({
-      filesTotal: count,
-      filesDone: count,
-      filesUnchanged: count,
-      filesDeleted: count,
-      filesFailed: count,
-      filesSkipped: count,
-      bytesRead: count.meta({ description: 'Bytes read from the source.' }),
-      bytesStored: count.meta({ description: 'Bytes put to blobs by this run, after deduplication and compression.' }),
-      percent: z.number().min(0).max(100).nullable().meta({ description: 'null until the run is planned.' }),
+    id: idOf('run'),
+    jobId: idOf('job'),
+    sourceId: idOf('source'),
+    status: z.enum(['requested', 'running', 'paused', 'succeeded', 'partial', 'failed', 'cancelled']).meta({
+      description:
+        'The last four are final. `partial`: a restore point exists, but some files failed. `failed`: there is no restore point.',
     }),
-    errors: z
-      .array(runError)
-      .meta({ description: 'The first 100 files that failed or were skipped; an empty path is about the whole run.' }),
-    cost: z.object({ requests: count, usd: z.number().min(0) }),
+    requestedAt: timeOf('When the run was requested.'),
+    startedAt: nullableTimeOf('When the run started. Null before.'),
+    finishedAt: nullableTimeOf('When the run ended. Null before.'),
+    progress: z
+      .object({
+        filesTotal: count('Files in the source.'),
+        filesDone: count('New and changed files that were stored.'),
+        filesUnchanged: count('Files that did not change since the last restore point.'),
+        filesDeleted: count('Files that were deleted from the source since the last restore point.'),
+        filesFailed: count('Files that could not be read.'),
+        filesSkipped: count('Files that cannot be backed up, such as sockets and devices.'),
+        bytesRead: count('Bytes read from the source.'),
+        bytesStored: count('Bytes that this run wrote to storage, after deduplication and compression.'),
+        percent: z.number().min(0).max(100).nullable().meta({ description: 'Null until the run is planned.' }),
+      })
+      .meta({ description: 'Counts of files and bytes.' }),
+    errors: z.array(runError).meta({
+      description: 'The first 100 files that failed or were skipped. GET /runs/{id}/errors lists all.',
+    }),
+    cost: z
+      .object({
+        requests: count('Requests to the source and the storage.'),
+        usd: z.number().min(0).meta({ description: 'US dollars.' }),
+      })
+      .meta({ description: 'The cost of the run.' }),
   })
-  .meta({ id: 'Run' });
+  .meta({ id: 'Run', description: 'One execution of a job.' });
 
-const missing = (id: string) => `There is no run ${id}. GET /runs lists yours.`;
+const missing = (id: string) => `Run ${id} does not exist. List runs with GET /runs.`;
 
 export const runs: RouteModule = [
   listRoute({
     url: '/runs',
-    summary: 'List runs, newest first',
+    summary: 'List runs',
+    description: 'Lists the runs of the account, newest first.',
     tags: ['runs'],
     reads: [model.name],
     item: run,
     leadsTo: { 200: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },
-    filters: { jobId: idField('job').optional() },
+    filters: { jobId: idField('job').optional().meta({ description: 'Only runs of this job.' }) },
     handler: ({ platform, principal, page, query }) =>
       listRuns(platform, principal.account, { ...page, jobId: query.jobId }),
   }),
   route({
     method: 'GET',
     url: '/runs/{id}',
-    summary: 'Look at a run',
+    summary: 'Get a run',
+    description: 'Returns one run with its progress.',
     tags: ['runs'],
     reads: [model.name],
     params: idParams('run'),
@@ -64,7 +82,8 @@ export const runs: RouteModule = [
   }),
   listRoute({
     url: '/runs/{id}/errors',
-    summary: 'Every failed or skipped file of a run',
+    summary: 'List the errors of a run',
+    description: 'Lists every file of a run that failed or was skipped.',
     tags: ['runs'],
     reads: [model.name],
     params: idParams('run'),
@@ -76,12 +95,17 @@ export const runs: RouteModule = [
   route({
     method: 'POST',
     url: '/runs/{id}/cancel',
-    summary: 'Call a run off',
-    description: 'It ends within one step. What the job backed up before stays as it is.',
+    summary: 'Cancel a run',
+    description: 'The run ends after its current step. Earlier restore points stay.',
     tags: ['runs'],
     reads: [model.name],
     params: idParams('run'),
-    answers: { 202: z.object({ id: z.string(), status: z.literal('cancelling') }) },
+    answers: {
+      202: z.object({
+        id: idOf('run'),
+        status: z.literal('cancelling').meta({ description: 'Always `cancelling`. GET /runs/{id} shows the end.' }),
+      }),
+    },
     problems: ['not-found', 'run-over'],
     handler: async ({ platform, command, params: { id } }) => {
       const run = found(await getRun(platform, command.account, id), missing(id));

@@ -1,4 +1,4 @@
-/** Sources: connect, look, change, disconnect. Credentials go in and never come out. */
+/** Sources: connect, read, change and disconnect them. No answer contains credentials. */
 import * as z from 'zod';
 import { changeSource } from '../../commands/change-source.ts';
 import { connectSource } from '../../commands/connect-source.ts';
@@ -11,17 +11,19 @@ import type { JsonObject } from '../../domain/ports.ts';
 import { getSource, listSources, sources as model } from '../../projections/sources.ts';
 import { findSource } from '../current-state.ts';
 import { type ApiContext, created, listRoute, noContent, ok, type RouteModule, route } from '../route.ts';
-import { found, idParams, jsonObject, name } from '../shapes.ts';
+import { found, idOf, idParams, jsonObject, name, timeOf } from '../shapes.ts';
 
 const types = connectors.map(({ type }) => type);
 
-/** A body for each kind of source, with the settings of that kind. */
+/** The body for each type of source, with the settings of its connector. */
 const kinds = connectors.map((connector) =>
   z.strictObject({
-    type: z.literal(connector.type),
+    type: z.literal(connector.type).meta({ description: 'The type of the source.' }),
     name,
-    config: connector.config as z.ZodType<JsonObject>,
-    ...(connector.credentials ? { credentials: connector.credentials as z.ZodType<JsonObject> } : {}),
+    config: (connector.config as z.ZodType<JsonObject>).meta({ description: 'The settings of the connector.' }),
+    ...(connector.credentials && {
+      credentials: (connector.credentials as z.ZodType<JsonObject>).meta({ description: 'No answer contains them.' }),
+    }),
   }),
 );
 type Kind = z.ZodObject<{
@@ -30,35 +32,48 @@ type Kind = z.ZodObject<{
   config: z.ZodType<JsonObject>;
   credentials: z.ZodOptional<z.ZodType<JsonObject>>;
 }>;
-const connection = z.discriminatedUnion('type', kinds as unknown as [Kind, ...Kind[]], {
-  error: `Give one of ${types.join(', ')}.`,
-});
+const connection = z
+  .discriminatedUnion('type', kinds as unknown as [Kind, ...Kind[]], { error: `Give one of ${types.join(', ')}.` })
+  .meta({
+    examples: [
+      { type: 'folder', name: 'Documents', config: { path: '/home/ada/Documents', exclude: ['*.tmp'] } },
+      {
+        type: 's3',
+        name: 'Photos',
+        config: { bucket: 'ada-photos', region: 'eu-central-1' },
+        credentials: { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'the-secret-access-key' },
+      },
+    ],
+  });
 
 const source = z
   .object({
-    id: z.string(),
-    type: z.string(),
-    name: z.string(),
-    status: z.string().meta({ description: '`connected`.' }),
-    config: jsonObject,
-    createdAt: z.iso.datetime(),
+    id: idOf('source'),
+    type: z.string().meta({ description: 'The type of the source: `folder` or `s3`.', examples: ['folder'] }),
+    name: z.string().meta({ description: 'The name of the source.', examples: ['Documents'] }),
+    status: z.string().meta({ description: 'Always `connected`.', examples: ['connected'] }),
+    config: jsonObject.meta({ description: 'The settings of the connector.' }),
+    createdAt: timeOf('When the source was connected.'),
   })
-  .meta({ id: 'Source' });
+  .meta({ id: 'Source', description: 'A source of files. No answer contains its credentials.' });
 
 const config = jsonObject.meta({
-  description: 'By type: `folder {path, exclude?}`, `s3 {bucket, prefix?, region?, endpoint?}`.',
+  description:
+    'The settings of the connector. For `folder`: `path`, `exclude`. For `s3`: `bucket`, `prefix`, `region`, `endpoint`.',
 });
-const credentials = jsonObject
-  .optional()
-  .meta({ description: 'By type: `s3 {accessKeyId, secretAccessKey}`. They never come back.' });
+const credentials = jsonObject.optional().meta({
+  description:
+    'For `s3`: `accessKeyId`, `secretAccessKey`. Omit them to keep the stored ones. No answer contains them.',
+});
 
 const params = idParams('source');
-const missing = (id: string) => `There is no source ${id}. GET /sources lists yours.`;
+const missing = (id: string) => `Source ${id} does not exist. List sources with GET /sources.`;
 
 export const sources: RouteModule = [
   listRoute({
     url: '/sources',
     summary: 'List sources',
+    description: 'Lists the connected sources of the account.',
     tags: ['sources'],
     reads: [model.name],
     item: source,
@@ -69,6 +84,7 @@ export const sources: RouteModule = [
     method: 'POST',
     url: '/sources',
     summary: 'Connect a source',
+    description: 'Connects a folder or a bucket. The server checks the settings, but does not list the source yet.',
     tags: ['sources'],
     body: connection,
     answers: { 201: source },
@@ -96,7 +112,8 @@ export const sources: RouteModule = [
   route({
     method: 'GET',
     url: '/sources/{id}',
-    summary: 'Look at a source',
+    summary: 'Get a source',
+    description: 'Returns one source.',
     tags: ['sources'],
     reads: [model.name],
     params,
@@ -110,17 +127,25 @@ export const sources: RouteModule = [
   route({
     method: 'PUT',
     url: '/sources/{id}',
-    summary: 'Change a source, or give it new credentials',
-    description: 'Without `credentials` the stored ones stay. The type cannot change.',
+    summary: 'Change a source',
+    description:
+      'Replaces the settings of a source. Without `credentials`, the stored ones stay. The type cannot change.',
     tags: ['sources'],
     params,
-    body: z.strictObject({ name, config, credentials, type: z.enum(types).optional() }),
+    body: z
+      .strictObject({
+        name,
+        config,
+        credentials,
+        type: z.enum(types).optional().meta({ description: 'The type of the source, unchanged. May be omitted.' }),
+      })
+      .meta({ examples: [{ name: 'Documents', config: { path: '/home/ada/Documents' } }] }),
     answers: { 200: source },
     problems: ['not-found', 'not-available', 'source-unusable', 'precondition-failed'],
     handler: async ({ platform, context, command, params: { id }, body, ifMatch }) => {
       const before = await findSource(platform, command.account, id);
       if (body.type !== undefined && body.type !== before.type) {
-        const message = `It is a source of type ${before.type}. Connect another source for another type.`;
+        const message = `The type of this source is ${before.type} and cannot change. Connect another source instead.`;
         throw new Problem('invalid-input', message, { errors: [{ path: 'type', message }] });
       }
       const kept = body.credentials ?? (await getCredentials(platform, command.account, id)) ?? undefined;
@@ -135,7 +160,7 @@ export const sources: RouteModule = [
     method: 'DELETE',
     url: '/sources/{id}',
     summary: 'Disconnect a source',
-    description: 'Its credentials are destroyed and its jobs run no more. What was backed up stays.',
+    description: 'Destroys the credentials of the source. Its jobs run no more. Its restore points stay.',
     tags: ['sources'],
     params,
     answers: { 204: z.undefined() },
@@ -147,21 +172,24 @@ export const sources: RouteModule = [
   }),
 ];
 
-/** The settings as the connector has them: checked by its schemas and by what this home allows. Nothing is fetched yet. */
+/**
+ * Lets the connector check the settings: its schemas, and the rules of this deployment. Sends no request to the
+ * source.
+ */
 async function checkSettings(
   context: ApiContext,
   account: string,
   type: string,
-  wantedConfig: JsonObject,
-  wantedCredentials: JsonObject | undefined,
+  config: JsonObject,
+  credentials: JsonObject | undefined,
 ): Promise<{ config: JsonObject; credentials: JsonObject | null }> {
   const connector = connectorFor(type) as AnyConnector;
-  const session = await connector.open(wantedConfig, wantedCredentials, context.connectorContext(account));
+  const session = await connector.open(config, credentials, context.connectorContext(account));
   await session.close();
-  return { config: wantedConfig, credentials: connector.credentials ? (wantedCredentials ?? null) : null };
+  return { config, credentials: connector.credentials ? (credentials ?? null) : null };
 }
 
-/** A source that was just written, as its read model will have it. */
+/** Returns the view of a source that was just written. The read model may not have it yet. */
 function connectedSource({
   id,
   type,

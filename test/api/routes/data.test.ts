@@ -277,7 +277,7 @@ describe('a zip', () => {
       errors: [{ path: 'paths.1' }, { path: 'paths.3', message: expect.stringContaining('"b/nope/"') }],
     });
     const early = await post('/data/download', { sourceId, paths: ['a'], asOf: '2020-01-01T00:00:00Z' });
-    expect(early.json()).toMatchObject({ status: 404, detail: expect.stringContaining('as of then') });
+    expect(early.json()).toMatchObject({ status: 404, detail: expect.stringContaining('at that time') });
     expect((await post('/data/download', { sourceId, paths: ['a'] }, eve)).statusCode).toBe(404);
     const { items } = await readActivity(platform, account, { order: 'asc' }, { limit: 200 });
     expect(items.filter(({ type }) => type.startsWith('download.'))).toEqual([]);
