@@ -1,4 +1,4 @@
-/** Which events start work, and on which queue it waits: infra makes the bus's rules from this list. */
+/** Events that start work, and the queue that gets them. Each deployment makes its bus rules from this list. */
 import type { QueueName } from '../domain/ports.ts';
 
 export const routes: { types: string[]; queue: QueueName }[] = [

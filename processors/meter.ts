@@ -1,14 +1,14 @@
-/** What a piece of work costs: its requests counted by kind and priced, its bytes put to blobs. */
+/** Measures a piece of work: requests to the platform by kind, their price, and bytes put to blobs. */
 import type { Blobs, Platform, Queue, Records } from '../domain/ports.ts';
 import type { Cost } from '../domain/run.ts';
 
-/** US dollars a request of each kind. */
+/** US dollars per request. */
 export type Prices = { blobWrite: number; blobRead: number; recordWrite: number; recordRead: number; message: number };
 
-/** Own disks cost nothing a request. */
+/** Self-hosted: requests cost nothing. */
 export const free: Prices = { blobWrite: 0, blobRead: 0, recordWrite: 0, recordRead: 0, message: 0 };
 
-/** us-east-1 list prices, 2026: S3 Standard requests, DynamoDB on demand (a unit a request), SQS standard. */
+/** List prices of us-east-1 in 2026: S3 Standard, DynamoDB on demand (one unit per request), SQS standard queues. */
 export const awsList: Prices = {
   blobWrite: 5e-6,
   blobRead: 4e-7,
@@ -18,14 +18,15 @@ export const awsList: Prices = {
 };
 
 export type Meter = {
+  /** Counts every request that goes through it. */
   platform: Platform;
-  /** Adds what did not go through that machine. */
+  /** Adds requests that did not go through `platform`. */
   count(requests: Partial<Prices>): void;
   cost(): Cost;
   bytesStored(): number;
 };
 
-/** The same machine, counting what goes through it. */
+/** Wraps the platform so that its requests are counted. */
 export function metered(platform: Platform, prices: Prices): Meter {
   const counts: { [kind in keyof Prices]: number } = {
     blobWrite: 0,
@@ -44,7 +45,7 @@ export function metered(platform: Platform, prices: Prices): Meter {
         if (result === 'stored') bytes += body.length;
         return result;
       }
-      return platform.blobs.put(key, tally(body), options);
+      return platform.blobs.put(key, countBytes(body), options);
     },
     get(key, range) {
       counts.blobRead++;
@@ -60,7 +61,7 @@ export function metered(platform: Platform, prices: Prices): Meter {
     },
     delete: (keys) => platform.blobs.delete(keys),
   };
-  async function* tally(body: AsyncIterable<Uint8Array>) {
+  async function* countBytes(body: AsyncIterable<Uint8Array>) {
     for await (const piece of body) {
       bytes += piece.length;
       yield piece;

@@ -1,4 +1,6 @@
-/** What happens to each message of a queue, in either home. A message is done when its handler resolves; else it comes again. */
+/**
+ * Handles the messages of the queues. A message is done when its handler resolves. Otherwise the queue sends it again.
+ */
 import { decode } from '../activity/decode.ts';
 import { SourceProblem } from '../connectors/connector.ts';
 import type { BackupChainEvent } from '../domain/backup-chain.ts';
@@ -13,16 +15,19 @@ import { storeBatch } from './backup/store-batch.ts';
 import type { Deployment } from './deployment.ts';
 import { downloadRequested, prepareDownload } from './export/prepare-download.ts';
 
-/** The last time a message comes before it would be a dead letter: then the run fails with the reason instead of hanging. */
-const lastReceive = 5;
+/** After this many receives a message becomes a dead letter. At the last one its run fails with the reason. */
+const maxReceives = 5;
 
-/** `deadline` (ms since the epoch): when to stop and leave the rest to another message. It may come nearer while the work goes on. */
+/**
+ * `deadline` (ms since the epoch): when to stop and leave the rest to another message. It may become earlier during the
+ * work.
+ */
 export type Delivery = { receives: number; readonly deadline: number };
 
 export async function handleMessage(deployment: Deployment, body: JsonObject, delivery: Delivery): Promise<void> {
   if (body.type === downloadRequested)
-    return prepareDownload(deployment, body, delivery, delivery.receives >= lastReceive);
-  const task = await asTask(deployment, body);
+    return prepareDownload(deployment, body, delivery, delivery.receives >= maxReceives);
+  const task = await taskOf(deployment, body);
   if (!task) return;
   try {
     await perform(deployment, task, delivery);
@@ -46,51 +51,51 @@ function perform(deployment: Deployment, task: Task, delivery: Delivery): Promis
     case 'finish':
       return finishEndedRun(deployment, runRef);
     default:
-      // A newer version may have sent it: not ours to drop.
-      throw new Error(`no task is called ${String((task as { type: unknown }).type)}`);
+      // A newer version may have sent it, so it must not be dropped.
+      throw new Error(`This version knows no task ${String((task as { type: unknown }).type)}. Update ListBackup.`);
   }
 }
 
-/** Nothing but the ids: what a step sends on must not inherit the task it came from. */
+/** The ids alone. A step spreads them into new messages, which must not inherit other fields of this task. */
 function runRefOf({ account, runId, jobId, sourceId }: Task): RunRef {
   return { account, runId, jobId, sourceId };
 }
 
-/** Which task an event on the bus stands for. */
-const tasksOf: { [event: string]: 'plan' | 'finish' } = { 'run.requested.v1': 'plan', 'run.ended.v1': 'finish' };
+/** Task types by the event that starts them. */
+const taskTypes: { [event: string]: 'plan' | 'finish' } = { 'run.requested.v1': 'plan', 'run.ended.v1': 'finish' };
 
-/** A task as we sent it, or the one that a bus event stands for. */
-async function asTask({ platform }: Deployment, body: JsonObject): Promise<Task | undefined> {
-  const type = tasksOf[String(body.type)];
+/** A message is a task, or an event of the bus that starts one. */
+async function taskOf({ platform }: Deployment, body: JsonObject): Promise<Task | undefined> {
+  const type = taskTypes[String(body.type)];
   if (!type) return body as Task;
   const { stream, version, index } = body as { stream: string; version: number; index: number };
   const [commit] = await platform.events.getMany([{ stream, version }]);
   const event = commit && ((await decode<BackupChainEvent>(platform, commit))[index] as BackupChainEvent | undefined);
-  if (!event) throw new Error(`the commit that the bus named is not there: ${stream} ${version}`);
+  if (!event) throw new Error(`Commit ${version} of ${stream}, which the bus named, does not exist.`);
   const { runId, jobId, sourceId } = event.data;
   return { type, account: parseStream(stream).account, runId, jobId, sourceId };
 }
 
-/** Seconds that the source asked to be left alone, at most a quarter of an hour; undefined when it did not. */
+/** Seconds that the source asked to wait before the next request, at most 15 minutes. Undefined when it did not ask. */
 export function askedPause(error: unknown): number | undefined {
   const seconds = error instanceof SourceProblem ? error.retryAfterSeconds : undefined;
   return seconds === undefined ? undefined : Math.min(Math.ceil(seconds), 900);
 }
 
-/** What may be otherwise a while later. */
-const passing: ReadonlySet<ErrorCode> = new Set(['conflict', 'unavailable', 'storage-full']);
+/** Errors that may pass with time. */
+const temporary: ReadonlySet<ErrorCode> = new Set(['conflict', 'unavailable', 'storage-full']);
 
-/** Why the run ends here; undefined when the message shall come again. */
+/** The reason to fail the run with. Undefined when the message should be tried again. */
 function reasonOf(error: unknown, receives: number): { code: string; message: string } | undefined {
-  const last = receives >= lastReceive;
+  const isLast = receives >= maxReceives;
   if (error instanceof SourceProblem) {
-    // Who mistyped a path wants to know now; what is not there is seldom there a minute later.
-    const again = error.retryable && error.code !== 'not-found' && !last;
-    return again ? undefined : { code: `source-${error.code}`, message: error.message };
+    // A path that does not exist is most often a typing error, and the user should see it now.
+    const retry = error.retryable && error.code !== 'not-found' && !isLast;
+    return retry ? undefined : { code: `source-${error.code}`, message: error.message };
   }
-  if (error instanceof Problem && (!passing.has(error.code) || (last && error.code === 'storage-full')))
+  if (error instanceof Problem && (!temporary.has(error.code) || (isLast && error.code === 'storage-full')))
     return { code: error.code, message: error.message };
-  return last
-    ? { code: 'internal', message: 'Something went wrong on our side, several times. Run the job again.' }
+  return isLast
+    ? { code: 'internal', message: 'An internal error occurred several times. Run the job again.' }
     : undefined;
 }

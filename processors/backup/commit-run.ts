@@ -1,6 +1,6 @@
 /**
- * Merges a run's parts into the new manifest and appends it to the line: the commit point. What follows (the run's own end) is
- * repeated until it is there, from what the line says.
+ * Merges a run's parts into a new manifest and appends its restore point to the backup chain. That append commits the
+ * run. The run's own RunFinished follows from it. A repeat appends it, should a crash come in between.
  */
 import { transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
@@ -39,7 +39,7 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   if (state.run.status !== 'running' || !state.run.planned) return;
   const plan = state.run.planned;
   const keys = await vaultKeys(platform, runRef.account);
-  const sums = await addUp(platform, keys, runRef, plan);
+  const sums = await sumParts(platform, keys, runRef, plan);
   await deployment.reached?.('commit:summed');
 
   if (state.backupChain.openRun?.runId === runRef.runId) {
@@ -84,11 +84,11 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
 
 const cause = (runRef: RunRef) => systemContext(runRef.account, 'commit-run', runRef.runId, runRef.runId);
 
-/** `errors`: the first of them; all are in so many pages of blobs when they are too many for the event. */
+/** `errors` holds the first errors. When there are more, `errorPages` pages of blobs hold all of them. */
 type Sums = { counts: Counts; cost: Cost; errors: RunError[]; errorPages: number };
 
-/** What the parts say together. */
-async function addUp(platform: Platform, keys: VaultKeys, runRef: RunRef, plan: Plan): Promise<Sums> {
+/** Adds up the counts, costs and errors of all parts. */
+async function sumParts(platform: Platform, keys: VaultKeys, runRef: RunRef, plan: Plan): Promise<Sums> {
   const counts: Counts = {
     filesTotal: plan.filesTotal,
     filesDone: 0,
@@ -102,11 +102,11 @@ async function addUp(platform: Platform, keys: VaultKeys, runRef: RunRef, plan: 
   const sums: Sums = { counts, cost: { requests: 0, usd: 0 }, errors: [], errorPages: 0 };
   const vault = { account: runRef.account, keys, blobs: platform.blobs };
   let page: RunError[] = [];
-  for await (const { part, counts: own, cost } of readParts(platform, keys, runRef, plan.batches)) {
-    for (const field of Object.keys(own) as (keyof typeof own)[]) counts[field] += own[field];
+  for await (const { part, counts: partCounts, cost } of readParts(platform, keys, runRef, plan.batches)) {
+    for (const field of Object.keys(partCounts) as (keyof typeof partCounts)[]) counts[field] += partCounts[field];
     sums.cost = addCosts([sums.cost, cost]);
     page.push(...[...part.failed, ...part.skipped].map(asError));
-    if (sums.errorPages === 0) sums.errors = firstOf(page);
+    if (sums.errorPages === 0) sums.errors = firstErrors(page);
     for (; page.length >= errorsPerPage; page = page.slice(errorsPerPage)) {
       await putErrors(vault, runRef.runId, sums.errorPages++, page.slice(0, errorsPerPage));
     }
@@ -148,14 +148,14 @@ async function finish(
   if (appended) measureRun(platform, data, requestedAt);
 }
 
-/** The run's row holds them sealed (4/3 of this), and an item of DynamoDB has 400 KB. */
-const errorBytes = 200 * 1024;
+/** The run's row holds the errors encrypted, which adds a third. An item of DynamoDB has at most 400 KB. */
+const maxErrorBytes = 200 * 1024;
 
-/** The first hundred, or fewer when their paths are that long. */
-function firstOf(errors: RunError[]): RunError[] {
+/** At most 100 errors, and at most `maxErrorBytes` of them. */
+function firstErrors(errors: RunError[]): RunError[] {
   let bytes = 0;
   return errors.slice(0, 100).filter((error) => {
     bytes += Buffer.byteLength(JSON.stringify(error));
-    return bytes <= errorBytes;
+    return bytes <= maxErrorBytes;
   });
 }

@@ -1,22 +1,24 @@
-/** What a listing means against the last manifest: both are in key order, so one walk over the two tells. */
+/** Compares a listing of the source with the last manifest. Both are in key order, so one pass is enough. */
 import { compareKeys, type ListItem, type SourceEntry } from '../../domain/entry.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import type { Work } from './work.ts';
 
 export type Comparison = {
-  /** Files and links seen (and whatever could not be), those that are as they were, bytes to fetch. */
+  /** Files, links and refused entries. Folders do not count. */
   filesTotal: number;
   filesUnchanged: number;
+  /** Bytes to fetch. */
   bytesTotal: number;
 };
 
 /**
- * Compares listing pages with what was there before. `before` yields the last manifest's entries after `resumeAfter`. Below a folder
- * that could not be listed nothing is known, so what was there stays: `blind` is that folder's key, kept between pages.
+ * Compares listing pages with the last manifest. `before` yields its entries after the last compared key. `add` gets the
+ * differences. `blind` is the key of the last folder that could not be listed. Nothing is known about the
+ * entries below it, so they stay in the backup.
  */
 export function makeComparer(
   before: AsyncIterator<ManifestEntry>,
-  add: (what: Partial<Work>) => void,
+  add: (work: Partial<Work>) => void,
   start: { blind: string | null },
 ) {
   const count: Comparison = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0 };
@@ -33,35 +35,35 @@ export function makeComparer(
     return old;
   }
 
-  /** What was there and is listed no more, up to (not including) the key; all the rest without one. */
-  async function goneBefore(key: string | null): Promise<void> {
+  /** Marks entries before the key as deleted, because the listing lacks them. Null: all remaining entries. */
+  async function deleteBefore(key: string | null): Promise<void> {
     for (let entry = await peek(); entry && (key === null || compareKeys(entry.key, key) < 0); entry = await peek()) {
-      const unseen = blind !== null && entry.key.startsWith(blind);
-      if (!entry.deleted && !unseen) add({ deleted: [entry.key] });
+      const isUnlisted = blind !== null && entry.key.startsWith(blind);
+      if (!entry.deleted && !isUnlisted) add({ deleted: [entry.key] });
       old = undefined;
     }
   }
 
   async function take(item: ListItem): Promise<void> {
     const key = item.type === 'entry' ? item.entry.key : item.refusal.key;
-    await goneBefore(key);
+    await deleteBefore(key);
     const same = (await peek())?.key === key ? old : undefined;
     if (same) old = undefined;
-    const asBefore = (entry: SourceEntry) =>
+    const isUnchanged = (entry: SourceEntry) =>
       same && !same.deleted && same.revision === entry.revision && same.kind === entry.kind;
     if (item.type !== 'entry') {
       count.filesTotal++;
       if (item.type === 'failed' && item.entry) {
-        // It cannot be read, and need not be.
-        if (asBefore(item.entry)) return void count.filesUnchanged++;
+        // An unchanged file need not be read, so it does not matter that it cannot be.
+        if (isUnchanged(item.entry)) return void count.filesUnchanged++;
       } else if (item.type === 'failed' && key.endsWith('/')) blind = key;
-      // What failed may be there still, what is skipped has become something else.
+      // A failed entry may still exist. A skipped entry has become something that is never backed up.
       if (item.type === 'skipped' && same && !same.deleted) add({ deleted: [key] });
       add({ [item.type]: [item.refusal] });
       return;
     }
     const { entry } = item;
-    const unchanged = asBefore(entry);
+    const unchanged = isUnchanged(entry);
     if (entry.kind !== 'folder') {
       count.filesTotal++;
       if (unchanged) count.filesUnchanged++;
@@ -74,10 +76,10 @@ export function makeComparer(
   return {
     count,
     blind: () => blind,
-    /** The last page ends the walk: what is left of the old manifest is gone. */
+    /** After the last page, the remaining entries of the old manifest count as deleted. */
     async page(items: ListItem[], last: boolean): Promise<void> {
       for (const item of items) await take(item);
-      if (last) await goneBefore(null);
+      if (last) await deleteBefore(null);
     },
   };
 }

@@ -1,6 +1,7 @@
 /**
- * A run that cannot go on ends `failed` with its reason, and frees its line; the last good backup stays what it was. The line decides:
- * a run that was sealed meanwhile has not failed, and one whose line was released has, also when a crash came before it could say so.
+ * Ends a run that cannot go on as `failed`, with its reason. The last good backup stays. The backup chain decides: a
+ * run with a restore point has not failed. A run with RunEnded has, even if a crash kept RunFinished from its own
+ * stream.
  */
 import { transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
@@ -29,7 +30,10 @@ export async function failRun(deployment: Deployment, runRef: RunRef, reason: Re
   await finishEndedRun(deployment, runRef, state.backupChain.openRun?.requestedAt);
 }
 
-/** What is left to do for a run whose line was released, because it failed or was cancelled; nothing when it was sealed instead. Harmless to repeat. */
+/**
+ * Appends RunFinished for a run that failed or was cancelled. Does nothing unless the backup chain has the run's
+ * RunEnded. Idempotent.
+ */
 export async function finishEndedRun(deployment: Deployment, runRef: RunRef, requestedAt?: string): Promise<void> {
   const { platform } = deployment;
   const end = await findRunEnd(platform, runRef);
@@ -65,5 +69,5 @@ async function readReason({ platform }: Deployment, runRef: RunRef): Promise<Rea
   if (await platform.records.get(runRecord(runRef, 'failure'))) {
     return getEncrypted<Reason>(platform, await vaultKeys(platform, runRef.account), runRef, 'failure');
   }
-  return { code: 'internal', message: 'Something went wrong on our side. Run the job again.' };
+  return { code: 'internal', message: 'An internal error occurred. Run the job again.' };
 }

@@ -1,15 +1,15 @@
-/** How much is read from sources at a time, by all batches of a process together: many small files, or few large ones. */
+/** Limits how much all batches of a process read at once: many small files or a few large ones. */
 
 export type Intake = {
-  /** Waits for room for a file of that many bytes, in turn; gives back what makes room again. */
+  /** Waits, first come first served, until a file of `size` bytes may be read. Call the result after the read. */
   enter(size: number): Promise<() => void>;
 };
 
-/** Enough at once to hide a round trip. */
-const mostFiles = 32;
-const mostBytes = 32 * 1024 * 1024;
-/** However large a file is, no more of it than this is in memory: a chunk that is not complete, and blocks on their way. */
-const fileBytes = 6 * 1024 * 1024;
+/** Enough to hide the latency of each request. */
+const maxFiles = 32;
+const maxBytes = 32 * 1024 * 1024;
+/** Memory that one file needs at most, whatever its size: an incomplete chunk and the blocks in transit. */
+const maxFileBytes = 6 * 1024 * 1024;
 
 export function openIntake(): Intake {
   const waiting: { bytes: number; go(): void }[] = [];
@@ -17,7 +17,7 @@ export function openIntake(): Intake {
   let bytes = 0;
 
   function admit(): void {
-    for (let next = waiting[0]; next && files < mostFiles && bytes + next.bytes <= mostBytes; next = waiting[0]) {
+    for (let next = waiting[0]; next && files < maxFiles && bytes + next.bytes <= maxBytes; next = waiting[0]) {
       waiting.shift();
       files++;
       bytes += next.bytes;
@@ -27,14 +27,14 @@ export function openIntake(): Intake {
 
   return {
     async enter(size) {
-      const own = Math.min(size, fileBytes);
+      const needed = Math.min(size, maxFileBytes);
       await new Promise<void>((resolve) => {
-        waiting.push({ bytes: own, go: resolve });
+        waiting.push({ bytes: needed, go: resolve });
         admit();
       });
       return () => {
         files--;
-        bytes -= own;
+        bytes -= needed;
         admit();
       };
     },

@@ -1,4 +1,4 @@
-/** What a run that has ended is in numbers, for whoever watches the whole. */
+/** Metrics of a finished run, for dashboards and alarms. */
 import type { Platform } from '../../domain/ports.ts';
 import type { Cost, Counts, RunOutcome } from '../../domain/run.ts';
 
@@ -9,7 +9,7 @@ const outcomes = {
   cancelled: 'RunsCancelled',
 } as const;
 
-/** `requestedAt`: undefined when another step, before a crash, was the last to know it. */
+/** `requestedAt` is undefined after a crash, when the backup chain no longer has it. Then RunSeconds is left out. */
 export function measureRun(
   { log, now }: Pick<Platform, 'log' | 'now'>,
   { outcome, counts, cost }: { outcome: RunOutcome; counts: Counts; cost: Cost },

@@ -1,4 +1,6 @@
-/** The parts of a run: one a batch, encrypted, with its counts. The first part put for a batch is the one that counts. */
+/**
+ * The parts of a run: one a batch, encrypted, with its counts. The first part put for a batch is the one that counts.
+ */
 import { sha256 } from '../../activity/commit.ts';
 import type { BatchCounts } from '../../domain/batch.ts';
 import type { Platform } from '../../domain/ports.ts';

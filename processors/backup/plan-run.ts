@@ -1,6 +1,7 @@
 /**
- * Reaction to `run.requested`: lists the source page by page, compares with the last manifest and hands out batches of work.
- * Where it stands is in one record, moved only by whoever stands at its present step: a crash resumes there, a twin falls behind.
+ * Reaction to `run.requested`: lists the source page by page, compares it with the last manifest and sends batches of
+ * work. One record holds the step that the plan has reached. Only a worker at that step may move it, so a crash resumes
+ * there and a concurrent worker is overtaken.
  */
 import { transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
@@ -13,14 +14,14 @@ import { entries, openManifest } from '../../vault/reader.ts';
 import { type Deployment, defaultLimits } from '../deployment.ts';
 import { makeComparer } from './compare.ts';
 import { finishEndedRun } from './fail-run.ts';
-import { mustBeMeantEmpty, mustBeOf, type Origin, openSource } from './open-source.ts';
+import { type Origin, openSource, rejectEmptyReplacement, requireSameSource } from './open-source.ts';
 import { expiry, idsOf, loadRun, type RunRef, runRecord, runStream, send, type Task, vaultKeys } from './run.ts';
 import { readStep, type Step } from './step.ts';
 import { closeTally } from './tally.ts';
 import { isOpen, unwatchRun, watchRun } from './watch.ts';
 import { emptyWork, getEncrypted, type Listed, makeCutter, putEncrypted, things, type Work } from './work.ts';
 
-/** `origin` is missing before the first step. */
+/** Where the listing goes on. `origin` is missing before the first step. */
 type PlanPosition = {
   page: string | null;
   since: string | null;
@@ -30,7 +31,7 @@ type PlanPosition = {
   origin?: Origin;
 };
 
-/** When to stop (ms since the epoch) and leave the rest to another message; may come nearer while it works. */
+/** When to stop (ms since the epoch) and leave the rest to another message. It may become earlier during the work. */
 type Until = { readonly deadline: number };
 
 export async function planRun(deployment: Deployment, runRef: RunRef, until: Until): Promise<void> {
@@ -47,15 +48,15 @@ export async function planRun(deployment: Deployment, runRef: RunRef, until: Unt
   let step = await readStep(platform, runRef);
   await sendPending(platform, runRef, step);
   if (!step.done) {
-    const outcome = await walk(deployment, keys, runRef, step, state.backupChain.newestRestorePoint, until);
+    const outcome = await listSource(deployment, keys, runRef, step, state.backupChain.newestRestorePoint, until);
     if (outcome === 'ended') return;
-    if (outcome === 'overtaken') return leaveWord(platform, runRef);
+    if (outcome === 'overtaken') return planLater(platform, runRef);
     if (!outcome.done) return send(platform, [{ type: 'plan', ...runRef }]);
     step = outcome;
   }
   const position = await readPosition(platform, keys, runRef, step);
   const { batches, filesTotal, filesUnchanged, bytesTotal } = step;
-  const at = position.origin?.sourceIdentity;
+  const sourceIdentity = position.origin?.sourceIdentity;
   const plan = {
     ...idsOf(runRef),
     batches,
@@ -63,7 +64,7 @@ export async function planRun(deployment: Deployment, runRef: RunRef, until: Unt
     filesUnchanged,
     bytesTotal,
     since: position.since,
-    ...(typeof at === 'string' && { sourceIdentity: at }),
+    ...(typeof sourceIdentity === 'string' && { sourceIdentity }),
   };
   await transact(platform, run, runStream(runRef), planned(plan), cause);
   await deployment.reached?.('plan:planned');
@@ -71,7 +72,8 @@ export async function planRun(deployment: Deployment, runRef: RunRef, until: Unt
   await deployment.reached?.('plan:closed');
 }
 
-async function walk(
+/** Lists until the source is done or the deadline has passed. `ended`: the run is no longer open. */
+async function listSource(
   deployment: Deployment,
   keys: VaultKeys,
   runRef: RunRef,
@@ -83,7 +85,7 @@ async function walk(
   const position = await readPosition(platform, keys, runRef, from);
   const { session, settings } = await openSource(deployment, runRef, position.origin);
   try {
-    if (position.origin) await mustBeOf(session, position.origin);
+    if (position.origin) await requireSameSource(session, position.origin);
     const origin = position.origin ?? { settings, sourceIdentity: (await session.identity?.()) ?? null };
     const ctx = { account: runRef.account, keys, blobs: platform.blobs };
     const root = head ? await openManifest(ctx, head.manifest) : null;
@@ -95,13 +97,16 @@ async function walk(
     let step = from;
     for (let pages = 1; ; pages++) {
       const listed = await session.changes({ since: head?.since ?? null, page }, { limit: limits.page });
-      // What a list of changes does not mention is not gone: that needs another comparison than this one.
+      // A list of changes needs another comparison, because it leaves out files that still exist.
       if (listed.mode !== 'full')
-        throw new SourceProblem('unusable', 'This version cannot back up a source that only tells its changes.');
-      if (page === null && listed.page === null && listed.items.length === 0) mustBeMeantEmpty(head, origin);
+        throw new SourceProblem(
+          'unusable',
+          'This version cannot back up a source that lists only changes. Update ListBackup.',
+        );
+      if (page === null && listed.page === null && listed.items.length === 0) rejectEmptyReplacement(head, origin);
       await comparer.page(listed.items, listed.page === null);
-      const final = listed.items.at(-1);
-      if (final) lastKey = final.type === 'entry' ? final.entry.key : final.refusal.key;
+      const lastItem = listed.items.at(-1);
+      if (lastItem) lastKey = lastItem.type === 'entry' ? lastItem.entry.key : lastItem.refusal.key;
       ({ page, since } = listed);
       const done = page === null;
       const full = cutter.cut();
@@ -138,18 +143,24 @@ async function walk(
   }
 }
 
-/** Long enough for the one ahead to come to an end, short enough to wait for if it never does. */
-const wordSeconds = 60;
+/** Most concurrent workers finish within this time. If one has died, the run waits no longer than this. */
+const retrySeconds = 60;
 
-/** The message that a twin hands back may be the only one there is, and the one ahead of it may die: then another goes on from there. */
-function leaveWord(platform: Platform, runRef: RunRef): Promise<void> {
+/**
+ * Sends the plan task once more, with a delay. The message of the overtaken worker may be the last one, and the worker
+ * ahead may die.
+ */
+function planLater(platform: Platform, runRef: RunRef): Promise<void> {
   const body: Task = { type: 'plan', ...runRef };
-  return platform.queue.send('job', [{ body, delaySeconds: wordSeconds }]);
+  return platform.queue.send('job', [{ body, delaySeconds: retrySeconds }]);
 }
 
 async function* nothing(): AsyncGenerator<never> {}
 
-/** First the work where nobody looks yet, then the step that names it, then the messages: a crash in between repeats or forgets, never half. */
+/**
+ * Saves the work lists under names of this attempt, then the step that names them. A crash in between leaves unused
+ * records. Returns undefined when a concurrent worker has moved the step.
+ */
 async function moveStep(
   deployment: Deployment,
   keys: VaultKeys,
@@ -200,7 +211,7 @@ async function readPosition(platform: Platform, keys: VaultKeys, runRef: RunRef,
   return getEncrypted(platform, keys, runRef, step.cursor);
 }
 
-/** Noted for the sweeper, then sent; again after a crash: whoever comes second to a batch finds it stored. */
+/** Records the batches for the sweeper, then sends them. Sending one twice is harmless: the first part counts. */
 async function sendPending(platform: Platform, runRef: RunRef, step: Step): Promise<void> {
   await platform.records.putMany(
     step.pending.map((pending) => ({

@@ -1,4 +1,4 @@
-/** How the line ended a run: the line is what decides whether a run came to a backup, whatever else is (not yet) recorded of it. */
+/** How a run ended according to its backup chain, which decides whether the run made a backup. */
 import { decode } from '../../activity/decode.ts';
 import type { BackupChainEvent } from '../../domain/backup-chain.ts';
 import type { Platform, StoredCommit } from '../../domain/ports.ts';
@@ -6,7 +6,7 @@ import { backupChainStream, type RunRef } from './run.ts';
 
 export type RunEnd = Extract<BackupChainEvent, { type: 'RestorePointCreated' | 'RunEnded' }>;
 
-/** Undefined while the run is open. One read for the newest run of the line, the whole line for an older one. */
+/** Undefined while the run is open. Costs one read for the newest run, and the whole backup chain for an older one. */
 export async function findRunEnd(platform: Platform, runRef: RunRef): Promise<RunEnd | undefined> {
   const last = await platform.events.last(backupChainStream(runRef));
   const found = last && (await endIn(platform, runRef, last));

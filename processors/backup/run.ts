@@ -1,4 +1,4 @@
-/** What every step of a run knows and needs. */
+/** What all steps of a run share: references, tasks and working records. */
 import { load } from '../../activity/store.ts';
 import { type BackupChainState, backupChain, backupChainId, type RunIds } from '../../domain/backup-chain.ts';
 import { streamName } from '../../domain/event.ts';
@@ -8,11 +8,8 @@ import { deriveVaultKeys, type VaultKeys } from '../../vault/keys.ts';
 
 export type RunRef = { account: string } & RunIds;
 
-/** What goes over the queues: ids, never personal data. */
-export type Task =
-  | ({ type: 'plan' | 'finish' } & RunRef)
-  | ({ type: 'store'; batch: number; work: string } & RunRef)
-  | ({ type: 'commit' } & RunRef);
+/** The body of a queue message: ids, never personal data. `work` names the record with the batch's work list. */
+export type Task = RunRef & ({ type: 'plan' | 'commit' | 'finish' } | { type: 'store'; batch: number; work: string });
 
 export function backupChainStream({ account, jobId, sourceId }: RunRef): string {
   return streamName(account, 'backup-chain', backupChainId(jobId, sourceId));
@@ -33,25 +30,26 @@ export async function loadRun(
   return { backupChain: backupChains.state, run: runs.state };
 }
 
-/** The ids alone, as events and messages carry them. */
+/** The ids without the account, as events carry them. */
 export function idsOf({ runId, jobId, sourceId }: RunRef): RunIds {
   return { runId, jobId, sourceId };
 }
 
 export async function vaultKeys(platform: Platform, account: string): Promise<VaultKeys> {
   const key = await platform.keys.accountKey(account);
-  if (!key) throw new Error(`the key of account ${account} has been destroyed`);
+  if (!key) throw new Error(`The key of account ${account} was destroyed, so its backups cannot be read.`);
   return deriveVaultKeys(key);
 }
 
-/** Working state of a run, in Records: gone by itself once nobody can need it. */
+/** Key of a working record of a run. Working records expire. */
 export function runRecord({ account, runId }: RunRef, sk: string) {
   return { pk: `run#${account}#${runId}`, sk };
 }
 
-/** A first backup over a slow line takes weeks, and its end needs what its beginning put. */
+/** A first backup over a slow connection takes weeks, and its commit needs the records of its first batches. */
 const keepSeconds = 30 * 24 * 3600;
 
+/** When a working record written now expires; seconds since the epoch. */
 export function expiry(platform: Platform): number {
   return Math.floor(platform.now() / 1000) + keepSeconds;
 }

@@ -1,8 +1,8 @@
-/** Where a plan stands: one record, moved only by whoever stands at its present step. */
+/** The step that a plan has reached: one record, moved only by a worker at that step. */
 import type { Platform } from '../../domain/ports.ts';
 import { type RunRef, runRecord } from './run.ts';
 
-/** `place` names the sealed record with the cursor, the last key and the work not yet cut into a batch: all of them names. */
+/** `cursor` names the encrypted record with the listing position and the work that is not in a batch yet. */
 export type Step = {
   step: number;
   batches: number;
@@ -11,7 +11,7 @@ export type Step = {
   bytesTotal: number;
   done: boolean;
   cursor: string | null;
-  /** Batches decided in this step and perhaps not yet sent. */
+  /** Batches of this step, which may not have been sent yet. */
   pending: { batch: number; work: string }[];
 };
 

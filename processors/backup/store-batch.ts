@@ -1,6 +1,7 @@
 /**
  * Stores one batch: fetch → chunk → dedup → compress → encrypt → pack, then one part of the manifest and one event.
- * The part is put if absent: whoever is second takes the first one's, so a repeat or a slow twin changes nothing.
+ * The part is put if absent, and every worker continues with the first part. So a repeat or a slow concurrent worker
+ * changes nothing.
  */
 import { load, transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
@@ -13,7 +14,7 @@ import type { Deployment } from '../deployment.ts';
 import { metered } from '../meter.ts';
 import { finishEndedRun } from './fail-run.ts';
 import { fetchEntries } from './fetch-entries.ts';
-import { mustBeOf, openSource } from './open-source.ts';
+import { openSource, requireSameSource } from './open-source.ts';
 import { type PartRecord, putPart, readPart } from './parts.ts';
 import { idsOf, loadRun, type RunRef, vaultKeys } from './run.ts';
 import { countStored } from './tally.ts';
@@ -29,7 +30,7 @@ export async function storeBatch(deployment: Deployment, runRef: RunRef, number:
   const { state } = await load(platform, batch, stream);
   const part =
     (await readPart(platform, runRef, number)) ??
-    (await makePart(deployment, runRef, number, work).catch(unlessCancelled));
+    (await makePart(deployment, runRef, number, work).catch(ignoreCancelled));
   if (!part) return finishEndedRun(deployment, runRef);
   if (state.status === 'none') {
     await deployment.reached?.('store:part-saved');
@@ -48,7 +49,7 @@ export async function storeBatch(deployment: Deployment, runRef: RunRef, number:
   await deployment.reached?.('store:counted');
 }
 
-function unlessCancelled(error: unknown): undefined {
+function ignoreCancelled(error: unknown): undefined {
   if (!(error instanceof RunCancelled)) throw error;
 }
 
@@ -79,7 +80,7 @@ async function makePart(deployment: Deployment, runRef: RunRef, number: number, 
       work.entries,
       intake,
     );
-    if (fetched.vanished.length > 0 && work.origin) await mustBeOf(session, work.origin);
+    if (fetched.vanished.length > 0 && work.origin) await requireSameSource(session, work.origin);
     await deployment.reached?.('store:fetched');
     const { packs, bytesStored, requests } = await writer.finish();
     meter.count(requests);

@@ -1,4 +1,4 @@
-/** Looks after what nobody else would: runs that stand still, exports whose time has come. Harmless at any time, for every step repeats. */
+/** Revives runs that have stopped, and deletes expired exports. Safe at any time, because every step can repeat. */
 import type { Platform } from '../../domain/ports.ts';
 import { removeExpiredExports } from '../../vault/exports.ts';
 import type { Deployment } from '../deployment.ts';
@@ -8,11 +8,11 @@ import { readStep } from './step.ts';
 import { commitIfComplete } from './tally.ts';
 import { openRuns, signsOfLife, unwatchRun, type Watched } from './watch.ts';
 
-/** A run is looked at when nothing has moved for so long, and given up after so many looks in a row. */
+/** A run is checked when nothing has changed for this time, and fails after this many checks without a change. */
 const quietMs = 60 * 60_000;
-const patience = 24;
+const maxLooks = 24;
 
-/** What fails at one thing fails there alone; the first of these errors is thrown once everything else was looked after. */
+/** An error at one run or export does not stop the others. The first error is thrown at the end. */
 export async function sweep(deployment: Deployment): Promise<void> {
   const errors: unknown[] = [];
   const failed = (error: unknown) => void errors.push(error);
@@ -21,7 +21,7 @@ export async function sweep(deployment: Deployment): Promise<void> {
   if (errors.length > 0) throw errors[0];
 }
 
-/** Sends again what a lost message should have done. */
+/** Sends messages again that may have been lost. */
 async function sweepRuns(deployment: Deployment, failed: (error: unknown) => void): Promise<void> {
   const { platform } = deployment;
   for (let cursor: string | undefined; ; ) {
@@ -41,27 +41,27 @@ async function look(deployment: Deployment, watched: Watched): Promise<void> {
   const { run, backupChain } = await loadRun(platform, runRef);
   if (run.status === 'finished') return unwatchRun(platform, runRef);
   if (backupChain.openRun?.runId !== runRef.runId) await finishEndedRun(deployment, runRef);
-  const now = await standing(platform, runRef);
+  const now = await progressOf(platform, runRef);
   const looks = now === seen ? before + 1 : 1;
-  if (looks > patience) {
+  if (looks > maxLooks) {
     await failRun(deployment, runRef, {
       code: 'stalled',
-      message: 'The run stood still for a day. Run the job again.',
+      message: 'The run made no progress for a day. Run the job again.',
     });
     return;
   }
   const next: Watched = { ...runRef, quietSince: platform.now(), looks, seen: now };
   await platform.records.write([{ op: 'put', pk: openRuns, sk: runRef.runId, data: next, if: 'present' }]);
   if (now !== seen && seen !== '') return;
-  platform.log.warn('reviving a run that stands still', { runId: runRef.runId, looks });
+  platform.log.warn('reviving a run without progress', { runId: runRef.runId, looks });
   platform.log.measure({ RunsStandingStill: 1 });
   if (run.status === 'none' || !run.planned) await send(platform, [{ type: 'plan', ...runRef }]);
   await sendMissing(platform, runRef);
   await commitIfComplete(platform, runRef);
 }
 
-/** Anything that moves when the run does. */
-async function standing(platform: Platform, runRef: RunRef): Promise<string> {
+/** A text that changes whenever the run makes progress. */
+async function progressOf(platform: Platform, runRef: RunRef): Promise<string> {
   const [step, tally, signs] = await Promise.all([
     readStep(platform, runRef),
     platform.records.get(runRecord(runRef, 'tally')),

@@ -1,29 +1,32 @@
-/** How many batches are stored, of how many, and what they came to. Both who stores and who closes the plan look, so the last one is always noticed. */
+/**
+ * Counts stored batches and adds up their counts. Both the store and the plan step check for the last batch, so one of
+ * them sends the commit task.
+ */
 import type { BatchCounts } from '../../domain/batch.ts';
 import type { Platform } from '../../domain/ports.ts';
 import type { Cost } from '../../domain/run.ts';
 import { expiry, type RunRef, runRecord, send } from './run.ts';
 
-/** Counts a batch once, however often it is called; sends for the seal when it was the last. */
+/** Counts a batch once, however often it is called. After the last batch it sends the commit task. */
 export async function countStored(
   platform: Platform,
   runRef: RunRef,
   batch: number,
-  came: { counts: BatchCounts; cost: Cost },
+  stored: { counts: BatchCounts; cost: Cost },
 ): Promise<void> {
   await platform.records.write([
     { op: 'put', ...runRecord(runRef, `stored-${batch}`), data: {}, expiresAt: expiry(platform), if: 'absent' },
     {
       op: 'add',
       ...runRecord(runRef, 'tally'),
-      add: { stored: 1, ...came.counts, ...came.cost },
+      add: { stored: 1, ...stored.counts, ...stored.cost },
       expiresAt: expiry(platform),
     },
   ]);
   await commitIfComplete(platform, runRef);
 }
 
-/** What the batches stored so far came to: for a run that ends before its time. */
+/** Sums of the batches stored so far, for a run that fails or is cancelled. */
 export async function readTally(platform: Platform, runRef: RunRef): Promise<BatchCounts & Cost> {
   const tally = (await platform.records.get(runRecord(runRef, 'tally')))?.data ?? {};
   const of = (field: string) => Number(tally[field] ?? 0);
@@ -39,7 +42,7 @@ export async function readTally(platform: Platform, runRef: RunRef): Promise<Bat
   };
 }
 
-/** The plan is complete: so many batches there are. */
+/** Sets the number of batches, once the plan is complete. */
 export async function closeTally(platform: Platform, runRef: RunRef, total: number): Promise<void> {
   await platform.records.write([
     { op: 'add', ...runRecord(runRef, 'tally'), set: { total }, expiresAt: expiry(platform) },

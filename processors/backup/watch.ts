@@ -1,4 +1,4 @@
-/** The runs that are under way, for whoever looks after those that stand still. */
+/** The list of open runs, for the sweeper. */
 import { load } from '../../activity/store.ts';
 import { backupChain } from '../../domain/backup-chain.ts';
 import type { Platform } from '../../domain/ports.ts';
@@ -17,20 +17,21 @@ export async function unwatchRun(platform: Platform, runRef: RunRef): Promise<vo
   await platform.records.write([{ op: 'delete', pk: openRuns, sk: runRef.runId }]);
 }
 
-/** Often enough that whoever looks every hour has always heard of it. */
+/** Often enough for the sweeper, which checks every hour. */
 const aliveMs = 10 * 60_000;
 
-/** The run was called off, or has ended otherwise: nothing of what is read is needed any more. */
+/** The run was cancelled or has ended, so its content is no longer needed. */
 export class RunCancelled extends Error {}
 
-/** Whether the run is still the one that may seal next. */
+/** Whether the run is still the open run of its backup chain. */
 export async function isOpen(platform: Platform, runRef: RunRef): Promise<boolean> {
   return (await load(platform, backupChain, backupChainStream(runRef))).state.openRun?.runId === runRef.runId;
 }
 
 /**
- * Passes content on, and notes now and then that it comes: nothing else of a run moves while one large file is read for hours.
- * Fails as CalledOff soon after the run was.
+ * Passes content on and notes every 10 minutes that the run is alive. Nothing else of a run changes while one large
+ * file is read for hours.
+ * @throws RunCancelled within 10 minutes after the run was cancelled
  */
 export function noteAlive(
   platform: Platform,
@@ -49,7 +50,7 @@ export function noteAlive(
   };
 }
 
-/** How often it was noted. */
+/** How often the run was noted as alive. */
 export async function signsOfLife(platform: Platform, runRef: RunRef): Promise<number> {
   return Number((await platform.records.get(aliveRecord(runRef)))?.data.signs ?? 0);
 }

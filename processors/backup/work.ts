@@ -1,4 +1,4 @@
-/** The work of a batch: what to fetch and what is gone, decided by the plan, and sealed since it is full of names. */
+/** The work list of a batch: entries to fetch and deleted keys. It is encrypted, because it holds names. */
 import type { Refusal, SourceEntry } from '../../domain/entry.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
@@ -8,13 +8,13 @@ import type { Origin } from './open-source.ts';
 import { expiry, type RunRef, runRecord } from './run.ts';
 import { loadBytes, type SavedBytes, saveBytes } from './saved-bytes.ts';
 
-/** In key order each, and between batches too. */
+/** Each list is in key order, within a batch and from batch to batch. */
 export type Work = { entries: SourceEntry[]; deleted: string[]; failed: Refusal[]; skipped: Refusal[] };
 
-/** Work as it rests, with what was listed. */
+/** A stored work list, with the origin that was listed. */
 export type Listed = Work & { origin?: Origin };
 
-/** Seals and puts anything of a run that is too large for a message; `where` names it, once for ever. */
+/** Encrypts and stores working state that is too large or too private for a message. `where` is its unique name. */
 export async function putEncrypted(
   platform: Platform,
   keys: VaultKeys,
@@ -38,7 +38,7 @@ function aad(runRef: RunRef, where: string): string {
   return `${runRef.account}|${runRef.runId}|${where}`;
 }
 
-/** Cuts what the plan finds into batches; `rest` is the one that is not full yet. */
+/** Cuts the plan's work into batches. `rest` is the batch that is not full yet. */
 export function makeCutter(
   limits: Pick<Limits, 'batchItems' | 'batchBytes'>,
   open: Work = emptyWork(),

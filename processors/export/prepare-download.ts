@@ -1,4 +1,4 @@
-/** Makes the zip that somebody asked for. Every step repeats harmlessly: one zip counts, the first that was whole. */
+/** Makes the zip of a download. Every step can repeat: the first complete zip counts. */
 import { decrypt } from '../../activity/personal-data.ts';
 import { load, transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
@@ -21,79 +21,86 @@ export const downloadRequested = 'download.requested.v1';
 type Delivery = { readonly deadline: number };
 type Preparing = Extract<DownloadState, { status: 'preparing' }>;
 
-/** There is no time left. */
-class Stopped extends Error {}
-class TooMany extends Error {}
+/** The deadline has passed. */
+class DeadlinePassed extends Error {}
+class TooManyEntries extends Error {}
 
-/** Things in one zip: what its directory takes of memory, about 1.2 KB each, has to fit beside everything else. */
-const mostThings = 500_000;
+/** Entries of one zip. Each takes about 1.2 KB of memory for the zip's directory. */
+const maxZipEntries = 500_000;
 
-/** `event`: the request as the bus told of it. Rejects when the message shall come again; `last`: it will not, so the download fails. */
+/**
+ * `event` is the request as the bus delivered it. Rejects when the message should be tried again. `last`: there is no
+ * other try, so the download fails.
+ */
 export async function prepareDownload(
   deployment: Deployment,
   event: JsonObject,
   delivery: Delivery,
   last: boolean,
-  most = mostThings,
+  maxEntries = maxZipEntries,
 ): Promise<void> {
   const { platform } = deployment;
   const stream = String(event.stream);
   const { account, id } = parseStream(stream);
   const { state } = await load(platform, download, stream);
   if (state.status !== 'preparing') return;
-  const again = () => platform.queue.send('data', [{ body: event }]);
-  if (platform.now() >= delivery.deadline) return again();
-  // A home that has a deadline from the start has the same one next time.
-  const bounded = Number.isFinite(delivery.deadline);
+  const tryAgain = () => platform.queue.send('data', [{ body: event }]);
+  if (platform.now() >= delivery.deadline) return tryAgain();
+  // With a deadline from the start (Lambda), another try would have no more time.
+  const hasTimeLimit = Number.isFinite(delivery.deadline);
   try {
-    const size = await makeZip(deployment, account, state, delivery, most);
+    const size = await makeZip(deployment, account, state, delivery, maxEntries);
     if (size === undefined) return;
     await deployment.reached?.('download:put');
     await transact(platform, download, stream, zipPrepared(id, size), cause(account, id));
   } catch (error) {
-    if (error instanceof Stopped && !bounded) return again();
+    if (error instanceof DeadlinePassed && !hasTimeLimit) return tryAgain();
     const reason = reasonOf(error, last);
     if (!reason) throw error;
-    platform.log.warn('a zip could not be made', { downloadId: id, code: reason.code });
+    platform.log.warn('download failed', { downloadId: id, code: reason.code });
     await transact(platform, download, stream, zipFailed(id, reason), cause(account, id));
   }
 }
 
 const cause = (account: string, id: string) => systemContext(account, 'prepare-download', id, id);
 
-/** How large it is; undefined when nobody can have it any more: too late, or its owner was erased. */
+/** Returns the size in bytes. Undefined when the download has expired or its account was erased. */
 async function makeZip(
   deployment: Deployment,
   account: string,
   { request }: Preparing,
   delivery: Delivery,
-  most: number,
+  maxEntries: number,
 ): Promise<number | undefined> {
   const { platform } = deployment;
   const { downloadId, manifest, until } = request;
   const key = await platform.keys.accountKey(account);
-  const paths = await openPaths(platform, account, request.paths);
+  const paths = await decryptPaths(platform, account, request.paths);
   if (!key || !paths) return undefined;
   const context = { account, keys: deriveVaultKeys(key), blobs: platform.blobs };
   const blob = exportKey(account, downloadId);
   if (platform.now() >= Date.parse(until)) {
-    // Whoever put it after the sweeper had looked, and met a sudden end, has left it to us.
+    // An earlier try may have put the zip after the sweeper ran, and then crashed.
     await deleteExports(platform.blobs, [blob]);
     return undefined;
   }
   await noteExport(platform, blob, until);
-  const proceed = () => {
-    if (platform.now() >= delivery.deadline) throw new Stopped();
+  const checkDeadline = () => {
+    if (platform.now() >= delivery.deadline) throw new DeadlinePassed();
   };
   if ((await exportSize(platform.blobs, blob)) === undefined) {
-    await putExport(platform.blobs, blob, zipOf(context, named(context, manifest, paths, most), proceed));
+    await putExport(
+      platform.blobs,
+      blob,
+      zipOf(context, zipEntries(context, manifest, paths, maxEntries), checkDeadline),
+    );
   }
   if (platform.now() < Date.parse(until)) return exportSize(platform.blobs, blob);
   await deleteExports(platform.blobs, [blob]);
   return undefined;
 }
 
-async function openPaths(
+async function decryptPaths(
   platform: Platform,
   account: string,
   paths: Preparing['request']['paths'],
@@ -101,40 +108,42 @@ async function openPaths(
   return isEncrypted(paths) ? decrypt<string[]>(platform, account, paths) : paths;
 }
 
-async function* named(
+/** The selected entries, with names that are unique in the zip. */
+async function* zipEntries(
   context: ReaderContext,
   manifest: Preparing['request']['manifest'],
   paths: string[],
-  most: number,
+  maxEntries: number,
 ): AsyncGenerator<ZipEntry> {
-  let things = 0;
+  let count = 0;
   const root = await openManifest(context, manifest);
   for await (const entry of selectEntries(context, root, paths)) {
-    if (++things > most) throw new TooMany();
-    const beside = entry.kind !== 'folder' && (entry.key.endsWith('/') || (await isFolderToo(context, root, entry)));
-    yield { ...entry, name: beside ? zipNameBeside(entry.key) : zipName(entry.key) };
+    if (++count > maxEntries) throw new TooManyEntries();
+    const nameIsTaken =
+      entry.kind !== 'folder' && (entry.key.endsWith('/') || (await isFolderToo(context, root, entry)));
+    yield { ...entry, name: nameIsTaken ? zipNameBeside(entry.key) : zipName(entry.key) };
   }
 }
 
-/** Why there will be no zip; undefined when the next try may make it. */
+/** The reason to fail the download with. Undefined when another try may succeed. */
 function reasonOf(error: unknown, last: boolean): DownloadFailure | undefined {
-  if (error instanceof Stopped || error instanceof TooMany)
-    return { code: 'too-large', message: 'It is too much for one zip here. Ask for fewer files at a time.' };
+  if (error instanceof DeadlinePassed || error instanceof TooManyEntries)
+    return { code: 'too-large', message: 'The selection is too large for one zip. Select fewer files.' };
   if (error instanceof DamagedFile) {
     const { path } = displayPath(error.key);
     return {
       code: 'damaged',
-      message: `"${path}" cannot be read from the backup as it was stored. Ask for the other files without it.`,
+      message: `"${path}" is damaged in the backup. Download the other files without it.`,
     };
   }
   if (error instanceof VaultDamage)
     return {
       code: 'damaged',
-      message: 'This backup cannot be read as it was stored. Ask for an earlier one with `asOf`.',
+      message: 'This backup is damaged. Download from an earlier one with `asOf`.',
     };
   if (last && error instanceof Problem && error.code === 'storage-full')
     return { code: error.code, message: error.message };
   return last
-    ? { code: 'internal', message: 'Something went wrong on our side, several times. Ask for it again.' }
+    ? { code: 'internal', message: 'An internal error occurred several times. Request the download again.' }
     : undefined;
 }

@@ -1,22 +1,27 @@
 /**
- * Names of zip entries that unpack where they should, from whatever keys a source has. A part of a path stays as it is unless it is
- * empty, `.`, `..`, begins like a drive (`C:`), or has a backslash, a control character or bytes that are not UTF-8; then those
- * are written as `%XX` (an empty part as `%2F`), and its percent signs as `%25`. A part that already looks so is written so too: hence
- * two keys never get one name.
+ * Safe names for zip entries, made from the keys of a source. Two keys never get the same name.
+ *
+ * Most parts of a path stay as they are. A part is escaped if it is empty, `.` or `..`, or starts like a drive (`C:`).
+ * It is also escaped if it has a backslash, a control character or bytes that are not UTF-8. Escaping writes those
+ * characters as `%XX`, an empty part as `%2F` and percent signs as `%25`. A part that already looks escaped is escaped
+ * too.
  */
 import { keyBytes } from '../../domain/entry.ts';
 
 const unsafe = /^$|^\.\.?$|^[A-Za-z]:|[\\\p{Cc}\udc80-\udcff]/u;
-/** What the escapes below look like. */
+/** Matches the escapes that `safePart` writes. */
 const escapeLike = /%(?:[01][0-9A-F]|7F|25|2E|2F|3A|5C|[89A-F][0-9A-F])/;
 
-/** Without the slash that ends a folder's key. */
+/** A folder's name has no slash at the end. */
 export function zipName(key: string): string {
   const path = key.endsWith('/') ? key.slice(0, -1) : key;
   return path.split('/').map(safePart).join('/');
 }
 
-/** For what is no folder, where there is a folder of the same name, and for a file whose key ends in a slash: two things of one name cannot be unpacked. */
+/**
+ * A name for a file or link that would otherwise have the name of a folder. Programs cannot unpack a file and a folder
+ * of the same name.
+ */
 export function zipNameBeside(key: string): string {
   return `${zipName(key)}${key.endsWith('/') ? '%2F%2F' : '%2F'}`;
 }

@@ -1,4 +1,4 @@
-/** Backed-up things as one zip, made while it is read: nothing of it rests anywhere in between. */
+/** Makes a zip of backed-up entries as a stream, without temporary files. */
 import { type PassThrough, Readable } from 'node:stream';
 import mime from 'mime';
 import { ZipFile } from 'yazl';
@@ -10,7 +10,7 @@ import type { ReaderContext } from '../../vault/reader.ts';
 
 export type ZipEntry = ManifestEntry & { name: string };
 
-/** A file of the zip cannot be had as it was backed up. */
+/** A file of the zip cannot be restored as it was backed up. */
 export class DamagedFile extends Error {
   readonly key: string;
 
@@ -21,26 +21,27 @@ export class DamagedFile extends Error {
   }
 }
 
-/** Files up to this size are read some at a time, for each takes a request or two; larger ones one after another, piece by piece. */
+/** Files up to this size are read ahead, because each takes a request or two. Larger files are streamed one by one. */
 const smallBytes = 256 * 1024;
 const readAhead = 8;
 
 const kindBits = { file: 0o100000, folder: 0o040000, link: 0o120000 };
-const usualMode = { file: 0o644, folder: 0o755, link: 0o777 };
+const defaultMode = { file: 0o644, folder: 0o755, link: 0o777 };
 
 /**
- * The bytes of the zip: ZIP64 where it has to be, names in UTF-8, times, permissions, links as links. Fails with DamagedFile rather
- * than giving a file that is not what was backed up, and with what `proceed`, called at every piece, throws.
+ * The bytes of the zip: ZIP64 where needed, names in UTF-8, with times, permissions and links. It fails with
+ * DamagedFile rather than yield altered content. `checkDeadline` runs at every piece, and an error that it throws ends
+ * the zip.
  */
 export function zipOf(
   context: ReaderContext,
   entries: AsyncIterable<ZipEntry>,
-  proceed: () => void,
+  checkDeadline: () => void,
 ): AsyncIterable<Uint8Array> {
   const zip = new ZipFile() as Zip;
   const out = zip.outputStream as PassThrough;
   zip.on('error', (error) => out.destroy(error));
-  addAll(zip, out, context, entries, proceed).then(
+  addAll(zip, out, context, entries, checkDeadline).then(
     () => zip.end(),
     (error) => zip.emit('error', error),
   );
@@ -48,8 +49,9 @@ export function zipOf(
 }
 
 /**
- * The library (yazl 3.3) looks through all its entries at each of them, and each holds on to its content and to the slab of memory that its
- * name was cut from. So those that are done are kept aside until the end, with what the directory at the end of a zip needs of them.
+ * yazl 3.3 searches all its entries whenever it adds one. Each entry keeps its content in memory, and the buffer that
+ * its name was cut from. So finished entries move to a list of their own, with only the fields that the zip's directory
+ * needs.
  */
 type Zip = ZipFile & { entries: { state: number; doFileDataPump?: unknown; utf8FileName: Uint8Array }[] };
 const stateDone = 3;
@@ -59,21 +61,21 @@ async function addAll(
   out: PassThrough,
   context: ReaderContext,
   entries: AsyncIterable<ZipEntry>,
-  proceed: () => void,
+  checkDeadline: () => void,
 ): Promise<void> {
   const done: Zip['entries'] = [];
   for await (const { entry, content } of ahead(context, entries)) {
-    proceed();
-    const runRef = {
+    checkDeadline();
+    const options = {
       mtime: timeOf(entry),
-      mode: kindBits[entry.kind] | ((entry.mode ?? usualMode[entry.kind]) & 0o777),
+      mode: kindBits[entry.kind] | ((entry.mode ?? defaultMode[entry.kind]) & 0o777),
     };
-    if (entry.kind === 'folder') zip.addEmptyDirectory(entry.name, runRef);
+    if (entry.kind === 'folder') zip.addEmptyDirectory(entry.name, options);
     else if (entry.kind === 'link')
-      zip.addBuffer(Buffer.from(keyBytes(entry.target ?? '')), entry.name, { ...runRef, compress: false });
+      zip.addBuffer(Buffer.from(keyBytes(entry.target ?? '')), entry.name, { ...options, compress: false });
     else {
-      const source = content ? [await content] : pieces(context, entry, proceed);
-      await addStream(zip, out, entry.name, { ...runRef, size: entry.size, compress: isCompressible(entry) }, source);
+      const source = content ? [await content] : pieces(context, entry, checkDeadline);
+      await addStream(zip, out, entry.name, { ...options, size: entry.size, compress: isCompressible(entry) }, source);
     }
     if (out.writableNeedDrain) await drained(out);
     if (out.destroyed) return;
@@ -87,7 +89,7 @@ async function addAll(
   zip.entries = done.concat(zip.entries);
 }
 
-/** Resolves when there is room again, or nobody reads any more. */
+/** Resolves when the stream has drained, or is closed. */
 function drained(out: PassThrough): Promise<void> {
   return new Promise((resolve) => {
     const settle = () => {
@@ -100,12 +102,12 @@ function drained(out: PassThrough): Promise<void> {
 
 type Ahead = { entry: ZipEntry; content?: Promise<Buffer> };
 
-/** The entries, the content of small files already being read. */
+/** The entries in order. Reads of the next small files have already started. */
 async function* ahead(context: ReaderContext, entries: AsyncIterable<ZipEntry>): AsyncGenerator<Ahead> {
   const waiting: Ahead[] = [];
   for await (const entry of entries) {
     const content = entry.kind === 'file' && entry.size <= smallBytes ? wholeFile(context, entry) : undefined;
-    // Whoever waits for it hears of its failure; if nobody does any more, nobody needs to.
+    // The consumer awaits this promise, unless the zip has failed before.
     content?.catch(() => {});
     waiting.push({ entry, ...(content && { content }) });
     const next = waiting.length > readAhead ? waiting.shift() : undefined;
@@ -120,10 +122,10 @@ async function wholeFile(context: ReaderContext, entry: ZipEntry): Promise<Buffe
   return Buffer.concat(all);
 }
 
-async function* pieces(context: ReaderContext, entry: ZipEntry, proceed: () => void): AsyncGenerator<Uint8Array> {
+async function* pieces(context: ReaderContext, entry: ZipEntry, checkDeadline: () => void): AsyncGenerator<Uint8Array> {
   try {
     for await (const piece of readFile(context, entry)) {
-      proceed();
+      checkDeadline();
       yield piece;
     }
   } catch (error) {
@@ -131,7 +133,7 @@ async function* pieces(context: ReaderContext, entry: ZipEntry, proceed: () => v
   }
 }
 
-/** Resolves when all of it is on its way, or when nobody reads any more. */
+/** Resolves when all content has been passed on, or the output is closed. */
 async function addStream(
   zip: ZipFile,
   out: PassThrough,
@@ -149,16 +151,16 @@ async function addStream(
   await ended.finally(() => out.off('close', stop));
 }
 
-/** Zips have no times before 1980, and the library fails at those before 1970. */
+/** A zip cannot hold times before 1980, and yazl throws at times before 1970. */
 function timeOf(entry: ManifestEntry): Date {
   const at = Date.parse(entry.modifiedAt ?? entry.at);
   return new Date(Math.max(Number.isNaN(at) ? 0 : at, Date.UTC(1980, 0, 2)));
 }
 
-const dense =
+const compressedTypes =
   /^(?:(?:audio|video)\/|image\/(?!svg|bmp|tiff|x-)|application\/(?:zip|gzip|zstd|x-(?:7z|bzip2?|xz|rar)|vnd\.(?:rar|openxmlformats|oasis)|java-archive))/;
 
-/** Whether trying is worth the time. */
+/** Whether compression is likely to make the file smaller. */
 function isCompressible(entry: ZipEntry): boolean {
-  return !dense.test(entry.mimeType ?? mime.getType(entry.name) ?? '');
+  return !compressedTypes.test(entry.mimeType ?? mime.getType(entry.name) ?? '');
 }

@@ -1,4 +1,4 @@
-/** What becomes of messages that fail: they come again, or their run ends and says why, and the next one may start. */
+/** A failing message is tried again, or its run fails with a reason and the next run can start. */
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -12,58 +12,62 @@ import { handleMessage } from '../../processors/runner.ts';
 import { getRun } from '../../projections/runs.ts';
 import { account, command, makeWorld, pictureOf, statusOf, type World } from '../faults/world.ts';
 
-/** A world whose runs meet that error at that step so many times. */
+/** A world whose runs throw `error` at `step`, at most `times` times. `thrown` returns how often they did. */
 async function withFaults(
   step: string,
   error: () => Error,
   times = Number.POSITIVE_INFINITY,
-): Promise<World & { meets: () => number }> {
-  let met = 0;
+): Promise<World & { thrown: () => number }> {
+  let thrown = 0;
   const world = await makeWorld({
     reached(name) {
-      if (name !== step || met >= times) return;
-      met++;
+      if (name !== step || thrown >= times) return;
+      thrown++;
       throw error();
     },
   });
   await writeFile(join(world.source, 'a'), 'content');
-  return { ...world, meets: () => met };
+  return { ...world, thrown: () => thrown };
 }
 
 async function runOf(world: World, runId: string) {
   const run = await getRun(world.platform, account, runId);
-  if (!run) throw new Error('there is no such run');
+  if (!run) throw new Error(`run ${runId} does not exist`);
   return run;
 }
 
 const busy = () => new SourceProblem('throttled', 'The source is busy. Try again in an hour.', { retryable: true });
 const refused = () => new SourceProblem('forbidden', 'Let ListBackup read it.');
-const ours = () => new Error('a secret of ours');
+const internal = () => new Error('internal details');
 
 describe.each(['plan:listed', 'store:fetched', 'commit:manifest-written'])('an error at %s', (step) => {
   it.each([
-    { what: 'of ours', error: ours },
-    { what: 'that the source may get over', error: busy },
-  ])('$what comes again, and is forgotten', async ({ error }) => {
+    { what: 'internal error', error: internal },
+    { what: 'temporary error of the source', error: busy },
+  ])('tries again after an $what, and the run succeeds', async ({ error }) => {
     const world = await withFaults(step, error, maxReceives - 1);
     const runId = await world.request();
     await world.settle();
-    expect(world.meets()).toBe(maxReceives - 1);
+    expect(world.thrown()).toBe(maxReceives - 1);
     expect(await runOf(world, runId)).toMatchObject({ status: 'succeeded', errors: [] });
   });
 
   it.each([
     {
-      what: 'of ours',
-      error: ours,
+      what: 'internal error',
+      error: internal,
       reason: { path: '', code: 'internal', message: expect.stringContaining('Run the job again') },
     },
-    { what: 'of the source', error: busy, reason: { path: '', code: 'source-throttled', message: busy().message } },
-  ])('$what that stays ends the run with its reason, and no message is dead', async ({ error, reason }) => {
+    {
+      what: 'error of the source',
+      error: busy,
+      reason: { path: '', code: 'source-throttled', message: busy().message },
+    },
+  ])('fails the run with the reason after an $what at every try, without dead letters', async ({ error, reason }) => {
     const world = await withFaults(step, error);
     const runId = await world.request();
     await world.settle();
-    expect(world.meets()).toBe(maxReceives);
+    expect(world.thrown()).toBe(maxReceives);
     expect(await runOf(world, runId)).toMatchObject({ status: 'failed', errors: [reason] });
     expect([
       ...(await world.platform.queue.deadLetters('job')),
@@ -72,7 +76,7 @@ describe.each(['plan:listed', 'store:fetched', 'commit:manifest-written'])('an e
     expect((await world.platform.records.query(openRuns, { limit: 10 })).items).toEqual([]);
   });
 
-  it('that nobody gets over ends the run at once, and the next one may start', async () => {
+  it('fails the run at once after a permanent error, and the next run can start', async () => {
     const world = await withFaults(step, refused, 1);
     const first = await world.request();
     await world.settle();
@@ -90,8 +94,8 @@ describe.each(['plan:listed', 'store:fetched', 'commit:manifest-written'])('an e
   });
 });
 
-describe('a source that cannot be had', () => {
-  it('by its settings fails the run, which says what to correct', async () => {
+describe('a source that cannot be opened', () => {
+  it('fails the run with the setting to correct when its settings are invalid', async () => {
     const world = await makeWorld();
     const config = { path: 'not absolute' };
     await changeSource(world.platform, command(), world.sourceId, { name: 'Papers', config });
@@ -103,7 +107,7 @@ describe('a source that cannot be had', () => {
     });
   });
 
-  it('as its folder is gone fails the run, keeps the last good backup, and is well again with the folder', async () => {
+  it('fails the run and keeps the last backup while its folder is missing', async () => {
     const world = await makeWorld();
     await writeFile(join(world.source, 'a'), 'content');
     await world.request();
@@ -126,7 +130,7 @@ describe('a source that cannot be had', () => {
     });
   });
 
-  it('as it was disconnected after the run was asked for fails the run', async () => {
+  it('fails the run when it was disconnected after the request', async () => {
     const world = await makeWorld();
     const runId = await world.request();
     await disconnectSource(world.platform, command(), world.sourceId);
@@ -136,7 +140,7 @@ describe('a source that cannot be had', () => {
 });
 
 describe('a message', () => {
-  it('from the bus about an event that is not there comes again', async () => {
+  it('is tried again when the commit that the bus named does not exist', async () => {
     const world = await makeWorld();
     const body: JsonObject = {
       type: 'run.requested.v1',
@@ -144,27 +148,27 @@ describe('a message', () => {
       version: 1,
       index: 0,
     };
-    await expect(world.handle(body, 1)).rejects.toThrow('not there');
+    await expect(world.handle(body, 1)).rejects.toThrow('which the bus named, does not exist');
   });
 
-  it('that was cut off by its deadline leaves the rest to another, which ends the run the same', async () => {
-    const late = await makeWorld();
-    const calm = await makeWorld();
-    for (const world of [late, calm]) {
+  it('leaves the rest to another message at its deadline, with the same result', async () => {
+    const hurried = await makeWorld();
+    const unhurried = await makeWorld();
+    for (const world of [hurried, unhurried]) {
       for (let i = 0; i < 40; i++) await writeFile(join(world.source, `${i}`), `content ${i}`);
       await world.request();
     }
     let plans = 0;
-    await late.settle(async (body, receives) => {
+    await hurried.settle(async (body, receives) => {
       if (body.type === 'plan' || body.type === 'run.requested.v1') plans++;
-      await handleMessage(late.deployment, body, { receives, deadline: 0 });
+      await handleMessage(hurried.deployment, body, { receives, deadline: 0 });
     });
-    await calm.settle();
+    await unhurried.settle();
     expect(plans).toBeGreaterThan(5);
-    const [slow, quick] = [await pictureOf(late), await pictureOf(calm)];
-    expect({ ...slow, events: { ...slow.events, BatchStored: 0 } }).toEqual({
-      ...quick,
-      events: { ...quick.events, BatchStored: 0 },
+    const [inPieces, atOnce] = [await pictureOf(hurried), await pictureOf(unhurried)];
+    expect({ ...inPieces, events: { ...inPieces.events, BatchStored: 0 } }).toEqual({
+      ...atOnce,
+      events: { ...atOnce.events, BatchStored: 0 },
     });
   });
 });

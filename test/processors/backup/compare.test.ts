@@ -21,14 +21,14 @@ function refused(type: 'failed' | 'skipped', key: string): ListItem {
 
 const keyOf = (item: ListItem) => (item.type === 'entry' ? item.entry.key : item.refusal.key);
 
-/** Compares in pages cut at those places, each by a comparer of its own when `resumed`, as after a crash. */
+/** Compares in pages that end at `cuts`. With `resumed` each page gets a new comparer, as after a crash. */
 async function compare(old: ManifestEntry[], items: ListItem[], cuts: number[] = [], resumed = false) {
   const work: Work = emptyWork();
-  const add = (what: Partial<Work>) => {
-    work.entries.push(...(what.entries ?? []));
-    work.deleted.push(...(what.deleted ?? []));
-    work.failed.push(...(what.failed ?? []));
-    work.skipped.push(...(what.skipped ?? []));
+  const add = (more: Partial<Work>) => {
+    work.entries.push(...(more.entries ?? []));
+    work.deleted.push(...(more.deleted ?? []));
+    work.failed.push(...(more.failed ?? []));
+    work.skipped.push(...(more.skipped ?? []));
   };
   async function* after(key: string | null): AsyncGenerator<ManifestEntry> {
     yield* old.filter((entry) => key === null || compareKeys(entry.key, key) > 0);
@@ -51,29 +51,29 @@ async function compare(old: ManifestEntry[], items: ListItem[], cuts: number[] =
   return { entries: keys(entries), deleted, failed: keys(failed), skipped: keys(skipped), ...total };
 }
 
-/** The same by looking up every key, with no thought of order. */
-function naive(old: ManifestEntry[], items: ListItem[]) {
+/** The same result, by looking up every key. */
+function compareByLookup(old: ManifestEntry[], items: ListItem[]) {
   const has = new Map(old.map((entry) => [entry.key, entry]));
   const lists = new Map(items.map((item) => [keyOf(item), item]));
   const blind = items.filter((item) => item.type === 'failed' && keyOf(item).endsWith('/')).map(keyOf);
-  const isAsItWas = (item: ListItem) => {
+  const isUnchanged = (item: ListItem) => {
     const was = has.get(keyOf(item));
     return item.type === 'entry' && was?.revision === item.entry.revision && was.kind === item.entry.kind;
   };
-  const gone = (key: string) => {
+  const isDeleted = (key: string) => {
     const item = lists.get(key);
     return item ? item.type === 'skipped' : !blind.some((folder) => key.startsWith(folder));
   };
-  const found = items.filter((item) => item.type === 'entry' && !isAsItWas(item));
+  const found = items.filter((item) => item.type === 'entry' && !isUnchanged(item));
   const ofType = (type: ListItem['type']) => items.filter((item) => item.type === type).map(keyOf);
   const files = items.filter((item) => item.type !== 'entry' || item.entry.kind !== 'folder');
   return {
     entries: found.map(keyOf),
-    deleted: old.map(({ key }) => key).filter(gone),
+    deleted: old.map(({ key }) => key).filter(isDeleted),
     failed: ofType('failed'),
     skipped: ofType('skipped'),
     filesTotal: files.length,
-    filesUnchanged: files.filter(isAsItWas).length,
+    filesUnchanged: files.filter(isUnchanged).length,
     bytesTotal: 3 * found.length,
   };
 }
@@ -95,14 +95,14 @@ const world = fc
     same: fc.array(fc.boolean(), { minLength: 14, maxLength: 14 }),
   })
   .map(({ old, now, same }) => {
-    // Half of what was there is there still
+    // Half of the old entries still exist.
     const kept = old.filter((_, i) => same[i]).map((each) => ({ thing: each, fate: 'there' }));
     const all = [...now, ...kept.filter(({ thing: { key } }) => !now.some((each) => each.thing.key === key))];
     const unreadable = all
       .filter((each) => each.fate === 'failed' && each.thing.kind === 'folder')
       .map((each) => each.thing.key);
     const items = all.flatMap(({ thing: { key, revision: now, kind }, fate: what }): ListItem[] => {
-      // Nothing is listed below what cannot be listed
+      // Nothing is listed below a folder that cannot be listed.
       if (what === 'gone' || unreadable.some((folder) => key !== folder && key.startsWith(folder))) return [];
       return [what === 'there' ? listed(key, now, kind) : refused(what === 'failed' ? 'failed' : 'skipped', key)];
     });
@@ -113,21 +113,21 @@ const world = fc
   });
 
 describe('comparing a listing with the last manifest', () => {
-  it('finds what looking up every key finds, in pages of any size, resumed or not', async () => {
+  it('gives the same result as a look-up of every key, in pages of any size, resumed or not', async () => {
     await fc.assert(
       fc.asyncProperty(
         world,
         fc.array(fc.nat(20), { maxLength: 6 }),
         fc.boolean(),
         async ({ old, items }, cuts, resumed) => {
-          expect(await compare(old, items, cuts, resumed)).toEqual(naive(old, items));
+          expect(await compare(old, items, cuts, resumed)).toEqual(compareByLookup(old, items));
         },
       ),
       { numRuns: 1000 },
     );
   });
 
-  it('takes everything without a manifest, and nothing when nothing has changed', async () => {
+  it('fetches everything without a manifest, and nothing when nothing has changed', async () => {
     const items = [listed('a', '1', 'file'), listed('b/', '1', 'folder'), listed('b/c', '1', 'link')];
     expect(await compare([], items)).toMatchObject({
       entries: ['a', 'b/', 'b/c'],
@@ -145,7 +145,7 @@ describe('comparing a listing with the last manifest', () => {
     });
   });
 
-  it('keeps all below a folder that cannot be listed, and goes on behind it', async () => {
+  it('keeps everything below a folder that cannot be listed, and continues after it', async () => {
     const old = ['a', 'b/', 'b/x', 'b/y/', 'b/y/z', 'b0', 'c'].map((key) =>
       before(key, '1', key.endsWith('/') ? 'folder' : 'file'),
     );
@@ -158,7 +158,7 @@ describe('comparing a listing with the last manifest', () => {
     expect(seen).toMatchObject({ deleted: ['b0'], entries: ['c'], failed: ['b/'] });
   });
 
-  it('keeps a file that cannot be read, and takes out one that has become a socket', async () => {
+  it('keeps a file that cannot be read, and deletes one that became a socket', async () => {
     const old = [before('a', '1', 'file'), before('b', '1', 'file')];
     expect(await compare(old, [refused('failed', 'a'), refused('skipped', 'b')])).toMatchObject({
       deleted: ['b'],
@@ -167,7 +167,7 @@ describe('comparing a listing with the last manifest', () => {
     });
   });
 
-  it('takes what cannot be read as unchanged where it is what the backup has, and what is known of it hides nothing', async () => {
+  it('counts an unreadable file as unchanged when the backup already has its revision', async () => {
     const old = ['a', 'b', 'c/', 'c/x'].map((key) => before(key, '1', 'file'));
     const cold = (key: string, revision: string): ListItem => ({
       type: 'failed',
@@ -181,7 +181,7 @@ describe('comparing a listing with the last manifest', () => {
     });
   });
 
-  it('sees a file that became a folder, and a link that became a file', async () => {
+  it('notices a file that became a folder, and a link that became a file', async () => {
     const old = [before('a', '1', 'file'), before('b', '1', 'link')];
     const seen = await compare(old, [listed('a/', '1', 'folder'), listed('b', '1', 'file')]);
     expect(seen).toMatchObject({ deleted: ['a'], entries: ['a/', 'b'] });

@@ -7,11 +7,11 @@ import type { VaultWriter } from '../../../vault/writer.ts';
 
 type Read = string | SourceProblem | Error | AsyncIterable<Uint8Array>;
 type Look = SourceEntry | undefined | SourceProblem;
-/** What a key answers, one after the other; the last answer again and again. */
+/** Answers for a key, in order. The last one repeats. */
 type Script = { reads?: Read[]; looks?: Look[] };
 
 describe('fetching a batch', () => {
-  test('everything comes back in the order of keys, however long each takes', async () => {
+  test('returns results in key order, however long each read takes', async () => {
     const keys = Array.from({ length: 30 }, (_, index) => `key-${String(index).padStart(2, '0')}`);
     const { session, release } = scripted(
       Object.fromEntries(keys.map((key) => [key, { reads: [answerFor(key)], looks: [undefined] }])),
@@ -34,7 +34,7 @@ describe('fetching a batch', () => {
     expect(skipped.map(({ key }) => key)).toEqual(of(2));
   });
 
-  test('files come with what they hold, folders and links without ever being read', async () => {
+  test('stores content of files, and never reads folders and links', async () => {
     const folder: SourceEntry = { ...file('d/'), kind: 'folder' };
     const link: SourceEntry = { ...file('d/link'), kind: 'link', target: 'x' };
     const { session, asked } = scripted({ 'd/x': { reads: ['content'] } });
@@ -43,7 +43,7 @@ describe('fetching a batch', () => {
     expect(asked).toEqual(['read d/x r1']);
   });
 
-  test('what vanished is skipped and taken out, once a look has said so too', async () => {
+  test('skips and deletes a vanished file, after a look-up has confirmed it', async () => {
     const { session, asked } = scripted({ a: { reads: [problem('vanished')], looks: [undefined] } });
     const result = await fetchEntries(session, writer(), [file('a')]);
     expect(result).toMatchObject({
@@ -55,17 +55,17 @@ describe('fetching a batch', () => {
     expect(asked).toEqual(['read a r1', 'look a']);
   });
 
-  test('what was deleted and made anew is stored as it is now', async () => {
+  test('stores the new file when a file was deleted and created again', async () => {
     const { session } = scripted({ a: { reads: [problem('vanished'), 'now'], looks: [file('a', 'r2')] } });
     expect((await fetchEntries(session, writer(), [file('a')])).stored).toMatchObject([{ entry: { revision: 'r2' } }]);
   });
 
-  test('a source that is gone is no reason to take out its files', async () => {
+  test('fails when the whole source vanished, instead of deleting its files', async () => {
     const { session } = scripted({ a: { reads: [problem('vanished')], looks: [problem('not-found')] } });
     await expect(fetchEntries(session, writer(), [file('a')])).rejects.toMatchObject({ code: 'not-found' });
   });
 
-  test('what changed is stored as it is now, with the entry of now', async () => {
+  test('stores a changed file with its new content and entry', async () => {
     const { session, asked } = scripted({
       a: { reads: [problem('changed', true), 'now'], looks: [file('a', 'r2', 3)] },
     });
@@ -79,7 +79,7 @@ describe('fetching a batch', () => {
     expect(asked).toEqual(['read a r1', 'look a', 'read a r2']);
   });
 
-  test('what changes in the middle of its content counts as changed too, and nothing of the first try is kept', async () => {
+  test('discards the first attempt when a file changes during the read', async () => {
     async function* half() {
       yield Buffer.from('half of ');
       throw problem('changed', true);
@@ -90,7 +90,7 @@ describe('fetching a batch', () => {
     expect(failed).toEqual([]);
   });
 
-  test('what changes for ever is failed as changed after three tries, each with the entry of its time', async () => {
+  test('fails a file that keeps changing after three attempts, each with its newest entry', async () => {
     const looks = [file('a', 'r2'), file('a', 'r3'), file('a', 'r4')];
     const { session, asked } = scripted({ a: { reads: [problem('changed', true)], looks }, b: { reads: ['b'] } });
     const result = await fetchEntries(session, writer(), [file('a'), file('b')]);
@@ -108,7 +108,7 @@ describe('fetching a batch', () => {
     ]);
   });
 
-  test('what changed and is gone when looked at has vanished', async () => {
+  test('counts a changed file as vanished when the look-up does not find it', async () => {
     const { session } = scripted({ a: { reads: [problem('changed', true)], looks: [undefined] } });
     const result = await fetchEntries(session, writer(), [file('a')]);
     expect(result).toMatchObject({
@@ -119,21 +119,21 @@ describe('fetching a batch', () => {
     });
   });
 
-  test('what has become a link is stored as a link', async () => {
+  test('stores a file that became a link as a link', async () => {
     const link: SourceEntry = { ...file('a', 'r2', 0), kind: 'link', target: 'b' };
     const { session, asked } = scripted({ a: { reads: [problem('changed', true)], looks: [link] } });
     expect((await fetchEntries(session, writer(), [file('a')])).stored).toEqual([{ entry: link }]);
     expect(asked).toEqual(['read a r1', 'look a']);
   });
 
-  test('a look that cannot tell is a failure of that file, never a deletion', async () => {
+  test('fails the file, and does not delete it, when its look-up fails', async () => {
     const { session, asked } = scripted({ a: { reads: [problem('changed', true)], looks: [problem('unreadable')] } });
     const result = await fetchEntries(session, writer(), [file('a')]);
     expect(result).toMatchObject({ stored: [], vanished: [], failed: [{ key: 'a', code: 'unreadable' }] });
     expect(asked).toEqual(['read a r1', 'look a']);
   });
 
-  test('a look that may help later is repeated before the file is read again', async () => {
+  test('repeats a look-up that failed temporarily before the next read', async () => {
     const looks = [problem('unreadable', true), file('a', 'r2')];
     const { session, asked } = scripted({ a: { reads: [problem('changed', true), 'now'], looks } });
     expect((await fetchEntries(session, writer(), [file('a')])).stored).toMatchObject([{ entry: { revision: 'r2' } }]);
@@ -141,7 +141,7 @@ describe('fetching a batch', () => {
   });
 
   test.each(['unreadable', 'archived', 'forbidden'] as const)(
-    'what is %s is failed with why, and the others go on',
+    'fails a file that is %s with the reason, and continues with the others',
     async (code) => {
       const { session, asked } = scripted({ a: { reads: [problem(code)] }, b: { reads: ['b'] } });
       const result = await fetchEntries(session, writer(), [file('a'), file('b')]);
@@ -154,7 +154,7 @@ describe('fetching a batch', () => {
     },
   );
 
-  test('what is unreadable for a moment is tried three times in all, as it was listed', async () => {
+  test('reads a temporarily unreadable file up to three times, with its listed entry', async () => {
     const { session, asked } = scripted({
       a: { reads: [problem('unreadable', true), problem('unreadable', true), 'a'] },
       b: { reads: [problem('unreadable', true)] },
@@ -165,7 +165,7 @@ describe('fetching a batch', () => {
   });
 
   test.each(['unreachable', 'throttled', 'not-found'] as const)(
-    'a source that is %s fails the batch, in a read and in a look',
+    'fails the batch when the source is %s, in a read and in a look-up',
     async (code) => {
       const down = problem(code, true);
       for (const script of [{ reads: [down] }, { reads: [problem('changed', true)], looks: [down] }]) {
@@ -175,14 +175,14 @@ describe('fetching a batch', () => {
     },
   );
 
-  test('what is no trouble of the source fails the batch as it is', async () => {
+  test('fails the batch with any error that does not come from the source', async () => {
     const bug = new Error('the disk of the vault is full');
     const { session } = scripted({ a: { reads: ['a'] } });
     const full: Pick<VaultWriter, 'store'> = { ...writer(), store: () => Promise.reject(bug) };
     await expect(fetchEntries(session, full, [file('a')])).rejects.toBe(bug);
   });
 
-  test('once the batch has failed, what is being read ends, nothing else begins, and only then is it said', async () => {
+  test('stops all reads, and starts no others, before it reports that the batch failed', async () => {
     let ended = false;
     const failing = Promise.withResolvers<void>();
     async function* endless() {
@@ -190,7 +190,7 @@ describe('fetching a batch', () => {
         for (;;) {
           yield Buffer.from('more');
           failing.resolve();
-          // A turn of the event loop, as any real source takes.
+          // One turn of the event loop, as every real source takes.
           await new Promise((resolve) => setImmediate(resolve));
         }
       } finally {
@@ -212,7 +212,7 @@ describe('fetching a batch', () => {
     expect(asked.length).toBe(32);
   });
 
-  test('once the batch has failed, what failed by itself is not tried again', async () => {
+  test('does not retry a failed file after the batch has failed', async () => {
     const down = problem('unreachable', true);
     const { session, asked, release } = scripted(
       { a: { reads: [down] }, b: { reads: [problem('unreadable', true)] } },
@@ -220,7 +220,7 @@ describe('fetching a batch', () => {
     );
     const fetching = fetchEntries(session, writer(), [file('a'), file('b')]);
     await release.whenAllOthersAreRead(1);
-    // A turn of the event loop: by then the failure of the one has gone all the way.
+    // After one turn of the event loop the failure of `a` has been handled.
     setImmediate(() => release.held());
     await expect(fetching).rejects.toBe(down);
     expect(asked).toEqual(['read a r1', 'read b r1']);
@@ -244,7 +244,7 @@ function storedAs(content: string) {
   return { size: content.length, sha256: createHash('sha256').update(content).digest('hex'), chunks: [] };
 }
 
-/** Takes content in whole and keeps nothing. */
+/** Reads all content, and keeps only its hash. */
 function writer(): Pick<VaultWriter, 'store'> {
   return {
     async store(content) {
@@ -255,17 +255,17 @@ function writer(): Pick<VaultWriter, 'store'> {
   };
 }
 
-/** A session that answers as told. Reads of `held` keys are answered only once they are released. */
+/** A session that answers from the script. Reads of `held` keys wait until `release.held()`. */
 function scripted(script: { [key: string]: Script }, { held = [] as string[] } = {}) {
   const asked: string[] = [];
   const gate = Promise.withResolvers<void>();
   const enough = { reads: Number.POSITIVE_INFINITY, reached: Promise.withResolvers<void>() };
   let answered = 0;
   function next<T>(answers: T[] | undefined, key: string): T | undefined {
-    if (answers === undefined) throw new Error(`nobody expected to be asked about ${key}`);
+    if (answers === undefined) throw new Error(`the script has no answer for ${key}`);
     return answers.length > 1 ? answers.shift() : answers[0];
   }
-  const unexpected = () => Promise.reject(new Error('fetching only reads and looks'));
+  const unexpected = () => Promise.reject(new Error('fetchEntries calls only read and look'));
   const session: SourceSession = {
     check: unexpected,
     changes: unexpected,

@@ -14,7 +14,7 @@ import { expectClean } from '../../support/check.ts';
 
 const hour = 3_600_000;
 
-/** A run that is planned, and whose batches are in nobody's hand but the test's. */
+/** Plans a run and takes its batches out of the queue. */
 async function planned(clock: { now: number; each: number }, names: string[]) {
   const world = await makeWorld({
     now: () => {
@@ -30,7 +30,7 @@ async function planned(clock: { now: number; each: number }, names: string[]) {
   return { world, runId, runRef, batches: await take(world, 'data', false) };
 }
 
-/** The messages that are there now, taken from the queue. */
+/** Removes and returns all messages of the queue. `done`: handles them first. */
 async function take(world: World, queue: 'job' | 'data', done: boolean): Promise<JsonObject[]> {
   const received = await world.receive(queue);
   for (const { body, receipt } of received) {
@@ -45,7 +45,7 @@ async function* pieces() {
 }
 
 describe('the sweeper', () => {
-  it('sends again what nobody has in hand, and gives up a run of which nothing has moved for a day', async () => {
+  it('sends lost messages again, and fails a run after a day without progress', async () => {
     const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
     const { world, runId, batches } = await planned(clock, ['a']);
     expect(batches).toHaveLength(1);
@@ -63,7 +63,7 @@ describe('the sweeper', () => {
     });
   });
 
-  it('leaves a run alone whose one large file is read for days, and does not have others read it too', async () => {
+  it('does not disturb a run that reads one large file for days', async () => {
     const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
     const { world, runId, runRef, batches } = await planned(clock, ['a']);
     const alive = noteAlive(world.platform, runRef);
@@ -74,7 +74,7 @@ describe('the sweeper', () => {
       await sweep(world.deployment);
       sent += (await take(world, 'data', false)).length;
     }
-    // Of the first look it cannot be told yet.
+    // At its first look the sweeper cannot know that the run is alive.
     expect(sent).toBeLessThanOrEqual(1);
     expect(await statusOf(world, runId)).not.toBe('failed');
     for (const body of batches) await world.handle(body, 1);
@@ -83,7 +83,7 @@ describe('the sweeper', () => {
     await expectClean(world.platform, { deployment: world.deployment });
   });
 
-  it('looks after all others where one run cannot be looked at, and says so', async () => {
+  it('checks all other runs when one run cannot be read, then throws', async () => {
     const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
     const { world, runId, batches } = await planned(clock, ['a']);
     const { platform } = world;
@@ -100,18 +100,18 @@ describe('the sweeper', () => {
     await noteExport(platform, 'exports/old', new Date(clock.now).toISOString());
     await platform.blobs.put('exports/old', Buffer.from('in clear'));
     const load: typeof platform.events.load = async (stream, ...given) => {
-      if (stream.includes(damaged.runId)) throw new Error('a commit is not what was written');
+      if (stream.includes(damaged.runId)) throw new Error('a commit was altered');
       return platform.events.load(stream, ...given);
     };
     clock.now += hour;
     const deployment = { ...world.deployment, platform: { ...platform, events: { ...platform.events, load } } };
-    await expect(sweep(deployment)).rejects.toThrow('not what was written');
+    await expect(sweep(deployment)).rejects.toThrow('a commit was altered');
     expect(await take(world, 'data', false)).toEqual(batches);
     expect(await platform.blobs.size('exports/old')).toBeUndefined();
     expect(damaged.runId < runId).toBe(true);
   });
 
-  it('hears of content that comes, by whoever stores a batch', async () => {
+  it('sees that a worker is storing a batch', async () => {
     const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
     const { world, runRef, batches } = await planned(clock, ['a', 'b']);
     await truncate(join(world.source, 'a'), 3 * 1024 * 1024);
@@ -120,7 +120,7 @@ describe('the sweeper', () => {
     expect(await signsOfLife(world.platform, runRef)).toBeGreaterThan(2);
   });
 
-  it('has nothing to look after once a run is called off in the middle of a large file: the rest of it is not read', async () => {
+  it('has nothing to do after a run is cancelled in a large file, which is not read to its end', async () => {
     const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
     const { world, runId, runRef, batches } = await planned(clock, ['a']);
     await truncate(join(world.source, 'a'), 6 * 1024 * 1024);
@@ -141,7 +141,7 @@ describe('the sweeper', () => {
   });
 });
 
-it('a run that takes weeks finds at its end what it put at its beginning', async () => {
+it('keeps working records long enough for a run of several weeks', async () => {
   const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
   const names = Array.from({ length: 20 }, (_, number) => `file ${number}`);
   const { world, runId, runRef, batches } = await planned(clock, names);

@@ -29,8 +29,8 @@ const deploymentOn = (platform: Platform): Deployment => ({
   prices: free,
 });
 
-/** A backup of those things, and a zip of it that was asked for. */
-async function asked(things: Things, paths = [''], platform?: TestPlatform) {
+/** Makes a backup of `things` and requests a zip of it. */
+async function requestZip(things: Things, paths = [''], platform?: TestPlatform) {
   const box = platform ?? (await testPlatform());
   const backupChain = makeBackupChain(box, account);
   const { runId, manifest, at: backedUpAt } = await backupChain.backUp(things);
@@ -59,7 +59,7 @@ async function asked(things: Things, paths = [''], platform?: TestPlatform) {
   };
 }
 
-/** Its packs are altered: what was backed up cannot be read any more. */
+/** Overwrites all packs, so that no content can be read. */
 async function damage(platform: Platform): Promise<void> {
   const { items } = await platform.blobs.list(`packs/${account}/`, { limit: 1000 });
   expect(items.length).toBeGreaterThan(0);
@@ -67,9 +67,9 @@ async function damage(platform: Platform): Promise<void> {
 }
 
 describe('a zip', () => {
-  it('holds content, names, kinds, times and permissions of all that was chosen', async () => {
+  it('holds content, names, kinds, times and permissions of the selected entries', async () => {
     const big = randomBytes(3 * 1024 * 1024);
-    const box = await asked(
+    const box = await requestZip(
       {
         'docs/': { mode: 0o750 },
         'docs/zahlen-äöü.csv': '1,2,3\n'.repeat(5000),
@@ -109,7 +109,7 @@ describe('a zip', () => {
     expect(content('top').toString()).toBe('chosen');
   });
 
-  it('unpacks where it should, whatever the keys, and no two things have one name', async () => {
+  it('has safe and unique names, whatever the keys', async () => {
     const odd = [
       '../up',
       '/abs',
@@ -123,7 +123,7 @@ describe('a zip', () => {
       keyFromBytes(Buffer.from('caf\xe9', 'latin1')),
       'new\nline',
     ];
-    const box = await asked(Object.fromEntries(odd.map((key) => [key, key.toWellFormed()])));
+    const box = await requestZip(Object.fromEntries(odd.map((key) => [key, key.toWellFormed()])));
     await box.prepare();
     const entries = await box.zip();
     expect(entries.map(({ name, content }) => [name, content.toString()]).toSorted()).toEqual(
@@ -143,14 +143,14 @@ describe('a zip', () => {
     );
   });
 
-  it('takes times that a zip cannot have and thousands of files', async () => {
+  it('accepts times that a zip cannot hold, and thousands of files', async () => {
     const things: Things = {
       ancient: { modifiedAt: '1901-01-01T00:00:00.000Z' },
       far: { modifiedAt: '2500-01-01T00:00:00.000Z' },
       dateless: { modifiedAt: null },
     };
     for (let n = 0; n < 3000; n++) things[`many/${n}`] = `content ${n}`;
-    const box = await asked(things);
+    const box = await requestZip(things);
     await box.prepare();
     const entries = await box.zip();
     expect(entries).toHaveLength(3003);
@@ -159,8 +159,8 @@ describe('a zip', () => {
     expect(entries.find(({ name }) => name === 'ancient')?.modifiedAt).toMatch(/^1980/);
   });
 
-  it('is made once, however often the message comes, and by the first of two that make it at once', async () => {
-    const box = await asked({ a: 'x', b: randomBytes(500_000) });
+  it('is made once, however often the message comes and by however many workers', async () => {
+    const box = await requestZip({ a: 'x', b: randomBytes(500_000) });
     await Promise.all([box.prepare(), box.prepare(), box.prepare()]);
     const before = await box.platform.blobs.get(box.blob);
     await box.prepare();
@@ -169,8 +169,8 @@ describe('a zip', () => {
     expect(await box.platform.events.load(streamName(account, 'download', box.id))).toHaveLength(2);
   });
 
-  it('that was put before a crash counts when the message comes again', async () => {
-    const box = await asked({ a: 'x' });
+  it('counts when it was put before a crash, once the message comes again', async () => {
+    const box = await requestZip({ a: 'x' });
     const { platform } = box;
     const crashing = {
       ...platform,
@@ -190,8 +190,8 @@ describe('a zip', () => {
     expect(await box.state()).toMatchObject({ status: 'ready', size: put?.length });
   });
 
-  it('goes on later, in another message, when the process is to end', async () => {
-    const box = await asked({ a: randomBytes(3_000_000) });
+  it('is made by another message when the process has to end', async () => {
+    const box = await requestZip({ a: randomBytes(3_000_000) });
     let asks = 0;
     await box.prepare({
       receives: 5,
@@ -208,8 +208,8 @@ describe('a zip', () => {
     expect(await box.status()).toMatchObject({ status: 'ready' });
   });
 
-  it('is left to another message when there is no time from the start', async () => {
-    const box = await asked({ a: 'x' });
+  it('is left to another message when the deadline has passed at the start', async () => {
+    const box = await requestZip({ a: 'x' });
     for (const deadline of [0, box.platform.now()]) await box.prepare({ receives: 1, deadline });
     expect(await box.state()).toMatchObject({ status: 'preparing' });
     expect(await box.platform.queue.receive('data', { max: 10, visibilitySeconds: 60 })).toMatchObject([
@@ -218,8 +218,8 @@ describe('a zip', () => {
     ]);
   });
 
-  it('fails with what to do where the time for one message is not enough', async () => {
-    const box = await asked({ a: randomBytes(3_000_000) });
+  it('fails with advice when the time limit of one message is too short', async () => {
+    const box = await requestZip({ a: randomBytes(3_000_000) });
     const deadline = box.platform.now() + 1000;
     const slow = { ...box.platform, now: () => box.platform.clock.now++ };
     await box.prepare(
@@ -239,21 +239,21 @@ describe('a zip', () => {
     expect(await box.platform.blobs.size(box.blob)).toBeUndefined();
   });
 
-  it('fails with what to do when it would be of too many things', async () => {
-    const box = await asked({ a: 'x', b: 'x', c: 'x' });
+  it('fails with advice when it would have too many entries', async () => {
+    const box = await requestZip({ a: 'x', b: 'x', c: 'x' });
     await prepareDownload(deploymentOn(box.platform), box.event, unbounded, false, 2);
     expect(await box.status()).toEqual({
       status: 'failed',
       reason: { code: 'too-large', message: expect.stringMatching(/fewer/) },
     });
-    const fits = await asked({ a: 'x', b: 'x' });
+    const fits = await requestZip({ a: 'x', b: 'x' });
     await prepareDownload(deploymentOn(fits.platform), fits.event, unbounded, false, 2);
     expect(await fits.status()).toMatchObject({ status: 'ready' });
   });
 
-  it('never holds wrong bytes: with a damaged file it fails and names it', async () => {
+  it('fails and names the damaged file instead of holding wrong bytes', async () => {
     for (const size of [1000, 3_000_000]) {
-      const box = await asked({ 'docs/broken': randomBytes(size), z: 'fine' });
+      const box = await requestZip({ 'docs/broken': randomBytes(size), z: 'fine' });
       await damage(box.platform);
       await box.prepare();
       expect(await box.status()).toEqual({
@@ -264,8 +264,8 @@ describe('a zip', () => {
     }
   });
 
-  it('is tried again when the machine fails, and fails at last', async () => {
-    const box = await asked({ a: 'x' });
+  it('is tried again when the platform fails, and fails after the last try', async () => {
+    const box = await requestZip({ a: 'x' });
     const failing = {
       ...box.platform,
       blobs: { ...box.platform.blobs, put: async () => Promise.reject(new Error('disk full')) },
@@ -278,13 +278,13 @@ describe('a zip', () => {
       status: 'failed',
       reason: { code: 'internal', message: expect.stringMatching(/again/) },
     });
-    // What nobody reads any more does not fail unheard of.
+    // An unhandled rejection of the abandoned read would show here.
     await turn();
   });
 
-  it('is gone within a day, the file too, and is not made after that', async () => {
-    const box = await asked({ a: 'x' });
-    const late = await asked({ b: 'x' }, [''], box.platform);
+  it('expires within a day together with its blob, and is not made after that', async () => {
+    const box = await requestZip({ a: 'x' });
+    const late = await requestZip({ b: 'x' }, [''], box.platform);
     await box.prepare();
     box.platform.clock.now += 22 * hour;
     await sweep(deploymentOn(box.platform));
@@ -297,38 +297,38 @@ describe('a zip', () => {
     await sweep(deploymentOn(box.platform));
   });
 
-  it('that was put when its day was over, by a worker that met a sudden end then, is gone once the message comes again', async () => {
-    const box = await asked({ a: 'a' });
+  it('is deleted when a worker put it after it expired and then crashed', async () => {
+    const box = await requestZip({ a: 'a' });
     const dying = { ...box.platform.blobs };
     dying.put = async (key, body, options) => {
       const done = await box.platform.blobs.put(key, body, options);
       box.platform.clock.now += 24 * hour;
       await sweep(deploymentOn(box.platform));
-      if (key.endsWith('.hashes')) dying.delete = () => Promise.reject(new Error('a sudden end'));
+      if (key.endsWith('.hashes')) dying.delete = () => Promise.reject(new Error('crashed'));
       return done;
     };
     dying.delete = (keys) => box.platform.blobs.delete(keys);
-    await expect(box.prepare(unbounded, { ...box.platform, blobs: dying })).rejects.toThrow('a sudden end');
+    await expect(box.prepare(unbounded, { ...box.platform, blobs: dying })).rejects.toThrow('crashed');
     await sweep(deploymentOn(box.platform));
     await box.prepare();
     expect((await box.platform.blobs.list('exports/', { limit: 10 })).items).toEqual([]);
   });
 
-  it('goes with its owner: nobody gets it, and none is made, once the account or the source was erased', async () => {
-    const [made, unmade] = [await asked({ a: 'x' }), await asked({ a: 'x' })];
+  it('is refused and not made after its account or source was erased', async () => {
+    const [made, unmade] = [await requestZip({ a: 'x' }), await requestZip({ a: 'x' })];
     await made.prepare();
     for (const box of [made, unmade]) await box.platform.keys.destroySubject(account, box.backupChain.sourceId);
     await unmade.prepare();
     expect(await unmade.platform.blobs.size(unmade.blob)).toBeUndefined();
     for (const box of [made, unmade]) await expect(box.status()).rejects.toMatchObject({ code: 'gone' });
-    const erased = await asked({ a: 'x' });
+    const erased = await requestZip({ a: 'x' });
     await erased.platform.keys.destroyAccount(account);
     await erased.prepare();
     expect(await erased.platform.blobs.size(erased.blob)).toBeUndefined();
   });
 
-  it('tells the log ids alone', async () => {
-    const box = await asked({ 'private name': 'x' }, ['private name']);
+  it('logs only ids', async () => {
+    const box = await requestZip({ 'private name': 'x' }, ['private name']);
     await damage(box.platform);
     await box.prepare();
     expect(JSON.stringify(box.platform.lines)).not.toContain('private');

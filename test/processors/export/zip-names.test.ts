@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { zipName, zipNameBeside } from '../../../processors/export/zip-names.ts';
 
 describe('names in a zip', () => {
-  it('are what they were where that is safe', () => {
+  it('stay as they are when they are safe', () => {
     for (const name of [
       'a',
       'docs/zahlen-äöü.csv',
@@ -20,7 +20,7 @@ describe('names in a zip', () => {
     expect(zipName('docs/')).toBe('docs');
   });
 
-  it('cannot lead out of where they are unpacked', () => {
+  it('cannot unpack outside of the target folder', () => {
     expect(zipName('../x')).toBe('%2E%2E/x');
     expect(zipName('a/../../x')).toBe('a/%2E%2E/%2E%2E/x');
     expect(zipName('./a')).toBe('%2E/a');
@@ -32,7 +32,7 @@ describe('names in a zip', () => {
     expect(zipName('caf\udce9')).toBe('caf%E9');
   });
 
-  it('are written so too when they already look so: two keys never have one name', () => {
+  it('are escaped again when they look escaped, so that two keys never get the same name', () => {
     expect(zipName('%2E%2E/x')).toBe('%252E%252E/x');
     expect(zipName('caf%E9')).toBe('caf%25E9');
     expect(zipName('a%5Cb')).not.toBe(zipName('a\\b'));
@@ -62,8 +62,8 @@ describe('names in a zip', () => {
     fc.assert(
       fc.property(key, key, (a, b) => {
         const [one, other] = [zipName(a), zipName(b)];
-        const bare = (text: string) => (text.endsWith('/') ? text.slice(0, -1) : text);
-        expect(one === other).toBe(bare(a) === bare(b));
+        const withoutSlash = (text: string) => (text.endsWith('/') ? text.slice(0, -1) : text);
+        expect(one === other).toBe(withoutSlash(a) === withoutSlash(b));
         for (const part of one.split('/')) expect(['', '.', '..']).not.toContain(part);
         expect(one).not.toMatch(/^[A-Za-z]:|\\|\p{Cc}/u);
         expect(one.isWellFormed()).toBe(true);
