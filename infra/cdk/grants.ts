@@ -56,9 +56,7 @@ export function compareAll(core: CoreStack): PolicyStatement[] {
   return [
     allow(['dynamodb:Scan', 'dynamodb:BatchGetItem'], tableArns(core, 'activity')),
     allow(['dynamodb:Query', 'dynamodb:BatchGetItem'], tableArns(core, 'ledger')),
-    allow(['dynamodb:BatchGetItem'], tableArns(core, ...readModels, 'cursors')),
-    // The newest run of a backup chain holds the chain's cursor.
-    allow(['dynamodb:Query'], tableArns(core, 'runs')),
+    allow(['dynamodb:BatchGetItem'], tableArns(core, 'cursors')),
     records(['dynamodb:Query', 'dynamodb:BatchGetItem'], 'generations', 'parked'),
     records(['dynamodb:GetItem', 'dynamodb:PutItem'], 'reconcile'),
   ];

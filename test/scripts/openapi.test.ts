@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { describedFiles } from '../../scripts/openapi.ts';
 
-test('the published API document and the client types are what the routes say: npm run openapi', async () => {
+test('the published OpenAPI document and the client types match the routes', async () => {
   for (const [path, text] of Object.entries(await describedFiles())) {
-    const same = (await readFile(path, 'utf8')) === text;
-    expect(same, `${path} is out of date with the routes. Run: npm run openapi`).toBe(true);
+    const upToDate = (await readFile(path, 'utf8')) === text;
+    expect(upToDate, `${path} does not match the routes. Run: npm run openapi`).toBe(true);
   }
 });

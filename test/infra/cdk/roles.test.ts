@@ -71,6 +71,12 @@ test('only the relay writes the ledger, and it cannot update or delete entries',
   }
 });
 
+test('the reconcile cannot read read models', () => {
+  const statements = policies.filter(({ id }) => id.startsWith('reconcile')).flatMap((each) => each.statements);
+  for (const name of ['users', 'accounts', 'sources', 'jobs', 'runs', 'files', 'analyticsaggregates'])
+    expect([name, statements.filter((each) => isTable(each, name))]).toEqual([name, []]);
+});
+
 test('only the projections write read models', () => {
   for (const { id, statements } of policies.filter((each) => !each.id.startsWith('projections'))) {
     for (const name of ['users', 'accounts', 'sources', 'jobs', 'runs', 'files', 'analyticsaggregates', 'cursors']) {

@@ -145,7 +145,7 @@ test.for([
   for (const Name of parameters) template.hasResourceProperties('AWS::SSM::Parameter', { Name });
 });
 
-test('secrets are granted under the names they are read by', () => {
+test('functions may read the secrets under the names that they use', () => {
   for (const name of ['main', 'test'])
     expect(parameterName(stage(name), 'jwt-secret')).toBe(readName(name, 'jwt-secret'));
 });
