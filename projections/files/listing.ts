@@ -1,4 +1,5 @@
 /** Finds a restore point and lists its files. A listing is a range read over the segments of the manifest. */
+import { LRUCache } from 'lru-cache';
 import mime from 'mime';
 import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { displayPath } from '../../domain/entry.ts';
@@ -126,17 +127,15 @@ export async function manifestRef(platform: Platform, account: string, id: strin
 export async function readerContext(platform: Platform, account: string): Promise<ReaderContext> {
   const key = await platform.keys.accountKey(account);
   if (!key) throw new Problem('not-found', 'This account was erased. Its files can no longer be read.');
-  const recent = contexts.get(platform) ?? new Map<string, ReaderContext>();
+  const recent = contexts.get(platform) ?? new LRUCache<string, ReaderContext>({ max: contextsKept });
   contexts.set(platform, recent);
   const ctx = recent.get(account) ?? { account, keys: deriveVaultKeys(key), blobs: platform.blobs };
-  recent.delete(account);
   recent.set(account, ctx);
-  for (const oldest of [...recent.keys()].slice(0, -contextsKept)) recent.delete(oldest);
   return ctx;
 }
 
 /** A context caches decoded segments, so a client that fetches file after file decodes each segment once. */
-const contexts = new WeakMap<Platform, Map<string, ReaderContext>>();
+const contexts = new WeakMap<Platform, LRUCache<string, ReaderContext>>();
 /** The most contexts per process, to bound memory. */
 const contextsKept = 2;
 
