@@ -239,7 +239,7 @@ export interface Bus {
 export interface Push {
   /**
    * Sends a text of at most 128 KB. Texts sent one after another arrive in order. `gone`: the connection has ended or
-   * is not open yet, and the text was not delivered. `sent` does not mean that the client has read it: a client that
+   * is not open yet, and the text was not delivered. `sent` does not mean that the client has read it. A client that
    * reads too slowly is disconnected.
    */
   send(connection: string, text: string): Promise<'sent' | 'gone'>;

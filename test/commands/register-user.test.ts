@@ -6,7 +6,7 @@ import { openTestPlatform } from '../support/embedded.ts';
 const ada = { email: 'ada@example.com', password: 'correct horse battery staple', name: 'Ada' };
 const cause = { commandId: 'register-1', correlationId: 'test' };
 
-it('a registration that died before it was recorded is finished by its repeat, and by nobody else', async () => {
+it('completes a registration that died half-way only by a repeat of the same command', async () => {
   const { platform } = await openTestPlatform();
   const append = () => Promise.reject(new Error('it died here'));
   const dying: Platform = { ...platform, events: { ...platform.events, append } };

@@ -5,7 +5,7 @@ import { runJob } from '../../commands/run-job.ts';
 import { account, command, makeWorld, statusOf } from '../faults/world.ts';
 import { expectClean } from '../support/check.ts';
 
-it('a request repeated by the same command is the same run, whatever became of it and of others meanwhile', async () => {
+it('returns the same run for a repeated command, also after that run and later runs ended', async () => {
   const world = await makeWorld();
   await writeFile(join(world.source, 'a'), 'a');
   const request = async (context: ReturnType<typeof command>) => {

@@ -25,26 +25,26 @@ const first = { type: 's3', name: 'Bucket', config, credentials: keys('first') }
 async function deployment() {
   const clock = { now: Date.UTC(2026, 0, 1) };
   const { platform } = await openTestPlatform({ now: () => clock.now });
-  const known = async (id: string) => (await getCredentials(platform, account, id))?.accessKeyId;
-  return { platform, clock, known };
+  const storedKeyId = async (id: string) => (await getCredentials(platform, account, id))?.accessKeyId;
+  return { platform, clock, storedKeyId };
 }
 
-it('a change that is refused for its version leaves the credentials as they were', async () => {
-  const { platform, known } = await deployment();
+it('keeps the credentials when a change is rejected for its version', async () => {
+  const { platform, storedKeyId } = await deployment();
   const { id } = await connectSource(platform, command(), first);
   const change = (name: string, ifVersion?: number[]) =>
     changeSource(platform, command({ ifVersion }), id, { name, config, credentials: keys(name) });
   await change('second', [1]);
   await expect(change('third', [1])).rejects.toMatchObject({ code: 'precondition-failed' });
-  expect(await known(id)).toBe('second');
+  expect(await storedKeyId(id)).toBe('second');
 });
 
-it('of two changes at once the credentials of the later stay, whoever stores them last', async () => {
-  const { platform, known } = await deployment();
+it('keeps the credentials of the later of two concurrent changes, in any order of storage', async () => {
+  const { platform, storedKeyId } = await deployment();
   const { id } = await connectSource(platform, command(), first);
   const change = (of: Platform, name: string) =>
     changeSource(of, command(), id, { name, config, credentials: keys(name) });
-  // The other comes between the event of this one and its credentials.
+  // The later change happens between the event and the credentials of the earlier one.
   const write: Platform['records']['write'] = async (writes) => {
     slow.records.write = platform.records.write;
     await change(platform, 'later');
@@ -52,11 +52,11 @@ it('of two changes at once the credentials of the later stay, whoever stores the
   };
   const slow: Platform = { ...platform, records: { ...platform.records, write } };
   await change(slow, 'earlier');
-  expect(await known(id)).toBe('later');
+  expect(await storedKeyId(id)).toBe('later');
 });
 
-it('a change beside a disconnection leaves no credentials', async () => {
-  const { platform, known } = await deployment();
+it('leaves no credentials after a change concurrent with a disconnect', async () => {
+  const { platform, storedKeyId } = await deployment();
   const { id } = await connectSource(platform, command(), first);
   const write: Platform['records']['write'] = async (writes) => {
     slow.records.write = platform.records.write;
@@ -65,45 +65,45 @@ it('a change beside a disconnection leaves no credentials', async () => {
   };
   const slow: Platform = { ...platform, records: { ...platform.records, write } };
   await changeSource(slow, command(), id, { name: 'b', config, credentials: keys('second') });
-  expect(await known(id)).toBeUndefined();
+  expect(await storedKeyId(id)).toBeUndefined();
 });
 
-it('a disconnection that died before the credentials were gone is finished by its repeat', async () => {
-  const { platform, known } = await deployment();
+it('deletes the credentials in the repeat of a disconnect that died half-way', async () => {
+  const { platform, storedKeyId } = await deployment();
   const { id } = await connectSource(platform, command(), first);
   const write = () => Promise.reject(new Error('it died here'));
   await expect(
     disconnectSource({ ...platform, records: { ...platform.records, write } }, command(), id),
   ).rejects.toThrow('it died here');
-  expect(await known(id)).toBe('first');
+  expect(await storedKeyId(id)).toBe('first');
   await expect(disconnectSource(platform, command(), id)).rejects.toMatchObject({ code: 'not-found' });
-  expect(await known(id)).toBeUndefined();
+  expect(await storedKeyId(id)).toBeUndefined();
 });
 
-it('a source that is connected again by the same command keeps the credentials it was given since, and none once it is disconnected', async () => {
-  const { platform, known } = await deployment();
+it('keeps newer credentials, or none, when the command that connected the source is repeated', async () => {
+  const { platform, storedKeyId } = await deployment();
   const cause = command();
   const { id } = await connectSource(platform, cause, first);
   await changeSource(platform, command(), id, { name: 'b', config, credentials: keys('second') });
   expect((await connectSource(platform, cause, first)).id).toBe(id);
-  expect(await known(id)).toBe('second');
+  expect(await storedKeyId(id)).toBe('second');
   await disconnectSource(platform, command(), id);
   await connectSource(platform, cause, first);
-  expect(await known(id)).toBeUndefined();
+  expect(await storedKeyId(id)).toBeUndefined();
 });
 
-it('credentials whose connection died before it was recorded are stored by its repeat', async () => {
-  const { platform, known } = await deployment();
+it('stores the credentials in the repeat of a connect that died half-way', async () => {
+  const { platform, storedKeyId } = await deployment();
   const cause = command();
   const append = () => Promise.reject(new Error('it died here'));
   await expect(connectSource({ ...platform, events: { ...platform.events, append } }, cause, first)).rejects.toThrow(
     'it died here',
   );
   const { id } = await connectSource(platform, cause, first);
-  expect(await known(id)).toBe('first');
+  expect(await storedKeyId(id)).toBe('first');
 });
 
-it('what is made again by the same command is what it was at first: its time and its version', async () => {
+it('returns the first time and version when a command that created something is repeated', async () => {
   const { platform, clock } = await deployment();
   const [connecting, creating] = [command(), command()];
   const source = await connectSource(platform, connecting, first);
