@@ -61,10 +61,10 @@ async function readCommands(files: string[]): Promise<Command> {
 
 function namesOfStage(): Pick<Code, 'resources' | 'alarms'> {
   const copied = {
-    region: 'eu-west-1',
-    replicaRegions: 'eu-central-1',
-    writerRegion: 'eu-west-1',
-    runsIn: 'eu-west-1',
+    region: 'eu-central-1',
+    replicaRegions: 'eu-west-1',
+    writerRegion: 'eu-central-1',
+    runsIn: 'eu-central-1',
   };
   const resources = new Set<string>();
   const alarms = new Set<string>();
