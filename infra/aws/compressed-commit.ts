@@ -6,8 +6,8 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 /**
- * Never change this: stored commits decompress with exactly these bytes. A new dictionary needs a new attribute. DEFLATE
- * encodes near matches shorter, so the likeliest texts come last.
+ * Never change this: stored commits decompress with exactly these bytes. A new dictionary needs a new attribute.
+ * DEFLATE encodes near matches shorter, so the likeliest texts come last.
  */
 const commonTexts = Buffer.from(
   [

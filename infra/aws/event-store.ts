@@ -1,7 +1,7 @@
 /**
- * The activity store in DynamoDB. Table `activity` holds one item per commit. One conditional put writes it, and nothing
- * changes it. Table `ledger` holds the entries of each account in order. The relay writes them (relay.ts), and this file
- * only reads them.
+ * The activity store in DynamoDB. Table `activity` holds one item per commit. One conditional put writes it, and
+ * nothing changes it. Table `ledger` holds the entries of each account in order. The relay writes them (relay.ts), and
+ * this file only reads them.
  */
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import {
@@ -28,8 +28,8 @@ export function awsEventStore(documents: () => DynamoDBDocumentClient, prefix: s
   const ledger = `${prefix}ledger`;
 
   /**
-   * Strongly consistent. With a `known` version it first tries an eventually consistent read, at half the price: commits
-   * never change, so that read is good if it has all of them.
+   * Strongly consistent. With a `known` version it first tries an eventually consistent read, at half the price.
+   * Commits never change, so that read is enough if it has all of them.
    */
   async function load(
     stream: string,

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
 
 /**
- * Runs `work` on each item, at most `width` at a time. After a failure it starts no more work, waits for the work under
- * way, and then throws the first error. `p-map` alone would either throw at once or start the rest too.
+ * Runs `work` on each item, at most `width` at a time. After a failure it starts no more work. It waits for the work
+ * under way and throws the first error. `p-map` alone would either throw at once or start the rest too.
  */
 export async function inParallel<T>(
   width: number,

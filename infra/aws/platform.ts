@@ -28,8 +28,8 @@ export type AwsPlatform = Platform & {
 };
 
 /**
- * Opens the platform of the stage that the variables in `AwsEnvironment` describe. Region, credentials and endpoint come
- * from the SDK's usual sources. Closing the platform closes `clients`.
+ * Opens the platform of the stage that the variables in `AwsEnvironment` describe. Region, credentials and endpoint
+ * come from the SDK's usual sources. Closing the platform closes `clients`.
  */
 export function openAws(
   env: { [name: string]: string | undefined } = process.env,

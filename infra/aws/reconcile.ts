@@ -1,6 +1,6 @@
 /**
- * The reconcile compares the activity with everything that is derived from it. It finds commits that are missing in the
- * ledger, were not published on the bus, or were not applied to a read model, and gaps in the ledger.
+ * The reconcile compares the activity with everything that is derived from it. It finds commits
+ * that are missing in the ledger, on the bus or in a read model. It also finds gaps in the ledger.
  *
  * Only a lost stream record can cause a lasting lag. The reconcile therefore sends the missing notifications to the
  * relay and the projections, and repairs nothing itself. It writes only its own checkpoint.

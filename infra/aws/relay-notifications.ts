@@ -1,5 +1,5 @@
 /**
- * The relay's handling of stream notifications. It sets aside an account that fails and retries it every minute, so that
+ * The relay's handling of stream notifications. It sets aside an account that fails and retries it every minute. Thus
  * neither that account nor an outage of the bus blocks later records of the stream.
  *
  * Once the bus is unavailable, the other accounts of the visit are only entered in their ledgers and set aside. Waiting

@@ -1,14 +1,17 @@
 /**
  * The relay enters each commit in its account's ledger and then publishes it on the bus.
  *
- * Table `ledger` also holds the relay's checkpoints: `head#{account}` (the last sequence number and its time),
- * `cursor#{stream}` (the last version of that stream in the ledger) and `published#{account}` (the last sequence number
- * that the bus has taken). One transaction writes entries, cursors and head, on condition that no other relay moved
- * them. Any number of relays may therefore run at once, on repeated, shuffled or missing notifications. The ledger stays
- * gapless and has each commit once.
+ * Table `ledger` also holds the relay's checkpoints.
+ * - `head#{account}`: the last sequence number and its time.
+ * - `cursor#{stream}`: the last version of that stream in the ledger.
+ * - `published#{account}`: the last sequence number that the bus has taken.
  *
- * The ledger is its own outbox: the relay publishes entries after `published` until the bus takes them. An outage of the
- * bus neither stops the ledger nor loses an event.
+ * One transaction writes entries, cursors and head, on condition that no other relay moved them. Any number of relays
+ * may therefore run at once, on repeated, shuffled or missing notifications. The ledger stays gapless and has each
+ * commit once.
+ *
+ * The ledger is its own outbox: the relay publishes entries after `published` until the bus takes them. An outage of
+ * the bus neither stops the ledger nor loses an event.
  */
 import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { parseStream } from '../../domain/event.ts';

@@ -13,8 +13,8 @@ const maxDelay = 20_000;
 
 /**
  * Allows `maxAttempts` for every call, with full jitter between them. The SDK's standard strategy also has a budget for
- * all calls together. When a long outage has used it up, the first failure of a call is final, and runs fail that only
- * had to wait. `hurry`: the divisor of the pauses.
+ * all calls together. Once a long outage has used it up, the first failure of a call is final. Runs that only had to
+ * wait would fail. `hurry`: the divisor of the pauses.
  */
 export function patientRetries(maxAttempts: number, hurry = 1): Retries {
   return {

@@ -1,6 +1,6 @@
 /**
  * Applies the activity stream to the read models. A failure fails the whole batch, and Lambda halves and repeats it.
- * Cursors skip the commits that were applied. The runner parks poison commits, so only failures of the platform end here.
+ * Cursors skip the commits that were applied. The runner parks poison commits, so only the platform can fail here.
  *
  * A schedule runs the maintenance of the read models once a minute. Operators send admin commands:
  * - `{"parked": {}}` lists parked streams.

@@ -1,4 +1,4 @@
-/** What every Blobs promises. */
+/** The contract of the port Blobs. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import type { Blobs, ByteRange } from '../../domain/ports.ts';
@@ -8,8 +8,8 @@ import type { PortPromise } from './promise.ts';
 const bytesOf = (...values: number[]) => Uint8Array.from(values);
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
-/** A Buffer is a Uint8Array too; what counts are the bytes. */
-async function got(port: Blobs, key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
+/** Gets a blob as a plain Uint8Array, so that a Buffer compares equal. */
+async function getBytes(port: Blobs, key: string, range?: ByteRange): Promise<Uint8Array | undefined> {
   const bytes = await port.get(key, range);
   return bytes && Uint8Array.from(bytes);
 }
@@ -23,24 +23,24 @@ async function keysUnder(port: Blobs, prefix: string, limit = 1000): Promise<{ k
   let cursor: string | null | undefined;
   do {
     const page = await port.list(prefix, { limit, ...(cursor ? { cursor } : {}) });
-    assert.ok(page.items.length <= limit, 'a page over its limit');
+    assert.ok(page.items.length <= limit, 'a page exceeds its limit');
     found.push(...page.items);
     cursor = page.next;
-    assert.ok(found.length < 10_000, 'pages without end');
+    assert.ok(found.length < 10_000, 'the pages do not end');
   } while (cursor !== null);
   return found;
 }
 
 export const blobPromises: PortPromise<Blobs>[] = [
   {
-    promise: 'bytes come back as they were put, none and any of them',
+    promise: 'returns any bytes unchanged, also none',
     async check(port) {
       const key = `${fresh('blob')}/a file (1) ü+%&=.bin`;
       const bytes = bytesOf(0xff, 0x00, 0xc3, 0x28, 0x0d, 0x0a, 0x1a);
       assert.equal(await port.put(key, bytes), 'stored');
-      assert.deepEqual(await got(port, key), bytesOf(...bytes));
+      assert.deepEqual(await getBytes(port, key), bytesOf(...bytes));
       assert.equal(await port.put(`${key}/empty`, new Uint8Array()), 'stored');
-      assert.deepEqual(await got(port, `${key}/empty`), new Uint8Array());
+      assert.deepEqual(await getBytes(port, `${key}/empty`), new Uint8Array());
       assert.equal(await port.size(`${key}/empty`), 0);
     },
     broken: (port) => ({
@@ -49,24 +49,24 @@ export const blobPromises: PortPromise<Blobs>[] = [
     }),
   },
   {
-    promise: 'a put without a condition replaces the bytes',
+    promise: 'replaces the bytes with an unconditional put',
     async check(port) {
       const key = fresh('blob');
       await port.put(key, bytesOf(1, 2, 3));
       assert.equal(await port.put(key, bytesOf(4)), 'stored');
-      assert.deepEqual(await got(port, key), bytesOf(4));
+      assert.deepEqual(await getBytes(port, key), bytesOf(4));
       assert.equal(await port.size(key), 1);
     },
     broken: (port) => ({ ...port, put: (key, body) => port.put(key, body, { ifAbsent: true }) }),
   },
   {
-    promise: 'put-if-absent leaves what is there untouched and says so, for bytes and for streams',
+    promise: 'keeps an existing blob on put-if-absent and reports it, for bytes and for streams',
     async check(port) {
       const key = fresh('blob');
       assert.equal(await port.put(key, bytesOf(1, 2, 3), { ifAbsent: true }), 'stored');
       assert.equal(await port.put(key, bytesOf(4), { ifAbsent: true }), 'exists');
       assert.equal(await port.put(key, streamed(bytesOf(5)), { ifAbsent: true }), 'exists');
-      assert.deepEqual(await got(port, key), bytesOf(1, 2, 3));
+      assert.deepEqual(await getBytes(port, key), bytesOf(1, 2, 3));
     },
     broken: (port) => ({
       ...port,
@@ -78,7 +78,7 @@ export const blobPromises: PortPromise<Blobs>[] = [
     }),
   },
   {
-    promise: 'of 20 puts-if-absent at once exactly one is stored, and its bytes are there whole',
+    promise: 'stores exactly one of 20 concurrent puts-if-absent, with all its bytes',
     async check(port) {
       const key = `${fresh('blob')}/deep/er`;
       const bodies = upTo(20).map((n) => new Uint8Array(70_000).fill(n));
@@ -99,13 +99,13 @@ export const blobPromises: PortPromise<Blobs>[] = [
     }),
   },
   {
-    promise: 'a range gives just those bytes, clipped at the end',
+    promise: 'returns exactly the bytes of a range, cut at the end of the blob',
     async check(port) {
       const key = fresh('blob');
       await port.put(key, bytesOf(...upTo(100)));
-      assert.deepEqual(await got(port, key, { offset: 0, length: 3 }), bytesOf(1, 2, 3));
-      assert.deepEqual(await got(port, key, { offset: 10, length: 5 }), bytesOf(11, 12, 13, 14, 15));
-      assert.deepEqual(await got(port, key, { offset: 98, length: 50 }), bytesOf(99, 100));
+      assert.deepEqual(await getBytes(port, key, { offset: 0, length: 3 }), bytesOf(1, 2, 3));
+      assert.deepEqual(await getBytes(port, key, { offset: 10, length: 5 }), bytesOf(11, 12, 13, 14, 15));
+      assert.deepEqual(await getBytes(port, key, { offset: 98, length: 50 }), bytesOf(99, 100));
     },
     broken: (port) => ({
       ...port,
@@ -113,13 +113,13 @@ export const blobPromises: PortPromise<Blobs>[] = [
     }),
   },
   {
-    promise: 'a range past the end, or of no length, is empty',
+    promise: 'returns no bytes for a range after the end or of length 0',
     async check(port) {
       const key = fresh('blob');
       await port.put(key, bytesOf(1, 2));
-      assert.deepEqual(await got(port, key, { offset: 2, length: 5 }), new Uint8Array());
-      assert.deepEqual(await got(port, key, { offset: 7, length: 5 }), new Uint8Array());
-      assert.deepEqual(await got(port, key, { offset: 1, length: 0 }), new Uint8Array());
+      assert.deepEqual(await getBytes(port, key, { offset: 2, length: 5 }), new Uint8Array());
+      assert.deepEqual(await getBytes(port, key, { offset: 7, length: 5 }), new Uint8Array());
+      assert.deepEqual(await getBytes(port, key, { offset: 1, length: 0 }), new Uint8Array());
     },
     broken: (port) => ({
       ...port,
@@ -127,22 +127,22 @@ export const blobPromises: PortPromise<Blobs>[] = [
     }),
   },
   {
-    promise: 'what is not there is undefined, and deleting it is fine',
+    promise: 'returns undefined for a missing blob and accepts its deletion',
     async check(port) {
       const key = fresh('blob');
-      assert.equal(await got(port, key), undefined);
-      assert.equal(await got(port, key, { offset: 0, length: 1 }), undefined);
+      assert.equal(await getBytes(port, key), undefined);
+      assert.equal(await getBytes(port, key, { offset: 0, length: 1 }), undefined);
       assert.equal(await port.size(key), undefined);
       await port.delete([key, `${key}/below`]);
       await port.delete([]);
       await port.put(`${key}/below`, bytesOf(1));
-      assert.equal(await got(port, key), undefined);
+      assert.equal(await getBytes(port, key), undefined);
       assert.equal(await port.size(key), undefined);
     },
     broken: (port) => ({ ...port, size: async (key) => (await port.size(key)) ?? 0 }),
   },
   {
-    promise: 'a list has the keys under a prefix in byte order with their sizes, page by page',
+    promise: 'lists the keys under a prefix in byte order with their sizes, page by page',
     async check(port) {
       const prefix = fresh('list');
       const keys = ['a', 'a b', 'a-1', 'a/1', 'a/b/c', 'a0', 'b', 'z/\u00e9', 'z/\uffee', 'z/\u{1f389}'].map(
@@ -166,25 +166,25 @@ export const blobPromises: PortPromise<Blobs>[] = [
     }),
   },
   {
-    promise: 'delete removes just those keys, and leaves nothing of them',
+    promise: 'deletes exactly the given keys, with nothing left of them',
     async check(port) {
       const prefix = fresh('delete');
       const keys = upTo(5).map((n) => `${prefix}/${n}`);
       for (const key of keys) await port.put(key, bytesOf(1));
       await port.put(`${prefix}/1`, bytesOf(2));
       await port.delete(keys.slice(0, 4));
-      assert.equal(await got(port, `${prefix}/1`), undefined);
+      assert.equal(await getBytes(port, `${prefix}/1`), undefined);
       assert.deepEqual(
-        (await keysUnder(port, `${prefix}/`)).map((each) => each.key),
+        (await keysUnder(port, `${prefix}/`)).map((item) => item.key),
         [`${prefix}/5`],
       );
       assert.equal(await port.put(`${prefix}/1`, bytesOf(3), { ifAbsent: true }), 'stored');
-      assert.deepEqual(await got(port, `${prefix}/1`), bytesOf(3));
+      assert.deepEqual(await getBytes(port, `${prefix}/1`), bytesOf(3));
     },
     broken: (port) => ({ ...port, delete: (keys) => port.delete(keys.slice(1)) }),
   },
   {
-    promise: 'a large stream arrives whole, with parts of any length',
+    promise: 'stores a large stream completely, with parts of any length',
     async check(port) {
       const key = fresh('blob');
       const body = new Uint8Array(randomBytes(12 * 1024 * 1024 + 5));
@@ -194,7 +194,7 @@ export const blobPromises: PortPromise<Blobs>[] = [
       assert.equal(await port.size(key), body.length);
       assert.equal(sha256((await port.get(key)) ?? new Uint8Array()), sha256(body));
       assert.deepEqual(
-        await got(port, key, { offset: 5 * 1024 * 1024, length: 9 }),
+        await getBytes(port, key, { offset: 5 * 1024 * 1024, length: 9 }),
         body.slice(5 * 1024 * 1024, 5 * 1024 * 1024 + 9),
       );
     },
@@ -209,7 +209,7 @@ export const blobPromises: PortPromise<Blobs>[] = [
     }),
   },
   {
-    promise: 'a stream of nothing is an empty blob',
+    promise: 'stores an empty stream as an empty blob',
     async check(port) {
       const key = fresh('blob');
       assert.equal(await port.put(key, streamed()), 'stored');
@@ -218,7 +218,7 @@ export const blobPromises: PortPromise<Blobs>[] = [
     broken: (port) => ({ ...port, put: async () => 'stored' }),
   },
   {
-    promise: 'a stream that fails half-way leaves nothing, nor harms what was there',
+    promise: 'stores nothing of a stream that fails half-way and keeps the existing blob',
     async check(port) {
       const prefix = fresh('failed');
       const failing = async function* (): AsyncIterable<Uint8Array> {
@@ -232,7 +232,7 @@ export const blobPromises: PortPromise<Blobs>[] = [
       assert.equal((await port.get(`${prefix}/new`))?.length, undefined);
       assert.equal(await port.size(`${prefix}/old`), 1);
       assert.deepEqual(
-        (await keysUnder(port, `${prefix}/`)).map((each) => each.key),
+        (await keysUnder(port, `${prefix}/`)).map((item) => item.key),
         [`${prefix}/old`],
       );
     },

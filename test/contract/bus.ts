@@ -1,4 +1,4 @@
-/** What every Bus promises. The harness routes `contract.tested.v1`, and nothing else, to the queue `job`. */
+/** The contract of the port Bus. The harness routes only `contract.tested.v1` to the queue `job`. */
 import assert from 'node:assert/strict';
 import type { Bus, BusEvent, JsonObject, Queue } from '../../domain/ports.ts';
 import { eventually } from './eventually.ts';
@@ -21,7 +21,7 @@ function busEvent(account: string, version: number, type = routed): BusEvent {
   };
 }
 
-/** What arrives for the account, each event once, until all of the ids have. */
+/** Receives events of the account until all ids have arrived. Returns each event once. */
 async function arrived(queue: Queue, account: string, ids: string[]): Promise<JsonObject[]> {
   const found = new Map<string, JsonObject>();
   await eventually(async () => {
@@ -37,7 +37,7 @@ async function arrived(queue: Queue, account: string, ids: string[]): Promise<Js
 
 export const busPromises: PortPromise<BusHarness>[] = [
   {
-    promise: 'a published event reaches the queue of its route, unchanged',
+    promise: 'delivers a published event unchanged to the queue of its route',
     async check({ bus, queue }) {
       const account = fresh('acc');
       const event = busEvent(account, 3);
@@ -50,7 +50,7 @@ export const busPromises: PortPromise<BusHarness>[] = [
     }),
   },
   {
-    promise: 'any number published together arrives',
+    promise: 'delivers any number of events published together',
     async check({ bus, queue }) {
       const account = fresh('acc');
       const events = upTo(25).map((n) => busEvent(account, n));
@@ -65,7 +65,7 @@ export const busPromises: PortPromise<BusHarness>[] = [
     broken: ({ bus, queue }) => ({ queue, bus: { ...bus, publish: (events) => bus.publish(events.slice(0, 10)) } }),
   },
   {
-    promise: 'an event of a type without a route reaches nobody',
+    promise: 'delivers no event whose type has no route',
     async check({ bus, queue }) {
       const account = fresh('acc');
       const [stray, other, event] = [

@@ -1,4 +1,4 @@
-/** What every EventStore promises of walks over all there is. */
+/** The contract of the port EventStore for walks over all streams. */
 import assert from 'node:assert/strict';
 import { streamName } from '../../domain/event.ts';
 import type { EventStore, StoredCommit } from '../../domain/ports.ts';
@@ -23,7 +23,7 @@ async function fill(port: EventStore, stream: string, versions: number): Promise
   for (const version of upTo(versions)) assert.equal(await port.append(commit(stream, version)), 'appended');
 }
 
-/** The newest version that each stream came with. */
+/** The newest version of each stream in a walk. */
 async function walk(
   port: EventStore,
   limit: number,
@@ -35,7 +35,7 @@ async function walk(
     const page = await port.streams({ limit, ...(cursor === null ? {} : { cursor }) });
     for (const { stream, version } of page.items) walked.set(stream, Math.max(version, walked.get(stream) ?? 0));
     cursor = page.next;
-    // Not for ever: what is appended meanwhile may come too.
+    // Only for some pages: the walk may include appended streams and would not end.
     if (pages++ < 5) await meanwhile();
   } while (cursor !== null);
   return walked;
@@ -43,7 +43,7 @@ async function walk(
 
 export const eventWalkPromises: PortPromise<EventStore>[] = [
   {
-    promise: 'a walk over streams has every one that has a commit, of every account, right after the append',
+    promise: 'walks over every stream of every account, also right after an append',
     async check(port) {
       const expected = new Map<string, number>();
       for (const n of upTo(12)) {
@@ -60,7 +60,7 @@ export const eventWalkPromises: PortPromise<EventStore>[] = [
     broken: (port) => ({ ...port, streams: async (page) => ({ ...(await port.streams(page)), next: null }) }),
   },
   {
-    promise: 'a walk over streams tells how far each has come, a long one too',
+    promise: 'returns the newest version of each stream in a walk, also of a long stream',
     async check(port) {
       const stream = freshStream();
       await fill(port, stream, 12);
@@ -77,7 +77,7 @@ export const eventWalkPromises: PortPromise<EventStore>[] = [
     }),
   },
   {
-    promise: 'a walk over streams has those that were there when it began, whatever is appended meanwhile',
+    promise: 'includes in a walk all streams that existed at its start, with concurrent appends',
     async check(port) {
       const streams = upTo(10).map(() => freshStream());
       for (const stream of streams) await fill(port, stream, 1);

@@ -1,4 +1,4 @@
-/** What every EventStore promises. */
+/** The contract of the port EventStore. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { streamName } from '../../domain/event.ts';
@@ -27,11 +27,11 @@ function commit(stream: string, version: number, more: Partial<StoredCommit> = {
 
 async function fill(port: EventStore, stream: string, versions: number): Promise<StoredCommit[]> {
   const commits = upTo(versions).map((version) => commit(stream, version));
-  for (const each of commits) assert.equal(await port.append(each), 'appended');
+  for (const sent of commits) assert.equal(await port.append(sent), 'appended');
   return commits;
 }
 
-/** The ledger once it holds that many entries. */
+/** Waits until the ledger has this many entries, then queries it. */
 async function ledgerOf(
   port: EventStore,
   account: string,
@@ -45,7 +45,7 @@ async function ledgerOf(
   return port.ledger(account, { order: 'asc', limit: 1000, ...query });
 }
 
-/** Five commits of one stream, a second apart, as the ledger's queries are asked of it. */
+/** Appends five commits to one stream, a second apart, and returns the sequence numbers that the query finds. */
 async function queried(port: EventStore, query: Partial<LedgerQuery>): Promise<number[]> {
   const account = fresh('acc');
   await fill(port, freshStream(account), 5);
@@ -66,21 +66,21 @@ const forgetting = (...fields: (keyof LedgerQuery)[]) => {
 
 export const eventPromises: PortPromise<EventStore>[] = [
   {
-    promise: 'a commit comes back as it was appended, byte for byte, right after the append',
+    promise: 'returns a commit byte for byte, right after the append',
     async check(port) {
       const stream = freshStream();
       const bytes = Uint8Array.from([0xff, 0xfe, 0x00, 0xc3, 0x28, ...upTo(255), 0x80]);
       const sent = commit(stream, 1, { body: { bytes } });
       await port.append(sent);
-      for (const got of [
+      for (const found of [
         (await port.load(stream))[0],
         await port.last(stream),
         (await port.getMany([{ stream, version: 1 }]))[0],
       ]) {
-        assert.ok(got);
-        assert.ok('bytes' in got.body);
-        assert.deepEqual([...got.body.bytes], [...bytes]);
-        assert.deepEqual({ ...got, body: null }, { ...sent, body: null });
+        assert.ok(found);
+        assert.ok('bytes' in found.body);
+        assert.deepEqual([...found.body.bytes], [...bytes]);
+        assert.deepEqual({ ...found, body: null }, { ...sent, body: null });
       }
     },
     broken: (port) => ({
@@ -94,7 +94,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     }),
   },
   {
-    promise: 'a commit whose bytes are in a blob comes back naming blob and hash',
+    promise: 'returns the blob and hash of a commit whose bytes are in a blob',
     async check(port) {
       const stream = freshStream();
       const body = { blob: `activity/${fresh('blob')}`, bytesHash: hashOf(stream) };
@@ -111,13 +111,13 @@ export const eventPromises: PortPromise<EventStore>[] = [
     }),
   },
   {
-    promise: 'of 20 appends at one version at once exactly one is appended, and that one is what is read',
+    promise: 'appends exactly one of 20 concurrent commits at one version, and returns that one',
     async check(port) {
       const stream = freshStream();
-      const concurrents = upTo(20).map((n) => commit(stream, 1, { hash: hashOf(`${stream}:rival ${n}`) }));
-      const outcomes = await Promise.all(concurrents.map((concurrent) => port.append(concurrent)));
+      const candidates = upTo(20).map((n) => commit(stream, 1, { hash: hashOf(`${stream}:concurrent ${n}`) }));
+      const outcomes = await Promise.all(candidates.map((candidate) => port.append(candidate)));
       assert.equal(outcomes.filter((outcome) => outcome === 'appended').length, 1);
-      const winner = concurrents[outcomes.indexOf('appended')];
+      const winner = candidates[outcomes.indexOf('appended')];
       assert.deepEqual(
         (await port.load(stream)).map((each) => each.hash),
         [winner?.hash],
@@ -132,7 +132,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     }),
   },
   {
-    promise: 'a conflict writes nothing: neither the stream nor the ledger changes',
+    promise: 'changes neither stream nor ledger on a conflict',
     async check(port) {
       const account = fresh('acc');
       const stream = freshStream(account);
@@ -163,7 +163,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     },
   },
   {
-    promise: 'load gives a stream in order of versions, past the tenth too',
+    promise: 'loads a stream in order of versions, also beyond the tenth',
     async check(port) {
       const stream = freshStream();
       await fill(port, stream, 12);
@@ -175,7 +175,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     }),
   },
   {
-    promise: 'load starts at the version asked for',
+    promise: 'loads from the given version',
     async check(port) {
       const stream = freshStream();
       await fill(port, stream, 5);
@@ -185,7 +185,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     broken: (port) => ({ ...port, load: (stream, options) => port.load(stream, { ...options, from: 1 }) }),
   },
   {
-    promise: 'load gives no more than the limit asked for',
+    promise: 'loads at most the given limit',
     async check(port) {
       const stream = freshStream();
       await fill(port, stream, 5);
@@ -197,7 +197,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     }),
   },
   {
-    promise: 'load of what a stream is known to have reached gives all of that, right after the append',
+    promise: 'loads all commits up to a known version, right after the append',
     async check(port) {
       const stream = freshStream();
       const sent = await fill(port, stream, 12);
@@ -218,7 +218,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     }),
   },
   {
-    promise: 'load without a limit gives all of a stream, however many megabytes it has',
+    promise: 'loads a whole stream of many megabytes without a limit',
     async check(port) {
       const stream = freshStream();
       const bytes = new Uint8Array(60_000).fill(0xfe);
@@ -233,7 +233,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     broken: (port) => ({ ...port, load: async (...query) => (await port.load(...query)).slice(0, 17) }),
   },
   {
-    promise: 'last gives the newest commit as soon as its append is done, and undefined for a stream without one',
+    promise: 'returns the newest commit right after its append, and undefined for an empty stream',
     async check(port) {
       const stream = freshStream();
       assert.equal(await port.last(stream), undefined);
@@ -246,7 +246,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     broken: (port) => ({ ...port, last: async (stream) => (await port.load(stream, { limit: 1 }))[0] }),
   },
   {
-    promise: 'getMany gives each asked-for commit that exists, more than a hundred too',
+    promise: 'gets all existing commits of many keys, also more than a hundred',
     async check(port) {
       const streams = upTo(6).map(() => freshStream());
       await Promise.all(streams.map((stream) => fill(port, stream, 20)));
@@ -259,7 +259,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     broken: (port) => ({ ...port, getMany: (keys) => port.getMany(keys.slice(0, 100)) }),
   },
   {
-    promise: 'a stream whose name begins with the name of another is another stream',
+    promise: 'separates a stream from another whose name begins with the same text',
     async check(port) {
       const stream = freshStream();
       await fill(port, stream, 1);
@@ -271,7 +271,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
   },
   {
     promise:
-      'the ledger is gapless from 1 and has each commit exactly once, a stream in its order, whatever comes at once',
+      'numbers the ledger from 1 without gaps, each commit once and each stream in order, with concurrent appends',
     async check(port) {
       const account = fresh('acc');
       const streams = upTo(8).map(() => freshStream(account));
@@ -302,7 +302,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     }),
   },
   {
-    promise: "the ledger's time never goes back: it is the later of the commit's and its predecessor's",
+    promise: "gives a ledger entry the later of its commit's time and the time of the entry before",
     async check(port) {
       const account = fresh('acc');
       for (const step of [10, 4, 12, 11]) {
@@ -332,17 +332,17 @@ export const eventPromises: PortPromise<EventStore>[] = [
     },
   },
   {
-    promise: 'the ledger after a sequence number leaves out that one and those before it',
+    promise: 'returns ledger entries after a sequence number without that entry',
     check: async (port) => assert.deepEqual(await queried(port, { afterSeq: 2 }), [3, 4, 5]),
     broken: forgetting('afterSeq'),
   },
   {
-    promise: 'the ledger before a sequence number leaves out that one and those after it',
+    promise: 'returns ledger entries before a sequence number without that entry',
     check: async (port) => assert.deepEqual(await queried(port, { afterSeq: 1, beforeSeq: 4 }), [2, 3]),
     broken: forgetting('beforeSeq'),
   },
   {
-    promise: 'the ledger from a time has the entries of that millisecond and later',
+    promise: 'returns ledger entries from a time on, with that millisecond',
     check: async (port) => {
       assert.deepEqual(await queried(port, { fromTime: timeOf(3) }), [3, 4, 5]);
       assert.deepEqual(await queried(port, { fromTime: timeOf(3), order: 'desc', limit: 2 }), [5, 4]);
@@ -352,7 +352,7 @@ export const eventPromises: PortPromise<EventStore>[] = [
     broken: forgetting('fromTime'),
   },
   {
-    promise: 'the ledger runs backwards on request, within its bounds',
+    promise: 'returns the ledger backwards within its bounds',
     check: async (port) => {
       assert.deepEqual(await queried(port, { order: 'desc', beforeSeq: 5, afterSeq: 1 }), [4, 3, 2]);
       assert.deepEqual(await queried(port, { order: 'desc', limit: 2 }), [5, 4]);
@@ -360,12 +360,12 @@ export const eventPromises: PortPromise<EventStore>[] = [
     broken: (port) => ({ ...port, ledger: (account, query) => port.ledger(account, { ...query, order: 'asc' }) }),
   },
   {
-    promise: 'the ledger gives no more entries than the limit',
+    promise: 'returns at most the limit of ledger entries',
     check: async (port) => assert.deepEqual(await queried(port, { limit: 2 }), [1, 2]),
     broken: forgetting('limit'),
   },
   {
-    promise: "an account's ledger knows nothing of other accounts",
+    promise: 'keeps the ledgers of accounts separate',
     async check(port) {
       const [one, other] = [fresh('acc'), fresh('acc')];
       await fill(port, freshStream(one), 2);
@@ -379,24 +379,25 @@ export const eventPromises: PortPromise<EventStore>[] = [
       assert.deepEqual(await port.ledger(fresh('acc'), { order: 'asc', limit: 10 }), []);
     },
     broken: (port) => {
-      const seen = new Set<string>();
+      const accounts = new Set<string>();
       return {
         ...port,
         append: (each) => {
-          seen.add(each.stream.split('/')[0] ?? '');
+          accounts.add(each.stream.split('/')[0] ?? '');
           return port.append(each);
         },
-        ledger: async (_, query) => (await Promise.all([...seen].map((account) => port.ledger(account, query)))).flat(),
+        ledger: async (_, query) =>
+          (await Promise.all([...accounts].map((account) => port.ledger(account, query)))).flat(),
       };
     },
   },
   ...eventWalkPromises,
 ];
 
-async function versions(of: Promise<{ version: number }[]>): Promise<number[]> {
-  return (await of).map((each) => each.version);
+async function versions(items: Promise<{ version: number }[]>): Promise<number[]> {
+  return (await items).map((item) => item.version);
 }
 
-async function hashes(of: Promise<{ hash: string }[]>): Promise<string[]> {
-  return (await of).map((each) => each.hash);
+async function hashes(items: Promise<{ hash: string }[]>): Promise<string[]> {
+  return (await items).map((item) => item.hash);
 }

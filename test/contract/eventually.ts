@@ -1,7 +1,7 @@
-/** How long a check waits for what a port may deliver late. The suite's own tests, which expect it to fail, set it lower. */
+/** How long a check waits for late delivery. The suite's own tests expect failures and set it lower. */
 export const patience = { ms: 60_000 };
 
-/** Repeats the check until it no longer throws; its last error once patience is over. */
+/** Repeats the check until it does not throw. Throws its last error once `patience` is over. */
 export async function eventually<T>(check: () => Promise<T>): Promise<T> {
   const end = Date.now() + patience.ms;
   for (;;) {

@@ -1,4 +1,4 @@
-/** Names nobody else has, so that a suite can run many times against one shared store. */
+/** Unique names, so that a suite can run many times on one shared store. */
 import { randomBytes } from 'node:crypto';
 
 export function fresh(prefix: string): string {

@@ -1,4 +1,4 @@
-/** What every Identity promises. Where confirmation by e-mail is on it is off in the harness. */
+/** The contract of the port Identity. The harness turns confirmation by e-mail off. */
 import assert from 'node:assert/strict';
 import type { Identity, Registration } from '../../domain/ports.ts';
 import { fresh, upTo } from './fresh.ts';
@@ -6,7 +6,7 @@ import type { PortPromise } from './promise.ts';
 
 const password = 'correct horse battery staple';
 
-function someone(more: Partial<Registration> = {}): Registration {
+function newRegistration(more: Partial<Registration> = {}): Registration {
   return {
     email: `${fresh('mail')}@example.com`,
     password,
@@ -18,14 +18,14 @@ function someone(more: Partial<Registration> = {}): Registration {
 }
 
 async function registered(port: Identity, more: Partial<Registration> = {}): Promise<Registration> {
-  const registration = someone(more);
+  const registration = newRegistration(more);
   assert.deepEqual(await port.register(registration), { outcome: 'registered' });
   return registration;
 }
 
 export const identityPromises: PortPromise<Identity>[] = [
   {
-    promise: 'who registered can sign in and is known by the ids, e-mail and name given then',
+    promise: 'signs in a registered user and returns the ids, e-mail and name of the registration',
     async check(port) {
       const { email, userId, accountId, name } = await registered(port);
       const signedIn = await port.signIn(email, password);
@@ -37,10 +37,10 @@ export const identityPromises: PortPromise<Identity>[] = [
     }),
   },
   {
-    promise: 'an e-mail is taken once registered, whatever its case, and the first ids stay',
+    promise: 'refuses a registered e-mail in any case and keeps the first ids',
     async check(port) {
       const first = await registered(port);
-      const again = someone({ email: first.email.toUpperCase(), password: 'another long enough password' });
+      const again = newRegistration({ email: first.email.toUpperCase(), password: 'another long enough password' });
       assert.deepEqual(await port.register(again), { outcome: 'taken' });
       const signedIn = await port.signIn(first.email, password);
       assert.ok(signedIn.outcome === 'signed-in');
@@ -53,7 +53,7 @@ export const identityPromises: PortPromise<Identity>[] = [
     }),
   },
   {
-    promise: 'sign-in does not mind the case of the e-mail',
+    promise: 'ignores the case of the e-mail at sign-in',
     async check(port) {
       const { email, userId } = await registered(port, { email: `${fresh('Mail')}@Example.com` });
       for (const spelled of [email, email.toLowerCase(), email.toUpperCase()]) {
@@ -69,17 +69,17 @@ export const identityPromises: PortPromise<Identity>[] = [
     }),
   },
   {
-    promise: 'of 10 who register one e-mail at once exactly one is registered',
+    promise: 'registers exactly one of 10 concurrent registrations of one e-mail',
     async check(port) {
       const email = `${fresh('mail')}@example.com`;
-      const concurrents = upTo(10).map(() => someone({ email }));
-      const outcomes = (await Promise.all(concurrents.map((concurrent) => port.register(concurrent)))).map(
+      const registrations = upTo(10).map(() => newRegistration({ email }));
+      const outcomes = (await Promise.all(registrations.map((registration) => port.register(registration)))).map(
         (answer) => answer.outcome,
       );
       assert.deepEqual([...outcomes].sort(), ['registered', ...upTo(9).map(() => 'taken')]);
       const signedIn = await port.signIn(email, password);
       assert.ok(signedIn.outcome === 'signed-in');
-      assert.equal(signedIn.userId, concurrents[outcomes.indexOf('registered')]?.userId);
+      assert.equal(signedIn.userId, registrations[outcomes.indexOf('registered')]?.userId);
     },
     broken: (port) => ({
       ...port,
@@ -90,7 +90,7 @@ export const identityPromises: PortPromise<Identity>[] = [
     }),
   },
   {
-    promise: 'a wrong password and an unknown e-mail are refused alike',
+    promise: 'refuses a wrong password and an unknown e-mail in the same way',
     async check(port) {
       const { email } = await registered(port);
       const wrong = await port.signIn(email, `${password} `.trim().toUpperCase());
@@ -109,7 +109,7 @@ export const identityPromises: PortPromise<Identity>[] = [
     }),
   },
   {
-    promise: 'all of a long password counts, to the last of 256 characters',
+    promise: 'compares all 256 characters of a long password',
     async check(port) {
       const long = `${'long and longer '.repeat(15)}ends with an é!!`;
       assert.equal(long.length, 256);
@@ -124,7 +124,7 @@ export const identityPromises: PortPromise<Identity>[] = [
   },
   {
     promise:
-      'a weak password is refused with what to do: under 12 or over 256 characters, blank at an end, common, or the e-mail itself',
+      'refuses a weak password with advice: under 12 or over 256 characters, blank at an end, common, or the e-mail',
     async check(port) {
       const email = `${fresh('mail')}@example.com`;
       for (const weak of [
@@ -138,7 +138,7 @@ export const identityPromises: PortPromise<Identity>[] = [
         '123456789012',
         email,
       ]) {
-        const answer = await port.register(someone({ email, password: weak }));
+        const answer = await port.register(newRegistration({ email, password: weak }));
         assert.ok(answer.outcome === 'weak-password', `${JSON.stringify(weak)}: ${answer.outcome}`);
         assert.ok(answer.detail.length > 10);
       }

@@ -1,4 +1,4 @@
-/** What every KeyRing promises. */
+/** The contract of the port KeyRing. */
 import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
 import type { KeyRing } from '../../domain/ports.ts';
@@ -9,7 +9,7 @@ const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined 
 
 export const keyRingPromises: PortPromise<KeyRing>[] = [
   {
-    promise: 'a key is 32 bytes and stays the same',
+    promise: 'returns the same 32 bytes for a key every time',
     async check(port) {
       const account = fresh('acc');
       const [accountKey, subjectKey] = [await port.accountKey(account), await port.subjectKey(account, 'usr_1')];
@@ -20,11 +20,11 @@ export const keyRingPromises: PortPromise<KeyRing>[] = [
     },
     broken: (port) => {
       let salt = 0;
-      return { ...port, subjectKey: async (...of) => (await port.subjectKey(...of))?.map((byte) => byte ^ salt++) };
+      return { ...port, subjectKey: async (...id) => (await port.subjectKey(...id))?.map((byte) => byte ^ salt++) };
     },
   },
   {
-    promise: 'each account and each subject of it has a key of its own',
+    promise: 'has a different key for each account and each subject',
     async check(port) {
       const [one, other] = [fresh('acc'), fresh('acc')];
       const keys = [
@@ -41,7 +41,7 @@ export const keyRingPromises: PortPromise<KeyRing>[] = [
     broken: (port) => ({ ...port, subjectKey: (account) => port.subjectKey(account, 'usr_1') }),
   },
   {
-    promise: 'of 20 who use a key first at once all get the same',
+    promise: 'returns the same key to 20 concurrent first uses',
     async check(port) {
       const account = fresh('acc');
       const keys = await Promise.all(
@@ -52,12 +52,12 @@ export const keyRingPromises: PortPromise<KeyRing>[] = [
       assert.deepEqual(await port.accountKey(account), keys[1]);
     },
     broken: (port) => {
-      let asked = 0;
-      return { ...port, accountKey: (account) => port.accountKey(asked++ === 3 ? fresh('acc') : account) };
+      let calls = 0;
+      return { ...port, accountKey: (account) => port.accountKey(calls++ === 3 ? fresh('acc') : account) };
     },
   },
   {
-    promise: 'a destroyed subject key never comes back, and others stay',
+    promise: 'never returns a destroyed subject key, and keeps the others',
     async check(port) {
       const account = fresh('acc');
       await port.subjectKey(account, 'usr_1');
@@ -73,16 +73,16 @@ export const keyRingPromises: PortPromise<KeyRing>[] = [
       assert.equal((await port.accountKey(account))?.length, 32);
     },
     broken: (port) => {
-      const gone = new Map<string, string>();
+      const replaced = new Map<string, string>();
       return {
         ...port,
-        destroySubject: async (_, subject) => void gone.set(subject, fresh('usr')),
-        subjectKey: (account, subject) => port.subjectKey(account, gone.get(subject) ?? subject),
+        destroySubject: async (_, subject) => void replaced.set(subject, fresh('usr')),
+        subjectKey: (account, subject) => port.subjectKey(account, replaced.get(subject) ?? subject),
       };
     },
   },
   {
-    promise: 'a subject destroyed before its key was ever used has none either',
+    promise: 'returns no key for a subject that was destroyed before its first use',
     async check(port) {
       const account = fresh('acc');
       await port.destroySubject(account, 'usr_1');
@@ -94,7 +94,7 @@ export const keyRingPromises: PortPromise<KeyRing>[] = [
     }),
   },
   {
-    promise: 'destroying an account takes its key and those of all its subjects, for good',
+    promise: 'destroys the key of an account and of all its subjects permanently',
     async check(port) {
       const [account, other] = [fresh('acc'), fresh('acc')];
       await port.subjectKey(account, 'usr_1');
@@ -111,7 +111,7 @@ export const keyRingPromises: PortPromise<KeyRing>[] = [
     broken: (port) => ({ ...port, destroyAccount: (account) => port.destroySubject(account, 'usr_1') }),
   },
   {
-    promise: 'a destruction and 10 first uses at once leave no key behind',
+    promise: 'leaves no key after a destruction with 10 concurrent first uses',
     async check(port) {
       const account = fresh('acc');
       await port.accountKey(account);
@@ -128,7 +128,7 @@ export const keyRingPromises: PortPromise<KeyRing>[] = [
     }),
   },
   {
-    promise: 'the public key, P-256 as SPKI in PEM, checks signatures over just those bytes',
+    promise: 'verifies signatures over exactly the signed bytes with its public key, P-256 as SPKI in PEM',
     async check(port) {
       const bytes = Uint8Array.from([0xff, 0x00, ...upTo(200)]);
       const pem = await port.publicKey();
@@ -142,7 +142,7 @@ export const keyRingPromises: PortPromise<KeyRing>[] = [
     broken: (port) => ({ ...port, sign: async () => port.sign(new Uint8Array()) }),
   },
   {
-    promise: 'bytes of more than 4 KB can be signed',
+    promise: 'signs more than 4 KB',
     async check(port) {
       const bytes = new Uint8Array(10_000).fill(7);
       assert.equal(verify('sha256', bytes, createPublicKey(await port.publicKey()), await port.sign(bytes)), true);

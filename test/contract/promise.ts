@@ -1,10 +1,10 @@
 /**
- * A promise of a port, with the check that holds it and a way to break it. Both homes run every check; the suite itself is
- * tested by running each check against the port with `broken` wrapped round it, where it has to fail.
+ * A promise of a port, with a check and a way to break it. Every adapter runs every check. The suite tests itself: it
+ * runs each check on the port that `broken` returns, and that check must fail.
  */
 export type PortPromise<Port> = {
   promise: string;
   check(port: Port): Promise<void>;
-  /** The port with just this promise broken. */
+  /** The port with only this promise broken. */
   broken(port: Port): Port;
 };

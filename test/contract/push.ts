@@ -1,17 +1,17 @@
-/** What every Push promises. The harness opens connections of its own, on which others may push too: their texts are no JSON of ours. */
+/** The contract of the port Push. Others may push to the harness's connections too, so checks tag their own texts. */
 import assert from 'node:assert/strict';
 import type { Push } from '../../domain/ports.ts';
 import { eventually } from './eventually.ts';
 import { fresh, upTo } from './fresh.ts';
 import type { PortPromise } from './promise.ts';
 
-/** A client's end of an open connection. */
+/** The client side of an open connection. */
 export type PushConnection = {
   id: string;
-  /** All texts so far. */
+  /** All texts received so far. */
   received: string[];
   isClosed(): boolean;
-  /** Leaves; resolves when its own end is closed. */
+  /** Closes the connection from the client side and waits for it. */
   leave(): Promise<void>;
 };
 
@@ -19,7 +19,7 @@ export type PushHarness = { push: Push; connect(): Promise<PushConnection> };
 
 const tagged = ({ received }: PushConnection, tag: string) => received.filter((text) => text.startsWith(tag));
 
-/** What arrives of texts that begin with the tag, once there are so many. */
+/** Waits until `count` texts that begin with the tag have arrived, and returns them. */
 async function arrived(connection: PushConnection, tag: string, count: number): Promise<string[]> {
   await eventually(async () => assert.ok(tagged(connection, tag).length >= count, 'texts are missing'));
   return tagged(connection, tag);
@@ -27,7 +27,7 @@ async function arrived(connection: PushConnection, tag: string, count: number): 
 
 export const pushPromises: PortPromise<PushHarness>[] = [
   {
-    promise: 'texts sent one after another arrive in that order, each once and unchanged',
+    promise: 'delivers texts in the order of sending, each once and unchanged',
     async check({ push, connect }) {
       const connection = await connect();
       const tag = fresh('tag');
@@ -55,7 +55,7 @@ export const pushPromises: PortPromise<PushHarness>[] = [
     },
   },
   {
-    promise: 'a text of 128 KB arrives whole, a larger one is refused with that reason',
+    promise: 'delivers a text of 128 KB and refuses a larger one with that reason',
     async check({ push, connect }) {
       const connection = await connect();
       const tag = fresh('tag');
@@ -72,7 +72,7 @@ export const pushPromises: PortPromise<PushHarness>[] = [
     }),
   },
   {
-    promise: 'a text reaches the connection it is for and no other',
+    promise: 'delivers a text only to its connection',
     async check({ push, connect }) {
       const [one, two] = [await connect(), await connect()];
       const tag = fresh('tag');
@@ -101,7 +101,7 @@ export const pushPromises: PortPromise<PushHarness>[] = [
     },
   },
   {
-    promise: 'a connection that has left is gone, one that never was too',
+    promise: 'reports a closed connection and an unknown one as gone',
     async check({ push, connect }) {
       const connection = await connect();
       assert.equal(await push.send(connection.id, fresh('tag')), 'sent');
@@ -127,11 +127,11 @@ export const pushPromises: PortPromise<PushHarness>[] = [
     }),
   },
   {
-    promise: 'close ends the connection for both ends, and is fine again',
+    promise: 'closes a connection on both sides, also repeatedly',
     async check({ push, connect }) {
       const [ended, other] = [await connect(), await connect()];
       await push.close(ended.id);
-      await eventually(async () => assert.ok(ended.isClosed(), 'it is still open'));
+      await eventually(async () => assert.ok(ended.isClosed(), 'the connection is still open'));
       await eventually(async () => assert.equal(await push.send(ended.id, fresh('tag')), 'gone'));
       await push.close(ended.id);
       assert.equal(await push.send(other.id, fresh('tag')), 'sent');

@@ -1,4 +1,4 @@
-/** What every Queue promises. A check knows its messages by a tag and ends those that others left behind. */
+/** The contract of the port Queue. A check tags its messages, and acks those of other checks. */
 import assert from 'node:assert/strict';
 import type { JsonObject, Queue, QueueName, Received } from '../../domain/ports.ts';
 import { eventually } from './eventually.ts';
@@ -7,7 +7,7 @@ import type { PortPromise } from './promise.ts';
 
 const queue: QueueName = 'job';
 
-/** What a receive gives of that tag; messages of other tags are ended. */
+/** Receives the messages with the tag. Acks all other messages. */
 export async function receiveOwn(
   port: Queue,
   from: QueueName,
@@ -20,17 +20,18 @@ export async function receiveOwn(
   return own;
 }
 
-/** Receives until there is one of that tag. */
+/** Receives until a message with the tag arrives. */
 function one(port: Queue, tag: string, visibilitySeconds = 60): Promise<Received> {
   return eventually(async () => {
     const [first] = await receiveOwn(port, queue, tag, { max: 1, visibilitySeconds });
-    assert.ok(first, 'nothing to receive');
+    assert.ok(first, 'no message arrived');
     return first;
   });
 }
 
 /**
- * A message received for a moment, with which that was done while the moment lasted: a machine too slow for it gets another message, and longer.
+ * Receives a message with a short visibility and finishes `work` before it ends. On a machine that is too slow it
+ * repeats this with a new message and a longer visibility.
  */
 async function inTime(
   port: Queue,
@@ -39,17 +40,17 @@ async function inTime(
   for (let seconds = 1; ; seconds *= 4) {
     const tag = fresh('tag');
     await port.send(queue, [{ body: { tag, n: 1 } }]);
-    const asked = Date.now();
+    const start = Date.now();
     const message = await one(port, tag, seconds);
-    const [done] = await Promise.allSettled([work(message)]);
-    const inTime = Date.now() - asked < seconds * 1000;
-    if (inTime && done.status === 'rejected') throw done.reason;
-    if (inTime) return { tag, message, seconds };
+    const [result] = await Promise.allSettled([work(message)]);
+    const isInTime = Date.now() - start < seconds * 1000;
+    if (isInTime && result.status === 'rejected') throw result.reason;
+    if (isInTime) return { tag, message, seconds };
     await port.ack(queue, message.receipt);
   }
 }
 
-/** Receives and ends messages of that tag until there are so many. */
+/** Receives and acks messages with the tag until `count` have arrived. */
 async function drained(port: Queue, from: QueueName, tag: string, count: number): Promise<JsonObject[]> {
   const bodies: JsonObject[] = [];
   await eventually(async () => {
@@ -62,12 +63,12 @@ async function drained(port: Queue, from: QueueName, tag: string, count: number)
   return bodies;
 }
 
-async function nothing(port: Queue, tag: string): Promise<void> {
+async function expectNone(port: Queue, tag: string): Promise<void> {
   assert.deepEqual(await receiveOwn(port, queue, tag), []);
 }
 
-/** Receives a message and gives it back until it is a dead letter. */
-async function kill(port: Queue, tag: string): Promise<number[]> {
+/** Receives a message without ack until it is a dead letter. Returns its receive counts. */
+async function deadLetter(port: Queue, tag: string): Promise<number[]> {
   const receives: number[] = [];
   for (const _ of upTo(5)) {
     const message = await one(port, tag);
@@ -75,7 +76,7 @@ async function kill(port: Queue, tag: string): Promise<number[]> {
     await port.extend(queue, message.receipt, 0);
   }
   await eventually(async () => {
-    await nothing(port, tag);
+    await expectNone(port, tag);
     assert.equal((await port.deadLetters(queue)).filter((body) => body.tag === tag).length, 1);
   });
   return receives;
@@ -83,7 +84,7 @@ async function kill(port: Queue, tag: string): Promise<number[]> {
 
 export const queuePromises: PortPromise<Queue>[] = [
   {
-    promise: 'each message sent arrives, on its own queue, with its body unchanged',
+    promise: 'delivers each message on its own queue with an unchanged body',
     async check(port) {
       const tag = fresh('tag');
       const bodies = upTo(25).map((n) => ({ tag, n, text: 'é 🎉 "', deep: { list: [null, true, {}] } }));
@@ -103,30 +104,30 @@ export const queuePromises: PortPromise<Queue>[] = [
     broken: (port) => ({ ...port, send: (to, messages) => port.send(to, messages.slice(0, 10)) }),
   },
   {
-    promise: 'a receive gives no more than asked for, and each message to one receiver only',
+    promise: 'returns at most the requested number, and each message to one receiver',
     async check(port) {
       const tag = fresh('tag');
       await port.send(
         queue,
         upTo(10).map((n) => ({ body: { tag, n } })),
       );
-      const seen: number[] = [];
+      const arrived: number[] = [];
       await eventually(async () => {
         const batches = await Promise.all(upTo(5).map(() => receiveOwn(port, queue, tag, { max: 2 })));
         assert.ok(batches.every((batch) => batch.length <= 2));
-        seen.push(...batches.flat().map((message) => Number(message.body.n)));
+        arrived.push(...batches.flat().map((message) => Number(message.body.n)));
         for (const message of batches.flat()) await port.ack(queue, message.receipt);
-        assert.ok(seen.length >= 10);
+        assert.ok(arrived.length >= 10);
       });
       assert.deepEqual(
-        seen.sort((a, b) => a - b),
+        arrived.sort((a, b) => a - b),
         upTo(10),
       );
     },
     broken: (port) => ({ ...port, receive: (from, options) => port.receive(from, { ...options, max: 10 }) }),
   },
   {
-    promise: 'a message nobody ends comes back when its visibility runs out, counted',
+    promise: 'delivers a message without ack again after its visibility, and counts the receives',
     async check(port) {
       const tag = fresh('tag');
       await port.send(queue, [{ body: { tag } }]);
@@ -147,12 +148,12 @@ export const queuePromises: PortPromise<Queue>[] = [
     }),
   },
   {
-    promise: 'a message is hidden from others while it is visible to one',
+    promise: 'hides a received message from other receivers',
     async check(port) {
       const tag = fresh('tag');
       await port.send(queue, [{ body: { tag } }]);
       const message = await one(port, tag);
-      await nothing(port, tag);
+      await expectNone(port, tag);
       await port.ack(queue, message.receipt);
     },
     broken: (port) => ({
@@ -161,7 +162,7 @@ export const queuePromises: PortPromise<Queue>[] = [
     }),
   },
   {
-    promise: 'an ack ends a message for good, and again is fine',
+    promise: 'never delivers a message again after an ack, and accepts a second ack',
     async check(port) {
       const { tag, seconds } = await inTime(port, async ({ receipt }) => {
         await port.ack(queue, receipt);
@@ -175,7 +176,7 @@ export const queuePromises: PortPromise<Queue>[] = [
     broken: (port) => ({ ...port, ack: async (_, receipt) => void (receipt === '') }),
   },
   {
-    promise: 'extend keeps a message hidden past its first visibility',
+    promise: 'hides a message beyond its first visibility after extend',
     async check(port) {
       const { tag, message, seconds } = await inTime(port, ({ receipt }) => port.extend(queue, receipt, 600));
       await port.send(queue, [{ body: { tag, n: 2 }, delaySeconds: seconds + 1 }]);
@@ -186,7 +187,7 @@ export const queuePromises: PortPromise<Queue>[] = [
     broken: (port) => ({ ...port, extend: async () => {} }),
   },
   {
-    promise: 'extend by 0 gives a message back at once',
+    promise: 'makes a message visible at once with extend by 0',
     async check(port) {
       const tag = fresh('tag');
       await port.send(queue, [{ body: { tag } }]);
@@ -199,13 +200,13 @@ export const queuePromises: PortPromise<Queue>[] = [
     broken: (port) => ({ ...port, extend: (from, receipt, seconds) => port.extend(from, receipt, seconds || 600) }),
   },
   {
-    promise: 'a delayed message stays away until its time and then arrives',
+    promise: 'delivers a delayed message at its time and not before',
     async check(port) {
       const tag = fresh('tag');
       const sent = Date.now();
       await port.send(queue, [{ body: { tag }, delaySeconds: 3 }]);
       const message = await one(port, tag);
-      assert.ok(Date.now() - sent >= 2500, 'it came before its time');
+      assert.ok(Date.now() - sent >= 2500, 'the message came before its time');
       await port.ack(queue, message.receipt);
     },
     broken: (port) => ({
@@ -218,7 +219,7 @@ export const queuePromises: PortPromise<Queue>[] = [
     }),
   },
   {
-    promise: 'a receive that waits gets what is sent meanwhile',
+    promise: 'delivers to a waiting receive a message sent meanwhile',
     async check(port) {
       const tag = fresh('tag');
       await eventually(async () =>
@@ -227,13 +228,13 @@ export const queuePromises: PortPromise<Queue>[] = [
       const waiting = port.receive(queue, { max: 10, visibilitySeconds: 60, waitSeconds: 10 });
       await port.send(queue, [{ body: { tag } }]);
       const [message] = (await waiting).filter((each) => each.body.tag === tag);
-      assert.ok(message, 'the receive gave up too soon');
+      assert.ok(message, 'the receive returned too early');
       await port.ack(queue, message.receipt);
     },
     broken: (port) => ({ ...port, receive: (from, options) => port.receive(from, { ...options, waitSeconds: 0 }) }),
   },
   {
-    promise: 'messages of up to 256 KB go, several of them in one send, and larger ones are refused with that reason',
+    promise: 'delivers messages of up to 256 KB, several in one send, and refuses larger ones with that reason',
     async check(port) {
       const tag = fresh('tag');
       const text = 'x'.repeat(200_000);
@@ -253,7 +254,7 @@ export const queuePromises: PortPromise<Queue>[] = [
     broken: (port) => ({ ...port, send: (...to) => port.send(...to).catch(() => {}) }),
   },
   {
-    promise: 'a delay over 900 seconds is refused',
+    promise: 'refuses a delay over 900 seconds',
     check: (port) => assert.rejects(port.send(queue, [{ body: { tag: fresh('tag') }, delaySeconds: 901 }]), /900/),
     broken: (port) => ({
       ...port,
@@ -265,11 +266,11 @@ export const queuePromises: PortPromise<Queue>[] = [
     }),
   },
   {
-    promise: 'a message received five times in vain becomes a dead letter, which a look does not take',
+    promise: 'dead-letters a message after five receives without ack, and listing keeps it',
     async check(port) {
       const tag = fresh('tag');
       await port.send(queue, [{ body: { tag, n: 7 } }]);
-      assert.deepEqual(await kill(port, tag), upTo(5));
+      assert.deepEqual(await deadLetter(port, tag), upTo(5));
       for (const _ of upTo(2)) {
         await eventually(async () =>
           assert.deepEqual(
@@ -286,11 +287,11 @@ export const queuePromises: PortPromise<Queue>[] = [
     broken: (port) => ({ ...port, deadLetters: async () => [] }),
   },
   {
-    promise: 'redrive puts dead letters back, to be received anew and ended',
+    promise: 'puts dead letters back into the queue with redrive',
     async check(port) {
       const tag = fresh('tag');
       await port.send(queue, [{ body: { tag } }]);
-      await kill(port, tag);
+      await deadLetter(port, tag);
       assert.ok((await port.redrive(queue)) >= 1);
       const message = await one(port, tag);
       await port.ack(queue, message.receipt);

@@ -1,4 +1,4 @@
-/** What every Records promises. */
+/** The contract of the port Records. */
 import assert from 'node:assert/strict';
 import type { JsonObject, RecordCondition, RecordKey, Records, RecordWrite, StoredRecord } from '../../domain/ports.ts';
 import { fresh, upTo } from './fresh.ts';
@@ -17,7 +17,7 @@ const put = (
   ...more,
 });
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
-const refused = (what: RegExp) => (error: unknown) => error instanceof Error && what.test(error.message);
+const refused = (reason: RegExp) => (error: unknown) => error instanceof Error && reason.test(error.message);
 const name = (key: RecordKey) => `${key.pk} ${key.sk}`;
 
 async function dataOf(port: Records, pk: string, sk: string): Promise<JsonObject | undefined> {
@@ -31,18 +31,18 @@ const rewriting =
     write: (writes) => port.write(writes.map(rewrite)),
   });
 
-/** The port that does each write by itself. */
+/** The port with each write applied by itself. */
 const piecemeal = (port: Records): Records => ({
   ...port,
   async write(writes) {
-    let all = true;
-    for (const each of writes) all = (await port.write([each])) && all;
-    return all;
+    let isWritten = true;
+    for (const write of writes) isWritten = (await port.write([write])) && isWritten;
+    return isWritten;
   },
 });
 
-/** Whether writes of every kind happen under that condition to a record with that data (undefined: an absent one). */
-async function tried(port: Records, condition: RecordCondition, data: JsonObject | undefined): Promise<boolean> {
+/** Whether all kinds of writes succeed under the condition on a record with this data. Undefined: an absent record. */
+async function succeeds(port: Records, condition: RecordCondition, data: JsonObject | undefined): Promise<boolean> {
   const pk = fresh('rec');
   const outcomes: boolean[] = [];
   for (const write of [
@@ -70,7 +70,7 @@ const unconditional = rewriting((write) => {
 
 export const recordPromises: PortPromise<Records>[] = [
   {
-    promise: 'a record comes back as it was put, right after the write',
+    promise: 'returns a record unchanged, right after the write',
     async check(port) {
       const pk = fresh('rec');
       const data = {
@@ -93,40 +93,43 @@ export const recordPromises: PortPromise<Records>[] = [
     broken: (port) => ({ ...port, get: async (key) => (await port.query(key.pk, { limit: 1 })).items[0] }),
   },
   {
-    promise: '`absent` holds only of what is not there',
+    promise: 'applies a write with `absent` only to an absent record',
     async check(port) {
-      assert.equal(await tried(port, 'absent', undefined), true);
-      assert.equal(await tried(port, 'absent', {}), false);
+      assert.equal(await succeeds(port, 'absent', undefined), true);
+      assert.equal(await succeeds(port, 'absent', {}), false);
     },
     broken: unconditional,
   },
   {
-    promise: '`present` holds only of what is there',
+    promise: 'applies a write with `present` only to an existing record',
     async check(port) {
-      assert.equal(await tried(port, 'present', {}), true);
-      assert.equal(await tried(port, 'present', undefined), false);
+      assert.equal(await succeeds(port, 'present', {}), true);
+      assert.equal(await succeeds(port, 'present', undefined), false);
     },
     broken: unconditional,
   },
   {
-    promise: '`equals` holds when all its fields are there and the same, and never of an absent record',
+    promise: 'applies a write with `equals` only to an existing record with all these fields and values',
     async check(port) {
       const data = { state: 'open', n: 3, no: null, yes: true, deep: { a: [1, 'x'], b: null } };
-      assert.equal(await tried(port, { equals: { state: 'open', n: 3 } }, data), true);
-      assert.equal(await tried(port, { equals: { no: null, yes: true, deep: { b: null, a: [1, 'x'] } } }, data), true);
-      assert.equal(await tried(port, { equals: { state: 'open', n: 4 } }, data), false);
-      assert.equal(await tried(port, { equals: { n: '3' } }, data), false);
-      assert.equal(await tried(port, { equals: { deep: { a: [1, 'x'] } } }, data), false);
-      assert.equal(await tried(port, { equals: { missing: null } }, data), false);
-      assert.equal(await tried(port, { equals: { n: 3 } }, undefined), false);
-      assert.equal(await tried(port, { equals: {} }, undefined), false);
+      assert.equal(await succeeds(port, { equals: { state: 'open', n: 3 } }, data), true);
+      assert.equal(
+        await succeeds(port, { equals: { no: null, yes: true, deep: { b: null, a: [1, 'x'] } } }, data),
+        true,
+      );
+      assert.equal(await succeeds(port, { equals: { state: 'open', n: 4 } }, data), false);
+      assert.equal(await succeeds(port, { equals: { n: '3' } }, data), false);
+      assert.equal(await succeeds(port, { equals: { deep: { a: [1, 'x'] } } }, data), false);
+      assert.equal(await succeeds(port, { equals: { missing: null } }, data), false);
+      assert.equal(await succeeds(port, { equals: { n: 3 } }, undefined), false);
+      assert.equal(await succeeds(port, { equals: {} }, undefined), false);
     },
     broken: rewriting((write) =>
       write.if && typeof write.if === 'object' ? ({ ...write, if: 'present' } as RecordWrite) : write,
     ),
   },
   {
-    promise: 'a write happens as a whole or, when one condition fails, not at all',
+    promise: 'applies all changes of a write, or none when one condition fails',
     async check(port) {
       const pk = fresh('rec');
       await port.write([put(pk, 'there', { n: 1 })]);
@@ -150,7 +153,7 @@ export const recordPromises: PortPromise<Records>[] = [
     broken: piecemeal,
   },
   {
-    promise: 'of 20 who claim an absent record at once exactly one gets it',
+    promise: 'lets exactly one of 20 concurrent writers create a record',
     async check(port) {
       const pk = fresh('rec');
       const won = await Promise.all(upTo(20).map((n) => port.write([put(pk, 'lease', { n }, { if: 'absent' })])));
@@ -171,15 +174,15 @@ export const recordPromises: PortPromise<Records>[] = [
     }),
   },
   {
-    promise: 'a record past its time is absent to reads and to conditions, though it may still rest somewhere',
+    promise: 'treats an expired record as absent in reads and conditions',
     async check(port) {
       const pk = fresh('rec');
-      const gone = { expiresAt: inSeconds(-5) };
+      const expired = { expiresAt: inSeconds(-5) };
       await port.write([
-        put(pk, 'a', { n: 5 }, gone),
-        put(pk, 'b', { n: 5 }, gone),
+        put(pk, 'a', { n: 5 }, expired),
+        put(pk, 'b', { n: 5 }, expired),
         put(pk, 'c', { n: 5 }),
-        put(pk, 'd', { n: 5 }, gone),
+        put(pk, 'd', { n: 5 }, expired),
       ]);
       assert.equal(await port.get({ pk, sk: 'a' }), undefined);
       assert.deepEqual(
@@ -204,15 +207,15 @@ export const recordPromises: PortPromise<Records>[] = [
       assert.deepEqual(await port.get({ pk, sk: 'd' }), { pk, sk: 'd', data: { m: 1 } });
     },
     broken: (port) => {
-      const forever = rewriting((write) => {
+      const withoutExpiry = rewriting((write) => {
         const { expiresAt: _, ...rest } = write as RecordWrite & { expiresAt?: number };
         return rest as RecordWrite;
       });
-      return forever(port);
+      return withoutExpiry(port);
     },
   },
   {
-    promise: 'adds lose nothing, however many come at once, and each sees its own sum',
+    promise: 'loses no concurrent add and returns to each its own sum',
     async check(port) {
       const pk = fresh('rec');
       const after = await Promise.all(upTo(20).map(() => port.add({ pk, sk: 'tally' }, { n: 1, bytes: 10 })));
@@ -239,7 +242,7 @@ export const recordPromises: PortPromise<Records>[] = [
     }),
   },
   {
-    promise: 'add leaves other fields, sets those it is given, and can renew the expiry',
+    promise: 'keeps other fields in an add, sets given fields and can renew the expiry',
     async check(port) {
       const pk = fresh('rec');
       const expiresAt = inSeconds(1000);
@@ -269,7 +272,7 @@ export const recordPromises: PortPromise<Records>[] = [
     broken: (port) => ({ ...port, add: (key, add) => port.add(key, add) }),
   },
   {
-    promise: 'getMany gives the records that exist among any number of keys, each once',
+    promise: 'gets the existing records of any number of keys, each once',
     async check(port) {
       const pks = [fresh('rec'), fresh('rec')];
       const keys = pks.flatMap((pk) => upTo(130).map((n) => ({ pk, sk: `record ${n}` })));
@@ -283,7 +286,7 @@ export const recordPromises: PortPromise<Records>[] = [
     broken: (port) => ({ ...port, getMany: (keys) => port.getMany(keys.slice(0, 100)) }),
   },
   {
-    promise: 'putMany puts any number, replacing what was there; of two of one key the last stays',
+    promise: 'puts any number of records, replaces existing ones, and keeps the last of two with one key',
     async check(port) {
       const pk = fresh('rec');
       const expiresAt = inSeconds(1000);
@@ -297,7 +300,7 @@ export const recordPromises: PortPromise<Records>[] = [
     broken: (port) => ({ ...port, putMany: (records) => port.putMany(records.slice(0, 25)) }),
   },
   {
-    promise: 'a query gives one pk in the order of the UTF-8 bytes of sk, by prefix and page by page',
+    promise: 'queries one pk in order of the UTF-8 bytes of sk, by prefix and page by page',
     async check(port) {
       const pk = fresh('rec');
       const sks = ['10', '9', 'A', 'a', 'a%', 'a_', 'b', '\u00e9', '\uffee', '\u{1f389}', '\u{10ffff}'];
@@ -315,7 +318,7 @@ export const recordPromises: PortPromise<Records>[] = [
           assert.ok(page.items.length <= limit);
           found.push(...page.items.map((item) => item.sk));
           cursor = page.next;
-          assert.ok(found.length <= sks.length, 'pages without end');
+          assert.ok(found.length <= sks.length, 'the pages do not end');
         } while (cursor !== null);
         return found;
       };
@@ -333,7 +336,7 @@ export const recordPromises: PortPromise<Records>[] = [
     }),
   },
   {
-    promise: 'a write of none, of a hundred or of two to one record is refused; 99 go',
+    promise: 'refuses a write of 0 or 100 changes or with two changes of one record, and accepts 99',
     async check(port) {
       const pk = fresh('rec');
       const writes = upTo(100).map((n) => put(pk, `record ${n}`, { n }));
@@ -347,7 +350,7 @@ export const recordPromises: PortPromise<Records>[] = [
     broken: (port) => ({ ...port, write: (writes) => port.write(writes.slice(0, 99)) }),
   },
   {
-    promise: 'a record over 400 KB is refused with that reason, by every way of putting it',
+    promise: 'refuses a record over 400 KB with that reason, in every kind of put',
     async check(port) {
       const pk = fresh('rec');
       const [just, over] = ['x'.repeat(400 * 1024 - 200), 'é'.repeat(205 * 1024)];
@@ -359,6 +362,9 @@ export const recordPromises: PortPromise<Records>[] = [
         ['just'],
       );
     },
-    broken: (port) => ({ ...port, putMany: (records) => port.putMany(records.map((each) => ({ ...each, data: {} }))) }),
+    broken: (port) => ({
+      ...port,
+      putMany: (records) => port.putMany(records.map((record) => ({ ...record, data: {} }))),
+    }),
   },
 ];

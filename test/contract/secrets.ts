@@ -1,16 +1,16 @@
-/** What every Secrets promises. The harness has `jwt-secret` and `jwt-refresh-secret` and not `openai-api-key`. */
+/** The contract of Secrets. The harness sets `jwt-secret` and `jwt-refresh-secret` but not `openai-api-key`. */
 import assert from 'node:assert/strict';
 import type { Secrets } from '../../domain/ports.ts';
 import type { PortPromise } from './promise.ts';
 
 export const secretPromises: PortPromise<Secrets>[] = [
   {
-    promise: 'a secret that was never set is undefined',
+    promise: 'returns undefined for a secret that was never set',
     check: async (port) => assert.equal(await port.get('openai-api-key'), undefined),
     broken: (port) => ({ ...port, get: async (name) => (await port.get(name)) ?? '' }),
   },
   {
-    promise: 'the two signing secrets are there, differ, are long enough for HS256 and stay the same',
+    promise: 'returns two different signing secrets that are long enough for HS256 and do not change',
     async check(port) {
       const [access, refresh] = [await port.get('jwt-secret'), await port.get('jwt-refresh-secret')];
       assert.ok(access !== undefined && refresh !== undefined);

@@ -1,4 +1,4 @@
-/** A stage's resources on an emulator, made by the SDK in the shapes the CDK app gives them, for the adapters alone. */
+/** The resources of a stage for tests of the adapters. The SDK creates them on the emulator as the CDK app would. */
 import { randomBytes } from 'node:crypto';
 import { CreateUserPoolClientCommand, CreateUserPoolCommand } from '@aws-sdk/client-cognito-identity-provider';
 import { CreateTableCommand } from '@aws-sdk/client-dynamodb';
@@ -15,7 +15,10 @@ import { maxReceives } from '../../infra/limits.ts';
 
 type Environment = { [name: string]: string };
 
-/** A stage of its own name with everything in it, and the environment that `openAws` reads; `emulator`: how to reach it. */
+/**
+ * Creates a stage with a unique name. Returns the environment that `openAws` reads. `emulator`: variables with the
+ * address of the emulator.
+ */
 export async function makeStageAt(clients: AwsClients, emulator: Environment): Promise<AwsEnvironment & Environment> {
   const stage = `t${randomBytes(4).toString('hex')}`;
   const prefix = `listbackup-${stage}-`;
@@ -37,7 +40,7 @@ export async function makeStageAt(clients: AwsClients, emulator: Environment): P
     JOB_QUEUE_URL: job.url,
     DATA_QUEUE_URL: data.url,
     EVENT_BUS_NAME: await makeBus(clients, `listbackup-events-${stage}`, job.arn),
-    // No sockets there: those need a function that lets them in, which the deployed app has.
+    // No live sockets: they need the `$connect` function of a deployed app.
     LIVE_URL: 'ws://127.0.0.1:1',
     ...pool,
     KEY_ID,
@@ -68,18 +71,20 @@ async function makeBucket(clients: AwsClients, Bucket: string): Promise<string> 
 }
 
 async function makeQueue(clients: AwsClients, name: string): Promise<{ url: string; arn: string }> {
-  const made = async (QueueName: string, Attributes: Environment) => {
+  const create = async (QueueName: string, Attributes: Environment) => {
     const { QueueUrl: url = '' } = await clients.sqs().send(new CreateQueueCommand({ QueueName, Attributes }));
     const answer = await clients
       .sqs()
       .send(new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['QueueArn'] }));
     return { url, arn: answer.Attributes?.QueueArn ?? '' };
   };
-  const dead = await made(`${name}-dlq`, {});
-  return made(name, { RedrivePolicy: JSON.stringify({ deadLetterTargetArn: dead.arn, maxReceiveCount: maxReceives }) });
+  const dead = await create(`${name}-dlq`, {});
+  return create(name, {
+    RedrivePolicy: JSON.stringify({ deadLetterTargetArn: dead.arn, maxReceiveCount: maxReceives }),
+  });
 }
 
-/** With the one route that the bus's contract needs. */
+/** Creates a bus with the one route that the contract of the bus needs. */
 async function makeBus(clients: AwsClients, EventBusName: string, jobQueueArn: string): Promise<string> {
   const events = clients.events();
   const Name = `${EventBusName}-contract`;
@@ -106,7 +111,7 @@ async function makePool(
   name: string,
 ): Promise<Pick<AwsEnvironment, 'USER_POOL_ID' | 'USER_POOL_CLIENT_ID'>> {
   const cognito = clients.cognito();
-  const own = (Name: string) => ({
+  const customAttribute = (Name: string) => ({
     Name,
     AttributeDataType: 'String' as const,
     Mutable: false,
@@ -128,8 +133,8 @@ async function makePool(
       AutoVerifiedAttributes: ['email'],
       Schema: [
         { Name: 'email', AttributeDataType: 'String', Required: true, Mutable: true },
-        own('userId'),
-        own('accountId'),
+        customAttribute('userId'),
+        customAttribute('accountId'),
       ],
     }),
   );

@@ -1,6 +1,6 @@
 /**
- * Deploys a stage on ministack the way it is deployed on AWS: the same app, the CDK CLI, CloudFormation. By hand:
- * `node test/emulator/ministack.ts` in one terminal, its exports and `node test/emulator/deploy.ts` in another.
+ * Deploys a stage on ministack as on AWS, with the same app, the CDK CLI and CloudFormation. To do it by hand, run
+ * `node test/emulator/ministack.ts` in one terminal. Run its exports and `node test/emulator/deploy.ts` in another.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -22,17 +22,17 @@ const account = '000000000000';
 const region = 'us-east-1';
 
 export type Deployed = {
-  /** Where the API answers, without a trailing slash; paths are appended to it. */
+  /** Base address of the API, without a trailing slash. */
   url: string;
-  /** What the templates lost on the way, one line each. */
+  /** Everything that was removed from the templates, one line each. */
   dropped: string[];
 };
 
 type Options = { stage?: string; settings?: { [name: `LISTBACKUP_${string}`]: string }; groups?: string[] };
 
 /**
- * Deploys (or updates) the stage on the ministack at that loopback endpoint, all of it or only some groups. `settings` are the
- * `LISTBACKUP_…` variables the functions get. Throws with the CLI's words when a step fails.
+ * Deploys or updates the stage on the ministack at this loopback endpoint, as a whole or only some deploy groups.
+ * `settings`: `LISTBACKUP_…` variables for the functions. Throws the output of the CLI when a step fails.
  */
 export function deployToMinistack(endpoint: string, options: Options = {}): Promise<Deployed> {
   return onMinistack(endpoint, options, async (cdk, dropped, target) => {
@@ -43,7 +43,7 @@ export function deployToMinistack(endpoint: string, options: Options = {}): Prom
   });
 }
 
-/** Takes the stage away again, with all that is in it. */
+/** Deletes the stage with all its data. */
 export async function destroyOnMinistack(endpoint: string, options: Options = {}): Promise<void> {
   await onMinistack(endpoint, options, async (cdk, _, target) => {
     const { s3, ssm, close } = clients(endpoint);
@@ -61,12 +61,12 @@ async function onMinistack<T>(
 ): Promise<T> {
   const host = new URL(endpoint).hostname;
   if (host !== '127.0.0.1')
-    throw new Error(`${endpoint} is not a ministack on this machine; give its address as http://127.0.0.1:<port>`);
+    throw new Error(`${endpoint} is not a ministack on this machine. Give its address as http://127.0.0.1:<port>.`);
   const target = stage(options.stage ?? 'test');
   const apiId = apiIdOf(target);
   const out = await mkdtemp(join(tmpdir(), 'listbackup-cdk-'));
   const environment = {
-    // Nothing of the caller's own AWS environment: a slip must not reach a real account.
+    // The caller's own AWS environment is left out, so that a mistake cannot reach a real account.
     PATH: [join(root, 'node_modules', '.bin'), process.env.PATH ?? ''].join(delimiter),
     HOME: out,
     AWS_ACCESS_KEY_ID: 'test',
@@ -97,21 +97,21 @@ async function onMinistack<T>(
   }
 }
 
-/** Where the API of that stage answers once it is deployed. */
+/** The address of the stage's API once it is deployed. */
 export function urlOnMinistack(endpoint: string, stageName: string): string {
   return `${endpoint}/_aws/execute-api/${apiIdOf(stage(stageName))}/$default`;
 }
 
-/** Eight hex digits, as AWS's ids are letters and digits. */
+/** Eight hex digits, because ids of APIs on AWS are letters and digits. */
 function apiIdOf(target: Stage): string {
   return createHash('sha256').update(target.name).digest('hex').slice(0, 8);
 }
 
-/** What on AWS comes from `cdk bootstrap` and `deploy.sh`: the bucket for assets, the secrets. */
+/** Creates the bucket for assets and the secrets. On AWS, `cdk bootstrap` and the deploy script create them. */
 async function prepare(endpoint: string, stageName: string): Promise<void> {
   const { s3, ssm, close } = clients(endpoint);
   try {
-    // In us-east-1, making a bucket that is already ours succeeds.
+    // In us-east-1, creating a bucket that the account owns succeeds.
     await s3.send(new CreateBucketCommand({ Bucket: `cdk-hnb659fds-assets-${account}-${region}` }));
     await makeSecrets(ssm, stage(stageName));
   } finally {
@@ -132,7 +132,7 @@ function clients(endpoint: string) {
 
 async function rewriteTemplates(folder: string, apiId: string): Promise<string[]> {
   const dropped: string[] = [];
-  for (const name of (await readdir(folder)).filter((each) => each.endsWith('.template.json')).sort()) {
+  for (const name of (await readdir(folder)).filter((file) => file.endsWith('.template.json')).sort()) {
     const path = join(folder, name);
     const result = forEmulator(JSON.parse(await readFile(path, 'utf8')), apiId);
     dropped.push(...result.dropped);
@@ -143,7 +143,7 @@ async function rewriteTemplates(folder: string, apiId: string): Promise<string[]
 
 if (import.meta.main) {
   const endpoint = process.env.AWS_ENDPOINT_URL;
-  if (!endpoint) throw new Error('set AWS_ENDPOINT_URL to the ministack, as node test/emulator/ministack.ts prints it');
+  if (!endpoint) throw new Error('AWS_ENDPOINT_URL is not set. Set it as `node test/emulator/ministack.ts` prints it.');
   const deployed = await deployToMinistack(endpoint, { ...(process.env.STAGE ? { stage: process.env.STAGE } : {}) });
   for (const line of deployed.dropped) console.error(`not on the emulator: ${line}`);
   console.log(deployed.url);

@@ -1,8 +1,8 @@
-/** Stage `test` on this run's ministack: deployed by the first who asks, then shared. */
+/** Stage `test` on this run's ministack. The first test file that needs it deploys it, and all share it. */
 import { inject } from 'vitest';
 import { deployToMinistack, urlOnMinistack } from './deploy.ts';
 
-/** The API's URL. Its functions may call back to ministack, so that buckets there can be sources. */
+/** The URL of the API. Its functions may call ministack, so that buckets there can be sources. */
 export async function deployedUrl(): Promise<string> {
   const { endpoint } = inject('ministack');
   const url = urlOnMinistack(endpoint, 'test');

@@ -1,4 +1,4 @@
-/** Vitest's global setup of the project `aws`: one ministack for all its files, which find it by `inject('ministack')`. */
+/** Global setup of the Vitest project `aws`: one ministack for all files, which get it by `inject('ministack')`. */
 import type { TestProject } from 'vitest/node';
 import { type Ministack, startMinistack } from './ministack.ts';
 

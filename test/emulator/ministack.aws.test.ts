@@ -1,4 +1,4 @@
-/** The harness itself: an emulator that refuses what it should, and is gone when it should be. */
+/** The emulator harness: it enforces IAM and leaves no process behind. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
@@ -13,7 +13,7 @@ const answers = (endpoint: string) =>
     () => false,
   );
 
-it('enforces IAM: an unknown key may nothing', async () => {
+it('enforces IAM and refuses an unknown access key', async () => {
   const { endpoint, region } = inject('ministack');
   const list = async (accessKeyId: string) => {
     const client = new DynamoDBClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey: 'test' } });
@@ -23,7 +23,7 @@ it('enforces IAM: an unknown key may nothing', async () => {
   expect((await list('test')).TableNames).toBeDefined();
 });
 
-it('runs beside others and ends when told to', async () => {
+it('runs beside other instances and stops on request', async () => {
   const own = await startMinistack();
   expect(own.endpoint).not.toBe(inject('ministack').endpoint);
   expect(await answers(own.endpoint)).toBe(true);
@@ -32,7 +32,7 @@ it('runs beside others and ends when told to', async () => {
   await own.stop();
 });
 
-it.each(['SIGTERM', 'SIGKILL'] as const)('ends with the script that started it: %s', async (signal) => {
+it.each(['SIGTERM', 'SIGKILL'] as const)('ends with the script that started it, also after %s', async (signal) => {
   const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => void child.kill('SIGKILL'));
   let text = '';

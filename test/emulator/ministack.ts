@@ -1,6 +1,7 @@
 /**
- * ministack, the AWS emulator that tests and local deployments run against: installed from PyPI into `.venv` at pinned versions,
- * started on a free loopback port with IAM enforced. `node test/emulator/ministack.ts` runs one until it is interrupted.
+ * Starts ministack, the AWS emulator for tests and local deployments. It is installed from PyPI into `.venv` at pinned
+ * versions and runs on a free loopback port with IAM enforced. `node test/emulator/ministack.ts` runs one until
+ * interrupted.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -17,17 +18,17 @@ export type Ministack = {
   endpoint: string;
   account: string;
   region: string;
-  /** What an AWS SDK or CLI needs in its environment to talk to it as root. */
+  /** Environment variables for an AWS SDK or CLI that calls it as root. */
   environment: { [name: string]: string };
-  /** What it has written so far, newest last, at most the last 64 KB. */
+  /** Its output so far, at most the last 64 KB. */
   output(): string;
-  /** Ends it and the Lambda workers it started. */
+  /** Ends the emulator and its Lambda workers. */
   stop(): Promise<void>;
 };
 
 /**
- * The emulator runs in a process group of its own and ends the group when its standard input closes: nothing stays behind, not even
- * when whoever started it is killed.
+ * Runs the emulator in a process group of its own and kills the group when its standard input closes. Nothing stays
+ * behind, not even when the process that started it is killed.
  */
 const launcher = `
 import os, shutil, signal, sys, threading
@@ -41,7 +42,7 @@ sys.argv = ['ministack']
 main()
 `;
 
-/** Starts a fresh, empty ministack; resolves when it answers. */
+/** Starts an empty ministack. Resolves when it answers. */
 export async function startMinistack(): Promise<Ministack> {
   const python = await pythonWith('ministack');
   const work = await mkdtemp(join(tmpdir(), 'ministack-'));
@@ -49,11 +50,11 @@ export async function startMinistack(): Promise<Ministack> {
     const port = await freePort();
     const started = await launch(python, port, work);
     if (started) return started;
-    if (attempt === 3) throw new Error('ministack found no free port in three attempts; start it again');
+    if (attempt === 3) throw new Error('ministack found no free port in three attempts. Start it again.');
   }
 }
 
-/** undefined when the port was taken in between. */
+/** Returns undefined when another process took the port in the meantime. */
 async function launch(python: string, port: number, work: string): Promise<Ministack | undefined> {
   const endpoint = `http://127.0.0.1:${port}`;
   const region = 'us-east-1';
@@ -62,7 +63,7 @@ async function launch(python: string, port: number, work: string): Promise<Minis
     cwd: work,
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
-    // Lambdas inherit this environment, so it holds nothing of ours but the path: their Node is the first in it.
+    // Lambda workers inherit this environment. It has only the path of the caller, and the pinned Node comes first.
     env: {
       ...credentials,
       PATH: [join(root, 'node_modules', '.bin'), process.env.PATH ?? ''].join(delimiter),
@@ -98,12 +99,13 @@ async function launch(python: string, port: number, work: string): Promise<Minis
     await end(child);
     if (text.includes('already in use') || text.includes('Address already in use')) return undefined;
     await stop();
-    throw new Error(`ministack did not start:\n${text}`);
+    throw new Error(`ministack did not start. Its output:\n${text}`);
   }
-  // Or all that is left to see are refused connections.
+  // Without this, a crash of the emulator would show only as refused connections.
   child.once(
     'exit',
-    (code, signal) => stopping || console.error(`ministack ended by itself (${signal ?? code}):\n${text}`),
+    (code, signal) =>
+      stopping || console.error(`ministack ended unexpectedly (${signal ?? code}). Its output:\n${text}`),
   );
   return {
     endpoint,
@@ -115,11 +117,11 @@ async function launch(python: string, port: number, work: string): Promise<Minis
   };
 }
 
-/** Waits up to three minutes for it to be ready; false when it ended or the time is over. */
+/** Waits up to three minutes until the emulator is ready. False when it ended or is not ready in time. */
 async function answers(endpoint: string, child: ChildProcess): Promise<boolean> {
   const deadline = Date.now() + 180_000;
   while (Date.now() < deadline && child.exitCode === null && child.signalCode === null) {
-    // Whoever took the port in between may never answer.
+    // Another process may have taken the port and never answer.
     const ready = await fetch(`${endpoint}/_ministack/ready`, { signal: AbortSignal.timeout(10_000) }).then(
       (response) => response.ok,
       () => false,
@@ -132,9 +134,9 @@ async function answers(endpoint: string, child: ChildProcess): Promise<boolean> 
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise((resolve) => child.once('exit', resolve));
+  const exited = new Promise((resolve) => child.once('exit', resolve));
   child.stdin?.end();
-  await gone;
+  await exited;
 }
 
 function freePort(): Promise<number> {

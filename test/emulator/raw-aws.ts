@@ -1,4 +1,7 @@
-/** Calls to ministack of services that no client is installed for: it looks whose key a signature names, not whether it is right. */
+/**
+ * Calls services of ministack for which no client is installed. ministack reads the access key of a signature and does
+ * not verify it.
+ */
 import { inject } from 'vitest';
 
 type Answer = { [field: string]: never };
@@ -32,25 +35,25 @@ export const streams = target('dynamodb', 'DynamoDBStreams_20120810', '1.0');
 
 const mappingsPath = '/2015-03-31/event-source-mappings';
 
-/** Has a function take messages of its queue, or leave them there. */
+/** Enables or disables the delivery of queue messages to a function. */
 export async function takeMessages(functionName: string, Enabled: boolean): Promise<void> {
   const { EventSourceMappings } = (await call(`${mappingsPath}?FunctionName=${functionName}`, 'lambda', {
     method: 'GET',
   })) as unknown as {
     EventSourceMappings: { UUID: string }[];
   };
-  if (EventSourceMappings.length === 0) throw new Error(`${functionName} reads no queue`);
+  if (EventSourceMappings.length === 0) throw new Error(`Function ${functionName} reads no queue. Name one that does.`);
   for (const { UUID } of EventSourceMappings)
     await call(`${mappingsPath}/${UUID}`, 'lambda', { method: 'PUT', body: { Enabled } });
 }
 
-/** Has a function started by its schedules, or not. */
+/** Enables or disables the schedules of a function. */
 export async function startBySchedule(functionName: string, enabled: boolean): Promise<void> {
   const { Schedules } = (await call('/schedules', 'scheduler', { method: 'GET' })) as unknown as {
     Schedules: { Name: string; GroupName: string; Target: { Arn: string } }[];
   };
   const own = Schedules.filter(({ Target }) => Target.Arn.endsWith(`:function:${functionName}`));
-  if (own.length === 0) throw new Error(`${functionName} has no schedule`);
+  if (own.length === 0) throw new Error(`Function ${functionName} has no schedule. Name one that has.`);
   for (const { Name, GroupName } of own) {
     const schedule = await call(`/schedules/${Name}?groupName=${GroupName}`, 'scheduler', { method: 'GET' });
     await call(`/schedules/${Name}`, 'scheduler', {

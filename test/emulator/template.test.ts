@@ -8,12 +8,12 @@ const policy = (...Statement: object[]) => ({
   Properties: { PolicyDocument: { Statement } },
 });
 
-test('what the emulator knows stays as it is', () => {
+test('keeps what the emulator supports unchanged', () => {
   const template: Template = { Resources: { Queue: { Type: 'AWS::SQS::Queue' }, Policy: policy(allow) } };
   expect(forEmulator(template, 'abcd1234')).toEqual({ template, dropped: [] });
 });
 
-test('an unknown type goes, and with it that others wait for it', () => {
+test('removes a resource of an unknown type and dependencies on it', () => {
   const { template, dropped } = forEmulator(
     {
       Resources: { Past: { Type: 'AWS::Events::Archive' }, Bus: { Type: 'AWS::Events::EventBus', DependsOn: 'Past' } },
@@ -29,7 +29,7 @@ test.for([
   { 'Fn::GetAtt': ['Past', 'Arn'] },
   { 'Fn::GetAtt': 'Past.Arn' },
   { 'Fn::Sub': 'x-$'.concat('{Past}') },
-])('a reference %j to what is gone is an error and no broken deployment', (reference) => {
+])('throws for a reference %j to a removed resource', (reference) => {
   const Resources = {
     Past: { Type: 'AWS::Events::Archive' },
     Rule: { Type: 'AWS::Events::Rule', Properties: { deep: [{ reference }] } },
@@ -37,7 +37,7 @@ test.for([
   expect(() => forEmulator({ Resources }, 'abcd1234')).toThrow('Rule refers to Past');
 });
 
-test('a route through what is gone goes with it, and an output about it; other routes stay', () => {
+test('removes routes and outputs that refer to a removed resource and keeps others', () => {
   const route = (properties: object) => ({ Type: 'AWS::EC2::Route', Properties: { ...properties } });
   const { template, dropped } = forEmulator(
     {
@@ -58,7 +58,7 @@ test('a route through what is gone goes with it, and an output about it; other r
   expect(dropped).toHaveLength(4);
 });
 
-test('an alarm on a computed metric goes, one on a metric stays', () => {
+test('removes an alarm on a computed metric and keeps an alarm on a metric', () => {
   const { template, dropped } = forEmulator(
     {
       Resources: {
@@ -72,12 +72,12 @@ test('an alarm on a computed metric goes, one on a metric stays', () => {
   expect(dropped).toEqual([expect.stringContaining('AWS::CloudWatch::Alarm Rate')]);
 });
 
-test('only the demand for TLS leaves a policy; an empty policy goes', () => {
+test('removes the TLS statement of a policy, and a policy that becomes empty', () => {
   const { template } = forEmulator({ Resources: { Mixed: policy(deny, allow), Only: policy(deny) } }, 'abcd1234');
   expect(template.Resources).toEqual({ Mixed: policy(allow) });
 });
 
-test('the API has the id it was given', () => {
+test('gives the API the requested id', () => {
   const { template, dropped } = forEmulator(
     { Resources: { Api: { Type: 'AWS::ApiGatewayV2::Api', Properties: { Tags: { stage: 'test' } } } } },
     'abcd1234',
@@ -86,14 +86,14 @@ test('the API has the id it was given', () => {
   expect(dropped).toEqual([]);
 });
 
-test('the WebSocket API has an id of its own', () => {
+test('gives the WebSocket API its own id', () => {
   const api = (ProtocolType: string) => ({ Type: 'AWS::ApiGatewayV2::Api', Properties: { ProtocolType } });
   const { template } = forEmulator({ Resources: { Http: api('HTTP'), Live: api('WEBSOCKET') } }, 'abcd1234');
   const ids = Object.values(template.Resources ?? {}).map(({ Properties }) => Properties?.Tags);
   expect(ids).toEqual([{ 'ms-custom-id': 'abcd1234' }, { 'ms-custom-id': 'liveabcd1234' }]);
 });
 
-test('who may send a message may send a batch of them, and no more', () => {
+test('adds the batch action to a grant of a single message, and nothing else', () => {
   const statements = (Action: string | string[]) => ({
     Policy: { Type: 'AWS::IAM::Policy', Properties: { PolicyDocument: { Statement: [{ Effect: 'Allow', Action }] } } },
   });

@@ -1,4 +1,4 @@
-/** What the emulator cannot do, taken out of its copy of the templates; AWS gets the templates as they were written. */
+/** Removes from a copy of the templates everything that the emulator does not support. AWS gets the originals. */
 
 export type Template = {
   Resources?: {
@@ -7,7 +7,7 @@ export type Template = {
   Outputs?: { [id: string]: unknown };
 };
 
-/** CloudFormation types ministack 1.5.33 does not know. */
+/** CloudFormation types that ministack 1.5.33 does not support. */
 const unknownTypes = [
   'AWS::ApiGatewayV2::RouteResponse',
   'AWS::ApplicationAutoScaling::ScalableTarget',
@@ -25,8 +25,13 @@ const unknownTypes = [
 ];
 
 /**
- * The template without unknown types and alarms on computed metrics, and without the statements that demand TLS, which a plain HTTP
- * endpoint never meets; grants of single messages get the emulator's batches. The HTTP API gets that id and the WebSocket API one made from it, so that their addresses are known before they are there. `dropped` says what went, one line each. Throws when something that stays refers to something that goes.
+ * Returns a copy of the template for the emulator.
+ * - It has no unknown types, no alarms on computed metrics and no statements that require TLS.
+ * - Grants of single messages include the emulator's batch actions.
+ * - The HTTP API has the id `apiId`, and the WebSocket API an id made from it. Their addresses are therefore known
+ *   before the deployment.
+ *
+ * `dropped` has one line for each removed part. Throws when a remaining resource refers to a removed one.
  */
 export function forEmulator(template: Template, apiId: string): { template: Template; dropped: string[] } {
   const copy = structuredClone(template);
@@ -41,48 +46,52 @@ export function forEmulator(template: Template, apiId: string): { template: Temp
       };
     } else if (unknownTypes.includes(resource.Type)) {
       delete resources[id];
-      dropped.push(`${resource.Type} ${id}: not known to the emulator`);
+      dropped.push(`${resource.Type} ${id}: the emulator does not know the type`);
     } else if (resource.Type === 'AWS::CloudWatch::Alarm' && resource.Properties?.Metrics) {
       delete resources[id];
-      dropped.push(`${resource.Type} ${id}: computed from several metrics, which the emulator cannot`);
+      dropped.push(`${resource.Type} ${id}: the emulator cannot compute a metric from others`);
     } else if (
       resource.Type === 'AWS::S3::BucketPolicy' ||
       resource.Type === 'AWS::SQS::QueuePolicy' ||
       resource.Type === 'AWS::SNS::TopicPolicy'
     ) {
       const policy = resource.Properties?.PolicyDocument as { Statement: Statement[] };
-      const kept = policy.Statement.filter((statement) => !demandsTls(statement));
+      const kept = policy.Statement.filter((statement) => !requiresTls(statement));
       if (kept.length === policy.Statement.length) continue;
       policy.Statement = kept;
       if (kept.length === 0) delete resources[id];
-      dropped.push(`${resource.Type} ${id}: its demand for TLS, since the emulator speaks plain HTTP`);
+      dropped.push(`${resource.Type} ${id}: the statement that requires TLS, because the emulator uses plain HTTP`);
     } else if (resource.Type === 'AWS::IAM::Policy') {
       const policy = resource.Properties?.PolicyDocument as { Statement: Statement[] };
       for (const statement of policy.Statement) statement.Action = [statement.Action].flat().flatMap(withBatches);
     }
   }
-  const gone = Object.keys(template.Resources ?? {}).filter((id) => !(id in resources));
-  const lost = (value: unknown) => gone.some((other) => refersTo(value, other));
-  // A way through what is not there, and what would be told of it.
+  const removed = Object.keys(template.Resources ?? {}).filter((id) => !(id in resources));
+  const refersToRemoved = (value: unknown) => removed.some((other) => refersTo(value, other));
+  // Routes and outputs may refer to a removed resource. They are removed too.
   for (const [id, resource] of Object.entries(resources)) {
-    if (resource.Type !== 'AWS::EC2::Route' || !lost(resource)) continue;
+    if (resource.Type !== 'AWS::EC2::Route' || !refersToRemoved(resource)) continue;
     delete resources[id];
-    dropped.push(`${resource.Type} ${id}: it leads through what is gone`);
+    dropped.push(`${resource.Type} ${id}: it leads through a removed resource`);
   }
   for (const [id, output] of Object.entries(copy.Outputs ?? {})) {
-    if (!lost(output)) continue;
+    if (!refersToRemoved(output)) continue;
     delete copy.Outputs?.[id];
-    dropped.push(`the output ${id}: it tells of what is gone`);
+    dropped.push(`Output ${id}: it refers to a removed resource`);
   }
   for (const [id, resource] of Object.entries(resources)) {
-    if (resource.DependsOn) resource.DependsOn = [resource.DependsOn].flat().filter((other) => !gone.includes(other));
-    for (const other of gone)
-      if (refersTo(resource, other)) throw new Error(`${id} refers to ${other}, which the emulator cannot have`);
+    if (resource.DependsOn)
+      resource.DependsOn = [resource.DependsOn].flat().filter((other) => !removed.includes(other));
+    for (const other of removed)
+      if (refersTo(resource, other))
+        throw new Error(
+          `${id} refers to ${other}, which the emulator does not support. Handle the reference in forEmulator.`,
+        );
   }
   return { template: copy, dropped };
 }
 
-/** The id of the WebSocket API beside the HTTP API of that id. */
+/** The id of the WebSocket API that belongs to the HTTP API with this id. */
 export function liveIdOf(apiId: string): string {
   return `live${apiId}`;
 }
@@ -93,14 +102,14 @@ type Statement = {
   Condition?: { [operator: string]: { [key: string]: unknown } };
 };
 
-/** The emulator asks for these, while on AWS batches of messages need the right to one and no such actions exist. */
+/** The emulator requires actions for batches. On AWS they do not exist: the right to one message includes batches. */
 function withBatches(action: string): string[] {
   return /^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$/.test(action)
     ? [action, `${action}Batch`]
     : [action];
 }
 
-function demandsTls(statement: Statement): boolean {
+function requiresTls(statement: Statement): boolean {
   return (
     statement.Effect === 'Deny' &&
     ('aws:SecureTransport' in (statement.Condition?.Bool ?? {}) ||
@@ -109,7 +118,7 @@ function demandsTls(statement: Statement): boolean {
 }
 
 function refersTo(value: unknown, id: string): boolean {
-  if (Array.isArray(value)) return value.some((each) => refersTo(each, id));
+  if (Array.isArray(value)) return value.some((element) => refersTo(element, id));
   if (typeof value !== 'object' || value === null) return false;
   return Object.entries(value).some(([name, inner]) => {
     if (name === 'Ref') return inner === id;

@@ -3,7 +3,7 @@ import { passwordWeakness } from '../../infra/password.ts';
 
 const email = 'zoe.oneill@example.com';
 
-describe('a password is too weak', () => {
+describe('refuses a password', () => {
   it.each([
     ['short', 'elevenchars', /12 characters/],
     ['short, counted in characters and not in code units', '🎉'.repeat(11), /12 characters/],
@@ -21,7 +21,7 @@ describe('a password is too weak', () => {
   });
 });
 
-describe('a password is good enough', () => {
+describe('accepts a password', () => {
   it.each([
     ['several words', 'correct horse battery staple'],
     ['lower case only', 'only-lower-case'],

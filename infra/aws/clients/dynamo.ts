@@ -7,7 +7,7 @@ export function dynamoClient(env: Environment, hurry?: number): DynamoDBClient {
   return new DynamoDBClient(common(env, 5000, 6, hurry));
 }
 
-/** The same client with JavaScript values in place of attribute types. Close `client`: this one has nothing to close. */
+/** The document client, which converts JavaScript values. Close `client`: closing the document client does nothing. */
 export function documentClient(client: DynamoDBClient): DynamoDBDocumentClient {
   return DynamoDBDocumentClient.from(client, {
     marshallOptions: { removeUndefinedValues: true, allowImpreciseNumbers: true },

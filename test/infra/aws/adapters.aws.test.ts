@@ -1,4 +1,4 @@
-/** What the AWS home's adapters owe beyond the ports' promises: lost answers, rivals, what is left behind, who may do what. */
+/** Promises of the AWS adapters beyond the contracts of the ports: lost answers, races, leftovers and permissions. */
 import { SignUpCommand } from '@aws-sdk/client-cognito-identity-provider';
 import { type DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
@@ -31,24 +31,24 @@ afterAll(() => {
   clients.close();
 });
 
-/** Clients whose first answer to that call is lost on the way back: AWS has done it, and the SDK asks again. */
-function losingAnswer(to: string): AwsClients & { lost(): boolean } {
+/** Clients that lose the first answer to this command. AWS has executed it, and the SDK repeats it. */
+function losingAnswer(commandName: string): AwsClients & { lost(): boolean } {
   const own = awsClients(env);
   let lost = false;
   own.dynamo().middlewareStack.add(
     (next, context) => async (call) => {
       const answer = await next(call);
-      if (context.commandName !== to || lost) return answer;
+      if (context.commandName !== commandName || lost) return answer;
       lost = true;
-      throw Object.assign(new Error('the line went dead'), { name: 'TimeoutError', $metadata: {} });
+      throw Object.assign(new Error('The connection broke.'), { name: 'TimeoutError', $metadata: {} });
     },
     { step: 'finalizeRequest', name: 'losing', priority: 'low' },
   );
   return { ...own, lost: () => lost };
 }
 
-describe('an answer lost on its way back', () => {
-  it('does not make a conflict of an append that happened', async () => {
+describe('a lost answer', () => {
+  it('does not turn an append that succeeded into a conflict', async () => {
     const stream = streamName(fresh('acc'), 'job', fresh('job'));
     const commit = (hash: string): StoredCommit => ({
       stream,
@@ -69,7 +69,7 @@ describe('an answer lost on its way back', () => {
     concurrent.close();
   });
 
-  it('does not count a write twice', async () => {
+  it('does not apply an add twice', async () => {
     const own = losingAnswer('TransactWriteItemsCommand');
     const records = awsRecords(own.documents, env.TABLE_PREFIX, Date.now);
     const key = { pk: fresh('rec'), sk: 'tally' };
@@ -81,7 +81,7 @@ describe('an answer lost on its way back', () => {
 });
 
 describe('rows and records', () => {
-  it('hold what DynamoDB has no type for', async () => {
+  it('store values that DynamoDB has no type for', async () => {
     let deep: JsonObject = { bottom: true };
     for (const _ of upTo(60)) deep = { deep };
     const data: JsonObject = {
@@ -104,7 +104,7 @@ describe('rows and records', () => {
     expect((await platform.rows.get({ table: 'jobs', ...key }))?.data).toEqual(data);
   });
 
-  it('replace an expired record once, when many add to it at once', async () => {
+  it('replace an expired record once under concurrent adds', async () => {
     const key = { pk: fresh('rec'), sk: 'tally' };
     await platform.records.write([
       { op: 'put', ...key, data: { n: 100, old: true }, expiresAt: Math.floor(Date.now() / 1000) - 10 },
@@ -121,7 +121,7 @@ describe('rows and records', () => {
     expect(await platform.records.get(key)).toEqual({ ...key, data: { n: 20 } });
   });
 
-  it('refuse a cursor that is none', async () => {
+  it('refuse an invalid cursor', async () => {
     await expect(platform.rows.query({ table: 'jobs', pk: 'a', limit: 1, cursor: '???' })).rejects.toMatchObject({
       code: 'invalid-cursor',
     });
@@ -134,7 +134,7 @@ describe('blobs', () => {
     return [...(all.Versions ?? []), ...(all.DeleteMarkers ?? [])].map((each) => each.Key);
   };
 
-  it('are gone with every version when deleted, and neighbours stay', async () => {
+  it('are deleted with every version, and similar keys stay', async () => {
     const key = fresh('blob');
     for (const n of upTo(3)) await platform.blobs.put(key, new Uint8Array([n]));
     await platform.blobs.put(`${key}0`, new Uint8Array([1]));
@@ -143,7 +143,7 @@ describe('blobs', () => {
     expect(await versionsOf(key)).toEqual([`${key}0`]);
   });
 
-  it('leave no parts behind, whether the source fails or the key was taken meanwhile', async () => {
+  it('leave no upload parts when the source fails or the key exists meanwhile', async () => {
     const key = fresh('blob');
     async function* parts(then: () => Promise<void>) {
       for (const n of upTo(3)) yield new Uint8Array(12 << 20).fill(n);
@@ -181,8 +181,8 @@ describe('bus', () => {
     at: '2026-01-01T00:00:00.000Z',
   });
 
-  /** A client whose first so many calls take only every second event. */
-  function halfDeaf(calls: number): { client: EventBridgeClient; taken: string[]; own: AwsClients } {
+  /** A client that refuses every second event in its first `calls` calls. */
+  function refusingHalf(calls: number): { client: EventBridgeClient; taken: string[]; own: AwsClients } {
     const own = awsClients(env);
     const client = own.events();
     const taken: string[] = [];
@@ -200,13 +200,13 @@ describe('bus', () => {
           response: {},
         };
       },
-      { step: 'initialize', name: 'half-deaf' },
+      { step: 'initialize', name: 'refusing-half' },
     );
     return { client, taken, own };
   }
 
-  it('repeats just the events that EventBridge refused', async () => {
-    const { client, taken, own } = halfDeaf(3);
+  it('repeats only the events that EventBridge refused', async () => {
+    const { client, taken, own } = refusingHalf(3);
     await awsBus(
       () => client,
       () => 'any',
@@ -219,8 +219,8 @@ describe('bus', () => {
     own.close();
   });
 
-  it('throws when they stay refused', async () => {
-    const { client, own } = halfDeaf(1000);
+  it('throws when EventBridge keeps refusing events', async () => {
+    const { client, own } = refusingHalf(1000);
     const publishing = awsBus(
       () => client,
       () => 'any',
@@ -232,7 +232,7 @@ describe('bus', () => {
 
 describe('identity', () => {
   const pool = (confirm: boolean) => () => ({ poolId: env.USER_POOL_ID, clientId: env.USER_POOL_CLIENT_ID, confirm });
-  const someone = () => ({
+  const newRegistration = () => ({
     email: `${fresh('mail')}@example.com`,
     password: 'correct horse battery staple',
     name: 'Zoë',
@@ -240,24 +240,26 @@ describe('identity', () => {
     accountId: fresh('acc'),
   });
 
-  it('where confirmation is on, lets nobody in before it, and tells nobody whether there is an account', async () => {
+  it('refuses unconfirmed users and does not reveal accounts when confirmation is on', async () => {
     const identity = awsIdentity(clients.cognito, pool(true));
-    const { email, password, ...rest } = someone();
+    const { email, password, ...rest } = newRegistration();
     expect(await identity.register({ email, password, ...rest })).toEqual({ outcome: 'confirm' });
-    expect(await identity.register({ ...someone(), email: email.toUpperCase() })).toEqual({ outcome: 'confirm' });
+    expect(await identity.register({ ...newRegistration(), email: email.toUpperCase() })).toEqual({
+      outcome: 'confirm',
+    });
     expect(await identity.signIn(email, password)).toEqual({ outcome: 'unconfirmed' });
   });
 
-  it('signs in who registered where the registration died before its end', async () => {
-    const { email, password, ...rest } = someone();
+  it('signs in a user whose registration stopped half-way', async () => {
+    const { email, password, ...rest } = newRegistration();
     await awsIdentity(clients.cognito, pool(true)).register({ email, password, ...rest });
     const identity = awsIdentity(clients.cognito, pool(false));
     expect(await identity.signIn(email, 'some other long password')).toEqual({ outcome: 'refused' });
     expect(await identity.signIn(email, password)).toEqual({ outcome: 'signed-in', email, ...rest });
   });
 
-  it('cannot be signed up at behind our back, with an account of choice', async () => {
-    const direct = clients.cognito().send(
+  it('refuses a direct sign-up at Cognito with an account id of choice', async () => {
+    const signUp = clients.cognito().send(
       new SignUpCommand({
         ClientId: env.USER_POOL_CLIENT_ID,
         Username: fresh('intruder'),
@@ -268,12 +270,12 @@ describe('identity', () => {
         ],
       }),
     );
-    await expect(direct).rejects.toMatchObject({ name: 'NotAuthorizedException' });
+    await expect(signUp).rejects.toMatchObject({ name: 'NotAuthorizedException' });
   });
 });
 
 describe('key ring', () => {
-  it("does not open one account's wrapped key as another's", async () => {
+  it("does not unwrap one account's key as another's", async () => {
     const [one, other] = [fresh('acc'), fresh('acc')];
     const table = `${env.TABLE_PREFIX}subject-keys`;
     await platform.keys.accountKey(one);
@@ -288,7 +290,7 @@ describe('key ring', () => {
 });
 
 describe('secrets', () => {
-  it('are asked for once in five minutes, and then anew', async () => {
+  it('are read again after five minutes', async () => {
     const clock = { now: 1_000_000 };
     const secrets = awsSecrets(
       clients.ssm,
@@ -306,7 +308,7 @@ describe('secrets', () => {
     expect(await secrets.get('jwt-secret')).toBe('rotated');
   });
 
-  it('of stage main have the plain names', () => {
+  it('have plain names in stage main', () => {
     expect(parameterName('main', 'jwt-secret')).toBe('/listbackup/jwt-secret');
     expect(parameterName('test', 'jwt-secret')).toBe('/listbackup/test/jwt-secret');
   });

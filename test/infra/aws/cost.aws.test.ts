@@ -1,4 +1,4 @@
-/** What AWS would bill, counted on the emulator, and held to what was promised (docs/cost.md). */
+/** Counts on the emulator what AWS would bill, and compares it with docs/cost.md. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
 
 let clients: AwsClients;
 let prefix: string;
-/** Whose appends nobody follows. */
+/** A platform whose appends reach no relay or projection. */
 let platform: AwsPlatform;
 let stage: Stage;
 let folder: string;
@@ -51,7 +51,7 @@ describe('the counter', () => {
     [1025, 2, 1],
     [4096, 4, 1],
     [4097, 5, 2],
-  ])('takes an item of %i bytes for %i write units and %i read units', async (bytes, writes, reads) => {
+  ])('counts %i bytes as %i write units and %i read units', async (bytes, writes, reads) => {
     const [Item, Key] = [item('1', bytes), { pk: { S: 'a' }, sk: { S: '1' } }];
     const dynamo = clients.dynamo();
     expect(await units('WRU', () => dynamo.send(new PutItemCommand({ TableName: TableName(), Item })))).toBe(writes);
@@ -63,7 +63,7 @@ describe('the counter', () => {
     expect(await units('RRU', () => dynamo.send(new GetItemCommand({ TableName: TableName(), Key })))).toBe(reads / 2);
   });
 
-  it('takes a refused write for one', async () => {
+  it('counts a refused write as one unit', async () => {
     const put = () =>
       clients.dynamo().send(
         new PutItemCommand({
@@ -77,7 +77,7 @@ describe('the counter', () => {
   });
 });
 
-it('a thousand events are replayed for at most 60 read units', async () => {
+it('loads a thousand events for at most 60 read units', async () => {
   const account = 'acc_q3c9qb0b72have8y1bwmgmeczm';
   const jobId = 'job_r2ch8xf297mxxt4rwf5s1qyf4g';
   const stream = `${account}/job/${jobId}`;
@@ -94,7 +94,7 @@ it('a thousand events are replayed for at most 60 read units', async () => {
     createJob({ jobId, sourceId: 'src_v5y32c1patxvshghh8hkqkjkrg', name: 'Every night' }),
     cause(0),
   );
-  // Each loads all that is before it: a hundred are enough to tell.
+  // Each rename loads all earlier commits, so the test uses a hundred and a tenth of the units.
   for (const n of upTo(99))
     await transact(platform, job, stream, renameJob(jobId, `Every night but the ${n}th`), cause(n));
   const { result, usage } = await stage.counter.during(() => platform.events.load(stream, { known: 100 }));
@@ -109,8 +109,8 @@ describe('at work', () => {
   });
 
   const named = (name: string): Command => {
-    const command = measured.commands.find((each) => each.name === name);
-    if (!command) throw new Error(`nothing was counted of: ${name}`);
+    const command = measured.commands.find((candidate) => candidate.name === name);
+    if (!command) throw new Error(`The measurement has no command ${name}. Add it to bench/cost/measure.ts.`);
     return command;
   };
 
@@ -120,7 +120,7 @@ describe('at work', () => {
     ['create a job', 1, 11],
     ['rename the job', 1, 6],
     ['ask for a run', 1, 14],
-  ])('to %s appends for %i units, and with all read models takes at most %i', (name, append, most) => {
+  ])('appends for %s in %i write units, and in at most %i with all read models', (name, append, most) => {
     const command = named(name);
     expect(command.events).toBe(append);
     expect(command.append).toBe(append);
@@ -137,7 +137,7 @@ describe('at work', () => {
   ])(
     'applies %s to %s for %i write units: one without row changes, else 2 for the cursor and each row',
     (events, projection, units) => {
-      const applied = measured.applied.find((each) => each.events === events && each.projection === projection);
+      const applied = measured.applied.find((entry) => entry.events === events && entry.projection === projection);
       expect(applied?.units).toBe(units);
     },
   );
@@ -146,11 +146,11 @@ describe('at work', () => {
     expect(unitsOf(millionFiles(measured.runs).unchanged, 'WRU')).toBeLessThanOrEqual(66);
   });
 
-  it('a million small files are first backed up for at most $1.50 in requests', () => {
+  it('takes at most $1.50 of requests for the first backup of a million small files', () => {
     expect(dollars(millionFiles(measured.runs).first)).toBeLessThanOrEqual(1.5);
   });
 
-  it('an unchanged run asks for nothing by the file', () => {
+  it('makes no request per file in an unchanged run', () => {
     const [small, large] = measured.runs;
     if (!small || !large) throw new Error('two runs');
     for (const kind of ['WRU', 'RRU'] as const) {

@@ -1,4 +1,4 @@
-/** The checker over the ports of AWS: nothing to say of backups made there, and damage found there too. */
+/** The doctor on the AWS adapters: no findings on intact backups, and findings for damage. */
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { announcements } from '../../../activity/announce.ts';
@@ -46,17 +46,17 @@ afterAll(async () => {
   await rm(source, { recursive: true });
 });
 
-/** What streams and rules do: read models, ledger, and the bus's messages. */
-async function follow(): Promise<void> {
+/** Does the work of stream mappings and bus rules: read models, ledger and queue messages. */
+async function processNotifications(): Promise<void> {
   while (appended.length > 0) {
     const notifications = appended;
     appended = [];
     await handleNotifications(platform, projections, notifications);
     for (const { commits, error } of await platform.relay.sequence(notifications)) {
       if (error) throw error;
-      const told = (await Promise.all(commits.map((commit) => announcements(platform, commit)))).flat();
+      const busEvents = (await Promise.all(commits.map((commit) => announcements(platform, commit)))).flat();
       for (const { queue, types } of routes) {
-        const bodies = told.filter(({ type }) => types.includes(type)).map((event) => ({ body: { ...event } }));
+        const bodies = busEvents.filter(({ type }) => types.includes(type)).map((event) => ({ body: { ...event } }));
         if (bodies.length > 0) await platform.queue.send(queue, bodies);
       }
     }
@@ -65,7 +65,7 @@ async function follow(): Promise<void> {
 
 async function settle(): Promise<void> {
   for (let idle = 0; idle < 2; ) {
-    await follow();
+    await processNotifications();
     let handled = 0;
     for (const queue of ['job', 'data'] satisfies QueueName[]) {
       for (const { body, receipt, receives } of await platform.queue.receive(queue, {
@@ -81,7 +81,7 @@ async function settle(): Promise<void> {
   }
 }
 
-it('has nothing to say of what is whole, and finds what is not', async () => {
+it('reports nothing on intact data and finds damage', async () => {
   const { id: sourceId } = await connectSource(platform, command(), {
     type: 'folder',
     name: 'Papers',

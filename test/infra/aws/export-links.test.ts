@@ -17,12 +17,12 @@ async function hostOf(env: { [name: string]: string }): Promise<string> {
   return url.host;
 }
 
-test('links lead to the region, or by the edge next to the user where the stage says so', async () => {
+test('links to S3 in the region, or to S3 Transfer Acceleration when the stage enables it', async () => {
   expect(await hostOf({})).toBe('listbackup-data-main.s3.eu-west-1.amazonaws.com');
   expect(await hostOf({ ACCELERATED_LINKS: 'false' })).toBe('listbackup-data-main.s3.eu-west-1.amazonaws.com');
   expect(await hostOf({ ACCELERATED_LINKS: 'true' })).toBe('listbackup-data-main.s3-accelerate.amazonaws.com');
 });
 
-test('an emulator has no edge', async () => {
+test('links to a custom endpoint without acceleration', async () => {
   expect(await hostOf({ ACCELERATED_LINKS: 'true', AWS_ENDPOINT_URL: 'http://127.0.0.1:4566' })).toBe('127.0.0.1:4566');
 });

@@ -1,8 +1,8 @@
-/** What CloudWatch makes charts of has to be in the form it takes apart: one line of the embedded metric format. */
+/** The form of metrics: one line in CloudWatch's embedded metric format. */
 import { expect, test, vi } from 'vitest';
 import { awsLog } from '../../../infra/aws/log.ts';
 
-test('numbers become metrics of the stage, with their units', () => {
+test('logs measures as metrics of the stage with their units', () => {
   let output = '';
   const spy = vi.spyOn(process.stdout, 'write').mockImplementation((piece) => {
     output += piece;

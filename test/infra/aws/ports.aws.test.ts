@@ -1,4 +1,4 @@
-/** The ports' promises, kept by the AWS home on ministack with IAM on. */
+/** The contracts of the ports for the AWS adapters, on ministack with IAM enforced. */
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Identity } from '../../../domain/ports.ts';
 import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
@@ -14,20 +14,20 @@ import { secretPromises } from '../../contract/secrets.ts';
 import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
 import { describeContract } from '../../support/contract.ts';
 
-/** The emulator looks whether a name is free, and takes it later: two threads of it may both find it free. Cognito takes it in one step. */
-function signingUpInTurn(identity: Identity): Identity {
-  let before: Promise<unknown> = Promise.resolve();
+/** Serializes sign-ups, because the emulator, unlike Cognito, may accept two concurrent sign-ups with one name. */
+function serialSignUps(identity: Identity): Identity {
+  let previous: Promise<unknown> = Promise.resolve();
   return {
     ...identity,
     register(registration) {
-      const turn = before.then(() => identity.register(registration));
-      before = turn.catch(() => {});
+      const turn = previous.then(() => identity.register(registration));
+      previous = turn.catch(() => {});
       return turn;
     },
   };
 }
 
-describe('the AWS home', () => {
+describe('the AWS deployment', () => {
   let platform: AwsPlatform;
   const clients = ministackClients();
   beforeAll(async () => {
@@ -45,7 +45,7 @@ describe('the AWS home', () => {
       ...events,
       async append(commit) {
         const outcome = await events.append(commit);
-        // What the stream of the table does when deployed.
+        // In the deployed app, the stream of the table triggers the relay.
         void relay.sequence([commit]);
         return outcome;
       },
@@ -56,7 +56,7 @@ describe('the AWS home', () => {
   describeContract('blobs', blobPromises, () => platform.blobs);
   describeContract('queue', queuePromises, () => platform.queue);
   describeContract('bus', busPromises, () => platform);
-  describeContract('identity', identityPromises, () => signingUpInTurn(platform.identity));
+  describeContract('identity', identityPromises, () => serialSignUps(platform.identity));
   describeContract('key ring', keyRingPromises, () => platform.keys);
   describeContract('secrets', secretPromises, () => platform.secrets);
 });

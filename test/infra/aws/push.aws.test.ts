@@ -1,4 +1,7 @@
-/** Push, kept by the deployed app: only a function at its door lets sockets in, so the connections are real ones, opened with tickets. */
+/**
+ * The contract of Push on the deployed app. Sockets need its `$connect` function, so the connections are real and
+ * opened with tickets.
+ */
 import { afterAll, beforeAll, inject } from 'vitest';
 import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
 import { newPerson } from '../../acceptance/client.ts';

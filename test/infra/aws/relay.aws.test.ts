@@ -1,4 +1,4 @@
-/** The relay: each commit once in the ledger and at least once on the bus, with lost notifications, races and outages. */
+/** The relay enters each commit once in the ledger and publishes it at least once, despite races and outages. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { streamName } from '../../../domain/event.ts';
