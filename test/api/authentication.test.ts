@@ -3,7 +3,7 @@ import { authenticate } from '../../api/authentication.ts';
 import { openSession } from '../../api/sessions.ts';
 import { ada, testPlatform } from '../support/api.ts';
 
-test('only one well-formed Bearer credential counts', async () => {
+test('accepts exactly one well-formed Bearer credential', async () => {
   const platform = await testPlatform();
   const { accessToken } = await openSession(platform, ada);
   expect((await authenticate(platform, { authorization: `Bearer ${accessToken}` })).account).toBe('acc_ada');
@@ -26,12 +26,12 @@ test('only one well-formed Bearer credential counts', async () => {
   });
 });
 
-test('an API key is refused with what to do instead, even beside a good token', async () => {
+test('rejects an API key and names the alternative, even beside a valid token', async () => {
   const platform = await testPlatform();
   const { accessToken } = await openSession(platform, ada);
-  const refusal = { code: 'unauthenticated', status: 401, message: expect.stringContaining('Bearer') };
-  await expect(authenticate(platform, { 'x-api-key': 'lb_live_x' })).rejects.toMatchObject(refusal);
+  const problem = { code: 'unauthenticated', status: 401, message: expect.stringContaining('Bearer') };
+  await expect(authenticate(platform, { 'x-api-key': 'lb_live_x' })).rejects.toMatchObject(problem);
   await expect(
     authenticate(platform, { 'x-api-key': 'lb_live_x', authorization: `Bearer ${accessToken}` }),
-  ).rejects.toMatchObject(refusal);
+  ).rejects.toMatchObject(problem);
 });

@@ -41,30 +41,30 @@ const followers = [
 
 async function caller(person = ada) {
   const slept: number[] = [];
-  const asleep = { meanwhile: async () => {} };
+  const hooks = { whileAsleep: async () => {} };
   const sleep = async (milliseconds: number) => {
     slept.push(milliseconds);
     api.platform.clock.now += milliseconds;
-    await asleep.meanwhile();
+    await hooks.whileAsleep();
   };
   const api = await testApi({ routes: [tools], followers, sleep });
   const call = await as(api, person);
   const get = (url: string, token: string) => call({ url, headers: { 'consistency-token': token } });
-  /** Brings a read model up to that version. */
+  /** Applies the stream to a read model up to that version. */
   const project = async (projection: string, version: number, of = stream) => {
     for (let v = (await api.platform.rows.cursor(projection, of)) + 1; v <= version; v++)
       await api.platform.rows.apply(projection, of, v, []);
   };
   const token = (...written: Written[]) => consistencyToken(api.platform, written);
-  return { ...api, call, get, slept, asleep, project, token };
+  return { ...api, call, get, slept, hooks, project, token };
 }
 
-test('a read that brings the token of a write sees it: it waits until the read model is there', async () => {
-  const { call, get, slept, asleep, project } = await caller();
+test('delays a read with the token of a write until the read model has applied the write', async () => {
+  const { call, get, slept, hooks, project } = await caller();
   const token = String((await call({ method: 'POST', url: '/sources' })).headers['consistency-token']);
   expect(Buffer.from(token, 'base64url').toString('latin1')).toContain(stream);
   await project('sources', 2);
-  asleep.meanwhile = async () => {
+  hooks.whileAsleep = async () => {
     if (slept.length === 4) await project('sources', 3);
   };
   const answer = await get('/sources/1', token);
@@ -74,7 +74,7 @@ test('a read that brings the token of a write sees it: it waits until the read m
   expect(slept).toHaveLength(4);
 });
 
-test('a read model that does not come is 503 after two seconds, and asks to come back', async () => {
+test('answers 503 with Retry-After if the read model is behind for two seconds', async () => {
   const { get, slept, project, token } = await caller();
   await project('sources', 3);
   const answer = await get('/sources', await token({ stream, version: 3 }));
@@ -84,15 +84,16 @@ test('a read model that does not come is 503 after two seconds, and asks to come
   expect(waited).toBeLessThan(2300);
 });
 
-test('a read model that is parked at the write says so, and asks for patience', async () => {
+test('says that a read model is parked at the write, with a longer Retry-After', async () => {
   const { get, project, token, platform } = await caller();
   const park = (projection: string) =>
     platform.records.write([{ op: 'put', pk: 'parked', sk: `${projection} ${stream}`, data: { version: 3, stream } }]);
   await project('sources', 2);
   await project('overview', 3);
   await park('overview');
-  const elsewhere = await get('/sources', await token({ stream, version: 3 }));
-  expect([elsewhere.statusCode, elsewhere.headers['retry-after'], elsewhere.json().detail.includes('parked')]).toEqual([
+  const otherParked = await get('/sources', await token({ stream, version: 3 }));
+  const { detail } = otherParked.json();
+  expect([otherParked.statusCode, otherParked.headers['retry-after'], detail.includes('parked')]).toEqual([
     503,
     '1',
     false,
@@ -104,7 +105,7 @@ test('a read model that is parked at the write says so, and asks for patience', 
   expect((await get('/sources/1', await token({ stream, version: 2 }))).statusCode).toBe(200);
 });
 
-test('after a rebuild it waits for the rows that are read', async () => {
+test('waits for the generation that queries read after a rebuild', async () => {
   const { get, project, token, platform } = await caller();
   await project('sources', 3);
   const data = { revision: 1, current: 2, version: 1, last: 2, building: null, retired: [] };
@@ -114,7 +115,7 @@ test('after a rebuild it waits for the rows that are read', async () => {
   expect((await get('/sources/1', await token({ stream, version: 3 }))).statusCode).toBe(200);
 });
 
-test('it waits only for writes that a read model of the route follows', async () => {
+test('waits only for streams that a read model of the route follows', async () => {
   const { get, slept, project, token } = await caller();
   await project('sources', 1);
   const job = { stream: 'acc_ada/job/job_1', version: 9 };
@@ -125,7 +126,7 @@ test('it waits only for writes that a read model of the route follows', async ()
   expect((await get('/sources', await token({ stream, version: 1 }, job))).statusCode).toBe(503);
 });
 
-test('a token of another account, of nobody, or changed in any place is refused', async () => {
+test('rejects a token of another account, without an HMAC, or with any character changed', async () => {
   const { call, get, token } = await caller();
   const good = await token({ stream, version: 1 });
   const bad = [
@@ -138,15 +139,15 @@ test('a token of another account, of nobody, or changed in any place is refused'
     Array(21).fill(good).join(','),
     'A'.repeat(4000),
   ];
-  for (let at = 0; at < good.length; at++)
-    bad.push(good.slice(0, at) + (good[at] === 'A' ? 'B' : 'A') + good.slice(at + 1));
+  for (let index = 0; index < good.length; index++)
+    bad.push(good.slice(0, index) + (good[index] === 'A' ? 'B' : 'A') + good.slice(index + 1));
   bad.push(
     Buffer.from(JSON.stringify([[stream, 1]])).toString('base64url'),
     await token({ stream: 'acc_bob/source/src_1', version: 1 }),
   );
-  for (const one of bad) {
-    const answer = await get('/sources/1', one);
-    expect([one, answer.statusCode, answer.json().errors?.[0]?.path]).toEqual([one, 400, 'Consistency-Token']);
+  for (const header of bad) {
+    const answer = await get('/sources/1', header);
+    expect([header, answer.statusCode, answer.json().errors?.[0]?.path]).toEqual([header, 400, 'Consistency-Token']);
   }
   expect((await call({ url: '/sources/1' })).statusCode).toBe(200);
   const asBob = await caller(bob);

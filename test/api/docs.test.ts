@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { testApi } from '../support/api.ts';
 
-test('the page comes with all it needs, under a policy that lets in nothing else', async () => {
+test('serves a page that loads nothing from other servers, under a CSP that forbids it', async () => {
   const { app } = await testApi();
   const moved = await app.inject('/docs');
   expect([moved.statusCode, moved.headers.location]).toEqual([302, 'docs/']);
@@ -11,7 +11,7 @@ test('the page comes with all it needs, under a policy that lets in nothing else
   expect(page.headers['content-type']).toContain('text/html');
   expect(page.body).not.toMatch(/https?:\/\//);
   expect(page.body).toContain('"url": "../openapi.json"');
-  for (const off of ['"withDefaultFonts": false', '"telemetry": false']) expect(page.body).toContain(off);
+  for (const setting of ['"withDefaultFonts": false', '"telemetry": false']) expect(page.body).toContain(setting);
 
   const policy = String(page.headers['content-security-policy']);
   const directives = Object.fromEntries(

@@ -5,7 +5,7 @@ import { etagOf, matchedVersions } from '../../api/etag.ts';
 import { noContent, ok, type RouteModule, route } from '../../api/route.ts';
 import { as, testApi } from '../support/api.ts';
 
-/** A thing with a version, as a stream has it. */
+/** Routes of a resource with a version. */
 function thing() {
   const state = { version: 1, name: 'first' };
   const described = { summary: 'Thing', tags: ['test'] as [string], url: '/thing' as const };
@@ -42,7 +42,7 @@ function thing() {
   return routes;
 }
 
-test('a resource that did not change is 304 without a body, one that changed comes whole', async () => {
+test('answers 304 without a body to an unchanged resource, and 200 with it after a change', async () => {
   const api = await testApi({ routes: [thing()] });
   const call = await as(api);
   const first = await call({ url: '/thing' });
@@ -60,7 +60,7 @@ test('a resource that did not change is 304 without a body, one that changed com
   expect(changed.headers.etag).toBe(put.headers.etag);
 });
 
-test('a change or deletion on an outdated, weak or foreign tag is 412', async () => {
+test('answers 412 to a change or deletion with an outdated, weak or foreign tag', async () => {
   const api = await testApi({ routes: [thing()] });
   const call = await as(api);
   const etag = String((await call({ url: '/thing' })).headers.etag);
@@ -73,16 +73,16 @@ test('a change or deletion on an outdated, weak or foreign tag is 412', async ()
     expect([tag, answer.statusCode, answer.json().code]).toEqual([tag, 412, 'precondition-failed']);
     expect((await call({ method: 'DELETE', url: '/thing', headers: { 'if-match': tag } })).statusCode).toBe(412);
   }
-  for (const noTag of ['x', '2', '"', '"2", x']) {
-    const answer = await put(noTag, 'lost');
-    expect([noTag, answer.statusCode, answer.json().errors?.[0].path]).toEqual([noTag, 400, 'If-Match']);
+  for (const malformed of ['x', '2', '"', '"2", x']) {
+    const answer = await put(malformed, 'lost');
+    expect([malformed, answer.statusCode, answer.json().errors?.[0].path]).toEqual([malformed, 400, 'If-Match']);
   }
   expect((await put(`${etag}, ${second.headers.etag}`, 'third')).statusCode).toBe(200);
   expect((await put('*', 'fourth')).statusCode).toBe(200);
   expect((await call({ method: 'DELETE', url: '/thing' })).statusCode).toBe(204);
 });
 
-test('tags tell bodies and versions apart, and without a version nothing can be held to one', () => {
+test('makes different tags for different bodies and versions, and finds no version in a tag without one', () => {
   expect(new Set([etagOf('a'), etagOf('b'), etagOf('a', 1), etagOf('a', 2), etagOf('b', 1)]).size).toBe(5);
   expect(matchedVersions(undefined)).toBeUndefined();
   expect(matchedVersions(etagOf('a'))).toEqual([]);

@@ -1,4 +1,4 @@
-/** The limit on guesses counts in DynamoDB as it does in SQLite, for guesses made at once and by two processes. */
+/** The limit on failed sign-ins, counted in DynamoDB by two processes at the same time. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { limitGuesses } from '../../api/guessing.ts';
 import type { Problem } from '../../domain/errors.ts';
@@ -10,7 +10,7 @@ beforeAll(async () => {
   const clients = ministackClients();
   const stage = await makeStage(clients);
   clients.close();
-  // One quarter of an hour, whenever it runs.
+  // A fixed time, so that the test never crosses the end of a window.
   const now = Date.now();
   platforms = [openAws(stage), openAws(stage)].map((platform) => ({ ...platform, now: () => now }));
 });
@@ -18,7 +18,7 @@ afterAll(() => {
   for (const platform of platforms) platform.close();
 });
 
-test('ten wrong passwords from one address, fifty from many, and none of them holds up where one signs in from', async () => {
+test('allows 10 wrong passwords per address and 50 in total, and exempts an address that signed in before', async () => {
   let turn = 0;
   const guess = (address: string, right = false) => {
     turn += 1;

@@ -4,14 +4,13 @@ import { appOver, type TestApi, testApi } from '../support/api.ts';
 const person = { email: 'ada@example.org', password: 'correct horse battery', name: 'Ada' };
 const quarter = 15 * 60_000;
 
-/** The limits per address and minute are out of the way. */
+/** Registers the user. `signIn` fails without hashing for the password `wrong`. */
 async function opened() {
   const api = await testApi({ rateScale: 1 });
   expect(
     (await api.app.inject({ method: 'POST', url: '/auth/register', payload: person, remoteAddress: '203.0.113.1' }))
       .statusCode,
   ).toBe(201);
-  // a wrong password costs no hashing here
   const { signIn } = api.platform.identity;
   api.platform.identity.signIn = async (email, password) =>
     password === 'wrong' ? { outcome: 'refused' } : signIn(email, password);
@@ -28,18 +27,18 @@ async function statuses(times: number, call: (turn: number) => Promise<{ statusC
   );
 }
 
-test('ten wrong passwords from one address, then nothing is looked at there until the quarter of an hour is over', async () => {
+test('checks at most 10 wrong passwords from one address, until the 15 minutes are over', async () => {
   const api = await opened();
   let checked = 0;
   const { signIn } = api.platform.identity;
-  api.platform.identity.signIn = (...given) => {
+  api.platform.identity.signIn = (...args) => {
     checked += 1;
-    return signIn(...given);
+    return signIn(...args);
   };
-  // at once, in any case, and by another process too
+  // Concurrent attempts, in upper and lower case, by two processes.
   const other = { app: await appOver(api.platform, { rateScale: 1 }) };
-  const spelled = (turn: number) => (turn % 2 ? person.email : person.email.toUpperCase());
-  expect(await statuses(25, (turn) => login(turn % 3 ? api : other, '192.0.2.1', 'wrong', spelled(turn)))).toEqual({
+  const spelling = (turn: number) => (turn % 2 ? person.email : person.email.toUpperCase());
+  expect(await statuses(25, (turn) => login(turn % 3 ? api : other, '192.0.2.1', 'wrong', spelling(turn)))).toEqual({
     401: 10,
     429: 15,
   });
@@ -48,20 +47,20 @@ test('ten wrong passwords from one address, then nothing is looked at there unti
   const limited = await login(api, '192.0.2.1', person.password);
   expect(limited.json()).toMatchObject({ status: 429, code: 'rate-limited', retryAfter: 14 * 60 });
   expect(limited.headers['retry-after']).toBe('840');
-  // who is elsewhere is not held by it, nor is another e-mail
+  // Neither another address nor another e-mail is limited.
   expect((await login(api, '192.0.2.2', person.password)).statusCode).toBe(200);
   expect((await login(api, '192.0.2.1', 'wrong', 'eve@example.org')).statusCode).toBe(401);
   api.platform.clock.now += quarter;
   expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
 });
 
-test('an e-mail that nobody has is limited alike', async () => {
+test('limits an unknown e-mail alike', async () => {
   const api = await opened();
   const guesses = (email: string) => statuses(12, () => login(api, '192.0.2.1', 'wrong', email));
   expect(await guesses('nobody@example.org')).toEqual(await guesses(person.email));
 });
 
-test('what was no wrong password is not counted as one: passwords could not be looked at, or the e-mail is yet to be confirmed', async () => {
+test('does not count failures of the identity provider and unconfirmed e-mail addresses', async () => {
   const api = await opened();
   const { signIn } = api.platform.identity;
   api.platform.identity.signIn = () => Promise.reject(new Error('away'));
@@ -72,13 +71,13 @@ test('what was no wrong password is not counted as one: passwords could not be l
   expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
 });
 
-test('signing in, however often, does not use it up', async () => {
+test('does not count successful sign-ins', async () => {
   const api = await opened();
   for (let times = 0; times < 12; times++)
     expect((await login(api, '192.0.2.1', person.password)).statusCode).toBe(200);
 });
 
-test('many addresses get fifty guesses together, and where one signs in from they hold nobody up', async () => {
+test('allows 50 wrong passwords from many addresses, and exempts an address that signed in before', async () => {
   const api = await opened();
   expect((await login(api, '203.0.113.1', person.password)).statusCode).toBe(200);
   expect(await statuses(60, (turn) => login(api, `198.51.100.${turn}`))).toEqual({ 401: 50, 429: 10 });
@@ -86,14 +85,14 @@ test('many addresses get fifty guesses together, and where one signs in from the
   expect((await login(api, '203.0.113.1', person.password)).statusCode).toBe(200);
 });
 
-test('neither the e-mail nor the address rests in the clear', async () => {
+test('stores neither the e-mail nor the address in plain text', async () => {
   const api = await opened();
   const written: string[] = [];
   for (const method of ['add', 'putMany'] as const) {
-    const real = api.platform.records[method] as (...given: unknown[]) => Promise<never>;
-    api.platform.records[method] = (...given: unknown[]) => {
-      written.push(JSON.stringify(given));
-      return real(...given);
+    const real = api.platform.records[method] as (...args: unknown[]) => Promise<never>;
+    api.platform.records[method] = (...args: unknown[]) => {
+      written.push(JSON.stringify(args));
+      return real(...args);
     };
   }
   await login(api, '192.0.2.77', person.password);

@@ -12,10 +12,10 @@ const body = z.strictObject({
   free: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** A thing that is made at each run of the handler, and what the handler was told. */
+/** Routes that make a thing at each run of the handler. `made` records the runs. */
 function workshop() {
   const made: { name: string; commandId: string }[] = [];
-  /** Resolved by the test to let the handler go on. */
+  /** `hold` delays the handler until the test resolves it. `entered` is called when the handler starts. */
   const gate = { hold: undefined as Promise<void> | undefined, entered: () => {} };
   const make = (url: `/${string}`, more: { public?: boolean; credentials?: boolean } = {}) =>
     route({
@@ -55,7 +55,7 @@ async function caller() {
   return { ...api, routes, made, gate, call, post };
 }
 
-test('a replay gets the very answer of the first request, and nothing is done twice', async () => {
+test('answers a replay exactly like the first request, and runs the handler once', async () => {
   const { post, made } = await caller();
   const first = await post({ name: 'é 🎉' }, 'k');
   const again = await post({ name: 'é 🎉' }, 'k');
@@ -70,7 +70,7 @@ test('a replay gets the very answer of the first request, and nothing is done tw
   expect(made).toHaveLength(3);
 });
 
-test('the same input written otherwise is a replay, other input is refused', async () => {
+test('treats the same JSON in another notation as a replay, and rejects other input', async () => {
   const { call, post, made } = await caller();
   await post({ name: 'a', size: 0 }, 'k');
   const raw = (payload: string) =>
@@ -98,7 +98,7 @@ test('the same input written otherwise is a replay, other input is refused', asy
   expect(made).toHaveLength(2);
 });
 
-test('keys belong to a caller and an address', async () => {
+test('separates keys by user, account and URL', async () => {
   const { app, platform, post, made } = await caller();
   await post({ name: 'a' }, 'k');
   const asBob = await as({ app, platform }, bob);
@@ -118,7 +118,7 @@ test('keys belong to a caller and an address', async () => {
   expect(new Set(made.map(({ commandId }) => commandId)).size).toBe(6);
 });
 
-test('of twins at the same time one works and the others are told to wait, in other processes too', async () => {
+test('runs one of several concurrent requests and answers 409 to the others, across processes', async () => {
   const { app, platform, made, gate, routes, post } = await caller();
   const second = await as({ app: await appOver(platform, { routes }), platform });
   const entered = new Promise<void>((resolve) => {
@@ -140,7 +140,7 @@ test('of twins at the same time one works and the others are told to wait, in ot
     ...Array.from({ length: 10 }, () => post({ name: 'a' }, 'k')),
     second({ ...request }),
   ]);
-  // another person's credential, the same caller: the key is theirs whichever token they use
+  // Another session of the same user shares the key.
   duplicates.push(await (await as({ app, platform }))({ ...request }));
   for (const duplicate of duplicates)
     expect([duplicate.statusCode, duplicate.json().code, duplicate.headers['retry-after']]).toEqual([
@@ -155,7 +155,7 @@ test('of twins at the same time one works and the others are told to wait, in ot
   expect(made).toHaveLength(1);
 });
 
-test('of 50 at once exactly one works', async () => {
+test('runs exactly one of 50 concurrent requests', async () => {
   const { post, made } = await caller();
   const answers = await Promise.all(Array.from({ length: 50 }, () => post({ name: 'a' }, 'k')));
   expect(made).toHaveLength(1);
@@ -163,7 +163,7 @@ test('of 50 at once exactly one works', async () => {
   expect(answers.every(({ statusCode }) => statusCode === 201 || statusCode === 409)).toBe(true);
 });
 
-test('a request that died is taken up by a repeat, under the same command id', async () => {
+test('lets a repeat take over from a request that died, under the same command id', async () => {
   const { platform, post, made, gate } = await caller();
   const entered = new Promise<void>((resolve) => {
     gate.entered = resolve;
@@ -178,17 +178,17 @@ test('a request that died is taken up by a repeat, under the same command id', a
   platform.clock.now += 60_000;
   expect((await post({ name: 'a' }, 'k')).statusCode).toBe(409);
   platform.clock.now += 1;
-  const healed = await post({ name: 'a' }, 'k');
-  expect([healed.statusCode, healed.json().n]).toEqual([201, 2]);
+  const takeover = await post({ name: 'a' }, 'k');
+  expect([takeover.statusCode, takeover.json().n]).toEqual([201, 2]);
   expect(platform.lines).toEqual([]);
   expect(new Set(made.map(({ commandId }) => commandId)).size).toBe(1);
-  // it was only slow after all: its own caller gets its answer, everybody else the one that was stored
+  // The first request was only slow. Its client gets its answer, and repeats get the stored one.
   open();
   expect((await dead).json().n).toBe(1);
-  expect((await post({ name: 'a' }, 'k')).body).toBe(healed.body);
+  expect((await post({ name: 'a' }, 'k')).body).toBe(takeover.body);
 });
 
-test('a request that lost its turn and then fails takes nothing from the one that has it', async () => {
+test('keeps the record of the request that took over when the slow one fails', async () => {
   const { platform, post, made, gate } = await caller();
   const entered = new Promise<void>((resolve) => {
     gate.entered = resolve;
@@ -217,7 +217,7 @@ test('a request that lost its turn and then fails takes nothing from the one tha
   expect(made).toHaveLength(2);
 });
 
-test('a refusal is an answer too; a failure, or a refusal of the moment, is not', async () => {
+test('stores an error of the command, but no failure and no transient problem', async () => {
   const { post } = await caller();
   for (const [refuse, status, stored] of [
     ['not-found', 404, true],
@@ -244,7 +244,7 @@ test('a refusal is an answer too; a failure, or a refusal of the moment, is not'
   expect((await post({ name: 'a' }, 'k')).statusCode).toBe(201);
 });
 
-test('answers are kept for a day, sealed, however large', async () => {
+test('keeps answers of any size for a day, encrypted', async () => {
   const { platform, post } = await caller();
   const written: string[] = [];
   const { putMany } = platform.records;
@@ -257,7 +257,7 @@ test('answers are kept for a day, sealed, however large', async () => {
   expect(JSON.parse(written[0] ?? '[]').length).toBeGreaterThan(1);
   expect(written.join()).not.toContain('secret name');
   platform.clock.now += 24 * 60 * 60 * 1000;
-  // a day later the token has expired, the key has not
+  // After a day the access token has expired, but not the key.
   const call = await as({ app: (await testApiOf(platform)).app, platform });
   const again = await call({
     method: 'POST',
@@ -268,20 +268,20 @@ test('answers are kept for a day, sealed, however large', async () => {
   expect(again.body === large.body).toBe(true);
   platform.clock.now += 60 * 60 * 1000;
   const later = await as({ app: (await testApiOf(platform)).app, platform });
-  const anew = await later({
+  const afterExpiry = await later({
     method: 'POST',
     url: '/things',
     payload: { name: 'secret name', size: 80_000 },
     headers: { 'idempotency-key': 'k' },
   });
-  expect(anew.headers['idempotent-replayed']).toBeUndefined();
+  expect(afterExpiry.headers['idempotent-replayed']).toBeUndefined();
 });
 
 async function testApiOf(platform: Parameters<typeof appOver>[0]) {
   return { app: await appOver(platform, { routes: workshop().routes }) };
 }
 
-test('where answers carry credentials each is made anew, under the same command id', async () => {
+test('runs the handler again for answers with credentials, under the same command id', async () => {
   const { post, made } = await caller();
   const [first, again] = [await post({ name: 'a' }, 'k', '/tokens'), await post({ name: 'a' }, 'k', '/tokens')];
   expect([first.json().n, again.json().n]).toEqual([1, 2]);
@@ -289,7 +289,7 @@ test('where answers carry credentials each is made anew, under the same command 
   expect(made[0]?.commandId).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test('before anybody is known a key belongs to the route, whatever address it comes from', async () => {
+test('shares keys of a public route between IP addresses', async () => {
   const { app } = await caller();
   const post = (name: string, remoteAddress: string) =>
     app.inject({ method: 'POST', url: '/open', payload: { name }, headers: { 'idempotency-key': 'k' }, remoteAddress });
@@ -298,7 +298,7 @@ test('before anybody is known a key belongs to the route, whatever address it co
   expect((await post('b', '192.0.2.1')).json().code).toBe('idempotency-mismatch');
 });
 
-test('a key is 1 to 255 printable characters; elsewhere than on a POST it means nothing', async () => {
+test('accepts keys of 1 to 255 printable characters, and ignores keys on other methods', async () => {
   const { post, call, app } = await caller();
   for (const key of ['', 'k'.repeat(256), 'tab\there', 'é', '\u007f']) {
     expect([key, (await post({ name: 'a' }, key)).json().errors?.[0]?.path]).toEqual([key, 'Idempotency-Key']);

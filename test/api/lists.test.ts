@@ -28,40 +28,40 @@ async function caller(person = ada) {
   return { ...api, get: async (url: string) => (await call({ url })).json() };
 }
 
-test('a list comes in pages of 50, or as many as asked for, each item once', async () => {
+test('returns pages of 50 items or of `limit`, and each item once', async () => {
   const { get } = await caller();
   expect((await get('/numbers')).items).toHaveLength(50);
-  const seen: number[] = [];
+  const received: number[] = [];
   let url = '/numbers?limit=200';
   for (let pages = 0; url && pages < 10; pages++) {
     const { items, next } = await get(url);
-    seen.push(...items.map(({ n }: { n: number }) => n));
+    received.push(...items.map(({ n }: { n: number }) => n));
     url = next === null ? '' : `/numbers?limit=${120 + pages}&cursor=${next}`;
   }
-  expect(seen).toEqual(numbers);
+  expect(received).toEqual(numbers);
 });
 
-test('a limit that is no whole number from 1 to 200 is refused', async () => {
+test('rejects a limit that is not a whole number from 1 to 200', async () => {
   const { get } = await caller();
   for (const limit of ['0', '201', '1000', '-1', '1.5', '1e2', ' 5', '05', '0x10', '', 'abc', '٣', '50&limit=50']) {
     expect([limit, (await get(`/numbers?limit=${encodeURI(limit)}`)).errors?.[0]?.path]).toEqual([limit, 'limit']);
   }
 });
 
-test('a cursor tells nothing and works for its own list, filter and account only', async () => {
+test('hides the position in a cursor, which works only for its list, filter and account', async () => {
   const api = await testApi({ routes: [tools] });
   const [asAda, asBob] = [await as(api), await as(api, bob)];
   const { next } = (await asAda({ url: '/numbers?limit=10' })).json();
   expect(Buffer.from(next, 'base64url').toString('latin1')).not.toContain('home');
   expect((await asAda({ url: `/numbers?limit=5&cursor=${next}` })).json().items[0]).toEqual({ n: 10 });
-  const refused = async (call: typeof asAda, url: string) =>
+  const expectRejected = async (call: typeof asAda, url: string) =>
     expect([url, (await call({ url })).json().code]).toEqual([url, 'invalid-cursor']);
-  await refused(asBob, `/numbers?cursor=${next}`);
-  await refused(asAda, `/others?cursor=${next}`);
-  await refused(asAda, `/numbers?cursor=${next}&even=true`);
+  await expectRejected(asBob, `/numbers?cursor=${next}`);
+  await expectRejected(asAda, `/others?cursor=${next}`);
+  await expectRejected(asAda, `/numbers?cursor=${next}&even=true`);
 });
 
-test('no character of a cursor can be changed, added or left out', async () => {
+test('rejects a cursor with any character changed, added or removed', async () => {
   const { get } = await caller();
   const { next } = await get('/numbers?limit=10');
   const bad = [
@@ -76,8 +76,8 @@ test('no character of a cursor can be changed, added or left out', async () => {
     'A'.repeat(10_000),
     encodeURIComponent(`${next} `),
   ];
-  for (let at = 0; at < next.length; at++)
-    bad.push(next.slice(0, at) + (next[at] === 'A' ? 'B' : 'A') + next.slice(at + 1));
+  for (let index = 0; index < next.length; index++)
+    bad.push(next.slice(0, index) + (next[index] === 'A' ? 'B' : 'A') + next.slice(index + 1));
   for (const cursor of bad) {
     const { status, code } = await get(`/numbers?cursor=${cursor}`);
     expect([cursor, status, code]).toEqual([cursor, 400, cursor === '%00' ? 'invalid-input' : 'invalid-cursor']);

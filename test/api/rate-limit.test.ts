@@ -25,7 +25,7 @@ async function statuses(times: number, call: () => Promise<{ statusCode: number 
   };
 }
 
-test('an address gets 60 tries a minute on /auth, then 429 until the minute is over', async () => {
+test('allows an address 60 requests a minute on /auth, then answers 429 until the minute ends', async () => {
   const { app, platform } = await testApi({ routes, rateScale: 1 });
   platform.clock.now += 15_000;
   const refresh = (remoteAddress = '192.0.2.1') =>
@@ -37,7 +37,7 @@ test('an address gets 60 tries a minute on /auth, then 429 until the minute is o
   const limited = await refresh();
   expect(limited.json()).toMatchObject({ status: 429, code: 'rate-limited', retryAfter: 40 });
   expect(limited.headers).toMatchObject({ 'retry-after': '40', ratelimit: '"auth";r=0;t=40' });
-  // a login counts with it, another address does not, nor what is not under /auth
+  // A login of the same address counts too. Another address and other routes do not.
   expect(
     (await app.inject({ method: 'POST', url: '/auth/login', payload: {}, remoteAddress: '192.0.2.1' })).statusCode,
   ).toBe(429);
@@ -47,7 +47,7 @@ test('an address gets 60 tries a minute on /auth, then 429 until the minute is o
   expect((await refresh()).headers.ratelimit).toBe('"auth";r=59;t=60');
 });
 
-test('an IPv6 network counts as one address, and a header does not make another', async () => {
+test('counts an IPv6 /64 network as one address, and ignores X-Forwarded-For', async () => {
   const { app } = await testApi({ routes, rateScale: 1 });
   let host = 0;
   const refresh = () =>
@@ -61,7 +61,7 @@ test('an IPv6 network counts as one address, and a header does not make another'
   expect(await statuses(100, refresh)).toEqual({ passed: 60, limited: 40 });
 });
 
-test('a credential gets its share of requests a minute, whatever others do', async () => {
+test('limits each credential on its own', async () => {
   const api = await testApi({ routes, rateScale: 0.01 });
   const [asAda, asBob] = [await as(api, ada), await as(api, bob)];
   const first = await asAda({ url: '/mine' });
@@ -72,13 +72,13 @@ test('a credential gets its share of requests a minute, whatever others do', asy
   expect((await asAda({ url: '/mine' })).statusCode).toBe(200);
 });
 
-test('6,000 requests cost at most 100 writes, and several processes never let more through', async () => {
+test('writes at most 100 times for 6,000 requests, and never exceeds the limit with several processes', async () => {
   const { platform } = await testApi();
   let writes = 0;
   const { add } = platform.records;
-  platform.records.add = (...given) => {
+  platform.records.add = (...args) => {
     writes += 1;
-    return add(...given);
+    return add(...args);
   };
   const apps = [await appOver(platform, { routes, rateScale: 1 }), await appOver(platform, { routes, rateScale: 1 })];
   const [app] = apps;
@@ -102,15 +102,15 @@ test('6,000 requests cost at most 100 writes, and several processes never let mo
   expect(await statuses(400, both)).toEqual({ passed: 151, limited: 249 });
 });
 
-test('what is counted while the minute ends is told to wait a second, not one that has passed', async () => {
+test('sends Retry-After of at least a second if the minute ends during the count', async () => {
   const { app, platform } = await testApi({ routes, rateScale: 1 / 60 });
   const refresh = () =>
     app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' }, remoteAddress: '192.0.2.1' });
   expect((await refresh()).statusCode).toBe(401);
   platform.clock.now += minute;
   const { add } = platform.records;
-  platform.records.add = async (...given) => {
-    const after = await add(...given);
+  platform.records.add = async (...args) => {
+    const after = await add(...args);
     platform.clock.now += minute + 5_000;
     return { ...after, used: 2 };
   };
@@ -120,7 +120,7 @@ test('what is counted while the minute ends is told to wait a second, not one th
   expect(late.json().detail).toMatch(/^Wait 1 s/);
 });
 
-test('a scale of 0 turns limits and headers off; addresses do not rest in the clear', async () => {
+test('turns limits and headers off with a scale of 0, and stores no address in plain text', async () => {
   const off = await testApi({ routes, rateScale: 0 });
   const answer = await off.app.inject({ method: 'POST', url: '/auth/refresh', payload: { refreshToken: 'x' } });
   expect([answer.headers.ratelimit, answer.headers['ratelimit-policy']]).toEqual([undefined, undefined]);
@@ -128,9 +128,9 @@ test('a scale of 0 turns limits and headers off; addresses do not rest in the cl
   const on = await testApi({ routes, rateScale: 1 });
   const recordKeys: string[] = [];
   const { add } = on.platform.records;
-  on.platform.records.add = (key, ...given) => {
+  on.platform.records.add = (key, ...args) => {
     recordKeys.push(JSON.stringify(key));
-    return add(key, ...given);
+    return add(key, ...args);
   };
   await on.app.inject({
     method: 'POST',

@@ -5,10 +5,10 @@ import { ada, testPlatform } from '../support/api.ts';
 
 const second = 1_000;
 const day = 24 * 60 * 60 * second;
-const refused = { code: 'invalid-token' };
+const invalidToken = { code: 'invalid-token' };
 const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
 
-test('an access token says who is calling for 15 minutes', async () => {
+test('accepts an access token for 15 minutes', async () => {
   const platform = await testPlatform();
   const tokens = await openSession(platform, ada);
   expect(tokens).toMatchObject({ tokenType: 'Bearer', expiresIn: 900 });
@@ -27,12 +27,12 @@ test('an access token says who is calling for 15 minutes', async () => {
   await principalOf(platform, tokens.accessToken);
   platform.clock.now += second;
   await expect(principalOf(platform, tokens.accessToken)).rejects.toMatchObject({
-    ...refused,
+    ...invalidToken,
     message: expect.stringContaining('expired'),
   });
 });
 
-test('a refresh token works once, its successor too, and each pair works', async () => {
+test('exchanges each refresh token for a pair that works', async () => {
   const platform = await testPlatform();
   const first = await openSession(platform, ada);
   platform.clock.now += 60 * second;
@@ -43,35 +43,35 @@ test('a refresh token works once, its successor too, and each pair works', async
     expect((await principalOf(platform, accessToken)).user).toBe('usr_ada');
 });
 
-test('a token that comes back later than tabs do ends the session: every token of the family is dead', async () => {
+test('ends the session, with all its tokens, if a refresh token is used again after 10 s', async () => {
   const platform = await testPlatform();
   const other = await openSession(platform, ada);
   const first = await openSession(platform, ada);
   const next = await rotateSession(platform, first.refreshToken);
   platform.clock.now += 10 * second + 1;
   const ended = vi.fn();
-  await expect(rotateSession(platform, first.refreshToken, ended)).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, first.refreshToken, ended)).rejects.toMatchObject(invalidToken);
   expect(ended.mock.calls).toEqual([
     [expect.objectContaining({ account: 'acc_ada', user: 'usr_ada', reason: 'reused' })],
   ]);
   for (const { accessToken, refreshToken } of [first, next]) {
-    await expect(principalOf(platform, accessToken)).rejects.toMatchObject(refused);
-    await expect(rotateSession(platform, refreshToken, ended)).rejects.toMatchObject(refused);
+    await expect(principalOf(platform, accessToken)).rejects.toMatchObject(invalidToken);
+    await expect(rotateSession(platform, refreshToken, ended)).rejects.toMatchObject(invalidToken);
   }
   expect(ended).toHaveBeenCalledTimes(1);
   await rotateSession(platform, other.refreshToken);
 });
 
-test('a token older than the one before the newest ends the session even at once', async () => {
+test('ends the session at once if a token of an older generation is used again', async () => {
   const platform = await testPlatform();
   const first = await openSession(platform, ada);
   const next = await rotateSession(platform, first.refreshToken);
   const third = await rotateSession(platform, next.refreshToken);
-  await expect(rotateSession(platform, first.refreshToken)).rejects.toMatchObject(refused);
-  await expect(principalOf(platform, third.accessToken)).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, first.refreshToken)).rejects.toMatchObject(invalidToken);
+  await expect(principalOf(platform, third.accessToken)).rejects.toMatchObject(invalidToken);
 });
 
-test('tabs that refresh together all get a pair of one generation, and go on from there', async () => {
+test('gives concurrent refreshes pairs of one generation, which can be refreshed again', async () => {
   const platform = await testPlatform();
   let tokens = [await openSession(platform, ada)];
   for (let round = 0; round < 3; round++) {
@@ -84,10 +84,10 @@ test('tabs that refresh together all get a pair of one generation, and go on fro
   const [tab, thief] = tokens;
   await rotateSession(platform, tab?.refreshToken ?? '');
   platform.clock.now += 11 * second;
-  await expect(rotateSession(platform, thief?.refreshToken ?? '')).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, thief?.refreshToken ?? '')).rejects.toMatchObject(invalidToken);
 });
 
-test('a refresh that loses to a sign-out gets nothing', async () => {
+test('rejects a refresh that races with a sign-out', async () => {
   const platform = await testPlatform();
   const { refreshToken } = await openSession(platform, ada);
   const { write } = platform.records;
@@ -96,26 +96,26 @@ test('a refresh that loses to a sign-out gets nothing', async () => {
     await endSession(platform, refreshToken);
     return platform.records.write(writes);
   };
-  await expect(rotateSession(platform, refreshToken)).rejects.toMatchObject(refused);
-  await expect(rotateSession(platform, refreshToken)).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, refreshToken)).rejects.toMatchObject(invalidToken);
+  await expect(rotateSession(platform, refreshToken)).rejects.toMatchObject(invalidToken);
 });
 
-test('that a session ended is told whenever it is ended again: the first word of it may have been lost', async () => {
+test('reports the end of a session again if the first report failed', async () => {
   const platform = await testPlatform();
   const { refreshToken } = await openSession(platform, ada);
   const ended = vi.fn();
-  ended.mockRejectedValueOnce(new Error('it died here'));
-  await expect(endSession(platform, refreshToken, ended)).rejects.toThrow('it died here');
-  await expect(rotateSession(platform, refreshToken, ended)).rejects.toMatchObject(refused);
+  ended.mockRejectedValueOnce(new Error('the process died'));
+  await expect(endSession(platform, refreshToken, ended)).rejects.toThrow('the process died');
+  await expect(rotateSession(platform, refreshToken, ended)).rejects.toMatchObject(invalidToken);
   await endSession(platform, refreshToken, ended);
   expect(ended.mock.calls[1]).toEqual([expect.objectContaining({ account: 'acc_ada', reason: 'signed-out' })]);
 });
 
-test('a session ends after 30 idle days, and after 90 days however busy', async () => {
+test('ends a session after 30 idle days, and after 90 days in any case', async () => {
   const platform = await testPlatform();
   const idle = await openSession(platform, ada);
   platform.clock.now += 30 * day;
-  await expect(rotateSession(platform, idle.refreshToken)).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, idle.refreshToken)).rejects.toMatchObject(invalidToken);
 
   let busy = await openSession(platform, ada);
   for (let days = 0; days < 87; days += 29) {
@@ -126,13 +126,13 @@ test('a session ends after 30 idle days, and after 90 days however busy', async 
   busy = await rotateSession(platform, busy.refreshToken);
   expect(busy.expiresIn).toBe(60);
   platform.clock.now += 60 * second;
-  await expect(rotateSession(platform, busy.refreshToken)).rejects.toMatchObject(refused);
-  await expect(principalOf(platform, busy.accessToken)).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, busy.refreshToken)).rejects.toMatchObject(invalidToken);
+  await expect(principalOf(platform, busy.accessToken)).rejects.toMatchObject(invalidToken);
   const { acc, sub, sid } = claimsOf(busy.accessToken);
   expect(await platform.records.get({ pk: `session#${acc}#${sub}`, sk: sid })).toBeUndefined();
 });
 
-test('tokens made by others, for others or for something else are refused', async () => {
+test('rejects tokens that are forged, of another account or for another purpose', async () => {
   const platform = await testPlatform();
   const { accessToken, refreshToken } = await openSession(platform, ada);
   const claims = claimsOf(accessToken);
@@ -160,7 +160,7 @@ test('tokens made by others, for others or for something else are refused', asyn
     'garbage',
     '',
   ]) {
-    await expect(principalOf(platform, bad)).rejects.toMatchObject(refused);
+    await expect(principalOf(platform, bad)).rejects.toMatchObject(invalidToken);
   }
-  await expect(rotateSession(platform, accessToken)).rejects.toMatchObject(refused);
+  await expect(rotateSession(platform, accessToken)).rejects.toMatchObject(invalidToken);
 });

@@ -1,4 +1,4 @@
-/** A log with runs in it, and sockets that write down what they get. */
+/** Test data for live sockets: runs in the ledger, and sockets that record their messages. */
 import { onTestFinished } from 'vitest';
 import { openEntries } from '../../../activity/feed.ts';
 import { transact } from '../../../activity/store.ts';
@@ -27,10 +27,10 @@ const counts: BatchCounts = {
 };
 const cost = { requests: 2, usd: 0.5 };
 
-/** The steps of a run, each a commit, to be taken in any order. */
+/** The steps of a run. Each appends a commit, and tests call them in any order. */
 export function runSteps(platform: Platform, runId: string, batches: number) {
   const runRef = { runId, jobId: `job_${runId}`, sourceId: 'src_1' };
-  const by = (what: string) => ({ ...cause, commandId: `${runId} ${what}` });
+  const by = (step: string) => ({ ...cause, commandId: `${runId} ${step}` });
   const stream = streamName(account, 'run', runId);
   const total = batches * 10;
   return {
@@ -94,7 +94,7 @@ export function runSteps(platform: Platform, runId: string, batches: number) {
   };
 }
 
-/** A run from beginning to end. */
+/** Appends all commits of a run. */
 export async function wholeRun(platform: Platform, runId: string, batches: number): Promise<void> {
   const steps = runSteps(platform, runId, batches);
   await steps.request();
@@ -104,8 +104,8 @@ export async function wholeRun(platform: Platform, runId: string, batches: numbe
   await steps.finish();
 }
 
-/** All that the ledger after `afterSeq` says, by one who has seen nothing before. */
-export async function told(platform: Platform, afterSeq = 0): Promise<LiveMessage[]> {
+/** Returns all messages of the ledger after `afterSeq`, made without knowledge of earlier entries. */
+export async function messagesAfter(platform: Platform, afterSeq = 0): Promise<LiveMessage[]> {
   const runs: Runs = {};
   const messages: LiveMessage[] = [];
   const entries = await platform.events.ledger(account, { afterSeq, order: 'asc', limit: 1000 });
@@ -114,7 +114,7 @@ export async function told(platform: Platform, afterSeq = 0): Promise<LiveMessag
   return messages;
 }
 
-/** What became of each socket, by its id: `gone` from the moment its `take` says so. */
+/** A recording socket. `take` decides about each message: `sent`, or `gone` if the socket is closed. */
 export type Socket = { messages: LiveMessage[]; closed: boolean; take(message: LiveMessage): Promise<'sent' | 'gone'> };
 
 export type World = {
@@ -124,7 +124,7 @@ export type World = {
   connect(id: string, since?: number): Promise<Socket>;
 };
 
-/** A machine of its own, whose sockets take all they are given unless their `take` is set. */
+/** A platform with recording sockets, which accept every message unless a test replaces `take`. */
 export async function liveWorld(): Promise<World> {
   const inner = await testPlatform();
   const sockets = new Map<string, Socket>();

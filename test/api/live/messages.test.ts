@@ -6,23 +6,23 @@ import { streamName } from '../../../domain/event.ts';
 import { run } from '../../../domain/run.ts';
 import { runView } from '../../../projections/runs.ts';
 import { testPlatform } from '../../support/api.ts';
-import { account, runSteps, told, wholeRun } from './given.ts';
+import { account, messagesAfter, runSteps, wholeRun } from './given.ts';
 
 const ofRuns = (messages: LiveMessage[]) => messages.filter(({ type }) => type !== 'activity');
 type Progress = { [count: string]: number | null };
 const progress = ({ data }: LiveMessage) => data.progress as Progress;
 
-function neverBack(messages: LiveMessage[]): void {
+function expectNoDecrease(messages: LiveMessage[]): void {
   for (const count of Object.keys(messages.at(-1)?.data.progress ?? {})) {
     const values = messages.map((message) => progress(message)[count] ?? 0);
     expect(values, count).toEqual(values.toSorted((a, b) => a - b));
   }
 }
 
-test('a run goes forward from request to end, and ends at 100 with the counts of its last event', async () => {
+test('reports a run from request to end, and ends at 100 % with the counts of its last event', async () => {
   const platform = await testPlatform();
   await wholeRun(platform, 'run_1', 3);
-  const messages = ofRuns(await told(platform));
+  const messages = ofRuns(await messagesAfter(platform));
   expect(messages.map(({ type, data }) => [type, data.status, progress({ data } as LiveMessage).percent])).toEqual([
     ['run.progress', 'requested', null],
     ['run.progress', 'running', null],
@@ -32,11 +32,11 @@ test('a run goes forward from request to end, and ends at 100 with the counts of
     ['run.progress', 'running', 99],
     ['run.finished', 'succeeded', 100],
   ]);
-  neverBack(messages);
+  expectNoDecrease(messages);
   expect(progress(messages.at(-1) as LiveMessage)).toMatchObject({ filesTotal: 35, filesDone: 30, bytesStored: 157 });
 });
 
-test('whatever order the ledger gives the steps, nothing goes back and the end is the last word', async () => {
+test('never decreases a count and ends with run.finished, for any order of the steps in the ledger', async () => {
   const orders = [
     ['store 0', 'start', 'plan', 'store 1', 'finish'],
     ['start', 'store 1', 'store 0', 'plan', 'finish'],
@@ -55,14 +55,14 @@ test('whatever order the ledger gives the steps, nothing goes back and the end i
     };
     await steps.request();
     for (const step of order) await take[step as keyof typeof take]();
-    const messages = ofRuns(await told(platform));
-    neverBack(messages);
+    const messages = ofRuns(await messagesAfter(platform));
+    expectNoDecrease(messages);
     expect(messages.map(({ type }) => type).indexOf('run.finished')).toBe(messages.length - 1);
     expect(progress(messages.at(-1) as LiveMessage)).toMatchObject({ percent: 100, filesDone: 20 });
   }
 });
 
-test.for(['failed', 'cancelled'] as const)('a run that is %s keeps what it had counted', async (outcome) => {
+test.for(['failed', 'cancelled'] as const)('keeps the counts of a run that ends as %s', async (outcome) => {
   const platform = await testPlatform();
   const steps = runSteps(platform, 'run_1', 3);
   await steps.request();
@@ -70,8 +70,8 @@ test.for(['failed', 'cancelled'] as const)('a run that is %s keeps what it had c
   await steps.plan();
   await steps.store(0);
   await steps.finish(outcome);
-  const messages = ofRuns(await told(platform));
-  neverBack(messages);
+  const messages = ofRuns(await messagesAfter(platform));
+  expectNoDecrease(messages);
   expect(messages.at(-1)).toMatchObject({
     type: 'run.finished',
     data: {
@@ -82,19 +82,19 @@ test.for(['failed', 'cancelled'] as const)('a run that is %s keeps what it had c
   });
 });
 
-test('a run that ended before it was planned is at no percent', async () => {
+test('reports no percentage for a run that ended before it was planned', async () => {
   const platform = await testPlatform();
   const steps = runSteps(platform, 'run_1', 3);
   await steps.request();
   await steps.start();
   await steps.finish('failed');
-  expect(ofRuns(await told(platform)).at(-1)).toMatchObject({
+  expect(ofRuns(await messagesAfter(platform)).at(-1)).toMatchObject({
     type: 'run.finished',
     data: { progress: { percent: null } },
   });
 });
 
-test('who begins anywhere in the ledger is told the same from there on', async () => {
+test('makes the same messages from any start in the ledger', async () => {
   const platform = await testPlatform();
   await wholeRun(platform, 'run_1', 2);
   const [one, two] = [runSteps(platform, 'run_2', 2), runSteps(platform, 'run_3', 2)];
@@ -102,13 +102,13 @@ test('who begins anywhere in the ledger is told the same from there on', async (
   for (const n of [0, 1]) for (const steps of [one, two]) await steps.store(n);
   await two.finish();
   await one.finish();
-  const all = await told(platform);
+  const all = await messagesAfter(platform);
   for (let from = 1; from <= Math.floor(all.at(-1)?.seq ?? 0); from++) {
-    expect(await told(platform, from - 1), `from ${from}`).toEqual(all.filter(({ seq }) => seq >= from));
+    expect(await messagesAfter(platform, from - 1), `from ${from}`).toEqual(all.filter(({ seq }) => seq >= from));
   }
 });
 
-test('the way back to a run stops at its request and is as long as it must be', async () => {
+test('reads back to the request of a run with 600 batches', async () => {
   const platform = await testPlatform();
   await wholeRun(platform, 'run_0', 1);
   const steps = runSteps(platform, 'run_1', 700);
@@ -117,24 +117,24 @@ test('the way back to a run stops at its request and is as long as it must be', 
   await steps.plan();
   for (let n = 0; n < 600; n++) await steps.store(n);
   const [last] = await platform.events.ledger(account, { order: 'desc', limit: 1 });
-  const [message] = ofRuns(await told(platform, (last?.seq ?? 0) - 1));
+  const [message] = ofRuns(await messagesAfter(platform, (last?.seq ?? 0) - 1));
   expect(message).toMatchObject({ type: 'run.progress', data: { id: 'run_1', progress: { filesDone: 6000 } } });
 });
 
-test('each message has a seq of its own, its whole part the number of the commit, also when a commit has several events', async () => {
+test('gives each message its own seq, whose integer part is the number of the commit', async () => {
   const platform = await testPlatform();
   await runSteps(platform, 'run_1', 1).request();
-  const about = { runId: 'run_1', jobId: 'job_run_1', sourceId: 'src_1' };
+  const runRef = { runId: 'run_1', jobId: 'job_run_1', sourceId: 'src_1' };
   const both = () => [
-    { type: 'RunStarted' as const, data: about },
+    { type: 'RunStarted' as const, data: runRef },
     {
       type: 'RunPlanned' as const,
-      data: { ...about, batches: 1, filesTotal: 1, filesUnchanged: 0, bytesTotal: 1, since: null },
+      data: { ...runRef, batches: 1, filesTotal: 1, filesUnchanged: 0, bytesTotal: 1, since: null },
     },
   ];
   const cause = { actor: { type: 'system' as const, id: 'test' }, correlationId: 'x', commandId: 'x' };
   await transact(platform, run, streamName(account, 'run', 'run_1'), both, cause);
-  const messages = await told(platform);
+  const messages = await messagesAfter(platform);
   expect(messages.map(({ seq, type }) => [seq, type])).toEqual([
     [1, 'activity'],
     [1.5, 'run.progress'],
@@ -146,7 +146,7 @@ test('each message has a seq of its own, its whole part the number of the commit
   for (const { seq } of messages) expect(Number(JSON.parse(JSON.stringify(seq)))).toBe(seq);
 });
 
-test('of very many open runs the ones that moved last are kept, and none is lost', async () => {
+test('keeps the 100 open runs with the newest events and restores others from the ledger', async () => {
   const platform = await testPlatform();
   for (let i = 0; i < 120; i++) await runSteps(platform, `run_${i}`, 1).request();
   const runs = {};
@@ -161,12 +161,12 @@ test('of very many open runs the ones that moved last are kept, and none is lost
   expect(ofRuns(messages)).toMatchObject([{ data: { id: 'run_0', status: 'running', jobId: 'job_run_0' } }]);
 });
 
-test('no text is over 128 KB: a run goes without its last errors, an item without its data', async () => {
+test('limits a message to 128 KB: a run loses its last errors, an event its data', async () => {
   const errors = Array.from({ length: 100 }, (_, i) => ({ path: `${i} ${'é'.repeat(2000)}`, code: 'x', message: 'x' }));
   const data = (await runView(await testPlatform(), account, { id: 'run_1', errors })) as never;
-  const told = textOf({ seq: 1.5, type: 'run.finished', at: 'then', data });
-  expect(Buffer.byteLength(told)).toBeLessThanOrEqual(128 * 1024);
-  const kept = JSON.parse(told).data.errors;
+  const text = textOf({ seq: 1.5, type: 'run.finished', at: 'then', data });
+  expect(Buffer.byteLength(text)).toBeLessThanOrEqual(128 * 1024);
+  const kept = JSON.parse(text).data.errors;
   expect(kept.length).toBeGreaterThan(10);
   expect(kept).toEqual(errors.slice(0, kept.length));
   const item = textOf({

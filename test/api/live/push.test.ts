@@ -8,27 +8,27 @@ import { issueTicket } from '../../../api/live/tickets.ts';
 import { openSession } from '../../../api/sessions.ts';
 import { makeChaos } from '../../../infra/embedded/chaos.ts';
 import { ada } from '../../support/api.ts';
-import { account, liveWorld, runSteps, told, wholeRun } from './given.ts';
+import { account, liveWorld, messagesAfter, runSteps, wholeRun } from './given.ts';
 
-const patient = { timeout: 60_000 };
+const slowMachine = { timeout: 60_000 };
 const seqs = (messages: LiveMessage[]) => messages.map(({ seq }) => seq);
 
-test('a socket gets what happens from its opening on', async () => {
+test('sends only events after the socket opened', async () => {
   const { platform, live, connect } = await liveWorld();
   await wholeRun(platform, 'run_1', 1);
-  const before = await told(platform);
+  const before = await messagesAfter(platform);
   const socket = await connect('one');
   expect(await pushLive(live, account)).toBe('done');
   expect(socket.messages).toEqual([]);
   await wholeRun(platform, 'run_2', 2);
   await pushLive(live, account);
-  expect(socket.messages).toEqual((await told(platform)).slice(before.length));
+  expect(socket.messages).toEqual((await messagesAfter(platform)).slice(before.length));
 });
 
-test('a socket that drops at any message goes on without a gap and without a repeat', async () => {
+test('resumes after a drop at any message, without gaps and repeats', async () => {
   const { platform, live, connect } = await liveWorld();
   await wholeRun(platform, 'run_1', 3);
-  const all = await told(platform);
+  const all = await messagesAfter(platform);
   for (let drop = 0; drop <= all.length; drop++) {
     const first = await connect(`first ${drop}`, 0);
     first.take = async () => (first.messages.length < drop ? 'sent' : 'gone');
@@ -42,65 +42,65 @@ test('a socket that drops at any message goes on without a gap and without a rep
 });
 
 test.for([1, 2, 3, 4, 5])(
-  'sockets that drop now and then, while much happens and many push, see it all in order (%i)',
+  'delivers all messages in order to sockets that drop, with concurrent pushes (seed %i)',
   async (seed) => {
     const { platform, live, sockets, connect } = await liveWorld();
     const chaos = makeChaos(seed);
-    const seen: LiveMessage[] = [];
+    const received: LiveMessage[] = [];
     let number = 0;
     let current = await connect('0', 0);
     const pushing: Promise<unknown>[] = [];
-    const somewhile = async () => {
+    const randomTurns = async () => {
       while (chaos.chance(0.6)) await turn();
     };
-    const faulty = () => {
-      const own = current;
-      own.take = async () => {
-        await somewhile();
+    const makeFaulty = () => {
+      const socket = current;
+      socket.take = async () => {
+        await randomTurns();
         return chaos.chance(0.15) ? 'gone' : 'sent';
       };
     };
-    faulty();
-    const again = async () => {
-      const own = sockets.get(String(number));
-      seen.push(...(own?.messages ?? []));
-      if (own) own.closed = true;
-      current = await connect(String(++number), seen.at(-1)?.seq ?? 0);
-      faulty();
+    makeFaulty();
+    const reconnect = async () => {
+      const socket = sockets.get(String(number));
+      received.push(...(socket?.messages ?? []));
+      if (socket) socket.closed = true;
+      current = await connect(String(++number), received.at(-1)?.seq ?? 0);
+      makeFaulty();
     };
-    const steps = [runSteps(platform, 'run_1', 4), runSteps(platform, 'run_2', 4)];
-    for (const what of ['request', 'start', 'plan', 0, 1, 2, 3, 'finish'] as const) {
-      for (const each of steps) {
-        await (typeof what === 'number' ? each.store(what) : each[what]());
+    const runs = [runSteps(platform, 'run_1', 4), runSteps(platform, 'run_2', 4)];
+    for (const step of ['request', 'start', 'plan', 0, 1, 2, 3, 'finish'] as const) {
+      for (const run of runs) {
+        await (typeof step === 'number' ? run.store(step) : run[step]());
         for (let n = chaos.chance(0.5) ? 3 : 1; n > 0; n--) pushing.push(pushLive(live, account));
-        await somewhile();
-        if (!(await findConnection(platform, account, String(number)))) await again();
+        await randomTurns();
+        if (!(await findConnection(platform, account, String(number)))) await reconnect();
       }
     }
     await Promise.all(pushing);
-    const all = await told(platform);
+    const all = await messagesAfter(platform);
     await vi.waitFor(async () => {
-      await again();
+      await reconnect();
       current.take = async () => 'sent';
       await pushLive(live, account);
-      seen.push(...current.messages);
+      received.push(...current.messages);
       current.messages = [];
-      expect(seen.length).toBeGreaterThanOrEqual(all.length);
-    }, patient);
-    expect(seen).toEqual(all);
+      expect(received.length).toBeGreaterThanOrEqual(all.length);
+    }, slowMachine);
+    expect(received).toEqual(all);
   },
 );
 
-test('however many push at the same time, each message goes out once and in order', async () => {
+test('sends each message once and in order with concurrent pushes', async () => {
   const { platform, live, connect } = await liveWorld();
   const [one, two] = [await connect('one', 0), await connect('two', 0)];
   for (const socket of [one, two]) socket.take = () => turn().then(() => 'sent' as const);
   await wholeRun(platform, 'run_1', 3);
   await Promise.all(Array.from({ length: 10 }, () => pushLive(live, account)));
-  for (const socket of [one, two]) expect(socket.messages).toEqual(await told(platform));
+  for (const socket of [one, two]) expect(socket.messages).toEqual(await messagesAfter(platform));
 });
 
-test('what happens while a socket is being served is not forgotten', async () => {
+test('sends events that are appended during a push', async () => {
   const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
   await runSteps(platform, 'run_1', 1).request();
@@ -110,16 +110,19 @@ test('what happens while a socket is being served is not forgotten', async () =>
     return 'sent';
   };
   const pushing = pushLive(live, account);
-  await vi.waitFor(async () => expect((await findConnection(platform, account, 'one'))?.turn).not.toBe(''), patient);
+  await vi.waitFor(
+    async () => expect((await findConnection(platform, account, 'one'))?.turn).not.toBe(''),
+    slowMachine,
+  );
   await runSteps(platform, 'run_1', 1).start();
   expect(await pushLive(live, account)).toBe('done');
   expect(socket.messages).toEqual([]);
   held.resolve();
   await pushing;
-  expect(socket.messages).toEqual(await told(platform));
+  expect(socket.messages).toEqual(await messagesAfter(platform));
 });
 
-test('a socket that was left in the middle is closed, so that nothing is said twice', async () => {
+test('closes a socket whose process died during a push, so that no message repeats', async () => {
   const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
   await runSteps(platform, 'run_1', 1).request();
@@ -128,7 +131,7 @@ test('a socket that was left in the middle is closed, so that nothing is said tw
     await updateConnection(
       platform,
       connection,
-      { turn: 'of the dead', turnEnds: platform.now() + 60_000 },
+      { turn: 'of a dead process', turnEnds: platform.now() + 60_000 },
       { turn: '' },
     );
   await pushLive(live, account);
@@ -139,7 +142,7 @@ test('a socket that was left in the middle is closed, so that nothing is said tw
   expect(await connectionsOf(platform, account)).toEqual([]);
 });
 
-test('who comes too late with a message sends no more', async () => {
+test('stops a push that lost its turn', async () => {
   const { platform, live, connect } = await liveWorld();
   const slow = await connect('one', 0);
   await wholeRun(platform, 'run_1', 1);
@@ -149,7 +152,10 @@ test('who comes too late with a message sends no more', async () => {
     return 'sent';
   };
   const pushing = pushLive(live, account);
-  await vi.waitFor(async () => expect((await findConnection(platform, account, 'one'))?.turn).not.toBe(''), patient);
+  await vi.waitFor(
+    async () => expect((await findConnection(platform, account, 'one'))?.turn).not.toBe(''),
+    slowMachine,
+  );
   platform.clock.now += 60_001;
   await pushLive(live, account);
   expect(slow.closed).toBe(true);
@@ -158,20 +164,20 @@ test('who comes too late with a message sends no more', async () => {
   expect(slow.messages.length).toBeLessThanOrEqual(1);
 });
 
-test('a failure while sending closes the socket and shows', async () => {
+test('closes a socket after a failure to send, and reports the failure', async () => {
   const { platform, live, connect } = await liveWorld();
   const [bad, good] = [await connect('bad', 0), await connect('good', 0)];
   await wholeRun(platform, 'run_1', 1);
   bad.take = async () => {
-    throw new Error('the line is cut');
+    throw new Error('connection reset');
   };
-  await expect(pushLive(live, account)).rejects.toThrow('the line is cut');
+  await expect(pushLive(live, account)).rejects.toThrow('connection reset');
   expect(bad.closed).toBe(true);
   expect((await connectionsOf(platform, account)).map(({ id }) => id)).toEqual(['good']);
-  expect(good.messages).toEqual(await told(platform));
+  expect(good.messages).toEqual(await messagesAfter(platform));
 });
 
-test('a socket ends with its session, before anything more is said', async () => {
+test('closes a socket whose session ended, before it sends more', async () => {
   const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
   await platform.records.write([{ op: 'delete', pk: `session#${ada.accountId}#${ada.userId}`, sk: 'ses_ada' }]);
@@ -181,28 +187,28 @@ test('a socket ends with its session, before anything more is said', async () =>
   expect(await connectionsOf(platform, account)).toEqual([]);
 });
 
-test('at its deadline it stops between two commits, and goes on there', async () => {
+test('stops at its deadline between two commits, and continues there', async () => {
   const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
   const steps = runSteps(platform, 'run_1', 120);
   await steps.request();
   for (let n = 0; n < 120; n++) await steps.store(n);
   expect(await pushLive({ ...live, deadline: platform.now() }, account)).toBe('more');
-  const all = await told(platform);
+  const all = await messagesAfter(platform);
   expect(socket.messages.length).toBeGreaterThan(0);
   expect(socket.messages.length).toBeLessThan(all.length);
   expect(await pushLive(live, account)).toBe('done');
   expect(socket.messages).toEqual(all);
 });
 
-test('a socket still opening is waited for, one that has left is forgotten', async () => {
+test('waits for a socket that is opening, and removes one that has closed', async () => {
   const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
   await runSteps(platform, 'run_1', 1).request();
   let tries = 0;
   socket.take = async () => (++tries > 3 ? 'sent' : 'gone');
   await pushLive({ ...live, openingMs: 10_000 }, account);
-  expect(socket.messages).toEqual(await told(platform));
+  expect(socket.messages).toEqual(await messagesAfter(platform));
   tries = 0;
   socket.take = async () => (++tries > 3 ? 'sent' : 'gone');
   platform.clock.now += 10_000;
@@ -212,7 +218,7 @@ test('a socket still opening is waited for, one that has left is forgotten', asy
   expect(await connectionsOf(platform, account)).toEqual([]);
 });
 
-test('what a message tells, the read models show first', async () => {
+test('waits until the read models show an event before it sends it', async () => {
   const { platform, live, connect } = await liveWorld();
   const socket = await connect('one');
   await wholeRun(platform, 'run_1', 1);
@@ -229,7 +235,7 @@ test('what a message tells, the read models show first', async () => {
   expect(socket.messages).not.toEqual([]);
 });
 
-test('a read model that stands still holds nothing up', async () => {
+test('sends events although a read model is parked', async () => {
   const { platform, live, connect } = await liveWorld();
   const socket = await connect('one');
   await wholeRun(platform, 'run_1', 1);
@@ -240,10 +246,10 @@ test('a read model that stands still holds nothing up', async () => {
   expect(socket.messages).not.toEqual([]);
 });
 
-test('since is a seq that was given out, or 0', async () => {
+test('rejects a `since` that is not the seq of a message or 0', async () => {
   const { platform, connect } = await liveWorld();
   await wholeRun(platform, 'run_1', 1);
-  const head = Math.floor(seqs(await told(platform)).at(-1) ?? 0);
+  const head = Math.floor(seqs(await messagesAfter(platform)).at(-1) ?? 0);
   await connect('at the end', head + 0.5);
   for (const [i, since] of ['-1', '1e3', 'NaN', 'x', '', ' 1', '1.', String(head + 1), '9'.repeat(16)].entries()) {
     const { ticket } = await issueTicket(platform, { account, user: ada.userId, session: 'ses_ada' });
@@ -255,20 +261,20 @@ test('since is a seq that was given out, or 0', async () => {
   }
 });
 
-test('pages of other origins stay out, this host and what cors-origin allows come in', async () => {
+test('admits the same origin and those in cors-origin, and rejects other origins', async () => {
   const { platform } = await liveWorld();
   const secrets = { get: async () => 'https://console.example, https://other.example' };
-  const come = async (origin: string | undefined, host = 'box.local:4000') => {
+  const open = async (origin: string | undefined, host = 'box.local:4000') => {
     const { ticket } = await issueTicket(platform, { account, user: ada.userId, session: 'ses_ada' });
     return admit({ ...platform, secrets }, { ticket, since: undefined, origin, host }, `con ${origin}`);
   };
-  for (const origin of [undefined, 'http://box.local:4000', 'https://console.example']) await come(origin);
+  for (const origin of [undefined, 'http://box.local:4000', 'https://console.example']) await open(origin);
   for (const origin of ['https://evil.example', 'null', 'http://box.local', 'https://console.example.evil.example']) {
-    await expect(come(origin), origin).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(open(origin), origin).rejects.toMatchObject({ code: 'forbidden' });
   }
 });
 
-test('an account has at most a hundred sockets, others as many', async () => {
+test('limits each account to 100 sockets', async () => {
   const { platform, connect } = await liveWorld();
   for (let i = 0; i < 100; i++) await connect(String(i));
   await expect(connect('one more')).rejects.toMatchObject({
@@ -280,7 +286,7 @@ test('an account has at most a hundred sockets, others as many', async () => {
   await admit(platform, { ticket, since: undefined, origin: undefined, host: undefined }, 'bob');
 });
 
-test('sockets that came at the same time are all served, also where they are more than that', async () => {
+test('sends to all sockets, also if concurrent handshakes exceeded the limit', async () => {
   const { platform, live, sockets, connect } = await liveWorld();
   const first = await connect('first');
   const others = Array.from({ length: 110 }, (_, n) => `other ${n}`);
@@ -292,7 +298,7 @@ test('sockets that came at the same time are all served, also where they are mor
   expect(new Set(others.map((id) => sockets.get(id)?.messages.length))).toEqual(new Set([first.messages.length]));
 });
 
-test('the way back to the beginning of a run is gone once, and no further than that', async () => {
+test('reads the ledger backwards once for each run that was open before the socket', async () => {
   const { platform, live, connect } = await liveWorld();
   await wholeRun(platform, 'run_0', 600);
   const steps = runSteps(platform, 'run_1', 3);

@@ -11,20 +11,20 @@ async function given() {
   return { platform, tokens, ...(await issueTicket(platform, { ...holder })) };
 }
 
-test('a ticket tells whose it is', async () => {
+test('returns the session that the ticket was issued to', async () => {
   const { platform, ticket } = await given();
   expect(await redeemTicket(platform, ticket)).toEqual(holder);
 });
 
-test('a ticket is good once, also when many come with it at the same time', async () => {
+test('redeems a ticket once, also for concurrent requests', async () => {
   const { platform, ticket } = await given();
   const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => redeemTicket(platform, ticket)));
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   await expect(redeemTicket(platform, ticket)).rejects.toMatchObject({ code: 'invalid-token' });
 });
 
-test('a ticket is good until the time it says, at most a minute', async () => {
-  for (const [milliseconds, good] of [
+test('expires a ticket at `expiresAt`, within a minute', async () => {
+  for (const [milliseconds, valid] of [
     [-1, true],
     [0, false],
   ] as const) {
@@ -34,23 +34,23 @@ test('a ticket is good until the time it says, at most a minute', async () => {
     expect(life).toBeLessThanOrEqual(60_000);
     platform.clock.now += life + milliseconds;
     const redeemed = redeemTicket(platform, ticket);
-    if (good) expect(await redeemed).toEqual(holder);
+    if (valid) expect(await redeemed).toEqual(holder);
     else await expect(redeemed).rejects.toMatchObject({ code: 'invalid-token' });
   }
 });
 
-test('a ticket ends with its session', async () => {
+test('rejects a ticket after its session ended', async () => {
   const { platform, ticket, tokens } = await given();
   await endSession(platform, tokens.refreshToken);
   await expect(redeemTicket(platform, ticket)).rejects.toMatchObject({ code: 'invalid-token' });
 });
 
-test.for(['', 'x', 'é'.repeat(5000)])('%s is no ticket', async (ticket) => {
+test.for(['', 'x', 'é'.repeat(5000)])('rejects %s as a ticket', async (ticket) => {
   const { platform } = await given();
   await expect(redeemTicket(platform, ticket)).rejects.toMatchObject({ code: 'invalid-token' });
 });
 
-test('two tickets differ in 256 bits, and what is stored opens nothing', async () => {
+test('issues different tickets of 256 bits, and does not store them', async () => {
   const { platform, ticket } = await given();
   const written: unknown[] = [];
   const write: typeof platform.records.write = (writes) => {

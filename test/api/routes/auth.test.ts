@@ -15,7 +15,7 @@ async function caller() {
   return { ...api, post };
 }
 
-test('somebody signs up, in, on and out', async () => {
+test('registers, signs in, refreshes and signs out', async () => {
   const { platform, post } = await caller();
   const registered = await post('/auth/register', person);
   expect(registered.statusCode).toBe(201);
@@ -43,7 +43,7 @@ test('somebody signs up, in, on and out', async () => {
   expect((await post('/auth/refresh', { refreshToken: refreshed.refreshToken })).json().code).toBe('invalid-token');
 });
 
-test('signing up and in say where they wrote: the user and the account, whoever of the two recorded them', async () => {
+test('names the written streams in the Consistency-Token of registration and sign-in', async () => {
   const { platform, post } = await caller();
   const written = async (answer: { headers: { [name: string]: unknown } }, account: string) =>
     (await readConsistencyTokens(platform, account, String(answer.headers['consistency-token']))).map(
@@ -53,20 +53,20 @@ test('signing up and in say where they wrote: the user and the account, whoever 
   expect(await written(registered, registered.json().account.id)).toEqual(['user', 'account']);
 
   const accountId = makeId('account', new Uint8Array(16));
-  const unrecorded = {
+  const withoutEvents = {
     email: 'eve@example.org',
     password: person.password,
     name: 'Eve',
     userId: makeId('user', new Uint8Array(16)),
     accountId,
   };
-  await platform.identity.register(unrecorded);
-  const login = () => post('/auth/login', { email: unrecorded.email, password: unrecorded.password });
+  await platform.identity.register(withoutEvents);
+  const login = () => post('/auth/login', { email: withoutEvents.email, password: withoutEvents.password });
   expect(await written(await login(), accountId)).toEqual(['user', 'account', 'session']);
   expect(await written(await login(), accountId)).toEqual(['session']);
 });
 
-test('signing out twice, or long after, is fine; with a token of another make it is 401', async () => {
+test('accepts repeated and late sign-outs, and answers 401 to another kind of token', async () => {
   const { platform, post } = await caller();
   await post('/auth/register', person);
   const { refreshToken, accessToken } = (
@@ -79,12 +79,12 @@ test('signing out twice, or long after, is fine; with a token of another make it
   expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(204);
 });
 
-test('the end of a session is on record once, also where the first to end it was cut off', async () => {
+test('records the end of a session once, also if the first attempt failed', async () => {
   const { platform, post } = await caller();
   const { account } = (await post('/auth/register', person)).json();
   const { refreshToken } = (await post('/auth/login', { email: person.email, password: person.password })).json();
   const { append } = platform.events;
-  platform.events.append = () => Promise.reject(new Error('it died here'));
+  platform.events.append = () => Promise.reject(new Error('the process died'));
   expect((await post('/auth/logout', { refreshToken })).statusCode).toBe(500);
   platform.events.append = append;
   const answers = await Promise.all([post('/auth/logout', { refreshToken }), post('/auth/logout', { refreshToken })]);
@@ -93,7 +93,7 @@ test('the end of a session is on record once, also where the first to end it was
   expect(items.map(({ data }) => data.reason)).toEqual(['signed-out']);
 });
 
-test('a wrong password and an unknown e-mail get the very same answer', async () => {
+test('answers exactly alike to a wrong password and an unknown e-mail', async () => {
   const { post } = await caller();
   await post('/auth/register', person);
   const wrong = await post('/auth/login', { email: person.email, password: 'wrong' });
@@ -102,14 +102,14 @@ test('a wrong password and an unknown e-mail get the very same answer', async ()
   expect(wrong.json().code).toBe('invalid-credentials');
 });
 
-test('an Idempotency-Key never brings tokens back: each sign-in and refresh is made anew', async () => {
+test('issues new tokens to repeats with an Idempotency-Key, and stores none', async () => {
   const { platform, post } = await caller();
   const written: string[] = [];
   for (const method of ['write', 'putMany'] as const) {
-    const real = platform.records[method] as (given: unknown) => Promise<never>;
-    platform.records[method] = (given: unknown) => {
-      written.push(JSON.stringify(given));
-      return real(given);
+    const real = platform.records[method] as (writes: unknown) => Promise<never>;
+    platform.records[method] = (writes: unknown) => {
+      written.push(JSON.stringify(writes));
+      return real(writes);
     };
   }
   await post('/auth/register', person, 'register');
@@ -128,7 +128,7 @@ test('an Idempotency-Key never brings tokens back: each sign-in and refresh is m
     expect(written.join()).not.toContain(secret);
 });
 
-test('signing up again with the same key and body is answered as the first time', async () => {
+test('answers a repeated registration with the same key like the first one', async () => {
   const { post } = await caller();
   const first = await post('/auth/register', person, 'sign-up');
   const again = await post('/auth/register', person, 'sign-up');

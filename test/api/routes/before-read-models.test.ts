@@ -1,4 +1,4 @@
-/** What was written a moment ago is there for whoever changes it, though no read model has it yet. */
+/** Commands see earlier writes at once, although no read model has applied them. */
 import { expect, test } from 'vitest';
 import { jobs } from '../../../api/routes/jobs.ts';
 import { runs } from '../../../api/routes/runs.ts';
@@ -15,12 +15,12 @@ const s3 = {
   credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
 };
 
-/** Read models are as good as away until `catchUp`; `waiting` is called whenever a request waits for one. */
-async function box() {
-  const asleep = { waiting: async () => {} };
+/** An API whose read models apply nothing until `catchUp`. `whileAsleep` is called when a request waits for one. */
+async function apiWithStaleReadModels() {
+  const hooks = { whileAsleep: async () => {} };
   const sleep = async (milliseconds: number) => {
     platform.clock.now += milliseconds;
-    await asleep.waiting();
+    await hooks.whileAsleep();
   };
   const { app, platform } = await testApi({ routes: [sources, jobs, runs], followers: projections, sleep });
   const call = await as({ app, platform });
@@ -31,11 +31,11 @@ async function box() {
   const source = await send('POST', '/sources', s3);
   const job = await send('POST', '/jobs', { name: 'First', sourceId: source.json().id });
   platform.clock.now += 1000;
-  return { asleep, platform, send, call, catchUp, source, job };
+  return { hooks, platform, send, call, catchUp, source, job };
 }
 
-test('a source and a job can be changed at once, and are what they are read as later', async () => {
-  const { send, call, catchUp, source, job } = await box();
+test('changes a new source and job at once, with the same view as later reads', async () => {
+  const { send, call, catchUp, source, job } = await apiWithStaleReadModels();
   const settings = { name: 'Second', config: { bucket: 'another-bucket' } };
   const none = new Uint8Array(16);
   const puts = [
@@ -65,12 +65,12 @@ test('a source and a job can be changed at once, and are what they are read as l
   expect(wrong.json()).toMatchObject({ status: 400, errors: [{ path: 'type' }] });
 });
 
-test('a run can be called off by whoever brings the token of its request, and a refusal for want of that is not the last word', async () => {
-  const { asleep, send, catchUp, job } = await box();
+test('cancels a new run for a request with its Consistency-Token, after a 404 without it', async () => {
+  const { hooks, send, catchUp, job } = await apiWithStaleReadModels();
   const run = await send('POST', `/jobs/${job.json().id}/run`);
   const cancel = (headers = {}) =>
     send('POST', `/runs/${run.json().id}/cancel`, undefined, { 'idempotency-key': 'k', ...headers });
   expect((await cancel()).statusCode).toBe(404);
-  asleep.waiting = catchUp;
+  hooks.whileAsleep = catchUp;
   expect((await cancel({ 'consistency-token': run.headers['consistency-token'] })).statusCode).toBe(202);
 });

@@ -14,7 +14,7 @@ import { unzip } from '../../support/unzip.ts';
 
 const account = 'acc_ada';
 
-async function box(things: Things, options: Partial<AppOptions> = {}) {
+async function apiWithBackup(things: Things, options: Partial<AppOptions> = {}) {
   const { app, platform } = await testApi({ routes: [data, dataDownload, downloads], ...options });
   const backupChain = makeBackupChain(platform, account);
   await backupChain.backUp(things);
@@ -37,8 +37,8 @@ async function box(things: Things, options: Partial<AppOptions> = {}) {
 }
 
 describe('GET /data/files/{id}/versions', () => {
-  it('lists them newest first, page by page, and nobody else sees any', async () => {
-    const { ada, eve, backupChain, idOf } = await box({ a: 'one' });
+  it('lists versions newest first in pages, and hides them from other accounts', async () => {
+    const { ada, eve, backupChain, idOf } = await apiWithBackup({ a: 'one' });
     const id = await idOf('a');
     for (const content of ['two', undefined, 'four']) await backupChain.backUp({ a: content });
     const first = (await ada({ url: `/data/files/${id}/versions?limit=3` })).json();
@@ -62,8 +62,8 @@ describe('GET /data/files/{id}/versions', () => {
   });
 });
 
-it('a time that is in another millennium in UTC is refused: it would come before all others', async () => {
-  const { ada } = await box({ a: 'one' });
+it('rejects a time whose year in UTC does not have four digits', async () => {
+  const { ada } = await apiWithBackup({ a: 'one' });
   const asOf = async (time: string) => {
     const answer = await ada({ url: `/data/files?recursive=true&asOf=${encodeURIComponent(time)}` });
     return answer.json().items?.length ?? answer.json().errors[0].path;
@@ -75,8 +75,8 @@ it('a time that is in another millennium in UTC is refused: it would come before
 });
 
 describe('POST /data/search', () => {
-  it('finds by words and filters, pages by the address, and refuses what it does not know', async () => {
-    const { post, eve } = await box({ 'docs/Été.pdf': 'x', 'docs/b.pdf': 'xx', 'docs/c.txt': 'xxx' });
+  it('searches by words and filters, pages by the query, and rejects unknown fields', async () => {
+    const { post, eve } = await apiWithBackup({ 'docs/Été.pdf': 'x', 'docs/b.pdf': 'xx', 'docs/c.txt': 'xxx' });
     const found = await post('/data/search', { query: 'ete' });
     expect(found.statusCode).toBe(200);
     expect(found.json()).toMatchObject({
@@ -111,8 +111,8 @@ describe('POST /data/search', () => {
 });
 
 describe('POST /data/download of a file', () => {
-  it('gives any version that has content, also once the file is gone', async () => {
-    const { post, idOf, backupChain, bytes, eve } = await box({ a: 'one' });
+  it('downloads any version with content, also of a deleted file', async () => {
+    const { post, idOf, backupChain, bytes, eve } = await apiWithBackup({ a: 'one' });
     const fileId = await idOf('a');
     await backupChain.backUp({ a: 'second' });
     await backupChain.backUp({ a: undefined });
@@ -149,8 +149,8 @@ describe('POST /data/download of a file', () => {
     expect((await post('/data/download', {})).statusCode).toBe(400);
   });
 
-  it('is on record before the address is given, once for a repeated request, and the path is sealed', async () => {
-    const { post, idOf, platform } = await box({ 'secret plan': 'x' });
+  it('records the download before the answer, once for repeats, with the path encrypted', async () => {
+    const { post, idOf, platform } = await apiWithBackup({ 'secret plan': 'x' });
     const fileId = await idOf('secret plan');
     const headers = { 'idempotency-key': 'once' };
     const answers = [
@@ -172,8 +172,49 @@ describe('POST /data/download of a file', () => {
   });
 });
 
-it('HEAD of a download tells how large it is, and reads nothing of it', async () => {
-  const { app, post, idOf, bytes, platform } = await box({ a: 'some content' });
+it('ignores ranges of an empty file, and names the size of the file in every 416', async () => {
+  const { post, idOf, bytes } = await apiWithBackup({ empty: '', a: 'some content' });
+  const urlOf = async (path: string) => (await post('/data/download', { fileId: await idOf(path) })).json().url;
+  const empty = await urlOf('empty');
+  for (const range of ['bytes=0-', 'bytes=0-9', 'bytes=-5', 'bytes=5-']) {
+    const answer = await bytes(empty, { range });
+    expect([range, answer.statusCode, answer.headers['content-length'], answer.body]).toEqual([range, 200, '0', '']);
+  }
+  const url = await urlOf('a');
+  for (const range of [
+    'bytes=12-',
+    'bytes=12-20',
+    'bytes=-0',
+    'bytes=99-',
+    'bytes=12-,13-',
+    `bytes=${'9'.repeat(400)}-`,
+  ]) {
+    const answer = await bytes(url, { range });
+    expect([range, answer.statusCode, answer.headers['content-range']]).toEqual([range, 416, 'bytes */12']);
+    expect(answer.json()).toMatchObject({ code: 'range-not-satisfiable', size: 12 });
+  }
+  for (const [range, content, contentRange] of [
+    ['bytes=0-', 'some content', 'bytes 0-11/12'],
+    ['bytes=5-8', 'cont', 'bytes 5-8/12'],
+    ['bytes=5-99', 'content', 'bytes 5-11/12'],
+    ['bytes=-99', 'some content', 'bytes 0-11/12'],
+    ['BYTES=-3', 'ent', 'bytes 9-11/12'],
+    ['bytes=99-,0-3', 'some', 'bytes 0-3/12'],
+  ] as const) {
+    const answer = await bytes(url, { range });
+    expect([range, answer.statusCode, answer.body, answer.headers['content-range']]).toEqual([
+      range,
+      206,
+      content,
+      contentRange,
+    ]);
+  }
+  for (const range of ['bytes=x', 'lines=0-1', 'bytes=5-2', 'bytes=0-1,3-4', 'bytes=', 'bytes=0-1,x'])
+    expect([range, (await bytes(url, { range })).statusCode]).toEqual([range, 200]);
+});
+
+it('answers HEAD of a download with its size, without reading blobs', async () => {
+  const { app, post, idOf, bytes, platform } = await apiWithBackup({ a: 'some content' });
   const { url } = (await post('/data/download', { fileId: await idOf('a') })).json();
   const read: string[] = [];
   const { get } = platform.blobs;
@@ -188,8 +229,8 @@ it('HEAD of a download tells how large it is, and reads nothing of it', async ()
   expect(read).not.toEqual([]);
 });
 
-it('a key that came with another download is refused, and is good for the first one still', async () => {
-  const { post, idOf } = await box({ a: 'one', b: 'two' });
+it('rejects an Idempotency-Key of another download, and still accepts it for the first one', async () => {
+  const { post, idOf } = await apiWithBackup({ a: 'one', b: 'two' });
   const [a, b] = [await idOf('a'), await idOf('b')];
   const ask = async (body: object, key: string) =>
     (await post('/data/download', body, undefined, { 'idempotency-key': key })).json();
@@ -199,24 +240,24 @@ it('a key that came with another download is refused, and is good for the first 
   expect((await ask({ fileId: b }, 'k2')).sha256).not.toBe(first.sha256);
 });
 
-it('a download asked for again after another backup is on record as what it gives then', async () => {
-  const { post, idOf, backupChain, bytes, platform } = await box({ a: 'one' });
+it('records a repeated download with the version that it returns', async () => {
+  const { post, idOf, backupChain, bytes, platform } = await apiWithBackup({ a: 'one' });
   const fileId = await idOf('a');
   const get = async () => {
     const answer = await post('/data/download', { fileId }, undefined, { 'idempotency-key': 'once' });
     return (await bytes(answer.json().url)).body;
   };
-  const given = [await get(), await get()];
+  const contents = [await get(), await get()];
   await backupChain.backUp({ a: 'two' });
-  given.push(await get());
+  contents.push(await get());
   const { items } = await readActivity(platform, account, { type: 'download.granted', order: 'asc' }, { limit: 10 });
-  expect(given).toEqual(['one', 'one', 'two']);
+  expect(contents).toEqual(['one', 'one', 'two']);
   expect(items.map(({ data }) => data.version)).toEqual([1, 2]);
 });
 
-describe('a zip', () => {
-  it('is asked for, prepared, and given out by an address of its own', async () => {
-    const { app, post, backupChain, prepare, bytes, platform } = await box({
+describe('POST /data/download of a zip', () => {
+  it('prepares the zip and returns a URL that serves it', async () => {
+    const { app, post, backupChain, prepare, bytes, platform } = await apiWithBackup({
       'docs/a': 'one',
       'docs/b/c': 'two',
       z: 'three',
@@ -224,11 +265,11 @@ describe('a zip', () => {
     const before = new Date(platform.now()).toISOString();
     await backupChain.backUp({ 'docs/a': 'changed' });
     const { sourceId } = backupChain;
-    const asked = await post('/data/download', { sourceId, paths: ['docs'], asOf: before });
-    expect(asked.statusCode).toBe(202);
-    const { id } = asked.json();
-    expect(asked.json()).toEqual({ id: expect.stringMatching(/^dow_/), status: 'preparing' });
-    expect(asked.headers.location).toBe(`/data/downloads/${id}`);
+    const requested = await post('/data/download', { sourceId, paths: ['docs'], asOf: before });
+    expect(requested.statusCode).toBe(202);
+    const { id } = requested.json();
+    expect(requested.json()).toEqual({ id: expect.stringMatching(/^dow_/), status: 'preparing' });
+    expect(requested.headers.location).toBe(`/data/downloads/${id}`);
     const look = async (person?: typeof bob) => (await as({ app, platform }, person))({ url: `/data/downloads/${id}` });
     expect((await look()).json()).toEqual({ status: 'preparing' });
     await prepare(id);
@@ -253,8 +294,8 @@ describe('a zip', () => {
     expect((await look(bob)).statusCode).toBe(404);
     await look();
     const { items } = await readActivity(platform, account, { order: 'asc' }, { limit: 200 });
-    const told = items.filter(({ type }) => type.startsWith('download.'));
-    expect(told.map(({ type, actor }) => [type, actor.id])).toEqual([
+    const recorded = items.filter(({ type }) => type.startsWith('download.'));
+    expect(recorded.map(({ type, actor }) => [type, actor.id])).toEqual([
       ['download.requested.v1', 'usr_ada'],
       ['download.prepared.v1', 'prepare-download'],
       ['download.granted.v1', 'usr_ada'],
@@ -267,11 +308,11 @@ describe('a zip', () => {
     expect((await look()).json()).toMatchObject({ status: 410, code: 'gone' });
   });
 
-  it('of nothing that is there is refused by name before anything is prepared', async () => {
-    const { post, backupChain, eve, platform } = await box({ a: 'x', 'b/c': 'x' });
+  it('rejects paths that do not exist, by name, before it prepares anything', async () => {
+    const { post, backupChain, eve, platform } = await apiWithBackup({ a: 'x', 'b/c': 'x' });
     const { sourceId } = backupChain;
-    const refused = await post('/data/download', { sourceId, paths: ['a', 'nope', 'b', 'b/nope/'] });
-    expect(refused.json()).toMatchObject({
+    const rejected = await post('/data/download', { sourceId, paths: ['a', 'nope', 'b', 'b/nope/'] });
+    expect(rejected.json()).toMatchObject({
       status: 404,
       detail: expect.stringContaining('"nope"'),
       errors: [{ path: 'paths.1' }, { path: 'paths.3', message: expect.stringContaining('"b/nope/"') }],
@@ -295,8 +336,8 @@ describe('a zip', () => {
     }
   });
 
-  it('is the same one for a repeated request, and another for another', async () => {
-    const { post, backupChain } = await box({ a: 'x' });
+  it('returns the same zip to a repeat with its Idempotency-Key, and a new one to another key', async () => {
+    const { post, backupChain } = await apiWithBackup({ a: 'x' });
     const ask = async (key: string) =>
       (
         await post('/data/download', { sourceId: backupChain.sourceId, paths: [''] }, undefined, {
@@ -307,7 +348,7 @@ describe('a zip', () => {
     expect(await ask('one')).not.toBe(await ask('two'));
   });
 
-  it('is linked to where answers are bounded, and so is a file, until it is swept', async () => {
+  it('redirects to a link where answers are limited in size, until the blob is deleted', async () => {
     const links: string[] = [];
     const exports = {
       over: 100,
@@ -317,7 +358,7 @@ describe('a zip', () => {
       },
     };
     const content = 'long '.repeat(100);
-    const { post, backupChain, prepare, bytes, ada, idOf, platform } = await box({ a: content }, { exports });
+    const { post, backupChain, prepare, bytes, ada, idOf, platform } = await apiWithBackup({ a: content }, { exports });
     const { id } = (await post('/data/download', { sourceId: backupChain.sourceId, paths: ['a'] })).json();
     await prepare(id);
     const { url } = (await ada({ url: `/data/downloads/${id}` })).json();
