@@ -1,24 +1,25 @@
 /**
- * A fixed piece of memory that this thread and the workers see, lent out in slabs. What is backed up passes through it, so that memory
- * does not grow with what is backed up, and nothing of it is left to the garbage collector.
+ * A fixed block of memory that this thread shares with the workers, lent out in slabs. All content passes through it.
+ * So memory does not grow with the size of a backup, and the garbage collector has nothing to collect.
  */
 export const slabSize = 1024 * 1024;
 
-/** Bytes of the arena. */
+/** A range of bytes in the arena. */
 export type Span = { at: number; length: number };
 
 export type Arena = {
   readonly memory: SharedArrayBuffer;
-  /** A slab of one's own: the place where it begins. Waits in turn until there is one. */
+  /** Takes a free slab and returns its offset. Waits, first come first served, until one is free. */
   take(): Promise<number>;
-  /** One more holds that slab, or one less; nobody: it is free. */
+  /** Adds a holder to the slab that contains the offset. */
   hold(at: number): void;
+  /** Removes a holder. Without holders the slab is free. */
   release(at: number): void;
 };
 
 export function openArena(slabs: number): Arena {
   const memory = new SharedArrayBuffer(slabs * slabSize);
-  // The one used last is taken first, so that memory is only touched when it is needed.
+  // The slab that was freed last is taken first, so that memory is touched only when it is needed.
   const free = Array.from({ length: slabs }, (_, i) => (slabs - 1 - i) * slabSize);
   const holders = new Map<number, number>();
   const waiting: ((at: number) => void)[] = [];
@@ -60,7 +61,7 @@ export function takeSpans(spans: Span[], length: number): Span[] {
   const taken: Span[] = [];
   for (let left = length; left > 0; ) {
     const first = spans[0];
-    if (!first) throw new Error('more was cut off than there is');
+    if (!first) throw new Error('the spans are shorter than the bytes to take');
     const part = Math.min(left, first.length);
     taken.push({ at: first.at, length: part });
     if (part === first.length) spans.shift();

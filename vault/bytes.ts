@@ -1,13 +1,13 @@
-/** Growing and reading byte strings: LEB128 varints (up to 2^53), length-prefixed bytes and text. */
+/** Writes and reads byte strings: LEB128 varints (up to 2^53), and length-prefixed bytes and text. */
 import { VaultDamage } from './damage.ts';
 
 export class ByteWriter {
   #buffer = Buffer.allocUnsafe(256);
   #length = 0;
 
-  /** Throws for what would not come back: negative, broken or beyond 2^53. */
+  /** Throws for numbers that are negative, fractional or beyond 2^53. */
   varint(value: number): this {
-    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`cannot be written as a number: ${value}`);
+    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`a varint cannot hold ${value}`);
     this.#reserve(8);
     let rest = value;
     while (rest >= 0x80) {
@@ -42,7 +42,7 @@ export class ByteWriter {
     return this.#length;
   }
 
-  /** What was written; a view that further writing may leave behind. */
+  /** A view of the written bytes. It is valid until the next write. */
   done(): Buffer {
     return this.#buffer.subarray(0, this.#length);
   }
@@ -55,7 +55,7 @@ export class ByteWriter {
   }
 }
 
-/** Reads what ByteWriter wrote; running past the end is VaultDamage, never undefined numbers. */
+/** Reads what ByteWriter wrote. Throws VaultDamage when it reaches the end too early. */
 export class ByteReader {
   readonly #buffer: Buffer;
   #at = 0;
@@ -70,7 +70,7 @@ export class ByteReader {
     for (;;) {
       const byte = this.#buffer[this.#at++];
       if (byte === undefined || unit > Number.MAX_SAFE_INTEGER)
-        throw new VaultDamage('entries', 'a number is cut short');
+        throw new VaultDamage('entries', 'a number is truncated');
       value += (byte & 0x7f) * unit;
       if (byte < 0x80) return value;
       unit *= 0x80;
@@ -84,7 +84,7 @@ export class ByteReader {
 
   /** A view of the next bytes, not a copy. */
   raw(length: number): Buffer {
-    if (this.#at + length > this.#buffer.length) throw new VaultDamage('entries', 'bytes are cut short');
+    if (this.#at + length > this.#buffer.length) throw new VaultDamage('entries', 'a byte string is truncated');
     this.#at += length;
     return this.#buffer.subarray(this.#at - length, this.#at);
   }
@@ -97,15 +97,15 @@ export class ByteReader {
     return this.bytes().toString();
   }
 
-  /** All that is left. */
+  /** All remaining bytes. */
   rest(): Buffer {
     return this.raw(this.#buffer.length - this.#at);
   }
 }
 
 /**
- * Gives memory back at once that nobody refers to any more. The garbage collector comes too late for buffers: V8 lets 64 MiB of them gather in each
- * thread, and then collects everything. What lies in memory that Node shares out stays.
+ * Frees the memory of bytes that are no longer used. Without it, V8 collects buffers only after 64 MiB in each thread,
+ * and then runs a full collection. Buffers in Node's shared pool stay.
  */
 export function free({ buffer, byteLength }: Uint8Array): void {
   if (!(buffer instanceof ArrayBuffer)) return;

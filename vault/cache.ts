@@ -1,7 +1,7 @@
-/** The least recently used goes first: values by key, up to a total weight. What is being fetched counts as there. */
+/** A cache by key that drops the least recently used values above a total weight. Concurrent gets share one fetch. */
 export type Cache<T> = { get(key: string, fetch: () => Promise<T>): Promise<T> };
 
-/** A fetch that fails is forgotten, so that the next caller tries again. */
+/** A failed fetch is not cached, so the next caller tries again. */
 export function cacheOf<T>(maxWeight: number, weigh: (value: T) => number): Cache<T> {
   const held = new Map<string, { value: Promise<T>; weight: number }>();
   let total = 0;
@@ -40,7 +40,7 @@ export function cacheOf<T>(maxWeight: number, weigh: (value: T) => number): Cach
   };
 }
 
-/** What was read last in a vault context, kept exactly as long as the context. */
+/** One cache per vault context. It lives as long as the context. */
 export function remembered<T>(maxWeight: number, weigh: (value: T) => number): (context: object) => Cache<T> {
   const caches = new WeakMap<object, Cache<T>>();
   return (context) => {

@@ -1,6 +1,6 @@
 /**
- * Content-defined chunking: FastCDC (Xia et al., USENIX ATC 2016; normalised chunking as in IEEE TPDS 2020) with a gear table that
- * only the account knows, so that chunk lengths do not tell which known file this is.
+ * Content-defined chunking with FastCDC (Xia et al., USENIX ATC 2016), normalised as in IEEE TPDS 2020. The gear table
+ * is secret to the account, so chunk lengths do not reveal which known file was backed up.
  */
 
 import { deriveKey } from '../crypto/hkdf.ts';
@@ -11,11 +11,14 @@ export const minChunk = 256 * KiB;
 export const averageChunk = 1024 * KiB;
 export const maxChunk = 4096 * KiB;
 
-/** Normalisation level 2: 22 bits must be zero before the average length, 18 after it (20 bits would be 1 MiB on their own). */
+/**
+ * Normalisation level 2: 22 bits must be zero before the average length, and 18 after it. 20 bits alone would give
+ * chunks of 1 MiB on average.
+ */
 const hardMask = -1 << (32 - 22);
 const easyMask = -1 << (32 - 18);
 
-/** 256 secret 32-bit numbers; a hash of the last 32 bytes is the sum of their entries, each shifted by its distance. */
+/** 256 secret 32-bit numbers. The hash of the last 32 bytes is the sum of their numbers, each shifted by distance. */
 export type GearTable = Int32Array;
 
 export function gearTable(gearKey: Uint8Array): GearTable {
@@ -25,38 +28,41 @@ export function gearTable(gearKey: Uint8Array): GearTable {
 }
 
 /**
- * Takes the slices of one stream in turn, and each again from where a chunk ended; answers where in the slice the open chunk ends, or −1 when it goes on.
- * The same bytes give the same chunks however they are sliced. All but the last chunk have `minChunk` to `maxChunk` bytes; input shorter than
- * that is one chunk, empty input none.
+ * Finds the chunk borders of one stream. Call the result for each slice in order, and for the same slice again from
+ * every border it returned. It returns the end of the open chunk in the slice, or −1 when the chunk goes on in the next
+ * slice.
+ *
+ * The same bytes give the same chunks, however they are sliced. All chunks but the last have `minChunk` to `maxChunk`
+ * bytes. Shorter input is one chunk, and empty input gives none.
  */
 export function borders(gear: GearTable): (slice: Uint8Array, from: number) => number {
   let roll: Roll | undefined;
   const rolling = { hash: 0 };
   let length = 0;
 
-  function ended(at: number): number {
+  function endChunk(at: number): number {
     length = 0;
     rolling.hash = 0;
     return at;
   }
 
   return (slice, from) => {
-    // No border may lie before minChunk, so nothing there is hashed.
+    // No border can be before minChunk, so those bytes are not hashed.
     const begin = from + Math.max(0, minChunk - length);
     if (begin >= slice.length) {
       length += slice.length - from;
       return -1;
     }
-    // Most files are shorter and never get here.
+    // Most files are shorter than minChunk and need no gear hash.
     roll ??= rollOf(gear);
     const start = from - length;
     const hardEnd = Math.max(begin, Math.min(slice.length, start + averageChunk));
     const easyEnd = Math.min(slice.length, start + maxChunk);
     const hard = roll(slice, begin, hardEnd, hardMask, rolling);
-    if (hard >= 0) return ended(hard);
+    if (hard >= 0) return endChunk(hard);
     const easy = roll(slice, hardEnd, easyEnd, easyMask, rolling);
-    if (easy >= 0) return ended(easy);
-    if (easyEnd === start + maxChunk) return ended(easyEnd);
+    if (easy >= 0) return endChunk(easy);
+    if (easyEnd === start + maxChunk) return endChunk(easyEnd);
     length = slice.length - start;
     return -1;
   };

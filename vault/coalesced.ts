@@ -1,6 +1,7 @@
-/** Look-ups of single things that go out as look-ups of many. */
-
-/** One look-up at a time; those that come meanwhile go together in the next: few requests, whatever the concurrency. */
+/**
+ * Batches look-ups of single ids. One request is in progress at a time, and all ids asked for in the meantime share the
+ * next one. So there are few requests, whatever the concurrency.
+ */
 export function coalesced<T>(
   lookUp: (ids: string[]) => Promise<Map<string, T>>,
 ): (id: string) => Promise<T | undefined> {
@@ -10,7 +11,7 @@ export function coalesced<T>(
   async function drain(): Promise<void> {
     busy = true;
     while (waiting.length > 0) {
-      // One turn of the event loop's microtasks lets callers of the same moment in.
+      // One microtask later, other callers of the same tick have joined the batch.
       await Promise.resolve();
       const batch = waiting;
       waiting = [];

@@ -1,6 +1,6 @@
-/** What the vault throws when stored bytes are not what was written: flipped, swapped, cut short, gone, or sealed under a lost key. */
+/** Stored bytes differ from the bytes that were written, are missing, or were encrypted with a key that is lost. */
 export class VaultDamage extends Error {
-  /** Which stored thing: `pack`, `manifest`, `sealed`, `entries`, `file`. */
+  /** What is damaged: `pack`, `manifest`, `encrypted`, `entries`, `file` or `export`. */
   readonly what: string;
 
   constructor(what: string, detail: string, options?: { cause?: unknown }) {

@@ -1,21 +1,21 @@
-/** Where one file's content is cut into chunks, their ids, and the hash of all of it: the part of storing that only looks at the bytes. */
+/** Computes the chunk borders, chunk ids and hash of one file's content. It keeps no content. */
 import { createHash, type Hash, hash } from 'node:crypto';
 import { chunkId } from './chunk-index.ts';
 import { borders, type GearTable } from './chunker.ts';
 
-/** Plain data, so that it can be handed to a worker thread. */
+/** Plain data, so that it can be posted to a worker thread. */
 export type DigestKeys = { gear: GearTable; chunkId: Uint8Array };
 
-/** The next chunk of the stream: so many bytes after the chunk before. */
+/** A chunk of the stream. It starts where the chunk before ends. */
 export type Cut = { id: string; length: number };
 
-/** The last cuts, and what is known of the whole content: bytes, and its SHA-256 in lower-case hex. */
+/** The last chunks, and the size in bytes and SHA-256 (lower-case hex) of the whole content. */
 export type Digested = { cuts: Cut[]; size: number; sha256: string };
 
-/** Takes one stream in slices, and keeps none of them. */
+/** Digests one stream. `push` does not keep the slice. */
 export type Digest = { push(slice: Uint8Array): Cut[]; end(): Digested };
 
-/** The same for content that is one chunk, being shorter than the shortest that the chunker cuts. */
+/** The digest of content that is shorter than `minChunk`, so that it is one chunk. */
 export function digestShort(keys: DigestKeys, content: Uint8Array): Digested {
   const sha256 = hash('sha256', content, 'buffer');
   const cuts = content.length > 0 ? [{ id: chunkId(keys, sha256), length: content.length }] : [];
@@ -48,7 +48,7 @@ export function digester(keys: DigestKeys): Digest {
         const to = scan(slice, from);
         take(slice.subarray(from, to < 0 ? slice.length : to));
         if (to < 0 || !open) break;
-        // Up to here the hash of the first chunk is that of the whole.
+        // Until the first border, the hash of the chunk is also the hash of the whole content.
         whole ??= open.digest.copy();
         cuts.push(close(open));
         from = to;

@@ -1,7 +1,8 @@
 /**
- * Small things at rest (work lists, parts, segments, roots): zstd, then AES-256-GCM under a key of their own. The key is derived from
- * a synthetic salt, an HMAC over what is sealed (as in RFC 5297): no nonce can repeat, and the same bytes always seal to the same
- * bytes, so a repeated step makes the same thing.
+ * Encryption of small stored objects: work lists, parts, segments, roots. Content is compressed with zstd, then
+ * encrypted with AES-256-GCM and a key of its own. That key derives from a synthetic salt: an HMAC over the content, as
+ * in RFC 5297. So no nonce repeats under one key. Equal content gives equal bytes, which makes a repeated step
+ * idempotent.
  */
 import { createHmac } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
@@ -17,7 +18,7 @@ const headerLength = 4;
 const saltLength = 16;
 const zeroNonce = new Uint8Array(12);
 
-/** `aad` says what the bytes are and where they belong (account, run, name …): they open under that alone. */
+/** `aad` names the object (account, run, name …). The result decrypts only with the same `aad`. */
 export function encryptBytes(keys: VaultKeys, aad: string, bytes: Uint8Array): Uint8Array {
   const compressed = zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } });
   const useful = compressed.length < bytes.length;
@@ -37,7 +38,7 @@ export function encryptBytes(keys: VaultKeys, aad: string, bytes: Uint8Array): U
   return Buffer.concat([header, salt, ...gcmEncrypt(encryptionKey(root, salt), zeroNonce, bound, content)]);
 }
 
-/** The bytes that were sealed with the same aad; VaultDamage for anything else. */
+/** @throws VaultDamage unless `encrypted` was made by `encryptBytes` with these keys and this `aad` */
 export function decryptBytes(keys: VaultKeys, aad: string, encrypted: Uint8Array): Uint8Array {
   const [version, codec, high, low] = encrypted;
   if (
@@ -52,7 +53,7 @@ export function decryptBytes(keys: VaultKeys, aad: string, encrypted: Uint8Array
   const key = encryptionKey(rootKey(keys, ((high ?? 0) << 8) | (low ?? 0)), salt);
   const content = gcmDecrypt(key, zeroNonce, bound, encrypted.subarray(headerLength + saltLength));
   if (!content)
-    throw new VaultDamage('encrypted', 'the bytes do not authenticate: they were changed, or belong elsewhere');
+    throw new VaultDamage('encrypted', 'the bytes do not authenticate: they were altered, or belong to another object');
   return codec === codecZstd ? zstdDecompressSync(content) : content;
 }
 

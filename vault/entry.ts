@@ -1,10 +1,10 @@
-/** What a manifest says of one thing of the source, and how a run of such entries, in key order, becomes few bytes and back. */
+/** Manifest entries, and their encoding: a sequence of entries in key order as few bytes. */
 import { keyBytes, keyFromBytes, type SourceEntry } from '../domain/entry.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
 import type { ChunkRef } from './pack.ts';
 
-/** What a run found: the entry as listed, and for files the content that was stored. `size` is that of the stored content. */
+/** An entry as a run found it, with the stored content of a file. `size` is the size of the stored content. */
 export type FoundEntry = SourceEntry & {
   /** Of the whole content, lower-case hex. */
   sha256?: string;
@@ -15,17 +15,17 @@ export type FoundEntry = SourceEntry & {
 };
 
 export type ManifestEntry = FoundEntry & {
-  /** Counts the versions of this key, from 1. */
+  /** The number of this version of the key, from 1. */
   version: number;
-  /** A manifest in which the version before this one is found. */
+  /** A manifest that holds the version before this one. */
   previous?: string;
-  /** The key was gone when that run looked; the other fields are those of its last version, without content. */
+  /** The key no longer existed. The other fields are those of its last version, without content. */
   deleted?: true;
 };
 
 const format = 1;
 const kinds = ['file', 'folder', 'link'] as const;
-/** Bits of an entry's flags, after two bits for the kind. */
+/** Bits of an entry's flags. The two lowest bits hold the kind. */
 const has = {
   deleted: 4,
   mode: 8,
@@ -38,7 +38,7 @@ const has = {
   textTime: 1024,
 };
 
-/** One column a field, so that like lies beside like and compresses; names that recur are numbered in a table. */
+/** One column per field, because similar values compress well together. Recurring names are numbers in a table. */
 const columns = [
   'keys',
   'flags',
@@ -52,7 +52,7 @@ const columns = [
   'names',
 ] as const;
 
-/** Bytes of entries in key order, to be compressed by whoever seals them. Keys are kept as the bytes they stand for. */
+/** Encodes entries in key order, without compression. Keys are stored as the raw bytes of the file names. */
 export function encodeEntries(entries: (FoundEntry & Partial<ManifestEntry>)[]): Uint8Array {
   const out = Object.fromEntries(columns.map((name) => [name, new ByteWriter()])) as Record<
     (typeof columns)[number],
@@ -90,10 +90,10 @@ export function encodeEntries(entries: (FoundEntry & Partial<ManifestEntry>)[]):
   return all.done();
 }
 
-/** What `encodeEntries` was given; VaultDamage for bytes it never wrote. */
+/** The reverse of `encodeEntries`. @throws VaultDamage for bytes that it did not write */
 export function decodeEntries(bytes: Uint8Array): ManifestEntry[] {
   const all = new ByteReader(bytes);
-  if (all.varint() !== format) throw new VaultDamage('entries', `they are not of format ${format}`);
+  if (all.varint() !== format) throw new VaultDamage('entries', `the entries do not have format ${format}`);
   const count = all.varint();
   const list = Array.from({ length: all.varint() }, () => all.text());
   const read = Object.fromEntries(columns.map((name) => [name, new ByteReader(all.bytes())])) as Record<
@@ -102,7 +102,7 @@ export function decodeEntries(bytes: Uint8Array): ManifestEntry[] {
   >;
   const name = (number: number) => {
     const text = list[number];
-    if (text === undefined) throw new VaultDamage('entries', 'a name is not in the table');
+    if (text === undefined) throw new VaultDamage('entries', 'the table of names has no such number');
     return text;
   };
   const refs = chunkReader(read.chunks, name);
@@ -156,10 +156,10 @@ function flagsOf(entry: FoundEntry & Partial<ManifestEntry>, time: number | unde
   return flags;
 }
 
-/** Years past 70,000 go as text, so that differences of times stay exact. */
+/** Times after the year 70,000 are stored as text, so that differences between times stay exact. */
 const farTime = 2 ** 51;
 
-/** Undefined for a time that milliseconds would not give back to the letter. */
+/** Undefined for a time whose text cannot be restored exactly from milliseconds. */
 function milliseconds(time: string | null): number | undefined {
   if (time === null) return undefined;
   const at = Date.parse(time);
@@ -187,11 +187,11 @@ function numbered(): { list: string[]; number(name: string): number } {
   };
 }
 
-const nowhere: ChunkRef = { pack: '', slot: 0, slotOffset: 0, slotLength: 0, offset: 0, length: 0 };
+const zeroRef: ChunkRef = { pack: '', slot: 0, slotOffset: 0, slotLength: 0, offset: 0, length: 0 };
 
-/** References are told by how they differ from what usually follows: the same slot, or the next; the last chunk ends the file. */
+/** Stores the difference to the expected reference: the same or the next slot, and a last chunk that ends the file. */
 function chunkWriter(out: ByteWriter, number: (name: string) => number): (chunks: ChunkRef[], size: number) => void {
-  let last = nowhere;
+  let last = zeroRef;
   return (chunks, size) => {
     out.varint(chunks.length);
     let left = size;
@@ -212,7 +212,7 @@ function chunkWriter(out: ByteWriter, number: (name: string) => number): (chunks
 }
 
 function chunkReader(read: ByteReader, name: (number: number) => string): (size: number) => ChunkRef[] {
-  let last = nowhere;
+  let last = zeroRef;
   return (size) => {
     let left = size;
     return Array.from({ length: read.varint() }, () => {

@@ -1,25 +1,25 @@
-/** Blobs of content in clear, made for someone to download: each is noted before it is made, and deleted within a day. */
+/** Exports: blobs of plain content for download. Each is recorded before it is made, and deleted within a day. */
 import { hash } from 'node:crypto';
 import type { Blobs, ByteRange, Platform } from '../domain/ports.ts';
 import { VaultDamage } from './damage.ts';
 
-/** Also the prefix of S3's lifecycle rule, which takes away whatever slips through here. */
+/** S3 also has a lifecycle rule for the prefix `exports/`, as a backstop. */
 export function exportKey(account: string, name: string): string {
   return `exports/${account}/${name}`;
 }
 
-const noted = 'exports';
+const recordsKey = 'exports';
 
-/** To be called before the blob is put. `until`: ISO-8601 UTC. */
+/** Records that the blob expires at `until` (ISO-8601 UTC). Call it before the blob is put. */
 export async function noteExport(platform: Pick<Platform, 'records'>, blob: string, until: string): Promise<void> {
-  await platform.records.putMany([{ pk: noted, sk: `${until}#${blob}`, data: { blob } }]);
+  await platform.records.putMany([{ pk: recordsKey, sk: `${until}#${blob}`, data: { blob } }]);
 }
 
-/** Deletes all whose time has come. The note goes last, so that a sudden end leaves nothing behind. */
+/** Deletes expired exports. It deletes the record last, so that a crash leaves no blob without a record. */
 export async function removeExpiredExports(platform: Pick<Platform, 'records' | 'blobs' | 'now'>): Promise<void> {
   const now = new Date(platform.now()).toISOString();
   for (;;) {
-    const { items } = await platform.records.query(noted, { limit: 50 });
+    const { items } = await platform.records.query(recordsKey, { limit: 50 });
     const due = items.filter(({ sk }) => sk.slice(0, now.length) <= now);
     if (due.length === 0) return;
     await deleteExports(
@@ -34,8 +34,9 @@ export async function deleteExports(blobs: Blobs, keys: string[]): Promise<void>
   await blobs.delete(keys.flatMap((key) => [key, hashesKey(key)]));
 }
 
-// ── What we hand out ourselves ──────────────────────────────────────────────────────────────────────────────────────────
-// Nothing else binds these bytes to what was put: beside the blob rests the SHA-256 of each of its pieces, one after another.
+// ── Integrity
+// ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+// Exports are not encrypted, so no tag authenticates them. A second blob holds the SHA-256 of each piece of the first.
 
 const pieceBytes = 1024 * 1024;
 const hashBytes = 32;
@@ -44,7 +45,7 @@ function hashesKey(blob: string): string {
   return `${blob}.hashes`;
 }
 
-/** Durable when it resolves. One that is there already stays as it is. */
+/** The export is durable when it resolves. An existing export stays as it is. */
 export async function putExport(blobs: Blobs, blob: string, body: AsyncIterable<Uint8Array>): Promise<void> {
   let hashes: Uint8Array[] = [];
   const isNew =
@@ -52,31 +53,34 @@ export async function putExport(blobs: Blobs, blob: string, body: AsyncIterable<
     (await blobs.put(blob, hashing(body, hashes), { ifAbsent: true })) === 'stored';
   if (!isNew) {
     if ((await blobs.size(hashesKey(blob))) !== undefined) return;
-    // A sudden end came between the two, or somebody else is there just now.
+    // A crash came between the two puts, or a concurrent worker is at the same point.
     hashes = [];
     for await (const _piece of hashing(stored(blobs, blob), hashes));
   }
   await blobs.put(hashesKey(blob), Buffer.concat(hashes), { ifAbsent: true });
 }
 
-/** How large it is; undefined when there is none, or not yet all of it. */
+/** The size in bytes. Undefined when the export does not exist or is incomplete. */
 export async function exportSize(blobs: Blobs, blob: string): Promise<number | undefined> {
   const [size, hashes] = await Promise.all([blobs.size(blob), blobs.size(hashesKey(blob))]);
   return hashes === undefined ? undefined : size;
 }
 
-/** The bytes of the range, clipped to the end, each piece compared before any of it is given out. VaultDamage when one is not what was put. */
+/**
+ * The bytes of the range, clipped to the end. Each piece is verified before any of it is yielded.
+ * @throws VaultDamage when a piece was altered
+ */
 export async function* readExport(blobs: Blobs, blob: string, range: ByteRange): AsyncGenerator<Uint8Array> {
   const hashes = await blobs.get(hashesKey(blob));
-  if (!hashes) throw new VaultDamage('export', `the hashes of ${blob} are gone`);
+  if (!hashes) throw new VaultDamage('export', `the hashes of ${blob} are missing`);
   const pieces = hashes.length / hashBytes;
   const end = Math.min(range.offset + range.length, pieces * pieceBytes);
   for (let number = Math.floor(range.offset / pieceBytes); number * pieceBytes < end; number++) {
     const start = number * pieceBytes;
     const piece = await blobs.get(blob, { offset: start, length: pieceBytes });
-    const due = Buffer.from(hashes.subarray(number * hashBytes, (number + 1) * hashBytes)).toString('hex');
-    if (!piece || hash('sha256', piece) !== due)
-      throw new VaultDamage('export', `piece ${number} of ${blob} is not what was put`);
+    const expected = Buffer.from(hashes.subarray(number * hashBytes, (number + 1) * hashBytes)).toString('hex');
+    if (!piece || hash('sha256', piece) !== expected)
+      throw new VaultDamage('export', `piece ${number} of ${blob} was altered`);
     yield piece.subarray(Math.max(0, range.offset - start), Math.max(0, Math.min(end - start, piece.length)));
   }
 }
@@ -89,7 +93,7 @@ async function* stored(blobs: Blobs, blob: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Passes the body on in pieces, their hashes aside. */
+/** Cuts the body into pieces of `pieceBytes`, and adds the hash of each to `hashes`. */
 async function* hashing(body: AsyncIterable<Uint8Array>, hashes: Uint8Array[]): AsyncGenerator<Uint8Array> {
   let held: Uint8Array[] = [];
   let length = 0;

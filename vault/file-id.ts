@@ -1,6 +1,7 @@
 /**
- * The public id of a file: which job, which source, which key, sealed so that names do not show and ids cannot be made up. Encrypted
- * with a synthetic IV (RFC 5297's idea: IV = HMAC over the plaintext, checked after AES-256-CTR), so a file always has the same id.
+ * The public id of a file: its job, source and key, encrypted so that names do not show and ids cannot be forged. The
+ * IV is synthetic, as in RFC 5297: an HMAC over the plaintext, verified after AES-256-CTR. So a file always has the
+ * same id.
  */
 import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 import { base32, fromBase32 } from '../crypto/base32.ts';
@@ -14,7 +15,7 @@ const prefix = 'file_';
 const format = 1;
 const ivLength = 16;
 
-/** Deterministic. About 1.4 × the key's bytes + 78 characters. */
+/** Deterministic. The id has about 78 + 1.4 × (bytes of the key) characters. */
 export function fileId(keys: VaultKeys, { jobId, sourceId, key }: FileLocator): string {
   const writer = new ByteWriter().varint(format);
   writeId(writer, 'job', jobId);
@@ -25,10 +26,12 @@ export function fileId(keys: VaultKeys, { jobId, sourceId, key }: FileLocator): 
   return prefix + Buffer.concat([iv, cipher.update(plain)]).toString('base64url');
 }
 
-/** Undefined for anything that `fileId` did not make with these keys: forged, altered, another account's. */
+/**
+ * Undefined unless `fileId` made the id with these keys. So ids that are forged, or of another account, are refused.
+ */
 export function parseFileId(keys: VaultKeys, id: string): FileLocator | undefined {
   const bytes = Buffer.from(id.slice(prefix.length), 'base64url');
-  // Node decodes leniently; only the one right spelling counts.
+  // Node decodes base64url leniently. Only the exact spelling is accepted.
   if (bytes.length <= ivLength || prefix + bytes.toString('base64url') !== id) return undefined;
   const iv = bytes.subarray(0, ivLength);
   const plain = createDecipheriv('aes-256-ctr', keys.fileIdCipher, iv).update(bytes.subarray(ivLength));
@@ -44,7 +47,7 @@ function syntheticIv(keys: VaultKeys, plain: Uint8Array): Buffer {
   return createHmac('sha256', keys.fileIdMac).update(plain).digest().subarray(0, ivLength);
 }
 
-/** An id of the usual form as its 16 bytes (and a 0 before them), any other as text (its length + 1 before it). */
+/** Writes an id of the usual form as 0 and its 16 bytes. Writes any other id as its length + 1 and its text. */
 function writeId(writer: ByteWriter, aggregate: string, id: string): void {
   const bytes =
     id.startsWith(`${aggregate}_`) && id.length === aggregate.length + 27

@@ -1,9 +1,9 @@
 /**
- * The chunker's inner loop as WebAssembly: 130 bytes of code, assembled here from its instructions, that roll the hash over bytes some five
- * times as fast as V8 runs the same loop in JavaScript. The format is that of the WebAssembly core specification 1.0, section 5; it is this in text:
+ * The chunker's inner loop as WebAssembly, about five times as fast as the same loop in JavaScript. The code is assembled
+ * here in the binary format of the WebAssembly core specification 1.0, section 5. This is its text:
  *
  *     (module
- *       (memory (export "memory") 2)                       ;; gear table at 0, hash at `hashAt`, bytes from `bytesAt` on
+ *       (memory (export "memory") 2)    ;; gear table at 0, hash at hashAt, bytes from bytesAt on
  *       (func (export "roll") (param $at i32) (param $end i32) (param $mask i32) (param $h i32) (result i32)
  *         (loop
  *           (if (i32.lt_u (local.get $at) (local.get $end)) (then
@@ -20,14 +20,17 @@
 
 const hashAt = 1024;
 const bytesAt = 2048;
-/** Bytes given to the code at once: two pages of 64 KiB hold them with the table, and a core's cache does too. */
+/** Bytes per call. With the table they fit in two WebAssembly pages (128 KiB) and in the cache of a core. */
 const window = 64 * 1024;
 const unrolled = 8;
 
-/** Rolls `hash` over the bytes; the place after the first one where its masked bits are 0, or −1 with `hash` moved on. */
+/**
+ * Rolls the hash over the bytes. Returns the offset after the first byte where the masked bits of the hash are 0. If
+ * there is none, it returns −1 and updates `rolling.hash`.
+ */
 export type Roll = (slice: Uint8Array, from: number, to: number, mask: number, rolling: { hash: number }) => number;
 
-/** One instance for a table of 256 numbers; calls do not meet, for none of them waits for anything. */
+/** One instance per gear table. Calls are synchronous, so they can share its memory. */
 export function rollOf(gear: Int32Array): Roll {
   const known = rolls.get(gear);
   if (known) return known;
@@ -61,7 +64,7 @@ export function rollOf(gear: Int32Array): Roll {
 }
 
 type Code = (at: number, end: number, mask: number, hash: number) => number;
-/** What is used of it; neither Node's types nor ECMAScript's have it. */
+/** The part of WebAssembly used here. Neither the types of Node nor those of ECMAScript have it. */
 type WebAssemblyOf = {
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object) => { exports: { memory: { buffer: ArrayBuffer }; roll: Code } };
@@ -134,7 +137,7 @@ function unsigned(value: number): number[] {
   return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)];
 }
 
-/** LEB128 with a sign; bit 6 of the last byte is it. */
+/** Signed LEB128. Bit 6 of the last byte is the sign. */
 function signed(value: number): number[] {
   return value < 0x40 ? [value] : [(value & 0x7f) | 0x80, ...signed(value >> 7)];
 }

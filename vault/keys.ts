@@ -1,22 +1,25 @@
-/** The keys of one account's vault. All come from its account key, so destroying that one erases everything at rest. */
+/** The keys of one account's vault. All derive from the account key, so destroying that key erases the whole vault. */
 import { deriveKey } from '../crypto/hkdf.ts';
 
-/** Plain data, so that it can be handed to a worker thread. Every key has 32 bytes. */
+/** Plain data, so that it can be posted to a worker thread. Every key has 32 bytes. */
 export type VaultKeys = {
-  /** The epoch that new packs and sealed bytes are written under; 1..65535. */
+  /** The epoch of new packs and encrypted bytes; 1..65535. */
   epoch: number;
-  /** Key of epoch n at n − 1. Old ones stay: what rests under them must still open. */
+  /** The key of epoch n is at n − 1. Old keys stay, to decrypt older data. */
   epochKeys: Uint8Array[];
-  /** These three decide names and borders, not secrecy of content: rotating them would undo deduplication, so they never rotate. */
+  /**
+   * The next three keys never rotate, because that would undo deduplication. They decide chunk ids and borders, not the
+   * secrecy of content.
+   */
   chunkId: Uint8Array;
   gear: Uint8Array;
   border: Uint8Array;
-  /** File ids live in clients' bookmarks, so their keys do not rotate either. */
+  /** The keys of file ids never rotate either, because clients keep file ids. */
   fileIdMac: Uint8Array;
   fileIdCipher: Uint8Array;
 };
 
-/** HKDF-SHA-256 (RFC 5869) without salt; each purpose has its own info label. The same account key gives the same keys, for ever. */
+/** HKDF-SHA-256 (RFC 5869) without salt, with one info label for each purpose. Deterministic. */
 export function deriveVaultKeys(accountKey: Uint8Array, epoch = 1): VaultKeys {
   if (accountKey.length !== 32) throw new Error('an account key has 32 bytes');
   const derive = (label: string) => deriveKey(accountKey, `listbackup/vault/1/${label}`);
@@ -31,7 +34,7 @@ export function deriveVaultKeys(accountKey: Uint8Array, epoch = 1): VaultKeys {
   };
 }
 
-/** Undefined when these keys do not know the epoch. */
+/** Undefined for an unknown epoch. */
 export function epochKey(keys: VaultKeys, epoch: number): Uint8Array | undefined {
   return keys.epochKeys[epoch - 1];
 }

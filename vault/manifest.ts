@@ -1,4 +1,6 @@
-/** Makes the next manifest from the last one and what has changed: only touched segments are read and written, as one blob. */
+/**
+ * Makes the next manifest from the last one and the changes. It reads and writes only changed segments, as one blob.
+ */
 
 import { base32 } from '../crypto/base32.ts';
 import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
@@ -43,9 +45,9 @@ export type WrittenManifest = {
 const wholePut = 8 * 1024 * 1024;
 
 /**
- * Durable when it resolves. Each call makes a manifest of its own name, so attempts of one run do not meet; only the one that a commit
- * names counts. Puts of what is there already and deletes of what is not are no changes. A deleted key stays as a `deleted` entry,
- * by which its history is found. Holds a few segments in memory, whatever the number of entries.
+ * The manifest is durable when it resolves. Each call makes a manifest of a new name, so attempts of one run do not
+ * collide. Only the one that a restore point names counts. Putting an equal entry or deleting a missing one changes
+ * nothing. A deleted key stays as a `deleted` entry, which leads to its history. It holds a few segments in memory.
  */
 export async function writeManifest(options: NewManifest): Promise<WrittenManifest> {
   const { account, blobs, base, runId, at } = options;

@@ -1,6 +1,6 @@
 /**
- * The pack: slots of compressed, encrypted chunks, then an encrypted index of them, then a trailer (docs/vault-format.md). Pure
- * functions; a chunk is read with one ranged read of its slot, which says of itself how it is to be opened.
+ * The pack format (docs/vault-format.md): slots of compressed and encrypted chunks, an encrypted index, and a trailer.
+ * A chunk takes one ranged read of its slot, whose header says how to decrypt it.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { base32, fromBase32 } from '../crypto/base32.ts';
@@ -10,7 +10,7 @@ import { ByteReader, ByteWriter, free } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
 import { epochKey, type VaultKeys } from './keys.ts';
 
-/** Where a chunk rests: the slot's byte range in the pack, and the chunk's range in what the slot holds. Enough to read it. */
+/** The position of a chunk: the byte range of its slot in the pack, and its range in the decrypted slot. */
 export type ChunkRef = {
   pack: string;
   slot: number;
@@ -20,10 +20,10 @@ export type ChunkRef = {
   length: number;
 };
 
-/** A slot as the pack's index lists it: chunks follow one another in what it holds. */
+/** A slot in the pack's index: its length in the pack, and its chunks in order. */
 export type SlotIndex = { stored: number; chunks: { id: string; length: number }[] };
 
-/** What identifies and locks one pack. Plain data, so that a worker thread can seal slots. */
+/** Identity and key of one pack. Plain data, so that it can be posted to a worker thread. */
 export type PackLock = { account: string; pack: string; epoch: number; key: Uint8Array };
 
 const format = 1;
@@ -32,23 +32,26 @@ const codecRaw = 0;
 const codecZstd = 1;
 const slotHeaderLength = 4;
 export const trailerLength = 16;
-/** What a slot adds to its compressed content. */
+/** Bytes that a slot adds to its compressed content. */
 export const slotOverhead = slotHeaderLength + tagLength;
-/** The index is sealed under the pack's key too; its nonce is out of the slots' range. */
+/** The index is encrypted with the pack's key too. Its nonce is outside the range of slot numbers. */
 const footerNonce = 0xffffffff;
 
 export function packBlobKey(account: string, pack: string): string {
   return `packs/${account}/${pack.slice(4, 6)}/${pack}`;
 }
 
-/** A pack's key is its own (HKDF over its random id), so slot numbers can be nonces. VaultDamage when the epoch is unknown. */
+/**
+ * Each pack has its own key (HKDF over its random id), so slot numbers can be nonces.
+ * @throws VaultDamage for an unknown epoch
+ */
 export function lockPack(keys: VaultKeys, account: string, pack: string, epoch = keys.epoch): PackLock {
   const root = epochKey(keys, epoch);
   if (!root) throw new VaultDamage('pack', `${pack} names the unknown key epoch ${epoch}`);
   return { account, pack, epoch, key: deriveKey(root, 'listbackup/pack/1', { salt: Buffer.from(pack) }) };
 }
 
-/** The chunks of one group, compressed together unless that gains nothing, encrypted for this slot of this pack alone. */
+/** Compresses the chunks together, if that saves space, and encrypts them. They decrypt only as this slot. */
 export function encryptSlot(lock: PackLock, slot: number, chunks: Uint8Array[]): Uint8Array {
   const [only] = chunks;
   const { header, body, tag } = encryptSlotParts(
@@ -61,7 +64,7 @@ export function encryptSlot(lock: PackLock, slot: number, chunks: Uint8Array[]):
   return encrypted;
 }
 
-/** What `sealSlot` makes of that content, in the pieces it consists of; the body is never longer than the content. */
+/** As `encryptSlot`, but returns the parts of the slot. The body is never longer than the content. */
 export function encryptSlotParts(
   lock: PackLock,
   slot: number,
@@ -75,7 +78,7 @@ export function encryptSlotParts(
   return { header, body, tag };
 }
 
-/** What the slot holds: its chunks one after another. VaultDamage for bytes that are not exactly that slot of that pack. */
+/** The chunks of the slot, joined. @throws VaultDamage unless the bytes are exactly that slot of that pack */
 export function decryptSlot(
   keys: VaultKeys,
   account: string,
@@ -94,7 +97,7 @@ export function decryptSlot(
   return codec === codecZstd ? zstdDecompressSync(content) : content;
 }
 
-/** What follows the slots: their index, encrypted, and the trailer that tells how long it is. */
+/** The end of a pack: the encrypted index of its slots, and the trailer with the index's length. */
 export function encryptFooter(lock: PackLock, slots: SlotIndex[]): Uint8Array {
   const index = new ByteWriter().varint(slots.length);
   for (const slot of slots) {
@@ -113,7 +116,7 @@ export function encryptFooter(lock: PackLock, slots: SlotIndex[]): Uint8Array {
   ]);
 }
 
-/** How many bytes the footer has, trailer included, by the last 16 bytes of a pack. */
+/** The length of the footer with its trailer, read from the trailer: the last 16 bytes of a pack. */
 export function footerLength(pack: string, trailer: Uint8Array): number {
   const view = Buffer.from(trailer.buffer, trailer.byteOffset, trailer.length);
   if (view.length !== trailerLength || view.toString('latin1', 0, 4) !== magic || view[4] !== format || view[5] !== 0) {
@@ -122,7 +125,7 @@ export function footerLength(pack: string, trailer: Uint8Array): number {
   return view.readUInt32BE(8) + trailerLength;
 }
 
-/** Every chunk of the pack and where it rests, from the footer (index and trailer) and the size of the whole pack. */
+/** The positions of all chunks of the pack, by chunk id. `footer` is the index with the trailer. */
 export function decryptFooter(
   keys: VaultKeys,
   account: string,
@@ -132,7 +135,7 @@ export function decryptFooter(
 ): Map<string, ChunkRef> {
   const trailer = footer.subarray(Math.max(0, footer.length - trailerLength));
   if (footerLength(pack, trailer) !== footer.length)
-    throw new VaultDamage('pack', `the footer of ${pack} has another length`);
+    throw new VaultDamage('pack', `the footer of ${pack} does not have the length in its trailer`);
   const lock = lockPack(keys, account, pack, readEpoch(trailer, 6));
   const encrypted = footer.subarray(0, footer.length - trailerLength);
   const index = gcmDecrypt(lock.key, nonce(footerNonce), aad(lock, footerNonce, trailer), encrypted);
@@ -162,23 +165,26 @@ function readIndex(pack: string, index: Uint8Array): { chunks: Map<string, Chunk
   return { chunks, slotsEnd: slotOffset };
 }
 
-/** Of logs and JSON in 1 MiB, level 2 makes as few bytes as 3 (20.6 and 30.6 % against 21.5 and 30.2 %) in three quarters of the time; 1 saves little more. */
+/**
+ * On logs and JSON in 1 MiB, level 2 compresses as well as level 3 (20.6 and 30.6 % against 21.5 and 30.2 %) in three
+ * quarters of the time. Level 1 is hardly faster.
+ */
 const level = 2;
 
 function compress(bytes: Uint8Array, atLevel: number): Uint8Array {
-  // With room for all of it in one piece, zstd need not hand it over in pieces of 16 KiB.
+  // One output buffer for everything, in place of Node's pieces of 16 KiB.
   const chunkSize = bytes.length + (bytes.length >>> 8) + 1024;
   return zstdCompressSync(bytes, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: atLevel } });
 }
 
-const sample = 1024;
+const sampleBytes = 1024;
 
-/** Four samples of 1 KiB, spread over it, at zstd's fastest: a twentieth of the time that trying all of it would take. */
+/** Compresses four samples at the fastest level. It takes a twentieth of the time of a full compression. */
 function looksCompressible(bytes: Uint8Array): boolean {
-  if (bytes.length < 16 * sample) return true;
-  const step = Math.floor((bytes.length - sample) / 3);
-  const probe = Buffer.concat([0, 1, 2, 3].map((i) => bytes.subarray(i * step, i * step + sample)));
-  return compress(probe, 1).length < probe.length * 0.95;
+  if (bytes.length < 16 * sampleBytes) return true;
+  const step = Math.floor((bytes.length - sampleBytes) / 3);
+  const samples = Buffer.concat([0, 1, 2, 3].map((i) => bytes.subarray(i * step, i * step + sampleBytes)));
+  return compress(samples, 1).length < samples.length * 0.95;
 }
 
 function slotHeader(codec: number, epoch: number): Uint8Array {
@@ -201,6 +207,6 @@ function aad(lock: PackLock, slot: number, header: Uint8Array): Uint8Array {
 
 function idBytes(id: string): Uint8Array {
   const bytes = fromBase32(id);
-  if (!bytes) throw new Error(`not a chunk id: ${id}`);
+  if (!bytes) throw new Error(`${id} is not a chunk id`);
   return bytes;
 }

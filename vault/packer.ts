@@ -1,6 +1,6 @@
 /**
- * Turns chunks into durable packs: dedup → group → slot → pack → blob → index, in that order. One packer can serve many writers at
- * once, so that small batches share packs. Memory is bounded: whoever places chunks waits while packs go up.
+ * Turns chunks into durable packs: dedup → group → slot → pack → blob → index, in that order. One packer can serve many
+ * writers at once, so that small batches share packs. Memory is bounded: writers wait while packs are uploaded.
  */
 import { makeId } from '../crypto/ids.ts';
 import type { Blobs, Records } from '../domain/ports.ts';
@@ -19,16 +19,16 @@ export type PackerOptions = {
   random(bytes: number): Uint8Array;
   /** Bytes at which a pack is closed. */
   packSize?: number;
-  /** Who compresses and encrypts; this thread by default. */
+  /** They compress and encrypt. Default: this thread. */
   workers?: Workers;
   /** How long a writer that has finished waits for others to fill the pack, at most; ms. */
   linger?: number;
 };
 
-/** A chunk's place: in a slot of this packer, or where the index has it. */
+/** The position of a chunk: in a slot of this packer, or as the index has it. */
 export type Placement = { slot: Slot; offset: number; length: number; fresh: boolean } | { known: ChunkRef };
 
-/** Chunks compressed together. `pack` is known once the group is full, its place in the pack once that is durable. */
+/** Chunks compressed together. `pack` is known once the group is full, its offset once the pack is durable. */
 export type Slot = {
   chunks: { id: string; length: number }[];
   raw: number;
@@ -57,15 +57,17 @@ export type Packer = {
   /** Finds the chunk or takes it in; resolves when it may be forgotten by the caller, long before it is durable. */
   store(id: string, chunk: Content): Promise<Placement>;
   /**
-   * A writer is there that will place chunks. It calls what it gets when it has placed all: what is open is closed as soon as no other writer is left that
-   * could add to it, or after a while.
+   * Registers a writer. The writer calls the result when it has stored its last chunk. The open pack closes once no
+   * other writer is left that could add to it, or after `linger`.
    */
   enter(): () => void;
   /** Closes what is open and waits until all that was placed is durable or has failed; each pack tells which. */
   flush(): Promise<void>;
 };
 
-/** A group is closed at this many bytes: more would compress little better and cost more to read one small file from. */
+/**
+ * A group is closed at this many bytes: more would compress little better and cost more to read one small file from.
+ */
 export const groupSize = 1024 * 1024;
 /** A chunk from this size on gets a slot of its own. */
 export const loneChunk = 512 * 1024;
@@ -73,13 +75,14 @@ const maxChunksInPack = 16_384;
 const maxUploads = 2;
 const usualLinger = 1000;
 /**
- * Memory for a pack: its size, the slot that made it full, its footer. At least this, for a block that glibc gives back at once and that does not
- * raise its threshold for doing so: after smaller ones it would keep tens of megabytes a thread (mallopt(3), M_MMAP_THRESHOLD).
+ * Memory for a pack: its size, the slot that made it full, its footer. glibc returns blocks above 32 MiB at once.
+ * Freeing smaller blocks would raise its threshold, and it would keep tens of megabytes a thread (mallopt(3),
+ * M_MMAP_THRESHOLD).
  */
 const packSlack = 6 * 1024 * 1024;
 const leastPackMemory = 33 * 1024 * 1024;
 const nothing = new Uint8Array();
-/** Bytes of content given to `seal` that have not come back yet. */
+/** Bytes of content that are being encrypted. */
 const maxEncrypting = 16 * 1024 * 1024;
 
 type OpenPack = Pack & {
@@ -198,7 +201,7 @@ export function openPacker(options: PackerOptions): Packer {
     encryptions.add(settled);
   }
 
-  /** Puts the sealed slot behind the one before it. */
+  /** Puts the encrypted slot after the one before it. */
   async function layOut(into: OpenPack, slot: Slot, encrypting: Promise<Encrypted>): Promise<void> {
     const before = into.laid;
     const encrypted = await encrypting;
@@ -249,7 +252,7 @@ export function openPacker(options: PackerOptions): Packer {
       durable: promise.then(() => store(opened)),
       close: resolve,
     };
-    // Whoever needs the pack awaits `durable`; nobody else has to hear of its failure.
+    // Writers that need the pack await `durable`. Without a writer its failure is of no interest.
     opened.durable.catch(() => {});
     return opened;
   }

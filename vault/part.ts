@@ -1,4 +1,4 @@
-/** What one batch adds to a manifest, as it rests between the batch and the end of the run. */
+/** A part: the changes that one batch adds to the manifest, stored until the run is committed. */
 import { compareKeys, type Refusal } from '../domain/entry.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
@@ -8,9 +8,9 @@ import type { VaultKeys } from './keys.ts';
 import type { Change } from './manifest.ts';
 
 export type Part = {
-  /** In key order. Their `version` and `previous` mean nothing yet. */
+  /** In key order. `version` and `previous` are not set yet. */
   entries: ManifestEntry[];
-  /** Keys that are gone from the source, in key order. */
+  /** Keys that no longer exist at the source, in key order. */
   deleted: string[];
   failed: Refusal[];
   skipped: Refusal[];
@@ -18,7 +18,7 @@ export type Part = {
 
 const format = 1;
 
-/** The same part seals to the same bytes. It opens only as that batch of that run. */
+/** Deterministic. The result decrypts only as this batch of this run. */
 export function encodePart(keys: VaultKeys, account: string, runId: string, batch: number, part: Part): Uint8Array {
   const { entries, ...rest } = part;
   // JSON.stringify writes lone surrogates as escapes, so keys survive it.
@@ -26,10 +26,10 @@ export function encodePart(keys: VaultKeys, account: string, runId: string, batc
   return encryptBytes(keys, aad(account, runId, batch), plain.done());
 }
 
-/** VaultDamage when the bytes are not that part. */
+/** @throws VaultDamage unless the bytes are that part */
 export function decodePart(keys: VaultKeys, account: string, runId: string, batch: number, bytes: Uint8Array): Part {
   const reader = new ByteReader(decryptBytes(keys, aad(account, runId, batch), bytes));
-  if (reader.varint() !== format) throw new VaultDamage('encrypted', `the part is not of format ${format}`);
+  if (reader.varint() !== format) throw new VaultDamage('encrypted', `the part does not have format ${format}`);
   const rest: Omit<Part, 'entries'> = JSON.parse(reader.text());
   return { ...rest, entries: decodeEntries(reader.bytes()) };
 }
@@ -38,7 +38,7 @@ function aad(account: string, runId: string, batch: number): string {
   return `part/${account}/${runId}/${batch}`;
 }
 
-/** The part as changes in key order, for `writeManifest`; a key that is both found and deleted was found. */
+/** The part as changes in key order, for `writeManifest`. A key that is both found and deleted counts as found. */
 export function* changesOfPart(part: Part): Generator<Change> {
   let at = 0;
   for (const put of part.entries) {

@@ -1,4 +1,4 @@
-/** A file's content back from its packs, all of it or a range. */
+/** Reads the content of a file, or a range of it, from its packs. */
 import { createHash } from 'node:crypto';
 import type { ByteRange } from '../domain/ports.ts';
 import { remembered } from './cache.ts';
@@ -7,16 +7,17 @@ import type { FoundEntry } from './entry.ts';
 import { type ChunkRef, decryptSlot, packBlobKey } from './pack.ts';
 import type { ReaderContext } from './segment.ts';
 
-/** Adjacent slots come with one request, up to so many bytes. */
+/** Adjacent slots are read with one request, up to this many bytes. */
 const maxRead = 8 * 1024 * 1024;
-/** Opened slots are kept, since the small files of a folder share them. */
+/** Decrypted slots are cached, because the small files of a folder share them. */
 const slots = remembered<Uint8Array>(32 * 1024 * 1024, (content) => content.length);
 
 type Piece = { ref: ChunkRef; from: number; to: number };
 
 /**
- * The bytes of the range, clipped to the content; without a range all of it, and then its SHA-256 is compared before the last piece is
- * given out. VaultDamage when anything is gone or not as it was stored: never wrong bytes.
+ * Yields the bytes of the range, clipped to the content. Without a range it yields all content, and verifies its
+ * SHA-256 before the last piece.
+ * @throws VaultDamage when stored data is missing or altered. It never yields wrong bytes.
  */
 export async function* readFile(
   context: ReaderContext,
@@ -36,12 +37,15 @@ export async function* readFile(
     held = piece;
   }
   if (entry.sha256 !== undefined && digest.digest('hex') !== entry.sha256) {
-    throw new VaultDamage('file', 'the content put together from its chunks is not what was backed up');
+    throw new VaultDamage('file', 'the content joined from its chunks does not match the hash of the file');
   }
   if (held) yield held;
 }
 
-/** Reads all of a file and compares; how many bytes it has. VaultDamage when it could not be restored as it was. */
+/**
+ * Reads and verifies the whole file. Returns its size in bytes.
+ * @throws VaultDamage when it cannot be restored as it was backed up
+ */
 export async function verifyFile(
   context: ReaderContext,
   entry: Pick<FoundEntry, 'key' | 'sha256' | 'chunks'>,
@@ -66,13 +70,13 @@ function piecesOf(chunks: ChunkRef[], range: ByteRange): Piece[] {
 
 async function* contents(context: ReaderContext, pieces: Piece[]): AsyncGenerator<Uint8Array> {
   const reads = coalesce(pieces);
-  // The next read is under way while this one is being used.
-  let ahead = reads[0] && open(context, reads[0]);
+  // The next read starts while this one is used.
+  let ahead = reads[0] && decryptSlots(context, reads[0]);
   for (const [i, read] of reads.entries()) {
     const contentOf = await ahead;
     const following = reads[i + 1];
-    ahead = following && open(context, following);
-    // If the consumer stops now, nobody hears of its failure.
+    ahead = following && decryptSlots(context, following);
+    // The consumer may stop now, and then nothing awaits this read.
     ahead?.catch(() => {});
     for (const { ref, from, to } of read) {
       const content = contentOf?.get(slotName(ref));
@@ -83,7 +87,7 @@ async function* contents(context: ReaderContext, pieces: Piece[]): AsyncGenerato
   }
 }
 
-/** Groups of pieces whose slots lie side by side in one pack. */
+/** Groups pieces whose slots are adjacent in one pack. */
 function coalesce(pieces: Piece[]): Piece[][] {
   const reads: Piece[][] = [];
   for (const piece of pieces) {
@@ -101,10 +105,10 @@ function coalesce(pieces: Piece[]): Piece[][] {
   return reads;
 }
 
-/** The slots of one read, opened. */
-async function open(context: ReaderContext, read: Piece[]): Promise<Map<string, Uint8Array>> {
+/** The decrypted slots of one read, by name. */
+async function decryptSlots(context: ReaderContext, read: Piece[]): Promise<Map<string, Uint8Array>> {
   const refs = new Map(read.map(({ ref }) => [slotName(ref), ref]));
-  const opened = new Map<string, Uint8Array>();
+  const decrypted = new Map<string, Uint8Array>();
   let bytes: Promise<{ start: number; bytes: Uint8Array }> | undefined;
   for (const [name, ref] of refs) {
     const content = slots(context).get(name, async () => {
@@ -113,9 +117,9 @@ async function open(context: ReaderContext, read: Piece[]): Promise<Map<string, 
       const at = ref.slotOffset - start;
       return decryptSlot(context.keys, context.account, ref.pack, ref.slot, all.subarray(at, at + ref.slotLength));
     });
-    opened.set(name, await content);
+    decrypted.set(name, await content);
   }
-  return opened;
+  return decrypted;
 }
 
 async function fetchSlots(context: ReaderContext, refs: ChunkRef[]): Promise<{ start: number; bytes: Uint8Array }> {
@@ -126,7 +130,7 @@ async function fetchSlots(context: ReaderContext, refs: ChunkRef[]): Promise<{ s
     offset: start,
     length: last.slotOffset + last.slotLength - start,
   });
-  if (!bytes) throw new VaultDamage('pack', `${first.pack} is gone`);
+  if (!bytes) throw new VaultDamage('pack', `${first.pack} is missing`);
   return { start, bytes };
 }
 

@@ -1,4 +1,4 @@
-/** Manifests as people browse them: range reads of segments, whatever the number of entries. */
+/** Queries on manifests. Each reads only the segments it needs, whatever the number of entries. */
 
 import type { ManifestRef } from '../domain/backup-chain.ts';
 import { compareKeys, folderKeys } from '../domain/entry.ts';
@@ -10,30 +10,30 @@ import { type ReaderContext, readSegment, type SegmentRef } from './segment.ts';
 export type { ReaderContext } from './segment.ts';
 
 export type EntryQuery = {
-  /** Only keys that begin so. */
+  /** Only keys that start with it. */
   prefix?: string;
-  /** From this key on. */
+  /** From this key on, inclusive. */
   from?: string;
-  /** After this key. */
+  /** From this key on, exclusive. */
   after?: string;
   limit?: number;
-  /** Entries of deleted keys too. */
+  /** Includes entries of deleted keys. */
   includeDeleted?: boolean;
 };
 
-/** What a folder holds. `implied`: a folder that has no entry and only shows in the names of what is below it, as in S3. */
+/** `implied`: a folder without an entry of its own, known only from the keys below it, as in S3. */
 export type ListedEntry = ManifestEntry & { implied?: true };
 
-/** Entries and root rows held at most, of all manifests together. */
+/** Caches, limited in entries and segment references of all manifests together. */
 const segments = remembered<ManifestEntry[]>(32 * 1024, (entries) => entries.length);
 const roots = remembered<ManifestRoot>(32 * 1024, (root) => 1 + root.segments.length);
 
-/** VaultDamage when it is gone, damaged, or another one than the log recorded. */
+/** @throws VaultDamage when the manifest is missing or damaged, or is not the one that the log recorded */
 export function openManifest(context: ReaderContext, ref: ManifestRef): Promise<ManifestRoot> {
   return roots(context).get(`${ref.id} ${ref.hash}`, () => readRoot(context, ref));
 }
 
-/** Entries in key order. A caller that stops early has read few segments more than it needed. */
+/** Entries in key order. A caller that stops early causes no further reads. */
 export async function* entries(
   context: ReaderContext,
   root: ManifestRoot,
@@ -45,7 +45,7 @@ export async function* entries(
   for (let i = segmentAt(root, from); left > 0 && i < root.segments.length; i++) {
     const segment = root.segments[i];
     if (!segment || (compareKeys(segment.first, prefix) > 0 && !segment.first.startsWith(prefix))) return;
-    if (!includeDeleted && isDead(segment)) continue;
+    if (!includeDeleted && hasOnlyDeleted(segment)) continue;
     const held = await segmentOf(context, segment);
     for (let at = firstNotBefore(held, from); at < held.length; at++) {
       const entry = held[at];
@@ -57,7 +57,7 @@ export async function* entries(
   }
 }
 
-/** The entry of exactly that key, also when it is `deleted`. */
+/** The entry of exactly that key, even if it is `deleted`. */
 export async function findEntry(
   context: ReaderContext,
   root: ManifestRoot,
@@ -70,7 +70,7 @@ export async function findEntry(
   return entry?.key === key ? entry : undefined;
 }
 
-/** The key of the folder at that path as people write it, which may be there or not; `''` for the root. */
+/** The key of the folder at that path, as users write paths. `''` is the root. The folder need not exist. */
 export async function folderAt(context: ReaderContext, root: ManifestRoot, path: string): Promise<string> {
   const [first = '', usual] = folderKeys(path);
   if (usual === undefined) return first;
@@ -78,7 +78,10 @@ export async function folderAt(context: ReaderContext, root: ManifestRoot, path:
   return usual;
 }
 
-/** The file or link whose name is that of the folder, as in S3, where `a` and `a/b` can both be objects; undefined when it is none, or deleted. */
+/**
+ * The file or link with the name of the folder. In S3 both `a` and `a/b` can be objects. Undefined when there is none,
+ * or when it is deleted.
+ */
 export async function namesake(
   context: ReaderContext,
   root: ManifestRoot,
@@ -91,8 +94,8 @@ export async function namesake(
 }
 
 /**
- * The versions of a key, newest first, deletions included, through the manifests that hold them. `locate` gives the hash that the log
- * recorded for a manifest; the history ends where it knows none, as that manifest's backup is no longer kept.
+ * All versions of a key, newest first, with deletions. `locate` returns the manifest with the hash that the log
+ * recorded. The history ends where `locate` returns undefined, because that backup is no longer kept.
  */
 export async function* versions(
   context: ReaderContext,
@@ -109,9 +112,10 @@ export async function* versions(
 }
 
 /**
- * What lies in a folder (`''` or a key that ends in `/`), in key order; what is deeper is jumped over, not read. With `recursive`, every
- * entry below it, and no implied folders. `after` is the key of the last item seen. A file whose key is that of the folder, as S3 has them,
- * lies in it and has no name there.
+ * The entries of a folder (`''` or a key that ends in `/`), in key order. Deeper entries are skipped without reading
+ * them. With `recursive`, it yields all entries below the folder and no implied folders. `after` is the key of the last
+ * item of the page before. In S3 a file can have the key of the folder. It counts as an entry of the folder, with an
+ * empty name.
  */
 export async function* listFolder(
   context: ReaderContext,
@@ -127,7 +131,7 @@ export async function* listFolder(
   while (left > 0) {
     let jump: string | undefined;
     for await (const entry of entries(context, root, { ...base, ...next })) {
-      // The folder's own entry is not in it.
+      // The folder does not contain its own entry.
       if (entry.key === folder && entry.kind === 'folder') continue;
       const slash = options.recursive ? -1 : entry.key.indexOf('/', folder.length);
       if (slash < 0) yield entry;
@@ -144,7 +148,7 @@ export async function* listFolder(
   }
 }
 
-/** Stands in for the entry that the source does not have; it is deleted when all below it is. */
+/** An entry for a folder that has none. It is deleted when all entries below it are deleted. */
 async function impliedFolder(
   context: ReaderContext,
   root: ManifestRoot,
@@ -164,11 +168,11 @@ async function impliedFolder(
     implied: true,
   };
   if (!below.deleted) return folder;
-  for await (const _alive of entries(context, root, { prefix: key, limit: 1 })) return folder;
+  for await (const _entry of entries(context, root, { prefix: key, limit: 1 })) return folder;
   return { ...folder, deleted: true };
 }
 
-/** The least string after all keys in the folder: `0` follows `/` in ASCII. */
+/** The first string after all keys in the folder: `0` follows `/` in ASCII. */
 function pastFolder(key: string): string {
   return `${key.slice(0, -1)}0`;
 }
@@ -177,11 +181,11 @@ function segmentOf(context: ReaderContext, segment: SegmentRef): Promise<Manifes
   return segments(context).get(`${segment.manifest} ${segment.offset}`, () => readSegment(context, segment));
 }
 
-function isDead({ totals }: SegmentRef): boolean {
+function hasOnlyDeleted({ totals }: SegmentRef): boolean {
   return totals.files + totals.folders + totals.links === 0;
 }
 
-/** Number of the first segment that may hold the key or a later one. */
+/** Index of the first segment that may hold the key or a later one. */
 function segmentAt(root: ManifestRoot, key: string): number {
   return firstWhere(root.segments.length, (i) => compareKeys(root.segments[i]?.last ?? '', key) >= 0);
 }
@@ -190,7 +194,7 @@ function firstNotBefore(held: ManifestEntry[], key: string): number {
   return firstWhere(held.length, (i) => compareKeys(held[i]?.key ?? '', key) >= 0);
 }
 
-/** Binary search: `holds` is false up to some number and true from there on. */
+/** Binary search for the first index where `holds` is true. From there on it must stay true. */
 function firstWhere(length: number, holds: (i: number) => boolean): number {
   let low = 0;
   let high = length;

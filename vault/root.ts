@@ -1,4 +1,4 @@
-/** The root of a manifest: which segments it is made of. It ends the manifest's blob; its hash is what the log vouches for. */
+/** The root of a manifest: its list of segments. It is at the end of the manifest's blob. The log records its hash. */
 import { hash } from 'node:crypto';
 import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
 import { VaultDamage } from './damage.ts';
@@ -10,26 +10,26 @@ export type ManifestRoot = {
   ref: ManifestRef;
   runId: string;
   at: string;
-  /** The manifest that this one was made from. */
+  /** The manifest that this one is based on. */
   base: string | null;
-  /** In key order; most of them may rest in the blobs of earlier manifests. */
+  /** In key order. Most of them may be in the blobs of earlier manifests. */
   segments: SegmentRef[];
-  /** Of what is not deleted. */
+  /** Without deleted entries. */
   totals: Totals;
 };
 
 type Fields = Omit<ManifestRoot, 'ref' | 'totals'>;
-/** Manifests are numbered in a table; a segment is a row without names. */
+/** A segment as a row. It names its manifest by number in `manifests`. */
 type Row = [string, string, number, number, number, string, number, number, number, number, number];
 type Wire = { format: number; runId: string; at: string; base: string | null; manifests: string[]; segments: Row[] };
 
 const format = 1;
 const magic = 'LBMF';
 const trailerLength = 16;
-/** Roots of up to a few hundred thousand entries come with the first read. */
+/** Large enough for the root of a manifest with a few hundred thousand entries. */
 const firstRead = 64 * 1024;
 
-/** What ends the blob of the manifest: sealed root and trailer. */
+/** The end of a manifest's blob: encrypted root and trailer. */
 export function encryptRoot(
   context: { account: string; keys: VaultKeys },
   manifest: string,
@@ -69,20 +69,20 @@ export function encryptRoot(
   return { bytes: Buffer.concat([encrypted, trailer]), root };
 }
 
-/** VaultDamage when the manifest is gone, damaged, or not the one whose hash the log has. */
+/** @throws VaultDamage when the manifest is missing or damaged, or its hash is not that of `ref` */
 export async function readRoot(context: ReaderContext, ref: ManifestRef): Promise<ManifestRoot> {
   const key = manifestBlobKey(context.account, ref.id);
   const size = await context.blobs.size(key);
-  if (size === undefined) throw new VaultDamage('manifest', `${ref.id} is gone`);
+  if (size === undefined) throw new VaultDamage('manifest', `${ref.id} is missing`);
   const tail = async (length: number) =>
     (await context.blobs.get(key, { offset: size - length, length })) ?? new Uint8Array();
   let end = await tail(Math.min(size, firstRead));
   const length = rootLength(ref.id, end.subarray(Math.max(0, end.length - trailerLength)));
-  if (length + trailerLength > size) throw new VaultDamage('manifest', `${ref.id} is cut short`);
+  if (length + trailerLength > size) throw new VaultDamage('manifest', `${ref.id} is truncated`);
   if (length + trailerLength > end.length) end = await tail(length + trailerLength);
   const encrypted = end.subarray(end.length - trailerLength - length, end.length - trailerLength);
   if (hash('sha256', encrypted) !== ref.hash)
-    throw new VaultDamage('manifest', `${ref.id} is not the one that was recorded`);
+    throw new VaultDamage('manifest', `${ref.id} is not the manifest that the log recorded`);
   return decryptRoot(context, ref, encrypted);
 }
 
@@ -99,7 +99,7 @@ function decryptRoot(context: ReaderContext, ref: ManifestRef, encrypted: Uint8A
   const wire: Wire = JSON.parse(
     Buffer.from(decryptBytes(context.keys, aad(context.account, ref.id), encrypted)).toString(),
   );
-  if (wire.format !== format) throw new VaultDamage('manifest', `the root of ${ref.id} is not of format ${format}`);
+  if (wire.format !== format) throw new VaultDamage('manifest', `the root of ${ref.id} does not have format ${format}`);
   const { runId, at, base, manifests } = wire;
   const segments = wire.segments.map(
     ([first, last, holder, offset, length, sha256, count, files, folders, links, bytes]): SegmentRef => {

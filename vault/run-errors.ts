@@ -1,4 +1,4 @@
-/** The list of what a run could not back up, when it is too long for an event: sealed pages, each a blob. */
+/** The errors of a run, when there are too many for an event. Each page is an encrypted blob. */
 import type { Blobs } from '../domain/ports.ts';
 import type { RunError } from '../domain/run.ts';
 import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
@@ -10,13 +10,13 @@ type Context = { account: string; keys: VaultKeys; blobs: Blobs };
 
 const name = ({ account }: Context, runId: string, page: number) => `errors/${account}/${runId}/${page}`;
 
-/** The same errors make the same blob, so that a repeat changes nothing. */
+/** Idempotent: equal errors give an equal blob. */
 export async function putErrors(context: Context, runId: string, page: number, errors: RunError[]): Promise<void> {
   const key = name(context, runId, page);
   await context.blobs.put(key, encryptBytes(context.keys, key, Buffer.from(JSON.stringify(errors))));
 }
 
-/** Page 0, 1, … of a run's errors; empty behind the last. VaultDamage when it is not what was put. */
+/** Page 0, 1, … of a run's errors. Empty after the last page. @throws VaultDamage when the page was altered */
 export async function getErrors(context: Context, runId: string, page: number): Promise<RunError[]> {
   const key = name(context, runId, page);
   const bytes = await context.blobs.get(key);

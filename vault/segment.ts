@@ -1,4 +1,4 @@
-/** A manifest in pieces: sorted runs of entries with borders that depend on keys alone, so that an edit touches one piece. */
+/** Segments: a manifest in sorted pieces. Their borders depend on keys alone, so that an edit changes one segment. */
 import { hash } from 'node:crypto';
 import type { Totals } from '../domain/backup-chain.ts';
 import type { Blobs } from '../domain/ports.ts';
@@ -7,34 +7,35 @@ import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
 import { decodeEntries, encodeEntries, type ManifestEntry } from './entry.ts';
 import type { VaultKeys } from './keys.ts';
 
-/** What it takes to read an account's vault. Keep one for a while: readers remember with it what they read last. */
+/** Access to an account's vault. Reuse it for several reads, because readers cache by context. */
 export type ReaderContext = { account: string; keys: VaultKeys; blobs: Blobs };
 
 export type SegmentRef = {
   first: string;
   last: string;
-  /** The manifest whose blob holds the segment, and where. */
+  /** The manifest whose blob holds the segment. */
   manifest: string;
+  /** Byte range in that blob. */
   offset: number;
   length: number;
-  /** Of the sealed bytes, hex. */
+  /** Of the encrypted bytes, hex. */
   sha256: string;
-  /** Entries, those of deleted keys included. */
+  /** Number of entries, with deleted ones. */
   count: number;
-  /** Of what is not deleted. */
+  /** Without deleted entries. */
   totals: Totals;
 };
 
 /** One key in 1,024 ends a segment. */
 const borderMask = 1023;
-/** A stretch without borders is halved here, as in a B-tree, so that the halves can grow again. */
+/** Without a border, a segment of this size is halved as in a B-tree, so that the halves can grow again. */
 const maxEntries = 4096;
 
 export function manifestBlobKey(account: string, manifest: string): string {
   return `manifests/${account}/${manifest}`;
 }
 
-/** Whether a segment ends after that key. Keyed, so that names cannot be chosen to make a million segments. */
+/** Whether a segment ends after the key. The hash is keyed, so that chosen names cannot make a million segments. */
 export function borderTest(keys: VaultKeys): (key: string) => boolean {
   const seed = Buffer.from(keys.border).readInt32LE(0);
   const stir = Buffer.from(keys.border).readInt32LE(4) | 1;
@@ -44,14 +45,14 @@ export function borderTest(keys: VaultKeys): (key: string) => boolean {
       h = Math.imul(h ^ key.charCodeAt(i), 0xcc9e2d51);
       h = (Math.imul((h << 15) | (h >>> 17), 0x1b873593) + stir) | 0;
     }
-    // The finaliser of MurmurHash3 (Appleby), so that the low bits depend on all.
+    // The finaliser of MurmurHash3 (Appleby), so that the low bits depend on all bits.
     h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
     h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
     return ((h ^ (h >>> 16)) & borderMask) === 0;
   };
 }
 
-/** Entries in key order into segments; holds no more than one of them. */
+/** Cuts entries in key order into segments. It holds one segment in memory. */
 export async function* cutSegments(
   entries: AsyncIterable<ManifestEntry>,
   isBorder: (key: string) => boolean,
@@ -67,7 +68,7 @@ export async function* cutSegments(
   if (open.length > 0) yield open;
 }
 
-/** The segment's bytes for that place of that manifest's blob, and what refers to it. `entries` is not empty. */
+/** Encrypts a segment for this offset of the manifest's blob. `entries` must not be empty. */
 export function encryptSegment(
   context: { account: string; keys: VaultKeys },
   manifest: string,
@@ -75,7 +76,7 @@ export function encryptSegment(
   entries: ManifestEntry[],
 ): { bytes: Uint8Array; ref: SegmentRef } {
   const [first, last] = [entries[0], entries.at(-1)];
-  if (!first || !last) throw new Error('a segment has entries');
+  if (!first || !last) throw new Error('a segment needs at least one entry');
   const bytes = encryptBytes(context.keys, aad(context.account, manifest, offset), encodeEntries(entries));
   const location = { manifest, offset, length: bytes.length, sha256: hash('sha256', bytes) };
   return {
@@ -84,13 +85,13 @@ export function encryptSegment(
   };
 }
 
-/** The segment's entries, in key order. VaultDamage when its bytes are gone or not those that were written. */
+/** The segment's entries, in key order. @throws VaultDamage when it is missing or altered */
 export async function readSegment(context: ReaderContext, ref: SegmentRef): Promise<ManifestEntry[]> {
   const { manifest, offset, length } = ref;
   const bytes = await context.blobs.get(manifestBlobKey(context.account, manifest), { offset, length });
-  if (!bytes) throw new VaultDamage('manifest', `${manifest}, which holds a segment, is gone`);
+  if (!bytes) throw new VaultDamage('manifest', `${manifest}, which holds a segment, is missing`);
   if (hash('sha256', bytes) !== ref.sha256)
-    throw new VaultDamage('manifest', `the segment at ${offset} of ${manifest} was changed`);
+    throw new VaultDamage('manifest', `the segment at ${offset} of ${manifest} was altered`);
   return decodeEntries(decryptBytes(context.keys, aad(context.account, manifest, offset), bytes));
 }
 

@@ -1,17 +1,17 @@
-/** What people choose by path: a file, or a folder and all below it; the empty path is everything. */
+/** Selections by path: a file, or a folder with everything below it. The empty path selects everything. */
 import { compareKeys } from '../domain/entry.ts';
 import type { ManifestEntry } from './entry.ts';
 import { entries, folderAt, namesake } from './reader.ts';
 import type { ManifestRoot } from './root.ts';
 import type { ReaderContext } from './segment.ts';
 
-/** Whether there is anything at that path. */
+/** Whether the path selects at least one entry. */
 export async function holdsPath(context: ReaderContext, root: ManifestRoot, path: string): Promise<boolean> {
   const folder = await folderAt(context, root, path);
   return folder === '' || (await namesake(context, root, folder)) !== undefined || hasBelow(context, root, folder);
 }
 
-/** All that is at those paths and below, each entry once, a folder before what is in it. */
+/** The entries at and below the paths, each once. A folder comes before its entries. */
 export async function* selectEntries(
   context: ReaderContext,
   root: ManifestRoot,
@@ -26,7 +26,7 @@ export async function* selectEntries(
   }
 }
 
-/** Whether something lies below what is itself no folder, as in S3, where `a` and `a/b` can both be objects. */
+/** Whether entries exist below a file or link. In S3 both `a` and `a/b` can be objects. */
 export function isFolderToo(context: ReaderContext, root: ManifestRoot, { key }: ManifestEntry): Promise<boolean> {
   return hasBelow(context, root, `${key}/`);
 }
@@ -36,7 +36,7 @@ async function hasBelow(context: ReaderContext, root: ManifestRoot, prefix: stri
   return false;
 }
 
-/** The folders without those that lie in another of them. */
+/** The folders that are not inside another of them. */
 function outermost(folders: string[]): string[] {
   const all = new Set(folders);
   if (all.has('')) return [''];

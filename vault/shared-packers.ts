@@ -1,9 +1,9 @@
-/** One packer an account for all the batches of a process, so that small batches share packs. */
+/** One packer per account for all batches of a process, so that small batches share packs. */
 import type { VaultKeys } from './keys.ts';
 import { openPacker, type Packer, type PackerOptions } from './packer.ts';
 
 export type SharedPackers = {
-  /** The account's packer, to be given back by `release` once the batch has ended; the last one to do so lets it (and the keys in it) go. */
+  /** The account's packer. Call `release` when the batch has ended. The last release drops the packer and its keys. */
   take(account: string, keys: VaultKeys): { packer: Packer; release(): void };
 };
 

@@ -1,6 +1,6 @@
 /**
- * Worker threads for the vault (worker.ts is what runs in each). Content goes through memory that all threads see (arena.ts): messages
- * carry places and lengths, and a slot that was sealed comes back where its content was.
+ * Worker threads for the vault. Each runs worker.ts. Content is in memory that all threads share (arena.ts). Messages
+ * carry offsets and lengths, and an encrypted slot replaces its content in that memory.
  */
 import { Worker } from 'node:worker_threads';
 import { openArena, type Span, slabSize, takeSpans } from './arena.ts';
@@ -14,7 +14,7 @@ export type Job =
   | { kind: 'push'; stream: number; span: Span; keys?: DigestKeys }
   | { kind: 'end'; stream: number; keys?: DigestKeys }
   | { kind: 'abort'; stream: number }
-  /** Puts the slot's content, sealed, where it was, and gives what comes before and after it. */
+  /** Encrypts the slot's content in place, and returns the bytes before and after it. */
   | { kind: 'encrypt-in-place'; lock: PackLock; slot: number; spans: Span[] }
   | { kind: 'encrypt-bytes'; lock: PackLock; slot: number; content: Uint8Array };
 export type Asked = { number: number; job: Job };
@@ -34,14 +34,16 @@ type Thread = {
   dead: boolean;
 };
 
-/** What one stream can need at a time: a chunk that begins and ends within slabs, a block being chunked, and one being filled. */
+/**
+ * Slabs that one stream needs at most: a chunk that starts and ends within slabs, one block in work, one being filled.
+ */
 const slabsAStream = maxChunk / slabSize + 3;
 /** More of them read, and wait for one another, than there are threads. */
 const streams = 12;
 
 /**
- * Threads that start when they are first needed. One that dies fails what it had in hand, an error like any other to whoever waits for it,
- * and another takes its place. `entry` is what each thread runs.
+ * Threads start when they are first needed. When a thread dies, its jobs fail and a new thread replaces it. `entry` is
+ * the file that each thread runs.
  */
 export function openWorkerPool(count: number, entry = new URL('./worker.ts', import.meta.url)): WorkerPool {
   const arena = openArena(streams * slabsAStream);
@@ -167,7 +169,7 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
       filling = undefined;
       spans.push(block);
       chunking = tell<Cut[]>({ kind: 'push', stream, span: block }, block.length);
-      // Whoever awaits it hears of its failure.
+      // The next `submit` awaits it.
       chunking.catch(() => {});
       return pieces;
     }

@@ -9,7 +9,7 @@ import type { Answer, Asked, EncryptedInPlace, Job } from './worker-pool.ts';
 
 const memory = new Uint8Array(workerData as SharedArrayBuffer);
 const streams = new Map<number, Digest>();
-/** Chunker and hash keep something for the keys they are given, so that all streams of an account must come with the very same. */
+/** Chunker and hash cache by key object, so all streams of an account must use the same objects. */
 const known = new Map<string, DigestKeys>();
 let scratch: Uint8Array | undefined;
 
@@ -42,7 +42,7 @@ function perform(job: Job): { result: unknown; give?: ArrayBuffer[] } {
       const { header, body, tag } = encryptSlotParts(job.lock, job.slot, gathered(job.spans));
       scatter(body, job.spans);
       const { length } = body;
-      // After this it has none.
+      // The body is unusable after this.
       free(body);
       return { result: { header, length, tag } satisfies EncryptedInPlace };
     }
@@ -59,7 +59,7 @@ function perform(job: Job): { result: unknown; give?: ArrayBuffer[] } {
 
 function streamOf({ stream, keys }: { stream: number; keys?: DigestKeys }): Digest {
   const digest = streams.get(stream) ?? (keys && digester(same(keys)));
-  if (!digest) throw new Error('a stream goes on that never began');
+  if (!digest) throw new Error('the stream was not started');
   streams.set(stream, digest);
   return digest;
 }
@@ -76,7 +76,7 @@ function viewOf({ at, length }: Span): Uint8Array {
   return memory.subarray(at, at + length);
 }
 
-/** The spans side by side; good until the next call. */
+/** The bytes of the spans, joined. Valid until the next call. */
 function gathered(spans: Span[]): Uint8Array {
   const [only] = spans;
   if (only && spans.length === 1) return viewOf(only);

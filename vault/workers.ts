@@ -1,39 +1,39 @@
-/** Where the bytes are worked on: chunk → hash, and compress → encrypt. In this thread, or on the worker threads of a pool (worker-pool.ts). */
+/** Work on bytes: chunk → hash, and compress → encrypt. In this thread, or on worker threads (worker-pool.ts). */
 import { free } from './bytes.ts';
 import { type DigestKeys, digester } from './digest.ts';
 import { encryptSlot, type PackLock } from './pack.ts';
 
-/** The bytes of a chunk, wherever they are kept until they are sealed or known to be stored already. */
+/** The bytes of a chunk, until they are encrypted or found to be stored already. */
 export type Content = {
   readonly length: number;
-  /** The bytes as the caller's own; what else kept them is let go. */
+  /** The bytes, owned by the caller. Frees the memory that held them before. */
   own(): Uint8Array;
-  /** Lets them go, also those that `own` gave. */
+  /** Frees the bytes, including those that `own` returned. */
   drop(): void;
 };
 
 export type Piece = { id: string; content: Content };
 
 export type Stream = {
-  /** Takes the next bytes, which may be overwritten once it resolves; gives the chunks that have been cut, of this slice or of earlier ones. */
+  /** Takes the next bytes and returns completed chunks. The slice may be overwritten once the promise resolves. */
   push(slice: Uint8Array): Promise<Piece[]>;
-  /** The last chunks; size in bytes and SHA-256 (lower-case hex) of the whole content. */
+  /** Returns the last chunks, and the size in bytes and SHA-256 (lower-case hex) of the whole content. */
   end(): Promise<{ pieces: Piece[]; size: number; sha256: string }>;
-  /** Forgets the stream; chunks that were given out stay. After `end` it does nothing. */
+  /** Drops the stream. Chunks that it returned stay valid. After `end` it does nothing. */
   abort(): void;
 };
 
-/** A slot's bytes, to be put where they belong, and then let go. */
+/** The bytes of an encrypted slot. Copy them, then call `drop` to free them. */
 export type Encrypted = { readonly length: number; copyTo(target: Uint8Array, at: number): void; drop(): void };
 
 export type Workers = {
-  /** Slices one stream into chunks, one call at a time. */
+  /** Cuts one stream into chunks. Calls on the stream must not overlap. */
   digest(keys: DigestKeys): Stream;
-  /** As `sealSlot`. The contents are let go, also when it fails. */
+  /** As `encryptSlot`. It frees the contents, even if it fails. */
   encrypt(lock: PackLock, slot: number, contents: Content[]): Promise<Encrypted>;
 };
 
-/** Everything happens in the thread that asks for it: for one core, and where no worker's file can be had. */
+/** Does everything in the calling thread: for Lambda, and for a single core. */
 export const inThread: Workers = {
   digest(keys) {
     const digest = digester(keys);
@@ -43,7 +43,7 @@ export const inThread: Workers = {
       const taken: Uint8Array[] = [];
       for (let left = length; left > 0; ) {
         const [first, ...rest] = parts;
-        if (!first) throw new Error('more was cut off than there is');
+        if (!first) throw new Error('a chunk is longer than the bytes pushed');
         const part = first.subarray(0, left);
         taken.push(part);
         left -= part.length;
@@ -76,7 +76,7 @@ export const inThread: Workers = {
   },
 };
 
-/** Bytes as a content, which has them for itself from now on. */
+/** Wraps bytes as a content, which owns them from now on. */
 export function plain(bytes: Uint8Array): Content {
   return { length: bytes.length, own: () => bytes, drop: () => free(bytes) };
 }

@@ -1,4 +1,4 @@
-/** Files in, chunk references out: what one batch stores, into packs that it may share with others. */
+/** Stores the files of one batch and returns their chunk references. Batches may share packs. */
 import { gearTable } from './chunker.ts';
 import { type DigestKeys, digestShort } from './digest.ts';
 import type { ChunkRef } from './pack.ts';
@@ -10,49 +10,48 @@ export type StoredFile = {
   readonly size: number;
   /** Of the whole content, lower-case hex. */
   readonly sha256: string;
-  /** Where the content rests. Only after `finish()`: before it some places are not known, and reading this throws. */
+  /** Positions of the content. Throws before `finish()` has resolved, because they are not known before. */
   readonly chunks: ChunkRef[];
 };
 
 export type WriterTotals = {
-  /** Ids of the packs made with chunks of this writer. */
+  /** Ids of the packs that hold new chunks of this writer. */
   packs: string[];
-  /** Bytes put to blobs; of a pack shared with other writers, the share by content. */
+  /** Bytes put to blobs. For a pack shared with other writers, the share by content. */
   bytesStored: number;
   /** Bytes of content that the vault did not have. */
   bytesNew: number;
-  /** What it took, by kind; of a shared pack's, one writer bears it all. */
+  /** Requests by kind. One writer counts all requests of a shared pack. */
   requests: { blobWrite: number; recordRead: number; recordWrite: number };
 };
 
 export type VaultWriter = {
   /**
-   * Takes in a file's content. May run several times at once. When the content fails midway it throws that error and nothing is
-   * damaged: chunks that were complete are kept and will be found by a retry.
-   * A slice need only be good until the next one is asked for.
+   * Stores a file's content. Several calls may run at once. An error of the content rejects the call. Complete chunks
+   * stay stored then, and a retry finds them. A slice must stay valid until the next one is requested.
    */
   store(content: AsyncIterable<Uint8Array>): Promise<StoredFile>;
   /**
-   * Makes all that was stored durable: pack, then index. Throws when any of it could not be; then nothing of this writer counts and its
-   * batch starts again. To be called once, after every `store` has settled.
+   * Makes everything durable: packs first, then the index. If it throws, the batch must start again. Call it once,
+   * after every `store` has settled.
    */
   finish(): Promise<WriterTotals>;
-  /** To be called in the end, also of a writer that failed and will not finish: others no longer wait for it. */
+  /** Always call it at the end, even if the writer failed. Other writers no longer wait for this one then. */
   close(): void;
 };
 
-/** Chunks of one file that may be on their way at once, while earlier ones are looked up. */
+/** Chunks of one file that are processed at once, while earlier ones are looked up. */
 const window = 4;
-/** Files up to this are done where they are: a message to a worker would cost more. */
+/** Smaller files are processed in this thread, because a message to a worker would cost more. */
 const smallFile = 64 * 1024;
 
-/** With `packer`, the packs are shared with the other writers of that packer; otherwise the writer has its own. */
+/** With `packer`, packs are shared with its other writers. Otherwise the writer has its own. */
 export function openWriter(options: PackerOptions & { packer?: Packer }): VaultWriter {
   const { keys, workers = inThread } = options;
   const packer = options.packer ?? openPacker(options);
-  const leave = packer.enter();
+  const leavePacker = packer.enter();
   const digestKeys: DigestKeys = { gear: gearTable(keys.gear), chunkId: keys.chunkId };
-  /** Slots that hold chunks of this writer, and how many bytes in them are new because of it. */
+  /** Slots with chunks of this writer, and the number of new bytes that it added to each. */
   const slots = new Map<Slot, number>();
   const requests = { blobWrite: 0, recordRead: 0, recordWrite: 0 };
 
@@ -64,7 +63,7 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
     async function store(pieces: Piece[]): Promise<void> {
       for (const { id, content } of pieces) {
         const one = packer.store(id, content).then(counted);
-        // All are awaited below; one may fail before its turn.
+        // All are awaited below, but one may fail before its turn.
         one.catch(() => {});
         placing.push(one);
       }
@@ -75,7 +74,7 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
       }
     }
 
-    /** The first slices, until it shows whether the file is a small one. */
+    /** The first slices, until the size shows whether the file is small. */
     let head: Uint8Array[] = [];
     let size = 0;
     try {
@@ -125,7 +124,7 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
   }
 
   async function finish(): Promise<WriterTotals> {
-    leave();
+    leavePacker();
     const packs = new Map<string, number>();
     let bytesNew = 0;
     const packed = await Promise.all([...slots].map(async ([slot, fresh]) => ({ pack: await slot.packed, fresh })));
@@ -134,7 +133,7 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
       if (fresh === 0) continue;
       bytesNew += fresh;
       packs.set(pack.id, (packs.get(pack.id) ?? 0) + (pack.stored * fresh) / pack.raw);
-      // Of a shared pack, the first writer to hear of it bears the request.
+      // The first writer of a shared pack counts its request.
       if (!pack.counted) requests.blobWrite++;
       pack.counted = true;
     }
@@ -142,12 +141,12 @@ export function openWriter(options: PackerOptions & { packer?: Packer }): VaultW
     return { packs: [...packs.keys()], bytesStored, bytesNew, requests };
   }
 
-  return { store, finish, close: leave };
+  return { store, finish, close: leavePacker };
 }
 
 function locate(placement: Placement): ChunkRef {
   if ('known' in placement) return placement.known;
   const { slot, offset, length } = placement;
-  if (slot.pack?.state !== 'durable') throw new Error('the chunks of a file are known once its writer has finished');
+  if (slot.pack?.state !== 'durable') throw new Error('chunk positions are known after finish() has resolved');
   return { pack: slot.pack.id, slot: slot.number, slotOffset: slot.offset, slotLength: slot.stored, offset, length };
 }

@@ -12,8 +12,8 @@ export type Comparison = {
 };
 
 /**
- * Compares listing pages with the last manifest. `before` yields its entries after the last compared key. `add` gets the
- * differences. `blind` is the key of the last folder that could not be listed. Nothing is known about the
+ * Compares listing pages with the last manifest. `before` yields its entries after the last compared key.
+ * `add` gets the differences. `blind` is the key of the last folder that could not be listed. Nothing is known about the
  * entries below it, so they stay in the backup.
  */
 export function makeComparer(

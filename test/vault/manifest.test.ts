@@ -245,7 +245,7 @@ describe('manifest', () => {
     vault.blobs.stored.set(key, bytes);
     await expect(
       openManifest({ ...vault }, { ...root.ref, hash: root.ref.hash.replace(/^./, (c) => (c === '0' ? '1' : '0')) }),
-    ).rejects.toThrow(/not the one that was recorded/);
+    ).rejects.toThrow(/not the manifest that the log recorded/);
     const other = await write(vault, undefined, many(6));
     vault.blobs.stored.set(key, vault.blobs.stored.get(other.key) ?? new Uint8Array());
     await expect(readAll()).rejects.toThrow(VaultDamage);
