@@ -1,4 +1,4 @@
-/** The adapters of AWS while calls are throttled, fail, are cut or lose their answers: nothing is lost, and nothing done twice. */
+/** The AWS adapters lose nothing and do nothing twice while calls are throttled, fail, break off or lose their answers. */
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { streamName } from '../../domain/event.ts';
@@ -17,7 +17,7 @@ beforeAll(async () => {
   clients.close();
 });
 
-/** Machines behind one proxy, each as of its own process, and one beside it. */
+/** Several platforms behind one proxy, as if each ran in its own process, and one without faults. */
 async function withFaults(
   seed: number,
   plan?: Plan,
@@ -62,7 +62,7 @@ const toEvents = ({ stream, version, at }: StoredCommit): BusEvent[] => [
   },
 ];
 
-/** Which of these came over a queue, in that order and as often as they came, until all have. What is received and not answered for comes again. */
+/** Receives messages until all of these arrived. Returns them in order of arrival, with repeats. */
 async function received(
   platform: AwsPlatform,
   queue: QueueName,
@@ -84,11 +84,11 @@ async function received(
   return all;
 }
 
-/** Where the SDK does not give up, so that every answer can be held to what it says. */
+/** Faults that the SDK always survives, so that the test can check every answer. */
 const chaos = upToAttempt(3, share(0.3));
 
-describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
-  it('appends of several writers: each once, and none its own rival', async () => {
+describe.each([1, 2])('faults in three of ten calls (%i)', (seed) => {
+  it('appends each commit of several writers once, and no writer conflicts with itself', async () => {
     const { platforms, calm } = await withFaults(seed, chaos, 4);
     const stream = streamName(fresh('acc'), 'job', fresh('job'));
     const ownConcurrents: string[] = [];
@@ -113,7 +113,7 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
     );
   });
 
-  it('relays side by side: a ledger without gaps, each commit once, and the bus told of all', async () => {
+  it('concurrent relays write a gapless ledger with each commit once, and publish all commits', async () => {
     const { platforms, calm } = await withFaults(seed, share(0.3), 3);
     const account = fresh('acc');
     const commits = upTo(8).flatMap((job) =>
@@ -146,7 +146,7 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
     await received(calm, 'job', new Set(commits.map(({ stream, version }) => `${stream} ${version}`)));
   });
 
-  it('rows: each change once, together with its cursor', async () => {
+  it('applies each change of rows once, together with its cursor', async () => {
     const { platforms, calm } = await withFaults(seed, chaos, 2);
     const [projection, pk] = [fresh('projection'), fresh('row')];
     const streams = upTo(4).map((n) => fresh(`stream${n}`));
@@ -157,7 +157,7 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
         for (const version of upTo(10)) {
           const apply = (platform = platforms[0] as AwsPlatform) =>
             platform.rows.apply(projection, stream, version, [count('all'), count(stream)]);
-          // Half of the streams have two at work on them.
+          // Two concurrent workers apply half of the streams
           if (i % 2 === 0) alone.push(await apply());
           else expect((await Promise.all(platforms.map(apply))).sort()).toEqual(['applied', 'stale']);
         }
@@ -172,7 +172,7 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
     }
   });
 
-  it('rows: applies each add and each put of a stream once', async () => {
+  it('applies each add and each put of a stream once', async () => {
     const { platforms, calm } = await withFaults(seed, chaos, 2);
     const account = fresh('acc');
     await Promise.all(
@@ -196,7 +196,7 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
     expect((await calm.rows.query({ table: 'jobs', pk: `${account}#all`, limit: 100 })).items).toHaveLength(10);
   });
 
-  it('records: each add once with its own sum, a claim for one alone, many at once whole', async () => {
+  it('adds to records once, gives a claim to one worker, and writes several records completely', async () => {
     const { platforms, platform, calm } = await withFaults(seed, chaos, 3);
     const pk = fresh('rec');
     const sums = await Promise.all(
@@ -225,7 +225,7 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
     expect(await calm.records.getMany(many)).toHaveLength(130);
   });
 
-  it('blobs: whole, told to be stored by who stored them, and gone when deleted', async () => {
+  it('stores blobs completely, reports them stored to their writer, and deletes them', async () => {
     const { platform, platforms, calm } = await withFaults(seed, chaos, 2);
     const prefix = fresh('blob');
     const keys = upTo(20).map((n) => `${prefix}/${n}`);
@@ -253,21 +253,21 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
     expect((await calm.blobs.list(`${prefix}/`, { limit: 100 })).items).toEqual([]);
   });
 
-  it('the queue and the bus: nothing sent is lost, nothing received and not done with is either', async () => {
+  it('loses no message and no event, sent or received but not acknowledged', async () => {
     const { platform, calm } = await withFaults(seed, chaos);
     const sent = upTo(40).map((n) => fresh(`message${n}`));
     await platform.queue.send(
       'data',
       sent.map((id) => ({ body: { id } })),
     );
-    // Short, because an answer may be lost with messages in it.
+    // Short, because a lost answer hides the messages in it
     await received(platform, 'data', new Set(sent), 1);
     const events = upTo(40).flatMap((version) => toEvents(commitOf(`${fresh('acc')}/job/job_1`, version, 'x')));
     await platform.bus.publish(events);
     await received(calm, 'job', new Set(events.map(({ id }) => id)));
   });
 
-  it('keys: one for all who come at once', async () => {
+  it('gives concurrent callers the same key', async () => {
     const { platforms } = await withFaults(seed, chaos, 4);
     const account = fresh('acc');
     const keys = await Promise.all(
@@ -281,7 +281,7 @@ describe.each([1, 2])('three calls in ten in trouble (%i)', (seed) => {
 });
 
 describe('an answer lost after the call took effect', () => {
-  it('makes no conflict of an append, no loser of a claim, no twin of an add', async () => {
+  it('does not turn an append into a conflict, lose a claim or repeat an add', async () => {
     const { platform, calm } = await withFaults(1, onceEach('lost', ['PutItem', 'UpdateItem', 'TransactWriteItems']));
     const commit = commitOf(streamName(fresh('acc'), 'job', fresh('job')), 1, 'x');
     expect(await platform.events.append(commit)).toBe('appended');
@@ -292,7 +292,7 @@ describe('an answer lost after the call took effect', () => {
     expect((await calm.records.get({ pk, sk: 'sum' }))?.data).toEqual({ n: 2, m: 1 });
   });
 
-  it('leaves an add with its own sum, though others add before it is asked for again', async () => {
+  it('returns the sum of an add, though others add before the retry', async () => {
     const key = { pk: fresh('rec'), sk: 'sum' };
     const { platform, calm } = await withFaults(1, async ({ operation, attempt }) => {
       if (operation !== 'UpdateItem') return undefined;
@@ -312,7 +312,7 @@ describe('an answer lost after the call took effect', () => {
     expect((await calm.records.get(key))?.data).toEqual({ n: 1 });
   });
 
-  it('is no reason to do a transaction twice that is refused by a rival when it is asked for again', async () => {
+  it('does not repeat a transaction whose retry conflicts with a concurrent worker', async () => {
     const thrice: Plan = (_, __, count) => (['lost', 'throttled', undefined] as const)[(count - 1) % 3];
     const { platform, calm } = await withFaults(1, (call, ...rest) =>
       call.operation === 'TransactWriteItems' ? thrice(call, ...rest) : undefined,
@@ -322,7 +322,7 @@ describe('an answer lost after the call took effect', () => {
     expect((await calm.records.get(key))?.data).toEqual({ n: 10 });
   });
 
-  it("makes no stranger of one's own blob, whether it went up whole or in parts", async () => {
+  it('recognizes its own blob, uploaded whole or in parts', async () => {
     const { platform, calm } = await withFaults(1, onceEach('lost', ['PutObject', 'CompleteMultipartUpload']));
     const [whole, parts] = [fresh('blob'), fresh('blob')];
     const body = Buffer.alloc(20 << 20, 'parts');
@@ -336,7 +336,7 @@ describe('an answer lost after the call took effect', () => {
   });
 });
 
-it('parts that were put together before the answer was lost are known again, where the server has forgotten them', async () => {
+it('recognizes a completed multipart upload after a lost answer, though the server forgot the upload', async () => {
   const { platform } = await withFaults(1, ({ operation, attempt }) => {
     if (operation !== 'CompleteMultipartUpload') return undefined;
     return attempt === 1 ? 'lost' : { status: 404, code: 'NoSuchUpload' };
@@ -347,7 +347,7 @@ it('parts that were put together before the answer was lost are known again, whe
   expect(await platform.blobs.put(fresh('blob'), streamed())).toBe('stored');
 });
 
-it('what is done of a batch in part is not done again, and the rest not forgotten', async () => {
+it('repeats only the part of a batch that was not done', async () => {
   const { platform, calm } = await withFaults(1, (_, __, count) => (count % 3 === 0 ? undefined : 'partial'));
   const pk = fresh('rec');
   const records = upTo(60).map((n) => ({ pk, sk: `${n}`, data: { n } }));
@@ -370,7 +370,7 @@ it('what is done of a batch in part is not done again, and the rest not forgotte
   expect((await received(calm, 'job', new Set(ids))).sort()).toEqual(ids.toSorted());
 });
 
-it('a blob that is cut while it is read is read again', async () => {
+it('reads a blob again if the answer breaks off', async () => {
   const { platform, calm } = await withFaults(1, (_, __, count) => (count % 3 === 0 ? undefined : 'cut'));
   const key = fresh('blob');
   const body = Buffer.alloc(300_000, 'cut here');
@@ -378,13 +378,13 @@ it('a blob that is cut while it is read is read again', async () => {
   expect(Buffer.from((await platform.blobs.get(key)) ?? []).equals(body)).toBe(true);
 });
 
-it('a call that is never answered is given up and made again', async () => {
+it('abandons and repeats a call that is never answered', async () => {
   const never = new Promise<undefined>(() => {});
   const { platform } = await withFaults(1, ({ attempt }) => (attempt === 1 ? never : 'slow'));
   expect(await platform.records.get({ pk: 'none', sk: 'none' })).toBeUndefined();
 });
 
-it('a long time of trouble does not use patience up', async () => {
+it('keeps retrying after many calls with faults', async () => {
   const { platform } = await withFaults(1, (_, __, count) => (count % 3 === 0 ? undefined : 'failed'));
   for (const _ of upTo(60)) expect(await platform.records.get({ pk: 'none', sk: 'none' })).toBeUndefined();
 });

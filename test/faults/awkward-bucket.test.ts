@@ -1,4 +1,4 @@
-/** A bucket with the keys that S3 allows and no file system does, and one that goes away or says no, through the whole product. */
+/** Backs up buckets with keys that no file system allows, and buckets that disappear or refuse, through the whole product. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startServer } from '../../infra/embedded/server.ts';
@@ -13,7 +13,7 @@ import { zipOf } from '../support/unzip.ts';
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 
-/** Each with its content; an empty one that ends in a slash is a folder. */
+/** Key → content. An empty object whose key ends in a slash is a folder. */
 const objects: { [key: string]: string } = {
   plain: 'plain',
   'a//b': 'an empty name between',
@@ -85,7 +85,7 @@ async function contentOf(api: Client, fileId: unknown): Promise<string> {
 }
 
 describe('awkward keys of a bucket', () => {
-  it('come back as they are, one by one, folder by folder and as a zip', async () => {
+  it('are restored unchanged, one by one, folder by folder and as a zip', async () => {
     const server = await serverOf(objects);
     for (const key of Object.keys(objects)) expect(Buffer.byteLength(key)).toBeLessThanOrEqual(1_024);
     const { api, sourceId, jobId, check } = await deploymentOver(server);
@@ -126,8 +126,8 @@ describe('awkward keys of a bucket', () => {
   });
 });
 
-describe('a bucket that is not what it was', () => {
-  it('between listing and reading: what vanished is left out, what changed comes as it is, nothing is stitched together', async () => {
+describe('a bucket that changes', () => {
+  it('between listing and reading: deleted objects are left out, changed objects are read whole in one version', async () => {
     const server = await serverOf({
       goes: 'goes',
       changes: 'before',
@@ -160,7 +160,7 @@ describe('a bucket that is not what it was', () => {
     await check();
   });
 
-  it('but for one object, which its server has lost: that one is told, and all others are saved', async () => {
+  it('reports one unreadable object and saves all others', async () => {
     const server = await serverOf({ a: 'a', bad: 'bad', 'c/d': 'd' });
     const { api, sourceId, jobId, check } = await deploymentOver(server);
     server.misbehave = ({ key }) => (key === 'bad' ? { answer: { status: 500, code: 'InternalError' } } : undefined);
@@ -179,7 +179,7 @@ describe('a bucket that is not what it was', () => {
     await check();
   });
 
-  it('as a rule of it has put all of it into an archive since: what the backup has is no failure, and what is deleted is seen', async () => {
+  it('by archiving all objects: saved objects do not fail, and deletions are noticed', async () => {
     const server = await serverOf({ 'a/': '', 'a/kept': 'kept', 'a/goes': 'goes' });
     const { api, sourceId, jobId, check } = await deploymentOver(server);
     expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
@@ -200,7 +200,7 @@ describe('a bucket that is not what it was', () => {
     ['shut to us', { status: 403, code: 'AccessDenied' }, 'source-forbidden', /s3:ListBucket/],
     ['not to be had with these keys', { status: 403, code: 'InvalidAccessKeyId' }, 'source-forbidden', /access key/],
   ])(
-    'as it is %s: the run fails with what to do, nothing counts as deleted, and it is well again with the bucket',
+    'and is %s: the run fails and says what to do, no file counts as deleted, and the next run succeeds',
     async (_how, answer, code, message) => {
       const server = await serverOf({ a: 'a', 'b/c': 'c' });
       const { api, sourceId, jobId, check } = await deploymentOver(server);
@@ -221,27 +221,24 @@ describe('a bucket that is not what it was', () => {
     },
   );
 
-  it.each([429, 503])(
-    'as it asks with %i to be left alone: it is, for that long, and then the run goes on',
-    async (status) => {
-      const server = await serverOf({ a: 'a' });
-      const { api, jobId, check } = await deploymentOver(server);
-      const asked: number[] = [];
-      const seconds = 3;
-      server.misbehave = () => {
-        asked.push(Date.now());
-        return asked.length === 1
-          ? { answer: { status, code: 'SlowDown', headers: { 'retry-after': String(seconds) } } }
-          : undefined;
-      };
-      expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
-      expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThanOrEqual(seconds * 1000 - 50);
-      await check();
-    },
-  );
+  it.each([429, 503])('and answers %i with Retry-After: the run waits that long and continues', async (status) => {
+    const server = await serverOf({ a: 'a' });
+    const { api, jobId, check } = await deploymentOver(server);
+    const asked: number[] = [];
+    const seconds = 3;
+    server.misbehave = () => {
+      asked.push(Date.now());
+      return asked.length === 1
+        ? { answer: { status, code: 'SlowDown', headers: { 'retry-after': String(seconds) } } }
+        : undefined;
+    };
+    expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
+    expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThanOrEqual(seconds * 1000 - 50);
+    await check();
+  });
 });
 
-/** The files that are met by going into each folder that is shown, by the path it is shown with. */
+/** The files found by listing each folder by its listed path. */
 async function browse(api: Client, sourceId: string, path = '', seen = new Set<string>()): Promise<Body[]> {
   const files: Body[] = [];
   for (const item of await api.all(`/data/files?sourceId=${sourceId}&path=${encodeURIComponent(path)}`)) {

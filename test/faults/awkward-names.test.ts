@@ -1,4 +1,4 @@
-/** A folder with every kind of name and thing that a file system can hold, through the whole product and back. */
+/** Backs up and restores every kind of name and entry that a file system can hold. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -31,7 +31,7 @@ import { settle } from './box-process.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
-/** Names in any script and of any bytes; some are another's once somebody tidies them up. */
+/** Names in many scripts and of arbitrary bytes. Some become equal if software normalizes them. */
 const names = [
   'plain.txt',
   'Ünïcödé.md',
@@ -99,13 +99,13 @@ type Thing = {
   content: string;
 };
 
-/** What is below the folder, by its path as bytes, a folder's with a slash behind. */
+/** Everything below the folder by its path as bytes. Paths of folders end in a slash. */
 function thingsIn(root: string): Map<string, Thing> {
   const things = new Map<string, Thing>();
   const visit = (folder: Buffer, prefix: string) => {
     for (const name of readdirSync(folder, { encoding: 'buffer' })) {
       const path = Buffer.concat([folder, Buffer.from('/'), name]);
-      // As a number of milliseconds the last nanoseconds of one are rounded up to the next
+      // In milliseconds the last nanoseconds would be rounded up to the next one
       const stat = lstatSync(path, { bigint: true });
       const key = prefix + name.toString('latin1');
       const about = {
@@ -210,8 +210,8 @@ async function expectWhole(api: Client, sourceId: string, things: Map<string, Th
   expect(run.progress.filesFailed).toBe(0);
 }
 
-describe('awkward names and things', () => {
-  it('are all backed up and given back as they are, one by one and as a zip', async () => {
+describe('awkward names and entries', () => {
+  it('are backed up and restored unchanged, one by one and as a zip', async () => {
     const source = await realpath(await testFolder());
     makeNames(source);
     execFileSync('mkfifo', [join(source, 'pipe'), join(source, 'pipe\nnew line')]);
@@ -242,7 +242,7 @@ describe('awkward names and things', () => {
 
     const unzipped = await zipOf(api, owner.sourceId, ['']);
     const expected = [...things].map(([key, { kind, content, mode, modifiedAt }]) => {
-      // The times that a zip can hold.
+      // The range of times in a zip
       const at = Math.min(Math.max(Date.parse(modifiedAt ?? ''), Date.UTC(1980, 0, 2)), (2 ** 31 - 1) * 1000);
       return {
         name: zipName(keyFromBytes(Buffer.from(key, 'latin1'))) + (kind === 'folder' ? '/' : ''),
@@ -274,14 +274,14 @@ describe('awkward names and things', () => {
     await check();
   });
 
-  it('are so at any depth, beyond what a path may be long, and thousands to a folder', async () => {
+  it('are restored at depths beyond the longest path, and thousands in one folder', async () => {
     const source = await realpath(await testFolder());
     const parts = Array.from({ length: 300 }, (_, depth) => `${String(depth).padStart(3, '0')} ${'ü'.repeat(8)}`);
     const script = `const fs = require('fs');
       for (const part of process.argv.slice(1)) { fs.mkdirSync(part); process.chdir(part); }
       fs.writeFileSync('file', 'deep');`;
     execFileSync(process.execPath, ['-e', script, ...parts], { cwd: source });
-    // Unlike Node's, it can remove what is too deep for a path.
+    // Unlike the one of Node, this rm removes entries too deep for a path
     onTestFinished(() => void execFileSync('rm', ['-rf', source]));
     mkdirSync(join(source, 'wide'));
     for (let i = 0; i < 4_100; i++) writeFileSync(join(source, 'wide', `${i}`), String(i % 50));
@@ -305,7 +305,7 @@ describe('awkward names and things', () => {
     await check();
   });
 
-  it('are found below a root that is a link, and the root leads nowhere else', async () => {
+  it('are found below a root that is a link, and stay below that root', async () => {
     const [outside, real] = [await testFolder(), await testFolder()];
     writeFileSync(join(real, 'a'), 'inside');
     writeFileSync(join(outside, 'b'), 'outside');

@@ -1,4 +1,4 @@
-/** Folders that refuse, and files that are not what they were when they are read: said as it is, and what was good stays. */
+/** Unreadable folders and files that change before they are read: the run reports them and keeps the last good version. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -26,7 +26,7 @@ import { testFolder } from '../support/embedded.ts';
 import { hashesOf } from './corpus.ts';
 import { account, makeWorld, pictureOf, type World } from './world.ts';
 
-/** Does it as a user whom permissions bind, which they do not root. */
+/** Runs the work as the user nobody, because permissions do not bind root. */
 async function asNobody<T>(act: () => Promise<T>): Promise<T> {
   if (process.geteuid?.() !== 0) return act();
   process.seteuid?.(65_534);
@@ -37,7 +37,7 @@ async function asNobody<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A world in a data folder that nobody may write to as well. */
+/** A world in a data folder that the user nobody may write to. */
 async function nobodysWorld(): Promise<World> {
   const data = await testFolder();
   const world = await makeWorld({ data });
@@ -46,7 +46,7 @@ async function nobodysWorld(): Promise<World> {
   return world;
 }
 
-/** A whole run, with the permissions of nobody; as the API shows it. */
+/** A whole run with the permissions of nobody. Returns it as the API shows it. */
 async function run(world: World) {
   const id = await world.request();
   await asNobody(() => world.settle());
@@ -60,8 +60,8 @@ async function expectAsAtSource(world: World): Promise<void> {
   await expectClean(world.platform, { deployment: world.deployment });
 }
 
-describe('what may not be read', () => {
-  it('is listed with its reason, all else is backed up, and what was backed up of it before is still there', async () => {
+describe('unreadable entries', () => {
+  it('are listed with their reason, the rest is backed up, and their earlier versions stay', async () => {
     const world = await nobodysWorld();
     const at = (path: string) => join(world.source, path);
     for (const folder of ['shut/in', 'blind', 'fine']) mkdirSync(at(folder), { recursive: true });
@@ -129,7 +129,7 @@ describe('what may not be read', () => {
     await expectAsAtSource(world);
   });
 
-  it('at all fails the run, which says what to do, and nothing counts as deleted', async () => {
+  it('fail the run if the root is unreadable: it says what to do, and no file counts as deleted', async () => {
     const world = await nobodysWorld();
     writeFileSync(join(world.source, 'a'), 'a');
     expect(await run(world)).toMatchObject({ status: 'succeeded' });
@@ -146,7 +146,7 @@ describe('what may not be read', () => {
   });
 });
 
-/** Lets `change` happen between the listing and the first read of the next run. */
+/** Calls `change` between the listing and the first read of the next run. */
 function betweenListingAndReading(world: World, change: () => void): void {
   world.deployment.reached = (step) => {
     if (step !== 'plan:planned') return;
@@ -155,7 +155,7 @@ function betweenListingAndReading(world: World, change: () => void): void {
   };
 }
 
-/** Lets `change` happen while content is on its way from a file: when its first chunks are looked up, which it waits for. */
+/** Calls `change` in the middle of reading a file, when the vault looks its first chunks up. */
 function whileReading(world: World, change: () => void): void {
   const { platform } = world.deployment;
   const { records } = platform;
@@ -179,7 +179,7 @@ function replace(path: string, make: () => void): void {
   make();
 }
 
-/** In place, from the beginning. */
+/** Overwrites the file in place, from its start. */
 function overwrite(path: string, bytes: Uint8Array): void {
   const file = openSync(path, 'r+');
   writeSync(file, bytes);
@@ -192,14 +192,14 @@ async function runAsRoot(world: World) {
   return getRun(world.platform, account, id);
 }
 
-describe('what changes after it was listed', () => {
-  it('is backed up as it is when it is read; nothing outside is, and nothing hangs', async () => {
+describe('an entry that changes after it was listed', () => {
+  it('is backed up in its state at the read, nothing outside the source is read, and nothing hangs', async () => {
     const [world, outside] = [await makeWorld(), await testFolder()];
     const at = (path: string) => join(world.source, path);
     for (const folder of [at('away'), at('moved')]) mkdirSync(folder);
     for (const name of ['grows', 'shrinks', 'goes', 'to pipe', 'to link', 'to folder', 'stays', 'away/x', 'moved/x'])
       writeFileSync(at(name), `listed ${name}`);
-    // The very same files, so that nothing but the way to them tells that they are not those that were listed.
+    // Hard links to the same files, so that only the path shows that they are outside
     linkSync(at('away/x'), join(outside, 'x'));
     linkSync(at('to link'), join(outside, 'target'));
     betweenListingAndReading(world, () => {
@@ -250,7 +250,7 @@ describe('what changes after it was listed', () => {
     await expectAsAtSource(world);
   });
 
-  it('at every try is failed, and its last good version stays', async () => {
+  it('at every attempt is listed as failed, and its last good version stays', async () => {
     const world = await makeWorld();
     const path = join(world.source, 'log');
     const good = randomBytes(16_000_000);

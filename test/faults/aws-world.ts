@@ -1,6 +1,5 @@
 /**
- * The backup machinery on the ports of AWS, in this process, behind a fault proxy: what streams, rules and queues' mappings do between the
- * functions is done by the test, at once and by itself undisturbed; every call that the product makes goes through the proxy.
+ * Runs backups on the AWS ports in this process, behind a fault proxy. Every call of the product goes through it. The test delivers stream records and messages itself, without faults.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,12 +28,12 @@ import { type FaultProxy, type Plan, startFaultProxy } from './fault-proxy.ts';
 import { little } from './little.ts';
 import { command } from './world.ts';
 
-/** Pauses of seconds become some milliseconds. */
+/** Divides the SDK's pauses between attempts, so that seconds become milliseconds. */
 export const hurry = 50;
 
 export type Stage = AwsEnvironment & { [name: string]: string };
 
-/** A proxy before this run's ministack that goes with the test, and tells what it did when the test fails. */
+/** A proxy to ministack that closes with the test. If the test fails, it prints the injected faults. */
 export async function testProxy(stage: Stage, seed: number, plan?: Plan): Promise<FaultProxy> {
   const proxy = await startFaultProxy({ target: stage.AWS_ENDPOINT_URL ?? '', seed, ...(plan && { plan }) });
   onTestFinished(() => proxy.close());
@@ -42,7 +41,7 @@ export async function testProxy(stage: Stage, seed: number, plan?: Plan): Promis
   return proxy;
 }
 
-/** The machine of a stage whose every call goes through the proxy. It tries as often as any; only the pauses between are short. */
+/** The platform of a stage behind the proxy. It retries as often as in production, with short pauses. */
 export function openWithFaults(stage: Stage, proxy: FaultProxy): AwsPlatform {
   const env = { ...stage, AWS_ENDPOINT_URL: proxy.endpoint };
   const platform = openAws(env, awsClients(env, hurry));
@@ -53,29 +52,29 @@ export function openWithFaults(stage: Stage, proxy: FaultProxy): AwsPlatform {
 type Handle = (body: JsonObject, receives: number) => Promise<void>;
 export type AwsWorld = {
   proxy: FaultProxy;
-  /** Behind the proxy. */
+  /** Calls go through the proxy. */
   platform: AwsPlatform;
-  /** Beside it. */
+  /** Calls go to ministack directly, without faults. */
   calm: AwsPlatform;
   deployment: Deployment;
   /** The folder that is backed up. */
   source: string;
   sourceId: string;
   jobId: string;
-  /** Asks for a run as a client does who asks again when there was no answer; its id. */
+  /** Requests a run, repeating the same command until it is answered. Returns its id. */
   request(): Promise<string>;
-  /** What follows the stream hears of all commits that it has not heard of; how many. */
+  /** Delivers the pending notifications to projections and relay. Returns their number. */
   follow(): Promise<number>;
-  /** What comes by schedule, each minute. */
+  /** Runs the relay's schedule, which AWS runs each minute. */
   minute(): Promise<void>;
   handle: Handle;
-  /** Lets everything that was begun come to its end, its messages handled so. */
-  settle(how?: Handle): Promise<void>;
-  /** What was thrown meanwhile, and made good by another attempt. */
+  /** Delivers notifications and messages until none is left. Failed messages are sent again. */
+  settle(handle?: Handle): Promise<void>;
+  /** Errors of attempts that were repeated. */
   failures: unknown[];
 };
 
-/** A stage of its own, with a source over a new, empty folder and a job. Until `plan` is set there is no trouble. */
+/** A stage of its own with a source over a new, empty folder and a job. No faults until the proxy's `plan` is set. */
 export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   const clients = ministackClients();
   onTestFinished(() => clients.close());
@@ -95,7 +94,7 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
     limits: little,
   };
   const failures: unknown[] = [];
-  /** As long as it takes, as streams and mappings do it. */
+  /** Repeats failed work, as streams and event source mappings do. */
   const again = async <T>(work: () => Promise<T>): Promise<T> => {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -116,14 +115,14 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   const { id: jobId } = await createJob(platform, command(), { name: 'Nightly', sourceId });
 
   async function follow(): Promise<number> {
-    const some = notifications.splice(0);
-    if (some.length > 0) {
+    const pending = notifications.splice(0);
+    if (pending.length > 0) {
       await Promise.all([
-        again(() => handleNotifications(platform, projections, some)),
-        again(() => relayNotifications(platform, some)),
+        again(() => handleNotifications(platform, projections, pending)),
+        again(() => relayNotifications(platform, pending)),
       ]);
     }
-    return some.length;
+    return pending.length;
   }
 
   const handle: Handle = (body, receives) =>
@@ -138,7 +137,7 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
           await calm.queue.ack(queue, receipt);
         } catch (error) {
           failures.push(error);
-          // It is not the message that is at fault: it may come as often as it takes, and a new one has all its tries before it
+          // The fault is injected, so the failure must not count: a new message starts with all its receives
           await calm.queue.send(queue, [{ body }]);
           await calm.queue.ack(queue, receipt);
         }
@@ -170,7 +169,7 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   };
 }
 
-/** Every append that may have happened is told to those who follow the stream, as DynamoDB does whatever became of the answer. */
+/** Records a notification for every append that may have happened: DynamoDB streams it even if the answer is lost. */
 function watched(platform: AwsPlatform, notifications: StreamNotification[]): AwsPlatform {
   const { events } = platform;
   return {
@@ -183,7 +182,7 @@ function watched(platform: AwsPlatform, notifications: StreamNotification[]): Aw
   };
 }
 
-/** The rules that bring the bus's events to the queues, as the CDK app makes them. */
+/** The rules from bus to queues, as the CDK app makes them. */
 async function makeRoutes(clients: AwsClients, stage: Stage): Promise<void> {
   const arns = { job: await arnOf(clients, stage.JOB_QUEUE_URL), data: await arnOf(clients, stage.DATA_QUEUE_URL) };
   const EventBusName = stage.EVENT_BUS_NAME;

@@ -1,4 +1,4 @@
-/** A data folder of the embedded home that has one of everything that is ever stored, and what the API gives of it. */
+/** A data folder that holds every kind of stored data, and the API's answers over it. */
 import { execFileSync } from 'node:child_process';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,12 +21,15 @@ export function openServer(data: string, env: { [name: string]: string } = {}): 
   );
 }
 
-/** Two backups with changes between them, a run that failed, a zip, credentials; one commit and the list of what was skipped too large for their places. */
+/**
+ * Two backups with changes between them, a failed run, a zip and credentials. One commit and one list of skipped files
+ * are so large that they rest in blobs.
+ */
 export async function makeBackedUp(root: string, env: { [name: string]: string } = {}): Promise<BackedUp> {
   const [data, source, gone] = [join(root, 'data'), join(root, 'source'), join(root, 'gone')];
   await makeCorpus(source);
   await mkdir(gone);
-  // The first hundred of these are in the commit that ends the run, which thereby outgrows its place; all are in pages of blobs.
+  // The commit that ends the run names the first hundred of these, and so moves to a blob. Pages in blobs hold all.
   const deep = join(source, 'x'.repeat(200), 'y'.repeat(200), 'z'.repeat(200));
   await mkdir(deep, { recursive: true });
   execFileSync(
@@ -64,7 +67,7 @@ export async function makeBackedUp(root: string, env: { [name: string]: string }
   return { data, source, owner, zip: String(zip) };
 }
 
-/** Each thing a user can ask for, and what came: its content as text or hash, or `refused`. */
+/** Each request of a user with its answer: the content as text or hash, or `refused`. */
 export type Answers = Map<string, string>;
 
 export async function answersOf(
@@ -108,7 +111,7 @@ async function accepted(call: ReturnType<Client['call']>): Promise<Body> {
   const { status, headers, body } = await call;
   if (status < 400) return body;
   if (headers.get('content-type')?.startsWith('application/problem+json')) throw new Refused();
-  throw new Error(`an answer of ${status} without a problem document`);
+  throw new Error(`The answer ${status} has no problem document.`);
 }
 
 async function listed(api: Client, path: string): Promise<Body[]> {
@@ -122,9 +125,9 @@ async function listed(api: Client, path: string): Promise<Body[]> {
   return items;
 }
 
-/** The hash of what came, when all of it came. */
+/** The hash of the whole content. A download that breaks off counts as refused. */
 async function download({ url, status }: Body): Promise<string> {
-  if (typeof url !== 'string') throw new Error(`no address, but ${status}`);
+  if (typeof url !== 'string') throw new Error(`There is no download address. The status is ${status}.`);
   const response = await fetch(url);
   if (!response.ok) throw new Refused();
   try {

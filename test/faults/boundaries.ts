@@ -1,10 +1,10 @@
-/** A machine that says a word after each durable write, by what was written: every moment at which a process can leave something half done. */
+/** Calls `reached` after each durable write: the moments at which a killed process leaves work half done. */
 import { parseStream } from '../../domain/event.ts';
 import type { Platform, RecordKey } from '../../domain/ports.ts';
 
 type Reached = (step: string) => void | Promise<void>;
 
-/** `run#…` records by what they are (`plan`, `part`), the others by their place (`chunk`, `open-runs`). */
+/** The kind of a record: its name for `run#…` records (`plan`, `part`), else its prefix (`chunk`, `open-runs`). */
 function kindOf({ pk, sk }: RecordKey): string {
   return (pk.startsWith('run#') ? (sk.split('-')[0] ?? '') : (pk.split(/[/#]/)[0] ?? '')) || 'none';
 }

@@ -1,4 +1,4 @@
-/** Boxes (box.ts) as processes of their own, and what can be seen of a box from outside and in its folder. */
+/** Starts boxes (box.ts) as processes, and reads their state through the API. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -10,21 +10,21 @@ import { type Body, type Client, client, until } from '../acceptance/client.ts';
 
 export type Box = {
   url: string;
-  /** The signal that ended it, null when it ended by itself. */
+  /** The signal that ended the process, null if it ended by itself. */
   ended: Promise<NodeJS.Signals | null>;
-  /** Ends it cleanly; how often each boundary was reached. */
+  /** Ends the process cleanly. Returns how often it reached each boundary. */
   stop(): Promise<{ [step: string]: number }>;
   /** `kill -9`. */
   kill(): void;
 };
 
-/** `killAfter`: milliseconds from its start until it is killed, whatever it does then. */
+/** `killAfter` is the time from the start to a kill, in ms. */
 export type BoxOptions = { environment?: { [name: string]: string }; killAfter?: number };
 
 const running = new Set<ChildProcess>();
 const script = fileURLToPath(new URL('box.ts', import.meta.url));
 
-/** A box over that data folder, with a fault when one is named; undefined when it was killed before it was ready. */
+/** Starts a box over that data folder. Undefined if it was killed before it was ready. */
 export async function startBox(
   data: string,
   fault = '',
@@ -54,7 +54,7 @@ export async function startBox(
   const ready = await lines.next();
   if (ready.done) {
     if ((await ended) === 'SIGKILL') return undefined;
-    throw new Error('the box did not start');
+    throw new Error('The box did not start.');
   }
   return {
     url: JSON.parse(ready.value).url,
@@ -63,22 +63,22 @@ export async function startBox(
       child.kill('SIGTERM');
       const last = await lines.next();
       await ended;
-      if (last.done) throw new Error('the box did not end as it should');
+      if (last.done) throw new Error('The box did not end cleanly.');
       return JSON.parse(last.value).trace;
     },
     kill: () => void child.kill('SIGKILL'),
   };
 }
 
-/** Ends every box that a failed test left behind. */
+/** Kills every box that a failed test left running. */
 export function endBoxes(): void {
   for (const child of running) child.kill('SIGKILL');
 }
 
-/** Whose data it is: tokens and ids outlive the process, for they are in its folder. */
+/** The user of a data folder. Token and ids stay valid after a restart. */
 export type Owner = { token: string; jobId: string; sourceId: string };
 
-/** A person, a source and a job, in a new box. */
+/** Creates a user, a source and a job in a new box. */
 export async function settle(api: (token?: string) => Client, path: string): Promise<Owner> {
   const person = { email: 'ada@example.com', password: 'correct horse battery staple' };
   await api().expect(201, 'POST', '/auth/register', { body: { ...person, name: 'Ada' } });
@@ -95,7 +95,7 @@ export function clientOf(box: Box, owner: Owner): Client {
   return client(box.url, owner.token);
 }
 
-/** Resolves once the job has so many runs and each has ended. */
+/** Waits until there are `count` runs and all have ended. */
 export async function allEnded(api: Client, count: number): Promise<void> {
   await until(`${count} runs to end`, async () => {
     const runs = await api.all('/runs');
@@ -103,7 +103,7 @@ export async function allEnded(api: Client, count: number): Promise<void> {
   });
 }
 
-/** What the read models say, without what may differ between two ways to the same end: ids, times, and what it took. */
+/** The content of the read models without ids, times and costs, which may differ between equal outcomes. */
 export async function readModels(api: Client): Promise<{ runs: Body[]; files: Body[]; overview: Body }> {
   const runs = (await api.all('/runs')).map(({ status, errors, progress }) => {
     const { bytesStored: _, ...rest } = progress as Body;
@@ -114,7 +114,7 @@ export async function readModels(api: Client): Promise<{ runs: Body[]; files: Bo
   return { runs, files, overview };
 }
 
-/** The hash of what each file's download gives, by its path as bytes. */
+/** The hash of each downloaded file, by its path as bytes. */
 export async function restored(api: Client): Promise<Map<string, string>> {
   const files = (await api.all('/data/files?recursive=true')).filter(({ kind }) => kind === 'file');
   const hashes = await Promise.all(

@@ -1,8 +1,8 @@
 /**
- * The embedded home as a process that tests can end at a step boundary: `LISTBACKUP_FAULT=commit:restore-point@2` is `kill -9` at the second time
- * that the run comes by there, `*@37` at the 37th boundary of any kind. `LISTBACKUP_TROUBLE=7`: feeds and queues in the trouble of that seed.
- * `LISTBACKUP_NOW`: what its clock says at the start (ms since the epoch). Prints `{"url"}` once ready; at SIGTERM closes and prints how
- * often each boundary was reached.
+ * The self-hosted server as a process that kills itself at a boundary. `LISTBACKUP_FAULT=commit:restore-point@2` kills it
+ * when it reaches that boundary for the second time, `*@37` at the 37th boundary of any kind. `LISTBACKUP_CHAOS=7` seeds
+ * faults of feeds and queues. `LISTBACKUP_NOW` is the clock at the start, in ms since the epoch. The process prints
+ * `{"url"}` when it is ready. At SIGTERM it closes and prints how often it reached each boundary.
  */
 
 import { makeChaos } from '../../infra/embedded/chaos.ts';
@@ -12,7 +12,7 @@ import { readSettings } from '../../infra/embedded/settings.ts';
 import { watched } from './boundaries.ts';
 import { little } from './little.ts';
 
-const { LISTBACKUP_FAULT: fault = '', LISTBACKUP_TROUBLE: seed, LISTBACKUP_NOW: startedAt } = process.env;
+const { LISTBACKUP_FAULT: fault = '', LISTBACKUP_CHAOS: seed, LISTBACKUP_NOW: startedAt } = process.env;
 const [point, nth = '1'] = fault.split('@');
 const trace: { [step: string]: number } = {};
 let boundaries = 0;

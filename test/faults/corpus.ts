@@ -1,4 +1,4 @@
-/** A seeded folder, and what a person does to it between two backups. */
+/** A seeded folder, and the changes between two backups. */
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../../activity/commit.ts';
@@ -11,7 +11,7 @@ function bytes(seed: number, length: number): Buffer {
   );
 }
 
-/** Files of many sizes, empty and equal ones among them, a link, and names that are neither ASCII nor UTF-8. */
+/** Writes files of many sizes, also empty and equal ones, a link, and names that are neither ASCII nor UTF-8. */
 export async function makeCorpus(root: string): Promise<void> {
   for (const folder of ['', 'a', 'a/b', 'empty', 'photos', 'zurück'])
     await mkdir(join(root, folder), { recursive: true });
@@ -28,7 +28,7 @@ export async function makeCorpus(root: string): Promise<void> {
   await symlink('../a.txt', join(root, 'a/link'));
 }
 
-/** Changes, deletes, renames and adds; most stays as it was. */
+/** Changes, deletes, renames and adds some files. Most stay unchanged. */
 export async function changeCorpus(root: string): Promise<void> {
   await writeFile(join(root, 'a.txt'), 'changed');
   await writeFile(join(root, 'photos', 'large.bin'), Buffer.concat([bytes(30, 100_000), bytes(31, 60_000)]));

@@ -1,4 +1,4 @@
-/** Messages that come twice, late, in any order, or to two at once: the same read models, and each effect exactly once. */
+/** Repeated, late, reordered and concurrent messages lead to the same read models, with each effect exactly once. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ import { batchesOf, makeWorld, pictureOf, statusOf, type World } from './world.t
 
 type Picture = Awaited<ReturnType<typeof pictureOf>>;
 
-/** Two runs with changes between them, each message handled so. */
+/** Two runs with changes between them. `handle` handles each message. */
 async function twoRuns(world: World, handle = world.handle): Promise<Picture> {
   await makeCorpus(world.source);
   for (const change of [async () => {}, changeCorpus]) {
@@ -19,7 +19,7 @@ async function twoRuns(world: World, handle = world.handle): Promise<Picture> {
     await world.request();
     await world.settle(handle);
   }
-  // Rows are those of a fold in order, to the byte
+  // The rows equal those of a rebuild in order
   await expectClean(world.platform, { deployment: { ...world.deployment, platform: world.platform } });
   return pictureOf(world);
 }
@@ -28,13 +28,13 @@ const seeds = someSeeds(4);
 
 describe('two runs', () => {
   let known: Promise<{ calm: Picture; source: Map<string, string> }> | undefined;
-  /** Made in the first test that asks. */
+  /** Made by the first test that needs it. */
   const undisturbed = () => {
     known ??= makeWorld().then(async (world) => ({ calm: await twoRuns(world), source: await hashesOf(world.source) }));
     return known;
   };
 
-  it('each leave one of everything', async () => {
+  it('have each effect once', async () => {
     const { calm, source } = await undisturbed();
     expect(calm.runs.map(({ status }) => status)).toEqual(['succeeded', 'succeeded']);
     expect(calm.events).toMatchObject({
@@ -54,7 +54,7 @@ describe('two runs', () => {
   });
 
   it.each(seeds)(
-    'are the same when calls are slow, refused, or lose their answers, attempts break off, and all comes twice (%i)',
+    'are the same with slow and refused calls, lost answers, attempts that break off, and repeats (%i)',
     async (seed) => {
       const world = await makeWorld({ seed });
       expect(await twoRuns(world)).toEqual((await undisturbed()).calm);
@@ -63,7 +63,7 @@ describe('two runs', () => {
   );
 
   it.each(seeds)(
-    'are the same when several work on each message at once, and on some again later (%i)',
+    'are the same when several workers handle each message at once, and some messages again later (%i)',
     async (seed) => {
       const { chance } = makeChaos(seed);
       const world = await makeWorld();
@@ -105,7 +105,7 @@ describe('two runs', () => {
   });
 });
 
-/** Holds the first to come by that step until it is let go. */
+/** Holds the first worker at that step until it is released. */
 function gate(step: string) {
   const arrived = Promise.withResolvers<void>();
   const leave = Promise.withResolvers<void>();
@@ -122,7 +122,7 @@ function gate(step: string) {
   };
 }
 
-describe('a twin that falls asleep', () => {
+describe('a concurrent worker that sleeps', () => {
   const steps = [
     ...['plan:started', 'plan:listed', 'plan:saved', 'plan:advanced', 'plan:sent', 'plan:planned', 'plan:closed'],
     ...['store:fetched', 'store:packed', 'store:part-saved', 'store:recorded', 'store:counted'],
@@ -130,14 +130,14 @@ describe('a twin that falls asleep', () => {
   ];
 
   it.each(steps)(
-    'at %s while another finishes the run changes nothing when it wakes, even after the next run',
+    'at %s while another worker finishes the run changes nothing when it wakes, even after the next run',
     async (step) => {
       const slow = gate(step);
       const world = await makeWorld({ reached: slow.reached });
       await makeCorpus(world.source);
       const runId = await world.request();
       const sleepers: Promise<void>[] = [];
-      // The first to reach the step sleeps, and its message comes to another
+      // The first worker at the step sleeps, and another worker gets its message
       await world.settle(async (body) => {
         const first = world.handle(body, 1);
         sleepers.push(first);
@@ -159,8 +159,8 @@ describe('a twin that falls asleep', () => {
   );
 });
 
-describe('a twin that wakes while the run goes on', () => {
-  /** Handles a message of that queue twice: first by one who sleeps at that step, then by another; and only then lets the first go on. */
+describe('a concurrent worker that wakes while the run goes on', () => {
+  /** Handles one message twice: the first worker sleeps at that step and continues after the second has finished. */
   async function twice(
     world: World,
     slow: ReturnType<typeof gate>,
@@ -180,31 +180,34 @@ describe('a twin that wakes while the run goes on', () => {
     await world.platform.queue.ack(queue, message.receipt);
   }
 
-  it.each(['plan:listed', 'plan:saved'])('at %s does not mix its listing into that of the other', async (step) => {
-    const slow = gate(step);
-    const world = await makeWorld({ reached: slow.reached });
-    await makeCorpus(world.source);
-    const runId = await world.request();
-    // All that comes after these is cut into batches at other places
-    await twice(world, slow, 'job', async () => {
-      await writeFile(join(world.source, '0 new'), 'new');
-      await writeFile(join(world.source, '1 new'), 'new');
-      await rm(join(world.source, 'a.txt'));
-    });
-    // Those that were sent last are stored first
-    const messages = await world.receive('data');
-    for (const { body, receipt } of messages.toReversed()) {
-      await world.handle(body, 1);
-      await world.platform.queue.ack('data', receipt);
-    }
-    await world.settle();
-    expect(await statusOf(world, runId)).toBe('succeeded');
-    expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
-    await expectClean(world.platform, { deployment: world.deployment });
-  });
+  it.each(['plan:listed', 'plan:saved'])(
+    'at %s does not mix its listing into that of the other worker',
+    async (step) => {
+      const slow = gate(step);
+      const world = await makeWorld({ reached: slow.reached });
+      await makeCorpus(world.source);
+      const runId = await world.request();
+      // These files move the borders of all later batches
+      await twice(world, slow, 'job', async () => {
+        await writeFile(join(world.source, '0 new'), 'new');
+        await writeFile(join(world.source, '1 new'), 'new');
+        await rm(join(world.source, 'a.txt'));
+      });
+      // Store the batches in reverse order
+      const messages = await world.receive('data');
+      for (const { body, receipt } of messages.toReversed()) {
+        await world.handle(body, 1);
+        await world.platform.queue.ack('data', receipt);
+      }
+      await world.settle();
+      expect(await statusOf(world, runId)).toBe('succeeded');
+      expect(new Map(Object.entries((await pictureOf(world)).restored))).toEqual(await hashesOf(world.source));
+      await expectClean(world.platform, { deployment: world.deployment });
+    },
+  );
 
   it.each(['plan:listed', 'plan:saved'])(
-    'at %s leaves word, for the one who was faster may die with the last message gone',
+    'at %s sends a message, because the faster worker may die after the last message is gone',
     async (step) => {
       const slow = gate(step);
       let dies = true;

@@ -1,6 +1,6 @@
 /**
- * The disk under the embedded home is full in the middle of a run: whoever asks is told what to do, what is kept can still be had, nothing is
- * marked done, and once there is space everything goes on as if nothing had been.
+ * The disk of the self-hosted deployment fills in the middle of a run. Requests get an answer that says what to do, stored
+ * data stays readable, and no unfinished work is marked as done. Once there is space, work continues by itself.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { blobsDisk, type Disk, databaseDisk, mountedDisk } from './filled-disk.ts';
 import { little } from './little.ts';
 
-/** A home over `data` with a source that has one backup, and changes since. `reached` is asked at every step of a run from then on. */
+/** A server over `data` and a source with one backup and later changes. `at` sets the callback for each later step. */
 async function backedUpServer(data: string, disk: Disk) {
   const source = await testFolder();
   await makeCorpus(source);
@@ -45,8 +45,8 @@ async function backedUpServer(data: string, disk: Disk) {
   const run = async () => String((await api.expect(202, 'POST', `/jobs/${owner.jobId}/run`)).id);
   expect(await end(api, await run())).toMatchObject({ status: 'succeeded' });
   await changeCorpus(source);
-  const at = (what: typeof reached) => {
-    reached = what;
+  const at = (callback: typeof reached) => {
+    reached = callback;
   };
   return { api, owner, source, run, close, failures, at };
 }
@@ -58,9 +58,9 @@ function end(api: Client, id: string): Promise<Body> {
   });
 }
 
-/** Fills the disk when a run comes by that step for the first time; resolves then. */
+/** Fills the disk when a run first reaches that step. Resolves when the disk is full. */
 function fillAt(
-  deployment: { at(what: (step: string) => void | Promise<void>): void },
+  deployment: { at(callback: (step: string) => void | Promise<void>): void },
   disk: Disk,
   step: string,
 ): Promise<void> {
@@ -75,20 +75,20 @@ function fillAt(
   return filled.promise;
 }
 
-const told = expect.stringMatching(/is full.*Free some space/);
+const advice = expect.stringMatching(/is full.*Free some space/);
 const newSource = (path: string) => ({ body: { type: 'folder', name: 'Another', config: { path } } });
 
-/** Reads are answered as ever, and writes refused with what to do, on the way and by name. */
+/** Expects that reads are answered while the disk is full. */
 async function expectReadable(api: Client, before: Map<string, string>): Promise<void> {
-  expect(await restoredByGrants(api)).toEqual(before);
+  expect(await listedHashes(api)).toEqual(before);
   expect((await api.all('/runs')).length).toBeGreaterThan(0);
   expect((await api.all('/sources')).length).toBeGreaterThan(0);
-  // More than a process may let through without counting them where all processes do.
+  // More requests than the rate limit allows without a write of the shared counter
   for (let i = 0; i < 130; i++) await api.expect(200, 'GET', '/me');
 }
 
-/** What the list says of each file; its content cannot be had while giving it out cannot be put on record. */
-async function restoredByGrants(api: Client): Promise<Map<string, string>> {
+/** The listed hash of each file. A download needs a write to the log, so it is refused while the disk is full. */
+async function listedHashes(api: Client): Promise<Map<string, string>> {
   const files = (await api.all('/data/files?recursive=true')).filter(({ kind }) => kind === 'file');
   return new Map(files.map(({ path, sha256 }) => [String(path), String(sha256)]));
 }
@@ -101,7 +101,7 @@ async function expectWhole(deployment: Awaited<ReturnType<typeof backedUpServer>
 }
 
 describe('a full disk', () => {
-  it('of blobs alone ends run and zip as failed, with what to do, and keeps nothing half-written', async () => {
+  it('of blobs fails run and zip with advice, and keeps no half-written blob', async () => {
     const data = await testFolder();
     const disk = blobsDisk();
     const deployment = await backedUpServer(data, disk);
@@ -118,9 +118,9 @@ describe('a full disk', () => {
     const id = await deployment.run();
     await filled;
     const zip = await askForZip();
-    expect(await end(api, id)).toMatchObject({ status: 'failed', errors: [{ code: 'storage-full', message: told }] });
-    expect(await zipEnd(zip)).toMatchObject({ status: 'failed', error: { code: 'storage-full', message: told } });
-    // Another batch may be at its last try as the run ends
+    expect(await end(api, id)).toMatchObject({ status: 'failed', errors: [{ code: 'storage-full', message: advice }] });
+    expect(await zipEnd(zip)).toMatchObject({ status: 'failed', error: { code: 'storage-full', message: advice } });
+    // Another batch may still make its last attempt when the run ends
     await until('nothing is half-written', async () =>
       (await readdir(join(data, 'blobs', '.unfinished'))).length === 0 ? true : undefined,
     );
@@ -133,7 +133,7 @@ describe('a full disk', () => {
   });
 
   it.each(['plan:listed', 'store:packed', 'commit:manifest-written', 'feed:projected'])(
-    'of the database at %s: the run waits, is not done, and goes on by itself',
+    'of the database at %s makes the run wait unfinished and continue by itself',
     async (step) => {
       const data = await testFolder();
       const disk = databaseDisk();
@@ -141,10 +141,10 @@ describe('a full disk', () => {
     },
   );
 
-  it('of the whole data folder: the same, on a file system that is filled to the last byte', async (context) => {
+  it('of the whole data folder makes the run wait unfinished and continue by itself', async (context) => {
     const data = await testFolder();
     const disk = await mountedDisk(data, 48);
-    if (!disk) return context.skip('no file system may be mounted here; the cases above need none');
+    if (!disk) return context.skip('this user cannot mount a file system. The cases above need none.');
     await waitsAndGoesOn(data, disk, 'store:fetched');
   });
 });
@@ -152,7 +152,7 @@ describe('a full disk', () => {
 async function waitsAndGoesOn(data: string, disk: Disk, step: string): Promise<void> {
   const deployment = await backedUpServer(data, disk);
   const { api, failures } = deployment;
-  const before = await restoredByGrants(api);
+  const before = await listedHashes(api);
   const filled = fillAt(deployment, disk, step);
   const id = await deployment.run();
   await filled;
@@ -161,9 +161,9 @@ async function waitsAndGoesOn(data: string, disk: Disk, step: string): Promise<v
     const answer = await api.call('POST', '/sources', newSource(deployment.source));
     return answer.status === 201 ? undefined : answer;
   });
-  expect(refused).toMatchObject({ status: 507, body: { code: 'storage-full', detail: told } });
+  expect(refused).toMatchObject({ status: 507, body: { code: 'storage-full', detail: advice } });
   expect(refused.headers.get('content-type')).toMatch(/^application\/problem\+json/);
-  await until('work meets it too', async () => (failures.length > 0 ? true : undefined));
+  await until('work fails too', async () => (failures.length > 0 ? true : undefined));
   await expectReadable(api, before);
   expect(await api.expect(200, 'GET', `/runs/${id}`)).toMatchObject({ finishedAt: null });
 

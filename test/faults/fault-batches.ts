@@ -1,11 +1,11 @@
-/** Batches of which AWS does only a part: what is forwarded, and the answer that says what was left, for the fault proxy. */
+/** Splits batches for the fault proxy: it forwards one part, and the answer reports the rest as not done. */
 import type { Chaos } from '../../infra/embedded/chaos.ts';
 
-/** `body`: what is still asked for; `answer`: the server's answer to that, with the rest told to have failed. */
+/** `body` is the request to forward. `answer` adds the rest to the server's answer, as failed. */
 export type Part = { body: Buffer; answer(body: Buffer): Buffer };
 type Split = (body: Buffer, chaos: Chaos) => Part | undefined;
 
-/** How that operation is done in part; undefined when it is all or nothing. */
+/** Splits a request of that operation. Undefined for operations that AWS does as a whole. */
 export function partOf(operation: string): Split | undefined {
   return splits[operation];
 }
@@ -55,7 +55,7 @@ const splits: { [operation: string]: Split } = {
     if (taken.length === 0) return undefined;
     const refused = () => ({
       ErrorCode: chaos.chance(0.5) ? 'ThrottlingException' : 'InternalFailure',
-      ErrorMessage: 'told to',
+      ErrorMessage: 'injected',
     });
     return rewritten({ ...all, Entries: taken }, (answer) => {
       const done = [...(answer.Entries as unknown[])];
@@ -82,7 +82,7 @@ function sqsBatch(body: Buffer, chaos: Chaos): Part | undefined {
   const all: { Entries: { Id: string }[] } = JSON.parse(body.toString());
   const { taken, left } = halve(all.Entries, chaos);
   if (taken.length === 0) return undefined;
-  const failed = left.map(({ Id }) => ({ Id, SenderFault: false, Code: 'InternalError', Message: 'told to' }));
+  const failed = left.map(({ Id }) => ({ Id, SenderFault: false, Code: 'InternalError', Message: 'injected' }));
   return rewritten({ ...all, Entries: taken }, (answer) => ({
     ...answer,
     Failed: [...((answer.Failed as unknown[]) ?? []), ...failed],
@@ -101,7 +101,7 @@ function rewritten(asked: object, rewrite: (answer: { [name: string]: unknown })
   };
 }
 
-/** Each in one of the two, at random. */
+/** Puts each item into one of the two halves, at random. */
 function halve<T>(all: readonly T[], chaos: Chaos): { taken: T[]; left: T[] } {
   const left = all.filter(() => chaos.chance(0.5));
   return { taken: all.filter((each) => !left.includes(each)), left };

@@ -1,10 +1,10 @@
-/** Errors as the services word them, for the fault proxy. */
+/** Errors in the format of each AWS service, for the fault proxy. */
 import type { Chaos } from '../../infra/embedded/chaos.ts';
 import type { Call, Refusal, Service } from './fault-proxy.ts';
 
 type Answer = { status: number; headers: { [name: string]: string }; body: Buffer };
 
-/** Each service's reference, under "Common errors" and its own. */
+/** From the API reference of each service: "Common errors" and the service's own. */
 const throttles: { [service in Service]: Refusal[] } = {
   dynamodb: [
     { status: 400, code: 'com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException' },
@@ -47,27 +47,27 @@ export function throttling(call: Call, body: Buffer, chaos: Chaos): Answer {
 }
 
 export function failure(call: Call, chaos: Chaos): Answer {
-  // S3 has begun to answer when it still puts the parts together: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+  // S3 sends status 200 before it has joined the parts: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
   if (call.operation === 'CompleteMultipartUpload' && chaos.chance(0.5))
     return worded(call, { status: 200, code: 'InternalError' });
   return worded(call, pick(failures[call.service], chaos));
 }
 
-/** A transaction that met a throttled item, or another transaction: it says so item by item. */
+/** The answer to a transaction that met a throttled item or another transaction, with a reason for each item. */
 function cancelled(body: Buffer, chaos: Chaos): Answer {
   const { TransactItems = [] }: { TransactItems?: unknown[] } = JSON.parse(body.toString());
   const code = chaos.chance(0.5) ? 'ThrottlingError' : 'TransactionConflict';
   const CancellationReasons = TransactItems.map((_, i) =>
-    i === 0 ? { Code: code, Message: 'told to' } : { Code: 'None' },
+    i === 0 ? { Code: code, Message: 'injected' } : { Code: 'None' },
   );
   const __type = 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException';
   return json(400, { __type, message: `Transaction cancelled for specific reasons [${code}]`, CancellationReasons });
 }
 
-/** The error as that service writes it. */
+/** The error in the format of that service. */
 export function worded({ service }: Call, { status, code }: Refusal): Answer {
-  if (service !== 's3') return json(status, { __type: code, message: 'told to' });
-  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>told to</Message><RequestId>0</RequestId></Error>`;
+  if (service !== 's3') return json(status, { __type: code, message: 'injected' });
+  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>injected</Message><RequestId>0</RequestId></Error>`;
   return { status, headers: { 'content-type': 'application/xml' }, body: Buffer.from(xml) };
 }
 

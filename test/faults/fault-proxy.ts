@@ -1,13 +1,14 @@
 /**
- * A proxy that stands between the SDK's clients and ministack, or any server of S3, and makes trouble as AWS does: it throttles, fails,
- * loses answers after the call has taken effect, cuts them in mid-body, holds them back, and takes only a part of a batch.
+ * A proxy between SDK clients and ministack, or any S3 server, that injects the faults of AWS. It throttles, fails,
+ * loses answers after the call took effect, cuts answers, delays them, and does only a part of a batch.
  *
  *     const proxy = await startFaultProxy({ target: inject('ministack').endpoint, seed });
- *     const machine = openAws({ ...stage, AWS_ENDPOINT_URL: proxy.endpoint });
+ *     const platform = openAws({ ...stage, AWS_ENDPOINT_URL: proxy.endpoint });
  *
- * What becomes of the n-th call of an operation follows from the seed, the operation and n alone, whatever else goes on beside it: one
- * seeded `Trouble` (infra/embedded/trouble.ts) an operation. Put the seed into the test's name, so that a failure tells it; `summary()`
- * tells what was done. A `Plan` of one's own makes other trouble (`onceEach`, `upToAttempt`, `givenUp`), and `proxy.plan` may be changed at any time.
+ * The fault of the n-th call of an operation depends on the seed, the operation and n alone, not on other calls. Each
+ * operation has its own seeded `Chaos` (infra/embedded/chaos.ts). Put the seed into the test's name. `summary()` lists
+ * the injected faults. Tests can pass their own `Plan` (`onceEach`, `upToAttempt`, `failingCalls`), and can change
+ * `proxy.plan` at any time.
  */
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -16,25 +17,28 @@ import { partOf } from './fault-batches.ts';
 import { failure, throttling, worded } from './fault-errors.ts';
 
 export type Service = 'dynamodb' | 'sqs' | 's3' | 'events' | 'kms' | 'cognito' | 'ssm';
-/** `operation`: as the API's reference calls it (`PutItem`, `GetObject`). `attempt`: the SDK's at the same call, from 1; `id`: that call's. */
+/**
+ * `operation` has its name in the API reference (`PutItem`, `GetObject`). `attempt` counts the SDK's attempts at one
+ * call, from 1. All attempts of a call have the same `id`.
+ */
 export type Call = { service: Service; operation: string; attempt: number; id: string };
 
 /**
- * - `throttled`, `failed` and `botched` are the service's own errors, the last although the call took effect
- * - `refused`: the line breaks before the call is done; `lost`: after, without an answer; `cut`: in the middle of the answer
- * - `slow`: the answer comes after others that were asked for later
- * - `partial`: some of a batch is not done, and the answer says which
+ * `throttled`, `failed` and `botched` are errors of the service. A `botched` call took effect all the same.
+ * The connection breaks before a `refused` call, after a `lost` one, and within the answer of a `cut` one.
+ * A `slow` answer arrives after the answers of later calls.
+ * The service does a part of a `partial` batch, and the answer lists the rest.
  */
 export const faults = ['throttled', 'failed', 'botched', 'refused', 'lost', 'cut', 'slow', 'partial'] as const;
 export type Fault = (typeof faults)[number];
-/** A service's own error, other than its usual ones. */
+/** An error of the service that `Fault` does not cover. */
 export type Refusal = { status: number; code: string };
 
-/** What becomes of a call, and when it goes on. `count`: the how-manieth of its operation, from 1. */
+/** Picks the fault of a call. The call waits for the promise. `count` numbers the calls of an operation, from 1. */
 export type Plan = (call: Call, chaos: Chaos, count: number) => Outcome | Promise<Outcome>;
 type Outcome = Fault | Refusal | undefined;
 
-/** So many of all calls (0–1), each kind of trouble as often as any other that the call can have. */
+/** Faults in that share of all calls (0–1). All kinds that the call can have are equally likely. */
 export function share(part: number, kinds: readonly Fault[] = faults): Plan {
   return ({ operation }, chaos) => {
     const possible = kinds.filter((kind) => kind !== 'partial' || partOf(operation) !== undefined);
@@ -42,13 +46,16 @@ export function share(part: number, kinds: readonly Fault[] = faults): Plan {
   };
 }
 
-/** Leaves each call alone after so many attempts: for those whose caller cannot ask again, when the SDK has given up. */
-export function upToAttempt(most: number, plan: Plan): Plan {
-  return (call, chaos, count) => (call.attempt <= most ? plan(call, chaos, count) : undefined);
+/** Faults only in the first attempts, so that the SDK always succeeds: for callers that cannot repeat a failed call. */
+export function upToAttempt(last: number, plan: Plan): Plan {
+  return (call, chaos, count) => (call.attempt <= last ? plan(call, chaos, count) : undefined);
 }
 
-/** Besides, so many of all calls (0–1) fail at each of their attempts, done or not: the SDK gives up, and whoever called has to come again. */
-export function givenUp(part: number, plan: Plan): Plan {
+/**
+ * Adds calls that fail at every attempt, before or after they took effect. The SDK throws and the caller must repeat
+ * the call. `part` is their share of all calls (0–1).
+ */
+export function failingCalls(part: number, plan: Plan): Plan {
   const doomed = new Map<string, Fault>();
   return (call, chaos, count) => {
     if (call.attempt === 1 && chaos.chance(part)) doomed.set(call.id, chaos.chance(0.5) ? 'failed' : 'botched');
@@ -56,7 +63,7 @@ export function givenUp(part: number, plan: Plan): Plan {
   };
 }
 
-/** The first call of each of these operations, and no other. */
+/** A fault in the first call of each of these operations, and in no other call. */
 export function onceEach(fault: Fault, operations: readonly string[]): Plan {
   return ({ operation }, _, count) => (count === 1 && operations.includes(operation) ? fault : undefined);
 }
@@ -67,21 +74,21 @@ export type FaultProxy = {
   /** `http://127.0.0.1:<port>`, for AWS_ENDPOINT_URL */
   endpoint: string;
   plan: Plan;
-  /** How often an operation was called, and what was done to it. */
+  /** Calls and injected faults by operation. */
   counts(): { [operation: string]: { calls: number } & { [fault in Fault]?: number } };
-  /** How many calls came, and how many of them met trouble. */
+  /** All calls, and those with a fault. */
   total(): { calls: number; withFaults: number };
-  /** The seed and the counts, to be printed when a test fails. */
+  /** The seed and the counts, to print when a test fails. */
   summary(): string;
   close(): Promise<void>;
 };
 
 type Answer = { status: number; headers: { [name: string]: string | string[] | undefined }; body: Buffer };
 
-/** How long a slow answer is held back at most when no others come: in milliseconds, for the other end must not depend on it. */
+/** The longest delay of a slow answer while no other answers pass, in ms. */
 const slowAtMost = 40;
 
-/** `plan`: by default 30 % of all calls meet every kind of trouble. */
+/** By default 30 % of all calls meet a fault, of any kind. */
 export async function startFaultProxy({
   target,
   seed,
@@ -160,7 +167,7 @@ export async function startFaultProxy({
     });
   }
 
-  /** Others are answered first, where there are others. */
+  /** Waits until two other answers passed, or until `slowAtMost`. */
   function turn(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, slowAtMost);
@@ -193,7 +200,7 @@ export async function startFaultProxy({
     const call = callOf(incoming);
     const { fault, chaos } = await decide(call);
     if (fault === 'refused' && chaos.chance(0.5)) {
-      // While the call is still on its way, where it is long enough to be.
+      // Break the connection while the request is still being sent, if it is long enough.
       for (const begun of ['data', 'end']) incoming.once(begun, () => incoming.socket.destroy());
       return;
     }
@@ -216,7 +223,7 @@ export async function startFaultProxy({
   }
 
   const server = createServer((incoming, response) => {
-    // A line that breaks is what this is for.
+    // Broken connections are the purpose of this proxy.
     for (const each of [incoming, response]) each.on('error', () => {});
     handle(incoming, response).catch(() => response.destroy());
   });

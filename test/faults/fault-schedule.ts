@@ -1,16 +1,16 @@
 /**
- * The scheduler of trouble: slow calls, refused calls, calls that were done and lost their answer, attempts that break off at a boundary, at
- * moments that a seed picks. `makeWorld({ seed })` has it all, with feeds and queues that repeat, shuffle and delay; a box that is killed
- * is in lives.ts, and calls of AWS that go wrong on the wire are in fault-proxy.ts.
+ * Injects faults at moments that a seed picks. Calls are slow, refused, or lose their answer after they took effect.
+ * Attempts break off at boundaries. `makeWorld({ seed })` adds feeds and queues that repeat, shuffle
+ * and delay. For processes that are killed see lives.ts, for faults between the SDK and AWS see fault-proxy.ts.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Platform } from '../../domain/ports.ts';
 import type { Chaos } from '../../infra/embedded/chaos.ts';
 
-/** The seeds of a test: as many as it names; `LISTBACKUP_SEEDS=100` of them, or `LISTBACKUP_SEED=7` alone. */
-export function someSeeds(usually: number): number[] {
+/** The seeds 1 to `usual`. `LISTBACKUP_SEEDS=100` asks for more of them, `LISTBACKUP_SEED=7` for one alone. */
+export function someSeeds(usual: number): number[] {
   const { LISTBACKUP_SEED: one, LISTBACKUP_SEEDS: many } = process.env;
-  return one ? [Number(one)] : Array.from({ length: Number(many ?? usually) }, (_, i) => i + 1);
+  return one ? [Number(one)] : Array.from({ length: Number(many ?? usual) }, (_, i) => i + 1);
 }
 
 class InjectedFault extends Error {}
@@ -22,13 +22,13 @@ export type Shares = { slow: number; refused: number; lost: number; brokenOff: n
 const usualShares: Shares = { slow: 0.1, refused: 0.01, lost: 0.02, brokenOff: 0.05 };
 
 export type FaultSchedule = {
-  /** The machine, its calls in trouble. */
+  /** The platform with faults in its calls. */
   watch(platform: Platform): Platform;
-  /** For `Home.reached`. */
+  /** For `Deployment.reached`: may throw an injected fault. */
   reached(step: string): void;
-  /** Tries again as long as it is our trouble that it fails by. */
+  /** Repeats the work while it fails with an injected fault. */
   untilDone(work: () => Promise<void>): Promise<void>;
-  /** How much went wrong so far. */
+  /** How many faults were injected so far. */
   count(): number;
 };
 
@@ -36,9 +36,9 @@ export function withFaults({ chance, below }: Chaos, shares: Partial<Shares> = {
   const { slow, refused, lost, brokenOff } = { ...usualShares, ...shares };
   let count = 0;
 
-  function fail(what: string): never {
+  function fail(message: string): never {
     count++;
-    throw new InjectedFault(what);
+    throw new InjectedFault(message);
   }
 
   function withFaultsIn<T extends object>(port: T, name: string): T {

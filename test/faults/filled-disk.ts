@@ -1,6 +1,6 @@
 /**
- * A disk that is full when the test says so, under a home in this process: blobs break off half-written, and SQLite may have no further page
- * (both anywhere), or a file system of its own that is filled to the last byte (where one may be mounted).
+ * Simulates a full disk under a server in this process. `blobsDisk` breaks blobs off half-written and `databaseDisk`
+ * denies SQLite more pages. Both work anywhere. `mountedDisk` fills a file system of its own and needs to mount it.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdir, open, rm } from 'node:fs/promises';
@@ -12,11 +12,11 @@ import type { Platform } from '../../domain/ports.ts';
 export type Disk = {
   fill(): Promise<void>;
   free(): Promise<void>;
-  /** To be put around the home's machine. */
+  /** Wraps the server's platform. */
   watch(platform: Platform): Platform;
 };
 
-/** As a write that finds no room is told of. */
+/** The error of Node for a write without space. */
 function noSpace(): NodeJS.ErrnoException {
   return Object.assign(new Error('ENOSPC: no space left on device, write'), {
     code: 'ENOSPC',
@@ -25,7 +25,7 @@ function noSpace(): NodeJS.ErrnoException {
   });
 }
 
-/** Where the blobs are is full: each breaks off in the middle. */
+/** The disk of the blobs: while it is full, each put breaks off in the middle. */
 export function blobsDisk(): Disk {
   let full = false;
   async function* half(body: Uint8Array | AsyncIterable<Uint8Array>) {
@@ -56,7 +56,7 @@ export function blobsDisk(): Disk {
 
 const tables = ['commits', 'rows', 'records', 'messages', 'feeds'];
 
-/** The file of the database can have no page more. To be made before the home is. */
+/** The disk of the database: while it is full, SQLite gets no new page. Call it before the server starts. */
 export function databaseDisk(): Disk {
   const connections = new Set<DatabaseSync>();
   const { exec } = DatabaseSync.prototype;
@@ -70,27 +70,27 @@ export function databaseDisk(): Disk {
   };
   return {
     async fill() {
-      each('CREATE TABLE of_somebody_else (bytes BLOB)');
-      // There may be room on pages that are there.
+      each('CREATE TABLE filler (bytes BLOB)');
+      // Existing pages may have room left, so that each insert needs a new page too.
       for (const table of tables)
         each(
-          `CREATE TRIGGER more_${table} BEFORE INSERT ON ${table} BEGIN INSERT INTO of_somebody_else VALUES (zeroblob(9000)); END`,
+          `CREATE TRIGGER more_${table} BEFORE INSERT ON ${table} BEGIN INSERT INTO filler VALUES (zeroblob(9000)); END`,
         );
       each('PRAGMA max_page_count = 1');
       expect(() => {
-        for (;;) each('INSERT INTO of_somebody_else VALUES (zeroblob(4000))');
+        for (;;) each('INSERT INTO filler VALUES (zeroblob(4000))');
       }).toThrow('database or disk is full');
     },
     async free() {
       each('PRAGMA max_page_count = 0xfffffffe');
       for (const table of tables) each(`DROP TRIGGER more_${table}`);
-      each('DROP TABLE of_somebody_else');
+      each('DROP TABLE filler');
     },
     watch: (platform) => platform,
   };
 }
 
-/** A file system in memory, mounted at `place` until the test is done, that other files fill; undefined where none may be mounted. */
+/** An in-memory file system at `folder` until the test ends. Undefined if mounting is not allowed. */
 export async function mountedDisk(folder: string, mebibytes: number): Promise<Disk | undefined> {
   const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'ignore' });
   await mkdir(folder, { recursive: true });
@@ -100,14 +100,14 @@ export async function mountedDisk(folder: string, mebibytes: number): Promise<Di
     return undefined;
   }
   onTestFinished(() => void run('umount', '-l', folder));
-  const filler = join(folder, 'of somebody else');
+  const filler = join(folder, 'filler');
   return {
     async fill() {
       const file = await open(filler, 'w');
       const [large, small] = [Buffer.alloc(64 * 1024), Buffer.alloc(1)];
       for (const piece of [large, small]) {
-        for (let there = true; there; )
-          there = await file.write(piece).then(
+        for (let hasSpace = true; hasSpace; )
+          hasSpace = await file.write(piece).then(
             () => true,
             () => false,
           );

@@ -1,7 +1,7 @@
 /**
- * One flipped byte in each kind of thing that is stored: the checker finds it and says what it is, and users get what they stored or a
- * refusal, never anything else. What rests in rows is the exception: a row is no more than a copy of what the log says, so a changed
- * one is found by the checker and mended by a rebuild.
+ * Flips one byte in each kind of stored data. The doctor finds and names the damage. Users get the original data or a
+ * refusal, and nothing else. Rows are the exception: they are copies of the log, so the doctor finds the damage and a
+ * rebuild repairs it.
  */
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -38,7 +38,7 @@ async function copyOf(): Promise<string> {
   return data;
 }
 
-/** What users get of the folder; the message, when it does not even start. */
+/** The API's answers over the folder, or the message if the server does not start. */
 async function answersIn(data: string): Promise<Answers | string> {
   const deployment = await openServer(data).catch((error) => describeStartError(error));
   if (typeof deployment === 'string') return deployment;
@@ -58,7 +58,7 @@ function inDatabase(data: string, work: (db: DatabaseSync) => void): void {
   }
 }
 
-/** A column of one row, changed; text keeps its length. `where` names exactly one row, or the first of those is taken. */
+/** Changes a column of the first row that matches `where`. Text keeps its length. */
 function inTable(table: string, column: string, where: string, flip: (value: Buffer) => void) {
   return async (data: string) =>
     inDatabase(data, (db) => {
@@ -88,7 +88,7 @@ function inTable(table: string, column: string, where: string, flip: (value: Buf
     });
 }
 
-/** A byte of a file below the data folder; counted from the end when it is negative. */
+/** Changes a byte of a file below the data folder. Negative positions count from the end. */
 function inFile(
   folder: string | ((data: string) => string),
   change: number | ((bytes: Buffer) => void),
@@ -100,7 +100,7 @@ function inFile(
     const files = await Promise.all(
       names.map(async (name) => ({ path: join(below, name), about: await stat(join(below, name)) })),
     );
-    // The largest: in a little pack the byte at 100 is not in a slot.
+    // Take the largest pack: in a small one the byte at 100 is outside of any slot
     const [chosen] = files
       .filter(({ about }) => about.isFile() && choose(about.size))
       .sort((x, y) => y.about.size - x.about.size);
@@ -109,11 +109,11 @@ function inFile(
       (typeof change === 'number' ? flipAt(change) : change)(bytes);
       return writeFile(chosen.path, bytes);
     }
-    throw new Error('there is no such file to damage');
+    throw new Error('There is no such file to damage.');
   };
 }
 
-/** Others of the kind may have been left behind by whoever was second. */
+/** The manifest of the restore point. Concurrent workers may have left other manifests behind. */
 const newestManifest = (data: string) => {
   const { manifest } = JSON.parse(
     String(
@@ -134,14 +134,14 @@ function one(data: string, query: string) {
   }
 }
 
-/** A bit of that byte; counted from the end when it is negative. */
+/** Flips a bit of that byte. Negative positions count from the end. */
 function flipAt(at: number) {
   return (bytes: Buffer) => {
     const condition = at < 0 ? bytes.length + at : at;
     bytes.writeUInt8(bytes.readUInt8(condition) ^ 1, condition);
   };
 }
-/** In the first place where the text is found, so many bytes behind its beginning. */
+/** Flips a byte `offset` bytes after the first occurrence of the text. */
 const flipIn =
   (text: string, behind = 0) =>
   (bytes: Buffer) => {
@@ -150,11 +150,11 @@ const flipIn =
     flipAt(at + behind)(bytes);
   };
 
-/** Of base64: to another of its characters, so that the length stays. */
+/** Changes a base64 character to another one, so that the length stays. */
 const turnAt = (at: number) => (bytes: Buffer) =>
   void bytes.write(bytes.toString('latin1', at, at + 1) === 'A' ? 'B' : 'A', at);
 
-/** `unstartable`: what the home says instead of starting. */
+/** `unstartable` is the message of a server that refuses to start. */
 type Case = {
   name: string;
   found: Checked;

@@ -1,6 +1,6 @@
 /**
- * `kill -9` at every boundary of a run. After the restart it finishes with nobody's help, and nobody could tell from read models,
- * restored bytes or ledger that anything had happened.
+ * Kills the server (`kill -9`) at every boundary of a run. After the restart the run finishes by itself. Read models,
+ * restored bytes and ledger equal those of a run without a kill.
  */
 import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ import {
 } from './box-process.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 
-/** Each step of the processors, each thing that a run writes, and what of the feeds and queues lies between them. */
+/** Each step of the processors, each kind of write of a run, and the feeds and queues between them. */
 const expected = [
   ...['plan:started', 'plan:listed', 'plan:saved', 'plan:advanced', 'plan:sent', 'plan:planned', 'plan:closed'],
   ...['store:fetched', 'store:packed', 'store:part-saved', 'store:recorded', 'store:counted'],
@@ -44,7 +44,7 @@ const expected = [
   ...['send:store', 'send:commit', 'work:done', 'ack:job', 'ack:data', 'feed:projected', 'feed:published'],
 ];
 
-/** What a run comes by that ends without a backup. */
+/** The boundaries of a run that fails. */
 const failing = [
   'fail:reason-saved',
   'record:failure',
@@ -70,11 +70,11 @@ afterAll(async () => {
 
 async function started(data: string, fault?: string): Promise<Box> {
   const box = await startBox(data, fault);
-  if (!box) throw new Error('the fault struck before anything was asked for');
+  if (!box) throw new Error('The fault struck before the run was requested.');
   return box;
 }
 
-/** A data folder with a person, a source and a job over a corpus of its own. */
+/** A data folder with a user, a source and a job over its own corpus. */
 async function prepare(name: string, more: (box: Box, owner: Owner, source: string) => Promise<void>) {
   const [data, source] = [join(root, name, 'data'), join(root, name, 'source')];
   await mkdir(join(root, name), { recursive: true });
@@ -86,11 +86,11 @@ async function prepare(name: string, more: (box: Box, owner: Owner, source: stri
   return { data, owner, source };
 }
 
-/** Asks for a run unless that many were asked for, as a client does that cannot know whether its last request came through. */
+/** Requests a run unless `count` were requested, as a client that does not know whether its last request arrived. */
 async function ask(box: Box, owner: Owner, count: number): Promise<void> {
   const api = clientOf(box, owner);
   try {
-    // Of the log, for the list of runs may be behind it right after a start
+    // Read the log, because the runs projection may lag after a start
     if ((await api.all('/activity?type=run.requested')).length < count)
       await api.call('POST', `/jobs/${owner.jobId}/run`);
   } catch {
@@ -98,7 +98,7 @@ async function ask(box: Box, owner: Owner, count: number): Promise<void> {
   }
 }
 
-/** Lets a copy of the folder run into one fault after the other, restarting it each time; what is there in the end. */
+/** Runs a copy of the folder into one fault after the other, with a restart after each. Returns the outcome. */
 async function run(
   from: { data: string; owner: Owner; again?: true },
   count: number,
@@ -122,27 +122,27 @@ async function run(
     await api.expect(202, 'POST', `/jobs/${owner.jobId}/run`);
     await allEnded(api, count + 1);
   }
-  const seen = { ...(await readModels(api)), content: await restored(api) };
+  const outcome = { ...(await readModels(api)), content: await restored(api) };
   const trace = await box.stop();
   const types = await leftIn(data);
   await rm(data, { recursive: true });
-  return { ...seen, types, trace };
+  return { ...outcome, types, trace };
 }
 
-/** Resolves once the fault has ended the box; fails when the run ends without it. */
+/** Waits until the fault has killed the box. Fails if the run ends first. */
 async function struck(box: Box, owner: Owner, count: number, fault: string): Promise<void> {
   const survived = allEnded(clientOf(box, owner), count).then(
     () => box.stop().catch(() => undefined),
-    // Nobody answers any more
+    // The box no longer answers
     () => undefined,
   );
   await Promise.race([box.ended, survived]);
   expect(await box.ended, `killed at ${fault}`).toBe('SIGKILL');
 }
 
-/** What the folder's ledger holds; the checker finds nothing. */
+/** The events of the folder's ledger by type. Expects that the doctor finds nothing. */
 async function leftIn(data: string): Promise<{ [type: string]: number }> {
-  // The last message of a run may still be waiting.
+  // The last message of a run may still be in the queue
   await expectClean(data, { quiet: false });
   return auditLedgerIn(data);
 }
@@ -164,9 +164,9 @@ const cases = [
         await changeCorpus(source);
       }),
     count: 2,
-    // After each record or blob comes a step, or it has a twin among the appends
+    // A step or an append follows each record and blob, so those cover them
     points: expected.filter((step) => !/^(record|blob):/.test(step)),
-    /** Not the first time where a run comes by several times. */
+    /** Where a run passes a boundary several times, the second time. */
     nth: (step: string) => (/^plan:(listed|noted|step|sent)|^store:/.test(step) ? 2 : 1),
   },
 ];
@@ -180,8 +180,8 @@ describe.each(cases)('$name, killed', ({ prepared, count, points, nth }) => {
     undisturbed = await run(from, count);
   });
 
-  it('nowhere passes every boundary, and gives back what the source holds', async () => {
-    // Looking at the result is no part of the run
+  it('nowhere passes every boundary, and restores the content of the source', async () => {
+    // The download of the result is not part of the run
     const passed = Object.keys(undisturbed.trace).filter((step) => step !== 'append:download');
     expect(passed.sort()).toEqual(expected.toSorted());
     expect(undisturbed.runs).toHaveLength(count);
@@ -195,7 +195,7 @@ describe.each(cases)('$name, killed', ({ prepared, count, points, nth }) => {
     expect(await run(from, count, `${step}@${nth(step)}`)).toEqual({ ...undisturbed, trace: expect.anything() });
   });
 
-  it.concurrent('more often than a message may come', async () => {
+  it.concurrent('more often than a message may be received', async () => {
     const faults = Array.from({ length: maxReceives + 1 }, () => 'store:fetched');
     expect(await run(from, count, ...faults)).toEqual({ ...undisturbed, trace: expect.anything() });
   });
@@ -211,7 +211,7 @@ describe('a run whose source is gone, killed', () => {
     undisturbed = await run(from, 1);
   });
 
-  it('nowhere has failed, and says why', () => {
+  it('nowhere fails and says why', () => {
     expect(Object.keys(undisturbed.trace)).toEqual(expect.arrayContaining(failing));
     const failed = {
       status: 'failed',
@@ -221,7 +221,7 @@ describe('a run whose source is gone, killed', () => {
     expect(undisturbed.types).toMatchObject({ RunEnded: 2, RunFinished: 2 });
   });
 
-  it.concurrent.each(failing)('at %s has failed too, and the next one may start', async (step) => {
+  it.concurrent.each(failing)('at %s fails too, and the next run can start', async (step) => {
     const nth = step === 'append:run' || step === 'append:backup-chain' ? 2 : 1;
     expect(await run(from, 1, `${step}@${nth}`)).toEqual({ ...undisturbed, trace: expect.anything() });
   });

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => target?.close());
 
 it.concurrent.each([1, 2])(
-  'people get what they got without, while functions are killed (npm run soak -- --aws --seed %i)',
+  'restores everything although functions are killed (npm run soak -- --aws --seed %i)',
   async (seed) => {
     expect((await tellOnAws(target, seed)).length).toBeGreaterThan(1);
   },

@@ -1,6 +1,6 @@
 /**
- * The CDK app as deployed on a ministack of this machine, its functions killed at random. They are processes of Node there, found by the
- * environment they were given (Linux only). What they had in hand comes again once its time is up, as on AWS.
+ * Kills functions of the CDK app at random, on a ministack of this machine. Its functions are Node processes, found by
+ * their environment (Linux only). Messages of a killed function become visible again after their timeout, as on AWS.
  */
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
@@ -19,12 +19,15 @@ import { awsList } from '../../processors/meter.ts';
 import { type Body, type Client, newPerson, until } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
 
-/** How long a message stays hidden here, so that one whose function was killed need not be waited for. */
+/** Shorter than in production, so that the test need not wait long for the messages of killed functions. */
 const visibilitySeconds = 20;
 
 export type Target = { url: string; endpoint: string; s3: S3Client; platform: Platform; close(): Promise<void> };
 
-/** The deployed stage `test` behind that URL, its queues made impatient. `environment`: what an SDK needs to be root there. */
+/**
+ * The stage `test` at that URL, with short visibility timeouts until `close`. `environment` holds the root credentials
+ * for the SDK.
+ */
 export async function openTarget(url: string, environment: { [name: string]: string }): Promise<Target> {
   Object.assign(process.env, environment);
   const clients = awsClients(environment);
@@ -39,13 +42,13 @@ export async function openTarget(url: string, environment: { [name: string]: str
       queues.map((QueueUrl) => clients.sqs().send(new SetQueueAttributesCommand({ QueueUrl, Attributes }))),
     );
   };
-  const usual = await clients
+  const original = await clients
     .sqs()
     .send(new GetQueueAttributesCommand({ QueueUrl: queues[0], AttributeNames: ['VisibilityTimeout'] }));
   await hide(visibilitySeconds);
   const { close, ...platform } = openAws(env, clients);
   const setBack = async () => {
-    await hide(Number(usual.Attributes?.VisibilityTimeout));
+    await hide(Number(original.Attributes?.VisibilityTimeout));
     close();
   };
   return {
@@ -57,7 +60,7 @@ export async function openTarget(url: string, environment: { [name: string]: str
   };
 }
 
-/** Function names (`job-queue`) by the id of the process that runs them now. */
+/** Names of the running functions (`job-queue`) by process id. */
 async function running(endpoint: string): Promise<Map<number, string>> {
   const port = `GATEWAY_PORT=${new URL(endpoint).port}`;
   const found = new Map<number, string>();
@@ -72,7 +75,7 @@ async function running(endpoint: string): Promise<Map<number, string>> {
 
 const victims = ['job-queue', 'data-queue', 'relay', 'projections'];
 
-/** `kill -9` so often, at moments and to functions that the trouble picks; resolves with who it was. */
+/** Kills `times` functions at moments that `chaos` picks. Returns their names. */
 async function killSome({ endpoint }: Target, chaos: Chaos, times: number): Promise<string[]> {
   const killed: string[] = [];
   while (killed.length < times) {
@@ -84,7 +87,7 @@ async function killSome({ endpoint }: Target, chaos: Chaos, times: number): Prom
       process.kill(pid, 'SIGKILL');
       killed.push(String(chosen));
     } catch {
-      // It ended by itself
+      // The process ended by itself
     }
   }
   return killed;
@@ -93,8 +96,8 @@ async function killSome({ endpoint }: Target, chaos: Chaos, times: number): Prom
 const sizes = [0, 10, 500, 3_000, 20_000, 70_000, 200_000];
 
 /**
- * One person backs a bucket up, changes it and backs it up again, while functions are killed. Throws when anything was lost, doubled or
- * damaged. Resolves with who was killed.
+ * One user backs up a bucket, changes it and backs it up again, while functions are killed. Throws if anything is lost,
+ * doubled or damaged. Returns the names of the killed functions.
  */
 export async function tellOnAws(target: Target, seed: number): Promise<string[]> {
   const chaos = makeChaos(seed);
@@ -129,17 +132,17 @@ export async function tellOnAws(target: Target, seed: number): Promise<string[]>
   held.delete('2/file 5');
   await backup(1 + chaos.below(2));
 
-  const should = new Map([...held].map(([path, bytes]) => [path, sha256(bytes)]));
+  const expected = new Map([...held].map(([path, bytes]) => [path, sha256(bytes)]));
   const began = performance.now();
-  const wrong = () => wrongIn(api, String(sourceId), should);
+  const wrong = () => wrongIn(api, String(sourceId), expected);
   const first = await wrong();
   if (first.length > 0) {
-    const late = await until('all to be restored as it is', async () =>
+    const late = await until('all files to be restored correctly', async () =>
       (await wrong()).length === 0 ? true : undefined,
     ).catch(() => false);
-    const after = late ? `until ${((performance.now() - began) / 1000).toFixed(1)} s later` : 'for good';
+    const after = late ? `for ${((performance.now() - began) / 1000).toFixed(1)} s` : 'permanently';
     const { items: parked } = await target.platform.records.query('parked', { limit: 100 });
-    throw new Error(`not restored as they are, ${after}: ${first.join(', ')}; parked: ${JSON.stringify(parked)}`);
+    throw new Error(`restored wrongly, ${after}: ${first.join(', ')}; parked: ${JSON.stringify(parked)}`);
   }
   const runs = await api.all('/runs');
   if (runs.length !== 2) throw new Error(`there are ${runs.length} runs`);
@@ -147,15 +150,16 @@ export async function tellOnAws(target: Target, seed: number): Promise<string[]>
   return killed;
 }
 
-/** The paths at which the newest backup does not give what there should be. */
-async function wrongIn(api: Client, sourceId: string, should: Map<string, string>): Promise<string[]> {
+/** The paths whose newest backup differs from the expected hash. */
+async function wrongIn(api: Client, sourceId: string, expected: Map<string, string>): Promise<string[]> {
   const restored = new Map<string, string>();
   for (const { id, path, kind } of await api.all(`/data/files?sourceId=${sourceId}&recursive=true`)) {
     if (kind !== 'file') continue;
     const { url } = await api.expect(200, 'POST', '/data/download', { body: { fileId: id } });
     restored.set(String(path), sha256(new Uint8Array(await (await fetch(String(url))).arrayBuffer())));
   }
-  return [...new Set([...should.keys(), ...restored.keys()])].filter((path) => should.get(path) !== restored.get(path));
+  const paths = new Set([...expected.keys(), ...restored.keys()]);
+  return [...paths].filter((path) => expected.get(path) !== restored.get(path));
 }
 
 async function succeeded(api: Client, id: string): Promise<void> {
@@ -172,7 +176,7 @@ async function succeeded(api: Client, id: string): Promise<void> {
   if (run.status !== 'succeeded') throw new Error(`run ${id} ended ${run.status}: ${JSON.stringify(run.errors)}`);
 }
 
-/** Asks again when a function was not there to answer. */
+/** Repeats the work if a killed function could not answer. */
 async function patiently<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -184,7 +188,7 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Each request under a key of its own, asked again while the API is not there to answer it. */
+/** Sends each POST with its own idempotency key, and repeats requests that the API could not answer. */
 function patient(api: Client): Client {
   const call: Client['call'] = async (method, path, options = {}) => {
     const headers = {
@@ -210,40 +214,40 @@ function patient(api: Client): Client {
   };
 }
 
-/** Streams of the account that have come further than its ledger knows: their wake-ups were lost, which the reconcile is for. */
-async function untoldTo(
+/** Streams of the account that are ahead of its ledger, because the reconcile has not repaired lost notifications. */
+async function missingInLedger(
   platform: Platform,
   account: string,
-): Promise<{ stream: string; version: number; told: number }[]> {
-  const told = new Map<string, number>();
+): Promise<{ stream: string; version: number; ledger: number }[]> {
+  const entered = new Map<string, number>();
   for (let after = 0; ; ) {
     const entries = await platform.events.ledger(account, { afterSeq: after, order: 'asc', limit: 100 });
-    for (const { stream, version } of entries) told.set(stream, version);
+    for (const { stream, version } of entries) entered.set(stream, version);
     const last = entries.at(-1);
     if (!last) break;
     after = last.seq;
   }
-  const lagging: { stream: string; version: number; told: number }[] = [];
+  const lagging: { stream: string; version: number; ledger: number }[] = [];
   for (let cursor: string | undefined; ; ) {
     const page = await platform.events.streams({ limit: 1000, ...(cursor ? { cursor } : {}) });
     for (const { stream, version } of page.items) {
-      if (stream.startsWith(`${account}/`) && version > (told.get(stream) ?? 0))
-        lagging.push({ stream, version, told: told.get(stream) ?? 0 });
+      if (stream.startsWith(`${account}/`) && version > (entered.get(stream) ?? 0))
+        lagging.push({ stream, version, ledger: entered.get(stream) ?? 0 });
     }
     if (!page.next) return lagging;
     cursor = page.next;
   }
 }
 
-/** The checker finds nothing, once what still goes on has come to rest. */
+/** Waits until the doctor finds nothing. Throws if it still reports a failure. */
 async function requireClean(target: Target, account: string): Promise<void> {
   const { platform } = target;
   const connectors = () => ({ allowHosts: [new URL(target.endpoint).host] });
   const deployment = { platform, connectors, prices: awsList };
   let found: Finding[] = [];
-  // What a killed function had in hand comes again within half a minute, what the relay put aside within another one
+  // Messages of killed functions return within half a minute, accounts that the relay put aside within a minute
   await until(
-    'the checker to find nothing',
+    'the doctor to find nothing',
     async () => {
       found = [];
       for await (const finding of checkEverything(platform, { account, readData: true, quiet: true, deployment })) {
@@ -256,7 +260,7 @@ async function requireClean(target: Target, account: string): Promise<void> {
     120,
   ).catch(async (error) => {
     const { items: aside } = await platform.records.query('relay-aside', { limit: 100 });
-    const untold = await untoldTo(platform, account);
-    throw new Error(`the checker found ${JSON.stringify({ found, aside, untold }, null, 2)}`, { cause: error });
+    const notInLedger = await missingInLedger(platform, account);
+    throw new Error(`the doctor found ${JSON.stringify({ found, aside, notInLedger }, null, 2)}`, { cause: error });
   });
 }

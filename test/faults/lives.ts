@@ -1,22 +1,22 @@
-/** A box that is killed and started again, over one data folder, and people who try again until they have their answer. */
+/** Restarts a box over one data folder after each kill, and repeats the clients' requests until they are answered. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Body, type Client, client } from '../acceptance/client.ts';
 import { type Box, startBox } from './box-process.ts';
 
-/** How one life of the box ends: at a boundary (`*@37`), so many milliseconds after its start, or not before it is told to. */
+/**
+ * How one life of the box ends. `fault` kills it at a boundary (`*@37`), `killAfter` that many ms after its start.
+ * Otherwise it runs until `end`. `chaos` seeds the faults of its feeds and queues.
+ */
 export type Fate = { fault?: string; killAfter?: number; chaos?: number };
 
-/** What came while the box was alive, and should never come: no restart makes it good. */
+/** A wrong answer of a live box. A restart does not repair it. */
 export class Unexpected extends Error {}
 
 export type Lives = {
-  /**
-   * Does that with the box as it is now. When the box is killed meanwhile, again with the next; so it has to be something that can be
-   * repeated. `api` sends requests as `token`'s.
-   */
+  /** Does the work with the current box. If the box is killed, repeats it with the next, so it must be idempotent. */
   steadily<T>(work: (api: Client) => Promise<T>): Promise<T>;
-  /** A POST under an `Idempotency-Key` of its own, sent until there is an answer to it. */
+  /** Sends a POST with its own `Idempotency-Key` until it is answered. */
   post(path: string, body?: unknown, key?: string): Promise<Body>;
   /** How many lives have begun. */
   begun(): number;
@@ -24,7 +24,10 @@ export type Lives = {
   end(how: 'stop' | 'kill'): Promise<void>;
 };
 
-/** The first lives end as `fates` say, the next goes on until `end`. Each life's clock starts a minute after the end of the one before. */
+/**
+ * The first lives end by `fates`, the next one runs until `end`. The clock of each life starts a minute after the end
+ * of the life before. Requests are sent with `token`.
+ */
 export function startLives(data: string, token: string, fates: Fate[], clockStart: number): Lives {
   const began = performance.now();
   let begun = 0;
@@ -34,11 +37,11 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
   async function begin(): Promise<Life> {
     for (;;) {
       const { fault = '', killAfter, chaos } = fates[begun] ?? {};
-      // A request that died with its process may be tried again under its key after a minute
+      // After a minute the server accepts the key of a request again that was interrupted by the kill
       const now = clockStart + 61_000 * begun++ + (performance.now() - began);
       const environment = {
         LISTBACKUP_NOW: String(now),
-        ...(chaos !== undefined && { LISTBACKUP_TROUBLE: String(chaos) }),
+        ...(chaos !== undefined && { LISTBACKUP_CHAOS: String(chaos) }),
       };
       const box = await startBox(data, fault, { environment, ...(killAfter !== undefined && { killAfter }) });
       if (!box) continue;
@@ -55,7 +58,7 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
     const mine = current;
     const life = await mine;
     if (!life.over) return life;
-    // Of several who see it, the first starts the next
+    // Of several waiting callers the first starts the next life
     if (current === mine) current = undefined;
     return alive();
   }
@@ -66,7 +69,7 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
       try {
         return await work(client(life.box.url, token));
       } catch (error) {
-        // fetch fails with a TypeError, and with nothing else, when the other end is gone
+        // If the server is gone, fetch throws a TypeError and no other error
         if (!(error instanceof TypeError)) throw error;
         if ((await Promise.race([life.box.ended, pause(60_000, 'alive' as const, { ref: false })])) === 'alive')
           throw error;
@@ -94,7 +97,7 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
       if (how === 'kill') box.kill();
       else {
         await box.stop().catch(async (error) => {
-          // Its fate may come while it closes
+          // The planned kill may strike while it closes
           if ((await box.ended) !== 'SIGKILL') throw error;
         });
       }

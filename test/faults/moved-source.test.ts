@@ -1,4 +1,4 @@
-/** A source that becomes another one while it is backed up: what is there then is not what was listed, and nothing of it may pass for deleted. */
+/** A source that is replaced during its backup: none of the listed files may count as deleted. */
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -10,12 +10,12 @@ import { account, command, makeWorld, pictureOf, statusOf, type World } from './
 
 const names = Array.from({ length: 30 }, (_, number) => `file-${String(number).padStart(2, '0')}`);
 
-/** All of them with new content, so that each is fetched. */
+/** Gives each file new content, so that the next run fetches it. */
 async function fill(folder: string, content: string): Promise<void> {
   for (const name of names) await writeFile(join(folder, name), `${content} of ${name}`);
 }
 
-/** The folder moves away, as a disk that is unplugged, and the path leads to an empty one, as the place it was mounted at. */
+/** Simulates an unplugged disk: the folder moves away, and its path leads to an empty mount point. */
 async function unplug({ source }: World): Promise<void> {
   const away = `${source}-away`;
   await rename(source, away);
@@ -29,7 +29,7 @@ async function pointElsewhere({ platform, sourceId }: World): Promise<void> {
   await changeSource(platform, command(), sourceId, { name: 'Papers', config: { path } });
 }
 
-/** A run that was asked for is listed, and nothing of it is fetched yet. */
+/** Requests a run and lists the source. Nothing is fetched yet. */
 async function listed(world: World): Promise<string> {
   const runId = await world.request();
   await world.caughtUp();
@@ -40,7 +40,7 @@ async function listed(world: World): Promise<string> {
   return runId;
 }
 
-/** What went on in the end, and what the newest backup holds. */
+/** The last run, and the files of the newest restore point. */
 async function outcome(world: World, runId: string) {
   const run = await getRun(world.platform, account, runId);
   const { restored, files } = await pictureOf(world);
@@ -68,7 +68,7 @@ it.each(ways)('a source that $what after it was listed fails the run, and loses 
 });
 
 it.each(ways)(
-  'a source that $what while it is listed, by a plan that goes on after a crash, fails the run',
+  'a source that $what during a listing that continues after a crash fails the run',
   async ({ turn, code }) => {
     let crash = false;
     const world = await makeWorld({
@@ -93,7 +93,7 @@ it.each(ways)(
   },
 );
 
-it('a disk that is not mounted when a run begins fails it, and is backed up again once it is', async () => {
+it('a disk that is not mounted fails the run, and is backed up again once it is mounted', async () => {
   const world = await makeWorld();
   await fill(world.source, 'one');
   await world.request();
@@ -117,7 +117,7 @@ it('a disk that is not mounted when a run begins fails it, and is backed up agai
   await expectClean(world.platform, { deployment: world.deployment });
 });
 
-it('a folder that was emptied is backed up as empty, and so is another one once there is something in it', async () => {
+it('an emptied folder is backed up as empty, and a new folder at its path once it has files', async () => {
   const world = await makeWorld();
   await fill(world.source, 'one');
   for (const [turn, kept] of [
@@ -135,7 +135,7 @@ it('a folder that was emptied is backed up as empty, and so is another one once 
   }
 });
 
-it('another name for the source, or new credentials, change nothing for a run', async () => {
+it('a new name or new credentials of the source do not affect a run', async () => {
   const world = await makeWorld();
   await fill(world.source, 'one');
   const runId = await listed(world);
@@ -147,7 +147,7 @@ it('another name for the source, or new credentials, change nothing for a run', 
   expect(await statusOf(world, runId)).toBe('succeeded');
 });
 
-it('a folder that is replaced by another in the middle, with all files in it, is backed up as it is then', async () => {
+it('a folder below the root that is replaced with all its files is backed up in its new state', async () => {
   const world = await makeWorld();
   await fill(world.source, 'one');
   const runId = await listed(world);

@@ -11,7 +11,7 @@ import { expectClean } from '../support/check.ts';
 import { auditLedger } from '../support/ledger.ts';
 import { hurry, makeAwsWorld } from './aws-world.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
-import { calm, type Fault, givenUp, share, startFaultProxy, upToAttempt } from './fault-proxy.ts';
+import { calm, type Fault, failingCalls, share, startFaultProxy, upToAttempt } from './fault-proxy.ts';
 import { account, command, makeWorld, pictureOf } from './world.ts';
 
 type Handle = (body: JsonObject, receives: number) => Promise<void>;
@@ -39,7 +39,7 @@ function undisturbed(): ReturnType<typeof pictureOf> {
 
 it.each([1, 2, 3])('on AWS: DynamoDB, SQS, S3, EventBridge and KMS in trouble (%i)', async (seed) => {
   const world = await makeAwsWorld(seed);
-  world.proxy.plan = givenUp(0.005, share(0.3));
+  world.proxy.plan = failingCalls(0.005, share(0.3));
   await twoRuns(world);
   expect(world.proxy.total().withFaults).toBeGreaterThan(100);
   const after = { ...world, platform: world.calm };
@@ -64,7 +64,7 @@ it.each([1, 4, 5, 7])('in the embedded home with its blobs in a bucket: S3 in tr
     await proxy.close();
   });
   const world = await makeWorld({ blobs: opened.blobs });
-  proxy.plan = givenUp(0.03, share(0.3));
+  proxy.plan = failingCalls(0.03, share(0.3));
   // It is not the message that is at fault: it may come as often as it takes
   const untilDone: Handle = (body) => world.handle(body, 1).catch(() => untilDone(body, 1));
   await twoRuns(world, untilDone);

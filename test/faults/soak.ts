@@ -1,4 +1,4 @@
-/** `npm run soak`: the story (story.ts) over a box that is killed at random, so many seeds of it. `npm run soak -- --help` says how. */
+/** `npm run soak`: runs the story (story.ts) with many seeds while the box is killed at random. See `--help`. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,15 +11,16 @@ import { folderFor, planOf, prepare, tell, undisturbed } from './story.ts';
 
 const help = `npm run soak -- [options]
 
-  --seeds <n>     so many seeds, from 1 (default: 1000, with --aws 50)
-  --from <n>      from this one on
-  --seed <n>      this one alone
-  --aws           on an AWS emulator, with the CDK app deployed to it; its functions are killed instead
-  --at-once <n>   seeds at a time (default: as many as there are cores)
+  --seeds <n>     number of seeds, from 1 (default: 1000, with --aws 50)
+  --from <n>      first seed
+  --seed <n>      only this seed
+  --aws           deploy the CDK app to an AWS emulator, and kill its functions instead
+  --at-once <n>   concurrent seeds (default: the number of cores)
 
-Each seed has people back up, fail, download and change things while the home is killed at random, by a signal at some moment or at some
-boundary, and started again. In the end read models, events, restored bytes and source have to be what they are without a kill, and
-the checker has to find nothing. The first seed that fails ends it; its data folder is kept, and the command that repeats it printed.`;
+In each seed users back up, fail, download and change things. The server is killed at random moments and boundaries
+and started again. Read models, events, restored bytes and source must then equal those of a run without kills, and
+the doctor must find nothing. The first failing seed ends the soak. Its data folder is kept, and the command that
+repeats it is printed.`;
 
 const { values } = parseArgs({
   options: {
@@ -40,17 +41,16 @@ else {
   await (values.aws ? soakOnAws : soak)(first, count);
 }
 
-type Told = { restarts: number };
 type Seeds = {
   first: number;
   count: number;
-  tell(seed: number): Promise<Told>;
+  runSeed(seed: number): Promise<{ restarts: number }>;
   whereKept(seed: number): string;
   again(seed: number): string;
 };
 
-/** Tells so many seeds, several at once, until all are told or one fails. */
-async function tellAll({ first, count, tell, whereKept, again }: Seeds): Promise<void> {
+/** Runs the seeds, several at once, until all passed or one fails. */
+async function runAll({ first, count, runSeed, whereKept, again }: Seeds): Promise<void> {
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
   let next = first;
@@ -61,8 +61,7 @@ async function tellAll({ first, count, tell, whereKept, again }: Seeds): Promise
     while (next < first + count && !failure) {
       const seed = next++;
       try {
-        const told = await tell(seed);
-        restarts += told.restarts;
+        restarts += (await runSeed(seed)).restarts;
         if (++done % 10 === 0)
           console.log(`${done} of ${count} seeds, ${(seconds() / done).toFixed(2)} s each, ${restarts} restarts`);
       } catch (error) {
@@ -74,7 +73,7 @@ async function tellAll({ first, count, tell, whereKept, again }: Seeds): Promise
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       endBoxes();
-      console.log(`${summary()}: nothing was lost, doubled or damaged so far; ended before seed ${next}`);
+      console.log(`${summary()}: nothing was lost, doubled or damaged so far. Stopped before seed ${next}`);
       process.exit(130);
     });
   }
@@ -91,13 +90,14 @@ async function soak(first: number, count: number): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), 'listbackup-soak-'));
   const beginning = await prepare(root);
   const expected = (await tell(beginning, undisturbed, await folderFor(beginning, 'undisturbed'))).outcome;
-  await tellAll({
+  await runAll({
     first,
     count,
-    async tell(seed) {
+    async runSeed(seed) {
       const folder = await folderFor(beginning, `seed-${seed}`);
       const { outcome, lives } = await tell(beginning, planOf(seed), folder, expected);
-      if (!isDeepStrictEqual(outcome, expected)) throw new Error(`another outcome:\n${different(outcome, expected)}`);
+      if (!isDeepStrictEqual(outcome, expected))
+        throw new Error(`The outcome differs:\n${different(outcome, expected)}`);
       await rm(folder, { recursive: true });
       return { restarts: lives - 1 };
     },
@@ -117,11 +117,11 @@ async function soakOnAws(first: number, count: number): Promise<void> {
       (await deployToMinistack(ministack.endpoint, { settings })).url,
       ministack.environment,
     );
-    await tellAll({
+    await runAll({
       first,
       count,
-      tell: async (seed) => ({ restarts: (await tellOnAws(target, seed)).length }),
-      whereKept: () => `the emulator's last words:\n${ministack.output().slice(-4000)}`,
+      runSeed: async (seed) => ({ restarts: (await tellOnAws(target, seed)).length }),
+      whereKept: () => `the last output of the emulator:\n${ministack.output().slice(-4000)}`,
       again: (seed) => `npm run soak -- --aws --seed ${seed}`,
     });
     await target.close();
@@ -130,10 +130,10 @@ async function soakOnAws(first: number, count: number): Promise<void> {
   }
 }
 
-/** The parts of the outcome that differ, both ways. */
-function different(is: { [part: string]: unknown }, should: { [part: string]: unknown }): string {
-  return Object.keys(should)
-    .filter((part) => !isDeepStrictEqual(is[part], should[part]))
-    .map((part) => `${part}: ${JSON.stringify(is[part])}\nnot ${JSON.stringify(should[part])}`)
+/** The parts of the outcome that differ, with both values. */
+function different(actual: { [part: string]: unknown }, expected: { [part: string]: unknown }): string {
+  return Object.keys(expected)
+    .filter((part) => !isDeepStrictEqual(actual[part], expected[part]))
+    .map((part) => `${part}: ${JSON.stringify(actual[part])}\nnot ${JSON.stringify(expected[part])}`)
     .join('\n');
 }

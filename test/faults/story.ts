@@ -1,6 +1,6 @@
 /**
- * What people do in one seed of the soak: two backups with changes between them, runs that fail, a zip, and everyday requests beside them,
- * over a box that is killed at random. In the end nobody could tell.
+ * One seed of the soak. Users make two backups with changes between them, failing runs, a zip and everyday requests.
+ * The box is killed at random meanwhile. The outcome must equal that of a story without kills.
  */
 import { execFileSync } from 'node:child_process';
 import { cp, mkdir, rename, rm } from 'node:fs/promises';
@@ -19,7 +19,7 @@ import { type Owner, readModels, restored, settle, startBox } from './box-proces
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { type Fate, type Lives, startLives } from './lives.ts';
 
-/** A data folder to copy for each seed: a person, a source, a job, and another job whose source is gone. */
+/** A data folder to copy for each seed: a user, a source, a job, and another job whose source is gone. */
 export type Beginning = {
   root: string;
   data: string;
@@ -43,11 +43,11 @@ export async function prepare(root: string): Promise<Beginning> {
   const failing = await api.expect(201, 'POST', '/jobs', { body: { name: 'Fails', sourceId: other.id } });
   await box.stop();
   await rename(gone, `${gone} elsewhere`);
-  // No life's clock is behind what was written here
+  // The clock of every life starts after the times written here
   return { root, data, source, owner, failing: String(failing.id), clockStart: Date.now() };
 }
 
-/** All that may not depend on what happened to the box. */
+/** Everything that must not depend on the kills. */
 export type Outcome = {
   runs: Body[];
   files: Body[];
@@ -56,19 +56,19 @@ export type Outcome = {
   content: [string, string][];
 };
 
-/** What a seed does to the box. `none`: nothing, the outcome to compare with. */
+/** How a seed kills the box, and in which order the users act. */
 export type Plan = { fates: Fate[]; end: 'stop' | 'kill'; order: Chaos };
 
-/** Boundaries and milliseconds that a whole story takes here, roughly: kills are spread over them, and over the start of the box. */
-const [someBoundaries, someMilliseconds] = [430, 1500];
+/** Roughly the boundaries and milliseconds of a whole story. Kills spread over them, and over the start of the box. */
+const [storyBoundaries, storyMilliseconds] = [430, 1500];
 
 export function planOf(seed: number): Plan {
   const chaos = makeChaos(seed);
   const fates = Array.from({ length: 1 + chaos.below(2) }, (): Fate => {
     const disturbed = chaos.chance(0.5) ? { chaos: chaos.below(1e9) } : {};
-    if (chaos.chance(0.3)) return { ...disturbed, killAfter: chaos.below(someMilliseconds) };
-    // As often soon after a start as late
-    return { ...disturbed, fault: `*@${1 + chaos.below(chaos.chance(0.5) ? 60 : someBoundaries)}` };
+    if (chaos.chance(0.3)) return { ...disturbed, killAfter: chaos.below(storyMilliseconds) };
+    // Half of the kills strike soon after the start
+    return { ...disturbed, fault: `*@${1 + chaos.below(chaos.chance(0.5) ? 60 : storyBoundaries)}` };
   });
   return { fates, end: chaos.chance(0.5) ? 'kill' : 'stop', order: chaos };
 }
@@ -76,8 +76,8 @@ export function planOf(seed: number): Plan {
 export const undisturbed: Plan = { fates: [], end: 'stop', order: makeChaos(0) };
 
 /**
- * Tells the story in a folder of its own. Throws when anything was lost, doubled, damaged or answered as it should not be. Read models may
- * be late, as long as they come to be those of the outcome `expected`.
+ * Runs the story in a folder of its own. Throws if anything is lost, doubled, damaged or answered wrongly. Read models
+ * may be late, but must reach those of the outcome `expected`.
  */
 export async function tell(
   beginning: Beginning,
@@ -88,7 +88,7 @@ export async function tell(
   const { owner, failing, clockStart } = beginning;
   const [data, source] = [join(folder, 'data'), join(folder, 'source')];
   await cp(beginning.data, data, { recursive: true });
-  // cp of node:fs takes no names that are not UTF-8
+  // cp of node:fs refuses names that are not UTF-8
   execFileSync('cp', ['-a', beginning.source, source]);
   const lives = startLives(data, owner.token, plan.fates, clockStart);
   const { steadily, post } = lives;
@@ -126,7 +126,7 @@ export async function tell(
   await lives.end(plan.end);
   const kept = new Map([...content].sort());
   if (!isDeepStrictEqual(kept, new Map([...(await hashesOf(source))].sort())))
-    throw new Error('what is restored is not what the source holds');
+    throw new Error('the restored files differ from the source');
   await requireClean(data, clockStart + 61_000 * lives.begun());
   const outcome: Outcome = { ...models, events: await eventsIn(data), content: [...kept] };
   return { outcome, lives: lives.begun() };
@@ -134,7 +134,7 @@ export async function tell(
 
 type Models = Pick<Outcome, 'runs' | 'files' | 'overview'>;
 
-/** The read models as they come to be: once they are those expected, or after a minute. */
+/** The read models once they equal `expected`, or after a minute. */
 async function settledModels({ steadily }: Lives, expected: Models | undefined): Promise<Models> {
   for (const late = performance.now() + 60_000; ; await pause(50)) {
     const { runs, files, overview } = await steadily(readModels);
@@ -149,7 +149,7 @@ async function hasEnded(lives: Lives, id: string, status: string): Promise<void>
   const run = await lives.steadily((api) =>
     until(`run ${id} to end`, async () => {
       const { status, body } = await api.call('GET', `/runs/${id}`);
-      // Read models may be behind the answer that named it
+      // Read models may lag behind the answer that named the run
       if (status === 404) return undefined;
       if (status !== 200) throw new Error(`GET /runs/${id} was answered ${status}`);
       return body.finishedAt === null ? undefined : body;
@@ -159,7 +159,7 @@ async function hasEnded(lives: Lives, id: string, status: string): Promise<void>
     throw new Error(`run ${id} ended ${run.status}, not ${status}: ${JSON.stringify(run.errors)}`);
 }
 
-/** A job is made and given another name. */
+/** Creates a job and renames it. */
 async function errand({ post, steadily }: Lives, name: string): Promise<void> {
   const { items } = (await steadily((api) => api.expect(200, 'GET', '/sources'))) as { items: Body[] };
   const sourceId = items.find((source) => source.name === 'Papers')?.id;
@@ -171,7 +171,7 @@ async function errand({ post, steadily }: Lives, name: string): Promise<void> {
 }
 
 async function zip({ post, steadily }: Lives, sourceId: string): Promise<void> {
-  // Its files may be listed a little after its run is
+  // The files projection may lag behind the runs projection
   await steadily((api) => until('a backup', async () => (await api.all('/data/files?recursive=true'))[0]));
   const { id } = await post('/data/download', { sourceId, paths: ['photos', 'a'] });
   await steadily(async (api) => {
@@ -194,7 +194,7 @@ function sorted(bodies: Body[]): Body[] {
   return bodies.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 }
 
-/** Throws when the checker finds anything, the source compared too. */
+/** Throws if the doctor reports a failure. The source is compared too. */
 async function requireClean(data: string, at: number): Promise<void> {
   const { platform, isAwaited, findings, close } = await openReadOnly(data, silent, { now: () => at });
   const deployment = {
@@ -211,16 +211,16 @@ async function requireClean(data: string, at: number): Promise<void> {
     await close();
   }
   const failures = found.filter(({ severity }) => severity === 'failure');
-  if (failures.length > 0) throw new Error(`the checker found ${JSON.stringify(failures, null, 2)}`);
+  if (failures.length > 0) throw new Error(`the doctor found ${JSON.stringify(failures, null, 2)}`);
 }
 
-/** How many events of each type the first account's ledger holds, but of those that asking again makes anew: no key goes with these. */
+/** The first account's events by type, without those of requests that have no idempotency key: a repeat adds some. */
 async function eventsIn(data: string): Promise<{ [type: string]: number }> {
   const { DownloadGranted: _, SourceChanged: __, JobRenamed: ___, ...events } = await auditLedgerIn(data);
   return events;
 }
 
-/** A folder below the root for that seed, empty. */
+/** An empty folder of that name below the root. */
 export async function folderFor({ root }: Beginning, name: string): Promise<string> {
   const folder = join(root, name);
   await rm(folder, { recursive: true, force: true });

@@ -6,7 +6,7 @@ import { everyMessage, everyType, expectDeaf, expectOneOfEach, thronged } from '
 import { account, batchesOf, makeWorld, pictureOf } from './world.ts';
 
 it('every message a hundred times, ten at once, has one effect and one event; every commit told so changes no row', async () => {
-  const [calm, world] = [await makeWorld(), await makeWorld({ tellers: 10 })];
+  const [calm, world] = [await makeWorld(), await makeWorld({ projectors: 10 })];
   await everyMessage(calm, calm.handle);
   const { handle, seen } = thronged(world.handle, 100, 10);
   await everyMessage(world, handle);

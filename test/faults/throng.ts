@@ -1,4 +1,4 @@
-/** One of every message there is, each delivered very many times, several at once: one effect, one event. */
+/** Delivers one message of every type many times, several at once: it has one effect and appends one event. */
 import { rename } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { canonicalJson } from '../../api/secret-keys.ts';
@@ -22,7 +22,7 @@ type Scene = {
   settle(handle: Handle): Promise<void>;
 };
 
-/** Two backups with changes between them, a zip, and a run that fails since its source is gone; each message handled so. */
+/** Two backups with changes between them, a zip, and a run that fails because its source is gone. */
 export async function everyMessage(
   { platform, source, jobId, sourceId, request, settle }: Scene,
   handle: Handle,
@@ -34,7 +34,7 @@ export async function everyMessage(
   await request();
   await settle(handle);
   const restorePoint = await findRestorePoint(platform, account, { jobId });
-  if (!restorePoint) throw new Error('there is no backup');
+  if (!restorePoint) throw new Error('there is no restore point');
   const { runId, manifest, at: backedUpAt } = restorePoint;
   await requestZipDownload(platform, command(), { sourceId, jobId, runId, manifest, backedUpAt, paths: ['photos'] });
   await settle(handle);
@@ -44,10 +44,13 @@ export async function everyMessage(
   await rename(`${source} elsewhere`, source);
 }
 
-/** The types of all messages of `everyMessage`. */
+/** The types of the messages that `everyMessage` causes. */
 export const everyType = ['commit', 'download.requested.v1', 'run.ended.v1', 'run.requested.v1', 'store'];
 
-/** Each message so many times, so many at once; how many different ones there were of each type. What they send again comes once. */
+/**
+ * Handles each message `times` times, `atOnce` concurrently. A message with the same body that arrives later is handled
+ * once. `seen` counts the different messages by type.
+ */
 export function thronged(
   handle: Handle,
   times: number,
@@ -61,7 +64,7 @@ export function thronged(
       const text = JSON.stringify(body);
       if (known.has(text)) return handle(body, receives);
       known.add(text);
-      // The word that a twin leaves when it is overtaken comes a minute later, if all takes that long
+      // A concurrent worker that is overtaken sends a delayed `plan` message. Slow machines receive it within the test.
       if (body.type !== 'plan') seen[String(body.type)] = (seen[String(body.type)] ?? 0) + 1;
       for (let done = 0; done < times; done += atOnce)
         await Promise.all(Array.from({ length: atOnce }, () => handle(body, receives)));
@@ -69,7 +72,7 @@ export function thronged(
   };
 }
 
-/** What all of it comes to, once. */
+/** Expects the events of `everyMessage`, each once. */
 export async function expectOneOfEach(platform: Platform): Promise<void> {
   expect(await auditLedger(platform, account)).toMatchObject({
     RunRequested: 3,
@@ -83,14 +86,14 @@ export async function expectOneOfEach(platform: Platform): Promise<void> {
   });
 }
 
-/** Every commit told so many times, so many tellers at once, each in another order: no row is another one, or written again otherwise. */
+/** Notifies the projections of every commit again, `atOnce` concurrently, in other orders. No row may change. */
 export async function expectDeaf(platform: Platform, chaos: Chaos, times: number, atOnce: number): Promise<void> {
   const notifications: StreamNotification[] = await platform.events.ledger(account, { order: 'asc', limit: 10_000 });
   const before = await allRows(platform);
   const tell = async () => {
     for (let done = 0; done < times; done += atOnce) {
       const order = chaos.shuffled(notifications);
-      // As streams give them: a few at a time
+      // Streams deliver a few at a time
       for (let at = 0; at < order.length; at += 10)
         await handleNotifications(platform, projections, order.slice(at, at + 10));
     }
@@ -99,7 +102,7 @@ export async function expectDeaf(platform: Platform, chaos: Chaos, times: number
   expect(await allRows(platform)).toEqual(before);
 }
 
-/** Every row of every read model, as text; the order of the fields in a row means nothing. */
+/** Every row of every read model as canonical JSON, sorted. */
 export async function allRows({ rows }: Platform): Promise<string[]> {
   const texts: string[] = [];
   for (const { name } of projections) {

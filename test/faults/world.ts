@@ -1,4 +1,4 @@
-/** The backup machinery in this process, its messages handed out by the test: what AWS may do to them is done on purpose. */
+/** Runs backups in this process. The test delivers the messages, so it can repeat, delay and reorder them as AWS may. */
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { expect, onTestFailed, onTestFinished } from 'vitest';
@@ -43,18 +43,18 @@ export type World = {
   source: string;
   jobId: string;
   sourceId: string;
-  /** Asks for a run; its id. */
+  /** Requests a run. Returns its id. */
   request(): Promise<string>;
-  /** Hands out messages until there are none, and lets read models come up to date. What fails comes again. */
+  /** Delivers messages until none is left, and waits for the read models. Failed messages are delivered again. */
   settle(handle?: Handle): Promise<void>;
-  /** Hands out those of one queue that are there now. */
+  /** Receives up to ten messages that are visible now. */
   receive(queue: QueueName): Promise<Received[]>;
   handle: Handle;
-  /** What was thrown while messages were settled. */
+  /** Errors of `settle`. */
   failures: unknown[];
-  /** Lets read models and bus come up to date. */
+  /** Waits until read models and bus have processed every commit. */
   caughtUp(): Promise<void>;
-  /** How much has gone wrong by the seed's doing. */
+  /** How many faults the seed injected. */
   faults(): number;
 };
 
@@ -69,27 +69,27 @@ export function command(): CommandContext {
 }
 
 type WorldOptions = {
-  /** The data folder, when it has to be a known one. */
+  /** The data folder, by default a new one. */
   data?: string;
   chaos?: Chaos;
   reached?: Deployment['reached'];
   now?: () => number;
   /** Instead of files in the data folder. */
   blobs?: Blobs;
-  /** So many are told of each commit at once, and all of them apply it. */
-  tellers?: number;
-  /** All that can go wrong, at moments that this picks: what troubled.ts does, and feeds and queues in trouble. */
+  /** How many concurrent workers project each commit. */
+  projectors?: number;
+  /** Injects all faults of fault-schedule.ts, and of feeds and queues, at moments that the seed picks. */
   seed?: number;
 };
 
-/** A source over a new, empty folder and a job, in an embedded home that goes with the test. */
+/** A source over a new, empty folder and a job, on a self-hosted platform that closes with the test. */
 export async function makeWorld({
   data,
   seed,
   reached,
   now,
   blobs,
-  tellers = 1,
+  projectors = 1,
   ...more
 }: WorldOptions = {}): Promise<World> {
   const chaos = more.chaos ?? (seed === undefined ? undefined : makeChaos(seed));
@@ -121,7 +121,7 @@ export async function makeWorld({
   const feeds = [
     feed('projections', async (notifications) => {
       await Promise.all(
-        Array.from({ length: tellers }, () => handleNotifications(deployment.platform, projections, notifications)),
+        Array.from({ length: projectors }, () => handleNotifications(deployment.platform, projections, notifications)),
       );
     }),
     feed('bus', async (notifications) => {
@@ -142,10 +142,10 @@ export async function makeWorld({
   const receive = (queue: QueueName) => platform.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
   const once: Handle = (body, receives) =>
     handleMessage(deployment, body, { receives, deadline: Number.POSITIVE_INFINITY });
-  // It is not the message that is at fault: it may come as often as it takes.
+  // Injected faults must not use up the receives of a message
   const handle: Handle = faults ? (body) => faults.untilDone(() => once(body, 1)) : once;
 
-  async function settle(how: Handle = handle): Promise<void> {
+  async function settle(handleOne: Handle = handle): Promise<void> {
     for (;;) {
       await caughtUp();
       const [jobs, data] = [await receive('job'), await receive('data')];
@@ -154,7 +154,7 @@ export async function makeWorld({
     }
     async function work(queue: QueueName, { body, receipt, receives }: Received): Promise<void> {
       try {
-        await how(body, receives);
+        await handleOne(body, receives);
         await platform.queue.ack(queue, receipt);
       } catch (error) {
         failures.push(error);
@@ -170,7 +170,7 @@ export async function makeWorld({
   };
 }
 
-/** What read models, vault and ledger say, without what differs between two worlds: ids, times, and what it took. */
+/** The content of read models, vault and ledger, without ids, times and costs, which differ between two worlds. */
 export async function pictureOf(world: Pick<World, 'jobId'> & { platform: Platform }) {
   const { platform } = world;
   const { items: runs } = await listRuns(platform, account, { limit: 100 });
@@ -192,7 +192,7 @@ export async function pictureOf(world: Pick<World, 'jobId'> & { platform: Platfo
   };
 }
 
-/** The hash of each file's content as the newest backup gives it. */
+/** The hash of each file as restored from the newest restore point. */
 async function restored({
   platform,
   jobId,
@@ -210,7 +210,7 @@ async function restored({
   return hashes;
 }
 
-/** The run's batches as the log has them, and as its working state has them: the same parts, each counted once. */
+/** The run's batches in the log and in its working state, to compare the two. */
 export async function batchesOf({ platform, jobId, sourceId }: World, runId: string) {
   const runRef = { account, runId, jobId, sourceId };
   const logged: { [batch: number]: string } = {};
