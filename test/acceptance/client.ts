@@ -1,4 +1,4 @@
-/** The API as a program that knows nothing of this repository would call it. */
+/** Calls the API as an outside program does: through HTTP only. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -12,7 +12,7 @@ export type Client = {
     path: string,
     options?: { body?: unknown; headers?: { [name: string]: string } },
   ): Promise<Answer>;
-  /** The body of a call that must answer so. */
+  /** The body of the answer. Throws if it has another status. */
   expect(
     status: number,
     method: string,
@@ -59,16 +59,16 @@ export function client(url: string, token?: string): Client {
   return self;
 }
 
-/** What `probe` gives once it is no longer undefined; fails loudly after a while. */
+/** Repeats `probe` until it returns a value. Throws after `seconds`. */
 export async function until<T>(what: string, probe: () => Promise<T | undefined>, seconds = 90): Promise<T> {
   for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await pause(50)) {
     const found = await probe();
     if (found !== undefined) return found;
   }
-  throw new Error(`waited ${seconds} s in vain: ${what}`);
+  throw new Error(`Waited ${seconds} s for: ${what}`);
 }
 
-/** A read that brings the token of a write. Where it is told that the write is not to be seen yet, it asks again, as the contract has it. */
+/** Reads with the consistency token of a write. Repeats while the API answers that the read model is behind. */
 export async function seen(api: Client, written: Answer, status: number, path: string): Promise<Body> {
   const headers = { 'consistency-token': written.headers.get('consistency-token') ?? '' };
   return until(`${path} shows what was written`, async () => {
@@ -88,7 +88,7 @@ export type Person = {
   api: Client;
 };
 
-/** Somebody new, signed in. */
+/** Registers a new user and signs in. */
 export async function newPerson(url: string): Promise<Person> {
   const email = `${randomUUID()}@example.com`;
   const password = `correct horse ${randomUUID()}`;
@@ -120,7 +120,7 @@ export type Run = Body & {
 
 const ended = ['succeeded', 'partial', 'failed', 'cancelled'];
 
-/** Runs a job to its end; every progress seen on the way is given too. */
+/** Runs a job to its end. Returns each observed progress too. */
 export async function runJob(api: Client, jobId: string): Promise<Run & { seen: Run[] }> {
   const requested = await api.expect(202, 'POST', `/jobs/${jobId}/run`);
   const seen: Run[] = [];
@@ -147,7 +147,7 @@ export async function listFiles(api: Client, query: string): Promise<File[]> {
   return (await api.all(`/data/files?${query}`)) as File[];
 }
 
-/** The bytes behind a download address, which needs no other credential. */
+/** The bytes of a download address. The address is the only credential. */
 export async function download(
   api: Client,
   fileId: string,

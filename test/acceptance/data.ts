@@ -1,4 +1,4 @@
-/** Getting back what was backed up: versions, search, and zips, against nothing but the public contract. */
+/** Versions, search and zips, through the public API only. */
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { unzip } from '../support/unzip.ts';
@@ -78,7 +78,7 @@ export function dataSuite(name: string, open: () => Target): void {
       await run();
     });
 
-    it('shows every version of a file, newest first, its deletion too', async () => {
+    it('lists every version of a file, newest first, including its deletion', async () => {
       const versions = await ada.api.all(`/data/files/${changing}/versions`, 2);
       expect(versions.map(({ version, size, deleted }) => [version, size, deleted])).toEqual([
         [3, 5, false],
@@ -92,7 +92,7 @@ export function dataSuite(name: string, open: () => Target): void {
       await eve.api.expect(404, 'GET', `/data/files/${changing}/versions`);
     });
 
-    it('gives any version back, also of a file that is gone', async () => {
+    it('downloads any version, also of a deleted file', async () => {
       const get = async (fileId: string, version?: number) => {
         const { url } = await ada.api.expect(200, 'POST', '/data/download', {
           body: { fileId, ...(version ? { version } : {}) },
@@ -128,7 +128,7 @@ export function dataSuite(name: string, open: () => Target): void {
       });
     });
 
-    it('gives folders and files as one zip, prepared in the background', async () => {
+    it('downloads folders and files as one zip that is prepared in the background', async () => {
       const { id, ready, response, bytes } = await zipOf({ paths: ['docs', 'changing.txt'] });
       expect(response.status).toBe(200);
       expect(response.headers.get('content-disposition')).toMatch(/^attachment; filename=backup-\d{4}-\d\d-\d\d\.zip$/);
@@ -144,7 +144,7 @@ export function dataSuite(name: string, open: () => Target): void {
       await eve.api.expect(404, 'GET', `/data/downloads/${id}`);
     });
 
-    it('gives a zip as of a time, and names what was not there before anything is prepared', async () => {
+    it('downloads a zip as of a time, and refuses paths that did not exist then', async () => {
       const { bytes } = await zipOf({ paths: ['docs/gone', 'changing.txt'], asOf: before });
       expect((await unzip(bytes)).map((entry) => [entry.name, entry.content.toString()])).toEqual([
         ['changing.txt', 'first'],
@@ -157,8 +157,8 @@ export function dataSuite(name: string, open: () => Target): void {
       await eve.api.expect(404, 'POST', '/data/download', { body: { sourceId, paths: ['docs'] } });
     });
 
-    it('has on record who was given what', async () => {
-      const granted = await until('the ledger has it', async () => {
+    it('records each download in the activity log', async () => {
+      const granted = await until('the grant in the ledger', async () => {
         const all = await ada.api.all('/activity?type=download.granted');
         return all.length >= 5 ? all : undefined;
       });

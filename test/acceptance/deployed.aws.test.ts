@@ -1,4 +1,4 @@
-/** The acceptance suite on the CDK app as deployed on ministack, or on whatever LISTBACKUP_URL names. */
+/** The acceptance suite on the CDK app deployed to ministack, or on the stage at LISTBACKUP_URL. */
 import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { beforeAll, describe, inject, it } from 'vitest';
@@ -34,7 +34,7 @@ async function bucket(): Promise<TestBucket> {
   };
 }
 
-/** What a run reads and stores is asked for on this queue. */
+/** The function that reads and stores files takes messages of this queue. */
 const readers = 'listbackup-test-data-queue';
 
 async function hold(): Promise<() => Promise<void>> {
@@ -48,6 +48,6 @@ acceptanceSuite('on the deployed CDK app', target);
 dataSuite('data, on the deployed CDK app', target);
 liveSuite('the live socket, on the deployed CDK app', target);
 
-describe('a folder, on the deployed CDK app: this home has none', () => {
+describe('a folder, on the deployed CDK app, which has no folder sources', () => {
   for (const name of folderCases) it.skip(name);
 });

@@ -1,4 +1,4 @@
-/** The main job on a folder: only where the product runs on the machine that has it. */
+/** The main job on a folder, for deployments that can read folders. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -10,13 +10,13 @@ import type { Target } from './target.ts';
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 
-/** The names of the cases, for homes that have to skip them. */
+/** The names of the cases, for deployments that skip them. */
 export const folderCases = [
   'backs up a tree with links, empty files and folders, and names in any script',
-  'gives every file back byte for byte',
-  'takes what changed, came and went',
-  'skips what is no file, with the reason, and never follows a link out',
-  'lets only whoever set the box up choose a folder, and never the data folder',
+  'restores every file byte for byte',
+  'backs up changed, new and deleted files',
+  'skips entries that are no files, with the reason, and never follows links',
+  'lets only the first account choose any folder, and never the data folder',
 ] as const;
 
 export function folderSuite(name: string, open: () => Target & { data: string; first: Person }): void {

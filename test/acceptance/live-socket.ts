@@ -1,23 +1,23 @@
-/** The live socket as a program that knows nothing of this repository would use it. */
+/** Uses the live socket as an outside program does. */
 import { type Body, type Client, until } from './client.ts';
 
 export type LiveMessage = { seq: number; type: string; at: string; data: Body };
 
 export type LiveSocket = {
-  /** All so far. */
+  /** All messages so far. */
   messages: LiveMessage[];
-  /** The first message that is so, when it is there. */
+  /** Waits for the first message for which `is` holds. */
   seen(what: string, is: (message: LiveMessage) => boolean): Promise<LiveMessage>;
   closed: Promise<void>;
   close(): Promise<void>;
 };
 
-/** An address for one socket. */
+/** The address of a socket, with a new ticket. */
 export async function liveUrl(api: Client): Promise<string> {
   return (await api.expect(201, 'POST', '/live/ticket')).url as string;
 }
 
-/** Opens a socket with a ticket of its own. `after`: drops by itself once it has got so many messages. */
+/** Opens a socket with a new ticket. It closes itself after `after` messages. */
 export async function openLive(
   api: Client,
   { since, after }: { since?: number; after?: number } = {},
@@ -25,7 +25,7 @@ export async function openLive(
   return openAt(`${await liveUrl(api)}${since === undefined ? '' : `&since=${since}`}`, after);
 }
 
-/** Rejects when the server does not let it in. */
+/** Rejects if the server refuses the socket. */
 export async function openAt(url: string, after = Number.POSITIVE_INFINITY): Promise<LiveSocket> {
   const messages: LiveMessage[] = [];
   const socket = new WebSocket(url);

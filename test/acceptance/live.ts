@@ -1,4 +1,4 @@
-/** The live socket, against nothing but the public contract. The same suite for `npm start` and for the deployed CDK app. */
+/** The live socket, through the public API only. The suite runs on `npm start` and on the deployed CDK app. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { client, newPerson, type Person, type Run, runJob, until } from './client.ts';
 import { type LiveMessage, liveUrl, openAt, openLive } from './live-socket.ts';
@@ -15,7 +15,7 @@ const numbers = [
   'percent',
 ];
 
-/** The ledger up to where it has nothing more to come: the person's last action is in it. */
+/** The ledger once it holds `count` events of that type: the user's last action. */
 async function settled(person: Person, type: string, count: number) {
   return until(`${count} ${type} in the ledger`, async () => {
     const items = await person.api.all('/activity');
@@ -41,7 +41,7 @@ export function liveSuite(name: string, open: () => Target): void {
       await settled(ada, 'job.created.v1', 1);
     });
 
-    it('tells of a run as it goes: never back, and at the end 100 % and the true counts', async () => {
+    it('reports the progress of a run, never going back, and ends with 100 % and the right counts', async () => {
       const socket = await openLive(ada.api);
       const run = await runJob(ada.api, jobId);
       const finished = await socket.seen('the run finished', ({ type }) => type === 'run.finished');
@@ -60,14 +60,14 @@ export function liveSuite(name: string, open: () => Target): void {
       await socket.close();
     });
 
-    it('tells of all that happens, once and in the order of the ledger', async () => {
+    it('sends every event once, in the order of the ledger', async () => {
       const all = await settled(ada, 'run.finished.v1', 1);
       const socket = await openLive(ada.api, { since: 0 });
       await socket.seen('the last of it', ({ data }) => data.id === all.at(-1)?.id);
       await socket.close();
       const activity = socket.messages.filter(({ type }) => type === 'activity');
       expect(activity.length).toBeGreaterThanOrEqual(all.length);
-      // a batch may come behind the end of its run, to the socket too
+      // The event of a batch may follow the end of its run
       const told = (await ada.api.all('/activity')).slice(0, activity.length);
       expect(activity.map(({ data }) => data)).toEqual(told);
       expect(activity.map(({ seq }) => seq)).toEqual(told.map(({ seq }) => seq));
@@ -75,11 +75,11 @@ export function liveSuite(name: string, open: () => Target): void {
       expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
     });
 
-    it('goes on where it was after a drop, wherever that came: nothing missing, nothing twice', async () => {
+    it('resumes after a drop at any position, without a gap or a repeat', async () => {
       const whole = await openLive(ada.api);
       const running = runJob(ada.api, jobId);
       await whole.seen('the beginning', ({ type }) => type === 'activity');
-      // Every drop takes up where the one before ended, from the first message on.
+      // Each socket resumes at the last message of the one before
       const pieces: LiveMessage[] = [];
       const isEnd = ({ type, data }: LiveMessage) =>
         type === 'run.finished' && (data as Run).progress.filesUnchanged === 20;
@@ -99,14 +99,14 @@ export function liveSuite(name: string, open: () => Target): void {
       await running;
       await whole.seen('the end', isEnd);
       const [first] = whole.messages;
-      // Pieces may begin before it, and it goes on after the end.
+      // Progress messages may precede it, and events may follow the end
       const alike = pieces.slice(pieces.findIndex(({ seq }) => seq === first?.seq));
-      await until('as much of it', async () => (whole.messages.length >= alike.length ? true : undefined));
+      await until('as many messages', async () => (whole.messages.length >= alike.length ? true : undefined));
       expect(alike).toEqual(whole.messages.slice(0, alike.length));
       await whole.close();
     });
 
-    it('opens one socket a ticket, and none without', async () => {
+    it('opens one socket per ticket, and none without a ticket', async () => {
       const url = await liveUrl(ada.api);
       const socket = await openAt(url);
       await expect(openAt(url)).rejects.toThrow('refused');
@@ -117,7 +117,7 @@ export function liveSuite(name: string, open: () => Target): void {
       await client(target.url).expect(401, 'POST', '/live/ticket');
     });
 
-    it('gives each ticket anew, for a minute', async () => {
+    it('issues a new ticket each time, valid for a minute', async () => {
       const headers = { 'idempotency-key': 'the same' };
       const before = Date.now();
       const one = await ada.api.expect(201, 'POST', '/live/ticket', { headers });
@@ -129,7 +129,7 @@ export function liveSuite(name: string, open: () => Target): void {
       expect(expires).toBeLessThanOrEqual(after + 61_000);
     });
 
-    it('tells nobody of what is not theirs', async () => {
+    it('sends no events of other accounts', async () => {
       const eve = await newPerson(target.url);
       const socket = await openLive(eve.api, { since: 0 });
       await runJob(ada.api, jobId);
@@ -142,7 +142,7 @@ export function liveSuite(name: string, open: () => Target): void {
       await socket.close();
     });
 
-    it('ends with the session it was opened in', async () => {
+    it('closes when its session ends', async () => {
       const bob = await newPerson(target.url);
       const socket = await openLive(bob.api);
       const url = await liveUrl(bob.api);

@@ -1,4 +1,4 @@
-/** The main job as users live it, against nothing but the public contract. The same suite for `npm start` and for the deployed CDK app. */
+/** The main job, through the public API only. The suite runs on `npm start` and on the deployed CDK app. */
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
@@ -27,14 +27,14 @@ export function acceptanceSuite(name: string, open: () => Target): void {
     });
 
     describe('signing in', () => {
-      it('registers once, whatever the case of the address', async () => {
+      it('registers an address once, in upper or lower case', async () => {
         const body = { email: ada.email.toUpperCase(), password: 'another fine password', name: 'Eve' };
         expect(await client(target.url).expect(409, 'POST', '/auth/register', { body })).toMatchObject({
           code: 'email-taken',
         });
       });
 
-      it('refuses a wrong password and an unknown address alike', async () => {
+      it('refuses a wrong password and an unknown address with the same answer', async () => {
         const wrong = { email: ada.email, password: 'not the password at all' };
         const unknown = { email: `x${ada.email}`, password: ada.password };
         const answers = await Promise.all(
@@ -45,7 +45,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect(answers[0]?.body.detail).toBe(answers[1]?.body.detail);
       });
 
-      it('gives a new pair for a refresh token, and ends the session on logout', async () => {
+      it('exchanges a refresh token for a new pair, and ends the session at logout', async () => {
         const nobody = client(target.url);
         const { email, password } = ada;
         const first = await nobody.expect(200, 'POST', '/auth/login', { body: { email, password } });
@@ -112,7 +112,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect(run.seen.every(({ status }) => ['requested', 'running', 'succeeded'].includes(status))).toBe(true);
       });
 
-      it('lists them all with size and hash, and folder by folder', async () => {
+      it('lists all files with size and hash, and by folder', async () => {
         const all = (await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).filter(
           ({ kind }) => kind === 'file',
         );
@@ -136,7 +136,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect(await ada.api.all(`/data/files?sourceId=${sourceId}&recursive=true`, 2)).toHaveLength(all.length);
       });
 
-      it('gives every file back byte for byte', async () => {
+      it('restores every file byte for byte', async () => {
         for (const file of await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)) {
           if (file.kind !== 'file') continue;
           const { response, bytes } = await download(ada.api, file.id);
@@ -146,7 +146,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         }
       });
 
-      it('answers a range of a download', async () => {
+      it('answers a range request of a download', async () => {
         const [file] = await listFiles(ada.api, `sourceId=${sourceId}&path=docs/deep/er/big.bin`);
         const { response, bytes } = await download(ada.api, file?.id ?? '', { range: 'bytes=1000000-1000099' });
         expect(response.status).toBe(206);
@@ -154,7 +154,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect(bytes.equals(big.subarray(1_000_000, 1_000_100))).toBe(true);
       });
 
-      it('finds nothing to do when nothing has changed', async () => {
+      it('stores nothing if no file changed', async () => {
         const run = await runJob(ada.api, jobId);
         expect(run).toMatchObject({
           status: 'succeeded',
@@ -162,7 +162,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         });
       });
 
-      it('takes what changed, came and went, and can still show how it was', async () => {
+      it('backs up changed, new and deleted files, and still lists the earlier state', async () => {
         const before = new Date().toISOString();
         await bucket.put('a.txt', 'second');
         await bucket.put('docs/new', 'fresh');
@@ -186,7 +186,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect(then.find(({ path }) => path === 'a.txt')).toMatchObject({ sha256: sha256('first') });
       });
 
-      it('is partial when a file fails, names it with the reason, and saves the rest', async () => {
+      it('ends as partial if a file fails, lists it with the reason, and saves the rest', async () => {
         await bucket.put('docs/frozen', 'cannot be read', { archived: true });
         await bucket.put('docs/other', 'can be read');
         const run = await runJob(ada.api, jobId);
@@ -200,7 +200,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded' });
       });
 
-      it('fails with what to do when the source cannot be reached as configured, and keeps the last good backup', async () => {
+      it('fails and says what to do if the source is unreachable, and keeps the last restore point', async () => {
         const config = { ...bucket.config, bucket: `${bucket.config.bucket}-not-there` };
         await ada.api.expect(200, 'PUT', `/sources/${sourceId}`, { body: { name: 'Bucket', config } });
         const run = await runJob(ada.api, jobId);
@@ -215,7 +215,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded' });
       });
 
-      it('lists runs newest first, of all jobs or one', async () => {
+      it('lists runs of all jobs or one job, newest first', async () => {
         const runs = (await ada.api.all('/runs')) as Run[];
         expect(runs.map(({ status }) => status)).toEqual([
           'succeeded',
@@ -229,11 +229,11 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect((await ada.api.all(`/runs?jobId=${jobId}`, 3)).map(({ id }) => id)).toEqual(runs.map(({ id }) => id));
       });
 
-      it('adds it all up', async () => {
+      it('sums up files, bytes and runs', async () => {
         const live = (await listFiles(ada.api, `sourceId=${sourceId}&recursive=true`)).filter(
           ({ kind }) => kind === 'file',
         );
-        // each run is counted by itself, in any order
+        // The runs are counted independently, in any order
         await expect
           .poll(() => ada.api.expect(200, 'GET', '/analytics/overview'))
           .toMatchObject({
@@ -247,7 +247,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
           });
       });
 
-      it('tells the whole story in the activity log, gapless, without secrets', async () => {
+      it('records every event in a gapless activity log without secrets', async () => {
         const items = await until('the ledger has the last run', async () => {
           const all = await ada.api.all('/activity');
           return all.filter(({ type }) => type === 'run.finished.v1').length === 7 ? all : undefined;
@@ -277,7 +277,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         expect(text).not.toContain(ada.password);
         const idsOf = (some: Body[]) => some.map(({ id }) => id as string);
         const newest = idsOf((await ada.api.expect(200, 'GET', '/activity?order=desc&limit=3')).items as Body[]);
-        // a batch may come behind the end of its run: then the newest are newer than those of before
+        // The event of a batch may follow the end of its run, so newer entries may have arrived since
         const now = idsOf(await ada.api.all('/activity'));
         const end = now.indexOf(newest[0] ?? '') + 1;
         expect(end).toBeGreaterThanOrEqual(items.length);
@@ -285,8 +285,8 @@ export function acceptanceSuite(name: string, open: () => Target): void {
       });
     });
 
-    describe('calling a run off', () => {
-      it('ends it, keeps nothing of it, and the next run is right', async () => {
+    describe('cancelling a run', () => {
+      it('ends the run without a restore point, and the next run succeeds', async () => {
         const bucket = await target.bucket();
         const names = Array.from({ length: 200 }, (_, i) => `many/${String(i).padStart(3, '0')}`);
         for (let i = 0; i < names.length; i += 50)
@@ -296,7 +296,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         const source = await eve.api.expect(201, 'POST', '/sources', { body });
         const job = await eve.api.expect(201, 'POST', '/jobs', { body: { name: 'Many', sourceId: source.id } });
         const release = await bucket.hold?.();
-        // whatever fails here: the tests that follow have the same home
+        // Release the bucket also after a failure, because later tests use the same deployment
         if (release) onTestFinished(release);
         const requested = await eve.api.call('POST', `/jobs/${job.id}/run`);
         await seen(eve.api, requested, 200, `/runs/${requested.body.id}`);
@@ -320,8 +320,8 @@ export function acceptanceSuite(name: string, open: () => Target): void {
       });
     });
 
-    describe('what the contract says of every call', () => {
-      it('shows nobody what is not theirs: it is as if it never was', async () => {
+    describe('every call', () => {
+      it('answers for data of other accounts as if it did not exist', async () => {
         const eve = await newPerson(target.url);
         const of = async (path: string) => ((await ada.api.all(path))[0] as { id: string }).id;
         const [source, job, run] = await Promise.all([of('/sources'), of('/jobs'), of('/runs')]);
@@ -335,14 +335,14 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         for (const path of ['/sources', '/jobs', '/runs', '/data/files', `/data/files?sourceId=${source}`]) {
           expect(await eve.api.all(path), path).toEqual([]);
         }
-        const log = await until('her own log is there', async () => {
+        const log = await until('the second account to have a log', async () => {
           const all = await eve.api.all('/activity');
           return all.length >= 3 ? all : undefined;
         });
         expect(log.every(({ stream }) => (stream as string).startsWith(`${eve.account}/`))).toBe(true);
       });
 
-      it("lets a read see one's own write", async () => {
+      it('lets a read wait for an own write', async () => {
         const { config, credentials } = await target.bucket();
         const written = await ada.api.call('POST', '/sources', {
           body: { type: 's3', name: 'Seen at once', config, credentials },
@@ -355,7 +355,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         await seen(ada.api, gone, 404, `/sources/${written.body.id}`);
       });
 
-      it('does a repeated request once', async () => {
+      it('executes a repeated request once', async () => {
         const [source] = await ada.api.all('/sources');
         const headers = { 'idempotency-key': `once-${Date.now()}` };
         const body = { name: 'Once', sourceId: source?.id };
@@ -371,7 +371,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
           Array.from({ length: 5 }, () => ada.api.call('POST', `/jobs/${job?.id}/run`)),
         );
         const started = answers.filter(({ status }) => status === 202);
-        // Where answers are slow, a run may be over before the last of them asks.
+        // On a slow machine a run may end before the last request arrives
         const ids = started.map(({ body }) => body.id);
         expect(ids.length).toBeGreaterThan(0);
         for (const answer of answers.filter(({ status }) => status !== 202)) {
@@ -384,7 +384,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         });
       });
 
-      it('names the field that is wrong', async () => {
+      it('names the invalid field', async () => {
         const bad = await ada.api.call('POST', '/jobs', { body: { name: 'x', sourceId: 'src_x', colour: 'red' } });
         expect(bad.status).toBe(400);
         expect(bad.headers.get('content-type')).toMatch('application/problem+json');
@@ -395,13 +395,13 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         await ada.api.expect(404, 'GET', '/nowhere');
       });
 
-      it('says what is not to be had yet', async () => {
+      it('names what is not available yet', async () => {
         const [source] = await ada.api.all('/sources');
         const body = { name: 'x', sourceId: source?.id, schedule: { cron: '0 3 * * *', timeZone: 'UTC' } };
         expect(await ada.api.expect(422, 'POST', '/jobs', { body })).toMatchObject({ code: 'not-available' });
       });
 
-      it('keeps a write from undoing one it did not know of', async () => {
+      it('refuses a write that would undo an unknown write', async () => {
         const [job] = await ada.api.all('/jobs');
         const { headers } = await ada.api.call('GET', `/jobs/${job?.id}`);
         const ifMatch = { 'if-match': headers.get('etag') ?? '' };
@@ -413,7 +413,7 @@ export function acceptanceSuite(name: string, open: () => Target): void {
         });
       });
 
-      it('describes itself', async () => {
+      it('serves its OpenAPI description', async () => {
         const nobody = client(target.url);
         await nobody.expect(200, 'GET', '/health');
         const document = await nobody.expect(200, 'GET', '/openapi.json');

@@ -1,13 +1,13 @@
-/** What the acceptance suite runs against: an address, and sources it can change behind the product's back. */
+/** A deployment under test: its address, and sources that the suite can change. */
 
-/** A bucket of a real S3 server that the target can reach. */
+/** A bucket of an S3 server that the deployment can reach. */
 export type TestBucket = {
   config: { bucket: string; endpoint: string; region: string };
   credentials: { accessKeyId: string; secretAccessKey: string };
-  /** An object in the archive is listed and cannot be read: a file that fails. */
+  /** An archived object is listed but cannot be read, so its file fails. */
   put(key: string, body: Uint8Array | string, options?: { archived?: boolean }): Promise<void>;
   remove(key: string): Promise<void>;
-  /** Nothing that is backed up of it is done before the function is called, so that no run ends too soon. Absent where that cannot be. */
+  /** Stops the storing of files until the returned function is called, so that a run cannot end. Optional. */
   hold?(): Promise<() => Promise<void>>;
 };
 

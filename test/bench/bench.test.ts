@@ -1,4 +1,4 @@
-/** The benchmark does what it says, at a five-hundredth of its size; its numbers are nobody's business here. */
+/** Runs the benchmarks at 1/500 of their size. The measured numbers do not matter here. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What really lies in the tree. */
+/** The files in the tree, with their hashes. */
 function hashes(): { [path: string]: string } {
   const files = readdirSync(corpus.tree, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map((entry) => join(entry.parentPath, entry.name));
@@ -34,7 +34,7 @@ function hashes(): { [path: string]: string } {
 }
 
 describe('the corpus', () => {
-  it('is what its list says, before, after and again before the change', async () => {
+  it('equals its list before the change, after it, and after the revert', async () => {
     expect(hashes()).toEqual(Object.fromEntries(corpus.base));
     await corpus.change();
     expect(hashes()).toEqual(Object.fromEntries(corpus.changed));
@@ -42,7 +42,7 @@ describe('the corpus', () => {
     expect(hashes()).toEqual(Object.fromEntries(corpus.base));
   });
 
-  it('is the same for the same seed, another for another', async () => {
+  it('is the same for the same seed, and different for another seed', async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'listbackup-bench-test-'));
     try {
       expect((await openCorpus(elsewhere, { scale })).base).toEqual(corpus.base);
@@ -52,13 +52,13 @@ describe('the corpus', () => {
     }
   });
 
-  it('opened again is as made, though a bench ended half-way', async () => {
+  it('is restored when opened after an interrupted benchmark', async () => {
     await corpus.change();
     corpus = await openCorpus(folder, { scale });
     expect(hashes()).toEqual(Object.fromEntries(corpus.base));
   });
 
-  it('edits, deletes, creates and grows', () => {
+  it('edits, deletes, creates and grows files', () => {
     const [before, after] = [corpus.base, corpus.changed];
     const gone = [...before.keys()].filter((path) => !after.has(path));
     const other = [...before]
@@ -75,7 +75,7 @@ const bench = (...args: string[]) =>
   promisify(execFile)('npm', ['run', '--silent', 'bench', '--', ...args, '--folder', folder, '--scale', String(scale)]);
 
 describe.runIf(process.platform === 'linux')('the command', () => {
-  it('gives every phase its numbers', async () => {
+  it('measures every phase', async () => {
     const json = join(folder, 'results.json');
     const { stdout } = await bench(
       'run',
@@ -94,14 +94,14 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     const [round] = result?.rounds ?? [];
     for (const phase of phases) {
       expect(round?.[phase].wallSeconds).toBeGreaterThan(0);
-      // Counted in hundredths of a second: of these an unchanged tree may take none.
+      // CPU time has a resolution of 10 ms, so an unchanged tree may take 0
       if (phase === 'unchanged') expect(round?.[phase].cpuSeconds).toBeGreaterThanOrEqual(0);
       else expect(round?.[phase].cpuSeconds).toBeGreaterThan(0);
       expect(round?.[phase].peakBytes).toBeGreaterThan(10 * 1024 * 1024);
       expect(round?.[phase].besideBytes).toBeGreaterThan(0);
     }
     const [first = 0, unchanged = 0, changed = 0] = phases.map((phase) => round?.[phase].storedBytes);
-    // Five of the ten mebibytes are random, and so are at least four kibibytes of the change.
+    // Random bytes do not compress: 5 of the 10 MiB, and at least 4 KiB of the change
     expect(first).toBeGreaterThan(5 * 1024 * 1024);
     expect(changed).toBeGreaterThan(4 * 1024);
     expect(changed).toBeLessThan(first);
@@ -109,10 +109,10 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     expect(hashes(), 'as made').toEqual(Object.fromEntries(corpus.base));
   });
 
-  it('counts what a backup asks of a bucket', async () => {
+  it('counts the requests of a backup to a bucket', async () => {
     const { stdout } = await bench('requests', '--tools', 'listbackup');
     const counts = [...stdout.matchAll(/^\| (.+) \| ListBackup \| (\d+) \| \d+ \| \d+ \| (\d+) \|$/gm)];
-    // Twenty-two files go into less than ten objects, and an unchanged tree into none.
+    // 22 files fit into fewer than ten objects, and an unchanged tree adds none
     const [first, unchanged, changed] = counts.map(([, , writes, bytes]) => ({
       writes: Number(writes),
       bytes: Number(bytes),
@@ -123,7 +123,7 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     expect(changed?.bytes).toBeGreaterThan(4 * 1024);
   });
 
-  it('appends to the event store and replays it, without its peer', async () => {
+  it('measures the event store without emmett-sqlite', async () => {
     const json = join(folder, 'stores.json');
     const { stdout } = await bench('store', '--tools', 'listbackup', '--rounds', '2', '--warm-up', '0', '--json', json);
     expect(stdout).toContain('| durable appends, 64 at once | ');
@@ -138,7 +138,7 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     }
   });
 
-  it('verifies, and ends with 1 for the one file that is not as the list says', async () => {
+  it('verifies the files, and ends with 1 if one differs from the list', async () => {
     const [path = '', hash = ''] = [...corpus.base][3] ?? [];
     const wrong = [...corpus.base]
       .map(([name, right]) => `${name === path ? '0'.repeat(64) : right}  ${name}\n`)
@@ -146,7 +146,7 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     writeFileSync(join(folder, 'base.sha256'), wrong);
     const ended = await bench('verify').catch((error: { code: number; stdout: string }) => error);
     expect(ended).toMatchObject({ code: 1 });
-    // All of the first run; of the second what differs from the (wrong) first list: 2 small files, 2 large ones, and that one.
+    // All files of the first run. Of the second run 2 small and 2 large files, and the one with the wrong hash.
     const [all, again] = [corpus.base.size, corpus.changed.size];
     const lines = ended.stdout.trim().split('\n').slice(-3);
     expect(lines).toEqual([
@@ -157,14 +157,14 @@ describe.runIf(process.platform === 'linux')('the command', () => {
   });
 });
 
-describe('a peer', () => {
-  it('that is not installed has no version', async () => {
+describe('a contestant', () => {
+  it('has no version if it is not installed', async () => {
     expect(await askVersion('no-tool-of-this-name', ['--version'])).toBeUndefined();
   });
 });
 
 describe('the report', () => {
-  it('lists every difference between what is listed and what is there', () => {
+  it('lists every difference between the listing and the corpus', () => {
     const expected = new Map([
       ['same', 'a'],
       ['other', 'b'],
@@ -184,7 +184,7 @@ describe('the report', () => {
     ]);
   });
 
-  it('takes medians, and their ratios to the reference', () => {
+  it('shows medians and their ratios to the reference', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(median([7])).toBe(7);
@@ -210,7 +210,7 @@ describe('the report', () => {
     ]);
   });
 
-  it('takes medians of event stores, and their ratios to ours', () => {
+  it('shows medians of event stores and their ratios to ours', () => {
     const round = (perSecond: number) => {
       const rate = { perSecond, cpuMicroseconds: perSecond / 10 };
       return {

@@ -1,10 +1,10 @@
-/** What `npm run bench -- feed` counts and how it shows it; that it measures is tried where the emulator is. */
+/** The counting and the table of `npm run bench -- feed`, without an emulator. */
 import { expect, test } from 'vitest';
 import { handOut } from '../../bench/feed/commits.ts';
 import { openGate } from '../../bench/feed/meter.ts';
 import { feedTable } from '../../bench/feed/report.ts';
 
-/** A request that takes its time, as long or short as it likes. */
+/** A request of that duration. */
 function asker() {
   const gate = openGate();
   const ask = async (milliseconds = 0) => {
@@ -15,7 +15,7 @@ function asker() {
   return { ask, rounds: gate.rounds };
 }
 
-test('requests at once are one round trip, however long each takes; one after another are many', async () => {
+test('concurrent requests are one round trip, sequential requests are many', async () => {
   const together = asker();
   await Promise.all([together.ask(5), together.ask(1), together.ask()]);
   expect(together.rounds()).toBe(1);
@@ -25,7 +25,7 @@ test('requests at once are one round trip, however long each takes; one after an
   expect(apart.rounds()).toBe(4);
 });
 
-test('of several chains the longest counts', async () => {
+test('counts the longest of several chains', async () => {
   const { ask, rounds } = asker();
   const chain = async (length: number, milliseconds: number) => {
     for (let i = 0; i < length; i++) await ask(milliseconds);
@@ -34,7 +34,7 @@ test('of several chains the longest counts', async () => {
   expect(rounds()).toBe(7);
 });
 
-test('a stream always goes to the same reader, in its order, a hundred at a time', () => {
+test('gives a stream to one reader, in order, a hundred commits at a time', () => {
   const notifications = Array.from({ length: 2000 }, (_, i) => ({
     stream: `acc_1/job/job_${i % 40}`,
     version: 1 + Math.floor(i / 40),
@@ -51,7 +51,7 @@ test('a stream always goes to the same reader, in its order, a hundred at a time
   }
 });
 
-test('the table has medians, in bare puts made at once', () => {
+test('shows medians relative to concurrent bare puts', () => {
   const round = (seconds: number) => ({
     puts: [
       { atOnce: 1, puts: 100, seconds: 2, ownCpu: 0.05, emulatorCpu: 0.1 },

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { loadTable, measureLoad } from '../../bench/load.ts';
 
-it('a load is answered as it should be, and what was written is there', async () => {
+it('answers all requests of a load, and lists every created job', async () => {
   const load = { requests: 200, atOnce: 50 };
   const measured = await measureLoad(load);
   expect(measured).toMatchObject({ errors: {}, written: 40, found: 40 });

@@ -1,4 +1,4 @@
-/** The bucket that counts is a bucket, and counts as buckets are billed. */
+/** The counting S3 server works as a bucket, and counts requests as S3 bills them. */
 import { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type S3Counter, startS3Counter } from '../../bench/s3-counter.ts';
@@ -26,7 +26,7 @@ afterAll(async () => {
   await counter.close();
 });
 
-/** The requests that the work makes. */
+/** The requests of `work`. */
 async function counted(work: () => Promise<unknown>) {
   const before = counter.count();
   await work();
@@ -34,7 +34,7 @@ async function counted(work: () => Promise<unknown>) {
   return [after.writes - before.writes, after.reads - before.reads, after.deletes - before.deletes];
 }
 
-it('keeps what is put, and gives it back whole and in part', async () => {
+it('stores objects, and returns them whole or in ranges', async () => {
   const bytes = Buffer.from('all that was put');
   expect(await counted(() => blobs.put('a/b & "c".bin', bytes))).toEqual([1, 0, 0]);
   expect(await counted(async () => expect(await blobs.get('a/b & "c".bin')).toEqual(new Uint8Array(bytes)))).toEqual([
@@ -47,7 +47,7 @@ it('keeps what is put, and gives it back whole and in part', async () => {
   expect(counter.bytes()).toBe(bytes.length);
 });
 
-it('takes parts: the start, each part and the end are requests', async () => {
+it('counts the start, each part and the end of a multipart upload', async () => {
   const part = Buffer.alloc(16 << 20, 7);
   const parts = async function* () {
     yield part;

@@ -1,4 +1,4 @@
-/** The AWS adapters lose nothing and do nothing twice while calls are throttled, fail, break off or lose their answers. */
+/** The AWS adapters lose nothing and do nothing twice while calls are throttled, fail or lose their answers. */
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { streamName } from '../../domain/event.ts';

@@ -1,4 +1,4 @@
-/** Backs up buckets with keys that no file system allows, and buckets that disappear or refuse, through the whole product. */
+/** Backs up buckets with keys that no file system allows, and buckets that disappear or refuse requests. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startServer } from '../../infra/embedded/server.ts';

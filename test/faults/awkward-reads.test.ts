@@ -1,4 +1,4 @@
-/** Unreadable folders and files that change before they are read: the run reports them and keeps the last good version. */
+/** Unreadable folders, and files that change before the read: the run reports them and keeps the last good version. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -179,7 +179,7 @@ function replace(path: string, make: () => void): void {
   make();
 }
 
-/** Overwrites the file in place, from its start. */
+/** Overwrites the file itself, from its start. */
 function overwrite(path: string, bytes: Uint8Array): void {
   const file = openSync(path, 'r+');
   writeSync(file, bytes);

@@ -1,5 +1,6 @@
 /**
- * Runs backups on the AWS ports in this process, behind a fault proxy. Every call of the product goes through it. The test delivers stream records and messages itself, without faults.
+ * Runs backups on the AWS ports in this process, behind a fault proxy. Every call of the product goes through it.
+ * The test delivers stream records and messages itself, without faults.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

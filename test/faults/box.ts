@@ -1,8 +1,11 @@
 /**
- * The self-hosted server as a process that kills itself at a boundary. `LISTBACKUP_FAULT=commit:restore-point@2` kills it
- * when it reaches that boundary for the second time, `*@37` at the 37th boundary of any kind. `LISTBACKUP_CHAOS=7` seeds
- * faults of feeds and queues. `LISTBACKUP_NOW` is the clock at the start, in ms since the epoch. The process prints
- * `{"url"}` when it is ready. At SIGTERM it closes and prints how often it reached each boundary.
+ * The self-hosted server as a process that kills itself at a boundary.
+ *
+ * With `LISTBACKUP_FAULT=commit:restore-point@2` it dies when it reaches that boundary for the second time, with `*@37`
+ * at the 37th boundary of any kind. `LISTBACKUP_CHAOS=7` seeds faults of feeds and queues. `LISTBACKUP_NOW` is the
+ * clock at the start, in ms since the epoch.
+ *
+ * The process prints `{"url"}` when it is ready. At SIGTERM it closes and prints how often it reached each boundary.
  */
 
 import { makeChaos } from '../../infra/embedded/chaos.ts';

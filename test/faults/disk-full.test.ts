@@ -1,6 +1,6 @@
 /**
- * The disk of the self-hosted deployment fills in the middle of a run. Requests get an answer that says what to do, stored
- * data stays readable, and no unfinished work is marked as done. Once there is space, work continues by itself.
+ * The disk of the self-hosted deployment fills in the middle of a run. Requests get an answer that says what to do.
+ * Stored data stays readable, and no unfinished work is marked as done. Once there is space, work continues by itself.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What is planted in every input and looked for wherever something rests. */
+/** Secrets and personal data that the tests plant in every input. */
 export const planted = {
   email: 'planted.person@example.com',
   password: 'planted password phrase',
@@ -12,7 +12,7 @@ export const planted = {
   content: 'planted content of a file',
 };
 
-/** In clear, or as base64 at any of its three offsets. */
+/** Finds the text in clear, or in base64 at any of the three offsets. */
 export function holds(bytes: Buffer, needle: string): boolean {
   const encoded = [0, 1, 2].map((offset) =>
     Buffer.from(`${'x'.repeat(offset)}${needle}`)

@@ -1,7 +1,7 @@
 /**
- * The same on the deployed app: in every item of every table, stream record, message, event on the bus, log line and object. What the owner
- * sees is sealed there too; two things hold it in clear, and are held to be the only ones: the user pool, which knows people by name and
- * e-mail (its user names are hashes), and below `exports/` a zip that was asked for, for less than a day.
+ * The same on the deployed app: reads every table item, stream record, message, event on the bus, log line and object.
+ * Two stores may hold personal data in clear. The user pool holds names and e-mails, and its user names are hashes. A
+ * prepared zip lies below `exports/` for less than a day.
  */
 import { randomBytes } from 'node:crypto';
 import { type AttributeValue, paginateListTables, paginateScan } from '@aws-sdk/client-dynamodb';
@@ -34,7 +34,7 @@ const run = randomBytes(4).toString('hex');
 const bus = 'listbackup-events-test';
 const EventBusName = bus;
 const Bucket = `source-${run}`;
-/** Each of them once, with what it was found in. */
+/** Everything that the test read, with its location. */
 const seen: { where: string; bytes: Buffer }[] = [];
 const saw = (where: string, ...texts: (string | Uint8Array | undefined)[]) => {
   for (const text of texts) if (text !== undefined) seen.push({ where, bytes: Buffer.from(text) });
@@ -75,7 +75,7 @@ afterAll(async () => {
   clients.close();
 });
 
-/** Shows what is in a queue at the moment, and leaves it there. */
+/** Reads the messages of a queue and leaves them there. Returns their number. */
 async function peek(name: string): Promise<number> {
   const { QueueUrl } = await clients.sqs().send(new GetQueueUrlCommand({ QueueName: name }));
   const { Messages = [] } = await clients
@@ -85,7 +85,7 @@ async function peek(name: string): Promise<number> {
   return Messages.length;
 }
 
-const inQueue = (name: string) => until(`there is something in ${name}`, async () => (await peek(name)) || undefined);
+const inQueue = (name: string) => until(`a message in ${name}`, async () => (await peek(name)) || undefined);
 
 async function readBus(): Promise<void> {
   for (;;) {
@@ -97,7 +97,7 @@ async function readBus(): Promise<void> {
   }
 }
 
-/** Text and bytes, however deep in lists and maps. */
+/** All text and bytes of an attribute, at any depth. */
 function scalarsOf(value: AttributeValue): (string | Uint8Array)[] {
   if (value.S !== undefined) return [value.S];
   if (value.B !== undefined) return [value.B];
@@ -173,7 +173,7 @@ async function readObjects(): Promise<void> {
   }
 }
 
-test('rest nowhere in clear: no item, stream record, message, event, log line or object', async () => {
+test('planted secrets are in clear in no item, stream record, message, event, log line or object', async () => {
   const { endpoint, region } = inject('ministack');
   const s3 = clients.s3();
   await s3.send(new CreateBucketCommand({ Bucket }));
@@ -195,7 +195,7 @@ test('rest nowhere in clear: no item, stream record, message, event, log line or
   const source = await api.expect(201, 'POST', '/sources', { body, headers });
   const job = await api.expect(201, 'POST', '/jobs', { body: { name: planted.job, sourceId: source.id }, headers });
 
-  // Stopped at each queue, so that what is in them can be seen.
+  // Stop the workers of each queue, so that the test can read its messages
   for (const queue of ['job-queue', 'data-queue']) await takeMessages(`listbackup-test-${queue}`, false);
   const requested = await api.expect(202, 'POST', `/jobs/${job.id}/run`);
   await inQueue('listbackup-job-queue-test');
@@ -207,12 +207,12 @@ test('rest nowhere in clear: no item, stream record, message, event, log line or
       const answer = await api.call('GET', `/runs/${id}`);
       return answer.body.finishedAt ? (answer.body as Run) : undefined;
     });
-  // The owner does see it.
+  // The owner sees the personal data
   expect(await ended(requested.id)).toMatchObject({ status: 'partial', errors: [{ path: planted.frozen }] });
   const [file] = await listFiles(api, `sourceId=${source.id}&recursive=true`);
   expect(file?.path).toBe(planted.path);
 
-  // It is given out: one file, and a zip, which is what rests in clear.
+  // Download a file, and a zip, which rests in clear
   const { url: address } = await api.expect(200, 'POST', '/data/download', { body: { fileId: file?.id } });
   expect(await (await fetch(String(address))).text()).toBe(planted.content);
   const zip = await api.expect(202, 'POST', '/data/download', { body: { sourceId: source.id, paths: [planted.path] } });
@@ -221,7 +221,7 @@ test('rest nowhere in clear: no item, stream record, message, event, log line or
     return answer.status === 'ready' ? answer : undefined;
   });
 
-  // What goes wrong does not tell either.
+  // Error answers contain no secret
   const refusals = await Promise.all([
     nobody.call('POST', '/auth/login', { body: { ...person, password: `${planted.password} not` } }),
     nobody.call('POST', '/auth/register', { body: { ...person, name: planted.person, extra: planted.secret } }),
@@ -239,15 +239,15 @@ test('rest nowhere in clear: no item, stream record, message, event, log line or
   await s3.send(new DeleteBucketCommand({ Bucket }));
   const failed = await api.expect(202, 'POST', `/jobs/${job.id}/run`);
   expect(await ended(failed.id)).toMatchObject({ status: 'failed' });
-  await until('the bus told of it', async () => {
+  await until('the failed run on the bus', async () => {
     await readBus();
     return seen.some(({ where, bytes }) => where === 'bus' && bytes.includes(String(failed.id))) ? true : undefined;
   });
   const isLogged = () => seen.some(({ where, bytes }) => where.startsWith('log ') && bytes.includes(String(failed.id)));
-  await until('the log tells of it', async () => {
+  await until('the failed run in the log', async () => {
     await readLogs();
     if (isLogged()) return true;
-    // What a function says too late for the emulator is logged when it is called again
+    // The emulator logs late output of a function with its next call
     const { id } = await api.expect(202, 'POST', `/jobs/${job.id}/run`);
     await ended(id);
     return undefined;
@@ -260,9 +260,9 @@ test('rest nowhere in clear: no item, stream record, message, event, log line or
     peek('listbackup-data-queue-dlq-test'),
   ]);
 
-  // That all of it was looked at: the job's id, which is no secret, is in each kind of place.
-  const places = [...new Set(seen.filter(({ bytes }) => holds(bytes, String(job.id))).map(({ where }) => where))];
-  for (const place of [
+  // The job's id is no secret. It proves that the test read each kind of location.
+  const locations = [...new Set(seen.filter(({ bytes }) => holds(bytes, String(job.id))).map(({ where }) => where))];
+  for (const location of [
     'table listbackup-test-activity',
     'table listbackup-test-runs',
     'stream listbackup-test-activity',
@@ -270,7 +270,7 @@ test('rest nowhere in clear: no item, stream record, message, event, log line or
     'queue listbackup-data-queue-test',
     'bus',
   ]) {
-    expect(places).toContain(place);
+    expect(locations).toContain(location);
   }
   expect(seen.filter(({ where }) => where.startsWith('object ')).length).toBeGreaterThan(5);
 

@@ -1,4 +1,4 @@
-/** Secrets and personal data planted in every input, looked for in every byte that rests and every line that is logged. */
+/** Plants secrets and personal data in every input, and searches all stored bytes and log lines for them. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -9,7 +9,7 @@ import { npmStart } from '../support/npm-start.ts';
 import { startS3Server } from '../support/s3-server.ts';
 import { holds, planted } from './needles.ts';
 
-it('rest nowhere in clear: no event, row, record, message, blob, key file or log line', async () => {
+it('planted secrets are in clear in no event, row, record, message, blob, key file or log line', async () => {
   const data = await testFolder();
   const s3 = await startS3Server();
   const deployment = await npmStart({
@@ -43,13 +43,13 @@ it('rest nowhere in clear: no event, row, record, message, blob, key file or log
   const source = await api.expect(201, 'POST', '/sources', { body, headers });
   const job = await api.expect(201, 'POST', '/jobs', { body: { name: planted.job, sourceId: source.id }, headers });
   const run = await runJob(api, String(job.id));
-  // The owner does see it.
+  // The owner sees the personal data
   expect(run).toMatchObject({ status: 'partial', errors: [{ path: planted.frozen }] });
   expect((await listFiles(api, `sourceId=${source.id}&recursive=true`)).map(({ path }) => path)).toEqual([
     planted.path,
   ]);
 
-  // What goes wrong does not tell either.
+  // Error answers contain no secret
   const refusals = await Promise.all([
     nobody.call('POST', '/auth/login', { body: { email, password: `${planted.password} not` } }),
     nobody.call('POST', '/auth/register', { body: { email, password, name: planted.person, extra: planted.secret } }),

@@ -1,4 +1,4 @@
-/** Two at once where only one may be: one wins, the other is told so, and nothing rolls back. */
+/** Concurrent requests where only one may succeed: one wins, the other is refused, and read models never go back. */
 import { expect, it } from 'vitest';
 import { createJob } from '../../commands/create-job.ts';
 import { runJob } from '../../commands/run-job.ts';
@@ -15,14 +15,14 @@ import { allRows } from './throng.ts';
 import { account, command, makeWorld } from './world.ts';
 
 it.each(someSeeds(3))(
-  'of a person and a schedule that ask for a run at once, over and over, one gets it and the other is told of it (%i)',
+  'a user and a schedule that request a run at the same time: one gets it, the other is refused (%i)',
   async (seed) => {
     const world = await makeWorld();
     await makeCorpus(world.source);
     for (let round = 1; round <= 3; round++) {
       const schedule = { ...command(), actor: { type: 'system', id: 'schedule' } } as const;
       const askers = [command(), schedule, command(), schedule];
-      // Who comes first is another one each time
+      // Alternate which request is sent first
       const order = seed % 2 === round % 2 ? askers : askers.toReversed();
       const answers = await Promise.allSettled(order.map((each) => runJob(world.platform, each, world.jobId)));
       const ids = new Set(answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value.id] : [])));
@@ -44,7 +44,7 @@ it.each(someSeeds(3))(
   },
 );
 
-it.each(someSeeds(3))('two jobs on one source run at once, each to its own end (%i)', async (seed) => {
+it.each(someSeeds(3))('two jobs on one source run concurrently, and each finishes (%i)', async (seed) => {
   const world = await makeWorld({ seed });
   await makeCorpus(world.source);
   const { id: other } = await createJob(world.platform, command(), { name: 'Weekly', sourceId: world.sourceId });
@@ -64,7 +64,7 @@ it.each(someSeeds(3))('two jobs on one source run at once, each to its own end (
   await expectClean(world.platform, { deployment: { ...world.deployment, platform: world.platform } });
 });
 
-it('streams that come in any order make the same rows, to the byte', async () => {
+it('streams applied in any order make identical rows', async () => {
   const world = await makeWorld();
   await makeCorpus(world.source);
   const { id: other } = await createJob(world.platform, command(), { name: 'Weekly', sourceId: world.sourceId });

@@ -1,4 +1,4 @@
-/** Every read model made anew, over and over, while runs go on and everything comes twice, late and out of order: nobody could tell. */
+/** Rebuilds every read model repeatedly during runs, with repeated, late and reordered deliveries. */
 import { expect, it } from 'vitest';
 import { makeChaos } from '../../infra/embedded/chaos.ts';
 import { foldAsOf } from '../../projections/engine/fold.ts';
@@ -18,7 +18,7 @@ async function twoRuns(world: World): Promise<void> {
   }
 }
 
-/** The account's rows of each read model, as they are read. */
+/** The account's current rows of each read model. */
 async function rowsRead({ platform }: World) {
   const generations = await readGenerations(platform);
   const all = await Promise.all(
@@ -35,7 +35,7 @@ async function rowsRead({ platform }: World) {
   };
 }
 
-it.each([1, 2, 3])('read models rebuilt under runs are those of runs without (%i)', async (seed) => {
+it.each([1, 2, 3])('read models rebuilt during runs equal those without rebuilds (%i)', async (seed) => {
   const [calm, world] = [await makeWorld(), await makeWorld({ chaos: makeChaos(seed) })];
   await twoRuns(calm);
   let running = true;

@@ -1,4 +1,4 @@
-/** Whole runs while three calls in ten are throttled, fail, are cut or held back: they end as undisturbed ones do. */
+/** Whole runs with faults in three of ten calls end as undisturbed runs do. */
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { expect, it, onTestFailed, onTestFinished } from 'vitest';
 import { createJob } from '../../commands/create-job.ts';
@@ -28,7 +28,7 @@ async function twoRuns(world: Runs, how?: Handle): Promise<void> {
 }
 
 let known: ReturnType<typeof pictureOf> | undefined;
-/** Two runs in the embedded home, with nothing in their way. */
+/** The outcome of two self-hosted runs without faults. */
 function undisturbed(): ReturnType<typeof pictureOf> {
   known ??= makeWorld().then(async (world) => {
     await twoRuns(world);
@@ -37,7 +37,7 @@ function undisturbed(): ReturnType<typeof pictureOf> {
   return known;
 }
 
-it.each([1, 2, 3])('on AWS: DynamoDB, SQS, S3, EventBridge and KMS in trouble (%i)', async (seed) => {
+it.each([1, 2, 3])('on AWS with faults of DynamoDB, SQS, S3, EventBridge and KMS (%i)', async (seed) => {
   const world = await makeAwsWorld(seed);
   world.proxy.plan = failingCalls(0.005, share(0.3));
   await twoRuns(world);
@@ -47,7 +47,7 @@ it.each([1, 2, 3])('on AWS: DynamoDB, SQS, S3, EventBridge and KMS in trouble (%
   await expectClean(world.calm, { deployment: { ...world.deployment, platform: world.calm } });
 });
 
-it.each([1, 4, 5, 7])('in the embedded home with its blobs in a bucket: S3 in trouble (%i)', async (seed) => {
+it.each([1, 4, 5, 7])('self-hosted with blobs in a bucket and faults of S3 (%i)', async (seed) => {
   const clients = ministackClients();
   onTestFinished(() => clients.close());
   const bucket = fresh('bucket').replaceAll('_', '-');
@@ -65,19 +65,19 @@ it.each([1, 4, 5, 7])('in the embedded home with its blobs in a bucket: S3 in tr
   });
   const world = await makeWorld({ blobs: opened.blobs });
   proxy.plan = failingCalls(0.03, share(0.3));
-  // It is not the message that is at fault: it may come as often as it takes
+  // Injected faults must not use up the receives of a message
   const untilDone: Handle = (body) => world.handle(body, 1).catch(() => untilDone(body, 1));
   await twoRuns(world, untilDone);
-  // A reader does not come again as a message does.
+  // Nothing repeats a failed read, so the SDK must succeed
   proxy.plan = upToAttempt(3, share(0.3));
   expect(await pictureOf(world)).toEqual(await undisturbed());
-  // A run of a handful of files asks a bucket for some twenty things.
+  // A run of a few files makes about twenty calls to the bucket
   expect(proxy.total().withFaults).toBeGreaterThan(0);
   proxy.plan = calm;
   await expectClean(world.platform, { deployment: world.deployment });
 });
 
-it('the bus away for ten minutes: the ledger goes on, and all of it is told when the bus is back, each stream in its order', async () => {
+it('a bus that fails for ten minutes does not stop the ledger, and gets all events in order afterwards', async () => {
   const world = await makeAwsWorld(1);
   const { calm: platform, proxy } = world;
   await makeCorpus(world.source);
@@ -99,7 +99,7 @@ it('the bus away for ten minutes: the ledger goes on, and all of it is told when
   expect(await platform.queue.receive('job', { max: 1, visibilitySeconds: 0 })).toEqual([]);
   proxy.plan = calm;
   await world.settle();
-  // Throws unless each stream's commits are all there and in their order.
+  // Throws unless the commits of each stream are complete and in order
   expect(await auditLedger(platform, account)).toMatchObject({ JobRenamed: 10, RunFinished: 1 });
   const { runs, restored } = await pictureOf({ ...world, platform });
   expect(runs).toMatchObject([{ status: 'succeeded' }]);

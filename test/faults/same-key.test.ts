@@ -1,4 +1,4 @@
-/** `Idempotency-Key` under attack: a thousand at once, and processes that die in mid-request. */
+/** `Idempotency-Key` with a thousand concurrent requests, and with processes killed during a request. */
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,16 +26,16 @@ async function copyOf(name: string): Promise<string> {
   return data;
 }
 
-/** How many events of each type an account's ledger holds; the checker finds nothing. */
+/** The events of an account's ledger by type. Expects that the doctor finds nothing. */
 async function eventsIn(data: string): Promise<{ [type: string]: number }> {
   await expectClean(data, { quiet: false });
   return auditLedgerIn(data);
 }
 
-it('makes one job of a thousand requests at once', async () => {
+it('creates one job from a thousand concurrent requests', async () => {
   const data = await copyOf('thousand');
   const box = await startBox(data);
-  if (!box) throw new Error('the box did not start');
+  if (!box) throw new Error('The box did not start.');
   const api = clientOf(box, beginning.owner);
   const { id, name } = await sameKey(
     (path, body, key) => api.call('POST', path, { body, headers: { 'idempotency-key': key } }),
@@ -73,7 +73,7 @@ describe('a request whose process is killed', () => {
   const cases = requests.flatMap((request) => request.at.map((fault) => ({ ...request, fault })));
 
   it.concurrent.each(cases)(
-    'at $fault is answered when it is repeated, and done once ($once)',
+    'at $fault is answered when repeated, and takes effect once ($once)',
     async ({ path, body, fault, once }) => {
       const data = await copyOf(`${Object.keys(once)[0]} ${fault}`);
       const lives = startLives(data, beginning.owner.token, [{ fault }], beginning.clockStart);
@@ -87,7 +87,7 @@ describe('a request whose process is killed', () => {
     },
   );
 
-  /** The answer, however often the first of them is still at work. */
+  /** Repeats the request until no other request with its key is in progress. */
   async function repeated(
     api: ReturnType<typeof client>,
     path: string,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { endBoxes } from './box-process.ts';
 import { type Beginning, folderFor, type Outcome, planOf, prepare, tell, undisturbed } from './story.ts';
 
-describe('people at work while their box is killed at random', () => {
+describe('the story of the soak', () => {
   let beginning: Beginning;
   let expected: Outcome;
 
@@ -19,7 +19,7 @@ describe('people at work while their box is killed at random', () => {
     await rm(beginning.root, { recursive: true, force: true });
   });
 
-  it('is told of a box that works: two backups, two failures, a zip, each once', () => {
+  it('has two backups, two failed runs and one zip without kills', () => {
     expect(expected.runs.map(({ status }) => status)).toEqual(['failed', 'failed', 'succeeded', 'succeeded']);
     expect(expected.events).toMatchObject({
       RunRequested: 4,
@@ -32,7 +32,7 @@ describe('people at work while their box is killed at random', () => {
   });
 
   it.concurrent.each(Array.from({ length: 12 }, (_, i) => i + 1))(
-    'get what they got without (npm run soak -- --seed %i)',
+    'has the same outcome with random kills (npm run soak -- --seed %i)',
     async (seed) => {
       const { outcome, lives } = await tell(
         beginning,

@@ -1,4 +1,4 @@
-/** A huge file that takes no room: memory does not grow with it, neither on the way in nor out. `LISTBACKUP_SOAK=1` makes it 5 GiB. */
+/** A huge sparse file does not raise memory in backup and download. `LISTBACKUP_SOAK=1` makes it 5 GiB large. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { settle } from './box-process.ts';
 const MiB = 1024 * 1024;
 const size = (process.env.LISTBACKUP_SOAK ? 5120 : 1024) * MiB;
 
-/** The server as `npm start` runs it, its process ours to look at. */
+/** Starts the server as `npm start` does, as a direct child process, to read its memory. */
 async function start(data: string) {
   const flags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8'];
   const child = spawn(process.execPath, [...flags, 'infra/embedded/start.js', '--json'], {
@@ -28,7 +28,7 @@ async function start(data: string) {
     const status = `/proc/${child.pid}/status`;
     return {
       url: String(JSON.parse(line).url),
-      /** The most memory that it ever had, in bytes; undefined where the system does not tell. */
+      /** Peak memory in bytes. Undefined where the system does not report it. */
       peak: () =>
         existsSync(status) ? Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(status, 'utf8'))?.[1]) * 1024 : undefined,
       async stop() {
@@ -37,7 +37,7 @@ async function start(data: string) {
       },
     };
   }
-  throw new Error('it did not start');
+  throw new Error('The server did not start.');
 }
 
 function hashOfZeros(length: number): string {
@@ -55,7 +55,7 @@ async function hashOfDownload(api: Client, fileId: unknown): Promise<string> {
   return hash.digest('hex');
 }
 
-it('is backed up and given back in the memory that a small one takes', async () => {
+it('is backed up and downloaded within the memory of a small file', async () => {
   const [data, source] = [await testFolder(), await testFolder()];
   const server = await start(data);
   const owner = await settle((token) => client(server.url, token), source);
@@ -78,7 +78,7 @@ it('is backed up and given back in the memory that a small one takes', async () 
     const { id } = await api.expect(202, 'POST', `/jobs/${owner.jobId}/run`);
     const run = await ended(String(id));
     expect(run).toMatchObject({ status: 'succeeded', progress: { filesDone: 1, bytesRead: length } });
-    // Every chunk of it is the same.
+    // All of its chunks are equal
     expect(run.progress.bytesStored).toBeLessThan(MiB);
     const [file] = await api.all(`/data/files?sourceId=${owner.sourceId}&path=${name}`);
     const hash = hashOfZeros(length);

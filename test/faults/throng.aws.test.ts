@@ -1,4 +1,4 @@
-/** Throngs over the ports of AWS. LISTBACKUP_TIMES=100 makes them ten times as large as they usually are here. */
+/** Many repeated deliveries on the AWS ports. `LISTBACKUP_TIMES=100` makes ten times the usual number. */
 import { expect, it } from 'vitest';
 import { routes } from '../../api/routes/index.ts';
 import { makeChaos } from '../../infra/embedded/chaos.ts';
@@ -13,7 +13,7 @@ import { account, makeWorld, pictureOf } from './world.ts';
 const times = Number(process.env.LISTBACKUP_TIMES ?? 10);
 const patience = 60_000 + times * 20_000;
 
-it('every message many times, ten at once, has one effect and one event; every commit told so changes no row', {
+it('a message delivered many times has one effect and one event, and repeated notifications change no row', {
   timeout: patience,
 }, async () => {
   const [calm, world] = [await makeWorld(), await makeAwsWorld(1)];
@@ -28,7 +28,7 @@ it('every message many times, ten at once, has one effect and one event; every c
   await expectClean(world.calm, { deployment: { ...world.deployment, platform: world.calm } });
 });
 
-it('one key makes one job of very many requests at once', { timeout: patience }, async () => {
+it('creates one job from many concurrent requests with one key', { timeout: patience }, async () => {
   const world = await makeAwsWorld(1);
   const app = await appOver(world.platform, { deployment: 'aws', routes });
   const call = await as({ app, platform: world.platform }, { userId: 'usr_test', accountId: account, role: 'owner' });

@@ -1,4 +1,4 @@
-/** Runs backups in this process. The test delivers the messages, so it can repeat, delay and reorder them as AWS may. */
+/** Runs backups in this process. The test delivers the messages and can repeat, delay and reorder them. */
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { expect, onTestFailed, onTestFinished } from 'vitest';

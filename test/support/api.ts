@@ -1,4 +1,4 @@
-/** The API over the embedded home in a folder of its own, with a clock that tests turn, people who are signed in, and routes to try. */
+/** The API on a self-hosted platform in its own folder, with a clock that the test sets and signed-in users. */
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { onTestFinished } from 'vitest';
 import { type AppOptions, buildApp } from '../../api/app.ts';
@@ -15,7 +15,7 @@ type LogLine = { level: 'info' | 'warn' | 'error'; message: string; fields: Json
 export type TestPlatform = Platform & { clock: { now: number }; lines: LogLine[] };
 export type TestApi = { app: FastifyInstance; platform: TestPlatform };
 
-/** A machine whose time stands still unless it is turned. `environment` may hold secrets. Gone when the test ends. */
+/** A platform whose clock moves only when the test sets it. `environment` may hold secrets. Closes with the test. */
 export async function testPlatform(environment: { [name: string]: string } = {}): Promise<TestPlatform> {
   const clock = { now: Date.UTC(2026, 0, 1) };
   const lines: LogLine[] = [];
@@ -29,7 +29,7 @@ export async function testPlatform(environment: { [name: string]: string } = {})
   return { ...platform, clock, lines };
 }
 
-/** The given routes (else those to sign in with) over such a machine. */
+/** The API on such a platform, by default with the routes for sign-in. */
 export async function testApi(
   options: Partial<AppOptions> = {},
   environment: { [name: string]: string } = {},
@@ -38,7 +38,7 @@ export async function testApi(
   return { platform, app: await appOver(platform, options) };
 }
 
-/** A further process over the same machine, as it were. */
+/** Another API process on the same platform. */
 export async function appOver(platform: Platform, options: Partial<AppOptions> = {}): Promise<FastifyInstance> {
   const app = await buildApp({
     platform,
@@ -53,7 +53,7 @@ export async function appOver(platform: Platform, options: Partial<AppOptions> =
   return app;
 }
 
-/** A way to call as that person, signed in anew. */
+/** Opens a session of that user. Returns a function that sends requests in it. */
 export async function as({ app, platform }: { app: FastifyInstance; platform: Platform }, person = ada) {
   const { accessToken } = await openSession(platform, person);
   return (request: InjectOptions) =>

@@ -1,4 +1,4 @@
-/** Backups made by hand: content in the vault, a manifest over it, sealed on the line and seen by the read model. */
+/** Makes restore points without processors: stores content, writes the manifest, commits the run and projects it. */
 import { load, transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
 import { makeId } from '../../crypto/ids.ts';
@@ -20,7 +20,7 @@ import { openManifest } from '../../vault/reader.ts';
 import { openWriter } from '../../vault/writer.ts';
 import type { TestPlatform } from './api.ts';
 
-/** What is there: content, or for a link or odd things the entry itself. `null` for a folder, undefined for what is gone. */
+/** Path → content. `null` is a folder, undefined is deleted, and an object gives the fields of another entry. */
 export type Things = { [key: string]: string | Uint8Array | Partial<SourceEntry> | null | undefined };
 export type Backup = { runId: string; at: string; manifest: ManifestRef };
 export type BackupChain = {
@@ -30,7 +30,7 @@ export type BackupChain = {
   backUp(changes: Things): Promise<Backup>;
 };
 
-/** A job of a source, new both unless given. Each backup is a second after whatever was before. */
+/** A backup chain of a new job and source. `backUp` moves the clock on by a second. */
 export function makeBackupChain(
   platform: TestPlatform,
   account: string,
@@ -48,7 +48,7 @@ export function makeBackupChain(
     const at = new Date(platform.now()).toISOString();
     await transact(platform, backupChain, stream, requestRun(runRef, at), cause);
     const key = await platform.keys.accountKey(account);
-    if (!key) throw new Error('the account was erased');
+    if (!key) throw new Error('The account was erased.');
     const ctx = { account, keys: deriveVaultKeys(key), blobs: platform.blobs };
     const writer = openWriter({ ...ctx, records: platform.records, random: platform.random });
     const found = await Promise.all(

@@ -1,11 +1,11 @@
-/** A function's bundle (infra/cdk/code.ts) as Lambda would start it: what it reads, and where its secrets come from. */
+/** The bundle of a function (infra/cdk/code.ts) as Lambda starts it: the files it loads and its secrets. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 
-/** The entry of the bundle in that folder, and all that it imports at once. */
+/** The entry of the bundle in that folder, and all its static imports. */
 export function readAtStart(folder: string): string[] {
   const files = ['index.mjs'];
   for (const file of files) {
@@ -19,7 +19,7 @@ export function readAtStart(folder: string): string[] {
   return files;
 }
 
-/** SSM, as far as a start asks for it: each parameter is there. */
+/** An SSM server that has every parameter. */
 export async function serveSecrets(): Promise<{ endpoint: string; close(): void }> {
   const server = createServer(async (request, response) => {
     const { Name } = (await json(request)) as { Name: string };

@@ -1,4 +1,4 @@
-/** The checker (doctor/check-everything.ts) at the end of a test. */
+/** Runs the doctor (doctor/check-everything.ts) in tests. */
 import { expect } from 'vitest';
 import { checkEverything, type DoctorOptions } from '../../doctor/check-everything.ts';
 import type { Finding } from '../../doctor/finding.ts';
@@ -6,14 +6,14 @@ import type { Platform } from '../../domain/ports.ts';
 import { openReadOnly } from '../../infra/embedded/read-only.ts';
 import { silent } from './embedded.ts';
 
-/** All that the checker says of a machine, all data read. */
+/** All findings on a platform. The doctor reads all data. */
 export async function findingsOf(platform: Platform, options: DoctorOptions = {}): Promise<Finding[]> {
   const found: Finding[] = [];
   for await (const finding of checkEverything(platform, { readData: true, ...options })) found.push(finding);
   return found;
 }
 
-/** The same of a data folder that no process uses. */
+/** All findings on a data folder that no process uses. */
 export async function findingsIn(data: string, options: DoctorOptions = {}): Promise<Finding[]> {
   const { platform, isAwaited, findings, close } = await openReadOnly(data, silent);
   try {
@@ -24,8 +24,8 @@ export async function findingsIn(data: string, options: DoctorOptions = {}): Pro
 }
 
 /**
- * Nothing is damaged, lost or doubled, nothing is left to do and nothing under way. `home` (a machine, or a data folder that no process
- * uses) has come to rest. With `home` among the options, the newest backups are compared with their sources too.
+ * Expects no damage, loss or duplicate, and no unfinished work. `deployment` is a platform at rest, or a data folder
+ * that no process uses. With `options.deployment` the newest restore points are compared with their sources too.
  */
 export async function expectClean(deployment: Platform | string, options: DoctorOptions = {}): Promise<void> {
   const all = { quiet: true, ...options };

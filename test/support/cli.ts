@@ -1,4 +1,4 @@
-/** The command line as a process of its own, as scripts call it: no terminal, a configuration folder of its own. */
+/** Runs the command line as scripts do: as a process without a terminal, with its own configuration folder. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ import { silent, testFolder } from './embedded.ts';
 export type Ended = { code: number | null; stdout: string; stderr: string };
 export type Running = { process: ChildProcess; stderr: () => string; ended: Promise<Ended> };
 export type Cli = {
-  /** Where it keeps what it must remember. */
+  /** The folder of the session file. */
   config: string;
   (...args: string[]): Promise<Ended>;
   start(
@@ -26,7 +26,7 @@ const launcher = fileURLToPath(new URL('../../cli/bin.js', import.meta.url));
 export const email = 'ada@example.com';
 export const password = 'correct horse battery staple';
 
-/** The program against that server; who signs in with it is Ada. */
+/** The command line against that server. Its user is Ada. */
 export async function cliFor(url: string, env: { [name: string]: string } = {}): Promise<Cli> {
   const config = await testFolder();
   const start: Cli['start'] = (args, options = {}) => {
@@ -61,7 +61,7 @@ export function sessionFile(cli: Cli): string {
   return join(cli.config, 'listbackup', 'session.json');
 }
 
-/** The product in this process, on a free port. */
+/** The self-hosted server in this process, on a free port. */
 export async function testServerUrl(): Promise<string> {
   const settings = readSettings([], {
     PORT: '0',
@@ -73,7 +73,7 @@ export async function testServerUrl(): Promise<string> {
   return deployment.url;
 }
 
-/** Any server, on a free port. */
+/** An HTTP server on a free port that closes with the test. Returns its address. */
 export async function testServer(
   handle: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<string> {

@@ -1,11 +1,11 @@
-/** Runs a port's promises, and proves that they can fail. */
+/** Checks the promises of a port, and proves that each check can fail. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { patience } from '../contract/eventually.ts';
 import type { PortPromise } from '../contract/promise.ts';
 
 type MakePort<Port> = () => Port | Promise<Port>;
 
-/** Every promise as a test, against one port made before the first. */
+/** One test per promise, all on one port. */
 export function describeContract<Port>(name: string, promises: PortPromise<Port>[], makePort: MakePort<Port>): void {
   describe(name, () => {
     let made: Promise<Port>;
@@ -17,9 +17,9 @@ export function describeContract<Port>(name: string, promises: PortPromise<Port>
   });
 }
 
-/** Every promise broken on purpose: its check has to fail, and by an assertion of its own. */
+/** One test per promise, on a port that breaks it. The check must fail with an assertion. */
 export function describeBroken<Port>(name: string, promises: PortPromise<Port>[], makePort: MakePort<Port>): void {
-  describe(`${name}, broken on purpose: the check fails`, () => {
+  describe(`${name}, with a broken promise, fails the check`, () => {
     const patient = patience.ms;
     let made: Promise<Port>;
     beforeAll(async () => {

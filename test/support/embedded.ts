@@ -1,4 +1,4 @@
-/** Embedded homes for tests, each in a folder of its own that goes with the test. */
+/** Self-hosted platforms for tests, each in a folder that is removed with the test. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,14 +12,14 @@ export async function temporaryFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'listbackup-'));
 }
 
-/** A folder that is removed when the running test is done. */
+/** A folder that is removed when the test ends. */
 export async function testFolder(): Promise<string> {
   const folder = await temporaryFolder();
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** An embedded home that is closed when the running test is done, in `data` or a folder of its own. */
+/** A self-hosted platform that closes when the test ends, in `data` or a folder of its own. */
 export async function openTestPlatform(options: Partial<EmbeddedOptions> = {}): Promise<Embedded> {
   const data = options.data ?? (await testFolder());
   const deployment = await openEmbedded({ log: silent, routes: [], environment: {}, ...options, data });

@@ -1,4 +1,4 @@
-/** Appends commits to the database named in the arguments until it is killed, printing each once it was acknowledged. */
+/** Appends commits to the database in its arguments until it is killed. Prints each acknowledged commit. */
 import { writeSync } from 'node:fs';
 import { openDatabase } from '../../infra/embedded/database.ts';
 import { makeEventStore } from '../../infra/embedded/event-store.ts';

@@ -1,4 +1,4 @@
-/** given(events) · when(decide): what a noun decides, without any machine. */
+/** given(events) · when(decide): the decisions of an aggregate, without a platform. */
 
 import type { Aggregate, Decide } from '../../domain/aggregate.ts';
 import type { DomainEvent } from '../../domain/event.ts';

@@ -1,4 +1,4 @@
-/** What an auditor would check of an account's ledger. */
+/** Audits the ledger of an account. */
 import { commitHash, sha256 } from '../../activity/commit.ts';
 import { commitBytes, decode } from '../../activity/decode.ts';
 import type { Platform } from '../../domain/ports.ts';
@@ -6,8 +6,8 @@ import { openEmbedded } from '../../infra/embedded/platform.ts';
 import { silent } from './embedded.ts';
 
 /**
- * How many events of each type the ledger holds. Throws unless its numbers have no gap and every commit is there, unaltered and chained
- * to the one before it in its stream.
+ * The number of events of each type. Throws if the ledger has a gap, or if a commit is missing, changed or not chained
+ * to the commit before it in its stream.
  */
 export async function auditLedger(platform: Platform, account: string): Promise<{ [type: string]: number }> {
   const entries = await platform.events.ledger(account, { order: 'asc', limit: 10_000 });
@@ -17,20 +17,20 @@ export async function auditLedger(platform: Platform, account: string): Promise<
     const head = heads.get(entry.stream) ?? { version: 0, hash: '0'.repeat(64) };
     const [commit] = await platform.events.getMany([entry]);
     const where = `${entry.seq} (${entry.stream} ${entry.version})`;
-    if (entry.seq !== index + 1) throw new Error(`a gap before ${where}`);
-    if (!commit || commit.hash !== entry.hash) throw new Error(`no commit for ${where}`);
+    if (entry.seq !== index + 1) throw new Error(`gap before ${where}`);
+    if (!commit || commit.hash !== entry.hash) throw new Error(`missing commit for ${where}`);
     if (commit.version !== head.version + 1 || commit.prevHash !== head.hash)
-      throw new Error(`a broken chain at ${where}`);
+      throw new Error(`broken chain at ${where}`);
     const bytesHash = sha256(await commitBytes(platform, commit));
     if (commit.hash !== commitHash(entry.stream, entry.version, head.hash, bytesHash))
-      throw new Error(`a false hash at ${where}`);
+      throw new Error(`wrong hash at ${where}`);
     heads.set(entry.stream, commit);
     for (const { type } of await decode(platform, commit)) types[type] = (types[type] ?? 0) + 1;
   }
   return types;
 }
 
-/** The same of the first account of a data folder that no process uses. */
+/** Audits the ledger of the first account in a data folder that no process uses. */
 export async function auditLedgerIn(data: string): Promise<{ [type: string]: number }> {
   const { platform, firstAccount, close } = await openEmbedded({ data, log: silent, routes: [], environment: {} });
   try {

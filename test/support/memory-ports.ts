@@ -1,4 +1,4 @@
-/** Blobs and Records in memory: the promises of domain/ports.ts without a machine, and a count of what was asked of them. */
+/** Blobs and Records in memory that keep the promises of domain/ports.ts and count their calls. */
 import type {
   Blobs,
   ByteRange,

@@ -1,4 +1,4 @@
-/** `npm start` as a user starts it, on a free port, with a data folder of its own. */
+/** Runs `npm start` as a user does, on a free port with its own data folder. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,13 +26,13 @@ export async function npmStart(env: { [name: string]: string } = {}, args: strin
     errors += text;
   });
   const ended = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
-  const about = await new Promise<{ url: string; docs: string; live: string; data: string }>((resolve, reject) => {
+  const addresses = await new Promise<{ url: string; docs: string; live: string; data: string }>((resolve, reject) => {
     if (child.stdout)
       createInterface(child.stdout).on('line', (line) => line.startsWith('{') && resolve(JSON.parse(line)));
     ended.then((code) => reject(new Error(`npm start ended with ${code}: ${errors}`)));
   });
   return {
-    ...about,
+    ...addresses,
     process: child,
     async stop() {
       child.kill('SIGTERM');

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Sockets } from '../../infra/embedded/sockets.ts';
 import type { PushConnection, PushHarness } from '../contract/push.ts';
 
-/** The client's end of a connection whose id is told by `idOf` once it is open. */
+/** Opens a connection as a client. `idOf` returns its id once it is open. */
 export async function pushConnection(url: string, idOf: () => Promise<string>): Promise<PushConnection> {
   const socket = new WebSocket(url);
   const received: string[] = [];
@@ -31,7 +31,7 @@ export async function pushConnection(url: string, idOf: () => Promise<string>): 
   };
 }
 
-/** A door that lets everyone in. */
+/** A gate that accepts every connection. */
 export async function embeddedPush(sockets: Sockets): Promise<PushHarness & { close(): void }> {
   const server = createServer();
   const ids: string[] = [];
@@ -46,7 +46,7 @@ export async function embeddedPush(sockets: Sockets): Promise<PushHarness & { cl
   const { port } = server.address() as AddressInfo;
   return {
     push: sockets,
-    // One after another, so that the last to be let in is the one that came.
+    // Tests connect sequentially, so the last accepted id belongs to this connection
     connect: () => pushConnection(`ws://127.0.0.1:${port}/live`, async () => ids.at(-1) ?? ''),
     close: () => server.close(),
   };

@@ -1,6 +1,6 @@
 /**
- * A small S3 server for tests that need only Node, after the published API reference: signatures, ListObjectsV2, conditional and ranged
- * GetObject, PutObject, DeleteObject, HeadBucket, errors as XML. It can be told to misbehave as servers in the wild do.
+ * A small S3 server for tests that need only Node, after the published API reference. It checks signatures and knows
+ * ListObjectsV2, conditional and ranged GetObject, PutObject, DeleteObject and HeadBucket. Tests can make it misbehave.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -16,12 +16,12 @@ export type S3Request = {
 export type Misbehaviour =
   | { answer: { status: number; code: string; headers?: { [name: string]: string } } }
   | { raw: { status: number; body: string } }
-  /** Only so many bytes of the body, then the connection breaks, or falls silent. */
+  /** Sends that many bytes of the body, then the connection breaks or stalls. */
   | { cutAfter: number }
   | { stallAfter: number }
-  /** Answered well, but only then. */
+  /** Answers correctly once the promise resolves. */
   | { heldUntil: Promise<unknown> }
-  /** The conditions of the request are not looked at. */
+  /** Ignores the conditions of the request. */
   | { unconditional: true };
 
 type Stored = { body: Buffer; etag: string; modified: Date; storageClass: string; restored: boolean };
@@ -32,11 +32,11 @@ export type S3Server = {
   bucket: string;
   credentials: { accessKeyId: string; secretAccessKey: string };
   objects: Map<string, Stored>;
-  /** Every request that came, signed or not. */
+  /** Every request, signed or not. */
   requests: S3Request[];
-  /** Asked about each request; `undefined` lets it be answered well. */
+  /** Picks the misbehaviour for each request. `undefined` answers correctly. */
   misbehave: (request: S3Request) => Misbehaviour | undefined;
-  /** How keys are compared for listings; by their bytes, unless told otherwise. */
+  /** The order of keys in listings, by default the order of their bytes. */
   order: (a: string, b: string) => number;
   put(key: string, body: Uint8Array | string, options?: { storageClass?: string; restored?: boolean }): void;
   close(): Promise<void>;
@@ -73,7 +73,7 @@ export async function startS3Server(): Promise<S3Server> {
 }
 
 async function handle(state: S3Server, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-  // Not through URL, which would resolve the `..` that a key may hold.
+  // URL would resolve a `..` within a key
   const [path = '', search = ''] = (incoming.url ?? '').split(/\?(.*)/s);
   const [, bucket = '', key = ''] = path.match(/^\/([^/]*)\/?(.*)$/s) ?? [];
   const request: S3Request = {
@@ -112,7 +112,7 @@ async function handle(state: S3Server, incoming: IncomingMessage, response: Serv
   }
 }
 
-/** The code of the refusal; undefined when the signature is right (Signature Version 4, header form). */
+/** The error code. Undefined if the signature is right (Signature Version 4 in headers). */
 function authorize(state: S3Server, request: S3Request, path: string, search: string): string | undefined {
   const given = request.headers.authorization?.match(
     /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/s3\/aws4_request, SignedHeaders=([^,]+), Signature=([0-9a-f]{64})$/,
@@ -245,7 +245,7 @@ function sendXml(
     .end(`<?xml version="1.0" encoding="UTF-8"?>\n${xml}`);
 }
 
-/** As S3 encodes keys with `encoding-type=url`: percent-encoded UTF-8, `/` as it is, a space as `+`. */
+/** Encodes keys as S3 does with `encoding-type=url`: percent-encoded UTF-8, but `/` unchanged and a space as `+`. */
 function formEncoded(key: string): string {
   return encodeURIComponent(key)
     .replaceAll('%2F', '/')

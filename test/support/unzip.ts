@@ -1,4 +1,4 @@
-/** What is in a zip, as a program that knows nothing of how it was made finds it. */
+/** Reads zips with an independent library. */
 import { buffer } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl';
@@ -12,14 +12,14 @@ export type Unzipped = {
   modifiedAt: string;
 };
 
-/** The types of POSIX, in the upper bits of the mode. */
+/** POSIX file types, in the upper bits of the mode. */
 const kinds = new Map<number, Unzipped['kind']>([
   [0o100000, 'file'],
   [0o040000, 'folder'],
   [0o120000, 'link'],
 ]);
 
-/** What is in the zip that the API gives of these paths of a source, once it is ready. */
+/** Downloads a zip of these paths of a source. Returns its entries. */
 export async function zipOf(api: Client, sourceId: string, paths: string[]): Promise<Unzipped[]> {
   const { id } = await api.expect(202, 'POST', '/data/download', { body: { sourceId, paths } });
   const { url } = await until('the zip is ready', async () => {
@@ -30,14 +30,14 @@ export async function zipOf(api: Client, sourceId: string, paths: string[]): Pro
   return unzip(new Uint8Array(await (await fetch(String(url))).arrayBuffer()));
 }
 
-/** Every entry in order; sizes and checksums are compared. */
+/** All entries in order. Checks sizes and checksums. */
 export async function unzip(bytes: Uint8Array): Promise<Unzipped[]> {
   const zip = await fromBufferPromise(Buffer.from(bytes), { strictFileNames: true });
   const entries: Unzipped[] = [];
   for await (const entry of zip.eachEntry()) {
     const mode = entry.externalFileAttributes >>> 16;
     const kind = kinds.get(mode & 0o170000);
-    if (!kind) throw new Error(`${entry.fileName} is of no kind`);
+    if (!kind) throw new Error(`${entry.fileName} has an unknown type`);
     const modifiedAt = entry.getLastModDate().toISOString();
     entries.push({ name: entry.fileName, content: await contentOf(zip, entry), kind, mode: mode & 0o7777, modifiedAt });
   }
