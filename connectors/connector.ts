@@ -51,7 +51,8 @@ export type SourceSession = {
   /** Resolves if the source exists and can be listed. @throws SourceProblem */
   check(): Promise<void>;
   /**
-   * The next page, with at most `limit` items. An error of one item is an item. @throws SourceProblem if listing fails
+   * The next page, with at most `limit` items. An error of one entry is an item of the page.
+   * @throws SourceProblem if the listing fails
    */
   changes(cursor: ListCursor, options: { limit: number }): Promise<ListPage>;
   /**
@@ -118,8 +119,8 @@ export class SourceProblem extends Error {
 }
 
 /**
- * Validates the value. @throws Problem `invalid-input` that names each wrong field, with prefix `name`, without its
- * value
+ * Validates the value. Errors name each wrong field with the prefix `name`, and never hold its value.
+ * @throws Problem `invalid-input`
  */
 export function parseSettings<T>(schema: z.ZodType<T>, value: unknown, name: 'config' | 'credentials'): T {
   const parsed = schema.safeParse(value);

@@ -119,7 +119,7 @@ export function startSession(
       }
     },
 
-    /** Uses a listing: HeadObject has its time in whole seconds, which would make another revision. */
+    /** Uses a listing: HeadObject returns times in whole seconds, which would change the revision. */
     async look(key) {
       const name = prefix + key;
       const answer = await list(name, null, 1);

@@ -1,4 +1,4 @@
-/** Ids: a prefix for the kind of thing, `_`, and 128 bits as 26 characters of base32. Example: `job_` and 26 more. */
+/** Ids: a prefix that names the kind, and 128 bits as 26 characters of base32: `job_0w3ge1r70w3ge1r70w3ge1r70w`. */
 import { base32 } from './base32.ts';
 
 const prefixes = {

@@ -64,13 +64,9 @@ export const backupChain: Aggregate<BackupChainState, BackupChainEvent> = {
   load: 'last',
 };
 
+/** The id of the stream: one backup chain for each (job, source). */
 export function backupChainId(jobId: string, sourceId: string): string {
   return `${jobId}.${sourceId}`;
-}
-
-export function parseBackupChainId(id: string): { jobId: string; sourceId: string } {
-  const [jobId = '', sourceId = ''] = id.split('.');
-  return { jobId, sourceId };
 }
 
 // ── Decide ──

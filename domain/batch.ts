@@ -46,6 +46,7 @@ export function batchId(runId: string, number: number): string {
 }
 
 // ── Decide ──
+/** Decides nothing if a concurrent worker stored the batch first. */
 export function storeBatch(data: BatchEvent['data']): Decide<BatchState, BatchEvent> {
   return (state) => (state.status === 'none' ? [{ type: 'BatchStored', data }] : []);
 }

@@ -68,22 +68,28 @@ export const download: Aggregate<DownloadState, DownloadEvent> = {
   },
 };
 
-/** Milliseconds from the request to the end of the zip. With links granted at the last moment it is gone in a day. */
+/**
+ * Milliseconds from the request of a zip to its deletion. So the last links, which live 15 minutes, end within a day.
+ */
 export const zipLifetime = 23 * 60 * 60_000;
 
 // ── Decide ──
+/** Grants one version of a file. */
 export function grantFile(data: Grant & { version: number }): Decide<DownloadState, DownloadEvent> {
   return (state) => (state.status === 'none' ? [{ type: 'DownloadGranted', data }] : []);
 }
 
+/** Requests a zip. A processor prepares it. */
 export function requestZip(data: Request): Decide<DownloadState, DownloadEvent> {
   return (state) => (state.status === 'none' ? [{ type: 'DownloadRequested', data }] : []);
 }
 
+/** Ends the export. Decides nothing unless the zip is in preparation. `size` is in bytes. */
 export function zipPrepared(downloadId: string, size: number): Decide<DownloadState, DownloadEvent> {
   return (state) => (state.status === 'preparing' ? [{ type: 'DownloadPrepared', data: { downloadId, size } }] : []);
 }
 
+/** Ends the export without a zip. Decides nothing unless the zip is in preparation. */
 export function zipFailed(downloadId: string, reason: DownloadFailure): Decide<DownloadState, DownloadEvent> {
   return (state) => {
     if (state.status !== 'preparing') return [];

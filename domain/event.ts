@@ -43,6 +43,7 @@ export function streamName(account: string, type: string, id: string): string {
   return `${account}/${type}/${id}`;
 }
 
+/** Throws for text that is not a stream name. */
 export function parseStream(stream: string): StreamParts {
   const [account, type, id, ...rest] = stream.split('/');
   if (!account || !type || !id || rest.length > 0) throw new Error(`not a stream name: "${stream}"`);

@@ -38,6 +38,7 @@ export function createJob(data: Extract<JobEvent, { type: 'JobCreated' }>['data'
   return (state) => (state.status === 'none' ? [{ type: 'JobCreated', data }] : []);
 }
 
+/** Throws Problem `not-found`. */
 export function renameJob(jobId: string, name: string): Decide<JobState, JobEvent> {
   return (state) => {
     mustBeActive(state, jobId);
@@ -45,6 +46,7 @@ export function renameJob(jobId: string, name: string): Decide<JobState, JobEven
   };
 }
 
+/** Throws Problem `not-found`. */
 export function deleteJob(jobId: string): Decide<JobState, JobEvent> {
   return (state) => {
     mustBeActive(state, jobId);

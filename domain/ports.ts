@@ -337,14 +337,14 @@ export type Measure =
   | 'RunsFailed'
   | 'RunsCancelled'
   /** Runs without progress for too long. */
-  | 'RunsStandingStill'
+  | 'RunsStalled'
   /** Number of parked streams of all projections, and the age of the oldest. */
   | 'Parked'
   | 'ProjectionLagSeconds'
   /** Commits that the relay could not enter in the ledger or publish on the bus, and the age of the oldest. */
-  | 'RelayAside'
+  | 'RelaySetAside'
   | 'LedgerLagSeconds'
   /** Streams that the nightly reconcile found behind, because their stream notifications were lost. */
-  | 'Unwoken'
+  | 'MissedNotifications'
   /** Stream records of an update or delete in the event store, which is append-only. */
   | 'ActivityChanged';

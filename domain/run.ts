@@ -86,10 +86,12 @@ export function startRun(ids: RunIds): Decide<RunState, RunEvent> {
   return (state) => (state.status === 'none' ? [{ type: 'RunStarted', data: ids }] : []);
 }
 
+/** Decides nothing unless the run has started. The first plan stays. */
 export function planRun(data: Extract<RunEvent, { type: 'RunPlanned' }>['data']): Decide<RunState, RunEvent> {
   return (state) => (state.status === 'running' && !state.planned ? [{ type: 'RunPlanned', data }] : []);
 }
 
+/** Ends the run, also without a plan. The first end stays. */
 export function finishRun(data: Extract<RunEvent, { type: 'RunFinished' }>['data']): Decide<RunState, RunEvent> {
   return (state) => (state.status === 'finished' ? [] : [{ type: 'RunFinished', data }]);
 }

@@ -32,6 +32,7 @@ export function openSession(sessionId: string, userId: string): Decide<SessionSt
   return (state) => (state.status === 'none' ? [{ type: 'SessionOpened', data: { sessionId, userId } }] : []);
 }
 
+/** Decides nothing unless the session is open. */
 export function endSession(sessionId: string, reason: 'signed-out' | 'reused'): Decide<SessionState, SessionEvent> {
   return (state) => (state.status === 'open' ? [{ type: 'SessionEnded', data: { sessionId, reason } }] : []);
 }

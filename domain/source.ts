@@ -52,6 +52,7 @@ export function connectSource(
     state.status === 'none' ? [{ type: 'SourceConnected', data: { sourceId, kind, ...settings } }] : [];
 }
 
+/** Throws Problem `not-found`. */
 export function changeSource(
   sourceId: string,
   settings: SourceSettings,
@@ -63,6 +64,7 @@ export function changeSource(
   };
 }
 
+/** Throws Problem `not-found`. */
 export function disconnectSource(sourceId: string): Decide<SourceState, SourceEvent> {
   return (state) => {
     mustBeConnected(state, sourceId);

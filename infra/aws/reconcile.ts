@@ -182,7 +182,7 @@ async function compareAndRepair(visit: Visit, heads: StreamNotification[]): Prom
   log.warn('Stream records were lost. The reconcile sent the notifications again.', {
     ...{ missing, untold, behind, repaired: counts.repaired, left: counts.left, streams },
   });
-  log.measure({ Unwoken: lags });
+  log.measure({ MissedNotifications: lags });
   if (counts.left > 0) {
     const remaining = [...new Set([...lagging(again), ...again.untold].map(({ stream }) => stream))].slice(
       0,

@@ -50,7 +50,7 @@ export async function relayAgain(platform: Parts): Promise<void> {
     if (!next) break;
     cursor = next;
   }
-  if (left > 0) platform.log.measure({ RelayAside: left, LedgerLagSeconds: (platform.now() - oldest) / 1000 });
+  if (left > 0) platform.log.measure({ RelaySetAside: left, LedgerLagSeconds: (platform.now() - oldest) / 1000 });
 }
 
 function keyOf({ stream, version }: StreamNotification) {

@@ -54,7 +54,7 @@ async function look(deployment: Deployment, watched: Watched): Promise<void> {
   await platform.records.write([{ op: 'put', pk: openRuns, sk: runRef.runId, data: next, if: 'present' }]);
   if (now !== seen && seen !== '') return;
   platform.log.warn('reviving a run without progress', { runId: runRef.runId, looks });
-  platform.log.measure({ RunsStandingStill: 1 });
+  platform.log.measure({ RunsStalled: 1 });
   if (run.status === 'none' || !run.planned) await send(platform, [{ type: 'plan', ...runRef }]);
   await sendMissing(platform, runRef);
   await commitIfComplete(platform, runRef);

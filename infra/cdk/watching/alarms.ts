@@ -147,7 +147,7 @@ function alarmKinds(stage: Stage, { functions, queues, tables }: Watched, server
     {
       runbook: 'missed-records',
       meaning: 'stream records were lost, and the reconcile had their commits reprocessed',
-      metric: ofProduct(stage, 'Unwoken', 'Sum'),
+      metric: ofProduct(stage, 'MissedNotifications', 'Sum'),
       threshold: 0,
     },
     {
@@ -159,7 +159,7 @@ function alarmKinds(stage: Stage, { functions, queues, tables }: Watched, server
     {
       runbook: 'missed-backup',
       meaning: 'a requested run makes no progress',
-      metric: ofProduct(stage, 'RunsStandingStill', 'Sum'),
+      metric: ofProduct(stage, 'RunsStalled', 'Sum'),
       threshold: 0,
       periods: [2, 12],
     },

@@ -57,9 +57,9 @@ export function systemDashboard(
         ),
         graph('Parked or stalled', [
           ofProduct(stage, 'Parked', 'Maximum'),
-          ofProduct(stage, 'RelayAside', 'Maximum'),
-          ofProduct(stage, 'RunsStandingStill', 'Sum'),
-          ofProduct(stage, 'Unwoken', 'Sum'),
+          ofProduct(stage, 'RelaySetAside', 'Maximum'),
+          ofProduct(stage, 'RunsStalled', 'Sum'),
+          ofProduct(stage, 'MissedNotifications', 'Sum'),
         ]),
         graph(
           'Dead letters',
@@ -145,7 +145,7 @@ export function performanceDashboard(scope: Construct, stage: Stage): void {
         graph('Failed backups', [
           ofProduct(stage, 'RunsFailed', 'Sum'),
           ofProduct(stage, 'RunsPartial', 'Sum'),
-          ofProduct(stage, 'RunsStandingStill', 'Sum'),
+          ofProduct(stage, 'RunsStalled', 'Sum'),
         ]),
       ],
     ],

@@ -104,7 +104,7 @@ test('measures the notifications set aside and the age of the oldest', async () 
   await relayNotifications(platform, [one, two]);
   clock += 30_000;
   await relayAgain(platform);
-  expect(measured).toEqual([{ RelayAside: 3, LedgerLagSeconds: 90 }]);
+  expect(measured).toEqual([{ RelaySetAside: 3, LedgerLagSeconds: 90 }]);
   broken.bus = [];
   await relayAgain(platform);
   expect(measured).toHaveLength(1);
