@@ -1,4 +1,4 @@
-/** The same wrong requests at the deployed app, where a gateway and an adapter stand before the API. */
+/** Sends the same malformed requests to the AWS deployment, through its gateway and the Lambda adapter. */
 import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { beforeAll, expect, inject, test } from 'vitest';
@@ -6,7 +6,7 @@ import { ministackClients } from '../emulator/aws-resources.ts';
 import { deployedUrl } from '../emulator/deployed.ts';
 import { casesFor, wrongMethods } from './attack/cases.ts';
 import { type Document, type Operation, operationsOf } from './attack/document.ts';
-import { attacked } from './attack/evaluate.ts';
+import { attack } from './attack/evaluate.ts';
 import { foreignFaults } from './attack/foreign.ts';
 import { sender } from './attack/send.ts';
 import { makeWorld, type World } from './attack/world.ts';
@@ -30,16 +30,16 @@ beforeAll(async () => {
   operations = operationsOf((await (await fetch(`${url}/openapi.json`)).json()) as Document);
 });
 
-test('each is refused by a problem that says what to do and names the field', async () => {
+test('rejects each malformed request with a problem that names the field', async () => {
   const cases = operations.flatMap((operation) => casesFor(operation, world));
   expect(cases.length).toBeGreaterThan(operations.length * 30);
-  expect(await attacked(cases, sender(world.url))).toEqual([]);
+  expect(await attack(cases, sender(world.url))).toEqual([]);
 });
 
-test('any other method is 405 with what is allowed', async () => {
-  expect(await attacked(wrongMethods(operations, world), sender(world.url))).toEqual([]);
+test('answers 405 with Allow to every other method', async () => {
+  expect(await attack(wrongMethods(operations, world), sender(world.url))).toEqual([]);
 });
 
-test("another account's anything is as if it never was", async () => {
+test('treats ids of another account like ids that do not exist', async () => {
   expect(await foreignFaults(operations, world, sender(world.url))).toEqual([]);
 });

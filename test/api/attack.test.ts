@@ -1,4 +1,4 @@
-/** Every route under every kind of wrong request, made from the API's own description, against the home over HTTP. */
+/** Sends malformed requests of every kind to every route of the self-hosted deployment. */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
@@ -6,9 +6,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningServer, startServer } from '../../infra/embedded/server.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
 import { silent, temporaryFolder } from '../support/embedded.ts';
-import { type Case, casesFor, rightRequest, wrongMethods } from './attack/cases.ts';
+import { type Case, casesFor, validRequest, wrongMethods } from './attack/cases.ts';
 import { type Document, type Operation, operationsOf } from './attack/document.ts';
-import { attacked } from './attack/evaluate.ts';
+import { attack } from './attack/evaluate.ts';
 import { foreignFaults } from './attack/foreign.ts';
 import { sender } from './attack/send.ts';
 import { makeWorld, type World } from './attack/world.ts';
@@ -50,50 +50,50 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-const faults = (cases: readonly Case[]) => attacked(cases, sender(deployment.url));
+const faults = (cases: readonly Case[]) => attack(cases, sender(deployment.url));
 
-test('each is refused by a problem that says what to do and names the field, and none is our fault', async () => {
+test('rejects each malformed request with a problem that names the field, and logs no error', async () => {
   const cases = operations.flatMap((operation) => casesFor(operation, world));
   expect(cases.length).toBeGreaterThan(operations.length * 30);
   expect(await faults(cases)).toEqual([]);
   expect(log).toEqual([]);
 });
 
-test('any other method is 405 with what is allowed, signed in or not, whatever its body', async () => {
+test('answers 405 with Allow to every other method, with and without a body', async () => {
   expect(await faults(wrongMethods(operations, world))).toEqual([]);
 });
 
-test('HEAD is GET without the body, OPTIONS tells what there is', async () => {
+test('answers HEAD like GET without the body, and OPTIONS with the methods', async () => {
   const send = sender(deployment.url);
   for (const operation of operations) {
-    const right = rightRequest(operation, world);
-    const options = await send({ method: 'OPTIONS', path: right.path });
+    const valid = validRequest(operation, world);
+    const options = await send({ method: 'OPTIONS', path: valid.path });
     expect([operation.url, options.status, options.headers.allow]).toEqual([
       operation.url,
       204,
       expect.stringContaining(operation.method),
     ]);
     if (operation.method !== 'GET') continue;
-    const [get, head] = [await send(right), await send({ ...right, method: 'HEAD' })];
+    const [get, head] = [await send(valid), await send({ ...valid, method: 'HEAD' })];
     expect([operation.url, head.status, head.text]).toEqual([operation.url, get.status, '']);
     expect(get.status).toBe(200);
   }
 });
 
-test('a range behind the end is 416, one that cannot be read is none', async () => {
+test('answers 416 to a range after the end, and ignores a malformed one', async () => {
   const send = sender(deployment.url);
   const path = `/downloads/${world.ada.ids.downloads}`;
-  const behind = {
-    what: 'behind the end',
+  const afterEnd = {
+    what: 'a range after the end',
     sent: { method: 'GET', path, headers: { range: 'bytes=100-' } },
     status: 416,
   };
-  expect(await faults([behind])).toEqual([]);
+  expect(await faults([afterEnd])).toEqual([]);
   for (const range of ['bytes=x', 'lines=1-2', 'bytes=5-2', 'bytes=0-1,3-4', 'bytes', `bytes=${'9'.repeat(400)}-x`]) {
     expect([range, (await send({ method: 'GET', path, headers: { range } })).status]).toEqual([range, 200]);
   }
 });
 
-test("another account's anything is as if it never was, wherever its id is put", async () => {
+test('treats ids of another account like ids that do not exist', async () => {
   expect(await foreignFaults(operations, world, sender(deployment.url))).toEqual([]);
 });

@@ -1,4 +1,7 @@
-/** schemathesis, which makes requests from the OpenAPI document and follows its links, signed in to a fresh `npm start` that holds a backup. */
+/**
+ * Runs schemathesis against a fresh `npm start` that has a backup. It sends requests that it derives from the OpenAPI
+ * document, with a token, and follows the links.
+ */
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,9 +15,9 @@ import { type Document, operationsOf } from './attack/document.ts';
 
 const file = (name: string) => fileURLToPath(new URL(`schemathesis/${name}`, import.meta.url));
 
-/** Its exit code and what it said. */
-async function schemathesis(python: string, url: string, token: string): Promise<{ code: number; said: string }> {
-  // It leaves notes for another run where it is started.
+/** Resolves to the exit code and the output. */
+async function schemathesis(python: string, url: string, token: string): Promise<{ code: number; output: string }> {
+  // schemathesis stores data for its next run in the working directory.
   const cwd = await testFolder();
   const args = [
     '-m',
@@ -26,30 +29,38 @@ async function schemathesis(python: string, url: string, token: string): Promise
     '--no-color',
   ];
   const env = { PATH: process.env.PATH, HOME: cwd, LANG: 'C.UTF-8', PYTHONDONTWRITEBYTECODE: '1' };
-  const told = { ...env, LISTBACKUP_TOKEN: token, SCHEMATHESIS_HOOKS: file('hooks.py') };
+  const withToken = { ...env, LISTBACKUP_TOKEN: token, SCHEMATHESIS_HOOKS: file('hooks.py') };
   return new Promise((resolve) => {
-    execFile(python, args, { cwd, env: told, maxBuffer: 64 << 20, timeout: 1_780_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, said: stdout + stderr });
-    });
+    execFile(
+      python,
+      args,
+      { cwd, env: withToken, maxBuffer: 64 << 20, timeout: 1_780_000 },
+      (error, stdout, stderr) => {
+        resolve({
+          code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1,
+          output: stdout + stderr,
+        });
+      },
+    );
   });
 }
 
 let python: string;
-// How long it takes to install says nothing of the API.
+// The installation has its own time limit.
 beforeAll(async () => {
   python = await pythonWith('schemathesis');
 }, 1_800_000);
 
-test('finds no answer that the description does not promise, and no failure of ours', {
+test('finds no answer outside the OpenAPI document and no internal error', {
   timeout: 1_800_000,
 }, async () => {
   const folder = await testFolder();
   await Promise.all(['a.txt', 'b.csv', 'c'].map((name) => writeFile(join(folder, name), `some text in ${name}`)));
   const deployment = await npmStart({ LISTBACKUP_RATE_LIMIT: '0' });
-  let wrong = '';
+  let errors = '';
   for (const stream of [deployment.process.stdout, deployment.process.stderr]) {
     stream?.on('data', (text) => {
-      wrong += `${text}`.includes('request failed') ? text : '';
+      errors += `${text}`.includes('request failed') ? text : '';
     });
   }
   onTestFinished(async () => void (await deployment.stop()));
@@ -63,10 +74,11 @@ test('finds no answer that the description does not promise, and no failure of o
     (await listFiles(api, `sourceId=${source.id}`)).length === 3 ? true : undefined,
   );
 
-  const { code, said } = await schemathesis(python, deployment.url, token);
-  expect(wrong).toBe('');
-  expect(code, said).toBe(0);
+  const { code, output } = await schemathesis(python, deployment.url, token);
+  expect(errors).toBe('');
+  expect(code, output).toBe(0);
   const described = operationsOf((await api.expect(200, 'GET', '/openapi.json')) as unknown as Document).length;
-  expect(said).toContain(`Tested: ${described}`);
-  for (const phase of ['Examples', 'Coverage', 'Fuzzing', 'Stateful']) expect(said).toMatch(new RegExp(`✅ ${phase}`));
+  expect(output).toContain(`Tested: ${described}`);
+  for (const phase of ['Examples', 'Coverage', 'Fuzzing', 'Stateful'])
+    expect(output).toMatch(new RegExp(`✅ ${phase}`));
 });

@@ -1,15 +1,15 @@
-/** Every wrong request that follows from the description of a route: a route that is new is attacked without being named here. */
+/** Derives malformed requests from the OpenAPI document. So a new route is attacked without changes to this file. */
 import { exampleOf, type Operation, type Parameter, type Schema } from './document.ts';
 import type { Sent } from './send.ts';
 import { unknownLike, type World } from './world.ts';
 
-/** `field`: what `errors[]` has to name, itself or something in it; undefined where the fault is in no field. */
+/** `field`: the path in `errors[]`, or its beginning. Undefined if the fault is not in a field. */
 export type Case = { what: string; sent: Sent; status: number | number[]; field?: string | undefined; allow?: boolean };
 
 const json = { 'content-type': 'application/json' };
 
-/** A request of Ada's that is right in everything, as far as the description tells. */
-export function rightRequest({ method, url, parameters, bodies }: Operation, { ada }: World, body = bodies[0]): Sent {
+/** Returns a valid request of Ada, as far as the document describes it. */
+export function validRequest({ method, url, parameters, bodies }: Operation, { ada }: World, body = bodies[0]): Sent {
   const query = new URLSearchParams(
     parameters
       .filter((one) => one.in === 'query' && one.required)
@@ -38,18 +38,18 @@ function withHeader(sent: Sent, name: string, value: string): Sent {
 }
 
 export function casesFor(operation: Operation, world: World): Case[] {
-  const sent = rightRequest(operation, world);
+  const sent = validRequest(operation, world);
   return [
     ...credentials(operation, sent, world),
     ...paths(operation, sent, world),
     ...operation.parameters.filter((one) => one.in === 'query').flatMap((one) => queries(one, sent, world)),
-    // probes add to /health what they like
+    // GET /health allows unknown parameters.
     ...(operation.url === '/health'
       ? []
       : [{ what: 'an unknown parameter', sent: withQuery(sent, 'colour', 'red'), status: 400, field: 'colour' }]),
     ...operation.parameters.filter((one) => one.in === 'header').flatMap((one) => headers(one, sent, world)),
     ...bodyForms(operation, sent),
-    ...operation.bodies.flatMap((body) => bodyFields(body, rightRequest(operation, world, body), world)),
+    ...operation.bodies.flatMap((body) => bodyFields(body, validRequest(operation, world, body), world)),
   ].map((one) => ({ ...one, what: `${operation.method} ${operation.url}: ${one.what}` }));
 }
 
@@ -62,17 +62,17 @@ function credentials({ open }: Operation, sent: Sent, { expired, ada }: World): 
     'no scheme': ada.token,
     'another scheme': 'Basic YTpi',
     'an empty token': 'Bearer ',
-    'no token': 'Bearer x',
+    'a malformed token': 'Bearer x',
     'a refresh token': `Bearer ${ada.refreshToken}`,
-    'a token whose signature was cut off': `Bearer ${head}.${payload}.`,
-    'a token whose signature was changed': `Bearer ${head}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`,
+    'a token without its signature': `Bearer ${head}.${payload}.`,
+    'a token with a changed signature': `Bearer ${head}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`,
     'an unsigned token': `Bearer ${none}.${payload}.`,
     ...(expired ? { 'an expired token': `Bearer ${expired}` } : {}),
   };
   return [
     { what: 'no credential', sent: { ...sent, headers: others }, status: 401 },
     {
-      what: 'an API key that is none',
+      what: 'an API key',
       sent: { ...sent, headers: { ...others, 'x-api-key': 'lb_live_x' } },
       status: 401,
     },
@@ -95,20 +95,20 @@ function paths({ url, method }: Operation, sent: Sent, { ada }: World): Case[] {
   });
   const otherKind = Object.values(ada.ids).find((id) => id !== own) ?? '';
   return [
-    at('x', 'an id that is none'),
+    at('x', 'an id of the wrong form'),
     at(unknownLike(own), 'an unknown id'),
     at(own.toUpperCase(), 'an id in capitals'),
-    at(`${own}x`, 'an id with something behind it'),
-    at(otherKind, "another noun's id"),
+    at(`${own}x`, 'an id with a suffix'),
+    at(otherKind, 'the id of another aggregate'),
     at('x'.repeat(5000), 'a very long id'),
-    at('..%2f..%2fsources', 'an id that climbs'),
-    at('..%5c..%5csources', 'an id that climbs the other way'),
+    at('..%2f..%2fsources', 'a path traversal with slashes as an id'),
+    at('..%5c..%5csources', 'a path traversal with backslashes as an id'),
     at(`${own}%3Flimit=1`, 'an id with a query in it'),
     at(`${own}%23x`, 'an id with a fragment in it'),
     at('%00', 'NUL as an id'),
-    at(encodeURIComponent('💥'), 'an id beyond ASCII'),
-    at('__proto__', 'an id that JavaScript knows'),
-    // a gateway may have mended it on the way
+    at(encodeURIComponent('💥'), 'an id that is not ASCII'),
+    at('__proto__', 'a property name of JavaScript as an id'),
+    // A gateway may have replaced the bytes.
     at('%ff', 'an id that is not UTF-8', [400, 404]),
     at('', 'an empty id', method === 'GET' || method === 'POST' || url.includes('}/') ? 404 : [404, 405]),
   ];
@@ -126,14 +126,14 @@ function queries({ name, schema }: Parameter, sent: Sent, { ada, eve }: World): 
   const cases = [twice, bad('NUL', '%00')];
   if (name === 'cursor') {
     const changed = `${ada.cursor.startsWith('A') ? 'B' : 'A'}${ada.cursor.slice(1)}`;
-    const foreign = sent.path.startsWith('/activity') ? [] : [bad("another list's", ada.cursor)];
+    const foreign = sent.path.startsWith('/activity') ? [] : [bad("another list's cursor", ada.cursor)];
     return [
       ...cases,
-      bad('nothing', ''),
-      bad('one that is none', 'x'),
-      bad('a changed one', changed),
-      bad('one cut off', ada.cursor.slice(0, -4)),
-      bad("another account's", eve.cursor),
+      bad('an empty value', ''),
+      bad('a malformed cursor', 'x'),
+      bad('a changed cursor', changed),
+      bad('a shortened cursor', ada.cursor.slice(0, -4)),
+      bad("another account's cursor", eve.cursor),
       ...foreign,
     ];
   }
@@ -154,28 +154,28 @@ function queries({ name, schema }: Parameter, sent: Sent, { ada, eve }: World): 
     ];
     cases.push(...values.map((value) => bad(`"${value.slice(0, 8)}"`, encodeURIComponent(decodeURIComponent(value)))));
   }
-  if (schema.enum) cases.push(bad('none of the values', 'nope'), bad('nothing', ''));
-  if (schema.pattern && schema.type === 'string') cases.push(bad('the wrong form', 'x'), bad('nothing', ''));
-  if (schema.maxLength) cases.push(bad('too much', 'x'.repeat(schema.maxLength + 1)));
+  if (schema.enum) cases.push(bad('an unknown value', 'nope'), bad('an empty value', ''));
+  if (schema.pattern && schema.type === 'string') cases.push(bad('the wrong form', 'x'), bad('an empty value', ''));
+  if (schema.maxLength) cases.push(bad('a too long text', 'x'.repeat(schema.maxLength + 1)));
   return cases;
 }
 
 function headers({ name }: Parameter, sent: Sent, { eve, ada }: World): Case[] {
   const token = ada.consistencyToken;
   const values: { [name: string]: { [what: string]: string } } = {
-    'Idempotency-Key': { nothing: '', '256 characters': 'k'.repeat(256), 'a letter beyond ASCII': 'clé' },
-    'If-Match': { 'no tag': 'x', 'a tag left open': '"1', 'a bare version': '2' },
+    'Idempotency-Key': { 'an empty value': '', '256 characters': 'k'.repeat(256), 'a letter that is not ASCII': 'clé' },
+    'If-Match': { 'a text without quotes': 'x', 'an unclosed tag': '"1', 'a bare version': '2' },
     'Consistency-Token': {
-      nothing: '',
-      'one that is none': 'x',
-      'a changed one': `A${token.slice(1)}B`,
-      "another account's": eve.consistencyToken,
+      'an empty value': '',
+      'a malformed token': 'x',
+      'a changed token': `A${token.slice(1)}B`,
+      "another account's token": eve.consistencyToken,
     },
-    // what cannot be read is ignored, as RFC 9110 has it
+    // RFC 9110: a malformed header is ignored.
     'If-None-Match': {},
   };
   const bad = values[name];
-  if (!bad) throw new Error(`test/api/attack/cases.ts knows no wrong ${name}: give it some`);
+  if (!bad) throw new Error(`test/api/attack/cases.ts has no malformed ${name}: add some`);
   return Object.entries(bad).map(([what, value]) => ({
     what: `${what} as ${name}`,
     sent: withHeader(sent, name, value),
@@ -184,7 +184,7 @@ function headers({ name }: Parameter, sent: Sent, { eve, ada }: World): Case[] {
   }));
 }
 
-/** Whatever the fields: as a whole it is not what was asked for. */
+/** Bodies that are malformed as a whole, whatever their fields. */
 function bodyForms({ method, bodies }: Operation, sent: Sent): Case[] {
   if (method === 'GET') return [];
   const typed = withHeader(sent, 'content-type', 'application/json');
@@ -195,10 +195,10 @@ function bodyForms({ method, bodies }: Operation, sent: Sent): Case[] {
     field,
   });
   const { body, ...bare } = typed;
-  const right = String(body ?? '{}');
+  const valid = String(body ?? '{}');
   const other = (type: string): Case => ({
     what: `a body as ${type}`,
-    sent: { ...withHeader(sent, 'content-type', type), body: right },
+    sent: { ...withHeader(sent, 'content-type', type), body: valid },
     status: 415,
   });
   const needed = bodies.length > 0 && !bodies.some((schema) => (schema.required ?? []).length === 0);
@@ -213,12 +213,12 @@ function bodyForms({ method, bodies }: Operation, sent: Sent): Case[] {
     as('an array', '[]', 400, 'body'),
     as('a text', '"x"', 400, 'body'),
     as('a number', '1', 400, 'body'),
-    as('an unknown field', right.replace('{', '{"colour":"red"').replace('"red""', '"red","'), 400, 'colour'),
-    as('a field that JavaScript knows', '{"__proto__":{"x":1}}'),
-    as('another that JavaScript knows', '{"constructor":{"prototype":{"x":1}}}'),
-    as('half of JSON', '{"name":'),
+    as('an unknown field', valid.replace('{', '{"colour":"red"').replace('"red""', '"red","'), 400, 'colour'),
+    as('the field __proto__', '{"__proto__":{"x":1}}'),
+    as('the field constructor', '{"constructor":{"prototype":{"x":1}}}'),
+    as('incomplete JSON', '{"name":'),
     as('JSON with comments', '{/* */}'),
-    as('quotes that are none', "{'a':1}"),
+    as('single quotes', "{'a':1}"),
     as('bytes that are not UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])),
     as('compressed bytes', Buffer.from('1f8b080000000000000003ab56ca48cdc9c95700070000', 'hex')),
     as('a name with a lone surrogate', '{"\\ud800":1}'),
@@ -237,15 +237,15 @@ function bodyFields(schema: Schema, sent: Sent, { ada }: World, above: string[] 
   const whole = JSON.parse(String(sent.body)) as { [name: string]: unknown };
   const put = (path: string[], value: unknown): string => {
     const copy = structuredClone(whole);
-    let at = copy;
+    let parent = copy;
     for (const name of path.slice(0, -1)) {
-      const inner = (at[name] ?? {}) as typeof at;
-      at[name] = inner;
-      at = inner;
+      const inner = (parent[name] ?? {}) as typeof parent;
+      parent[name] = inner;
+      parent = inner;
     }
     const last = path.at(-1) ?? '';
-    if (value === undefined) delete at[last];
-    else at[last] = value;
+    if (value === undefined) delete parent[last];
+    else parent[last] = value;
     return JSON.stringify(copy);
   };
   const cases: Case[] = [];
@@ -264,7 +264,7 @@ function bodyFields(schema: Schema, sent: Sent, { ada }: World, above: string[] 
     const bad = (what: string, value: unknown) =>
       cases.push({ what: `${what} as ${field}`, sent: { ...sent, body: put(path, value) }, status: 400, field });
     const kinds = [inner.type ?? inner.anyOf?.map(({ type }) => type) ?? []].flat(2);
-    if (required.includes(name)) bad('nothing', undefined);
+    if (required.includes(name)) bad('no value', undefined);
     for (const [kind, value] of [
       ['null', null],
       ['string', 'x'],
@@ -282,7 +282,7 @@ function bodyFields(schema: Schema, sent: Sent, { ada }: World, above: string[] 
       for (const [what, text] of [
         ['NUL', 'a\\u0000b'],
         ['a lone surrogate', '\\ud800'],
-        ['half a pair the wrong way', '\\udc00\\ud800'],
+        ['a reversed surrogate pair', '\\udc00\\ud800'],
       ] as const) {
         cases.push({
           what: `${what} in ${field}`,
@@ -291,9 +291,9 @@ function bodyFields(schema: Schema, sent: Sent, { ada }: World, above: string[] 
           field,
         });
       }
-      if (inner.enum || inner.const !== undefined || inner.pattern || inner.format) bad('what it cannot be', '\t');
+      if (inner.enum || inner.const !== undefined || inner.pattern || inner.format) bad('a tab', '\t');
       if (inner.minLength) bad('an empty text', '');
-      if (inner.maxLength) bad('too long a text', 'x'.repeat(inner.maxLength + 1));
+      if (inner.maxLength) bad('a too long text', 'x'.repeat(inner.maxLength + 1));
     }
     if (kinds.includes('integer')) for (const number of [-1, 1e300, 2 ** 53, '1']) bad(JSON.stringify(number), number);
     if (kinds.includes('array')) {
@@ -315,14 +315,15 @@ function bodyFields(schema: Schema, sent: Sent, { ada }: World, above: string[] 
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'QUERY', 'TRACE', 'PROPFIND', 'LOCK'];
 
-/** Every method that an address has no route for. */
+/** Requests to each URL with every method that it has no route for. */
 export function wrongMethods(operations: readonly Operation[], world: World): Case[] {
   return [...new Set(operations.map(({ url }) => url))].flatMap((url) => {
-    const here = operations.filter((one) => one.url === url);
-    const known = here.map(({ method }) => method).concat(here.some(({ method }) => method === 'GET') ? ['HEAD'] : []);
-    const { path } = rightRequest(here[0] as Operation, world);
+    const known = operations.filter((one) => one.url === url);
+    const allowed = known.map(({ method }) => method);
+    if (allowed.includes('GET')) allowed.push('HEAD');
+    const { path } = validRequest(known[0] as Operation, world);
     return methods
-      .filter((method) => !known.includes(method))
+      .filter((method) => !allowed.includes(method))
       .flatMap((method) => [
         { what: `${method} ${url}`, sent: { method, path }, status: 405, allow: true },
         {

@@ -1,4 +1,4 @@
-/** What `GET /openapi.json` says, as far as attacks are made from it; and input that fits its schemas. */
+/** The parts of the OpenAPI document that attacks use, and valid input for its schemas. */
 import assert from 'node:assert/strict';
 
 export type Schema = {
@@ -26,7 +26,7 @@ export type Operation = {
   url: string;
   open: boolean;
   parameters: Parameter[];
-  /** Each kind of body there is. */
+  /** The alternatives for the body. */
   bodies: Schema[];
 };
 
@@ -47,7 +47,10 @@ export function operationsOf(document: Document): Operation[] {
   );
 }
 
-/** Something that fits: of the caller's own where it is an id. A schema this does not know yet is an error, so that its route is not left out. */
+/**
+ * Returns a value that fits the schema. An id is one of the caller's own. Throws if it knows no fitting value, so
+ * that no route is left out.
+ */
 export function exampleOf(schema: Schema, own: { [prefix: string]: string }): unknown {
   if (schema.const !== undefined) return schema.const;
   if (schema.enum) return schema.enum[0];
@@ -73,11 +76,8 @@ export function exampleOf(schema: Schema, own: { [prefix: string]: string }): un
   ];
   const fits = (text: string) =>
     new RegExp(schema.pattern ?? '').test(text) && text.length <= (schema.maxLength ?? 1e6);
-  const wanted = { 'date-time': 1, email: 2, uri: 3 }[schema.format ?? ''];
-  const example = wanted === undefined ? candidates.toReversed().find(fits) : candidates.slice(-5)[wanted - 1];
-  assert(
-    example !== undefined,
-    `test/api/attack/document.ts knows no text that fits ${JSON.stringify(schema)}: give it one`,
-  );
+  const byFormat = { 'date-time': 1, email: 2, uri: 3 }[schema.format ?? ''];
+  const example = byFormat === undefined ? candidates.toReversed().find(fits) : candidates.slice(-5)[byFormat - 1];
+  assert(example !== undefined, `test/api/attack/document.ts has no text that fits ${JSON.stringify(schema)}: add one`);
   return example;
 }

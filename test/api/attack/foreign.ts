@@ -1,5 +1,5 @@
-/** Ids of another account in every place an id can be, each beside one that never was. */
-import { collectionOf, rightRequest } from './cases.ts';
+/** Sends ids of another account in every path, query and body, and compares with ids that do not exist. */
+import { collectionOf, validRequest } from './cases.ts';
 import { exampleOf, type Operation } from './document.ts';
 import type { Got, Sent } from './send.ts';
 import { unknownLike, type World } from './world.ts';
@@ -20,16 +20,16 @@ function foreignIds(operation: Operation, world: World): Pair[] {
       unknown: make(unknownLike(id)),
       ids: [id, unknownLike(id)],
     });
-  const right = rightRequest(operation, world);
+  const valid = validRequest(operation, world);
   if (url.includes('{')) {
-    add('in the path', eve.ids[collectionOf(url)] ?? '', (id) => ({ ...right, path: url.replace(/\{\w+\}/, id) }));
+    add('in the path', eve.ids[collectionOf(url)] ?? '', (id) => ({ ...valid, path: url.replace(/\{\w+\}/, id) }));
   }
   for (const { in: where, name, schema } of parameters) {
     const prefix = idPrefix.exec(schema.pattern ?? '')?.[1];
     if (where === 'query' && prefix) {
       add(name, eve.byPrefix[prefix] ?? '', (id) => ({
-        ...right,
-        path: `${right.path}${right.path.includes('?') ? '&' : '?'}${name}=${id}`,
+        ...valid,
+        path: `${valid.path}${valid.path.includes('?') ? '&' : '?'}${name}=${id}`,
       }));
     }
   }
@@ -39,32 +39,36 @@ function foreignIds(operation: Operation, world: World): Pair[] {
       const id = prefix ? eve.byPrefix[prefix] : /Id$/.test(name) ? eve.ids['data/files'] : undefined;
       if (id === undefined) continue;
       const whole = exampleOf(body, ada.byPrefix) as object;
-      add(name, id, (one) => ({ ...right, body: JSON.stringify({ ...whole, [name]: one }) }));
+      add(name, id, (one) => ({ ...valid, body: JSON.stringify({ ...whole, [name]: one }) }));
     }
   }
   return pairs;
 }
 
-/** Whatever tells the id of another account from one that never was, or gives something of it. Throws when there are next to none. */
+/**
+ * Returns the requests whose answer differs between an id of another account and an id that does not exist, or that
+ * returns data of the other account. Throws if it found too few ids to try.
+ */
 export async function foreignFaults(
   operations: readonly Operation[],
   world: World,
   send: (sent: Sent) => Promise<Got>,
 ): Promise<string[]> {
   const pairs = operations.flatMap((operation) => foreignIds(operation, world));
-  if (pairs.length < 15) throw new Error(`ids of another account were tried in ${pairs.length} places only`);
+  if (pairs.length < 15) throw new Error(`only ${pairs.length} requests take an id, at least 15 were expected`);
   const faults: string[] = [];
   for (const { what, foreign, unknown, ids } of pairs) {
-    const [theirs, nobodys] = [await send(foreign), await send(unknown)];
+    const [foreignAnswer, unknownAnswer] = [await send(foreign), await send(unknown)];
     const same = (text: string) => ids.reduce((all, id) => all.replaceAll(id, 'ID'), text);
-    if (theirs.status !== nobodys.status || same(theirs.text) !== same(nobodys.text)) {
-      faults.push(`${what}: ${theirs.status} ${theirs.text}, but of an unknown one ${nobodys.status} ${nobodys.text}`);
+    const { status, text } = foreignAnswer;
+    if (status !== unknownAnswer.status || same(text) !== same(unknownAnswer.text)) {
+      const other = `${unknownAnswer.status} ${unknownAnswer.text}`;
+      faults.push(`${what}: ${status} ${text}, but ${other} for an unknown id`);
     }
-    // a filter finds nothing; what cannot be changed to any other is refused whatever it is
+    // A filter finds nothing. The source of a job cannot change, so any other id is a 400.
     const fixed = foreign.method === 'PUT' && what.endsWith(': sourceId');
-    const expected =
-      theirs.status === 200 ? theirs.text === '{"items":[],"next":null}' : theirs.status === (fixed ? 400 : 404);
-    if (!expected) faults.push(`${what}: ${theirs.status} ${theirs.text}`);
+    const expected = status === 200 ? text === '{"items":[],"next":null}' : status === (fixed ? 400 : 404);
+    if (!expected) faults.push(`${what}: ${status} ${text}`);
   }
   return faults;
 }

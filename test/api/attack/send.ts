@@ -1,4 +1,4 @@
-/** A request as it is written, however wrong it is: no client in between that would mend it. */
+/** Sends requests unchanged. Other HTTP clients would correct malformed ones. */
 import { request } from 'node:http';
 
 export type Sent = { method: string; path: string; headers?: { [name: string]: string }; body?: string | Buffer };

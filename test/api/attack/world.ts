@@ -1,11 +1,11 @@
-/** Two accounts with one of everything, so that either can be tried with what is the other's. */
+/** Two accounts that each own one of every resource, so that tests can try the ids of the other account. */
 import assert from 'node:assert/strict';
 import { type Body, type Client, listFiles, newPerson, type Person, runJob, until } from '../../acceptance/client.ts';
 
 export type Owned = Person & {
-  /** The id of one of their own, by the address below which it is looked for. */
+  /** The id of a resource of the account, by the URL of its collection. */
   ids: { [collection: string]: string };
-  /** The same by the prefix of the id, where ids have one. */
+  /** The same ids by their prefix, if they have one. */
   byPrefix: { [prefix: string]: string };
   cursor: string;
   consistencyToken: string;
@@ -16,9 +16,9 @@ async function own(url: string, connect: (api: Client) => Promise<Body>): Promis
   const person = await newPerson(url);
   const { api } = person;
   const source = String((await connect(api)).id);
-  const made = await api.call('POST', '/jobs', { body: { name: 'Nightly', sourceId: source } });
-  assert.equal(made.status, 201);
-  const job = String(made.body.id);
+  const created = await api.call('POST', '/jobs', { body: { name: 'Nightly', sourceId: source } });
+  assert.equal(created.status, 201);
+  const job = String(created.body.id);
   const run = (await runJob(api, job)).id;
   const file = (await listFiles(api, `sourceId=${source}`)).find(({ kind }) => kind === 'file')?.id ?? '';
   const address = String((await api.expect(200, 'POST', '/data/download', { body: { fileId: file } })).url);
@@ -36,7 +36,7 @@ async function own(url: string, connect: (api: Client) => Promise<Body>): Promis
     downloads: address.split('/downloads/')[1] ?? '',
   };
   const byPrefix = Object.fromEntries([source, job, run, String(zip.id)].map((id) => [id.slice(0, 3), id]));
-  const consistencyToken = made.headers.get('consistency-token') ?? '';
+  const consistencyToken = created.headers.get('consistency-token') ?? '';
   return { ...person, ids, byPrefix, cursor: String(next), consistencyToken };
 }
 
@@ -49,7 +49,7 @@ export async function makeWorld(
   return { url, ada, eve, expired };
 }
 
-/** An id like it that nothing has. */
+/** Returns an id of the same form that does not exist. */
 export function unknownLike(id: string): string {
   return `${id.slice(0, 4)}${[...id.slice(4)].map((letter) => (letter === 'z' ? 'y' : 'z')).join('')}`;
 }

@@ -1,4 +1,4 @@
-"""What no schema can tell: cursors, Consistency-Tokens and download addresses are good only if the server made them."""
+"""Gives schemathesis values that only the server can issue: cursors, Consistency-Tokens and download tokens."""
 
 from urllib.parse import urlparse
 
@@ -24,12 +24,12 @@ def after_call(context, case, response):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Valid requests go on with a list they have seen, or begin one, and use what they were given. Invalid ones stay as they are."""
+    """Gives valid requests a known cursor and known tokens, or none. Does not change invalid requests."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if case.headers and case.headers.get("Consistency-Token") not in tokens:
         case.headers.pop("Consistency-Token", None)
-    # schemathesis calls a bare 0 a valid If-Match, whatever the pattern says
+    # schemathesis generates a bare 0 as a valid If-Match, although the pattern forbids it.
     if case.headers and case.headers.get("If-Match") == "0":
         del case.headers["If-Match"]
     if case.operation.label == "GET /downloads/{token}" and downloads:
