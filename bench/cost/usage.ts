@@ -3,8 +3,10 @@
  * DynamoDB says it consumed; those of reads follow from the sizes of the items that were read, as the emulator takes a read for one unit
  * whatever its size. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
  */
-import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { ConditionalCheckFailedException, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
+import type { Attribute, Item } from '../../infra/aws/attributes.ts';
 import type { AwsClients } from '../../infra/aws/clients.ts';
+import { itemOf } from '../../infra/aws/dynamo.ts';
 
 /** How much of each: `WRU activity`, `RRU activity`, `S3 write`, `S3 read`, `SQS`, `EventBridge`, `KMS`, `Cognito`, `SSM`. */
 export type Usage = ReadonlyMap<string, number>;
@@ -16,7 +18,7 @@ export type Counter = {
   add(kind: string, amount: number): void;
 };
 
-/** Counts what these clients do from now on. `prefix`: of the names of tables. */
+/** Counts the requests of these clients. Reads must use the document client. `prefix`: of the names of tables. */
 export function countUsage(clients: AwsClients, prefix: string): Counter {
   const counts = new Map<string, number>();
   const add = (kind: string, amount: number) => void counts.set(kind, (counts.get(kind) ?? 0) + amount);
@@ -91,7 +93,6 @@ export function times(usage: Usage, factor: number): Usage {
 }
 
 type Countable = { middlewareStack: { add(middleware: unknown, options: { step: 'initialize'; name: string }): void } };
-type Item = { [name: string]: AttributeValue };
 type Capacity = { TableName?: string; CapacityUnits?: number };
 type Asked = {
   TableName?: string;
@@ -139,9 +140,9 @@ function countDynamo(command: string, input: Asked, output: Answered, count: Cou
 
 /** A write whose condition does not hold is billed as if it had been done, and so is a transaction that is cancelled. */
 function refused(input: Asked, error: unknown): [table: string | undefined, units: number][] {
-  const { name, Item } = error as { name?: string; Item?: Item };
-  if (name === 'ConditionalCheckFailedException') return [[input.TableName, writeUnits(Item ? itemBytes(Item) : 0)]];
-  if (name !== 'TransactionCanceledException') return [];
+  if (error instanceof ConditionalCheckFailedException)
+    return [[input.TableName, writeUnits(itemBytes(itemOf(error) ?? {}))]];
+  if (!(error instanceof TransactionCanceledException)) return [];
   return (input.TransactItems ?? []).map((item) => [Object.values(item)[0]?.TableName, 2]);
 }
 
@@ -159,17 +160,17 @@ export function itemBytes(item: Item): number {
   return Object.entries(item).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + valueBytes(value), 0);
 }
 
-function valueBytes(value: AttributeValue): number {
-  if (value.S !== undefined) return Buffer.byteLength(value.S);
-  if (value.B !== undefined) return value.B.length;
-  // About a byte for two digits, and one more.
-  if (value.N !== undefined) return Math.ceil(value.N.replace(/^-?0*\.?0*|\.|e.*$/gi, '').length / 2) + 1;
-  if (value.L !== undefined) return 3 + value.L.reduce((sum, each) => sum + 1 + valueBytes(each), 0);
-  if (value.M !== undefined)
-    return (
-      3 + Object.entries(value.M).reduce((sum, [name, each]) => sum + 1 + Buffer.byteLength(name) + valueBytes(each), 0)
-    );
-  return 1;
+function valueBytes(value: Attribute): number {
+  if (typeof value === 'string') return Buffer.byteLength(value);
+  // About one byte per two digits, and one byte more.
+  if (typeof value === 'number') return Math.ceil(String(value).replace(/^-?0*\.?0*|\.|e.*$/gi, '').length / 2) + 1;
+  if (typeof value === 'boolean' || value === null) return 1;
+  if (value instanceof Uint8Array) return value.length;
+  if (Array.isArray(value)) return value.reduce<number>((sum, element) => sum + 1 + valueBytes(element), 3);
+  return Object.entries(value).reduce(
+    (sum, [name, element]) => sum + 1 + Buffer.byteLength(name) + valueBytes(element),
+    3,
+  );
 }
 
 /** Each 64 KB of a message or an event is one of them. */

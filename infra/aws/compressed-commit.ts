@@ -29,7 +29,7 @@ const commonTexts = Buffer.from(
   ].join(''),
 );
 
-/** Bytes. An item has at most 400 KB, and no commit compresses better than this. */
+/** Larger output comes from damaged input: commits over 64 KB are stored in blobs. */
 const maxBytes = 1024 * 1024;
 
 type CommitRef = { stream: string; at: string };

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { GetItemCommand, PutItemCommand, TransactWriteItemsCommand } from '@aws-sdk/client-dynamodb';
+import { GetCommand, PutCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { transact } from '../../../activity/store.ts';
 import { type Command, type Measured, measure } from '../../../bench/cost/measure.ts';
@@ -38,9 +38,9 @@ afterAll(async () => {
 
 describe('the counter', () => {
   const item = (sk: string, bytes: number) => ({
-    pk: { S: 'a' },
-    sk: { S: sk },
-    d: { S: 'x'.repeat(bytes - 'pkaskd'.length - sk.length) },
+    pk: 'a',
+    sk,
+    d: 'x'.repeat(bytes - 'pkaskd'.length - sk.length),
   });
   const units = async (kind: 'WRU' | 'RRU', work: () => Promise<unknown>) =>
     unitsOf((await stage.counter.during(work)).usage, kind);
@@ -52,21 +52,21 @@ describe('the counter', () => {
     [4096, 4, 1],
     [4097, 5, 2],
   ])('counts %i bytes as %i write units and %i read units', async (bytes, writes, reads) => {
-    const [Item, Key] = [item('1', bytes), { pk: { S: 'a' }, sk: { S: '1' } }];
-    const dynamo = clients.dynamo();
-    expect(await units('WRU', () => dynamo.send(new PutItemCommand({ TableName: TableName(), Item })))).toBe(writes);
-    const transaction = new TransactWriteItemsCommand({ TransactItems: [{ Put: { TableName: TableName(), Item } }] });
-    expect(await units('WRU', () => dynamo.send(transaction))).toBe(2 * writes);
+    const [Item, Key] = [item('1', bytes), { pk: 'a', sk: '1' }];
+    const documents = clients.documents();
+    expect(await units('WRU', () => documents.send(new PutCommand({ TableName: TableName(), Item })))).toBe(writes);
+    const transaction = new TransactWriteCommand({ TransactItems: [{ Put: { TableName: TableName(), Item } }] });
+    expect(await units('WRU', () => documents.send(transaction))).toBe(2 * writes);
     expect(
-      await units('RRU', () => dynamo.send(new GetItemCommand({ TableName: TableName(), Key, ConsistentRead: true }))),
+      await units('RRU', () => documents.send(new GetCommand({ TableName: TableName(), Key, ConsistentRead: true }))),
     ).toBe(reads);
-    expect(await units('RRU', () => dynamo.send(new GetItemCommand({ TableName: TableName(), Key })))).toBe(reads / 2);
+    expect(await units('RRU', () => documents.send(new GetCommand({ TableName: TableName(), Key })))).toBe(reads / 2);
   });
 
   it('counts a refused write as one unit', async () => {
     const put = () =>
-      clients.dynamo().send(
-        new PutItemCommand({
+      clients.documents().send(
+        new PutCommand({
           TableName: TableName(),
           Item: item('2', 100),
           ConditionExpression: 'attribute_not_exists(pk)',
