@@ -1,74 +1,53 @@
 /**
- * Which passwords are too weak, as NIST SP 800-63B-4 has it: length, and neither guessable nor known; no rules of composition.
- * Both homes ask this before they keep a password.
+ * Decides which passwords are too weak, for both deployments. Follows NIST SP 800-63B-4, section 3.1.1.2: a minimum
+ * length and a blocklist, and no rules of composition. The blocklist is the estimate of zxcvbn, which knows common
+ * passwords, names, words, sequences and keyboard patterns.
  */
+import type { ZxcvbnFactory } from '@zxcvbn-ts/core';
 
+/** Characters (code points). */
 export const shortestPassword = 12;
+/** UTF-16 code units. */
 export const longestPassword = 256;
 
-/** Words that the most used passwords are made of; what else is in those is digits, signs and repeats. */
-const common = [
-  'password',
-  'passwort',
-  'passw0rd',
-  'p@ssword',
-  'p@ssw0rd',
-  'qwerty',
-  'qwertz',
-  'azerty',
-  'qwertyuiop',
-  'asdfghjkl',
-  'zxcvbnm',
-  'iloveyou',
-  'letmein',
-  'welcome',
-  'admin',
-  'administrator',
-  'abc',
-  'changeme',
-  'secret',
-  'dragon',
-  'monkey',
-  'football',
-  'baseball',
-  'superman',
-  'sunshine',
-  'princess',
-  'trustno1',
-  'whatever',
-  'listbackup',
-];
+/** zxcvbn's scale is 0 to 4. 3 means 10^8 guesses or more. */
+const leastScore = 3;
+/** The estimate takes a second or more for hundreds of characters, so it sees only the first ones. */
+const estimatedLength = 32;
 
-/** What to do about a weak password; undefined when it is good enough. */
-export function passwordWeakness(password: string, email: string): string | undefined {
-  const length = [...password].length;
-  if (length < shortestPassword)
-    return `Take at least ${shortestPassword} characters; a few words in a row are easy to remember.`;
-  if (password.length > longestPassword) return `Take at most ${longestPassword} characters.`;
-  if (password !== password.trim()) return 'Leave out the blanks at its beginning and end.';
-  const plain = password.toLowerCase();
-  const mail = email.toLowerCase();
-  if (plain === mail || plain === mail.split('@')[0]) return 'Take something other than your e-mail address.';
-  if (new Set(plain).size < 4) return 'Take more than a few different characters.';
-  if (isSequence(plain) || isCommon(plain))
-    return 'This one is among the first to be guessed; take a few words that do not belong together.';
-  return undefined;
+/** Returns what to do about a weak password, or undefined if the password is strong enough. */
+export async function passwordWeakness(password: string, email: string): Promise<string | undefined> {
+  if ([...password].length < shortestPassword)
+    return `Use at least ${shortestPassword} characters. A few words in a row are easy to remember.`;
+  if (password.length > longestPassword) return `Use at most ${longestPassword} characters.`;
+  if (password !== password.trim()) return 'Remove the spaces at the beginning and end.';
+  const [lower, lowerEmail] = [password.toLowerCase(), email.toLowerCase()];
+  const name = lowerEmail.split('@')[0] ?? '';
+  if (lower === lowerEmail || lower === name) return 'Use a password other than your e-mail address.';
+  const { score, feedback } = (await estimator()).check(password, [lowerEmail, name, 'listbackup']);
+  if (score >= leastScore) return undefined;
+  const reason = feedback.warning ?? 'This password is easy to guess.';
+  return `${reason} Use a few words that do not belong together.`;
 }
 
-/** `123456789012`, `abcdefghijkl`, `987654321098`: each character follows the one before it, digits going round. */
-function isSequence(text: string): boolean {
-  return [1, -1].some((step) =>
-    [...text].every((character, i) => {
-      if (i === 0) return true;
-      const before = text.charCodeAt(i - 1);
-      const code = character.charCodeAt(0);
-      return code === before + step || (/\d/.test(character) && (code - 48 + 10 - step) % 10 === before - 48);
-    }),
-  );
+let loading: Promise<ZxcvbnFactory> | undefined;
+
+/** Loads the estimator at first use: its dictionaries are 1.6 MB, which a start should not wait for. */
+function estimator(): Promise<ZxcvbnFactory> {
+  loading ??= load();
+  return loading;
 }
 
-/** Whether nothing is left of it but digits, signs and common words. */
-function isCommon(text: string): boolean {
-  const rest = common.toSorted((a, b) => b.length - a.length).reduce((left, word) => left.replaceAll(word, ''), text);
-  return rest !== text && !/\p{L}/u.test(rest);
+async function load(): Promise<ZxcvbnFactory> {
+  const [{ ZxcvbnFactory }, common, english] = await Promise.all([
+    import('@zxcvbn-ts/core'),
+    import('@zxcvbn-ts/language-common'),
+    import('@zxcvbn-ts/language-en'),
+  ]);
+  return new ZxcvbnFactory({
+    dictionary: { ...common.dictionary, ...english.dictionary },
+    graphs: common.adjacencyGraphs,
+    translations: english.translations,
+    maxLength: estimatedLength,
+  });
 }

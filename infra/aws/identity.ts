@@ -36,7 +36,7 @@ export function awsIdentity(cognito: () => CognitoIdentityProviderClient, pool: 
   };
 
   async function register({ email, password, name, userId, accountId }: Registration): Promise<SignedUp> {
-    const weakness = passwordWeakness(password, email);
+    const weakness = await passwordWeakness(password, email);
     if (weakness) return { outcome: 'weak-password', detail: weakness };
     const { clientId, confirm } = pool();
     const Username = userName(email);

@@ -1,4 +1,7 @@
-/** Who people are, in SQLite: passwords by argon2id, e-mails found by their HMAC, e-mail and name encrypted. */
+/**
+ * The `Identity` port on SQLite. Passwords are hashed with argon2id, e-mail addresses are looked up by their HMAC,
+ * and e-mail address and name are encrypted.
+ */
 import { argon2, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Identity, JsonObject } from '../../domain/ports.ts';
@@ -9,7 +12,10 @@ import type { MachineKeys } from './key-file.ts';
 
 const hash = promisify(argon2);
 
-/** 19 MiB, two passes, one lane: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id */
+/**
+ * 19 MiB, two passes, one lane:
+ * https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
+ */
 function hashPassword(password: string, salt: Uint8Array): Promise<Uint8Array> {
   return hash('argon2id', {
     message: password.normalize('NFC'),
@@ -30,7 +36,7 @@ export function makeIdentity(db: Database, keys: MachineKeys): Identity {
 
   return {
     async register({ email, password, name, userId, accountId }) {
-      const weakness = passwordWeakness(password, email);
+      const weakness = await passwordWeakness(password, email);
       if (weakness !== undefined) return { outcome: 'weak-password', detail: weakness };
       const mac = macOf(email);
       if (find(mac)) return { outcome: 'taken' };
@@ -41,7 +47,8 @@ export function makeIdentity(db: Database, keys: MachineKeys): Identity {
         () =>
           db
             .sql(
-              `INSERT INTO people (email_mac, user_id, account_id, salt, password_hash, encrypted) VALUES (?, ?, ?, ?, ?, ?)
+              `INSERT INTO people (email_mac, user_id, account_id, salt, password_hash, encrypted)
+               VALUES (?, ?, ?, ?, ?, ?)
                ON CONFLICT (email_mac) DO NOTHING`,
             )
             .run(mac, userId, accountId, salt, passwordHash, encrypted).changes === 1,
@@ -53,7 +60,7 @@ export function makeIdentity(db: Database, keys: MachineKeys): Identity {
       if (password.length > longestPassword) return { outcome: 'refused' };
       const mac = macOf(email);
       const person = find(mac);
-      // An unknown e-mail costs the same work, so that time does not tell
+      // An unknown e-mail address costs the same work, so that the response time does not reveal it.
       const salt = person?.salt instanceof Uint8Array ? person.salt : nobody.salt;
       const expected = person?.password_hash instanceof Uint8Array ? person.password_hash : nobody.hash;
       const matches = timingSafeEqual(await hashPassword(password, salt), expected);
