@@ -1,19 +1,21 @@
 /**
- * Keys of blobs as paths of files, whatever characters they have, on any file system: a part is percent-encoded, dots and capitals
- * too (some file systems fold case), a file ends in `.f`, and the rest of a long part goes in a folder ending in `.c`. So the blob `a` and
- * those under `a/` do not meet.
+ * Maps blob keys to file paths that are valid and distinct on every file system.
+ *
+ * - Each part of a key is percent-encoded, including dots and capitals, because some file systems fold case.
+ * - A file name ends in `.f`. A long part is split, and its pieces are folders ending in `.c`.
+ * - So the blob `a` and the blobs under `a/` never collide.
  */
 const plain = /[a-z0-9_-]/;
-/** Bytes of a part in one name: three characters each and the ending stay under the 255 that file systems allow. */
+/** Bytes of a key part per name. Three characters per byte plus the ending stay below the usual limit of 255. */
 const pieceBytes = 80;
 
-/** The path of a key's file, relative to the root. */
+/** Returns the path of the key's file, relative to the root. */
 export function blobPath(key: string): string {
   const parts = key.split('/').map((part) => pieces(Buffer.from(part)));
   return parts.map((names, i) => (i === parts.length - 1 ? `${names}.f` : names)).join('/');
 }
 
-/** `abc` of a short part, `abc….c/def` of a long one. */
+/** Returns `abc` for a short part and `abc….c/def` for a long part. */
 function pieces(part: Uint8Array): string {
   if (part.length < pieceBytes) return encode(part);
   return `${encode(part.subarray(0, pieceBytes))}.c/${pieces(part.subarray(pieceBytes))}`;
@@ -28,7 +30,7 @@ function encode(bytes: Uint8Array): string {
   return out;
 }
 
-/** What a directory entry adds to the bytes of the key above it; undefined for what is none of ours. */
+/** Returns the bytes that a directory entry adds to the key of its folder, or undefined for a foreign name. */
 export function keyPiece(name: string, kind: 'file' | 'directory'): Uint8Array | undefined {
   const [encoded = '', ending, ...more] = name.split('.');
   if (more.length > 0 || !/^(?:[a-z0-9_-]|%[0-9a-f]{2})*$/.test(encoded)) return undefined;

@@ -1,4 +1,4 @@
-/** Blobs as files under a root. */
+/** The `Blobs` port on files under a root folder. */
 import { open, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Blobs } from '../../domain/ports.ts';
@@ -7,19 +7,22 @@ import { blobPath, keyPiece } from './blob-path.ts';
 import { codeOf, makeDirectory, syncDirectory, writeDurably } from './durable-file.ts';
 import { asStorageFull } from './full-disk.ts';
 
-/** Where in a data folder they are. */
+/** Returns the folder of the blobs inside a data folder. */
 export function blobFolder(data: string): string {
   return join(data, 'blobs');
 }
 
 const unfinished = '.unfinished';
 
-/** Whether there is any blob below the root. */
+/** Returns whether the root holds any blob. */
 export async function holdsBlobs(root: string): Promise<boolean> {
   return (await absentIs([], () => readdir(root))).some((name) => name !== unfinished);
 }
 
-/** Opens the root, making it where it is missing and clearing what a sudden end left half-written. One process at a time. */
+/**
+ * Opens the root. Creates it if it is missing and removes files that a crash left half-written.
+ * Only one process may have a root open.
+ */
 export async function openBlobs(root: string): Promise<Blobs> {
   const temporary = join(root, unfinished);
   await rm(temporary, { recursive: true, force: true });
@@ -27,7 +30,7 @@ export async function openBlobs(root: string): Promise<Blobs> {
   return fileBlobs(root, temporary);
 }
 
-/** Those below a root as it is: nothing is made or cleared until something is put. */
+/** Opens a root without changing it. `put` creates folders when it needs them. */
 export function fileBlobs(root: string, temporary: string): Blobs {
   const pathOf = (key: string) => {
     checkBlobKey(key);
@@ -54,7 +57,7 @@ export function fileBlobs(root: string, temporary: string): Blobs {
         let read = 0;
         while (read < bytes.length) {
           const { bytesRead } = await handle.read(bytes, read, bytes.length - read, offset + read);
-          if (bytesRead === 0) throw new Error('a blob shrank while it was read');
+          if (bytesRead === 0) throw new Error(`The file of blob ${key} shrank while it was read.`);
           read += bytesRead;
         }
         return bytes;
@@ -69,7 +72,7 @@ export function fileBlobs(root: string, temporary: string): Blobs {
 
     async list(prefix, { limit, cursor }) {
       if (!Number.isInteger(limit) || limit < 1 || limit > maxQueryLimit)
-        throw new LimitExceeded(`a list limit of ${limit}: not 1 to ${maxQueryLimit}`);
+        throw new LimitExceeded(`a list limit must be 1 to ${maxQueryLimit}, not ${limit}`);
       const after = cursor === undefined ? undefined : Buffer.from(cursor, 'base64url');
       const items: { key: string; size: number }[] = [];
       for await (const { key, path } of walk(root, new Uint8Array(), { prefix: Buffer.from(prefix), after })) {
@@ -92,13 +95,13 @@ export function fileBlobs(root: string, temporary: string): Blobs {
   };
 }
 
-type Sought = { prefix: Uint8Array; after: Uint8Array | undefined };
+type Filter = { prefix: Uint8Array; after: Uint8Array | undefined };
 
-/** The files below a directory in byte order of their keys, leaving out directories that cannot hold one that is sought. */
+/** Yields files below a directory in byte order of their keys. Skips directories that cannot hold a match. */
 async function* walk(
   directory: string,
   above: Uint8Array,
-  sought: Sought,
+  filter: Filter,
 ): AsyncGenerator<{ key: Uint8Array; path: string }> {
   const entries = await absentIs([], () => readdir(directory, { withFileTypes: true }));
   const known = entries.flatMap((entry) => {
@@ -108,15 +111,15 @@ async function* walk(
   });
   for (const { kind, key, path } of known.sort((a, b) => Buffer.compare(a.key, b.key))) {
     if (kind === 'directory') {
-      if (mayHold(key, sought)) yield* walk(path, key, sought);
-    } else if (startsWith(key, sought.prefix) && (!sought.after || Buffer.compare(key, sought.after) > 0)) {
+      if (mayHold(key, filter)) yield* walk(path, key, filter);
+    } else if (startsWith(key, filter.prefix) && (!filter.after || Buffer.compare(key, filter.after) > 0)) {
       yield { key, path };
     }
   }
 }
 
-/** Whether a key that begins with `start` can have the prefix and come after `after`. */
-function mayHold(start: Uint8Array, { prefix, after }: Sought): boolean {
+/** Returns whether a key that begins with `start` can have the prefix and sort after `after`. */
+function mayHold(start: Uint8Array, { prefix, after }: Filter): boolean {
   if (!startsWith(start, prefix) && !startsWith(prefix, start)) return false;
   return !after || startsWith(after, start) || Buffer.compare(start, after) > 0;
 }

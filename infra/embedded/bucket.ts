@@ -1,6 +1,7 @@
 /**
- * `LISTBACKUP_BLOBS=s3://bucket/prefix`: the blobs of an embedded home in a bucket, its database in the data folder. Credentials, region and endpoint
- * are those that every AWS tool takes from the environment (AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL_S3, a profile, a machine's role).
+ * `LISTBACKUP_BLOBS=s3://bucket/prefix`: stores the blobs in a bucket. The database stays in the data folder.
+ * Credentials, region and endpoint come from the standard AWS variables (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION,
+ * AWS_ENDPOINT_URL_S3) or from the role of the computer.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -14,18 +15,18 @@ import { prefixed } from '../prefixed-blobs.ts';
 import { blobFolder, holdsBlobs } from './blobs.ts';
 import { codeOf, writeDurably } from './durable-file.ts';
 
-/** `prefix` is empty, or ends in `/`. `environment`: where its credentials and address are. */
+/** `prefix` is empty or ends in `/`. `environment` holds the credentials and the address. */
 export type Bucket = { bucket: string; prefix: string; environment: Environment };
 type Environment = { [name: string]: string | undefined };
 
-/** Keys have 1,024 bytes, and ours up to some 200. */
+/** Bytes. An S3 key has at most 1,024, and blob keys of ListBackup have up to about 200. */
 const longestPrefix = 512;
 
-/** Throws an Error that says what to correct. */
+/** Reads `LISTBACKUP_BLOBS`. Returns undefined if it is not set. The Error for a wrong value says how to correct it. */
 export function parseBucket(environment: Environment): Bucket | undefined {
   const text = environment.LISTBACKUP_BLOBS;
   if (!text) return undefined;
-  // As the rules for names of buckets have it, and those of older ones and of other servers.
+  // Also accepts bucket names that old buckets and other S3 servers have.
   const [, bucket, path = ''] = text.match(/^s3:\/\/([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:\/(.*))?$/s) ?? [];
   const names = path.split('/').filter((name) => name !== '');
   const prefix = names.map((name) => `${name}/`).join('');
@@ -42,7 +43,10 @@ export type BucketBlobs = { blobs: Blobs; close(): void };
 
 const attempts = 5;
 
-/** Throws an Error in one line that says what to do, when the bucket cannot be reached or used. `hurry`: as in `patientRetries`, for tests. */
+/**
+ * Opens a bucket. If the bucket cannot be used, the Error says in one line what to do.
+ * `hurry` divides the pauses between retries, see `patientRetries`. Tests set it.
+ */
 export async function openBucket({ bucket, prefix, environment: env }: Bucket, hurry = 1): Promise<BucketBlobs> {
   const endpoint = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined;
   if (endpoint !== undefined && !URL.canParse(endpoint))
@@ -55,7 +59,7 @@ export async function openBucket({ bucket, prefix, environment: env }: Bucket, h
   const region = env.AWS_REGION || env.AWS_DEFAULT_REGION || (endpoint === undefined ? undefined : 'us-east-1');
   const s3 = new S3Client({
     ...(region ? { region } : {}),
-    // A server of one's own has one address for all buckets, and may not know the newer checksums.
+    // Other S3 servers often have one address for all buckets and do not know the newer checksums.
     ...(endpoint
       ? {
           endpoint,
@@ -93,46 +97,53 @@ function whatToDo(error: unknown, bucket: string, endpoint: string | undefined):
   const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
   const status = $metadata?.httpStatusCode;
   if (/Credentials/.test(name))
-    return 'LISTBACKUP_BLOBS needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.';
+    return 'LISTBACKUP_BLOBS needs credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.';
   if (/Region is missing/.test(message))
-    return 'LISTBACKUP_BLOBS needs a region: set AWS_REGION to the one the bucket is in.';
-  if (status === 404) return `There is no bucket ${bucket} (LISTBACKUP_BLOBS). Make it, or correct its name.`;
+    return 'LISTBACKUP_BLOBS needs a region. Set AWS_REGION to the region of the bucket.';
+  if (status === 404) return `Bucket ${bucket} (LISTBACKUP_BLOBS) does not exist. Create it, or correct its name.`;
   if (status === 401 || status === 403)
-    return `These credentials may not use the bucket ${bucket} (LISTBACKUP_BLOBS). Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what they are allowed.`;
+    return (
+      `The credentials do not allow access to bucket ${bucket} (LISTBACKUP_BLOBS). ` +
+      'Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the permissions of the key.'
+    );
   if (status === 301 || status === 307 || status === 400)
-    return `The bucket ${bucket} (LISTBACKUP_BLOBS) is not to be had in this way: check AWS_REGION and AWS_ENDPOINT_URL_S3.`;
+    return (
+      `The S3 server rejected the request for bucket ${bucket} (LISTBACKUP_BLOBS, status ${status}). ` +
+      'Check AWS_REGION and AWS_ENDPOINT_URL_S3.'
+    );
   if (status !== undefined && status >= 500)
-    return `The S3 server at ${endpoint ?? 'AWS'} answers, but only that it cannot (${status}). Start again in a while.`;
+    return `The S3 server at ${endpoint ?? 'AWS'} fails with status ${status}. Start again in a few minutes.`;
   return `No S3 server answers at ${endpoint ?? 'AWS'} (${codeOf(error) ?? name}). Check AWS_ENDPOINT_URL_S3 and the network.`;
 }
 
-/** In the data folder, beside the database: where its blobs are, when they are not there too. */
+/** File in the data folder that names the bucket of its blobs. Absent if the blobs are in the data folder. */
 const markerFile = 'blobs-are-at';
 
-/** Throws when the data folder's blobs are elsewhere than where they are now looked for: everything would seem to be lost. */
+/** Throws if the blobs of the data folder are not at `location`. Without this check every backup would seem lost. */
 export async function requireSameBucket(data: string, location: Bucket | undefined): Promise<void> {
-  const before = await readFile(join(data, markerFile), 'utf8').catch((error: unknown) => {
+  const recorded = await readFile(join(data, markerFile), 'utf8').catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   });
-  const now = location && nameOf(location);
-  if (before?.trim() === now) return;
-  if (before !== undefined)
+  if (recorded?.trim() === (location && nameOf(location))) return;
+  if (recorded !== undefined)
     throw new Error(
-      `The blobs of ${data} are in a bucket: set LISTBACKUP_BLOBS=${before.trim()}, or take another folder (LISTBACKUP_DATA).`,
+      `The blobs of ${data} are in a bucket. ` +
+        `Set LISTBACKUP_BLOBS=${recorded.trim()}, or use another folder (LISTBACKUP_DATA).`,
     );
   if (await holdsBlobs(blobFolder(data)))
     throw new Error(
-      `The blobs of ${data} are in that folder: leave LISTBACKUP_BLOBS out, or take another folder (LISTBACKUP_DATA).`,
+      `The blobs of ${data} are in that folder. Unset LISTBACKUP_BLOBS, or use another folder (LISTBACKUP_DATA).`,
     );
 }
 
-/** From now on this data folder's blobs are there. */
+/** Records the bucket in the data folder, for `requireSameBucket`. */
 export async function noteBucket(data: string, location: Bucket): Promise<void> {
   const file = join(data, markerFile);
   if (!existsSync(file)) await writeDurably(file, Buffer.from(`${nameOf(location)}\n`), { temporary: data });
 }
 
+/** Returns the bucket as `LISTBACKUP_BLOBS` has it: `s3://bucket/prefix`. */
 export function nameOf({ bucket, prefix }: Bucket): string {
   return `s3://${bucket}${prefix === '' ? '' : `/${prefix.slice(0, -1)}`}`;
 }

@@ -1,7 +1,7 @@
-/** The bus: each event goes to the queue of every route that names its type. */
+/** The `Bus` port: sends each event to the queue of every route that lists its type. */
 import type { Bus, Queue, QueueName } from '../../domain/ports.ts';
 
-/** `types` are wire names, exactly (`run.requested.v1`). */
+/** `types` are exact event types, for example `run.requested.v1`. */
 export type Route = { types: string[]; queue: QueueName };
 
 export function makeBus(queue: Queue, routes: Route[]): Bus {

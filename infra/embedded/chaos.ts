@@ -1,14 +1,17 @@
-/** The manners of AWS that the embedded home has none of by nature: things come twice, out of order and late. For tests. */
+/** Makes delivery as unreliable as on AWS: duplicated, reordered and delayed. For tests. */
 
 export type Chaos = {
-  /** True so often (0–1). */
+  /** Returns true with this probability (0–1). */
   chance(probability: number): boolean;
   shuffled<T>(items: T[]): T[];
-  /** A whole number from 0 to below that. */
+  /** Returns a whole number from 0 to `limit` − 1. */
   below(limit: number): number;
 };
 
-/** The same seed makes the same trouble: mulberry32, https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
+/**
+ * The same seed gives the same sequence of faults. The generator is mulberry32:
+ * https://gist.github.com/tommyettinger/46a874533244883189143505d203312c
+ */
 export function makeChaos(seed: number): Chaos {
   let state = seed >>> 0;
   const random = () => {

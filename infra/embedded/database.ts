@@ -1,31 +1,31 @@
 /**
- * The SQLite file of the embedded home and its one writer. Writes that come in the same turn of the event loop share one transaction
- * and so one fsync (group commit); each still succeeds or fails by itself, and resolves only once it is on disk.
+ * The SQLite file of the self-hosted deployment, with one writer. Writes of one turn of the event loop share a
+ * transaction and one fsync (group commit). Each write still succeeds or fails alone. It resolves once it is on disk.
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { asStorageFull } from './full-disk.ts';
 
-/** Its name in the data folder. */
+/** Name of the file in the data folder. */
 export const databaseFile = 'listbackup.db';
 
 export type Database = {
-  /** The statement, prepared once. Outside of `write` only for reading: reads see all that is committed and nothing else. */
+  /** Returns the statement, prepared once. Outside of `write` use it only to read. Reads see committed data only. */
   sql(text: string): StatementSync;
   /**
-   * Runs synchronous work in the next shared transaction. When it throws, just its own changes are undone. Rejects with Problem
-   * `storage-full` when there is no room for it.
+   * Runs synchronous work in the next shared transaction. If the work throws, only its own changes are rolled back.
+   * Rejects with Problem `storage-full` if the disk is full.
    */
   write<T>(work: () => T): Promise<T>;
-  /** Puts all of the write-ahead log into the file and empties it, so that overwritten bytes are gone from disk. */
+  /** Writes the write-ahead log into the file and empties it, so that overwritten bytes are gone from disk. */
   checkpoint(): void;
-  /** Finishes what was asked for, then closes. */
+  /** Finishes pending writes, then closes. */
   close(): Promise<void>;
 };
 
-/** How to get from each version of the schema to the next. Never change an entry, only add one. */
+/** Entry n migrates schema version n to n + 1. Append entries, never change one. */
 const migrations = [
   `
-  -- position: the order of commits in this file, which feeds follow; (account, seq): the ledger
+  -- position: order of commits in this file, read by feeds. (account, seq): the ledger.
   CREATE TABLE commits (
     position INTEGER PRIMARY KEY,
     stream TEXT NOT NULL, version INTEGER NOT NULL,
@@ -40,7 +40,9 @@ const migrations = [
   CREATE TABLE feeds (consumer TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 
   CREATE TABLE rows (model TEXT, pk TEXT, sk TEXT, data TEXT NOT NULL, PRIMARY KEY (model, pk, sk)) WITHOUT ROWID;
-  CREATE TABLE cursors (projection TEXT, stream TEXT, version INTEGER NOT NULL, PRIMARY KEY (projection, stream)) WITHOUT ROWID;
+  CREATE TABLE cursors (
+    projection TEXT, stream TEXT, version INTEGER NOT NULL, PRIMARY KEY (projection, stream)
+  ) WITHOUT ROWID;
 
   CREATE TABLE records (pk TEXT, sk TEXT, data TEXT NOT NULL, expires_at INTEGER, PRIMARY KEY (pk, sk)) WITHOUT ROWID;
   CREATE INDEX records_by_expiry ON records (expires_at) WHERE expires_at IS NOT NULL;
@@ -62,15 +64,15 @@ const migrations = [
   `,
 ];
 
-/** The version of the schema that this code reads and writes. */
+/** Schema version that this code reads and writes. */
 export const schemaVersion = migrations.length;
 
-/** Writes in one transaction: enough to share the fsync, few enough to let reads in between. */
+/** Most writes per transaction. Enough to share the fsync, few enough not to delay reads. */
 const groupSize = 500;
 
 type Pending = { run(): void; settle(): void; fail(error: unknown): void };
 
-/** Opens the file, making or migrating it. Throws when another process has it, or a newer version of ListBackup made it. */
+/** Opens the file, creates or migrates it. Throws if another process or a newer version of ListBackup has it. */
 export function openDatabase(file: string): Database {
   const db = connect(file);
   const statements = new Map<string, StatementSync>();
@@ -93,26 +95,26 @@ export function openDatabase(file: string): Database {
     const done: Pending[] = [];
     try {
       sql('BEGIN IMMEDIATE').run();
-      for (const each of group) {
+      for (const pending of group) {
         sql('SAVEPOINT one').run();
         try {
-          each.run();
-          done.push(each);
+          pending.run();
+          done.push(pending);
         } catch (error) {
-          // A full disk may have undone all of the transaction: then none of it counts.
+          // On a full disk SQLite may roll back the whole transaction. Then every write of the group fails.
           if (!db.isTransaction) throw error;
           sql('ROLLBACK TO one').run();
-          each.fail(asStorageFull(error));
+          pending.fail(asStorageFull(error));
         }
         sql('RELEASE one').run();
       }
       sql('COMMIT').run();
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK');
-      for (const each of group) each.fail(asStorageFull(error));
+      for (const pending of group) pending.fail(asStorageFull(error));
       return;
     }
-    for (const each of done) each.settle();
+    for (const pending of done) pending.settle();
   }
 
   function schedule(): void {
@@ -124,7 +126,7 @@ export function openDatabase(file: string): Database {
   return {
     sql,
     write<T>(work: () => T): Promise<T> {
-      if (closed) return Promise.reject(new Error('the database is closed'));
+      if (closed) return Promise.reject(new Error('The database is closed.'));
       return new Promise<T>((resolve, reject) => {
         let result: { value: T } | undefined;
         queue.push({
@@ -151,7 +153,7 @@ export function openDatabase(file: string): Database {
 function connect(file: string): DatabaseSync {
   const db = lock(file);
   try {
-    // Without recursive triggers a REPLACE would delete past the trigger that forbids it
+    // Without recursive triggers REPLACE could delete a commit: its delete would not fire the trigger.
     db.exec('PRAGMA recursive_triggers = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;');
     migrate(db);
     return db;
@@ -161,7 +163,7 @@ function connect(file: string): DatabaseSync {
   }
 }
 
-/** Throws when another process uses the file, whatever version made it. */
+/** Throws if another process uses the file. Accepts every schema version. */
 export function requireUnused(file: string): void {
   lock(file).close();
 }
@@ -169,7 +171,7 @@ export function requireUnused(file: string): void {
 function lock(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 3000, defensive: true });
   try {
-    // Exclusive: two processes on one data folder would each miss the other's commits. The system frees the lock on any exit.
+    // Two processes on one data folder would miss each other's commits. The system frees the lock on any exit.
     db.exec(
       'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;',
     );
@@ -178,9 +180,7 @@ function lock(file: string): DatabaseSync {
   } catch (error) {
     db.close();
     if (error instanceof Error && /database is locked/.test(error.message)) {
-      throw new Error(
-        'Another process uses this data folder: stop it first, or take another folder (LISTBACKUP_DATA).',
-      );
+      throw new Error('Another process uses this data folder. Stop it first, or use another folder (LISTBACKUP_DATA).');
     }
     throw error;
   }
@@ -192,8 +192,9 @@ function migrate(db: DatabaseSync): void {
     const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
     if (version > migrations.length) {
       throw new Error(
-        `A newer version of ListBackup made this data folder (schema ${version}, this one knows ${migrations.length}): ` +
-          'update ListBackup, or take another folder (LISTBACKUP_DATA).',
+        'A newer version of ListBackup made this data folder ' +
+          `(schema ${version}, this version reads up to ${migrations.length}). ` +
+          'Update ListBackup, or use another folder (LISTBACKUP_DATA).',
       );
     }
     for (const migration of migrations.slice(version)) db.exec(migration);

@@ -1,10 +1,10 @@
-/** `npm start -- --demo`: an account with a finished, a failed and a running run, made through the API as anybody would. */
+/** `npm start -- --demo`: creates an account with a finished, a failed and a running run, through the public API. */
 import { fileURLToPath } from 'node:url';
 
 const person = { email: 'demo@example.com', password: 'a demo for everyone', name: 'Demo' };
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Lines for the screen. Started again on the same data it only says how to sign in. */
+/** Returns lines for the start banner. If the demo account exists already, only says how to sign in. */
 export async function startDemo(url: string): Promise<string[]> {
   const signIn = `  Demo     sign in as ${person.email} with the password "${person.password}"`;
   const registered = await call(url, '/auth/register', person);
@@ -18,10 +18,10 @@ export async function startDemo(url: string): Promise<string[]> {
     return String((await api(`/jobs/${id}/run`)).body.id);
   };
   const finished = await backUp('Documentation', { type: 'folder', config: { path: `${root}docs` } });
-  const failed = await backUp('A folder that is not there', { type: 'folder', config: { path: `${root}not-there` } });
+  const failed = await backUp('Missing folder', { type: 'folder', config: { path: `${root}missing-folder` } });
   await Promise.all([finished, failed].map((id) => untilFinished(url, id, String(accessToken))));
   await backUp('Packages', { type: 'folder', config: { path: `${root}node_modules` } });
-  return [signIn, '           one run has finished, one has failed, one is running'];
+  return [signIn, '           It has one finished, one failed and one running run.'];
 }
 
 type Answer = { status: number; body: { [field: string]: unknown } };
@@ -31,7 +31,7 @@ async function call(url: string, path: string, body: object, token?: string): Pr
   const response = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
   const answer = { status: response.status, body: (await response.json()) as Answer['body'] };
   if (response.status >= 400 && response.status !== 409)
-    throw new Error(`The demo could not be made: ${JSON.stringify(answer.body)}`);
+    throw new Error(`The server refused to create the demo data: ${JSON.stringify(answer.body)}`);
   return answer;
 }
 

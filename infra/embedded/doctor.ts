@@ -1,6 +1,6 @@
 /**
- * `npm run doctor` and `listbackup doctor`: checks a data folder of the embedded home (or a copy of one) and says what is wrong.
- * Changes nothing.
+ * `npm run doctor` and `listbackup doctor`: checks a data folder of the self-hosted deployment, or a copy of it.
+ * Reports findings and changes nothing.
  */
 import { parseArgs } from 'node:util';
 import { checkEverything } from '../../doctor/check-everything.ts';
@@ -12,20 +12,27 @@ import { type BucketBlobs, openBucket, requireSameBucket } from './bucket.ts';
 import { databaseFile } from './database.ts';
 import { openLog } from './log.ts';
 import { openReadOnly, type ReadOnlyDeployment, Unopenable } from './read-only.ts';
-import { readSettings } from './settings.ts';
+import { optionError, readSettings } from './settings.ts';
 
-/** 0: nothing is wrong, 1: something is, 2: it could not be checked. */
+/** 0: no failures. 1: failures found. 2: the check could not run. */
 export type ExitCode = 0 | 1 | 2;
 
-export const usage = `Usage: listbackup doctor [--data DIR] [--read-data] [--sources] [--json]
+const usage = `Usage: listbackup doctor [options]
 
-  --data DIR    the data folder, or a copy of one (default: LISTBACKUP_DATA, else .listbackup)
-  --read-data   reads and decrypts all that was ever backed up
-  --sources     compares the newest backups with their sources, which should not have changed since
-  --json        one JSON document a line: each finding, then the summary
+Checks a data folder for damaged, lost or left-over data. Changes nothing.
+Stop ListBackup first, or check a copy of the folder.
 
-It changes nothing, and needs ListBackup stopped. It ends with 0 when nothing is wrong, 1 when something is, 2 when it could not check.`;
+  --data DIR    the data folder or a copy of it
+                (default: LISTBACKUP_DATA, else .listbackup)
+  --read-data   also read and decrypt all backed-up content
+  --sources     also compare the newest backups with their sources;
+                a file that changed since its backup counts as a failure
+  --json        print one JSON document per line: each finding, then a summary
+  -h, --help    print this help
 
+Exit code: 0 no failures, 1 failures found, 2 the check could not run.`;
+
+/** Runs the doctor with these command line arguments, prints the report and returns the exit code. */
 export async function runDoctor(
   args: string[],
   env: { [name: string]: string | undefined } = process.env,
@@ -38,19 +45,17 @@ export async function runDoctor(
       console.log(usage);
       return 0;
     }
-    const { data, blobs } = options;
+    const { data, blobs, logLevel } = options;
     await requireSameBucket(data, blobs);
     bucket = blobs && (await openBucket(blobs));
-    deployment = await openReadOnly(data, openLog(env.LISTBACKUP_LOG_LEVEL ?? 'silent'), bucket ?? {});
+    deployment = await openReadOnly(data, openLog(logLevel ?? 'silent'), bucket ?? {});
     return await examine(deployment, options);
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
     if (!isDamage(error)) {
-      console.error(
-        error instanceof Unopenable || code?.startsWith('ERR_PARSE_ARGS')
-          ? message
-          : `It could not be checked: ${message}`,
-      );
+      if (error instanceof Unopenable) console.error(message);
+      else if (code?.startsWith('ERR_PARSE_ARGS')) console.error(optionError(message, 'listbackup doctor --help'));
+      else console.error(`The check could not run: ${message}`);
       return 2;
     }
     console.error(`FAILURE: the database\n  ${databaseFile}: ${message}\n  → Restore the data folder from a copy.`);
@@ -75,11 +80,12 @@ function readOptions(args: string[], env: { [name: string]: string | undefined }
     },
   });
   const settings = readSettings([], values.data === undefined ? env : { ...env, LISTBACKUP_DATA: values.data });
-  const { data, blobs, allowHosts } = settings;
+  const { data, blobs, allowHosts, logLevel } = settings;
   return {
     data,
     blobs,
     allowHosts,
+    logLevel,
     readData: values['read-data'],
     sources: values.sources,
     json: values.json,
@@ -98,19 +104,19 @@ async function examine(
     report.checked.set(what, (report.checked.get(what) ?? 0) + many);
     show(() => counts(report));
   };
-  const tell = (finding: Finding) => {
+  const emit = (finding: Finding) => {
     addFinding(report, finding);
     if (json) console.log(JSON.stringify({ type: 'finding', ...finding }));
   };
   const folders = { roots: 'any', never: [data] } as const;
   const deployment: Deployment = { platform, connectors: () => ({ allowHosts, folders }), prices: free };
   try {
-    for (const finding of findings()) tell(finding);
+    for (const finding of findings()) emit(finding);
     const all = checkEverything(platform, { isAwaited, readData, count, ...(sources && { deployment }) });
-    for await (const finding of all) tell(finding);
+    for await (const finding of all) emit(finding);
   } catch (error) {
     if (!isDamage(error)) throw error;
-    tell(failure('database', databaseFile, (error as Error).message));
+    emit(failure('database', databaseFile, (error as Error).message));
   }
   if (process.stderr.isTTY && !json) process.stderr.write('\r\x1b[K');
   const failures = failuresIn(report);
@@ -122,14 +128,14 @@ async function examine(
   return failures > 0 ? 1 : 0;
 }
 
-/** What SQLite says of a file that is not as it left it. */
+/** Returns whether SQLite reports a damaged database file. */
 function isDamage(error: unknown): boolean {
   const [corrupt, notADatabase] = [11, 26];
   const { errcode } = error as { errcode?: number };
   return errcode !== undefined && [corrupt, notADatabase].includes(errcode & 0xff);
 }
 
-/** One line on a terminal, written over itself twice a second. */
+/** Overwrites one line of the terminal at most twice a second. Prints nothing if standard error is not a terminal. */
 function progress(json: boolean): (text: () => string) => void {
   if (json || !process.stderr.isTTY) return () => {};
   let last = 0;

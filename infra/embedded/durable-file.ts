@@ -1,9 +1,9 @@
-/** Files that are on disk when a function here is done, and never visible in part. */
+/** Writes files durably: a file is on disk when its write resolves, and never visible in part. */
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { link, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Makes what names a directory holds survive a loss of power. */
+/** Makes the entries of a directory survive a power loss. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {
@@ -13,16 +13,34 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Makes a directory and those above it, readable by the owner only. */
+/** Creates a directory and its missing parents, mode 0700. */
 export async function makeDirectory(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = directory; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+  if (await isDirectory(directory)) return;
+  const parent = dirname(directory);
+  // Not mkdir's own `recursive`: it never returns where a file system refuses new folders with ENOENT, as /proc does.
+  if (parent !== directory) await makeDirectory(parent);
+  try {
+    await mkdir(directory, { mode: 0o700 });
+  } catch (error) {
+    // Another writer may have created it meanwhile.
+    if (codeOf(error) === 'EEXIST' && (await isDirectory(directory))) return;
+    throw error;
+  }
+  await syncDirectory(parent);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /**
- * Writes a file through a temporary one in `temporary`, a directory of the same file system. With `ifAbsent` an existing file stays
- * as it is and the answer is false. When the body fails nothing is left.
+ * Writes a file through a temporary file in `temporary`, a directory on the same file system.
+ * With `ifAbsent`, keeps an existing file and returns false. If the body fails, leaves no file.
  */
 export async function writeDurably(
   path: string,
@@ -34,7 +52,7 @@ export async function writeDurably(
     await writeAll(unfinished, body);
     await makeDirectory(dirname(path));
     if (ifAbsent) {
-      // A hard link fails where the name exists, whoever else tries at the same time
+      // A hard link fails if the name exists, also when two writers race.
       if (!(await linked(unfinished, path))) return false;
     } else {
       await rename(unfinished, path);
@@ -67,6 +85,7 @@ async function linked(from: string, to: string): Promise<boolean> {
   }
 }
 
+/** Returns the code of a system error, for example `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

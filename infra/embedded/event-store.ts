@@ -1,4 +1,4 @@
-/** Commits and their ledger in SQLite: one row a commit, with its place in its account's ledger, so both happen together. */
+/** The `EventStore` port on SQLite. A row holds a commit and its ledger position, so both are written together. */
 import { parseStream } from '../../domain/event.ts';
 import type { EventStore, LedgerEntry, StoredCommit } from '../../domain/ports.ts';
 import type { Database } from './database.ts';
@@ -6,21 +6,23 @@ import type { Signal } from './signal.ts';
 
 const fields = 'stream, version, at, prev_hash, hash, blob, bytes_hash, bytes';
 
-/** `appended` is notified after each append that is on disk. */
+/** Notifies `appended` after each append, once it is on disk. */
 export function makeEventStore(db: Database, appended: Signal): EventStore {
   function insert({ stream, version, at, prevHash, hash, body }: StoredCommit): boolean {
     const { account } = parseStream(stream);
-    const before = db
+    const previous = db
       .sql('SELECT seq, ledger_at FROM commits WHERE account = ? ORDER BY seq DESC LIMIT 1')
       .get(account);
-    const ledgerAt = before && String(before.ledger_at) > at ? String(before.ledger_at) : at;
+    // Ledger times never go back, even if a clock does.
+    const ledgerAt = previous && String(previous.ledger_at) > at ? String(previous.ledger_at) : at;
     const inBlob = 'blob' in body;
     const { changes } = db
       .sql(
-        `INSERT INTO commits (account, seq, ledger_at, ${fields}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, version) DO NOTHING`,
+        `INSERT INTO commits (account, seq, ledger_at, ${fields}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (stream, version) DO NOTHING`,
       )
       .run(
-        ...[account, Number(before?.seq ?? 0) + 1, ledgerAt, stream, version, at, prevHash, hash],
+        ...[account, Number(previous?.seq ?? 0) + 1, ledgerAt, stream, version, at, prevHash, hash],
         ...(inBlob ? [body.blob, body.bytesHash, null] : [null, null, body.bytes]),
       );
     return changes === 1;
@@ -46,7 +48,7 @@ export function makeEventStore(db: Database, appended: Signal): EventStore {
     },
 
     async getMany(keys) {
-      // The join looks each up by its key; the set takes out those asked for twice.
+      // IN looks up each key by index and ignores repeated keys.
       return db
         .sql(
           `SELECT ${fields} FROM commits
@@ -78,7 +80,7 @@ export function makeEventStore(db: Database, appended: Signal): EventStore {
     },
   };
 
-  /** The first entry of that time or later: times never go back along the sequence. */
+  /** Returns the sequence number of the first entry at this time or later. */
   function seqFrom(account: string, time: string): number {
     const row = db.sql('SELECT min(seq) AS seq FROM commits WHERE account = ? AND ledger_at >= ?').get(account, time);
     return Number(row?.seq ?? Number.MAX_SAFE_INTEGER);

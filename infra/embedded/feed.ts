@@ -1,11 +1,11 @@
-/** New commits as they come, for what follows the event store in this process. */
+/** Delivers new commits in order to the consumers of this process: the projections and the bus. */
 import type { Log, StreamNotification } from '../../domain/ports.ts';
 import type { Chaos } from './chaos.ts';
 import type { Database } from './database.ts';
 import type { Signal } from './signal.ts';
 
 export type FeedNotification = StreamNotification & {
-  /** Grows with every commit of this machine. */
+  /** Order of commits in the database file. */
   position: number;
 };
 
@@ -13,11 +13,14 @@ export type FeedOptions = {
   db: Database;
   appended: Signal;
   log: Log;
-  /** Whose place in the feed it is. */
+  /** Name under which the position is stored. */
   consumer: string;
-  /** Gets commits at least once, in order of position. When it fails, or its place cannot be kept, it gets the same ones again, a while later. */
+  /**
+   * Receives each commit at least once, in order of position. If it fails, or if the position cannot be stored,
+   * it receives the same commits again after a pause.
+   */
   handle(notifications: FeedNotification[]): Promise<void>;
-  /** At most so many at once (default 100, as DynamoDB Streams). */
+  /** Most commits per call of `handle`. Default 100, as for DynamoDB Streams. */
   batch?: number;
   chaos?: Chaos | undefined;
 };
@@ -25,16 +28,16 @@ export type FeedOptions = {
 export type Feed = {
   /** Resolves once everything appended so far has been handled. */
   caughtUp(): Promise<void>;
-  /** Finishes the batch in hand. */
+  /** Resolves once the current batch is handled. */
   stop(): Promise<void>;
 };
 
-const longestPause = 10_000;
+const longestPauseMs = 10_000;
 
-/** Starts where the consumer was; a new one starts at the first commit ever. */
+/** Continues at the stored position of the consumer. A new consumer starts at the first commit. */
 export function startFeed({ db, appended, log, consumer, handle, batch = 100, chaos }: FeedOptions): Feed {
   let position = Number(db.sql('SELECT position FROM feeds WHERE consumer = ?').get(consumer)?.position ?? 0);
-  /** Up to here all is handled; what `place` is ahead of it came late, or is in hand. */
+  /** All commits up to here are handled. `position` may be ahead: at delayed commits, or at the current batch. */
   let done = position;
   let stopped = false;
   let late: FeedNotification[] = [];
@@ -53,41 +56,41 @@ export function startFeed({ db, appended, log, consumer, handle, batch = 100, ch
         }),
       );
 
-  /** With trouble some come again, some late and all shuffled. */
-  function disturbed(notifications: FeedNotification[]): FeedNotification[] {
+  /** With chaos: repeats some notifications, delays some and shuffles all. */
+  function withChaos(notifications: FeedNotification[]): FeedNotification[] {
     if (!chaos) return notifications;
     const due = [...late, ...notifications];
     late = notifications.length === 0 ? [] : due.filter(() => chaos.chance(0.1));
-    const now = due.filter((each) => !late.includes(each));
+    const now = due.filter((notification) => !late.includes(notification));
     return chaos.shuffled([...now, ...now.filter(() => chaos.chance(0.2))]);
   }
 
   async function work(): Promise<void> {
     let pause = 0;
     while (!stopped) {
-      const more = appended.next();
+      const nextAppend = appended.next();
       const before = { late, position };
       try {
         const notifications = read();
         if (notifications.length === 0 && late.length === 0) {
-          await Promise.race([more.within(), stopping.promise]);
+          await Promise.race([nextAppend.within(), stopping.promise]);
           continue;
         }
-        const chosen = disturbed(notifications);
-        if (chosen.length > 0) await handle(chosen);
+        const delivered = withChaos(notifications);
+        if (delivered.length > 0) await handle(delivered);
         position = notifications.at(-1)?.position ?? position;
-        await keep(Math.min(position, ...late.map((each) => each.position - 1)));
+        await savePosition(Math.min(position, ...late.map((notification) => notification.position - 1)));
         pause = 0;
       } catch (error) {
         ({ late, position } = before);
-        pause = Math.min(Math.max(pause * 2, 50), longestPause);
-        log.error('a follower of the feed failed; it gets the same commits again', { consumer, pause }, error);
+        pause = Math.min(Math.max(pause * 2, 50), longestPauseMs);
+        log.error('a feed consumer failed, the same commits will be delivered again', { consumer, pause }, error);
         await Promise.race([new Promise((resolve) => setTimeout(resolve, pause).unref()), stopping.promise]);
       }
     }
   }
 
-  async function keep(handled: number): Promise<void> {
+  async function savePosition(handled: number): Promise<void> {
     await db.write(() =>
       db
         .sql(
@@ -96,9 +99,9 @@ export function startFeed({ db, appended, log, consumer, handle, batch = 100, ch
         .run(consumer, handled),
     );
     done = handled;
-    for (const each of waiting.splice(0)) {
-      if (each.position <= handled) each.resolve();
-      else waiting.push(each);
+    for (const waiter of waiting.splice(0)) {
+      if (waiter.position <= handled) waiter.resolve();
+      else waiting.push(waiter);
     }
   }
 

@@ -1,24 +1,24 @@
-/** What the machine says when there is no room for what was to be written, as a Problem that says what to do. */
+/** Turns full-disk errors of the file system and of SQLite into the Problem `storage-full`. */
 import { Problem } from '../../domain/errors.ts';
 import { codeOf } from './durable-file.ts';
 
-/** Of files: no space, no quota, no larger file allowed. */
+/** File system: no space, no quota, file size limit. */
 const fileCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /**
- * Of SQLite: SQLITE_FULL, and SQLITE_IOERR_WRITE, which is how it tells of a quota or of a limit to a file's size.
+ * SQLITE_FULL, and SQLITE_IOERR_WRITE, which SQLite reports for a quota or a file size limit.
  * https://www.sqlite.org/rescode.html
  */
 const sqliteCodes = new Set([13, 778]);
 
-const whatToDo =
-  'The disk that ListBackup keeps its data on is full, or its quota is. Free some space there, then do this again; what was backed up before is safe.';
+const detail =
+  'The disk or the disk quota of the data folder is full. Free some space, then try again. Finished backups are safe.';
 
-/** Problem `storage-full` for an error that means that; any other error as it is. */
+/** Returns Problem `storage-full` for a full-disk error. Returns every other error unchanged. */
 export function asStorageFull(error: unknown): unknown {
   const { errcode } = error as { errcode?: unknown };
   const full = fileCodes.has(codeOf(error) ?? '') || (typeof errcode === 'number' && sqliteCodes.has(errcode));
   if (!full) return error;
-  const problem = new Problem('storage-full', whatToDo);
+  const problem = new Problem('storage-full', detail);
   problem.cause = error;
   return problem;
 }

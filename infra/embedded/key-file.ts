@@ -1,4 +1,7 @@
-/** The machine's own keys: the master that wraps all others, and the one it signs with. Whoever has the file can read everything. */
+/**
+ * The key file of a data folder: the master key that wraps all account keys, and the signing key.
+ * The file is enough to read all data in the folder.
+ */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +9,7 @@ import { deriveKey } from '../../crypto/hkdf.ts';
 import { codeOf, writeDurably } from './durable-file.ts';
 
 export type MachineKeys = {
-  /** A key of 32 bytes for one purpose, derived from the master. */
+  /** Derives a key of 32 bytes for one purpose from the master key (HKDF-SHA-256). */
   derive(purpose: string): Uint8Array;
   signing: KeyObject;
   publicKey: string;
@@ -14,14 +17,17 @@ export type MachineKeys = {
 
 const name = 'keys.json';
 
-/** Reads the key file of a data folder (0600), or makes it when `mayMake`: otherwise data exists that only the lost file opens. */
-export async function openKeyFile(folder: string, mayMake: () => boolean): Promise<MachineKeys> {
+/**
+ * Reads the key file of a data folder. If it is missing and `mayCreate` allows it, creates one with mode 0600.
+ * The function `mayCreate` must return false once data exists that only the lost file can decrypt.
+ */
+export async function openKeyFile(folder: string, mayCreate: () => boolean): Promise<MachineKeys> {
   const path = join(folder, name);
   const text = await readFile(path, 'utf8').catch(async (error) => {
     if (codeOf(error) !== 'ENOENT') throw error;
-    if (!mayMake())
+    if (!mayCreate())
       throw new Error(
-        `The data folder has lost its ${name}, without which nothing in it can be read: put it back from where you keep a copy.`,
+        `The data folder has lost its ${name}, and nothing can be read without it. Restore it from a copy.`,
       );
     await writeDurably(path, Buffer.from(newKeys()), { temporary: folder, ifAbsent: true });
     return readFile(path, 'utf8');
@@ -47,7 +53,7 @@ function parse(text: string): { master: Uint8Array; signing: string } {
     const bytes = Buffer.from(String(master), 'base64');
     if (bytes.length === 32 && typeof signing === 'string') return { master: bytes, signing };
   } catch {
-    // The parser's message would quote the secret
+    // The message of the parser would quote the secret.
   }
-  throw new Error(`The ${name} of the data folder is damaged: put it back from where you keep a copy.`);
+  throw new Error(`The ${name} of the data folder is damaged. Restore it from a copy.`);
 }

@@ -1,4 +1,4 @@
-/** Ranges of sort keys in SQLite, whose text order is that of UTF-8 bytes, and the cursors of their pages. */
+/** Sort key ranges and page cursors in SQLite. Its text order is the order of UTF-8 bytes. */
 import { Problem } from '../../domain/errors.ts';
 import type { Page } from '../../domain/ports.ts';
 import { LimitExceeded, maxPage, maxQueryLimit } from '../limits.ts';
@@ -13,10 +13,10 @@ export type KeyRange = {
 };
 export type Bounds = { where: string; values: string[]; order: string };
 
-/** The range as an SQL condition on sk, starting behind the cursor. */
+/** Returns the range as an SQL condition on sk, starting after the cursor. */
 export function boundsOf({ prefix, from, to, order = 'asc', limit, cursor }: KeyRange): Bounds {
   if (!Number.isInteger(limit) || limit < 1 || limit > maxQueryLimit)
-    throw new LimitExceeded(`a query limit of ${limit}: not 1 to ${maxQueryLimit}`);
+    throw new LimitExceeded(`a query limit must be 1 to ${maxQueryLimit}, not ${limit}`);
   const bounds: [string, string][] = [];
   if (from !== undefined) bounds.push(['>=', from]);
   if (to !== undefined) bounds.push(['<', to]);
@@ -33,7 +33,10 @@ export function boundsOf({ prefix, from, to, order = 'asc', limit, cursor }: Key
   };
 }
 
-/** The least string above all that begin with the prefix; undefined when there is none. Code points order as their UTF-8 bytes do. */
+/**
+ * Returns the least string above all strings with the prefix, or undefined if there is none.
+ * Code points sort like their UTF-8 bytes. Surrogates are skipped, they have no UTF-8 form.
+ */
 export function afterPrefix(prefix: string): string | undefined {
   const points = [...prefix].map((character) => character.codePointAt(0) ?? 0);
   for (let last = points.pop(); last !== undefined; last = points.pop()) {
@@ -42,7 +45,10 @@ export function afterPrefix(prefix: string): string | undefined {
   return undefined;
 }
 
-/** A page of at most `limit` items and 1 MB (or one item): `rows` has one more than the limit where there is one. */
+/**
+ * Builds a page of at most `limit` items and 1 MB, but at least one item.
+ * Query one row more than `limit`: that row shows that a next page exists.
+ */
 export function pageOf<T extends { sk: string; size: number }, I>(
   rows: Iterable<T>,
   limit: number,
@@ -66,6 +72,7 @@ function toCursor(sk: string): string {
 
 function fromCursor(cursor: string): string {
   const sk = Buffer.from(cursor, 'base64url').toString();
-  if (toCursor(sk) !== cursor) throw new Problem('invalid-cursor', 'Start the list again without a cursor.');
+  if (toCursor(sk) !== cursor)
+    throw new Problem('invalid-cursor', 'The cursor is not valid. Start the list again without a cursor.');
   return sk;
 }

@@ -1,4 +1,4 @@
-/** The key ring on a key file and SQLite. */
+/** The `KeyRing` port on a key file and SQLite. */
 import { sign } from 'node:crypto';
 import type { KeyRing } from '../../domain/ports.ts';
 import { decryptBytes, encryptBytes, makeKeyRing } from '../key-ring.ts';
@@ -31,7 +31,7 @@ export function makeEmbeddedKeyRing(db: Database, keys: MachineKeys, now: () => 
             )
             .run(account, subject, 'wrapped' in key ? key.wrapped : null),
         );
-        // Or the destroyed key would rest on in the write-ahead log
+        // Otherwise the destroyed key would stay in the write-ahead log.
         db.checkpoint();
       },
     },
@@ -41,12 +41,15 @@ export function makeEmbeddedKeyRing(db: Database, keys: MachineKeys, now: () => 
   });
 }
 
-/** Throws when not one account key opens: then the key file is another one, and new data would be sealed so that its own does not open it. */
-export async function requireFitting(db: Database, ring: KeyRing): Promise<void> {
+/**
+ * Throws if the key file unwraps no account key. Then it belongs to another data folder,
+ * and new data would be encrypted with keys that the right file cannot unwrap.
+ */
+export async function requireMatchingKeys(db: Database, ring: KeyRing): Promise<void> {
   const accounts = db.sql("SELECT account FROM keys WHERE subject = '' AND wrapped IS NOT NULL LIMIT 10").all();
-  const tried = await Promise.allSettled(accounts.map(({ account }) => ring.accountKey(String(account))));
-  if (tried.length === 0 || tried.some(({ status }) => status === 'fulfilled')) return;
+  const results = await Promise.allSettled(accounts.map(({ account }) => ring.accountKey(String(account))));
+  if (results.length === 0 || results.some(({ status }) => status === 'fulfilled')) return;
   throw new Error(
-    'The keys.json of the data folder does not open what is in it: put back the one that belongs to it, from where you keep a copy.',
+    'The keys.json of the data folder belongs to another data folder. Restore the right keys.json from a copy.',
   );
 }

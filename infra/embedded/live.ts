@@ -1,4 +1,4 @@
-/** The live socket of the embedded home: at `/live` on the API's own port. */
+/** The live socket of the self-hosted deployment: `/live` on the port of the API. */
 import type { IncomingMessage, Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { longestMs, removeConnection } from '../../api/live/connections.ts';
@@ -10,12 +10,13 @@ import { projections } from '../../projections/index.ts';
 import type { Sockets } from './sockets.ts';
 
 export type LiveSocket = {
-  /** There is news of these accounts. */
+  /** Sends new messages to the sockets of these accounts. Call it after each commit of theirs. */
   wake(accounts: Iterable<string>): void;
-  /** Ends all sockets and what is being done for them. */
+  /** Closes all sockets. Resolves when the sends in progress have ended. */
   stop(): Promise<void>;
 };
 
+/** Serves the live socket on the HTTP server. Host, origin and ticket are checked before the upgrade. */
 export function openLive(
   server: Server,
   sockets: Sockets,
@@ -28,15 +29,15 @@ export function openLive(
     sleep: async (milliseconds: number) => void (await sleep(milliseconds)),
     openingMs: 0,
   };
-  const underway = new Set<Promise<unknown>>();
+  const pending = new Set<Promise<unknown>>();
   const accounts = new Map<string, string>();
   let stopped = false;
 
   function track(work: Promise<unknown>): void {
     const done = work
-      .catch((error) => platform.log.error('a live socket was not served', {}, error))
-      .finally(() => underway.delete(done));
-    underway.add(done);
+      .catch((error) => platform.log.error('messages could not be sent to a live socket', {}, error))
+      .finally(() => pending.delete(done));
+    pending.add(done);
   }
 
   sockets.listen(server, {
@@ -57,14 +58,14 @@ export function openLive(
   });
 
   return {
-    wake(some) {
+    wake(accountIds) {
       if (stopped) return;
-      for (const account of some) track(pushLive(live, account));
+      for (const account of accountIds) track(pushLive(live, account));
     },
     async stop() {
       stopped = true;
       await sockets.stop();
-      while (underway.size > 0) await Promise.all(underway);
+      while (pending.size > 0) await Promise.all(pending);
     },
   };
 }

@@ -1,12 +1,14 @@
-/** Log lines as JSON on standard error. */
+/** The log on standard error: readable lines in a terminal, JSON lines otherwise. */
 import pino from 'pino';
 import type { Log } from '../../domain/ports.ts';
 
-/** `level` as pino's (`info`, `warn`, …, `silent`); default `warn`. */
-export function openLog(level = 'warn'): Log {
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export function openLog(level: LogLevel = 'warn', terminal = process.stderr.isTTY): Log {
   const log = pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ fd: 2, sync: true }),
+    terminal ? { write: (text) => process.stderr.write(readableLine(text)) } : pino.destination({ fd: 2, sync: true }),
   );
   return {
     info: (message, fields = {}) => log.info(fields, message),
@@ -15,4 +17,20 @@ export function openLog(level = 'warn'): Log {
       log.error(error === undefined ? fields : { ...fields, err: error }, message),
     measure: (numbers) => log.info(numbers, 'measured'),
   };
+}
+
+/** Turns a JSON line of pino into `12:00:00 WARN message (field: value): error message`. Leaves out stacks. */
+export function readableLine(text: string): string {
+  const { level, time, msg, err, ...fields } = JSON.parse(text);
+  const at = new Date(time).toLocaleTimeString('en-GB');
+  const details = Object.entries(fields).map(([name, value]) => `${name}: ${plain(value)}`);
+  const inBrackets = details.length > 0 ? ` (${details.join(', ')})` : '';
+  const cause = err === undefined ? '' : `: ${err.message ?? plain(err)}`;
+  // Names in an error may come from other systems. Control characters must not move the cursor.
+  const line = `${at} ${pino.levels.labels[level]?.toUpperCase()} ${msg}${inBrackets}${cause}`;
+  return `${line.replaceAll(/\p{Cc}/gu, ' ')}\n`;
+}
+
+function plain(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

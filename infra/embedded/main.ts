@@ -1,50 +1,57 @@
-/** What `npm start` does: one screen, or one line that says what is wrong. */
+/** `npm start`: prints a start banner, or one line that says what is wrong. */
 import { nameOf } from './bucket.ts';
 import { startDemo } from './demo.ts';
 import { openLog } from './log.ts';
 import { resetData } from './reset.ts';
 import { startServer } from './server.ts';
-import { readSettings, type Settings } from './settings.ts';
+import { readSettings, type Settings, startUsage } from './settings.ts';
 import { describeStartError } from './start-error.ts';
 
-/** Work that is cut off goes on at the next start, so that ending need not wait for a large file. */
-const patienceMilliseconds = 8_000;
+/** A stop does not wait longer for open work, because the next start continues it. */
+const longestStopMs = 8_000;
 
 try {
   const settings = readSettings(process.argv.slice(2), process.env);
-  if (settings.reset) await resetData(settings.data);
-  const deployment = await startServer(settings, openLog(process.env.LISTBACKUP_LOG_LEVEL)).catch((error) =>
-    refuse(error, settings),
-  );
-  let ending = false;
+  if (settings.help) {
+    console.log(startUsage);
+    process.exit(0);
+  }
+  if (settings.reset) await resetData(settings.data).catch((error) => fail(error, settings));
+  const server = await startServer(settings, openLog(settings.logLevel)).catch((error) => fail(error, settings));
+  let stopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (ending) return;
-      ending = true;
-      setTimeout(() => process.exit(0), patienceMilliseconds).unref();
-      deployment.close().then(() => process.exit(0), refuse);
+      if (stopping) return;
+      stopping = true;
+      setTimeout(() => process.exit(0), longestStopMs).unref();
+      server.close().then(() => process.exit(0), fail);
     });
   }
-  const { url, runsOpen } = deployment;
-  const about = { url, docs: `${url}/docs`, live: `${url.replace('http', 'ws')}/live`, data: settings.data };
+  const { url, runsOpen } = server;
+  const addresses = { url, docs: `${url}/docs`, live: `${url.replace('http', 'ws')}/live`, data: settings.data };
   const lines = [
-    `ListBackup ${deployment.version} is ready.`,
+    `ListBackup ${server.version} is ready.`,
     '',
-    `  API      ${about.url}`,
-    `  Docs     ${about.docs}`,
-    `  Live     ${about.live}`,
-    `  Data     ${about.data}`,
+    `  API      ${addresses.url}`,
+    `  Docs     ${addresses.docs}`,
+    `  Live     ${addresses.live}`,
+    `  Data     ${addresses.data}`,
     ...(settings.blobs ? [`  Blobs    ${nameOf(settings.blobs)}`] : []),
-    `  Running  ${runsOpen === 0 ? 'nothing' : `${runsOpen} ${runsOpen === 1 ? 'run goes' : 'runs go'} on where ${runsOpen === 1 ? 'it' : 'they'} stopped`}`,
+    `  Runs     ${openRunsText(runsOpen)}`,
   ];
   if (settings.demo) lines.push('', ...(await startDemo(url)));
-  console.log([...lines, '', 'Ctrl+C ends it; nothing is lost.'].join('\n'));
-  if (settings.json) console.log(JSON.stringify(about));
+  console.log([...lines, '', 'Press Ctrl+C to stop. Open runs continue at the next start.'].join('\n'));
+  if (settings.json) console.log(JSON.stringify(addresses));
 } catch (error) {
-  refuse(error);
+  fail(error);
 }
 
-function refuse(error: unknown, settings?: Settings): never {
+function openRunsText(count: number): string {
+  if (count === 0) return 'no open runs';
+  return count === 1 ? '1 open run continues' : `${count} open runs continue`;
+}
+
+function fail(error: unknown, settings?: Settings): never {
   console.error(describeStartError(error, settings));
   process.exit(1);
 }

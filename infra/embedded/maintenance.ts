@@ -1,4 +1,4 @@
-/** Looks after the read models of a running home, as the function of the projections does on AWS. */
+/** Maintains the read models of a running server. On AWS the projections function does the same. */
 import type { Platform } from '../../domain/ports.ts';
 import { maintainProjections } from '../../projections/engine/maintain.ts';
 import type { Projection } from '../../projections/engine/projection.ts';
@@ -6,8 +6,8 @@ import type { Projection } from '../../projections/engine/projection.ts';
 const everyMilliseconds = 60_000;
 
 /**
- * At once, with another try for all that stands still, and then every minute. The function ends it; a rebuild that is cut off goes on at
- * the next start.
+ * Runs maintenance now, and then every minute. The first run retries all parked streams.
+ * Returns a function that stops it. An interrupted rebuild continues at the next start.
  */
 export function startMaintenance(platform: Platform, projections: Projection[]): () => Promise<void> {
   const stopping = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-/** The embedded home: one process, one data folder. */
+/** The platform of the self-hosted deployment: all ports in one process, over one data folder. */
 import { join, resolve } from 'node:path';
 import type { Blobs, Log, Platform } from '../../domain/ports.ts';
 import { blobFolder, openBlobs } from './blobs.ts';
@@ -10,7 +10,7 @@ import { makeEventStore } from './event-store.ts';
 import { type Feed, type FeedOptions, startFeed } from './feed.ts';
 import { makeIdentity } from './identity.ts';
 import { openKeyFile } from './key-file.ts';
-import { makeEmbeddedKeyRing, requireFitting } from './key-ring.ts';
+import { makeEmbeddedKeyRing, requireMatchingKeys } from './key-ring.ts';
 import { makeQueue } from './queue.ts';
 import { openRandom } from './random.ts';
 import { makeRecords, removeExpired } from './records.ts';
@@ -20,41 +20,44 @@ import { makeSignal } from './signal.ts';
 import { makeSockets, type Sockets } from './sockets.ts';
 
 export type EmbeddedOptions = {
-  /** The data folder; made when missing. One process at a time. */
+  /** The data folder. Created if missing. Only one process may use it. */
   data: string;
   log: Log;
-  /** Which events of the bus go to which queue. */
+  /** Which event types the bus sends to which queue. */
   routes: Route[];
-  /** Instead of files in the data folder: a bucket, say. */
+  /** Default: files in the data folder. */
   blobs?: Blobs;
   now?: () => number;
   random?: (bytes: number) => Uint8Array;
-  /** Where `LISTBACKUP_SECRET_…` are looked for; default `process.env`. */
+  /** Holds the `LISTBACKUP_SECRET_…` variables. Default: `process.env`. */
   environment?: { [name: string]: string | undefined };
-  /** Makes feed and queue as unreliable as AWS's. */
+  /** Makes feed and queue as unreliable as on AWS. For tests. */
   chaos?: Chaos;
 };
 
 export type Embedded = {
   platform: Platform;
-  /** The machine's `push`, and the door to it. */
+  /** The `push` port, and the means to accept its connections. */
   sockets: Sockets;
-  /** Follows new commits under a name, from where that name was; stopped by `close`. */
+  /** Delivers new commits to a named consumer, from its stored position on. `close` stops it. */
   feed(consumer: string, handle: FeedOptions['handle'], options?: { batch?: number }): Feed;
-  /** Whose commit is the first in the log: who set the box up. */
+  /** Returns the account of the first commit: the account that set up the server. */
   firstAccount(): string | undefined;
-  /** Ends every wait for messages, so that workers can stop. */
+  /** Ends all waits for messages, so that workers can stop. */
   stopReceiving(): void;
-  /** Stops feeds and waits, finishes writes, frees the folder. */
+  /** Stops feeds and waits, finishes writes and unlocks the data folder. */
   close(): Promise<void>;
 };
 
 const sweepMilliseconds = 60_000;
 
-/** Milliseconds since the epoch, as they were at the start and have passed since: no one who sets the clock back makes work wait for it. */
+/** Milliseconds since the epoch by a clock that never goes back, so that setting the clock back delays no message. */
 const steadyNow = () => Math.floor(performance.timeOrigin + performance.now());
 
-/** Opens a data folder. Errors say what to do: another process has it, a newer version made it, its key file is lost. */
+/**
+ * Opens a data folder. Throws an Error that says what to do if another process uses the folder,
+ * a newer version made it, or its key file is lost.
+ */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const { log, routes, chaos, now = Date.now } = options;
   const data = resolve(options.data);
@@ -63,7 +66,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   try {
     const keys = await openKeyFile(data, () => isEmpty(db));
     const ring = makeEmbeddedKeyRing(db, keys, now);
-    await requireFitting(db, ring);
+    await requireMatchingKeys(db, ring);
     const blobs = options.blobs ?? (await openBlobs(blobFolder(data)));
     const secrets = await openSecrets(data, options.environment ?? process.env, now);
     const appended = makeSignal();
@@ -113,7 +116,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   }
 }
 
-/** Nothing in it yet that a lost key file would be needed for. */
+/** Returns whether the database holds nothing yet that needs the key file. */
 function isEmpty(db: Database): boolean {
   const row = db
     .sql(

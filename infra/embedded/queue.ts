@@ -1,4 +1,4 @@
-/** Queues in SQLite. A send wakes those who wait; nothing polls. */
+/** The `Queue` port on SQLite. A send wakes waiting receivers, so nothing polls. */
 import type { JsonObject, Queue, QueueName, Received } from '../../domain/ports.ts';
 import { LimitExceeded, maxDelaySeconds, maxReceive, maxReceives, messageText } from '../limits.ts';
 import type { Chaos } from './chaos.ts';
@@ -7,11 +7,12 @@ import { makeSignal } from './signal.ts';
 
 export type EmbeddedQueue = Queue & {
   /**
-   * Makes visible what a process that is no more had in hand, without counting that receive: it was not the message that failed; and what
-   * waits longer than a message can be told to, since the clock was set back. To be called before anyone receives.
+   * Makes the messages visible that a previous process had received. Their receive is not counted, because the process
+   * failed and not the message. Also shortens delays over the maximum, which appear when the clock was set back.
+   * Call it before the first receive.
    */
   giveBack(): Promise<void>;
-  /** Ends every wait; receives give nothing from now on. */
+  /** Ends all waits. Every later receive returns no messages. */
   stop(): void;
 };
 
@@ -19,7 +20,7 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
   const changed = { job: makeSignal(), data: makeSignal() };
   let stopped = false;
 
-  /** When the next message that can be received is visible. */
+  /** Returns the time at which the next message becomes visible. */
   const nextAt = (queue: QueueName): number | undefined => {
     const row = db.sql('SELECT min(visible_at) AS at FROM messages WHERE queue = ? AND dead = 0').get(queue);
     return row?.at == null ? undefined : Number(row.at);
@@ -38,7 +39,7 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
       )
       .all(queue, time, max);
     return rows.map(({ id, receives, body }) => {
-      // A message that comes twice stays visible though it was handed out
+      // Chaos: the message stays visible, so it is delivered twice.
       const hidden = chaos?.chance(0.05) ? 0 : visibilitySeconds * 1000;
       db.sql('UPDATE messages SET receives = receives + 1, visible_at = ? WHERE id = ?').run(time + hidden, id ?? null);
       return {
@@ -62,7 +63,7 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
 
     async receive(queue, { max, visibilitySeconds, waitSeconds = 0 }) {
       if (!Number.isInteger(max) || max < 1 || max > maxReceive)
-        throw new LimitExceeded(`${max} messages asked for at once: not 1 to ${maxReceive}`);
+        throw new LimitExceeded(`a receive must ask for 1 to ${maxReceive} messages, not ${max}`);
       const until = now() + waitSeconds * 1000;
       while (!stopped) {
         const change = changed[queue].next();
@@ -71,10 +72,10 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
           const received = await db.write(() => take(queue, max, visibilitySeconds));
           if (received.length > 0) return received;
         }
-        const left = until - now();
-        if (left <= 0) break;
-        const then = nextAt(queue);
-        await change.within(Math.min(left, then === undefined ? left : then - now()));
+        const remaining = until - now();
+        if (remaining <= 0) break;
+        const visibleAt = nextAt(queue);
+        await change.within(Math.min(remaining, visibleAt === undefined ? remaining : visibleAt - now()));
       }
       return [];
     },
@@ -136,12 +137,12 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
 
     stop() {
       stopped = true;
-      for (const each of Object.values(changed)) each.notify();
+      for (const signal of Object.values(changed)) signal.notify();
     },
   };
 }
 
-/** A receipt is good for one receive: who was too slow cannot end what another works on. */
+/** A receipt is valid for one receive. A worker that was too slow cannot acknowledge a message of the next worker. */
 function parseReceipt(receipt: string): { id: number; receives: number } {
   const [id, receives] = receipt.split('.').map(Number);
   return { id: id ?? 0, receives: receives ?? 0 };

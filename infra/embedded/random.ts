@@ -4,8 +4,8 @@ import { randomBytes, randomFillSync } from 'node:crypto';
 const poolSize = 4096;
 
 /**
- * A source of cryptographically strong random bytes. Few at a time come from a pool, as asking the generator for a nonce takes longer
- * than encrypting with it; no byte of the pool is given out twice, or stays in it.
+ * Returns a source of cryptographically strong random bytes. Up to 64 bytes come from a pool, because a call of the
+ * generator takes longer than encrypting with the nonce. Each byte of the pool is used once and then cleared.
  */
 export function openRandom(): (bytes: number) => Uint8Array {
   const pool = new Uint8Array(poolSize);
@@ -16,9 +16,9 @@ export function openRandom(): (bytes: number) => Uint8Array {
       randomFillSync(pool);
       used = 0;
     }
-    const given = pool.slice(used, used + bytes);
+    const taken = pool.slice(used, used + bytes);
     pool.fill(0, used, used + bytes);
     used += bytes;
-    return given;
+    return taken;
   };
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run read-models`: what operators may ask of the read models of a data folder, as they send it to the function of the projections on AWS.
- * A running home does the like by itself, at its start and once an hour, so this is for one that is stopped.
+ * `npm run read-models`: runs admin commands on the read models of a stopped data folder. On AWS operators send the
+ * same commands to the projections function. A running server maintains its read models itself.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,28 +14,34 @@ import { type BucketBlobs, openBucket, requireSameBucket } from './bucket.ts';
 import { databaseFile } from './database.ts';
 import { openLog } from './log.ts';
 import { type Embedded, openEmbedded } from './platform.ts';
-import { readSettings } from './settings.ts';
+import { optionError, readSettings } from './settings.ts';
 
 type Environment = { [name: string]: string | undefined };
 
-/** 0: done, 1: something stands still (again), 2: it could not be done. */
+/** 0: done and nothing is parked. 1: a stream is parked or a rebuild did not finish. 2: the command failed. */
 export type ExitCode = 0 | 1 | 2;
 
 const usage = `Usage: npm run read-models -- COMMAND [--data DIR] [--json]
 
-  parked [NAME]           where read models stand still because of a commit, since when and why
-  unpark [NAME [STREAM]]  lets them go on there: all of them, those of one read model, or it at one stream
-  rebuild [NAME]          makes all of them, or one, anew from the log
+Shows and repairs the read models of a data folder. Stop ListBackup first.
+A start of ListBackup also retries parked streams and continues a rebuild.
 
-  --data DIR              the data folder (default: LISTBACKUP_DATA, else .listbackup)
-  --json                  one JSON document
+  parked [NAME]           list parked streams, all or of one read model
+  unpark [NAME [STREAM]]  retry parked streams: all, of one read model,
+                          or one stream
+  rebuild [NAME]          rebuild all read models, or one, from the event store
 
-It needs ListBackup stopped; a start tries again what stands still, and goes on with a rebuild that was cut off.
-It ends with 0 when it is done and nothing stands still there, 1 when something does, 2 when it could not be done.`;
+  --data DIR              the data folder
+                          (default: LISTBACKUP_DATA, else .listbackup)
+  --json                  print one JSON document
+  -h, --help              print this help
 
-class Misunderstood extends Error {}
+Exit code: 0 done and nothing is parked, 1 a stream is parked or a rebuild did
+not finish, 2 the command failed.`;
 
-/** All of it, words and exit code, for these arguments. */
+class UsageError extends Error {}
+
+/** Runs the command with these arguments, prints its result and returns the exit code. */
 export async function runReadModels(
   args: string[],
   env: Environment = process.env,
@@ -44,29 +50,30 @@ export async function runReadModels(
   let embedded: Embedded | undefined;
   let bucket: BucketBlobs | undefined;
   try {
-    const { words, json, help, data, blobs } = readOptions(args, env);
+    const { words, json, help, data, blobs, logLevel } = readOptions(args, env);
     if (help) {
       console.log(usage);
       return 0;
     }
-    const work = understood(words, projections);
+    const execute = parseCommand(words, projections);
     if (!(await stat(join(data, databaseFile)).catch(() => undefined)))
-      throw new Misunderstood(`${data} is no data folder of ListBackup: say which one with --data.`);
+      throw new UsageError(`${data} is not a data folder of ListBackup. Name the data folder with --data.`);
     await requireSameBucket(data, blobs);
     bucket = blobs && (await openBucket(blobs));
     embedded = await openEmbedded({
       data,
-      log: openLog(env.LISTBACKUP_LOG_LEVEL ?? 'silent'),
+      log: openLog(logLevel ?? 'silent'),
       routes: [],
       ...(bucket && { blobs: bucket.blobs }),
     });
-    const { result, lines, code } = await work(embedded);
+    const { result, lines, code } = await execute(embedded);
     console.log(json ? JSON.stringify(result) : lines.join('\n'));
     return code;
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
-    const own = error instanceof Misunderstood || code?.startsWith('ERR_PARSE_ARGS');
-    console.error(own ? message : `It could not be done: ${message}`);
+    if (error instanceof UsageError) console.error(message);
+    else if (code?.startsWith('ERR_PARSE_ARGS')) console.error(optionError(message, 'npm run read-models -- --help'));
+    else console.error(`The command failed: ${message}`);
     return 2;
   } finally {
     await embedded?.close();
@@ -84,20 +91,21 @@ function readOptions(args: string[], env: Environment) {
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const { data, blobs } = readSettings([], values.data === undefined ? env : { ...env, LISTBACKUP_DATA: values.data });
-  return { words, json: values.json, help: values.help, data, blobs };
+  const settings = readSettings([], values.data === undefined ? env : { ...env, LISTBACKUP_DATA: values.data });
+  const { data, blobs, logLevel } = settings;
+  return { words, json: values.json, help: values.help, data, blobs, logLevel };
 }
 
-type Done = { result: object; lines: string[]; code: ExitCode };
+type Outcome = { result: object; lines: string[]; code: ExitCode };
 
-/** What is to be done, once the data folder is open. */
-function understood(words: string[], projections: Projection[]): (embedded: Embedded) => Promise<Done> {
+/** Returns the command to run once the data folder is open. Throws UsageError. */
+function parseCommand(words: string[], projections: Projection[]): (embedded: Embedded) => Promise<Outcome> {
   const [command, name, stream, ...more] = words;
-  const known = projections.map((each) => each.name);
-  const chosen = projections.filter((each) => name === undefined || each.name === name);
-  if (chosen.length === 0) throw new Misunderstood(`There is no read model ${name}, but ${known.join(', ')}.`);
-  const isTooMany = more.length > 0 || (stream !== undefined && command !== 'unpark');
-  if (isTooMany) throw new Misunderstood(`That is too much for ${command}. Add --help to see how it is used.`);
+  const known = projections.map((projection) => projection.name);
+  const chosen = projections.filter((projection) => name === undefined || projection.name === name);
+  if (chosen.length === 0) throw new UsageError(`Read model ${name} does not exist. Use one of ${known.join(', ')}.`);
+  const hasTooMany = more.length > 0 || (stream !== undefined && command !== 'unpark');
+  if (hasTooMany) throw new UsageError(`Too many arguments for ${command}. See npm run read-models -- --help.`);
   switch (command) {
     case 'parked':
       return (embedded) => parked(embedded, chosen, name);
@@ -106,7 +114,7 @@ function understood(words: string[], projections: Projection[]): (embedded: Embe
     case 'rebuild':
       return (embedded) => rebuildAll(embedded, chosen);
     default:
-      throw new Misunderstood(usage);
+      throw new UsageError(usage);
   }
 }
 
@@ -114,18 +122,24 @@ async function parked(
   { platform }: Embedded,
   projections: Projection[],
   projection: string | undefined,
-): Promise<Done> {
+): Promise<Outcome> {
   const command: AdminCommand = { parked: projection === undefined ? {} : { projection } };
   const result = (await handleAdminCommand(platform, projections, command)) as { items: Parked[]; more: boolean };
-  const lines = result.items.map(
-    (each) =>
-      `${each.projection}  ${each.stream}  version ${each.version}  ${each.fault}  since ${each.since}${each.rebuilding ? '  (in its rebuild)' : ''}`,
+  const lines = result.items.map(({ projection, stream, version, fault, since, rebuilding }) =>
+    [
+      projection,
+      stream,
+      `version ${version}`,
+      fault,
+      `since ${since}`,
+      ...(rebuilding ? ['(in its rebuild)'] : []),
+    ].join('  '),
   );
-  if (result.more) lines.push('… and more');
-  return { result, lines: lines.length > 0 ? lines : ['Nothing stands still.'], code: lines.length > 0 ? 1 : 0 };
+  if (result.more) lines.push('… and more. Use --json, or name a read model.');
+  return { result, lines: lines.length > 0 ? lines : ['No stream is parked.'], code: lines.length > 0 ? 1 : 0 };
 }
 
-async function unpark({ platform }: Embedded, projections: Projection[], stream: string | undefined): Promise<Done> {
+async function unpark({ platform }: Embedded, projections: Projection[], stream: string | undefined): Promise<Outcome> {
   const counts: Unparked = { healed: 0, parked: 0 };
   for (const { name: projection } of projections) {
     const command: AdminCommand = { unpark: { projection, ...(stream === undefined ? {} : { stream }) } };
@@ -133,22 +147,20 @@ async function unpark({ platform }: Embedded, projections: Projection[], stream:
     counts.healed += healed;
     counts.parked += parked;
   }
-  const lines = [`${counts.healed} went on, ${counts.parked} stand still.`];
+  const lines = [`Unparked: ${counts.healed}. Still parked: ${counts.parked}.`];
   if (counts.parked > 0)
-    lines.push(
-      'What stands still meets the same fault again: `parked` tells which. A version that can take it is needed.',
-    );
+    lines.push('The parked streams failed again. See why with `parked`, then install a version that fixes the cause.');
   return { result: counts, lines, code: counts.parked > 0 ? 1 : 0 };
 }
 
 const outcomes: { [outcome in RebuildOutcome]: string } = {
-  flipped: 'made anew',
-  held: 'not made anew: the fold fails where the one before did not, so the rows of before are still read',
-  stopped: 'cut off',
-  superseded: 'not made anew: another version was at it',
+  flipped: 'rebuilt',
+  held: 'not switched: the rebuild fails at an event that the current rows include. The current rows stay in use.',
+  stopped: 'interrupted: the next start continues it',
+  superseded: 'not rebuilt: another version of ListBackup rebuilds it',
 };
 
-async function rebuildAll({ platform }: Embedded, projections: Projection[]): Promise<Done> {
+async function rebuildAll({ platform }: Embedded, projections: Projection[]): Promise<Outcome> {
   const result: { [projection: string]: RebuildOutcome } = {};
   for (const projection of projections) result[projection.name] = await rebuild(platform, projection);
   const lines = Object.entries(result).map(([name, outcome]) => `${name}  ${outcomes[outcome]}`);

@@ -1,4 +1,4 @@
-/** A data folder of the embedded home as it lies there, for checks: nothing in it is changed, not even a time or a lock file. */
+/** Opens a data folder for checks without changing it. Not even a time stamp or a lock file changes. */
 import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -21,19 +21,23 @@ import { makeRows } from './rows.ts';
 import { makeSignal } from './signal.ts';
 
 export type ReadOnlyDeployment = {
-  /** Whatever writes fails. */
+  /** Every write fails. */
   platform: Platform;
-  /** Whether a message, or a commit not yet told of on the bus, will go on with the run. */
+  /** Returns whether a queued message, or a commit that the bus has not published yet, may continue the run. */
   isAwaited(runRef: RunRef): boolean;
-  /** What can be told of database and key file as such. */
+  /** Yields the findings on the database file and the key file themselves. */
   findings(): Generator<Finding>;
   close(): Promise<void>;
 };
 
-/** It could not even be opened; the message says what to do. */
+/** The data folder cannot be opened. The message says what to do. */
 export class Unopenable extends Error {}
 
-/** `blobs`: instead of files in the folder. Throws Unopenable: no data folder, in use, or of another version. SQLite's own errors may come from anything when its file is damaged. */
+/**
+ * Opens a data folder for reading. `blobs` replaces the files in the folder.
+ * Throws Unopenable if the folder is not a data folder, is in use, or has another schema version.
+ * If the database is damaged, any read may throw an error of SQLite.
+ */
 export async function openReadOnly(
   folder: string,
   log: Log,
@@ -42,10 +46,12 @@ export async function openReadOnly(
   const data = resolve(folder);
   const file = join(data, databaseFile);
   if (!(await sizeOf(file)))
-    throw new Unopenable(`${data} is no data folder of ListBackup: say which one with --data.`);
+    throw new Unopenable(`${data} is not a data folder of ListBackup. Name the data folder with --data.`);
   requireStopped(file);
   const copy = (await sizeOf(`${file}-wal`)) ? await copyOf(file) : undefined;
-  const sqlite = copy ? new DatabaseSync(join(copy, databaseFile)) : new DatabaseSync(asItIs(file), { readOnly: true });
+  const sqlite = copy
+    ? new DatabaseSync(join(copy, databaseFile))
+    : new DatabaseSync(immutable(file), { readOnly: true });
   const close = async () => {
     sqlite.close();
     if (copy) await rm(copy, { recursive: true });
@@ -64,8 +70,8 @@ export async function openReadOnly(
       isAwaited: (runRef) => isAwaited(db, runRef),
       *findings() {
         if (keyFault) yield failure('key-file', 'keys.json', keyFault);
-        for (const { integrity_check: said } of sqlite.prepare('PRAGMA integrity_check(20)').all()) {
-          if (said !== 'ok') yield failure('database', databaseFile, String(said));
+        for (const { integrity_check: result } of sqlite.prepare('PRAGMA integrity_check(20)').all()) {
+          if (result !== 'ok') yield failure('database', databaseFile, String(result));
         }
       },
       close,
@@ -84,8 +90,8 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 /**
- * Throws Unopenable while a process has the file. Asks for the lock by way of a connection that cannot get any further: as it cannot
- * write, it cannot lock exclusively, and fails before it would make a write-ahead log.
+ * Throws Unopenable while a process uses the file. Tries to lock the file over a connection that cannot write.
+ * Such a connection can never lock exclusively, and fails before it would create a write-ahead log.
  */
 export function requireStopped(file: string): void {
   const address = pathToFileURL(file);
@@ -98,21 +104,22 @@ export function requireStopped(file: string): void {
     const busy = 5;
     if ((error as { errcode?: number }).errcode !== busy) return;
     throw new Unopenable(
-      'ListBackup is running on this data folder. Stop it (Ctrl+C) and check then; or check a snapshot of the folder, with --data.',
+      'ListBackup is running on this data folder. ' +
+        'Stop it (Ctrl+C) and check again, or check a snapshot of the folder with --data.',
     );
   } finally {
     db.close();
   }
 }
 
-/** Without a write-ahead log the file is all there is, and can be read without locks or any file beside it. */
-function asItIs(file: string): URL {
+/** Without a write-ahead log the file is complete. SQLite can read it without locks and without files beside it. */
+function immutable(file: string): URL {
   const address = pathToFileURL(file);
   address.searchParams.set('immutable', '1');
   return address;
 }
 
-/** After a sudden end part of the data is in the write-ahead log: a copy takes it in. */
+/** After a crash part of the data is in the write-ahead log. SQLite can merge it only into a copy. */
 async function copyOf(file: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'listbackup-doctor-'));
   try {
@@ -121,8 +128,9 @@ async function copyOf(file: string): Promise<string> {
   } catch (error) {
     await rm(folder, { recursive: true });
     throw new Unopenable(
-      `ListBackup ended suddenly last time, so its database has to be copied for the check, and that failed (${(error as Error).message}). ` +
-        'Make room in the temporary folder (TMPDIR), or start and stop ListBackup once.',
+      'ListBackup did not stop cleanly, so the check needs a copy of the database. ' +
+        `The copy failed (${(error as Error).message}). ` +
+        'Free space in the temporary folder (TMPDIR), or start and stop ListBackup once.',
     );
   }
 }
@@ -130,9 +138,11 @@ async function copyOf(file: string): Promise<string> {
 function requireVersion(sqlite: DatabaseSync): void {
   const version = Number(sqlite.prepare('PRAGMA user_version').get()?.user_version);
   if (version > schemaVersion)
-    throw new Unopenable('A newer version of ListBackup made this data folder: check with that one.');
+    throw new Unopenable('A newer version of ListBackup made this data folder. Check it with that version.');
   if (version < schemaVersion)
-    throw new Unopenable('An older version of ListBackup made this data folder: start and stop this one once.');
+    throw new Unopenable(
+      'An older version of ListBackup made this data folder. Start and stop this version once to update it.',
+    );
 }
 
 function readingOnly(sqlite: DatabaseSync): Database {
@@ -143,7 +153,7 @@ function readingOnly(sqlite: DatabaseSync): Database {
       statements.set(text, known);
       return known;
     },
-    write: () => Promise.reject(new Error('opened for reading only')),
+    write: () => Promise.reject(new Error('The data folder is open for reading only.')),
     checkpoint() {},
     close: async () => {},
   };
@@ -156,7 +166,7 @@ function platformOver(
   log: Log,
   now: () => number,
 ): Platform {
-  const lost = () => Promise.reject(new Error('the key file is lost or damaged'));
+  const lost = () => Promise.reject(new Error('The key file is lost or damaged.'));
   const noKeys: KeyRing = {
     accountKey: lost,
     subjectKey: lost,
@@ -165,7 +175,7 @@ function platformOver(
     sign: lost,
     publicKey: lost,
   };
-  const forbidden = () => Promise.reject(new Error('opened for reading only'));
+  const forbidden = () => Promise.reject(new Error('The data folder is open for reading only.'));
   const queue = makeQueue(db, now);
   return {
     events: makeEventStore(db, makeSignal()),
@@ -180,19 +190,19 @@ function platformOver(
     secrets: { get: async () => undefined },
     now,
     random: () => {
-      throw new Error('a check makes nothing');
+      throw new Error('A check needs no random bytes.');
     },
     log,
   };
 }
 
 function isAwaited(db: Database, runRef: RunRef): boolean {
-  const told = db
+  const bus = db
     .sql(
       "SELECT coalesce((SELECT position FROM feeds WHERE consumer = 'bus'), 0) < max(position) AS behind FROM commits",
     )
     .get();
-  if (told?.behind === 1) return true;
+  if (bus?.behind === 1) return true;
   const message = db.sql('SELECT 1 FROM messages WHERE dead = 0 AND (instr(body, ?) OR instr(body, ?)) LIMIT 1');
   return message.get(runRef.runId, backupChainId(runRef.jobId, runRef.sourceId)) !== undefined;
 }

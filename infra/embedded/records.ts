@@ -1,4 +1,4 @@
-/** Mutable working state in SQLite. */
+/** The `Records` port on SQLite. */
 import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject, RecordCondition, RecordKey, Records, RecordWrite, StoredRecord } from '../../domain/ports.ts';
 import { checkChanges, checkItem, checkKey, checkTransaction } from '../limits.ts';
@@ -27,8 +27,8 @@ export function makeRecords(db: Database, now: () => number): Records {
     return size;
   }
 
-  /** Makes one write; the size of the item it wrote. */
-  function make(write: RecordWrite, found: Stored | undefined): number {
+  /** Executes one write. Returns the size of the item in bytes. */
+  function execute(write: RecordWrite, found: Stored | undefined): number {
     switch (write.op) {
       case 'put':
         return store(write, write.data, write.expiresAt);
@@ -50,11 +50,12 @@ export function makeRecords(db: Database, now: () => number): Records {
 
     async getMany(keys) {
       if (keys.length === 0) return [];
-      // The join looks each up by its key; the set takes out those asked for twice.
+      // IN looks up each key by index and ignores repeated keys.
       const rows = db
         .sql(
           `SELECT pk, sk, data, expires_at AS expiresAt FROM records
-           WHERE (pk, sk) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?)) AND (expires_at IS NULL OR expires_at > ?)`,
+           WHERE (pk, sk) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))
+           AND (expires_at IS NULL OR expires_at > ?)`,
         )
         .all(JSON.stringify(keys.map(({ pk, sk }) => [pk, sk])), seconds());
       return (rows as { pk: string; sk: string; data: string; expiresAt: number | null }[]).map(
@@ -66,7 +67,9 @@ export function makeRecords(db: Database, now: () => number): Records {
       const { where, values, order } = boundsOf({ ...range, limit });
       const rows = db
         .sql(
-          `SELECT sk, data, expires_at AS expiresAt, octet_length(pk) + octet_length(sk) + octet_length(data) AS size FROM records
+          `SELECT sk, data, expires_at AS expiresAt,
+             octet_length(pk) + octet_length(sk) + octet_length(data) AS size
+           FROM records
            WHERE pk = ?${where} AND (expires_at IS NULL OR expires_at > ?) ORDER BY sk ${order} LIMIT ?`,
         )
         .iterate(pk, ...values, seconds(), limit + 1);
@@ -80,10 +83,10 @@ export function makeRecords(db: Database, now: () => number): Records {
     write(writes) {
       return db.write(() => {
         checkChanges(writes.map(({ pk, sk }) => JSON.stringify([pk, sk])));
-        for (const each of writes) checkKey(each);
+        for (const write of writes) checkKey(write);
         const found = writes.map(find);
-        if (!writes.every((each, i) => each.if === undefined || holds(each.if, found[i]))) return false;
-        checkTransaction(writes.map((each, i) => make(each, found[i])));
+        if (!writes.every((write, i) => write.if === undefined || holds(write.if, found[i]))) return false;
+        checkTransaction(writes.map((write, i) => execute(write, found[i])));
         return true;
       });
     },
@@ -98,14 +101,14 @@ export function makeRecords(db: Database, now: () => number): Records {
     },
 
     async putMany(records) {
-      for (const each of records) checkItem(each);
+      for (const record of records) checkItem(record);
       const groups = Array.from({ length: Math.ceil(records.length / 200) }, (_, i) =>
         records.slice(i * 200, i * 200 + 200),
       );
       await Promise.all(
         groups.map((group) =>
           db.write(() => {
-            for (const each of group) store(each, each.data, each.expiresAt);
+            for (const record of group) store(record, record.data, record.expiresAt);
           }),
         ),
       );
@@ -113,14 +116,15 @@ export function makeRecords(db: Database, now: () => number): Records {
   };
 }
 
-/** Removes up to a thousand records past their time; how many. */
+/** Removes up to 1,000 expired records and returns their number. `now` is in milliseconds since the epoch. */
 export function removeExpired(db: Database, now: number): Promise<number> {
   return db.write(() =>
     Number(
       db
         .sql(
           `DELETE FROM records WHERE (pk, sk) IN
-           (SELECT pk, sk FROM records WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT 1000)`,
+             (SELECT pk, sk FROM records WHERE expires_at IS NOT NULL AND expires_at <= ?
+              ORDER BY expires_at LIMIT 1000)`,
         )
         .run(Math.floor(now / 1000)).changes,
     ),

@@ -1,9 +1,9 @@
-/** `npm start -- --reset`: empties the data folder, and nothing that is not one. */
+/** `npm start -- --reset`: deletes the data folder. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { databaseFile, requireUnused } from './database.ts';
 
-/** Throws when the folder holds something else, or another process is using it. */
+/** Throws if the folder holds other data or if another process uses it. Then nothing is deleted. */
 export async function resetData(data: string): Promise<void> {
   const names = await readdir(data).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === 'ENOENT') return [];
@@ -11,7 +11,7 @@ export async function resetData(data: string): Promise<void> {
   });
   if (names.length === 0) return;
   if (!names.includes(databaseFile)) {
-    throw new Error(`${data} is not a data folder of ListBackup, so it was not emptied. Check LISTBACKUP_DATA.`);
+    throw new Error(`${data} is not a data folder of ListBackup, so nothing was deleted. Check LISTBACKUP_DATA.`);
   }
   requireUnused(join(data, databaseFile));
   await rm(data, { recursive: true });

@@ -1,4 +1,4 @@
-/** The port `Rows` over SQLite. All read models share one table. */
+/** The `Rows` port on SQLite: read models and the cursors of their projections. */
 import type { JsonObject, Row, RowChange, RowKey, Rows } from '../../domain/ports.ts';
 import { checkChanges, checkItem, checkKey, checkMany, checkTransaction } from '../limits.ts';
 import type { Database } from './database.ts';
@@ -15,7 +15,7 @@ export function makeRows(db: Database): Rows {
       db.sql('SELECT version FROM cursors WHERE projection = ? AND stream = ?').get(projection, stream)?.version ?? 0,
     );
 
-  /** Applies one change. Returns the size of the written item in bytes. */
+  /** Applies one change. Returns the size of the row in bytes. */
   function applyChange(change: RowChange): number {
     const { table, pk, sk } = change;
     if (change.op === 'delete') {
@@ -50,7 +50,8 @@ export function makeRows(db: Database): Rows {
       const { where, values, order } = boundsOf({ ...range, limit });
       const rows = db
         .sql(
-          `SELECT sk, data, octet_length(pk) + octet_length(sk) + octet_length(data) AS size FROM rows WHERE model = ? AND pk = ?${where} ORDER BY sk ${order} LIMIT ?`,
+          `SELECT sk, data, octet_length(pk) + octet_length(sk) + octet_length(data) AS size FROM rows
+           WHERE model = ? AND pk = ?${where} ORDER BY sk ${order} LIMIT ?`,
         )
         .iterate(table, pk, ...values, limit + 1);
       return pageOf(

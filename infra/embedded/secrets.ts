@@ -1,4 +1,4 @@
-/** Secrets of the embedded home: the environment, then a file in the data folder. */
+/** The `Secrets` port: environment variables first, then a file in the data folder. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,8 +9,8 @@ const fileName = 'secrets.json';
 const cacheMilliseconds = 5 * 60_000;
 
 /**
- * `jwt-secret` and `jwt-refresh-secret` are made at first start, in a file of mode 0600 where others can be added by hand;
- * `LISTBACKUP_SECRET_JWT_SECRET` and the like in the environment win over it.
+ * Creates `jwt-secret` and `jwt-refresh-secret` at first start, in a file of mode 0600. Operators can add secrets to
+ * the file. `LISTBACKUP_SECRET_JWT_SECRET` and similar variables override it.
  */
 export async function openSecrets(
   folder: string,
@@ -18,20 +18,23 @@ export async function openSecrets(
   now: () => number,
 ): Promise<Secrets> {
   const path = join(folder, fileName);
-  const made = {
+  const initial = {
     'jwt-secret': randomBytes(48).toString('base64url'),
     'jwt-refresh-secret': randomBytes(48).toString('base64url'),
   };
   if (await readFile(path).then(() => false, isAbsent)) {
-    await writeDurably(path, Buffer.from(`${JSON.stringify(made, null, 2)}\n`), { temporary: folder, ifAbsent: true });
+    await writeDurably(path, Buffer.from(`${JSON.stringify(initial, null, 2)}\n`), {
+      temporary: folder,
+      ifAbsent: true,
+    });
   }
   let known = await read(path);
   let until = now() + cacheMilliseconds;
 
   return {
     async get(name) {
-      const given = environment[`LISTBACKUP_SECRET_${name.toUpperCase().replaceAll('-', '_')}`];
-      if (given) return given;
+      const override = environment[`LISTBACKUP_SECRET_${name.toUpperCase().replaceAll('-', '_')}`];
+      if (override) return override;
       if (now() >= until) {
         known = await read(path);
         until = now() + cacheMilliseconds;
@@ -51,7 +54,9 @@ async function read(path: string): Promise<{ [name in SecretName]?: string }> {
   try {
     return JSON.parse(text);
   } catch {
-    // The parser's message would quote the secret
-    throw new Error(`The ${fileName} of the data folder is not JSON: mend it, or remove it to have new secrets made.`);
+    // The message of the parser would quote the secret.
+    throw new Error(
+      `The ${fileName} of the data folder is not valid JSON. Correct it, or remove it to get new secrets.`,
+    );
   }
 }

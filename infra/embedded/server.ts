@@ -1,4 +1,4 @@
-/** The whole product in one process: API, projections, bus, workers, over one data folder. */
+/** The self-hosted server: API, live socket, projections, bus and workers in one process, over one data folder. */
 import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { announcements } from '../../activity/announce.ts';
@@ -30,7 +30,7 @@ import { type Embedded, openEmbedded } from './platform.ts';
 import type { Settings } from './settings.ts';
 import { type Handle, startWorkers } from './workers.ts';
 
-/** `runsOpen`: how many runs were under way when it started, and go on now. */
+/** `runsOpen`: runs that were open at start and continue now. */
 export type RunningServer = {
   url: string;
   version: string;
@@ -40,13 +40,13 @@ export type RunningServer = {
 };
 
 const sweepMilliseconds = 60_000;
-/** More would wait for the one thread that reads and writes. */
+/** More workers would wait for the main thread. */
 const mostVaultWorkers = 8;
-/** Some read while others wait until what they read is durable. */
+/** Some loops read while others wait until their data is on disk. */
 const dataLoops = 4;
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
-/** For tests: unreliable delivery, a word at every step boundary, little steps, and a machine that is watched. */
+/** For tests: unreliable delivery, a call at every step boundary, small limits and a wrapped platform. */
 export type Testing = {
   chaos?: Chaos;
   reached?: NonNullable<Deployment['reached']>;
@@ -54,7 +54,7 @@ export type Testing = {
   watch?: (platform: Platform) => Platform;
 };
 
-/** Throws when the port is taken. */
+/** Starts the server. Throws an Error that `describeStartError` turns into one line. */
 export async function startServer(settings: Settings, log: Log, testing: Testing = {}): Promise<RunningServer> {
   const { chaos, reached, limits, watch = (platform) => platform } = testing;
   await requireSameBucket(settings.data, settings.blobs);
@@ -86,7 +86,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
     if (settings.blobs) await noteBucket(settings.data, settings.blobs);
     const trustedHosts = [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames];
     await requireSecrets(platform);
-    // All of them now: another version of the files may be put in place while this one runs.
+    // Load all routes now. An update may replace their files while this version runs.
     await readRoutes(apiRoutes);
     const app = await buildApp({
       platform,
@@ -151,7 +151,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
   }
 }
 
-/** Folders are for whoever set the box up, the first account; others get the roots that were named for all. Never our own data. */
+/** The first account set up the server and may back up every folder. Others may back up `LISTBACKUP_FOLDERS`. */
 function contextFor(embedded: Embedded, settings: Settings): (account: string) => ConnectorContext {
   const { allowHosts, folders, data } = settings;
   return (account) => {

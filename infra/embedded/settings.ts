@@ -1,29 +1,58 @@
-/** What the person who starts the box says: environment variables and a few words on the command line. */
-import { delimiter, resolve } from 'node:path';
+/** Settings of `npm start`: environment variables and command line options. */
+import { delimiter, isAbsolute, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Bucket, parseBucket } from './bucket.ts';
+import { type LogLevel, logLevels } from './log.ts';
 
 export type Settings = {
   host: string;
   port: number;
   /** Absolute. */
   data: string;
-  /** Where the blobs are, when that is not the data folder. */
+  /** The bucket of the blobs. Undefined: the blobs are in the data folder. */
   blobs: Bucket | undefined;
-  /** Multiplies the rate limits; 0: none. */
+  /** Multiplies the rate limits. 0 turns them off. */
   rateScale: number;
-  /** Hosts that sources may be on although they are private. */
+  /** Private hosts that sources may use. */
   allowHosts: string[];
-  /** Folders that any account may back up. */
+  /** Absolute paths. Folders that every account may back up. */
   folders: string[];
-  /** Names besides this machine's own by which clients may call it. */
+  /** Host names besides HOST and localhost that clients may use. Lower case. */
   hostNames: string[];
+  /** Undefined: the default of the program. */
+  logLevel: LogLevel | undefined;
   reset: boolean;
   demo: boolean;
   json: boolean;
+  help: boolean;
 };
 
-/** Throws an Error that says what to correct. */
+export const startUsage = `Usage: npm start -- [options]
+
+Starts the self-hosted ListBackup server.
+
+  --demo      create a demo account with three runs
+  --reset     delete everything in the data folder first
+  --json      also print the addresses as one line of JSON
+  -h, --help  print this help
+
+Environment variables:
+  HOST                    address to listen on (default: 127.0.0.1)
+  PORT                    port to listen on (default: 4000, 0: any free port)
+  LISTBACKUP_DATA         data folder (default: .listbackup)
+  LISTBACKUP_BLOBS        s3://bucket/prefix to store backups in a bucket
+                          (default: in the data folder)
+  LISTBACKUP_FOLDERS      absolute paths of folders that every account may back
+                          up, separated by "${delimiter}" (the first account may back up
+                          every folder)
+  LISTBACKUP_ALLOW_HOSTS  private hosts that sources may use, separated by ","
+  LISTBACKUP_HOSTNAMES    further host names by which clients call this server,
+                          separated by ","
+  LISTBACKUP_RATE_LIMIT   multiplies the rate limits (default: 1, 0: no limits)
+  LISTBACKUP_LOG_LEVEL    ${logLevels.slice(0, -2).join(', ')} or silent
+                          (default: warn)`;
+
+/** Reads the settings. The Error for a wrong setting says how to correct it. */
 export function readSettings(args: string[], env: { [name: string]: string | undefined }): Settings {
   const { values } = parseArgs({
     args,
@@ -31,6 +60,7 @@ export function readSettings(args: string[], env: { [name: string]: string | und
       reset: { type: 'boolean', default: false },
       demo: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
   return {
@@ -40,10 +70,28 @@ export function readSettings(args: string[], env: { [name: string]: string | und
     blobs: parseBucket(env),
     rateScale: rate(env.LISTBACKUP_RATE_LIMIT),
     allowHosts: list(env.LISTBACKUP_ALLOW_HOSTS, ','),
-    folders: list(env.LISTBACKUP_FOLDERS, delimiter).map((folder) => resolve(folder)),
+    folders: list(env.LISTBACKUP_FOLDERS, delimiter).map(absolute),
     hostNames: list(env.LISTBACKUP_HOSTNAMES, ',').map((name) => name.toLowerCase()),
+    logLevel: readLogLevel(env.LISTBACKUP_LOG_LEVEL),
     ...values,
   };
+}
+
+/** Shortens Node's message about wrong command line options and adds where to look. */
+export function optionError(message: string, help: string): string {
+  return `${message.split('. ')[0]?.replace(/\.$/, '')}. See ${help}.`;
+}
+
+function absolute(folder: string): string {
+  if (!isAbsolute(folder)) throw new Error(`LISTBACKUP_FOLDERS must hold absolute paths, not ${folder}.`);
+  return resolve(folder);
+}
+
+function readLogLevel(text: string | undefined): LogLevel | undefined {
+  if (!text) return undefined;
+  const level = logLevels.find((name) => name === text);
+  if (!level) throw new Error(`LISTBACKUP_LOG_LEVEL must be one of ${logLevels.join(', ')}, not ${text}.`);
+  return level;
 }
 
 function list(text: string | undefined, separator: string): string[] {
@@ -53,16 +101,16 @@ function list(text: string | undefined, separator: string): string[] {
     .filter((part) => part !== '');
 }
 
-function wholeNumber(name: string, text: string | undefined, otherwise: number, most: number): number {
-  if (!text) return otherwise;
+function wholeNumber(name: string, text: string | undefined, byDefault: number, max: number): number {
+  if (!text) return byDefault;
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 0 || number > most)
-    throw new Error(`${name} must be a whole number from 0 to ${most}, not ${text}.`);
+  if (!Number.isInteger(number) || number < 0 || number > max)
+    throw new Error(`${name} must be a whole number from 0 to ${max}, not ${text}.`);
   return number;
 }
 
 function rate(text: string | undefined): number {
   const scale = Number(text || 1);
-  if (!(scale >= 0)) throw new Error(`LISTBACKUP_RATE_LIMIT must be a number, 0 for no limits, not ${text}.`);
+  if (!(scale >= 0)) throw new Error(`LISTBACKUP_RATE_LIMIT must be a number, or 0 for no limits, not ${text}.`);
   return scale;
 }

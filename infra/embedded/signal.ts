@@ -1,7 +1,10 @@
-/** Wakes those who wait for something to be there. */
+/** Wakes all waiters of a change in this process. */
 export type Signal = {
   notify(): void;
-  /** Resolves at the next notify, or after so many milliseconds. Ask for it before you look, or what comes in between is missed. */
+  /**
+   * `within` resolves at the next notify, or after this many milliseconds.
+   * Call `next` before you check the state. Otherwise a change between check and call is missed.
+   */
   next(): { within(milliseconds?: number): Promise<void> };
 };
 
@@ -18,7 +21,7 @@ export function makeSignal(): Signal {
         within(milliseconds) {
           if (milliseconds === undefined || milliseconds === Number.POSITIVE_INFINITY) return promise;
           return new Promise((resolve) => {
-            // setTimeout fires at once beyond 2^31 − 1 ms
+            // setTimeout fires at once for more than 2^31 − 1 ms.
             const timer = setTimeout(resolve, Math.min(Math.max(milliseconds, 0), 2_147_483_647));
             promise.then(() => {
               clearTimeout(timer);

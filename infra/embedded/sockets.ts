@@ -1,4 +1,4 @@
-/** WebSockets of this process: who comes in by the door of the HTTP server, and what is pushed to them. */
+/** The `Push` port: WebSockets that clients open on the HTTP server of this process. */
 import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -8,84 +8,85 @@ import { Problem } from '../../domain/errors.ts';
 import type { Log, Push } from '../../domain/ports.ts';
 import { checkPush } from '../limits.ts';
 
-export type Door = {
-  /** The only address with sockets; requests for others are left to the server. */
+export type Endpoint = {
+  /** The only path with sockets. The server handles all other requests. */
   path: string;
-  /** Whether the connection of that id may be opened; throws Problem when not. */
+  /** Runs before the upgrade. Throws a Problem to refuse the connection. */
   admit(request: IncomingMessage, id: string): Promise<void>;
   opened(id: string): void;
+  /** Called at least once for each connection, also if it ends before it is open. */
   closed(id: string): void;
-  /** A socket is ended when it is that old. */
+  /** A socket is closed at this age. */
   longestMs: number;
 };
 
 export type Sockets = Push & {
-  listen(server: Server, door: Door): void;
-  /** Ends all sockets; resolves when they are gone. */
+  listen(server: Server, endpoint: Endpoint): void;
+  /** Closes all sockets. Resolves when they are closed. */
   stop(): Promise<void>;
 };
 
-/** Each is given; the tests make them short. */
-export type Patience = {
-  /** Between two pings: who has not answered one by the next is gone. */
+export type Timeouts = {
+  /** Time between pings. A client that has not answered by the next ping is disconnected. */
   pingMs: number;
-  /** So long a reader may take for one message. */
+  /** A client that takes longer to read one message is disconnected. */
   slowMs: number;
 };
 
-const usual: Patience = { pingMs: 30_000, slowMs: 10_000 };
-/** Nothing is expected of clients. */
+const defaultTimeouts: Timeouts = { pingMs: 30_000, slowMs: 10_000 };
+/** Bytes. Clients have nothing to send, and their messages are ignored. */
 const maxFromClient = 4096;
 
-export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Sockets {
+export function makeSockets(log: Log, { pingMs, slowMs }: Timeouts = defaultTimeouts): Sockets {
   const sockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     maxPayload: maxFromClient,
     perMessageDeflate: false,
   });
-  /** Those at the door too: what is sent to them waits until they are in. */
+  /** Includes connections in their handshake. A message for them waits until they are open. */
   const connections = new Map<string, Promise<WebSocket | undefined>>();
-  const atTheDoor = new Set<Duplex>();
+  const handshaking = new Set<Duplex>();
   const open = new Set<{ socket: WebSocket; answered: boolean; until: number }>();
   let stopping = false;
 
   const pinging = setInterval(() => {
-    for (const each of open) {
-      if (!each.answered) each.socket.terminate();
-      else if (performance.now() >= each.until) each.socket.close(1000, 'resume with a new ticket');
-      each.answered = false;
-      each.socket.ping();
+    for (const connection of open) {
+      if (!connection.answered) connection.socket.terminate();
+      else if (performance.now() >= connection.until) connection.socket.close(1000, 'resume with a new ticket');
+      connection.answered = false;
+      connection.socket.ping();
     }
   }, pingMs).unref();
 
-  async function enter(request: IncomingMessage, stream: Duplex, head: Buffer, door: Door): Promise<void> {
+  async function handshake(request: IncomingMessage, stream: Duplex, head: Buffer, endpoint: Endpoint): Promise<void> {
     const id = `con_${randomBytes(16).toString('hex')}`;
     const { promise, resolve } = Promise.withResolvers<WebSocket | undefined>();
     connections.set(id, promise);
-    atTheDoor.add(stream);
-    const left = () => {
-      atTheDoor.delete(stream);
+    handshaking.add(stream);
+    const forget = () => {
+      handshaking.delete(stream);
       resolve(undefined);
       connections.delete(id);
-      door.closed(id);
+      endpoint.closed(id);
     };
-    stream.once('close', left);
+    stream.once('close', forget);
     stream.on('error', () => stream.destroy());
     try {
-      await door.admit(request, id);
+      await endpoint.admit(request, id);
     } catch (error) {
       if (!(error instanceof Problem)) log.error('a live socket could not be opened', {}, error);
-      return refuse(stream, error instanceof Problem ? error : new Problem('internal', 'Try again.'));
+      const problem = error instanceof Problem ? error : new Problem('internal', 'The server failed. Try again.');
+      return refuse(stream, problem);
     }
     if (stopping || stream.destroyed) {
       stream.destroy();
-      // It may have left before there was anything to forget.
-      return left();
+      // The client may have left before `admit` registered the connection, so the first `closed` came too early.
+      return forget();
     }
-    atTheDoor.delete(stream);
+    handshaking.delete(stream);
     sockets.handleUpgrade(request, stream, head, (socket) => {
-      const state = { socket, answered: true, until: performance.now() + door.longestMs };
+      const state = { socket, answered: true, until: performance.now() + endpoint.longestMs };
       open.add(state);
       socket.on('pong', () => {
         state.answered = true;
@@ -93,7 +94,7 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
       socket.on('error', () => socket.terminate());
       socket.once('close', () => open.delete(state));
       resolve(socket);
-      door.opened(id);
+      endpoint.opened(id);
     });
   }
 
@@ -107,7 +108,7 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
           socket.terminate();
           resolve('gone');
         }, slowMs);
-        // Called once the text has left this process, or cannot.
+        // Called once the text has left this process, or cannot be sent.
         socket.send(text, (error) => {
           clearTimeout(drop);
           resolve(error ? 'gone' : 'sent');
@@ -119,13 +120,13 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
       (await connections.get(id))?.close(1000);
     },
 
-    listen(server, door) {
-      const isOurs = (request: IncomingMessage) =>
-        request.headers.upgrade?.toLowerCase() === 'websocket' && request.url?.split('?')[0] === door.path;
-      // Else Node would take every upgrade of whatever kind away from the server.
-      Object.assign(server, { shouldUpgradeCallback: isOurs });
+    listen(server, endpoint) {
+      const isLiveSocket = (request: IncomingMessage) =>
+        request.headers.upgrade?.toLowerCase() === 'websocket' && request.url?.split('?')[0] === endpoint.path;
+      // Without it, an `upgrade` listener receives all upgrade requests, and the server does not answer the others.
+      Object.assign(server, { shouldUpgradeCallback: isLiveSocket });
       server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-        enter(request, stream, head, door).catch((error) => {
+        handshake(request, stream, head, endpoint).catch((error) => {
           log.error('a live socket could not be opened', {}, error);
           stream.destroy();
         });
@@ -135,19 +136,20 @@ export function makeSockets(log: Log, { pingMs, slowMs }: Patience = usual): Soc
     async stop() {
       stopping = true;
       clearInterval(pinging);
-      for (const stream of atTheDoor) stream.destroy();
+      for (const stream of handshaking) stream.destroy();
       await Promise.all(
         [...open].map(({ socket }) => {
-          const gone = new Promise((resolve) => socket.once('close', resolve));
+          const closed = new Promise((resolve) => socket.once('close', resolve));
           socket.close(1001);
           const drop = setTimeout(() => socket.terminate(), 1000);
-          return gone.then(() => clearTimeout(drop));
+          return closed.then(() => clearTimeout(drop));
         }),
       );
     },
   };
 }
 
+/** Answers an upgrade request with a problem document. */
 function refuse(stream: Duplex, problem: Problem): void {
   const body = JSON.stringify(problemDocument(problem));
   const headers = {

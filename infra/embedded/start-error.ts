@@ -1,20 +1,25 @@
-/** Why it did not start, in a line that says what to do. */
-import type { Settings } from './settings.ts';
+/** Errors of `npm start`, in one line that says what to do. */
+import { optionError, type Settings } from './settings.ts';
 
+/** Returns one line for an error of the start. `settings` is absent if reading the settings failed. */
 export function describeStartError(error: unknown, settings?: Pick<Settings, 'data' | 'host' | 'port'>): string {
   const { code, message } = error as NodeJS.ErrnoException;
   const { data = 'the data folder', host, port } = settings ?? {};
   if (code === 'EADDRINUSE')
-    return `Port ${port} is taken. End what uses it, or choose another: PORT=${(port ?? 4000) + 1} npm start`;
+    return `Port ${port} is in use. Stop the program that uses it, or choose another: PORT=${(port ?? 4000) + 1} npm start`;
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return `HOST=${host} is no address of this machine. Leave HOST out for 127.0.0.1.`;
+    return `HOST=${host} is not an address of this computer. Unset HOST to listen on 127.0.0.1.`;
   if (code === 'EACCES' && port !== undefined && port < 1024)
-    return `Port ${port} needs privileges. Choose one from 1024 up: PORT=4000 npm start`;
+    return `Port ${port} needs administrator rights. Choose a port from 1024 up: PORT=4000 npm start`;
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
-    return `${data} cannot be written. Make it writable, or take another folder: LISTBACKUP_DATA`;
+    return `${data} cannot be written. Make it writable, or name another folder in LISTBACKUP_DATA.`;
+  if (code === 'ENOTDIR' || code === 'EEXIST')
+    return `${data} is not a folder, or is inside a file. Name a folder in LISTBACKUP_DATA.`;
+  if (code === 'ENOENT') return `${data} cannot be created. Name another folder in LISTBACKUP_DATA.`;
   if (code === 'storage-full' || code === 'ENOSPC' || code === 'EDQUOT' || /disk is full/.test(message))
-    return `The disk of ${data} is full. Free some space and start again; nothing is lost.`;
+    return `The disk of ${data} is full. Free some space and start again. No data is lost.`;
   if (/malformed|not a database/.test(message))
-    return `${data}/listbackup.db is damaged. Put back a copy of the data folder, or take another one: LISTBACKUP_DATA`;
+    return `${data}/listbackup.db is damaged. Restore the data folder from a copy, or name another one in LISTBACKUP_DATA.`;
+  if (code?.startsWith('ERR_PARSE_ARGS')) return optionError(message, 'npm start -- --help');
   return message;
 }

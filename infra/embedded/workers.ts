@@ -1,25 +1,25 @@
-/** The loops that take messages from the queues and do what they ask, as Lambda's mappings do on AWS. */
+/** Receives queue messages and handles them. On AWS, Lambda event source mappings do the same. */
 import { Problem } from '../../domain/errors.ts';
 import type { Log, Queue, QueueName, Received } from '../../domain/ports.ts';
 import { askedPause } from '../../processors/runner.ts';
 import { maxReceives } from '../limits.ts';
 
-/** 2, 4, 8 … seconds, at most a minute; as long as the source asked for, when it did. */
+/** Returns the pause that the source asked for. Otherwise 2, 4, 8 … seconds, at most a minute. */
 function pauseSeconds(receives: number, error: unknown): number {
   return askedPause(error) ?? Math.min(2 ** receives, 60);
 }
 
-/** `deadline`: now, once the loops are to end; until then never. */
+/** `deadline` is infinite, and 0 once the workers stop. */
 export type Handle = (
   body: Received['body'],
   delivery: { receives: number; readonly deadline: number },
 ) => Promise<void>;
 
 const visibilitySeconds = 60;
-/** A long work extends its message in time; a dead process's message comes back by itself. */
+/** Long work extends its message in time. The message of a dead process becomes visible by itself. */
 const extendMilliseconds = 20_000;
 
-/** Starts so many loops; the function ends them, once each has finished what it has in hand. */
+/** Starts `loops` workers. Returns a function that stops them, each after its current message. */
 export function startWorkers(
   queue: Queue,
   name: QueueName,
@@ -37,9 +37,9 @@ export function startWorkers(
         failures = 0;
         if (message) await work(message);
       } catch (error) {
-        // A full disk may have room again: a loop that ended would leave its queue standing.
+        // A full disk may have space again later. A worker that ended would stop its queue.
         const pause = Math.min(100 * 2 ** failures++, 10_000);
-        log.error('nothing could be received; trying again', { queue: name, pause }, error);
+        log.error('receiving messages failed, will retry', { queue: name, pause }, error);
         await pauseFor(pause);
       }
     }
@@ -61,14 +61,14 @@ export function startWorkers(
       await queue.extend(name, receipt, seconds);
       return true;
     } catch (error) {
-      log.error('a message could not be kept longer', { queue: name }, error);
+      log.error('extending a message failed', { queue: name }, error);
       return false;
     }
   }
 
   /**
-   * False when it is to be done again in hand: the queue could not even be told how it went, or the message would be put aside although it is
-   * this machine's disk that is full. So neither counts as one of the times that a message is tried.
+   * Handles the message. Returns false if this worker must handle it again itself, without counting a receive.
+   * That happens if the queue cannot store the outcome, or if a full disk would turn the message into a dead letter.
    */
   async function isSettled(message: Received): Promise<boolean> {
     try {
@@ -81,9 +81,9 @@ export function startWorkers(
       await queue.ack(name, message.receipt);
       return true;
     } catch (error) {
-      log.error('a message failed; it comes again', { queue: name, receives: message.receives }, error);
-      const isDisk = error instanceof Problem && error.code === 'storage-full';
-      if (isDisk && message.receives >= maxReceives) return stopped;
+      log.error('a message failed, will retry', { queue: name, receives: message.receives }, error);
+      const isDiskFull = error instanceof Problem && error.code === 'storage-full';
+      if (isDiskFull && message.receives >= maxReceives) return stopped;
       return (await isExtended(message, pauseSeconds(message.receives, error))) || stopped;
     }
   }

@@ -28,16 +28,13 @@ function reached(step: string): void {
   if (times === Number(nth)) process.kill(process.pid, 'SIGKILL');
 }
 
-const deployment = await startServer(
-  readSettings([], process.env),
-  openLog(process.env.LISTBACKUP_LOG_LEVEL ?? 'silent'),
-  {
-    reached,
-    limits: little,
-    watch: (platform) => watched({ ...platform, ...clock }, reached),
-    ...(seed && { chaos: makeChaos(Number(seed)) }),
-  },
-);
+const settings = readSettings([], process.env);
+const deployment = await startServer(settings, openLog(settings.logLevel ?? 'silent'), {
+  reached,
+  limits: little,
+  watch: (platform) => watched({ ...platform, ...clock }, reached),
+  ...(seed && { chaos: makeChaos(Number(seed)) }),
+});
 process.on('SIGTERM', async () => {
   await deployment.close();
   console.log(JSON.stringify({ trace }));

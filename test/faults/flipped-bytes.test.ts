@@ -252,7 +252,12 @@ const cases: Case[] = [
   },
   { name: 'the key of a source', found: 'key', damage: inTable('keys', 'wrapped', "subject LIKE 'src_%'", flipAt(20)) },
   { name: 'the key file', found: 'key', damage: inFile('keys.json', turnAt(20)), unstartable: another },
-  { name: 'the syntax of the key file', found: 'key-file', damage: inFile('keys.json', 0), unstartable: 'put it back' },
+  {
+    name: 'the syntax of the key file',
+    found: 'key-file',
+    damage: inFile('keys.json', 0),
+    unstartable: 'Restore it from a copy',
+  },
 
   {
     name: 'a row of runs',

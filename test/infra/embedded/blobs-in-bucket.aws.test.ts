@@ -1,4 +1,4 @@
-/** The blobs of an embedded home in a bucket of S3 as ministack has it: every promise of the port. */
+/** Runs the `Blobs` contract suite on a bucket of ministack, as `LISTBACKUP_BLOBS` uses it. */
 import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, inject } from 'vitest';
 import { type BucketBlobs, openBucket, parseBucket } from '../../../infra/embedded/bucket.ts';

@@ -1,4 +1,4 @@
-/** `LISTBACKUP_BLOBS`: a home whose blobs are in a bucket. The server is one that counts (bench/s3-counter.ts). */
+/** `LISTBACKUP_BLOBS`: a server with its blobs in a bucket. The S3 server counts requests (bench/s3-counter.ts). */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { startS3Server } from '../../support/s3-server.ts';
 
 const aws = { AWS_ACCESS_KEY_ID: 'someone', AWS_SECRET_ACCESS_KEY: 'secret' };
 
-describe('the address of a bucket', () => {
+describe('LISTBACKUP_BLOBS', () => {
   const parsed = (LISTBACKUP_BLOBS: string) => {
     const { bucket, prefix } = parseBucket({ LISTBACKUP_BLOBS }) ?? {};
     return [bucket, prefix];
@@ -28,7 +28,7 @@ describe('the address of a bucket', () => {
     ['s3://backups/', ['backups', '']],
     ['s3://my.backups-2/a', ['my.backups-2', 'a/']],
     ['s3://backups/a/b c/', ['backups', 'a/b c/']],
-  ])('%s', (text, expected) => expect(parsed(text)).toEqual(expected));
+  ])('accepts %s', (text, expected) => expect(parsed(text)).toEqual(expected));
 
   it.each([
     'backups',
@@ -39,22 +39,22 @@ describe('the address of a bucket', () => {
     's3://-a/b',
     's3://backups/../other',
     `s3://backups/${'x'.repeat(600)}`,
-  ])('is not %s', (text) =>
+  ])('rejects %s', (text) =>
     expect(() => parsed(text)).toThrow(/^LISTBACKUP_BLOBS must be s3:\/\/bucket or s3:\/\/bucket\/prefix, not /),
   );
 
-  it('may be left out', () => {
+  it('is optional', () => {
     for (const LISTBACKUP_BLOBS of ['', undefined]) expect(parseBucket({ LISTBACKUP_BLOBS })).toBeUndefined();
   });
 });
 
-describe('a bucket that cannot be used', () => {
+describe('opening a bucket', () => {
   let server: Awaited<ReturnType<typeof startS3Server>>;
   beforeAll(async () => {
     server = await startS3Server();
   });
   afterAll(() => server.close());
-  const told = (more: { [name: string]: string }) => {
+  const messageOf = (more: { [name: string]: string }) => {
     const environment = {
       ...aws,
       LISTBACKUP_BLOBS: `s3://${server.bucket}/a`,
@@ -69,21 +69,23 @@ describe('a bucket that cannot be used', () => {
     );
   };
 
-  it('says what to do, in one line', async () => {
+  it('says in one line what to do if the bucket cannot be used', async () => {
     const { accessKeyId, secretAccessKey } = server.credentials;
     const right = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
-    expect(await told(right)).toBeUndefined();
-    expect(await told({ ...right, LISTBACKUP_BLOBS: 's3://another' })).toMatch(/^There is no bucket another .*Make it/);
-    expect(await told({ ...right, AWS_SECRET_ACCESS_KEY: 'wrong' })).toMatch(
-      /may not use the bucket .*AWS_SECRET_ACCESS_KEY/,
+    expect(await messageOf(right)).toBeUndefined();
+    expect(await messageOf({ ...right, LISTBACKUP_BLOBS: 's3://another' })).toMatch(
+      /^Bucket another .*does not exist\. Create it/,
     );
-    expect(await told({ ...right, AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9' })).toMatch(
+    expect(await messageOf({ ...right, AWS_SECRET_ACCESS_KEY: 'wrong' })).toMatch(
+      /do not allow access to bucket .*AWS_SECRET_ACCESS_KEY/,
+    );
+    expect(await messageOf({ ...right, AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9' })).toMatch(
       /^No S3 server answers at http:\/\/127\.0\.0\.1:9 \(ECONNREFUSED\)/,
     );
     server.misbehave = () => ({ answer: { status: 503, code: 'ServiceUnavailable' } });
-    expect(await told(right)).toMatch(/answers, but only that it cannot \(503\)\. Start again in a while/);
+    expect(await messageOf(right)).toMatch(/fails with status 503\. Start again in a few minutes/);
     server.misbehave = () => undefined;
-    expect(await told({ ...right, AWS_ENDPOINT_URL_S3: 'minio' })).toMatch(/must be a URL, not minio/);
+    expect(await messageOf({ ...right, AWS_ENDPOINT_URL_S3: 'minio' })).toMatch(/must be a URL, not minio/);
   });
 });
 
@@ -97,7 +99,7 @@ describe('blobs under a prefix', () => {
   afterAll(() => rm(folder, { recursive: true }));
   describeContract('blobs', blobPromises, () => prefixed(inner, 'some/prefix/'));
 
-  it('never touch what is beside them', async () => {
+  it('never touch keys outside of the prefix', async () => {
     const below = prefixed(inner, 'mine/');
     await inner.put('mine', Buffer.from('0'));
     await inner.put('mine2/a', Buffer.from('1'));
@@ -108,7 +110,7 @@ describe('blobs under a prefix', () => {
   });
 });
 
-describe('a home with its blobs in a bucket', () => {
+describe('a server with its blobs in a bucket', () => {
   let counter: S3Counter;
   let root: string;
   let data: string;
@@ -142,7 +144,7 @@ describe('a home with its blobs in a bucket', () => {
     await rm(root, { recursive: true, force: true });
   });
 
-  it('puts packs and manifests there, a few for thousands of files, and none in the folder', async () => {
+  it('writes a few packs and manifests for thousands of files, and none to the data folder', async () => {
     const deployment = await start();
     ada = await newPerson(deployment.url);
     const config = { path: join(root, 'source') };
@@ -152,14 +154,15 @@ describe('a home with its blobs in a bucket', () => {
     jobId = String((await ada.api.expect(201, 'POST', '/jobs', { body: { name: 'x', sourceId } })).id);
     expect(await runJob(ada.api, jobId)).toMatchObject({ status: 'succeeded', progress: { filesDone: files.size } });
     const { writes, reads } = counter.count();
-    // 15 MB that do not compress, so one pack or two, and as many for each pause that a busy machine makes; a manifest; what projections read of it.
+    // 15 MB that do not compress fill one or two packs. A slow test machine closes packs early, which adds some.
+    // The manifest and the reads of the projections come on top.
     expect(writes + reads).toBeLessThan(20);
     expect(counter.bytes()).toBeGreaterThan(15_000_000);
     await deployment.close();
     expect(await readdir(data)).not.toContain('blobs');
   });
 
-  it('reads them after a restart', async () => {
+  it('reads its blobs after a restart', async () => {
     const deployment = await start();
     const api = client(deployment.url, ada.token);
     const found = await listFiles(api, `sourceId=${sourceId}&recursive=true`);
@@ -174,15 +177,15 @@ describe('a home with its blobs in a bucket', () => {
     await deployment.close();
   });
 
-  it('does not start where its blobs are not', async () => {
+  it('refuses to start if its blobs are in another location', async () => {
     await expect(start({ LISTBACKUP_BLOBS: undefined })).rejects.toThrow(
-      /are in a bucket: set LISTBACKUP_BLOBS=s3:\/\/some-bucket\/ours/,
+      /are in a bucket\. Set LISTBACKUP_BLOBS=s3:\/\/some-bucket\/ours/,
     );
     await expect(start({ LISTBACKUP_BLOBS: 's3://some-bucket/theirs' })).rejects.toThrow(/are in a bucket/);
     const other = join(root, 'other');
     const deployment = await start({ LISTBACKUP_BLOBS: undefined, LISTBACKUP_DATA: other });
     await deployment.embedded.platform.blobs.put('packs/x', new Uint8Array(1));
     await deployment.close();
-    await expect(start({ LISTBACKUP_DATA: other })).rejects.toThrow(/are in that folder: leave LISTBACKUP_BLOBS out/);
+    await expect(start({ LISTBACKUP_DATA: other })).rejects.toThrow(/are in that folder\. Unset LISTBACKUP_BLOBS/);
   });
 });

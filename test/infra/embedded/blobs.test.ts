@@ -25,7 +25,7 @@ const keys = fc
   .filter((key) => bytes(key).length <= 1024);
 
 describe('the path of a blob', () => {
-  it('says its key, and stays below the root in names any file system takes', () => {
+  it('encodes the key in names that every file system accepts', () => {
     fc.assert(
       fc.property(keys, (key) => {
         const names = blobPath(key).split('/');
@@ -41,7 +41,7 @@ describe('the path of a blob', () => {
   });
 
   it.each(['', '/a', 'a/', 'a//b', '..', 'a/../b', './a', 'a\0b', 'a\\..\\b', 'x'.repeat(1025), 'a\ud800'])(
-    'is refused for %j',
+    'rejects the key %j',
     async (key) => {
       const blobs = await openBlobs(await testFolder());
       await expect(blobs.put(key, bytes('x'))).rejects.toThrow('The blob key');
@@ -52,7 +52,7 @@ describe('the path of a blob', () => {
 });
 
 describe('blobs in files', () => {
-  it('list any keys in byte order, whatever the file system makes of names', async () => {
+  it('list keys in byte order on every file system', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(keys, { maxLength: 12 }), fc.integer({ min: 1, max: 5 }), async (all, limit) => {
         const blobs = await openBlobs(await testFolder());
@@ -69,14 +69,14 @@ describe('blobs in files', () => {
     );
   });
 
-  it('tell keys apart that differ by case or by what follows a dot', async () => {
+  it('distinguish keys that differ only by case or by an ending', async () => {
     const blobs = await openBlobs(await testFolder());
     const all = ['A', 'a', 'a.f', 'a/f', 'a.c/x', '%61', 'con', '.unfinished/x'];
     for (const key of all) await blobs.put(key, bytes(key), { ifAbsent: true });
     for (const key of all) expect(Buffer.from((await blobs.get(key)) ?? []).toString()).toBe(key);
   });
 
-  it('clear what a sudden end left half-written', async () => {
+  it('remove half-written files of a crash when opened', async () => {
     const root = await testFolder();
     await mkdir(join(root, '.unfinished'));
     await writeFile(join(root, '.unfinished', 'abc.tmp'), 'half');
@@ -85,7 +85,7 @@ describe('blobs in files', () => {
     expect(await blobs.list('', { limit: 10 })).toEqual({ items: [], next: null });
   });
 
-  it('leave no temporary files behind, are the owner’s alone and show what was replaced nowhere', async () => {
+  it('leave no temporary or replaced files, and are readable by the owner only', async () => {
     const root = await testFolder();
     const blobs = await openBlobs(root);
     await blobs.put('k', bytes('one'));
@@ -95,7 +95,7 @@ describe('blobs in files', () => {
     expect((await stat(join(root, 'k.f'))).mode & 0o777).toBe(0o600);
   });
 
-  it('are whole to who reads while they are replaced', async () => {
+  it('are never read in part while they are replaced', async () => {
     const blobs = await openBlobs(await testFolder());
     const bodies = ['a', 'b'].map((letter) => bytes(letter.repeat(200_000)));
     const hashes = bodies.map((body) => createHash('sha256').update(body).digest('hex'));

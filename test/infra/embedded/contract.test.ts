@@ -1,4 +1,4 @@
-/** The embedded home keeps every port's promises, and no check passes when its promise is broken. */
+/** Runs every contract suite on the self-hosted platform. Also checks that each suite fails on a broken port. */
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll } from 'vitest';
 import type { Platform } from '../../../domain/ports.ts';
@@ -44,13 +44,13 @@ function both<Port>(name: string, promises: PortPromise<Port>[], port: (platform
   describeBroken(name, promises, () => port(deployment.platform));
 }
 
-both('embedded EventStore', eventPromises, (platform) => platform.events);
-both('embedded Rows', rowPromises, (platform) => platform.rows);
-both('embedded Records', recordPromises, (platform) => platform.records);
-both('embedded Blobs', blobPromises, (platform) => platform.blobs);
-both('embedded Queue', queuePromises, (platform) => platform.queue);
-both('embedded Bus', busPromises, (platform) => platform);
-both('embedded Push', pushPromises, () => push);
-both('embedded Identity', identityPromises, (platform) => platform.identity);
-both('embedded KeyRing', keyRingPromises, (platform) => platform.keys);
-both('embedded Secrets', secretPromises, (platform) => platform.secrets);
+both('self-hosted EventStore', eventPromises, (platform) => platform.events);
+both('self-hosted Rows', rowPromises, (platform) => platform.rows);
+both('self-hosted Records', recordPromises, (platform) => platform.records);
+both('self-hosted Blobs', blobPromises, (platform) => platform.blobs);
+both('self-hosted Queue', queuePromises, (platform) => platform.queue);
+both('self-hosted Bus', busPromises, (platform) => platform);
+both('self-hosted Push', pushPromises, () => push);
+both('self-hosted Identity', identityPromises, (platform) => platform.identity);
+both('self-hosted KeyRing', keyRingPromises, (platform) => platform.keys);
+both('self-hosted Secrets', secretPromises, (platform) => platform.secrets);

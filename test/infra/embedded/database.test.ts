@@ -26,7 +26,7 @@ const consumers = (db: Database) =>
     .map((row) => row.consumer);
 
 describe('writes', () => {
-  it('share a transaction when they come together', async () => {
+  it('share a transaction if they arrive together', async () => {
     const { db, file } = await open();
     const walSize = async () => (await stat(`${file}-wal`)).size;
     db.checkpoint();
@@ -38,7 +38,7 @@ describe('writes', () => {
     expect(consumers(db)).toHaveLength(100);
   });
 
-  it('fail one by one: the others of the transaction stay', async () => {
+  it('fail alone, the other writes of the transaction succeed', async () => {
     const { db } = await open();
     const outcomes = await Promise.allSettled([
       db.write(put(db, 'a')),
@@ -53,7 +53,7 @@ describe('writes', () => {
     expect(consumers(db)).toEqual(['a', 'b']);
   });
 
-  it('all fail when their transaction cannot be committed, and the next ones go on', async () => {
+  it('all fail if their transaction cannot be committed, and later writes succeed', async () => {
     const { db } = await open();
     await db.write(() => {
       db.sql('CREATE TABLE parent (id INTEGER PRIMARY KEY)').run();
@@ -69,7 +69,7 @@ describe('writes', () => {
     expect(consumers(db)).toEqual(['c']);
   });
 
-  it('that there is no room for say so, those that were undone with them too, and the next ones go on', async () => {
+  it('fail with storage-full on a full disk, with all writes that were rolled back, and later writes succeed', async () => {
     const { db } = await open();
     const room = (pages: number) => db.sql(`PRAGMA max_page_count = ${pages}`).get();
     const large = (name: string) => () => put(db, name.padEnd(100_000, 'x'))();
@@ -91,7 +91,7 @@ describe('writes', () => {
     expect(consumers(db)).toHaveLength(kept.size + 1);
   });
 
-  it('go through when they are more than fit in one transaction, each with its own answer', async () => {
+  it('return their own results if they need several transactions', async () => {
     const { db } = await open();
     const answers = await Promise.all(
       Array.from({ length: 1300 }, (_, i) =>
@@ -105,7 +105,7 @@ describe('writes', () => {
     expect(consumers(db)).toHaveLength(1300);
   });
 
-  it('are not seen before they are committed, and finished before closing', async () => {
+  it('are invisible before their commit and finish before the database closes', async () => {
     const folder = await testFolder();
     const { db } = await open(folder);
     const written = db.write(put(db, 'a'));
@@ -116,7 +116,7 @@ describe('writes', () => {
     expect(consumers((await open(folder)).db)).toEqual(['a']);
   });
 
-  it('that were acknowledged survive kill -9 at any moment', async () => {
+  it('survive kill -9 at any time once acknowledged', async () => {
     const folder = await testFolder();
     const file = join(folder, 'listbackup.db');
     const writer = new URL('../../support/endless-appends.ts', import.meta.url).pathname;
@@ -146,7 +146,8 @@ describe('commits', () => {
     await db.write(() =>
       db
         .sql(
-          `INSERT INTO commits (stream, version, account, seq, ledger_at, at, prev_hash, hash) VALUES ('a/b/c', 1, 'a', 1, '', '', '', 'h')`,
+          `INSERT INTO commits (stream, version, account, seq, ledger_at, at, prev_hash, hash)
+           VALUES ('a/b/c', 1, 'a', 1, '', '', '', 'h')`,
         )
         .run(),
     );
@@ -159,24 +160,24 @@ describe('commits', () => {
   });
 });
 
-describe('opening', () => {
+describe('openDatabase', () => {
   it('refuses the file of a newer version and says what to do', async () => {
     const { db, file } = await open();
     await db.close();
     const raw = new DatabaseSync(file);
     raw.exec('PRAGMA user_version = 99');
     raw.close();
-    expect(() => openDatabase(file)).toThrow(/newer version of ListBackup.*schema 99.*update ListBackup/);
+    expect(() => openDatabase(file)).toThrow(/newer version of ListBackup.*schema 99.*Update ListBackup/);
   });
 
-  it('refuses a file another opener has, until that one closes', async () => {
+  it('refuses a file that is open elsewhere until it is closed', async () => {
     const { db, file } = await open();
     expect(() => openDatabase(file)).toThrow(/Another process uses this data folder/);
     await db.close();
     await openDatabase(file).close();
   });
 
-  it('is durable: write-ahead log, synced at every commit', async () => {
+  it('uses a write-ahead log that is synced at every commit', async () => {
     const { db } = await open();
     expect(db.sql('PRAGMA journal_mode').get()?.journal_mode).toBe('wal');
     expect(db.sql('PRAGMA synchronous').get()?.synchronous).toBe(2);

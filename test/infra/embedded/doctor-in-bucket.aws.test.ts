@@ -1,4 +1,4 @@
-/** `listbackup doctor` where the blobs of the embedded home are in a bucket. */
+/** `listbackup doctor` on a data folder with its blobs in a bucket. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { makeBackedUp } from '../../faults/backed-up.ts';
 
 const program = fileURLToPath(new URL('../../../infra/embedded/doctor.ts', import.meta.url));
 
-it('reads them there', async () => {
+it('checks the blobs in the bucket', async () => {
   const clients = ministackClients();
   await clients.s3().send(new CreateBucketCommand({ Bucket: 'doctor-blobs' }));
   clients.close();
@@ -29,17 +29,17 @@ it('reads them there', async () => {
   const { data } = await makeBackedUp(root, env);
 
   const doctor = (more: { [name: string]: string }) =>
-    new Promise<{ code: number; said: string }>((resolve) => {
+    new Promise<{ code: number; output: string }>((resolve) => {
       const args = ['--disable-warning=ExperimentalWarning', program, '--data', data, '--read-data'];
       execFile(process.execPath, args, { env: { PATH: process.env.PATH, ...more } }, (error, stdout, stderr) =>
-        resolve({ code: Number(error?.code ?? 0), said: stdout + stderr }),
+        resolve({ code: Number(error?.code ?? 0), output: stdout + stderr }),
       );
     });
 
-  expect(await doctor(env)).toMatchObject({ code: 0, said: expect.stringMatching(/No failures found/) });
+  expect(await doctor(env)).toMatchObject({ code: 0, output: expect.stringMatching(/No failures found/) });
   expect(await doctor({})).toMatchObject({
     code: 2,
-    said: expect.stringMatching(/set LISTBACKUP_BLOBS=s3:\/\/doctor-blobs\/some\/prefix/),
+    output: expect.stringMatching(/Set LISTBACKUP_BLOBS=s3:\/\/doctor-blobs\/some\/prefix/),
   });
   const bucket = parseBucket(env);
   if (!bucket) throw new Error('no bucket');
@@ -47,5 +47,5 @@ it('reads them there', async () => {
   const [pack] = (await blobs.list('packs/', { limit: 1 })).items;
   await blobs.delete([pack?.key ?? '']);
   close();
-  expect(await doctor(env)).toMatchObject({ code: 1, said: expect.stringMatching(/FAILURE: packs \(1\)/) });
+  expect(await doctor(env)).toMatchObject({ code: 1, output: expect.stringMatching(/FAILURE: packs \(1\)/) });
 });

@@ -1,4 +1,4 @@
-/** `listbackup doctor` as operators have it: a process over a data folder, which it leaves as it is. */
+/** Runs `listbackup doctor` as a process over a data folder, as operators do. */
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,10 +15,10 @@ const program = fileURLToPath(new URL('../../../infra/embedded/doctor.ts', impor
 const cli = fileURLToPath(new URL('../../../cli/listbackup.ts', import.meta.url));
 
 let root = '';
-let kept: BackedUp;
+let backedUp: BackedUp;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'listbackup-doctor-'));
-  kept = await makeBackedUp(root);
+  backedUp = await makeBackedUp(root);
 });
 afterAll(async () => {
   endBoxes();
@@ -43,22 +43,22 @@ const doctor = (data: string, ...args: string[]) => run(program, ['--data', data
 
 async function copyOf(): Promise<string> {
   const data = await mkdtemp(join(root, 'copy-'));
-  await cp(kept.data, data, { recursive: true });
+  await cp(backedUp.data, data, { recursive: true });
   return data;
 }
 
-/** Every file of the folder with its content and time, and every folder. */
+/** Returns every file of the folder with its hash and time, and every folder. */
 async function traceOf(data: string): Promise<{ [name: string]: string }> {
   const trace: { [name: string]: string } = {};
   for (const name of await readdir(data, { recursive: true })) {
     const path = join(data, name);
-    const about = await stat(path);
-    trace[name] = `${about.mtimeMs} ${about.isFile() ? sha256(await readFile(path)) : 'folder'}`;
+    const stats = await stat(path);
+    trace[name] = `${stats.mtimeMs} ${stats.isFile() ? sha256(await readFile(path)) : 'folder'}`;
   }
   return trace;
 }
 
-/** One byte in the middle of the first pack. */
+/** Flips a bit in the middle of the first pack. */
 async function damagePack(data: string): Promise<void> {
   const packs = (await readdir(join(data, 'blobs/packs'), { recursive: true }))
     .filter((name) => name.endsWith('.f'))
@@ -69,16 +69,16 @@ async function damagePack(data: string): Promise<void> {
   await writeFile(path, bytes);
 }
 
-it('says that nothing is wrong, what it looked at, and leaves no trace', async () => {
-  const before = await traceOf(kept.data);
-  const { code, stdout, stderr } = await doctor(kept.data);
+it('reports no failures and the number of checks, and changes no file', async () => {
+  const before = await traceOf(backedUp.data);
+  const { code, stdout, stderr } = await doctor(backedUp.data);
   expect([code, stderr]).toEqual([0, '']);
   expect(stdout).toMatch(/\d+ ledger entries, \d+ commits/);
   expect(stdout).toMatch(/No failures found\. Content was not read\. To read it too, add --read-data/);
-  expect(await traceOf(kept.data)).toEqual(before);
+  expect(await traceOf(backedUp.data)).toEqual(before);
 });
 
-it('reads content when told to, and names what is wrong and what to do', async () => {
+it('finds damaged content with --read-data and says what to do', async () => {
   const data = await copyOf();
   await damagePack(data);
   expect((await doctor(data)).code).toBe(0);
@@ -90,7 +90,7 @@ it('reads content when told to, and names what is wrong and what to do', async (
   expect(stdout).toMatch(/\d+ failures found\.$/m);
 });
 
-it('speaks to programs: a finding a line, then the summary', async () => {
+it('prints one JSON line per finding and a summary with --json', async () => {
   const data = await copyOf();
   await damagePack(data);
   const { code, stdout } = await doctor(data, '--read-data', '--json');
@@ -109,37 +109,37 @@ it('speaks to programs: a finding a line, then the summary', async () => {
   expect(lines).toContainEqual(expect.objectContaining({ type: 'finding', severity: 'failure', what: 'pack-slot' }));
 });
 
-it('says nothing personal', async () => {
+it('prints no personal data', async () => {
   const data = await copyOf();
   for (const name of await readdir(join(data, 'blobs/packs'), { recursive: true }))
     if (name.endsWith('.f')) await rm(join(data, 'blobs/packs', name));
   const { stdout } = await doctor(data, '--json');
   expect(stdout).toContain('"file"');
-  for (const secret of ['a.txt', 'photos', 'Papers', 'Nightly', 'ada@example.com', kept.source])
+  for (const secret of ['a.txt', 'photos', 'Papers', 'Nightly', 'ada@example.com', backedUp.source])
     expect(stdout).not.toContain(secret);
 });
 
-it('compares with the sources when told to', async () => {
+it('compares backups with their sources with --sources', async () => {
   const data = await copyOf();
   expect((await doctor(data, '--sources')).stdout).toMatch(/\d+ source entries/);
-  await writeFile(join(kept.source, 'later.txt'), 'x');
-  onTestFinished(() => rm(join(kept.source, 'later.txt')));
+  await writeFile(join(backedUp.source, 'later.txt'), 'x');
+  onTestFinished(() => rm(join(backedUp.source, 'later.txt')));
   const { code, stdout } = await doctor(data, '--sources');
   expect(code).toBe(1);
   expect(stdout).toMatch(/FAILURE: source entries \(1\)/);
   expect(stdout).not.toContain('later.txt');
 });
 
-it('is a command of the command line', async () => {
-  const { code, stdout } = await run(cli, ['doctor', '--json'], { LISTBACKUP_DATA: kept.data });
+it('runs as a command of the CLI', async () => {
+  const { code, stdout } = await run(cli, ['doctor', '--json'], { LISTBACKUP_DATA: backedUp.data });
   expect(code).toBe(0);
   expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ type: 'summary', failures: 0 });
   expect((await run(cli, ['doctor', '--data', root])).code).toBe(2);
 });
 
-it('does not check a folder in use, and says what to do', async () => {
+it('refuses a folder in use and says what to do', async () => {
   const data = await copyOf();
-  // A process of its own: whoever reads the file in the process that has it locked takes the lock away (POSIX).
+  // In another process: with POSIX locks, closing the file in the locking process would release the lock.
   const box = await startBox(data);
   onTestFinished(async () => void (await box?.stop()));
   const before = await traceOf(data);
@@ -149,14 +149,14 @@ it('does not check a folder in use, and says what to do', async () => {
   expect(await traceOf(data)).toEqual(before);
 });
 
-it('checks what kill -9 has left, and leaves it as it is', async () => {
+it('checks a folder after kill -9 without changing it', async () => {
   const data = await copyOf();
-  await writeFile(join(kept.source, 'new.txt'), 'new');
-  onTestFinished(() => rm(join(kept.source, 'new.txt')));
+  await writeFile(join(backedUp.source, 'new.txt'), 'new');
+  onTestFinished(() => rm(join(backedUp.source, 'new.txt')));
   const box = await startBox(data, 'store:counted');
-  if (!box) throw new Error('it was killed before anything was asked for');
-  const api = client(box.url, kept.owner.token);
-  await api.call('POST', `/jobs/${kept.owner.jobId}/run`).catch(() => undefined);
+  if (!box) throw new Error('The server was killed before the first request.');
+  const api = client(box.url, backedUp.owner.token);
+  await api.call('POST', `/jobs/${backedUp.owner.jobId}/run`).catch(() => undefined);
   expect(await box.ended).toBe('SIGKILL');
   const before = await traceOf(data);
   expect(Object.keys(before)).toContain('listbackup.db-wal');
@@ -167,41 +167,42 @@ it('checks what kill -9 has left, and leaves it as it is', async () => {
 });
 
 it.each<[string, (data: string) => Promise<void>, number, RegExp]>([
-  ['nothing at all', (data) => rm(data, { recursive: true }), 2, /is no data folder/],
-  ['a database that is none', (data) => writeFile(join(data, 'listbackup.db'), 'x'.repeat(8192)), 1, /database/],
+  ['a missing folder', (data) => rm(data, { recursive: true }), 2, /is not a data folder/],
+  ['a file that is not a database', (data) => writeFile(join(data, 'listbackup.db'), 'x'.repeat(8192)), 1, /database/],
   [
-    'a key file that is lost',
+    'a lost key file',
     (data) => rm(join(data, 'keys.json')),
     1,
     /FAILURE: key files \(\d+\)\n.*lost its keys.json[\s\S]*Put keys.json back/,
   ],
   [
-    'blobs that are elsewhere',
+    'blobs in another location',
     (data) => writeFile(join(data, 'blobs-are-at'), 's3://some-bucket\n'),
     2,
-    /set LISTBACKUP_BLOBS=s3:\/\/some-bucket/,
+    /Set LISTBACKUP_BLOBS=s3:\/\/some-bucket/,
   ],
-  ['what a newer version made', async (data) => inDatabase(data, 'PRAGMA user_version = 999'), 2, /newer version/],
+  ['a folder of a newer version', async (data) => inDatabase(data, 'PRAGMA user_version = 999'), 2, /newer version/],
   [
-    'what an older version made',
+    'a folder of an older version',
     async (data) => inDatabase(data, 'PRAGMA user_version = 0'),
     2,
-    /start and stop this one once/,
+    /Start and stop this version once/,
   ],
-  ['an index that lacks an entry', async (data) => inDatabase(data, dropFromIndex), 1, /FAILURE: databases/],
-])('tells of %s', async (_what, damage, due, said) => {
+  ['an index without one of its entries', async (data) => inDatabase(data, dropFromIndex), 1, /FAILURE: databases/],
+])('reports %s', async (_name, damage, exitCode, output) => {
   const data = await copyOf();
   await damage(data);
   const { code, stdout, stderr } = await doctor(data);
-  expect(stdout + stderr).toMatch(said);
-  expect(code).toBe(due);
+  expect(stdout + stderr).toMatch(output);
+  expect(code).toBe(exitCode);
 });
 
 const dropFromIndex = `
   PRAGMA writable_schema = ON;
   CREATE TABLE other (account TEXT, ledger_at TEXT);
   CREATE INDEX others ON other (account, ledger_at);
-  UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'others') WHERE name = 'commits_by_time';
+  UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'others')
+    WHERE name = 'commits_by_time';
   PRAGMA writable_schema = RESET;`;
 
 function inDatabase(data: string, sql: string): void {
@@ -213,7 +214,7 @@ function inDatabase(data: string, sql: string): void {
   }
 }
 
-it('says how it is used', async () => {
+it('prints its help, and names a wrong option', async () => {
   expect(await run(program, ['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('--read-data') });
   expect(await run(program, ['--wrong'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--wrong') });
 });

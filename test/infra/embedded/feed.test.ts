@@ -21,53 +21,53 @@ async function append(events: EventStore, stream: string, ...versions: number[])
 const versions = (notifications: FeedNotification[]) => notifications.map((notification) => notification.version);
 
 describe('a feed', () => {
-  it('gives what is there and then what comes, in order', async () => {
+  it('delivers existing and then new commits in order', async () => {
     const { platform, feed } = await openTestPlatform();
     await append(platform.events, 'a/job/1', 1, 2);
-    const got: FeedNotification[] = [];
-    const following = feed('follower', async (notifications) => void got.push(...notifications));
-    await following.caughtUp();
-    expect(got).toEqual([
+    const received: FeedNotification[] = [];
+    const running = feed('consumer', async (notifications) => void received.push(...notifications));
+    await running.caughtUp();
+    expect(received).toEqual([
       { position: 1, stream: 'a/job/1', version: 1 },
       { position: 2, stream: 'a/job/1', version: 2 },
     ]);
     await append(platform.events, 'a/job/1', 3);
     await append(platform.events, 'a/job/1', 3);
-    await following.caughtUp();
-    expect(versions(got)).toEqual([1, 2, 3]);
+    await running.caughtUp();
+    expect(versions(received)).toEqual([1, 2, 3]);
   });
 
-  it('is woken by an append, without anyone asking', async () => {
+  it('delivers a commit as soon as it is appended', async () => {
     const { platform, feed } = await openTestPlatform();
     const woken = Promise.withResolvers<FeedNotification[]>();
-    feed('follower', async (notifications) => woken.resolve(notifications));
+    feed('consumer', async (notifications) => woken.resolve(notifications));
     await append(platform.events, 'a/job/1', 1);
     expect(versions(await woken.promise)).toEqual([1]);
   });
 
-  it('goes on where it was after a restart; another consumer has a place of its own', async () => {
+  it('continues at its position after a restart, and has a position per consumer', async () => {
     const data = await testFolder();
     const first = await openTestPlatform({ data });
     await append(first.platform.events, 'a/job/1', 1, 2);
-    await first.feed('follower', async () => {}).caughtUp();
+    await first.feed('consumer', async () => {}).caughtUp();
     await first.close();
 
     const second = await openTestPlatform({ data });
     await append(second.platform.events, 'a/job/1', 3);
-    const got: FeedNotification[] = [];
+    const received: FeedNotification[] = [];
     const all: FeedNotification[] = [];
-    await second.feed('follower', async (notifications) => void got.push(...notifications)).caughtUp();
+    await second.feed('consumer', async (notifications) => void received.push(...notifications)).caughtUp();
     await second.feed('other', async (notifications) => void all.push(...notifications)).caughtUp();
-    expect(versions(got)).toEqual([3]);
+    expect(versions(received)).toEqual([3]);
     expect(versions(all)).toEqual([1, 2, 3]);
   });
 
-  it('gives the same again when the handler fails, and again after a restart if it never succeeded', async () => {
+  it('delivers the same commits again if the handler fails, also after a restart', async () => {
     const data = await testFolder();
     const failed = Promise.withResolvers<void>();
     const first = await openTestPlatform({ data, log: { ...silent, error: () => failed.resolve() } });
     await append(first.platform.events, 'a/job/1', 1, 2);
-    first.feed('follower', async () => {
+    first.feed('consumer', async () => {
       throw new Error('not now');
     });
     await failed.promise;
@@ -75,11 +75,11 @@ describe('a feed', () => {
 
     const second = await openTestPlatform({ data });
     const tries: number[][] = [];
-    const following = second.feed('follower', async (notifications) => {
+    const running = second.feed('consumer', async (notifications) => {
       tries.push(versions(notifications));
       if (tries.length < 3) throw new Error('not yet');
     });
-    await following.caughtUp();
+    await running.caughtUp();
     expect(tries).toEqual([
       [1, 2],
       [1, 2],
@@ -87,49 +87,46 @@ describe('a feed', () => {
     ]);
   });
 
-  it('gives no more at once than the batch, and everything in the end', async () => {
+  it('delivers all commits in batches of the given size', async () => {
     const { platform, feed } = await openTestPlatform();
     await Promise.all(Array.from({ length: 25 }, (_, i) => append(platform.events, `a/job/${i}`, 1)));
     const batches: number[] = [];
-    await feed('follower', async (notifications) => void batches.push(notifications.length), { batch: 10 }).caughtUp();
+    await feed('consumer', async (notifications) => void batches.push(notifications.length), { batch: 10 }).caughtUp();
     expect(batches).toEqual([10, 10, 5]);
   });
 
-  it.each([1, 2, 3])(
-    'with trouble (seed %i) loses nothing, though things come twice, late and out of order',
-    async (seed) => {
-      const data = await testFolder();
-      const deployment = await openTestPlatform({ data, chaos: makeChaos(seed) });
-      const got: FeedNotification[] = [];
-      const following = deployment.feed('follower', async (notifications) => void got.push(...notifications), {
-        batch: 20,
-      });
-      await Promise.all(Array.from({ length: 100 }, (_, i) => append(deployment.platform.events, `a/job/${i}`, 1, 2)));
-      await following.caughtUp();
-      const positions = got.map((notification) => notification.position);
-      expect(new Set(positions).size).toBe(200);
-      expect(positions.length).toBeGreaterThan(200);
-      expect(positions).not.toEqual(positions.toSorted((a, b) => a - b));
-    },
-  );
+  it.each([1, 2, 3])('loses no commit with duplicated, delayed and reordered delivery (seed %i)', async (seed) => {
+    const data = await testFolder();
+    const deployment = await openTestPlatform({ data, chaos: makeChaos(seed) });
+    const received: FeedNotification[] = [];
+    const running = deployment.feed('consumer', async (notifications) => void received.push(...notifications), {
+      batch: 20,
+    });
+    await Promise.all(Array.from({ length: 100 }, (_, i) => append(deployment.platform.events, `a/job/${i}`, 1, 2)));
+    await running.caughtUp();
+    const positions = received.map((notification) => notification.position);
+    expect(new Set(positions).size).toBe(200);
+    expect(positions.length).toBeGreaterThan(200);
+    expect(positions).not.toEqual(positions.toSorted((a, b) => a - b));
+  });
 
   it.each([1, 2, 3, 4, 5])(
-    'with trouble (seed %i) is caught up only when all is handled, also what failed before',
+    'is caught up only once every commit is handled, also with chaos and failures (seed %i)',
     async (seed) => {
       const chaos = makeChaos(seed);
       const deployment = await openTestPlatform({ chaos });
-      const got = new Set<number>();
+      const received = new Set<number>();
       const handle = async (notifications: FeedNotification[]) => {
         await new Promise(setImmediate);
         if (chaos.chance(0.2)) throw new Error('not now');
-        for (const { position } of notifications) got.add(position);
+        for (const { position } of notifications) received.add(position);
       };
-      const following = deployment.feed('follower', handle, { batch: 20 });
+      const running = deployment.feed('consumer', handle, { batch: 20 });
       for (let i = 1; i <= 40; i++) {
         await append(deployment.platform.events, `a/job/${i}`, 1);
         if (chaos.chance(0.5)) continue;
-        await following.caughtUp();
-        expect(got.size).toBe(i);
+        await running.caughtUp();
+        expect(received.size).toBe(i);
       }
     },
   );

@@ -6,7 +6,7 @@ import { afterPrefix, boundsOf } from '../../../infra/embedded/key-range.ts';
 const text = fc.string({ unit: 'binary', maxLength: 4 });
 const bytesOf = (string: string) => Buffer.from(string);
 
-it('what begins with a prefix lies between it and the end of its range, and nothing else does', () => {
+it('puts exactly the keys with the prefix between the prefix and afterPrefix', () => {
   fc.assert(
     fc.property(
       text.filter((prefix) => prefix !== ''),
@@ -32,10 +32,10 @@ it('what begins with a prefix lies between it and the end of its range, and noth
   );
 });
 
-it.each([0, 1001, 1.5])('a limit of %d is refused', (limit) => {
+it.each([0, 1001, 1.5])('rejects a limit of %d', (limit) => {
   expect(() => boundsOf({ limit })).toThrow('limit');
 });
 
-it('a made-up cursor is refused as the caller’s error', () => {
+it('rejects an invalid cursor with a Problem', () => {
   expect(() => boundsOf({ limit: 1, cursor: '%%%' })).toThrow(Problem);
 });

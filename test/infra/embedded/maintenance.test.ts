@@ -19,12 +19,12 @@ import { openTestPlatform, silent, testFolder } from '../../support/embedded.ts'
 const [one, two] = [countingJobs(1), countingJobs(2)];
 const account = 'acc_1';
 
-/** Resolves once it holds. */
+/** Resolves once the condition holds. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await new Promise(setImmediate);
 }
 
-test('a start tries again what stands still: the version that starts may get past it', async () => {
+test('retries parked streams at start', async () => {
   const { platform } = await openTestPlatform();
   const { stream, jobId } = await makeJob(platform, account);
   await handleNotifications(platform, [failing(one)], [await rename(platform, account, jobId)]);
@@ -34,7 +34,7 @@ test('a start tries again what stands still: the version that starts may get pas
   expect((await parked(platform).next()).done).toBe(true);
 });
 
-test('a new home has its read models in their first generation before anybody can ask it for anything', async () => {
+test('creates the first generation of every read model before the server answers', async () => {
   const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: await testFolder() });
   const deployment = await startServer(settings, silent);
   onTestFinished(() => deployment.close());
@@ -43,7 +43,7 @@ test('a new home has its read models in their first generation before anybody ca
     expect(generations.get(name)).toMatchObject({ current: 1, version, building: null });
 });
 
-test('a rebuild is cut off by the end of a home and goes on at its next start', async () => {
+test('continues an interrupted rebuild at the next start', async () => {
   const data = await testFolder();
   const first = await openTestPlatform({ data });
   await startMaintenance(first.platform, [one])();

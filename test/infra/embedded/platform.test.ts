@@ -21,7 +21,7 @@ const commit = {
   body: { bytes: Uint8Array.from([0xff, 0x00]) },
 };
 
-/** Everything the data folder holds, as one run of bytes. */
+/** Returns the bytes of all files of the data folder. */
 async function everythingIn(folder: string): Promise<Buffer> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return Buffer.concat(
@@ -32,7 +32,7 @@ async function everythingIn(folder: string): Promise<Buffer> {
 }
 
 describe('a data folder', () => {
-  it('opened again has everything it had', async () => {
+  it('keeps all data when it is opened again', async () => {
     const data = await testFolder();
     const first = await openTestPlatform({ data });
     const { platform } = first;
@@ -70,7 +70,7 @@ describe('a data folder', () => {
     expect(await again.keys.subjectKey('acc_1', 'gone')).toBeUndefined();
   });
 
-  it('is the owner’s alone', async () => {
+  it('is readable by its owner only', async () => {
     const data = join(await testFolder(), 'made', 'here');
     await openTestPlatform({ data });
     expect((await stat(data)).mode & 0o777).toBe(0o700);
@@ -78,7 +78,7 @@ describe('a data folder', () => {
       expect((await stat(join(data, secret))).mode & 0o777).toBe(0o600);
   });
 
-  it('shows neither e-mail nor name nor password to who reads its files', async () => {
+  it('holds no e-mail address, name or password in clear text', async () => {
     const data = await testFolder();
     const { platform } = await openTestPlatform({ data });
     await platform.identity.register(registration);
@@ -96,7 +96,7 @@ describe('a data folder', () => {
     }
   });
 
-  it('holds no byte of a destroyed key any more', async () => {
+  it('holds no destroyed key', async () => {
     const data = await testFolder();
     const { platform, close } = await openTestPlatform({ data });
     const subjects = Array.from({ length: 40 }, (_, i) => `usr_${i}`);
@@ -113,29 +113,32 @@ describe('a data folder', () => {
     expect(left).not.toContain('');
   });
 
-  it('that lost its key file is not given a new one', async () => {
+  it('gets no new key file if its key file is lost', async () => {
     const data = await testFolder();
     const deployment = await openTestPlatform({ data });
     await deployment.platform.keys.accountKey('acc_1');
     await deployment.close();
     await rm(join(data, 'keys.json'));
-    await expect(openTestPlatform({ data })).rejects.toThrow(/lost its keys.json.*put it back/);
+    await expect(openTestPlatform({ data })).rejects.toThrow(/lost its keys.json.*Restore it from a copy/);
     expect(await readdir(data)).not.toContain('keys.json');
   });
 
-  it.each(['keys.json', 'secrets.json'])('whose %s is damaged says so without quoting it', async (file) => {
-    const data = await testFolder();
-    await (await openTestPlatform({ data })).close();
-    await writeFile(join(data, file), '{"master": "hush-hush');
-    const failure = await openTestPlatform({ data }).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    expect(String(failure)).toContain(file);
-    expect(String(failure)).not.toContain('hush');
-  });
+  it.each(['keys.json', 'secrets.json'])(
+    'does not open with a damaged %s, and does not quote the file',
+    async (file) => {
+      const data = await testFolder();
+      await (await openTestPlatform({ data })).close();
+      await writeFile(join(data, file), '{"master": "hush-hush');
+      const failure = await openTestPlatform({ data }).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      expect(String(failure)).toContain(file);
+      expect(String(failure)).not.toContain('hush');
+    },
+  );
 
-  it('is free for the next once closed, also after it could not be opened', async () => {
+  it('is unlocked once closed, also if opening it failed', async () => {
     const data = await testFolder();
     await (await openTestPlatform({ data })).close();
     await writeFile(join(data, 'secrets.json'), 'no JSON');
@@ -145,7 +148,7 @@ describe('a data folder', () => {
   });
 });
 
-describe('a machine', () => {
+describe('the self-hosted platform', () => {
   it('ends waits when it closes', async () => {
     const deployment = await openTestPlatform();
     const waiting = deployment.platform.queue.receive('job', { max: 1, visibilitySeconds: 1, waitSeconds: 3600 });
@@ -153,7 +156,7 @@ describe('a machine', () => {
     expect(await waiting).toEqual([]);
   });
 
-  it('takes secrets from the environment first', async () => {
+  it('prefers secrets of the environment', async () => {
     const { platform } = await openTestPlatform({
       environment: { LISTBACKUP_SECRET_JWT_SECRET: 'given', LISTBACKUP_SECRET_OPENAI_API_KEY: '' },
     });
@@ -162,7 +165,7 @@ describe('a machine', () => {
     expect(await platform.secrets.get('jwt-refresh-secret')).not.toBe('given');
   });
 
-  it('sees a secret added to the file within minutes', async () => {
+  it('reads a secret that was added to the file within minutes', async () => {
     const data = await testFolder();
     let now = Date.now();
     const { platform } = await openTestPlatform({ data, now: () => now });
@@ -172,7 +175,7 @@ describe('a machine', () => {
     expect(await platform.secrets.get('openai-api-key')).toBe('sk');
   });
 
-  it('makes signing secrets of its own in each folder', async () => {
+  it('creates different signing secrets for each data folder', async () => {
     const [one, other] = [await openTestPlatform(), await openTestPlatform()];
     expect(await one.platform.secrets.get('jwt-secret')).not.toBe(await other.platform.secrets.get('jwt-secret'));
     expect(await one.platform.keys.publicKey()).not.toBe(await other.platform.keys.publicKey());
@@ -180,7 +183,7 @@ describe('a machine', () => {
 });
 
 describe('the queue', () => {
-  it('wakes who waits as soon as something is sent, given back or redriven', async () => {
+  it('wakes a waiting receiver when a message is sent, released or redriven', async () => {
     const { platform } = await openTestPlatform();
     const next = () => platform.queue.receive('job', { max: 1, visibilitySeconds: 3600, waitSeconds: 3600 });
     const sent = next();
@@ -198,7 +201,7 @@ describe('the queue', () => {
     expect((await redriven).map(({ body }) => body)).toEqual([{ n: 1 }]);
   });
 
-  it('takes no ack and no extend from who held a message before the one that has it now', async () => {
+  it('ignores ack and extend of a worker that lost the message to another', async () => {
     let now = Date.now();
     const { platform } = await openTestPlatform({ now: () => now });
     await platform.queue.send('job', [{ body: { n: 1 } }]);
@@ -212,7 +215,7 @@ describe('the queue', () => {
     expect([slow?.receives, quick?.receives, third?.receives]).toEqual([1, 2, 3]);
   });
 
-  it('does not wait for a clock that was set back, while it runs or while it did not', async () => {
+  it('delivers messages without delay after the clock was set back, while it ran or was stopped', async () => {
     const data = await testFolder();
     const clock = vi.spyOn(Date, 'now');
     onTestFinished(() => clock.mockRestore());
@@ -229,28 +232,28 @@ describe('the queue', () => {
     expect(received.map(({ body }) => body)).toEqual([{ n: 2 }]);
   });
 
-  it('with trouble hands messages out again and again until they are ended, and loses none', async () => {
+  it('delivers messages repeatedly with chaos until they are acknowledged, and loses none', async () => {
     const { platform } = await openTestPlatform({ chaos: makeChaos(7) });
     await platform.queue.send(
       'job',
       Array.from({ length: 100 }, (_, n) => ({ body: { n } })),
     );
-    const seen: number[] = [];
+    const delivered: number[] = [];
     let receipts: string[] = [];
     for (;;) {
       const received = await platform.queue.receive('job', { max: 10, visibilitySeconds: 600 });
       if (received.length === 0) break;
-      seen.push(...received.map(({ body }) => Number(body.n)));
+      delivered.push(...received.map(({ body }) => Number(body.n)));
       receipts = received.map(({ receipt }) => receipt);
     }
     for (const receipt of receipts) await platform.queue.ack('job', receipt);
-    expect(new Set(seen).size).toBe(100);
-    expect(seen.length).toBeGreaterThan(100);
-    expect([...new Set(seen)]).not.toEqual([...new Set(seen)].toSorted((a, b) => a - b));
+    expect(new Set(delivered).size).toBe(100);
+    expect(delivered.length).toBeGreaterThan(100);
+    expect([...new Set(delivered)]).not.toEqual([...new Set(delivered)].toSorted((a, b) => a - b));
   });
 });
 
-/** Closes the home and reads the wrapped keys out of its file. */
+/** Closes the platform and reads the wrapped keys from its database. */
 async function wrappedKeys(data: string, close: () => Promise<void>): Promise<{ subject: string; key: Uint8Array }[]> {
   await close();
   const db = openDatabase(join(data, 'listbackup.db'));

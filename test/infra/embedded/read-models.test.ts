@@ -1,4 +1,4 @@
-/** `npm run read-models`: parked streams let go on and read models made anew, in a data folder that nobody uses. */
+/** `npm run read-models`: unparks streams and rebuilds read models of a stopped data folder. */
 import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,21 +24,21 @@ import { openTestPlatform, testFolder } from '../../support/embedded.ts';
 
 const one = countingJobs(1);
 
-/** What it prints to each stream, and how it ends. */
+/** Returns the output and the exit code. */
 async function run(args: string[], projections: Projection[] = [one], env = {}) {
-  const said: { log: string[]; error: string[] } = { log: [], error: [] };
-  const spies = (['log', 'error'] as const).map((way) =>
-    vi.spyOn(console, way).mockImplementation((text) => void said[way].push(String(text))),
+  const printed: { log: string[]; error: string[] } = { log: [], error: [] };
+  const spies = (['log', 'error'] as const).map((method) =>
+    vi.spyOn(console, method).mockImplementation((text) => void printed[method].push(String(text))),
   );
   try {
     const code = await runReadModels(args, env, projections);
-    return { code, out: said.log.join('\n'), err: said.error.join('\n') };
+    return { code, out: printed.log.join('\n'), err: printed.error.join('\n') };
   } finally {
     for (const spy of spies) spy.mockRestore();
   }
 }
 
-/** A closed data folder with two jobs whose renaming was parked. */
+/** Makes a closed data folder with two parked job streams. */
 async function makeParked() {
   const data = await testFolder();
   const { platform, close } = await openTestPlatform({ data });
@@ -56,15 +56,15 @@ async function makeParked() {
 async function rowsIn(data: string, projection: Projection) {
   const { platform, close } = await openTestPlatform({ data });
   const current = await currentGeneration(platform);
-  const due = await folded(platform, projection, ['acc_1', 'acc_2']);
-  const standing: string[] = [];
-  for await (const { stream } of parked(platform)) standing.push(stream);
+  const expected = await folded(platform, projection, ['acc_1', 'acc_2']);
+  const parkedStreams: string[] = [];
+  for await (const { stream } of parked(platform)) parkedStreams.push(stream);
   const { building } = (await readGenerations(platform)).get('jobs') ?? {};
   await close();
-  return { ...current, due, standing, building };
+  return { ...current, expected, parkedStreams, building };
 }
 
-test('what stands still is listed, goes on one by one and all together', async () => {
+test('lists parked streams and unparks one or all of them', async () => {
   const { data, streams } = await makeParked();
   const [first = '', second = ''] = streams;
   const listed = await run(['parked', '--data', data]);
@@ -74,61 +74,61 @@ test('what stands still is listed, goes on one by one and all together', async (
   const asData = await run(['parked', 'jobs', '--json'], [one], { LISTBACKUP_DATA: data });
   expect(
     JSON.parse(asData.out)
-      .items.map((each: { stream: string }) => each.stream)
+      .items.map((item: { stream: string }) => item.stream)
       .sort(),
   ).toEqual(streams.toSorted());
 
   // The cause is still there.
   const again = await run(['unpark', '--data', data], [failing(one)]);
-  expect(again).toMatchObject({ code: 1, out: expect.stringContaining('0 went on, 2 stand still.') });
+  expect(again).toMatchObject({ code: 1, out: expect.stringContaining('Unparked: 0. Still parked: 2.') });
   expect(await run(['unpark', 'jobs', first, '--data', data])).toMatchObject({
     code: 0,
-    out: '1 went on, 0 stand still.',
+    out: 'Unparked: 1. Still parked: 0.',
   });
-  expect((await rowsIn(data, one)).standing).toEqual([second]);
+  expect((await rowsIn(data, one)).parkedStreams).toEqual([second]);
   expect(await run(['unpark', '--data', data, '--json'])).toMatchObject({ code: 0, out: '{"healed":1,"parked":0}' });
-  expect(await run(['parked', '--data', data])).toMatchObject({ code: 0, out: 'Nothing stands still.' });
-  const { rows, due } = await rowsIn(data, one);
-  expect(rows).toEqual(due);
+  expect(await run(['parked', '--data', data])).toMatchObject({ code: 0, out: 'No stream is parked.' });
+  const { rows, expected } = await rowsIn(data, one);
+  expect(rows).toEqual(expected);
 });
 
-test('a read model is made anew to its end, or kept as it is when the fold fails where it did not', async () => {
+test('rebuilds a read model, or keeps the current rows if the rebuild fails at an event they include', async () => {
   const { data } = await makeParked();
   expect(await run(['unpark', '--data', data])).toMatchObject({ code: 0 });
   expect(await run(['rebuild', 'jobs', '--data', data], [failing(one)])).toMatchObject({
     code: 1,
-    out: expect.stringContaining('not made anew'),
+    out: expect.stringContaining('not switched'),
   });
   expect(await rowsIn(data, one)).toMatchObject({ generation: 1, building: { generation: 2 } });
   const two = countingJobs(2);
-  expect(await run(['rebuild', '--data', data], [two])).toEqual({ code: 0, out: 'jobs  made anew', err: '' });
-  const { rows, due, generation, building } = await rowsIn(data, two);
-  expect([rows, generation, building]).toEqual([due, 3, null]);
+  expect(await run(['rebuild', '--data', data], [two])).toEqual({ code: 0, out: 'jobs  rebuilt', err: '' });
+  const { rows, expected, generation, building } = await rowsIn(data, two);
+  expect([rows, generation, building]).toEqual([expected, 3, null]);
 });
 
 test.for([
-  [['parked', 'job'], 'There is no read model job, but jobs.'],
+  [['parked', 'job'], 'Read model job does not exist. Use one of jobs.'],
   [['unpark', 'jobs', 'acc_1/run/run_1'], 'Projection jobs does not read streams of type run. It reads job.'],
-  [['unpark', 'jobs', 'acc_1/job/job_1', 'more'], 'That is too much for unpark'],
-  [['rebuild', 'jobs', 'acc_1/job/job_1'], 'That is too much for rebuild'],
+  [['unpark', 'jobs', 'acc_1/job/job_1', 'more'], 'Too many arguments for unpark'],
+  [['rebuild', 'jobs', 'acc_1/job/job_1'], 'Too many arguments for rebuild'],
   [['repair'], 'Usage:'],
   [['parked', '--wrong'], '--wrong'],
-] as const)('%j is refused with what is wrong', async ([args, why]) => {
+] as const)('rejects the arguments %j and says why', async ([args, why]) => {
   const { data } = await makeParked();
   expect(await run([...args, '--data', data])).toMatchObject({ code: 2, out: '', err: expect.stringContaining(why) });
 });
 
-test('it makes no data folder where there is none', async () => {
+test('creates no data folder', async () => {
   const data = await testFolder();
   expect(await run(['parked', '--data', data])).toMatchObject({
     code: 2,
-    err: expect.stringContaining('is no data folder'),
+    err: expect.stringContaining('is not a data folder'),
   });
   expect(await readdir(data)).toEqual([]);
   expect((await run(['--help'])).out).toContain('Usage: npm run read-models');
 });
 
-test('beside a running server it does nothing, and says so', async () => {
+test('refuses the data folder of a running server', async () => {
   const data = join(await testFolder(), 'data');
   const box = await startBox(data);
   onTestFinished(endBoxes);
@@ -140,7 +140,7 @@ test('beside a running server it does nothing, and says so', async () => {
     );
   });
   expect([code, stdout]).toEqual([2, '']);
-  expect(stderr).toContain('Another process uses this data folder: stop it first');
-  // It is still at work, and has the folder for itself.
+  expect(stderr).toContain('Another process uses this data folder. Stop it first');
+  // The server still works.
   expect((await fetch(`${box?.url}/health`)).ok).toBe(true);
 });

@@ -1,4 +1,4 @@
-/** The door of the live socket and what a network can do to those who came in. */
+/** The live socket: its handshake, and clients that are slow, silent or gone. */
 import { once } from 'node:events';
 import { createServer, request, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
@@ -7,10 +7,10 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { Problem } from '../../../domain/errors.ts';
 import { startServer } from '../../../infra/embedded/server.ts';
 import { readSettings } from '../../../infra/embedded/settings.ts';
-import { makeSockets, type Patience, type Sockets } from '../../../infra/embedded/sockets.ts';
+import { makeSockets, type Sockets, type Timeouts } from '../../../infra/embedded/sockets.ts';
 import { silent, testFolder } from '../../support/embedded.ts';
 
-const usual: Patience = { pingMs: 60_000, slowMs: 60_000 };
+const usual: Timeouts = { pingMs: 60_000, slowMs: 60_000 };
 const upgrade = {
   connection: 'Upgrade',
   upgrade: 'websocket',
@@ -45,8 +45,8 @@ async function given({ longestMs = 3_600_000, admit = async () => {} }: Options 
   return { sockets, server, port: (server.address() as AddressInfo).port, ids: ids ?? [], closed: closed ?? [] };
 }
 
-/** A client that shakes hands, and from then on does nothing of itself. */
-async function mute({ port, ids }: Given, read: boolean): Promise<{ id: string; socket: Socket }> {
+/** Opens a client that does not answer after the handshake. With `read` it reads, but answers no ping. */
+async function openMute({ port, ids }: Given, read: boolean): Promise<{ id: string; socket: Socket }> {
   const before = ids.length;
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
@@ -59,8 +59,8 @@ async function mute({ port, ids }: Given, read: boolean): Promise<{ id: string; 
   return { id: ids[before] ?? '', socket };
 }
 
-/** What the server answers to a request to upgrade. */
-function answered(
+/** Returns the answer of the server to an upgrade request. */
+function requestUpgrade(
   port: number,
   path: string,
   headers: { [name: string]: string },
@@ -84,33 +84,33 @@ function answered(
 
 const realTimeout = setTimeout;
 
-/** Time as the test has it: nobody is too slow because this machine is. */
-function holdTime(): void {
+/** Makes timers advance only with the test, so that no client is too slow because the computer is slow. */
+function useTestClock(): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] });
   onTestFinished(() => void vi.useRealTimers());
 }
 
-/** Resolves once it holds. */
+/** Resolves once the condition holds. */
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await turn();
 }
 
-test('a reader that does not read is disconnected, and the rest go on', async () => {
+test('disconnects a client that does not read and keeps the others', async () => {
   const world = await given();
-  const { id } = await mute(world, false);
-  const other = await mute(world, true);
-  holdTime();
+  const { id } = await openMute(world, false);
+  const other = await openMute(world, true);
+  useTestClock();
   const text = 'x'.repeat(128 * 1024);
   let outcome = 'sent';
   let sent = 0;
   for (; outcome === 'sent'; sent++) {
     const sending = world.sockets.send(id, text);
-    // Whatever the system's buffers take is taken by then; if not, it is only given up on sooner.
+    // By then the buffers of the system have taken the message, if it fits. If they are slower, the loop ends sooner.
     await Promise.race([sending, new Promise((resolve) => realTimeout(resolve, 200))]);
     vi.advanceTimersByTime(usual.slowMs);
     outcome = await sending;
   }
-  // No more than the system's own buffers hold.
+  // The buffers of the system hold that much, and this process buffers no more.
   expect(sent).toBeGreaterThan(1);
   expect(sent).toBeLessThan(200);
   expect(await world.sockets.send(id, 'x')).toBe('gone');
@@ -119,14 +119,14 @@ test('a reader that does not read is disconnected, and the rest go on', async ()
   expect(world.closed).toEqual([id]);
 });
 
-test('who does not answer a ping is gone by the next', async () => {
-  holdTime();
+test('disconnects a client that does not answer a ping before the next', async () => {
+  useTestClock();
   const world = await given();
-  const came = once(world.server, 'upgrade');
+  const upgraded = once(world.server, 'upgrade');
   const alive = new WebSocket(`ws://127.0.0.1:${world.port}/live`);
   await new Promise((resolve) => alive.addEventListener('open', resolve));
-  const [, stream] = await came;
-  const { id } = await mute(world, true);
+  const [, stream] = await upgraded;
+  const { id } = await openMute(world, true);
   for (let pings = 0; pings < 3; pings++) {
     const pong = once(stream, 'data');
     vi.advanceTimersByTime(usual.pingMs);
@@ -139,14 +139,14 @@ test('who does not answer a ping is gone by the next', async () => {
   expect(alive.readyState).toBe(WebSocket.OPEN);
 });
 
-test('a socket is ended when it is old', async () => {
-  holdTime();
+test('closes a socket at its maximum age', async () => {
+  useTestClock();
   const world = await given({ longestMs: 2 * usual.pingMs });
-  const came = once(world.server, 'upgrade');
+  const upgraded = once(world.server, 'upgrade');
   const socket = new WebSocket(`ws://127.0.0.1:${world.port}/live`);
   const closed = new Promise<CloseEvent>((resolve) => socket.addEventListener('close', resolve));
   await new Promise((resolve) => socket.addEventListener('open', resolve));
-  const [, stream] = await came;
+  const [, stream] = await upgraded;
   const pong = once(stream, 'data');
   vi.advanceTimersByTime(usual.pingMs);
   await pong;
@@ -157,7 +157,7 @@ test('a socket is ended when it is old', async () => {
   expect(world.closed).toEqual(world.ids);
 });
 
-test('what clients say is ignored, and too much of it ends their socket', async () => {
+test('ignores messages of clients and disconnects a client that sends a large one', async () => {
   const world = await given();
   const open = async () => {
     const socket = new WebSocket(`ws://127.0.0.1:${world.port}/live`);
@@ -171,76 +171,76 @@ test('what clients say is ignored, and too much of it ends their socket', async 
   expect(await world.sockets.send(world.ids[0] ?? '', 'x')).toBe('sent');
 });
 
-/** Somebody whom the door keeps waiting. */
-async function waiting(door: Promise<void>): Promise<Given & { socket: Socket }> {
-  const world = await given({ admit: () => door });
+/** Opens a client that stays in its handshake until `admitted` resolves. */
+async function handshaking(admitted: Promise<void>): Promise<Given & { socket: Socket }> {
+  const world = await given({ admit: () => admitted });
   const socket = connect(world.port, '127.0.0.1');
   socket.on('error', () => undefined);
   const lines = Object.entries({ host: 'x', ...upgrade }).map(([name, value]) => `${name}: ${value}`);
-  const came = new Promise((resolve) => world.server.once('upgrade', resolve));
+  const upgraded = new Promise((resolve) => world.server.once('upgrade', resolve));
   socket.write(['GET /live HTTP/1.1', ...lines, '', ''].join('\r\n'));
-  await came;
+  await upgraded;
   return { ...world, socket };
 }
 
-test('who leaves while still at the door is forgotten once let in', async () => {
-  const door = Promise.withResolvers<void>();
-  const world = await waiting(door.promise);
+test('forgets a client that leaves during its handshake', async () => {
+  const admission = Promise.withResolvers<void>();
+  const world = await handshaking(admission.promise);
   world.socket.destroy();
-  door.resolve();
+  admission.resolve();
   await until(() => world.ids.length > 0 && world.closed.includes(world.ids[0] ?? ''));
   expect(await world.sockets.send(world.ids[0] ?? '', 'x')).toBe('gone');
 });
 
-test('who is at the door when all ends is sent away, and forgotten', async () => {
-  const door = Promise.withResolvers<void>();
-  const world = await waiting(door.promise);
-  const away = new Promise((resolve) => world.socket.once('close', resolve));
+test('disconnects and forgets a client that is in its handshake when the server stops', async () => {
+  const admission = Promise.withResolvers<void>();
+  const world = await handshaking(admission.promise);
+  const disconnected = new Promise((resolve) => world.socket.once('close', resolve));
   await world.sockets.stop();
-  await away;
-  door.resolve();
-  // Once more than at the door, because letting it in may have written it down.
+  await disconnected;
+  admission.resolve();
+  // `closed` is called a second time, because `admit` may have registered the connection after the first.
   await until(() => world.closed.length > 1);
   expect(world.closed).toEqual([world.ids[0], world.ids[0]]);
 });
 
-test('a refusal is a problem document; what is no WebSocket, or elsewhere, is none of its business', async () => {
+test('refuses with a problem document, and leaves other paths and protocols to the server', async () => {
   const refusing = await given({
     admit: async () => {
       throw new Problem('invalid-token', 'No.');
     },
   });
-  const refused = await answered(refusing.port, '/live?x', upgrade);
+  const refused = await requestUpgrade(refusing.port, '/live?x', upgrade);
   expect(refused).toMatchObject({ status: 401 });
   expect(JSON.parse(refused.body)).toMatchObject({ code: 'invalid-token', detail: 'No.' });
   const { port } = await given();
-  expect(await answered(port, '/live', upgrade)).toMatchObject({ status: 101 });
-  expect(await answered(port, '/elsewhere', upgrade)).toEqual({ status: 200, body: 'plain' });
-  expect(await answered(port, '/live', { connection: 'Upgrade', upgrade: 'h2c' })).toEqual({
+  expect(await requestUpgrade(port, '/live', upgrade)).toMatchObject({ status: 101 });
+  expect(await requestUpgrade(port, '/elsewhere', upgrade)).toEqual({ status: 200, body: 'plain' });
+  expect(await requestUpgrade(port, '/live', { connection: 'Upgrade', upgrade: 'h2c' })).toEqual({
     status: 200,
     body: 'plain',
   });
 });
 
-test('stop ends all sockets and lets no more in', async () => {
+test('stop closes all sockets and admits no new ones', async () => {
   const world = await given();
   const socket = new WebSocket(`ws://127.0.0.1:${world.port}/live`);
   await new Promise((resolve) => socket.addEventListener('open', resolve));
-  const { id } = await mute(world, true);
-  const gone = new Promise<{ code: number }>((resolve) => socket.addEventListener('close', resolve));
+  const { id } = await openMute(world, true);
+  const closed = new Promise<{ code: number }>((resolve) => socket.addEventListener('close', resolve));
   await world.sockets.stop();
-  expect((await gone).code).toBe(1001);
+  expect((await closed).code).toBe(1001);
   expect(world.closed).toContain(id);
-  await expect(answered(world.port, '/live', upgrade)).rejects.toThrow();
+  await expect(requestUpgrade(world.port, '/live', upgrade)).rejects.toThrow();
 });
 
-test('the box checks the name it is called by, the origin and the ticket', async () => {
+test('the server checks host, origin and ticket before the upgrade', async () => {
   const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: await testFolder() });
   const deployment = await startServer(settings, silent);
   onTestFinished(() => deployment.close());
   const { port } = new URL(deployment.url);
   const status = async (headers: { [name: string]: string }) =>
-    (await answered(Number(port), '/live?ticket=x', { ...upgrade, ...headers })).status;
+    (await requestUpgrade(Number(port), '/live?ticket=x', { ...upgrade, ...headers })).status;
   expect(await status({ host: 'evil.example' })).toBe(421);
   expect(await status({ origin: 'https://evil.example' })).toBe(403);
   expect(await status({})).toBe(401);

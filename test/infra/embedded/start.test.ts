@@ -1,4 +1,4 @@
-/** `npm start` as people meet it, above all when something is wrong: one line that says what to do. */
+/** `npm start`: the banner, the options, and one line for each error that says what to do. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -19,8 +19,8 @@ async function start(env: { [name: string]: string }, ...args: string[]): Promis
   running.push(started);
   return started;
 }
-/** A start that has to fail: what it said. */
-function refused(env: { [name: string]: string }, ...args: string[]): string {
+/** Starts a server that must fail. Returns its one line of output. */
+function failedStart(env: { [name: string]: string }, ...args: string[]): string {
   const result = spawnSync('npm', ['start', '--silent', '--', ...args], {
     env: { ...process.env, PORT: '0', ...env },
     encoding: 'utf8',
@@ -32,40 +32,40 @@ function refused(env: { [name: string]: string }, ...args: string[]): string {
 }
 
 describe('npm start', () => {
-  it('says which port is taken and how to choose another', async () => {
+  it('names a port that is in use and how to choose another', async () => {
     const server = createServer();
     const port = await new Promise<number>((resolve) => {
       server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
     });
-    expect(refused({ PORT: String(port), LISTBACKUP_DATA: await testFolder() })).toBe(
-      `Port ${port} is taken. End what uses it, or choose another: PORT=${port + 1} npm start`,
+    expect(failedStart({ PORT: String(port), LISTBACKUP_DATA: await testFolder() })).toBe(
+      `Port ${port} is in use. Stop the program that uses it, or choose another: PORT=${port + 1} npm start`,
     );
     server.close();
   });
 
-  it('ends cleanly when npm gets SIGTERM', async () => {
+  it('stops cleanly when npm receives SIGTERM', async () => {
     const started = await npmStart({ LISTBACKUP_DATA: await testFolder() });
     expect(await started.stop()).toBe(0);
     await expect(fetch(`${started.url}/health`)).rejects.toThrow();
   });
 
-  it('takes one process a data folder', async () => {
+  it('allows one process per data folder', async () => {
     const data = await testFolder();
     await start({ LISTBACKUP_DATA: data });
-    expect(refused({ LISTBACKUP_DATA: data })).toMatch(/Another process uses this data folder/);
-    expect(refused({ LISTBACKUP_DATA: data }, '--reset')).toMatch(/Another process uses this data folder/);
+    expect(failedStart({ LISTBACKUP_DATA: data })).toMatch(/Another process uses this data folder/);
+    expect(failedStart({ LISTBACKUP_DATA: data }, '--reset')).toMatch(/Another process uses this data folder/);
   });
 
-  it('leaves the data of a newer version alone', async () => {
+  it('does not touch data of a newer version', async () => {
     const data = await testFolder();
     mkdirSync(data, { recursive: true });
     const db = new DatabaseSync(join(data, 'listbackup.db'));
     db.exec('PRAGMA user_version = 999');
     db.close();
-    expect(refused({ LISTBACKUP_DATA: data })).toMatch(/A newer version of ListBackup made this data folder/);
+    expect(failedStart({ LISTBACKUP_DATA: data })).toMatch(/A newer version of ListBackup made this data folder/);
   });
 
-  it('empties its own data with --reset, and no other folder', async () => {
+  it('deletes its data folder with --reset, and no other folder', async () => {
     const data = await testFolder();
     const first = await npmStart({ LISTBACKUP_DATA: data });
     const person = { email: 'a@example.com', password: 'correct horse battery', name: 'A' };
@@ -77,10 +77,10 @@ describe('npm start', () => {
     const other = await testFolder();
     mkdirSync(other, { recursive: true });
     writeFileSync(join(other, 'precious'), 'mine');
-    expect(refused({ LISTBACKUP_DATA: other }, '--reset')).toMatch(/is not a data folder of ListBackup/);
+    expect(failedStart({ LISTBACKUP_DATA: other }, '--reset')).toMatch(/is not a data folder of ListBackup/);
   });
 
-  it('seeds an account with a finished, a failed and a running run with --demo', async () => {
+  it('creates an account with a finished, a failed and a running run with --demo', async () => {
     const { url } = await start({ LISTBACKUP_DATA: await testFolder() }, '--demo');
     const { accessToken } = await client(url).expect(200, 'POST', '/auth/login', {
       body: { email: 'demo@example.com', password: 'a demo for everyone' },
@@ -96,12 +96,37 @@ describe('npm start', () => {
 
   it.each([
     ['ENOSPC', 'is full'],
+    ['EDQUOT', 'is full'],
+    ['ENOTDIR', 'is not a folder'],
+    ['EEXIST', 'is not a folder'],
+    ['ENOENT', 'cannot be created'],
     ['EACCES', 'cannot be written'],
     ['EROFS', 'cannot be written'],
-    ['EADDRNOTAVAIL', 'is no address of this machine'],
+    ['EADDRNOTAVAIL', 'is not an address of this computer'],
   ])('has a line for %s', (code, line) => {
     const error = Object.assign(new Error('x'), { code });
     expect(describeStartError(error, { data: '/data', host: '192.0.2.1', port: 4000 })).toMatch(line);
+  });
+
+  it('prints its help with --help', () => {
+    const result = spawnSync('npm', ['start', '--silent', '--', '--help'], { encoding: 'utf8' });
+    expect([result.status, result.stderr]).toEqual([0, '']);
+    expect(result.stdout).toMatch(/^Usage: npm start -- \[options\]\n/);
+    expect(result.stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  it.each<[{ [name: string]: string }, string[], RegExp]>([
+    [{}, ['--frobnicate'], /^Unknown option '--frobnicate'\. See npm start -- --help\.$/],
+    [{}, ['demo'], /^Unexpected argument 'demo'\. See npm start -- --help\.$/],
+    [{ PORT: 'http' }, [], /^PORT must be a whole number from 0 to 65535, not http\.$/],
+    [{ LISTBACKUP_LOG_LEVEL: 'loud' }, [], /^LISTBACKUP_LOG_LEVEL must be one of trace, .*, not loud\.$/],
+    [{ LISTBACKUP_FOLDERS: 'relative' }, [], /^LISTBACKUP_FOLDERS must hold absolute paths, not relative\.$/],
+    [{ LISTBACKUP_RATE_LIMIT: 'fast' }, [], /^LISTBACKUP_RATE_LIMIT must be a number, or 0 for no limits, not fast\.$/],
+    [{ LISTBACKUP_DATA: '/dev/null' }, [], /^\/dev\/null is not a folder/],
+    [{ LISTBACKUP_DATA: '/dev/null/below' }, [], /^\/dev\/null\/below is not a folder, or is inside a file\. Name a/],
+    [{ LISTBACKUP_DATA: '/proc/x' }, [], /^\/proc\/x cannot be created\. Name another folder in LISTBACKUP_DATA\.$/],
+  ])('explains the wrong setting %j %j in one line', (env, args, line) => {
+    expect(failedStart(env, ...args)).toMatch(line);
   });
 
   it('has a line for a Node that is too old', () => {

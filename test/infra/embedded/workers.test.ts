@@ -5,7 +5,7 @@ import { type Handle, startWorkers } from '../../../infra/embedded/workers.ts';
 import { maxReceives } from '../../../infra/limits.ts';
 import { openTestPlatform, silent } from '../../support/embedded.ts';
 
-/** Workers over a home of their own that end with the test. */
+/** Starts workers on a new platform. They stop at the end of the test. */
 async function working(loops: number, handle: Handle, around: (queue: Queue) => Queue = (queue) => queue) {
   const { platform, stopReceiving } = await openTestPlatform();
   const stop = startWorkers(around(platform.queue), 'job', loops, handle, silent);
@@ -17,18 +17,18 @@ async function working(loops: number, handle: Handle, around: (queue: Queue) => 
   return { queue: platform.queue, end };
 }
 
-/** Resolves once it was called that often. */
+/** `promise` resolves once `call` was called `times` times. */
 function countdown(times: number) {
   const { promise, resolve } = Promise.withResolvers<void>();
-  let left = times;
+  let remaining = times;
   const call = () => {
-    if (--left === 0) resolve();
+    if (--remaining === 0) resolve();
   };
   return { promise, call };
 }
 
 describe('workers', () => {
-  it('do what each message asks, several at once, and end it', async () => {
+  it('handle several messages at once and acknowledge each', async () => {
     const both = countdown(2);
     const done = countdown(3);
     const { queue, end } = await working(2, async () => {
@@ -42,7 +42,7 @@ describe('workers', () => {
     expect(await queue.redrive('job')).toBe(0);
   });
 
-  it('give a message back that failed, to come again', async () => {
+  it('receive a failed message again', async () => {
     const seen: number[] = [];
     const twice = countdown(2);
     const { queue } = await working(1, async (_body, { receives }) => {
@@ -55,7 +55,7 @@ describe('workers', () => {
     expect(seen).toEqual([1, 2]);
   });
 
-  it('go on when nothing could be received for a while', async () => {
+  it('continue after receiving failed for some time', async () => {
     const done = countdown(1);
     let failures = 2;
     const { queue } = await working(
@@ -72,7 +72,7 @@ describe('workers', () => {
     expect(failures).toBe(-1);
   });
 
-  it('do it again in hand when the queue cannot be told that it failed, and do not count it', async () => {
+  it('handle a failed message again without a new receive if the queue cannot store the failure', async () => {
     const seen: number[] = [];
     const done = countdown(1);
     let refusals = 2;
@@ -94,7 +94,7 @@ describe('workers', () => {
     expect(seen).toEqual([1, 1]);
   });
 
-  it('never put a message aside because the disk of this machine is full', async () => {
+  it('never turn a message into a dead letter because the disk is full', async () => {
     const seen: number[] = [];
     const done = countdown(1);
     const { queue, end } = await working(
@@ -116,7 +116,7 @@ describe('workers', () => {
     expect(seen).toEqual([maxReceives, maxReceives, maxReceives]);
   });
 
-  it('that are to end tell the work in hand that its time is up, and wait for it', async () => {
+  it('set the deadline of current work when they stop, and wait for it', async () => {
     const begun = countdown(1);
     const goOn = countdown(1);
     const deadlines: number[] = [];
