@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The launcher: plain JavaScript, so that any Node from 20 on can start the Node that this repository pins, which runs TypeScript.
+// The launcher. It is plain JavaScript, so that any Node from 20 on can run it.
+// It starts the Node that this repository pins, which runs TypeScript.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +10,7 @@ const program = fileURLToPath(new URL('listbackup.ts', import.meta.url));
 const child = spawn(node, ['--disable-warning=ExperimentalWarning', program, ...process.argv.slice(2)], {
   stdio: 'inherit',
 });
-// what Ctrl+C means is for the program to say: whoever started it waits for its word
+// The program decides how Ctrl+C ends it. The launcher waits for its exit code.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => {
   if (signal === null) process.exit(code);

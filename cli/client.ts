@@ -1,4 +1,4 @@
-/** The API as this program calls it: typed by its OpenAPI document, signed in, patient where the server asks for patience. */
+/** Client of the API: typed by its OpenAPI document, signed in, with retries when the server asks for them. */
 import { setTimeout as pause } from 'node:timers/promises';
 import createClient, { type Client } from 'openapi-fetch';
 import type { components, paths } from './api-types.ts';
@@ -9,55 +9,59 @@ export type Schemas = components['schemas'];
 
 export type Api = Client<paths> & {
   url: string;
-  /** The session that this program holds there. Throws a refusal that says to sign in. */
+  /** Returns the current session at this server. Throws a refusal that says to sign in. */
   session(): Promise<Session>;
 };
 
-const tries = 4;
-const longestWait = 10_000;
-/** Ours and the server's clock may differ, and a request takes a while. */
-const margin = 30_000;
-/** Milliseconds: shorter than the lock on the session file is respected. */
-const longestRefresh = 10_000;
+const maxAttempts = 4;
+const longestWaitMs = 10_000;
+/** A token is refreshed this long before it expires, because clocks differ and requests take time. */
+const refreshMarginMs = 30_000;
+/** Shorter than the time after which the lock on the session file counts as stale. */
+const longestRefreshMs = 10_000;
 
-/** Calls with the credentials of the session at `url`, refreshed when needed. What was written is seen by what is read after it. */
+/**
+ * Opens a client that uses the session at `url` and refreshes it when needed. A read sees every earlier write of this
+ * client.
+ */
 export function openApi(url: string): Api {
-  let held: Session | undefined;
-  let written: string | null = null;
+  let current: Session | undefined;
+  let consistencyToken: string | null = null;
 
   const session = async () => {
-    held ??= await readSession(url);
-    if (!held) throw signedOut(url);
-    if (held.accessExpiresAt - margin < Date.now()) held = await refreshed(url, held);
-    return held;
+    current ??= await readSession(url);
+    if (!current) throw signedOut(url);
+    if (current.accessExpiresAt - refreshMarginMs < Date.now()) current = await refreshed(url, current);
+    return current;
   };
 
   const send = async (request: Request): Promise<Response> => {
-    if (written !== null && request.method === 'GET') request.headers.set('consistency-token', written);
-    // a retry after a lost answer must not do it twice
+    if (consistencyToken !== null && request.method === 'GET')
+      request.headers.set('consistency-token', consistencyToken);
+    // A retry after a lost answer must not execute the command twice.
     if (request.method === 'POST' && !request.headers.has('idempotency-key'))
       request.headers.set('idempotency-key', crypto.randomUUID());
     const used = await session();
-    let response = await patiently(url, withToken(request, used.accessToken));
+    let response = await sendWithRetries(url, withToken(request, used.accessToken));
     if (response.status === 401) {
-      // of several at once the first exchanges it, and the others take what it got
-      held = await refreshed(url, used);
-      response = await patiently(url, withToken(request, held.accessToken));
+      // Of several requests at once, the first refreshes the session and the others use the result.
+      current = await refreshed(url, used);
+      response = await sendWithRetries(url, withToken(request, current.accessToken));
     }
-    written = response.headers.get('consistency-token') ?? written;
+    consistencyToken = response.headers.get('consistency-token') ?? consistencyToken;
     return response;
   };
   return Object.assign(createClient<paths>({ baseUrl: url, fetch: send }), { url, session });
 }
 
-/** The data of an answer, or its problem as a refusal. */
+/** Returns the data of a response. Throws its problem as a refusal. */
 export async function answered<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
   const { data, error, response } = await call;
   if (response.ok) return data as T;
   throw problemOf(error, response);
 }
 
-/** Every item of a list, page after page, at most `limit` of them. `page` is given the query of its page. */
+/** Yields every item of a list, page by page, at most `limit` items. `page` requests one page with the given query. */
 export async function* itemsOf<T>(
   page: (query: {
     limit: number;
@@ -65,19 +69,19 @@ export async function* itemsOf<T>(
   }) => Promise<{ data?: { items: T[]; next: string | null }; error?: unknown; response: Response }>,
   limit = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<T> {
-  let left = limit;
+  let remaining = limit;
   let cursor: string | null | undefined;
-  while (left > 0 && cursor !== null) {
+  while (remaining > 0 && cursor !== null) {
     const { items, next }: { items: T[]; next: string | null } = await answered(
-      page({ limit: Math.min(200, left), ...(cursor === undefined ? {} : { cursor }) }),
+      page({ limit: Math.min(200, remaining), ...(cursor === undefined ? {} : { cursor }) }),
     );
     yield* items;
-    left -= items.length;
+    remaining -= items.length;
     cursor = next;
   }
 }
 
-/** The first `limit` of them; `more` is called when there are others. */
+/** Yields the first `limit` items. Calls `more` if the list has further items. */
 export async function* atMost<T>(
   limit: number,
   items: (limit: number) => AsyncIterable<T>,
@@ -91,16 +95,16 @@ export async function* atMost<T>(
   }
 }
 
-/** All of them at once, for lists that are short by their nature. */
+/** Collects all items. For short lists only. */
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);
   return found;
 }
 
-/** A client for the routes that are open to all. */
+/** Opens a client for public routes, which need no session. */
 export function openPublicApi(url: string): Client<paths> {
-  return createClient<paths>({ baseUrl: url, fetch: (request) => patiently(url, request) });
+  return createClient<paths>({ baseUrl: url, fetch: (request) => sendWithRetries(url, request) });
 }
 
 export async function signIn(url: string, email: string, password: string): Promise<void> {
@@ -108,21 +112,21 @@ export async function signIn(url: string, email: string, password: string): Prom
   if (!('accessToken' in tokens)) {
     throw refusal(
       'second-factor',
-      'A second factor is asked for',
-      'This version of the program cannot give one. Use an account without it.',
+      'The account needs a second factor',
+      'This version of the CLI does not support second factors. Use an account without one.',
     );
   }
   await keepSession(url, sessionOf(email, tokens));
 }
 
-/** Ends the session here and there. False when nobody was signed in. */
+/** Ends the session on the server and forgets it on this computer. Returns false if there was no session. */
 export async function signOut(url: string): Promise<boolean> {
   const session = await readSession(url);
   if (!session) return false;
   const { response, error } = await openPublicApi(url).POST('/auth/logout', {
     body: { refreshToken: session.refreshToken },
   });
-  // a token the server no longer knows has nothing left to end
+  // A token that the server does not know belongs to no session.
   if (!response.ok && response.status !== 401) throw problemOf(error, response);
   await forgetSession(url);
   return true;
@@ -132,7 +136,7 @@ async function refreshed(url: string, stale: Session): Promise<Session> {
   const fresh = await refreshSession(url, stale, async (refreshToken) => {
     const { data, error, response } = await openPublicApi(url).POST('/auth/refresh', {
       body: { refreshToken },
-      signal: AbortSignal.timeout(longestRefresh),
+      signal: AbortSignal.timeout(longestRefreshMs),
     });
     if (response.status === 401) return undefined;
     if (!data) throw problemOf(error, response);
@@ -148,7 +152,7 @@ function sessionOf(email: string, tokens: Schemas['Tokens']): Session {
 }
 
 function signedOut(url: string): Refusal {
-  return refusal('not-signed-in', 'Sign in first', `You are not signed in at ${url}. Sign in: \`listbackup login\`.`);
+  return refusal('not-signed-in', 'Sign in first', `You are not signed in at ${url}. Run \`listbackup login\`.`);
 }
 
 function withToken(request: Request, accessToken: string): Request {
@@ -157,8 +161,8 @@ function withToken(request: Request, accessToken: string): Request {
   return copy;
 }
 
-/** Sends it, and again when the server asks for that (429, 503 with `Retry-After`), a few times. */
-async function patiently(url: string, request: Request): Promise<Response> {
+/** Sends a request. Repeats it a few times if the server asks for it (429 or 503 with `Retry-After`). */
+async function sendWithRetries(url: string, request: Request): Promise<Response> {
   for (let attempt = 1; ; attempt += 1) {
     const response = await fetch(request.clone()).catch((error) => {
       throw unreachable(url, error);
@@ -166,7 +170,7 @@ async function patiently(url: string, request: Request): Promise<Response> {
     const wait = Number(response.headers.get('retry-after') ?? Number.NaN) * 1000;
     const json = /[/+]json/.test(response.headers.get('content-type') ?? '');
     if (response.ok && response.status !== 204 && !json) throw notListBackup(response);
-    if (![429, 503].includes(response.status) || !(wait <= longestWait) || attempt === tries) return response;
+    if (![429, 503].includes(response.status) || !(wait <= longestWaitMs) || attempt === maxAttempts) return response;
     await response.body?.cancel();
     await pause(wait);
   }
@@ -174,8 +178,12 @@ async function patiently(url: string, request: Request): Promise<Response> {
 
 export function unreachable(url: string, error: unknown): Refusal {
   const cause = (error as { cause?: { code?: string } }).cause?.code;
-  const start = 'Start it with `npm start`, or name another server with --url or LISTBACKUP_URL.';
-  return refusal('unreachable', 'No answer', `Nothing answers at ${url}${cause ? ` (${cause})` : ''}. ${start}`);
+  const next = 'Start it with `npm start`, or name another server with --url or LISTBACKUP_URL.';
+  return refusal(
+    'unreachable',
+    'The server cannot be reached',
+    `No server answers at ${url}${cause ? ` (${cause})` : ''}. ${next}`,
+  );
 }
 
 export function problemOf(error: unknown, response: Response): Refusal {
@@ -186,10 +194,10 @@ export function problemOf(error: unknown, response: Response): Refusal {
 }
 
 function notListBackup(response: Response): Refusal {
-  const where = `${new URL(response.url).origin} answered ${response.status}`;
+  const { origin } = new URL(response.url);
   return refusal(
     'not-listbackup',
-    'Not an answer of ListBackup',
-    `${where}, not as ListBackup would. Check --url or LISTBACKUP_URL.`,
+    'The server is not ListBackup',
+    `The answer of ${origin} (status ${response.status}) is not from ListBackup. Check --url or LISTBACKUP_URL.`,
   );
 }

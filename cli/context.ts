@@ -1,4 +1,4 @@
-/** What every command is given: where the server is, and how to print. */
+/** The context of every command: the server and the output format. */
 import type { Command } from 'commander';
 import { type Api, openApi } from './client.ts';
 import { exitCodes, refusal } from './refusal.ts';
@@ -12,7 +12,7 @@ export function wantsJson(command: Command): boolean {
   return command.optsWithGlobals<GlobalOptions>().json === true;
 }
 
-/** `--url`, else LISTBACKUP_URL, else where one is signed in, else this machine. No slash at the end. */
+/** Returns the URL of the server, without a slash at the end. Order: `--url`, LISTBACKUP_URL, last sign-in, default. */
 export async function serverUrl(command: Command): Promise<string> {
   const given =
     command.optsWithGlobals<GlobalOptions>().url ?? process.env.LISTBACKUP_URL ?? (await currentUrl()) ?? defaultUrl;
@@ -20,8 +20,8 @@ export async function serverUrl(command: Command): Promise<string> {
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
     throw refusal(
       'invalid-url',
-      'That is no address of a server',
-      `Give one like ${defaultUrl}, not ${given}.`,
+      'The server URL is not valid',
+      `Use a URL like ${defaultUrl}, not ${given}.`,
       exitCodes.usage,
     );
   }

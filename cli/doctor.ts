@@ -1,4 +1,4 @@
-/** `listbackup doctor`: the server's own checker, for whoever has its data folder on this machine. */
+/** `listbackup doctor`: runs the doctor of the server on a data folder of this computer. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -9,29 +9,32 @@ import { exitCodes, refusal } from './refusal.ts';
 
 type Options = { data?: string; readData?: boolean; sources?: boolean };
 
-/** It comes with the server, not with this program. */
+/** Part of the server, so it may be missing where only the CLI is installed. */
 const checker = fileURLToPath(new URL('../infra/embedded/doctor.ts', import.meta.url));
 
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
-    .summary('check a data folder on this machine')
+    .summary('check a data folder on this computer')
     .description(
-      'Looks for anything damaged, lost or left over in a data folder of ListBackup, and changes nothing. ListBackup must be stopped.',
+      'Checks a data folder of ListBackup for damaged, lost or left-over data. Changes nothing. Stop ListBackup first, or check a copy of the folder.',
     )
-    .option('--data <folder>', 'the data folder, or a copy of one (default: LISTBACKUP_DATA, else .listbackup)')
-    .option('--read-data', 'read and decrypt all that was ever backed up')
-    .option('--sources', 'compare the newest backups with their sources, which should not have changed since')
+    .option('--data <folder>', 'data folder, or a copy of it (default: LISTBACKUP_DATA, else .listbackup)')
+    .option('--read-data', 'also read and decrypt all backed-up content')
+    .option(
+      '--sources',
+      'also compare the newest backups with their sources. A file that changed since its backup counts as a failure',
+    )
     .addHelpText(
       'after',
-      '\nEnds with 0 when nothing is wrong, 1 when something is, 2 when it could not check. With --json one object a line.',
+      '\nExit code: 0 no failures, 1 failures found, 2 the check could not run.\nWith --json it prints one object per line.',
     )
     .action(async ({ data, readData, sources }: Options, command: Command) => {
       if (!existsSync(checker))
         throw refusal(
           'no-server',
-          'The server is not here',
-          "Run it where ListBackup is installed: `npm run doctor` in ListBackup's folder.",
+          'The server is not installed here',
+          'Run `npm run doctor` in the folder in which the server is installed.',
           exitCodes.partial,
         );
       const args = [

@@ -1,4 +1,4 @@
-/** Bytes from a download address, as often as it takes: what arrived stays, the rest is asked for by ranges. */
+/** Downloads bytes from an address. After a broken connection it requests only the missing range. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, truncate } from 'node:fs/promises';
@@ -6,32 +6,34 @@ import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Refusal, refusal } from './refusal.ts';
 
-/** `sha256` and `size`: what the whole must be, where that is known beforehand. */
+/** `sha256` and `size` (bytes) of the whole content, if known before the download. */
 export type Downloadable = { url: string; size?: number | undefined; sha256?: string | undefined };
 
-/** Asked again when an address has expired. */
+/** Returns a download address. Called again when the address has expired. */
 export type Address = () => Promise<Downloadable>;
 
-/** How often in a row a connection may fail without a byte, and the milliseconds after the first failure, twice as many after each. */
-type Patience = { tries: number; pause: number };
-const halfAMinute: Patience = { tries: 8, pause: 250 };
+/** `attempts`: failures in a row without a received byte. `pause`: milliseconds after the first, doubled each time. */
+type Retries = { attempts: number; pause: number };
+/** About half a minute. */
+const defaultRetries: Retries = { attempts: 8, pause: 250 };
 
 export type Progress = (received: number, size: number | undefined) => void;
 
 /**
- * To `target`, by way of a file beside it, which a later call goes on with: it is named by the content, so it can only be the same. The
- * target appears whole and verified, or not at all. Throws a refusal when the bytes are not what was promised.
+ * Downloads to the file `target`. The file appears complete and verified, or not at all. Until then the bytes are in a
+ * `.part` file beside it, which a later call continues. The name of that file has the hash, so its content always fits.
+ * Throws a refusal if the bytes do not match the hash.
  */
 export async function downloadTo(
   target: string,
   address: Address,
   progress: Progress = () => {},
-  patience = halfAMinute,
+  retries = defaultRetries,
 ): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
   const first = await address();
   const part = `${target}.${first.sha256?.slice(0, 12) ?? 'download'}.part`;
-  // without a hash there is no telling whether it is the same
+  // Without a hash, an old part may belong to other content.
   if (first.sha256 === undefined) await rm(part, { force: true });
   for (;;) {
     const hash = createHash('sha256');
@@ -39,7 +41,7 @@ export async function downloadTo(
     const file = await open(part, before === 0 ? 'w' : 'a', 0o600);
     let failed: Refusal | undefined;
     try {
-      await receive(first, address, before, hash, (chunk) => writeAll(file, chunk), progress, patience);
+      await receive(first, address, before, hash, (chunk) => writeAll(file, chunk), progress, retries);
       failed = mismatch(first, hash);
       await file.sync();
     } finally {
@@ -47,12 +49,12 @@ export async function downloadTo(
     }
     if (!failed) return rename(part, target);
     await rm(part, { force: true });
-    // what an earlier call left may have been damaged since
+    // The part of an earlier call may be damaged. Start once more without it.
     if (before === 0) throw failed;
   }
 }
 
-/** To a stream, in order. What was wrong is found out at the end only, and thrown. */
+/** Downloads to a stream, in order. Verifies the hash at the end, after all bytes are written. */
 export async function downloadThrough(
   write: (chunk: Uint8Array) => Promise<void>,
   address: Address,
@@ -60,7 +62,7 @@ export async function downloadThrough(
 ): Promise<void> {
   const first = await address();
   const hash = createHash('sha256');
-  await receive(first, address, 0, hash, write, progress, halfAMinute);
+  await receive(first, address, 0, hash, write, progress, defaultRetries);
   const failed = mismatch(first, hash);
   if (failed) throw failed;
 }
@@ -72,7 +74,7 @@ async function receive(
   hash: Hash,
   write: (chunk: Uint8Array) => Promise<void>,
   progress: Progress,
-  patience: Patience,
+  retries: Retries,
 ): Promise<void> {
   const { size } = first;
   let { url } = first;
@@ -80,16 +82,16 @@ async function receive(
   let failures = 0;
   progress(received, size);
   while (received !== size || (size === 0 && received === 0)) {
-    const beforeThis = received;
+    const receivedBefore = received;
     try {
       const response = await fetch(url, received === 0 ? {} : { headers: { range: `bytes=${received}-` } });
-      if ([403, 404, 410].includes(response.status) && failures < patience.tries) {
+      if ([403, 404, 410].includes(response.status) && failures < retries.attempts) {
         await response.body?.cancel();
         ({ url } = await address());
         failures += 1;
         continue;
       }
-      mustGoOn(response, received);
+      requireContinuation(response, received);
       const whole = size ?? wholeSize(response, received);
       for await (const chunk of response.body ?? []) {
         hash.update(chunk);
@@ -103,15 +105,15 @@ async function receive(
       throw new TypeError('the connection ended early');
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      failures = received > beforeThis ? 1 : failures + 1;
-      if (failures >= patience.tries) throw brokenOff(received, error);
-      await pause(patience.pause * 2 ** (failures - 1));
+      failures = received > receivedBefore ? 1 : failures + 1;
+      if (failures >= retries.attempts) throw interruptedDownload(received, error);
+      await pause(retries.pause * 2 ** (failures - 1));
     }
   }
 }
 
-/** A server that does not answer ranges sends all of it again: that would be appended. */
-function mustGoOn(response: Response, received: number): void {
+/** Throws unless the response starts at the next missing byte. A server without range support sends all bytes again. */
+function requireContinuation(response: Response, received: number): void {
   if (response.status >= 500) throw new TypeError(`answered ${response.status}`);
   const start = Number(/^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] ?? Number.NaN);
   if (response.ok && (received === 0 ? response.status === 200 : response.status === 206 && start === received)) return;
@@ -127,7 +129,7 @@ function wholeSize(response: Response, received: number): number | undefined {
   return length === null ? undefined : received + Number(length);
 }
 
-/** Hashes what an earlier call left, which may be nothing; more than there should be is cut off. How much there is. */
+/** Hashes the part of an earlier call, cuts bytes beyond `size`, and returns its length. 0 if there is none. */
 async function hashPart(part: string, hash: Hash, size: number | undefined): Promise<number> {
   let length = 0;
   try {
@@ -151,16 +153,16 @@ function mismatch({ sha256 }: Downloadable, hash: Hash): Refusal | undefined {
   if (sha256 === undefined || hash.digest('hex') === sha256) return undefined;
   return refusal(
     'checksum-mismatch',
-    'The bytes are not those that were backed up',
-    'Nothing was kept. Run the command again, and tell who runs the server.',
+    'The downloaded bytes do not match the backup',
+    'The file was not kept. Run the command again. If it fails again, tell the operator of the server.',
   );
 }
 
-function brokenOff(received: number, error: Error): Refusal {
+function interruptedDownload(received: number, error: Error): Refusal {
   const cause = (error as { cause?: { code?: string } }).cause?.code ?? error.message;
   return refusal(
     'download-broken',
-    'The download broke off',
-    `After ${received} bytes: ${cause}. Run the command again: it goes on from there.`,
+    'The download was interrupted',
+    `The connection failed after ${received} bytes (${cause}). Run the command again to continue from there.`,
   );
 }

@@ -1,92 +1,93 @@
-/** A run as it goes: told by the live socket that there is news, or asking now and then, and always read from the API. */
+/** Follows a run. The live socket or a timer says when to look. The state always comes from the API. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Api, answered, type Schemas } from './client.ts';
 import { Refusal } from './refusal.ts';
 
 export type Run = Schemas['Run'];
 
-const ended: readonly string[] = ['succeeded', 'partial', 'failed', 'cancelled'];
-/** Between two looks: with the socket only in case a message was lost, without it all there is. */
-const lookEvery = { live: 5_000, polling: 700 };
-/** How long the server may be away, as when it is started anew: the run goes on after that. */
-const patience = 60_000;
-/** News come faster than they can be read. */
-const shortest = 200;
+const endStatuses: readonly string[] = ['succeeded', 'partial', 'failed', 'cancelled'];
+/** Milliseconds between requests. With the live socket they only cover lost messages. */
+const pollEveryMs = { live: 5_000, polling: 700 };
+/** How long the server may be unreachable. A restart takes less, and the run continues after it. */
+const longestOutageMs = 60_000;
+/** Messages of the live socket can arrive faster than requests make sense. */
+const shortestPauseMs = 200;
 
-/** The run each time it was looked at, the last time ended. Ends early, with nothing more, when `signal` says so. */
+/** Yields the run after each request, until it has ended or `signal` aborts. The last run yielded has ended. */
 export async function* follow(api: Api, runId: string, signal: AbortSignal): AsyncGenerator<Run> {
   const news = listen(api, signal);
   try {
-    yield* looks(api, runId, signal, news);
+    yield* poll(api, runId, signal, news);
   } finally {
     news.stop();
   }
 }
 
-async function* looks(api: Api, runId: string, signal: AbortSignal, news: News): AsyncGenerator<Run> {
-  let heard: number | undefined;
+async function* poll(api: Api, runId: string, signal: AbortSignal, news: News): AsyncGenerator<Run> {
+  let answeredAt: number | undefined;
   while (!signal.aborted) {
-    const look = answered(api.GET('/runs/{id}', { params: { path: { id: runId } }, signal }));
-    const run = await look.catch((error) => {
+    const request = answered(api.GET('/runs/{id}', { params: { path: { id: runId } }, signal }));
+    const run = await request.catch((error) => {
       if (signal.aborted) return undefined;
-      if (!isAway(error) || heard === undefined || performance.now() - heard > patience) throw error;
+      const isOutage = answeredAt !== undefined && performance.now() - answeredAt <= longestOutageMs;
+      if (!isUnreachable(error) || !isOutage) throw error;
       return undefined;
     });
     if (run) {
-      heard = performance.now();
+      answeredAt = performance.now();
       yield run;
-      if (ended.includes(run.status)) return;
+      if (endStatuses.includes(run.status)) return;
     }
-    await pause(shortest, undefined, { signal }).catch(() => {});
-    await news.next(news.live() ? lookEvery.live - shortest : lookEvery.polling - shortest);
+    await pause(shortestPauseMs, undefined, { signal }).catch(() => {});
+    await news.next((news.live() ? pollEveryMs.live : pollEveryMs.polling) - shortestPauseMs);
   }
 }
 
-function isAway(error: unknown): boolean {
+function isUnreachable(error: unknown): boolean {
   return error instanceof Refusal && ['unreachable', 'unavailable'].includes(error.problem.code);
 }
 
 export type News = {
   live(): boolean;
-  /** Resolves when something was said since the last time, at the latest after `milliseconds`. */
+  /** Resolves once a message arrived since the last call, at the latest after `milliseconds`. */
   next(milliseconds: number): Promise<void>;
   stop(): void;
 };
 
-/** What the live socket says. A home without one, or a socket that breaks, is no trouble: then nothing is ever said. */
+/** Listens to the live socket. If it is missing or breaks, no message arrives and `next` waits for its timeout. */
 export function listen(api: Api, signal: AbortSignal): News {
   let socket: WebSocket | undefined;
-  let said = Promise.withResolvers<void>();
+  let message = Promise.withResolvers<void>();
   const stop = new AbortController();
-  const over = AbortSignal.any([signal, stop.signal]);
-  over.addEventListener('abort', () => {
-    said.resolve();
+  const ended = AbortSignal.any([signal, stop.signal]);
+  ended.addEventListener('abort', () => {
+    message.resolve();
     socket?.close();
   });
-  ticket(api).then((url) => {
-    if (url === undefined || over.aborted) return;
+  socketUrl(api).then((url) => {
+    if (url === undefined || ended.aborted) return;
     socket = new WebSocket(url);
-    socket.addEventListener('message', () => said.resolve());
-    // from now on nobody tells us
-    socket.addEventListener('close', () => said.resolve());
-    socket.addEventListener('error', () => said.resolve());
+    socket.addEventListener('message', () => message.resolve());
+    // No message comes after these, so the follower must poll from now on.
+    socket.addEventListener('close', () => message.resolve());
+    socket.addEventListener('error', () => message.resolve());
   });
   return {
     live: () => socket?.readyState === WebSocket.OPEN,
     async next(milliseconds) {
-      const enough = new AbortController();
+      const done = new AbortController();
       await Promise.race([
-        said.promise,
-        pause(milliseconds, undefined, { signal: AbortSignal.any([over, enough.signal]) }).catch(() => {}),
+        message.promise,
+        pause(milliseconds, undefined, { signal: AbortSignal.any([ended, done.signal]) }).catch(() => {}),
       ]);
-      enough.abort();
-      said = Promise.withResolvers();
+      done.abort();
+      message = Promise.withResolvers();
     },
     stop: () => stop.abort(),
   };
 }
 
-async function ticket(api: Api): Promise<string | undefined> {
+async function socketUrl(api: Api): Promise<string | undefined> {
   const { data } = await api.POST('/live/ticket').catch(() => ({ data: undefined }));
   return data?.url;
 }

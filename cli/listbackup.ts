@@ -1,4 +1,4 @@
-/** `listbackup`: the product from a terminal. It speaks to the API alone. */
+/** `listbackup`: the command line. Except for `doctor` it uses only the API. */
 import { Command, CommanderError, Option } from 'commander';
 import { unreachable } from './client.ts';
 import { addActivityCommand } from './commands/activity.ts';
@@ -16,17 +16,17 @@ import { exitCodes, Refusal, refusal } from './refusal.ts';
 const asJson = process.argv.includes('--json');
 
 const program = new Command('listbackup')
-  .description('Backs up the data you keep in other places, and gets it back.')
+  .description('Backs up folders and buckets, and restores files from the backups.')
   .version(pkg.version)
   .enablePositionalOptions()
   .helpCommand(false)
   .exitOverride()
   .configureOutput({ writeErr: (text) => asJson || process.stderr.write(text) })
-  .showHelpAfterError('Add --help to see how it is used.')
+  .showHelpAfterError('Run the command with --help to see its options.')
   .addHelpText(
     'after',
     `
-Back up a folder, and get a file of it back:
+Back up a folder, then get a file back:
   listbackup register
   listbackup sources add folder ~/Documents
   listbackup jobs add Documents
@@ -35,7 +35,8 @@ Back up a folder, and get a file of it back:
   listbackup find invoice
   listbackup get letters/invoice.pdf
 
-Each command tells more with --help. It ends with 0 when all went well, 64 when it was not understood, else 1 (2: a run that is partial).`,
+Each command explains its options with --help.
+Exit code: 0 success, 1 failure, 2 partial run, 64 wrong usage, 130 interrupted.`,
   );
 
 addSessionCommands(program);
@@ -49,7 +50,7 @@ addDoctorCommand(program);
 addGlobalOptions(program);
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // `listbackup ls | head` has seen enough
+  // A reader such as `head` closes the pipe when it needs no more.
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
 });
@@ -62,8 +63,8 @@ try {
 if (process.listenerCount('SIGINT') > 0) await exitNow();
 
 /**
- * Ctrl+C comes twice, from the terminal and from the launcher. While Node takes itself down it listens no more, and the second would kill it
- * before it has said how it ended.
+ * Exits at once. Ctrl+C arrives twice, from the terminal and from the launcher. During a normal exit Node no longer
+ * listens to signals, so the second one would end the process without its exit code.
  */
 async function exitNow(): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) await new Promise((resolve) => stream.write('', resolve));
@@ -74,7 +75,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
     if (asJson)
-      reportRefusal(refusal('usage', 'The command was not understood', error.message.replace(/^error: /, '')), true);
+      reportRefusal(refusal('usage', 'The command is not valid', error.message.replace(/^error: /, '')), true);
     return exitCodes.usage;
   }
   if (error instanceof Refusal) {
@@ -82,28 +83,28 @@ function report(error: unknown): number {
     return error.exitCode;
   }
   const { code, path, message } = error as NodeJS.ErrnoException;
-  // the file system's own words are good: EACCES: permission denied, open '…'
+  // The messages of the file system are clear: EACCES: permission denied, open '…'
   if (typeof code === 'string' && typeof path === 'string') {
     reportRefusal(
-      refusal('file-system', 'The file system refused', `${message}. Check the path and its rights.`),
+      refusal('file-system', 'A file cannot be read or written', `${message}. Check the path and its permissions.`),
       asJson,
     );
   } else if (error instanceof TypeError && 'cause' in error && (error.cause as { code?: string })?.code !== undefined) {
     reportRefusal(unreachable('the address', error), asJson);
   } else {
-    note(`Something went wrong in this program: ${error instanceof Error ? error.stack : String(error)}`);
+    note(`Unexpected error. Report it with this text: ${error instanceof Error ? error.stack : String(error)}`);
   }
   return exitCodes.failed;
 }
 
-/** So that they can be given before or after the command's name, and no command's own options are taken for the program's. */
+/** Adds the global options to every command, so that they work before and after the name of the command. */
 function addGlobalOptions(command: Command): void {
   const options = [
     new Option(
       '--url <url>',
-      'the server (default: LISTBACKUP_URL, else where you are signed in, else http://127.0.0.1:4000)',
+      'server (default: LISTBACKUP_URL, else the server of the last login, else http://127.0.0.1:4000)',
     ),
-    new Option('--json', 'print JSON, and errors as a problem document (RFC 9457) on standard error'),
+    new Option('--json', 'print JSON. Errors are problem documents (RFC 9457) on standard error'),
   ];
   for (const option of options) command.addOption(option.helpGroup('Global options:'));
   for (const child of command.commands) addGlobalOptions(child);

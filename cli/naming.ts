@@ -1,4 +1,4 @@
-/** Sources and jobs as people call them: by id, by name, or by the beginning of either as long as it fits only one. */
+/** Finds sources and jobs by id, by name, or by the beginning of either if only one matches. */
 import { type Api, all, answered, itemsOf } from './client.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
@@ -24,12 +24,12 @@ export async function findJob(api: Api, called: string) {
   return theOne('job', called, await all(allJobs(api)));
 }
 
-/** A source may be disconnected: its backups are still there, under its id. */
+/** `source` may be disconnected. Its backups stay available under its id. */
 export type FileLocation = { source: Named; path: string };
 
 /**
- * `source:path`, or only a path while there is one source. A name may have colons in it: the longest beginning that names a source wins.
- * The path comes back as the API has it, without slashes at its ends.
+ * Parses `source:path`, or a path alone if there is only one source. Names may contain colons: the longest beginning
+ * that names a source wins. Returns the path as the API has it, without slashes at its ends.
  */
 export async function findLocation(api: Api, where: string): Promise<FileLocation> {
   const sources = await all(allSources(api));
@@ -42,13 +42,12 @@ export async function findLocation(api: Api, where: string): Promise<FileLocatio
     if (colon === 0) break;
   }
   const [only, ...others] = sources;
-  if (!only)
-    throw refusal('no-source', 'There is no source yet', 'Connect one first: `listbackup sources add --help`.');
+  if (!only) throw refusal('no-source', 'There is no source yet', 'Connect one with `listbackup sources add --help`.');
   if (others.length === 0) return { source: only, path: trimmed(where) };
   const [named] = bestMatches(where, sources);
   const example = `${named?.name ?? only.name}:${named ? '' : trimmed(where)}`;
-  const detail = `Put the source and a colon before the path, as in \`${quoted(example)}\`.`;
-  throw refusal('which-source', 'Which source?', `${detail} ${listed('Sources', sources)}`);
+  const detail = `Write the source and a colon before the path, for example \`${quoted(example)}\`.`;
+  throw refusal('which-source', 'The path needs a source', `${detail} ${listed('Sources', sources)}`);
 }
 
 function theOne<T extends Named>(kind: 'source' | 'job', called: string, among: readonly T[]): T {
@@ -56,11 +55,11 @@ function theOne<T extends Named>(kind: 'source' | 'job', called: string, among: 
   const [one, ...others] = found;
   if (one && others.length === 0) return one;
   if (one) throw ambiguous(kind, called, found);
-  const yours = among.length === 0 ? `Add one: \`listbackup ${kind}s add --help\`.` : `${listed('Yours', among)}`;
-  throw refusal('not-found', `No ${kind} is called ${called}`, yours);
+  const next = among.length === 0 ? `Add one with \`listbackup ${kind}s add --help\`.` : listed(`Your ${kind}s`, among);
+  throw refusal('not-found', `No ${kind} is called ${called}`, next);
 }
 
-/** Those that fit best: by id or whole name, else by name whatever its case, else by how either begins. */
+/** Returns the best matches: by id, else by name, else by name ignoring case, else by the beginning of either. */
 function bestMatches<T extends Named>(called: string, among: readonly T[]): T[] {
   const lower = called.toLowerCase();
   const fits: ((named: Named) => boolean)[] = [
@@ -78,11 +77,7 @@ function bestMatches<T extends Named>(called: string, among: readonly T[]): T[] 
 }
 
 function ambiguous(kind: string, called: string, found: readonly Named[]): Refusal {
-  return refusal(
-    'ambiguous',
-    `Several ${kind}s fit ${called}`,
-    `Use the id of the one you mean. ${listed('They are', found)}`,
-  );
+  return refusal('ambiguous', `${called} matches several ${kind}s`, `Use an id. ${listed('Matches', found)}`);
 }
 
 function listed(title: string, among: readonly Named[]): string {
@@ -101,7 +96,7 @@ function trimmed(path: string): string {
     .replace(/^\.$/, '');
 }
 
-/** As a shell takes it for one word. */
+/** Quotes text so that a shell reads it as one word. */
 export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,11 +1,11 @@
-/** What is printed: tables for people, tab-separated lines for pipes, JSON for programs. */
+/** Output: tables in a terminal, tab-separated lines in a pipe, JSON with `--json`. */
 import { once } from 'node:events';
 import { styleText } from 'node:util';
 import type { Refusal } from './refusal.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** One stream of the terminal. Colours only where they are seen and wanted (NO_COLOR). */
+/** Styles text if the stream is a terminal and NO_COLOR is not set. */
 export function styled(stream: NodeJS.WriteStream, style: Style, text: string): string {
   return styleText(style, text, { stream, validateStream: true });
 }
@@ -18,21 +18,21 @@ export function line(text: string): Promise<void> {
   return write(`${text}\n`);
 }
 
-/** A word to the person, never part of the output. */
+/** Prints a message for the user on standard error. It is never part of the output. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** For lists that were cut. */
+/** Says that a list was cut. */
 export function noteMore(limit: number): void {
-  note(`There are more than ${limit}: see them with --limit.`);
+  note(`There are more than ${limit}. Raise --limit to see them.`);
 }
 
 export function json(value: unknown): Promise<void> {
   return write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** One JSON array, written as the items come. */
+/** Writes one JSON array, item by item as they arrive. */
 export async function jsonArray(items: AsyncIterable<unknown>): Promise<void> {
   let first = true;
   for await (const item of items) {
@@ -44,7 +44,10 @@ export async function jsonArray(items: AsyncIterable<unknown>): Promise<void> {
 
 export type Column<T> = { title: string; of: (item: T) => string; right?: boolean };
 
-/** Aligned under titles on a terminal; else tab-separated, without titles, one item a line, as soon as it comes. How many there were. */
+/**
+ * Prints items and returns their number. In a terminal they are aligned under titles.
+ * In a pipe they are tab-separated without titles, one per line, as soon as they arrive.
+ */
 export async function table<T>(items: AsyncIterable<T>, columns: readonly Column<T>[]): Promise<number> {
   let count = 0;
   const cells = (item: T) => columns.map(({ of }) => printable(of(item)));
@@ -55,7 +58,7 @@ export async function table<T>(items: AsyncIterable<T>, columns: readonly Column
     }
     return count;
   }
-  // a page at a time, so that the first one shows at once
+  // Print page by page, so that the first page appears at once.
   let rows: string[][] = [];
   const widths = columns.map(({ title }) => title.length);
   const flush = async () => {
@@ -82,14 +85,14 @@ export async function table<T>(items: AsyncIterable<T>, columns: readonly Column
   return count;
 }
 
-/** Names come from other people's clouds: nothing in them may move the cursor or begin a line. */
+/** Escapes control characters. Names come from other systems and must not move the cursor or start a line. */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
 }
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** `1536` → `1.5 KiB`. */
+/** Formats a number of bytes: `1536` → `1.5 KiB`. */
 export function bytes(count: number): string {
   let rest = count;
   let unit = 0;
@@ -100,7 +103,7 @@ export function bytes(count: number): string {
   return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)} ${units[unit]}`;
 }
 
-/** In this machine's time zone on a terminal, in UTC for pipes. */
+/** Formats a time: local time in a terminal, UTC in a pipe. */
 export function time(iso: string | null): string {
   if (iso === null) return '-';
   if (!process.stdout.isTTY) return iso;
@@ -109,7 +112,7 @@ export function time(iso: string | null): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-/** On standard error: for people the title and what to do, for programs the problem document. */
+/** Prints an error on standard error: title and detail, or the problem document with `--json`. */
 export function reportRefusal({ problem }: Refusal, asJson: boolean): void {
   if (asJson) {
     note(JSON.stringify(problem));

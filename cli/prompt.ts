@@ -1,28 +1,28 @@
-/** Questions to the person at the terminal, on standard error. Scripts have no one to ask: they are told what to give instead. */
+/** Prompts on standard error. Without a terminal they throw a refusal that names the option to use instead. */
 import { confirm, isCancel, password, text } from '@clack/prompts';
 import { exitCodes, interrupted, refusal } from './refusal.ts';
 
 const output = process.stderr;
 
-/** `instead`: how to give it without being asked. */
+/** Asks for text. `instead` says how to provide it without a prompt. */
 export async function ask(message: string, instead: string): Promise<string> {
   mustBeTerminal(message, instead);
   return orInterrupted(await text({ message, output, validate: notEmpty }));
 }
 
-/** As `ask`; what is typed does not show. */
+/** Asks for text like `ask`, without showing what the user types. */
 export async function askSecret(message: string, instead: string): Promise<string> {
   mustBeTerminal(message, instead);
   return orInterrupted(await password({ message, output, validate: notEmpty }));
 }
 
-/** Throws a refusal unless the person agrees. */
+/** Throws a refusal unless the user agrees. */
 export async function mustConfirm(message: string, instead: string): Promise<void> {
-  mustBeTerminal(message, instead);
+  mustBeTerminal('A confirmation', instead);
   if (!orInterrupted(await confirm({ message, output, initialValue: false }))) throw interrupted();
 }
 
-/** The first line of standard input. */
+/** Reads the first line of standard input. */
 export async function firstLineOfInput(): Promise<string> {
   let read = '';
   for await (const chunk of process.stdin.setEncoding('utf8')) {
@@ -37,7 +37,7 @@ function mustBeTerminal(message: string, instead: string): void {
 }
 
 function notEmpty(value: string | undefined): string | undefined {
-  return value ? undefined : 'Type something, or press Ctrl+C.';
+  return value ? undefined : 'Enter a value, or press Ctrl+C.';
 }
 
 function orInterrupted<T>(answer: T): Exclude<T, symbol> {

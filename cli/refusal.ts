@@ -1,6 +1,6 @@
-/** What goes wrong, as a problem document (RFC 9457): the server's own, or one of ours with the same members. */
+/** Errors as problem documents (RFC 9457), from the server or from the CLI. */
 
-/** The process's exit codes. 2 is a run that saved all but some files; 64 is sysexits' EX_USAGE. */
+/** Exit codes of the process. `partial`: some files of a run were not saved. `usage` is EX_USAGE of sysexits. */
 export const exitCodes = { succeeded: 0, failed: 1, partial: 2, usage: 64, interrupted: 130 } as const;
 
 export type ProblemDocument = {
@@ -13,7 +13,7 @@ export type ProblemDocument = {
   [member: string]: unknown;
 };
 
-/** Ends the command: `problem` says what happened and what to do next. */
+/** Ends the command. `problem` says what happened and what to do next. */
 export class Refusal extends Error {
   readonly problem: ProblemDocument;
   readonly exitCode: number;
@@ -26,7 +26,7 @@ export class Refusal extends Error {
   }
 }
 
-/** One of ours. */
+/** Makes a refusal of the CLI. */
 export function refusal(code: string, title: string, detail: string, exitCode?: number): Refusal {
   return new Refusal({ type: `urn:listbackup:problem:${code}`, title, detail, code }, exitCode);
 }
@@ -35,13 +35,13 @@ export function interrupted(): Refusal {
   return refusal(
     'interrupted',
     'Interrupted',
-    'Nothing was changed. Run the command again to go on.',
+    'Nothing was changed. Run the command again to continue.',
     exitCodes.interrupted,
   );
 }
 
-/** The server speaks of its routes; here they are commands. */
-const inOurWords: readonly [RegExp, string][] = [
+/** The server names its routes. The CLI names its commands instead. */
+const commandsOfRoutes: readonly [RegExp, string][] = [
   [/GET \/sources(?![/\w])/g, '`listbackup sources`'],
   [/GET \/jobs(?![/\w])/g, '`listbackup jobs`'],
   [/GET \/runs(?![/\w])/g, '`listbackup runs`'],
@@ -49,12 +49,15 @@ const inOurWords: readonly [RegExp, string][] = [
   [/POST \/data\/download(?![/\w])/g, '`listbackup get`'],
 ];
 
-/** The server's problem, with what to do next in terms of this program. */
+/** Returns a problem of the server, with its routes replaced by CLI commands. */
 export function fromServer(document: ProblemDocument): Refusal {
   let { detail } = document;
-  for (const [route, command] of inOurWords) detail = detail.replaceAll(route, command);
+  for (const [route, command] of commandsOfRoutes) detail = detail.replaceAll(route, command);
   if (document.code === 'run-open' && typeof document.runId === 'string') {
-    detail = `Run ${document.runId} is still open. Follow it: \`listbackup runs follow ${document.runId}\`, or end it: \`listbackup runs cancel ${document.runId}\`.`;
+    const { runId } = document;
+    detail =
+      `Run ${runId} is still open. ` +
+      `Follow it with \`listbackup runs follow ${runId}\`, or cancel it with \`listbackup runs cancel ${runId}\`.`;
   }
   return new Refusal({ ...document, detail });
 }

@@ -1,6 +1,6 @@
 /**
- * Who is signed in where, in `${XDG_CONFIG_HOME:-~/.config}/listbackup/session.json`, readable by its owner alone. A refresh token can be
- * used once, so one process at a time refreshes (a lock file) and the others take what it got.
+ * Sessions by server, in `${XDG_CONFIG_HOME:-~/.config}/listbackup/session.json`, readable by the owner only.
+ * A refresh token can be used once. So one process refreshes under a lock file, and the others use its result.
  */
 import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -8,17 +8,17 @@ import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { refusal } from './refusal.ts';
 
-/** `accessExpiresAt`: milliseconds since the epoch, by this machine's clock. */
+/** `accessExpiresAt`: milliseconds since the epoch, by the local clock. */
 export type Session = { email: string; accessToken: string; refreshToken: string; accessExpiresAt: number };
 type SessionFile = { current: string | null; sessions: { [url: string]: Session } };
 
-const staleLock = 30_000;
+const staleLockMs = 30_000;
 
 export function sessionPath(env: NodeJS.ProcessEnv = process.env): string {
   return join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'listbackup', 'session.json');
 }
 
-/** The server signed in to last, if there is one. */
+/** Returns the URL of the last sign-in, or null. */
 export async function currentUrl(): Promise<string | null> {
   return (await load()).current;
 }
@@ -27,7 +27,7 @@ export async function readSession(url: string): Promise<Session | undefined> {
   return (await load()).sessions[url];
 }
 
-/** Keeps the session and makes its server the current one. */
+/** Stores the session and makes its server the current one. */
 export function keepSession(url: string, session: Session): Promise<void> {
   return locked(() => store(url, session));
 }
@@ -37,8 +37,9 @@ export function forgetSession(url: string): Promise<void> {
 }
 
 /**
- * The session after a refresh: by `exchange`, or by another process that was faster. When `exchange` gives undefined the session is over and
- * is forgotten. A failed exchange may have used the token up; the server accepts it once more within 10 s, so it is tried again.
+ * Refreshes the session with `exchange`, unless another process already did, and returns it.
+ * If `exchange` returns undefined, the session has ended and is forgotten. A failed exchange may have used the token.
+ * The server accepts it once more within 10 s, so the exchange is tried twice.
  */
 export function refreshSession(
   url: string,
@@ -46,10 +47,10 @@ export function refreshSession(
   exchange: (refreshToken: string) => Promise<Session | undefined>,
 ): Promise<Session | undefined> {
   return locked(async () => {
-    const kept = await readSession(url);
-    // only refresh tokens differ for sure: access tokens of one session and second are the same bytes
-    if (!kept || kept.refreshToken !== stale.refreshToken) return kept;
-    const fresh = await exchange(kept.refreshToken).catch(() => exchange(kept.refreshToken));
+    const stored = await readSession(url);
+    // Compare refresh tokens: two access tokens of the same second are equal.
+    if (!stored || stored.refreshToken !== stale.refreshToken) return stored;
+    const fresh = await exchange(stored.refreshToken).catch(() => exchange(stored.refreshToken));
     await store(url, fresh);
     return fresh;
   });
@@ -68,14 +69,10 @@ async function load(): Promise<SessionFile> {
     const file = JSON.parse(text) as SessionFile;
     if (typeof file.sessions === 'object' && file.sessions !== null) return file;
   } catch {}
-  throw refusal(
-    'session-unreadable',
-    'The session file is damaged',
-    `Remove ${path} and sign in again: \`listbackup login\`.`,
-  );
+  throw refusal('session-unreadable', 'The session file is damaged', `Delete ${path}, then run \`listbackup login\`.`);
 }
 
-/** Whole or not at all: a crash leaves the file as it was. */
+/** Replaces the file atomically. A crash leaves the old file. */
 async function store(url: string, session: Session | undefined): Promise<void> {
   const path = sessionPath();
   const { current, sessions } = await load();
@@ -100,7 +97,7 @@ async function locked<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A lock whose holder died is taken away after a while. */
+/** Creates the lock file. Removes a stale lock, whose owner crashed. */
 async function tryLock(path: string): Promise<boolean> {
   try {
     await (await open(path, 'wx', 0o600)).close();
@@ -112,6 +109,6 @@ async function tryLock(path: string): Promise<boolean> {
     ({ mtimeMs }) => mtimeMs,
     () => Number.POSITIVE_INFINITY,
   );
-  if (Date.now() - since > staleLock) await rm(path, { force: true });
+  if (Date.now() - since > staleLockMs) await rm(path, { force: true });
   return false;
 }

@@ -1,70 +1,66 @@
-/** Shows a run until it ends, and says how it ended. Ctrl+C ends the watching, not the run. */
+/** Shows the progress of a run and how it ended. Ctrl+C stops the display, not the run. */
 import type { Api } from './client.ts';
 import { follow, type Run } from './follow.ts';
 import { bytes, json, line, note, printable, styled } from './output.ts';
-import { barText, progressWords, type Seen, see } from './progress-bar.ts';
+import { barText, countsText, nextProgress, type Progress, waitingText } from './progress-bar.ts';
 import { exitCodes } from './refusal.ts';
 
-const firstFailures = 5;
+const shownFailures = 5;
 
-/** Progress on standard error, the end on standard output; the exit code says how it ended. */
+/** Prints progress on standard error and the result on standard output. Sets the exit code by the result. */
 export async function watchRun(api: Api, runId: string, asJson: boolean): Promise<void> {
   const stop = new AbortController();
-  // for good: it comes twice, from the terminal and from the launcher
+  // `on`, not `once`: the signal arrives twice, from the terminal and from the launcher.
   process.on('SIGINT', () => stop.abort());
-  const show = asJson ? () => {} : process.stderr.isTTY ? showBar() : showLines();
-  let seen: Seen | undefined;
+  const show = asJson ? () => {} : process.stderr.isTTY ? showBar : showLines();
+  let progress: Progress | undefined;
   try {
     for await (const run of follow(api, runId, stop.signal)) {
-      seen = see(seen, run, performance.now());
-      show(seen);
+      progress = nextProgress(progress, run, performance.now());
+      show(progress);
     }
   } finally {
-    if (!asJson && process.stderr.isTTY && seen) process.stderr.write('\r\u001b[K');
+    if (!asJson && process.stderr.isTTY && progress) process.stderr.write('\r\u001b[K');
   }
   if (stop.signal.aborted) {
     note(
-      `No longer following. The run goes on: \`listbackup runs follow ${runId}\`, or end it: \`listbackup runs cancel ${runId}\`.`,
+      `Stopped following. The run continues. ` +
+        `Follow it again with \`listbackup runs follow ${runId}\`, or cancel it with \`listbackup runs cancel ${runId}\`.`,
     );
     process.exitCode = exitCodes.interrupted;
     return;
   }
-  if (!seen) return;
-  await (asJson ? json(seen.run) : showEnd(seen.run));
-  process.exitCode = exitCodeOf(seen.run);
+  if (!progress) return;
+  await (asJson ? json(progress.run) : showRun(progress.run));
+  process.exitCode = exitCodeOf(progress.run);
 }
 
-/** 0 when all is saved, 2 when some files failed, else 1. */
+/** Returns 0 if all files were saved, 2 if some failed, else 1. */
 export function exitCodeOf({ status }: Run): number {
   return status === 'succeeded' ? exitCodes.succeeded : status === 'partial' ? exitCodes.partial : exitCodes.failed;
 }
 
-/** One line, over and over. */
-function showBar(): (seen: Seen) => void {
-  return (seen) => process.stderr.write(`\r${barText(seen, (process.stderr.columns ?? 80) - 1)}\u001b[K`);
+/** Overwrites one line of the terminal. */
+function showBar(progress: Progress): void {
+  process.stderr.write(`\r${barText(progress, (process.stderr.columns ?? 80) - 1)}\u001b[K`);
 }
 
-/** For logs: a line when the status changes, and at every tenth of the way. */
-function showLines(): (seen: Seen) => void {
+/** For logs: prints a line for each new status and each further 10 %. */
+function showLines(): (progress: Progress) => void {
   let last = '';
-  return (seen) => {
-    const { run, percent } = seen;
-    const word =
-      percent === null
-        ? run.status === 'requested'
-          ? 'waiting to begin'
-          : 'planning'
-        : `${Math.floor(percent / 10) * 10}%`;
-    if (word === last) return;
-    last = word;
-    note(percent === null ? word : `${Math.floor(percent)}%  ${progressWords(seen)}`);
+  return (progress) => {
+    const { run, percent } = progress;
+    const step = percent === null ? waitingText(run) : `${Math.floor(percent / 10) * 10}%`;
+    if (step === last) return;
+    last = step;
+    note(percent === null ? step : `${Math.floor(percent)}%  ${countsText(progress)}`);
   };
 }
 
 const colours = { succeeded: 'green', partial: 'yellow', failed: 'red', cancelled: 'yellow' } as const;
 
-/** The true counts, the first failures, and where the rest is. */
-export async function showEnd(run: Run): Promise<void> {
+/** Prints status, counts and the first failures of a run. */
+export async function showRun(run: Run): Promise<void> {
   const { id, status, progress, errors, startedAt, finishedAt } = run;
   const { filesTotal, filesDone, filesUnchanged, filesDeleted, filesFailed, filesSkipped, bytesRead, bytesStored } =
     progress;
@@ -84,10 +80,10 @@ export async function showEnd(run: Run): Promise<void> {
     .map(([word, count]) => `${count} ${word}`);
   await line(`  ${filesTotal} files: ${words.join(', ')}`);
   await line(`  ${bytes(bytesRead)} read, ${bytes(bytesStored)} stored`);
-  for (const { path, code, message } of errors.slice(0, firstFailures)) {
+  for (const { path, code, message } of errors.slice(0, shownFailures)) {
     await line(`  ${path === '' ? '' : `${printable(path)}: `}${printable(message)} (${code})`);
   }
-  if (errors.length > firstFailures) await line(`  All of them: listbackup runs errors ${id}`);
+  if (errors.length > shownFailures) await line(`  See all of them with \`listbackup runs errors ${id}\`.`);
 }
 
 function duration(seconds: number): string {

@@ -1,4 +1,4 @@
-/** The audit feed: what happened in the account, by whom, in order. */
+/** `activity`: the audit feed of the account, in the order of its ledger. */
 import { type Command, Option } from 'commander';
 import { type Api, all, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
@@ -25,35 +25,34 @@ const columns: Column<Activity>[] = [
   { title: 'ACTOR', of: ({ actor }) => `${actor.type} ${actor.id}` },
   { title: 'STREAM', of: ({ stream }) => stream.split('/').slice(1).join('/') },
 ];
-const lookEvery = { live: 10_000, polling: 1_000 };
-const lastFew = 10;
+/** Milliseconds between requests. With the live socket they only cover lost messages. */
+const pollEveryMs = { live: 10_000, polling: 1_000 };
+/** Entries that `--follow` shows first. */
+const initialEntries = 10;
 
 export function addActivityCommand(program: Command): void {
   program
     .command('activity')
-    .summary('what happened, by whom')
-    .description('The audit feed of the account, the newest first.')
-    .option('--from <time>', 'from this time on, like 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
+    .summary('show the audit feed')
+    .description('Lists the events of the account, newest first.')
+    .option('--from <time>', 'at or after this time, for example 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
     .option('--to <time>', 'before this time', parseTime)
-    .option('--type <type>', 'only events of this type, like run.requested')
-    .option('--actor <id>', 'only what this actor did')
-    .option('--limit <n>', 'how many at most', wholeNumber, 50)
-    .option('--oldest-first', 'begin with the oldest')
+    .option('--type <type>', 'only events of this type, for example run.requested')
+    .option('--actor <id>', 'only events of this actor')
+    .option('--limit <n>', 'maximum number of events', wholeNumber, 50)
+    .option('--oldest-first', 'list the oldest first')
     .addOption(
-      new Option('-f, --follow', 'show the last few, and then what happens, until Ctrl+C').conflicts([
-        'to',
-        'oldestFirst',
-      ]),
+      new Option('-f, --follow', 'show the latest events, then new ones until Ctrl+C').conflicts(['to', 'oldestFirst']),
     )
-    .addHelpText('after', '\nWith --json an array; with --follow --json one object a line.')
+    .addHelpText('after', '\n--json prints one array. --json --follow prints one object per line.')
     .action(async (options: Options, command: Command) => {
       const api = await signedIn(command);
       const { from, to, type, actor, limit } = options;
       const filter = { ...(from && { from }), ...(to && { to }), ...(type && { type }), ...(actor && { actor }) };
       if (options.follow) return followActivity(api, filter, wantsJson(command));
       const order = options.oldestFirst ? ('asc' as const) : ('desc' as const);
-      const list = (most: number) =>
-        itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, order } } }), most);
+      const list = (max: number) =>
+        itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, order } } }), max);
       if (wantsJson(command)) return jsonArray(list(limit));
       if (
         (await table(
@@ -61,7 +60,7 @@ export function addActivityCommand(program: Command): void {
           columns,
         )) === 0
       )
-        note('Nothing happened that fits.');
+        note('No events match.');
     });
 }
 
@@ -69,11 +68,11 @@ type Filter = { from?: string; type?: string; actor?: string };
 
 async function followActivity(api: Api, filter: Filter, asJson: boolean): Promise<void> {
   const stop = new AbortController();
-  // for good: it comes twice, from the terminal and from the launcher
+  // `on`, not `once`: the signal arrives twice, from the terminal and from the launcher.
   process.on('SIGINT', () => stop.abort());
   const news = listen(api, stop.signal);
   try {
-    await showAsItComes(api, filter, asJson, news, stop.signal);
+    await showEvents(api, filter, asJson, news, stop.signal);
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   } finally {
@@ -81,27 +80,21 @@ async function followActivity(api: Api, filter: Filter, asJson: boolean): Promis
   }
 }
 
-async function showAsItComes(
-  api: Api,
-  filter: Filter,
-  asJson: boolean,
-  news: News,
-  signal: AbortSignal,
-): Promise<void> {
+async function showEvents(api: Api, filter: Filter, asJson: boolean, news: News, signal: AbortSignal): Promise<void> {
   const show = (item: Activity) =>
     asJson ? write(`${JSON.stringify(item)}\n`) : line(columns.map(({ of }) => of(item)).join('  '));
   const list = (more: { from?: string; order: 'asc' | 'desc' }, limit?: number) =>
     itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, ...more } }, signal }), limit);
 
   let last: Activity | undefined;
-  const begin =
-    filter.from === undefined ? (await all(list({ order: 'desc' }, lastFew))).reverse() : list({ order: 'asc' });
-  for await (const item of begin) {
+  const initial =
+    filter.from === undefined ? (await all(list({ order: 'desc' }, initialEntries))).reverse() : list({ order: 'asc' });
+  for await (const item of initial) {
     await show(item);
     last = item;
   }
   while (!signal.aborted) {
-    await news.next(news.live() ? lookEvery.live : lookEvery.polling);
+    await news.next(news.live() ? pollEveryMs.live : pollEveryMs.polling);
     if (signal.aborted) return;
     for await (const item of list({ order: 'asc', ...(last && { from: shortlyBefore(last.at) }) })) {
       if (last && (item.seq < last.seq || (item.seq === last.seq && item.index <= last.index))) continue;
@@ -111,7 +104,7 @@ async function showAsItComes(
   }
 }
 
-/** The order is that of `seq`; clocks may differ a little. */
+/** The order of the feed is `seq`. Times may go back a little, so the query starts a minute earlier. */
 function shortlyBefore(at: string): string {
   return new Date(Date.parse(at) - 60_000).toISOString();
 }

@@ -1,4 +1,4 @@
-/** What was backed up: browse it, find it, see how it changed. */
+/** `ls`, `find` and `versions`: browse and search backed-up files. */
 import type { Command } from 'commander';
 import { type Api, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
@@ -26,16 +26,18 @@ const versionColumns: Column<Schemas['FileVersion']>[] = [
 ];
 
 export const locationHelp = `
-<path> is a path in the backup. With several sources put one before it, and a colon: Documents:letters/invoice.pdf.
-A source is an id, a name, or how a name begins.`;
+<path> is a path in the backup. With several sources, write the source and a
+colon first: Documents:letters/invoice.pdf. A source is an id, a name, or the
+beginning of a name.`;
 
 export function addFileCommands(program: Command): void {
   program
     .command('ls')
-    .argument('[path]', 'a folder in the backup, or a file (default: all there is)', '')
-    .summary('browse what was backed up')
-    .option('-r, --recursive', 'all that is below it')
-    .option('--as-of <time>', 'as it was at this time, like 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
+    .argument('[path]', 'folder or file in the backup (default: everything)', '')
+    .summary('list backed-up files')
+    .description('Lists the newest backup, or an older one with --as-of.')
+    .option('-r, --recursive', 'include all subfolders')
+    .option('--as-of <time>', 'as backed up at this time, for example 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
     .addHelpText('after', locationHelp)
     .action(async (where: string, options: { recursive?: boolean; asOf?: string }, command: Command) => {
       const api = await signedIn(command);
@@ -49,14 +51,14 @@ export function addFileCommands(program: Command): void {
 
   program
     .command('versions')
-    .argument('<path>', 'a file in the backup, or the id of one')
-    .summary('how a file changed over time')
-    .description('The versions of a file, the newest first. Get one with `listbackup get <path> --version <n>`.')
-    .option('--as-of <time>', 'for a file that is gone: when it was still there', parseTime)
+    .argument('<path>', 'file in the backup, or its id')
+    .summary('list the versions of a file')
+    .description('Lists the versions of a file, newest first. Get one with `listbackup get <path> --version <n>`.')
+    .option('--as-of <time>', 'for a deleted file: a time at which it existed', parseTime)
     .addHelpText('after', locationHelp)
     .action(async (where: string, { asOf }: { asOf?: string }, command: Command) => {
       const api = await signedIn(command);
-      const id = isFileId(where) ? where : (await theFileAt(api, await findLocation(api, where), asOf)).id;
+      const id = isFileId(where) ? where : (await requireFile(api, await findLocation(api, where), asOf)).id;
       const items = itemsOf((query) => api.GET('/data/files/{id}/versions', { params: { path: { id }, query } }));
       return wantsJson(command) ? jsonArray(items) : void (await table(items, versionColumns));
     });
@@ -73,27 +75,27 @@ type Find = {
 };
 
 function addFind(program: Command): void {
-  const each = (text: string, before: string[] = []) => [...before, text];
+  const collect = (text: string, previous: string[] = []) => [...previous, text];
   program
     .command('find')
-    .argument('[words...]', 'all of them occur in the path; neither case nor accents count')
-    .summary('search what was backed up')
+    .argument('[words...]', 'words that must all occur in the path, ignoring case and accents')
+    .summary('search backed-up files')
     .description('Searches the newest backup of every source.')
-    .option('--source <source>', 'only in this one: an id, a name, or how a name begins')
-    .option('--type <type>', 'only what is pdf, image, image/png, folder …; may be given several times', each)
-    .option('--min-size <size>', 'only files of this size or more, like 1500, 1.5MB or 1.5MiB', byteCount)
-    .option('--max-size <size>', 'only files of this size or less', byteCount)
-    .option('--modified-after <time>', 'only what changed at this time or after, like 2026-01-31', parseTime)
-    .option('--modified-before <time>', 'only what changed before this time', parseTime)
-    .option('--limit <n>', 'how many at most', wholeNumber, 200)
-    .addHelpText('after', '\nWithout words: whatever passes the filters.')
+    .option('--source <source>', 'only this source: an id, a name, or the beginning of a name')
+    .option('--type <type>', 'only this type: pdf, image, image/png, folder … Can be repeated', collect)
+    .option('--min-size <size>', 'only files of at least this size, for example 1500, 1.5MB or 1.5MiB', byteCount)
+    .option('--max-size <size>', 'only files of at most this size', byteCount)
+    .option('--modified-after <time>', 'only files modified at or after this time, for example 2026-01-31', parseTime)
+    .option('--modified-before <time>', 'only files modified before this time', parseTime)
+    .option('--limit <n>', 'maximum number of results', wholeNumber, 200)
+    .addHelpText('after', '\nWithout words it lists everything that matches the options.')
     .action(async (words: string[], options: Find, command: Command) => {
       const api = await signedIn(command);
       const { source, type: types, limit, ...filters } = options;
       const inSource = source === undefined ? {} : { sourceId: (await findSource(api, source)).id };
       const { minSize, maxSize, modifiedAfter, modifiedBefore } = filters;
       const body = { query: words.join(' '), ...inSource, types, minSize, maxSize, modifiedAfter, modifiedBefore };
-      const list = (most: number) => itemsOf((query) => api.POST('/data/search', { params: { query }, body }), most);
+      const list = (max: number) => itemsOf((query) => api.POST('/data/search', { params: { query }, body }), max);
       if (wantsJson(command)) return jsonArray(list(limit));
       if (
         (await table(
@@ -101,7 +103,7 @@ function addFind(program: Command): void {
           columns,
         )) === 0
       )
-        note('Nothing fits.');
+        note('No files match.');
     });
 }
 
@@ -109,7 +111,7 @@ export function isFileId(text: string): boolean {
   return /^file_[\w-]{20,}$/.test(text);
 }
 
-/** What is in a folder, or the one file. Throws a refusal when there is nothing of that name. */
+/** Yields the entries of a folder, or a single file. Throws a refusal if the path does not exist. */
 async function* list(
   api: Api,
   location: FileLocation,
@@ -126,27 +128,29 @@ async function* list(
   let count = 0;
   for await (const file of itemsOf((query) => api.GET('/data/files', { params: { query: { ...query, ...filter } } }))) {
     count += 1;
-    // an entry for the folder itself is not in it
+    // Leave out the entry of the folder itself.
     if (!(file.kind === 'folder' && file.path === path)) yield file;
   }
-  if (count === 0 && !(await isFolder(api, location, asOf))) throw nothingThere(location, asOf);
+  if (count === 0 && !(await isFolder(api, location, asOf))) throw notFound(location, asOf);
 }
 
-export function nothingThere({ source, path }: FileLocation, asOf: string | undefined): Error {
+function notFound({ source, path }: FileLocation, asOf: string | undefined): Error {
   const when = asOf === undefined ? '' : ` as of ${asOf}`;
   if (path === '') {
     const detail =
-      asOf === undefined ? 'Run a job of it: `listbackup run <job> --follow`.' : 'See its runs: `listbackup runs`.';
-    return refusal('not-found', `Nothing of ${source.name} is backed up${when}`, detail);
+      asOf === undefined
+        ? 'Back it up with `listbackup run <job> --follow`.'
+        : 'List its backups with `listbackup runs`.';
+    return refusal('not-found', `There is no backup of ${source.name}${when}`, detail);
   }
   return refusal(
     'not-found',
     `There is no ${path} in ${source.name}${when}`,
-    `See what there is: \`listbackup ls ${quoted(`${source.name}:${above(path)}`)}\`.`,
+    `List the folder above it with \`listbackup ls ${quoted(`${source.name}:${parentOf(path)}`)}\`.`,
   );
 }
 
-/** The entry at a path: a file, a link or a folder. Throws a refusal when there is none. */
+/** Returns the entry at a path: a file, a link or a folder. Throws a refusal if there is none. */
 export async function fileAt(api: Api, location: FileLocation, asOf: string | undefined): Promise<File | 'folder'> {
   const { source, path } = location;
   const filter = { sourceId: source.id, ...(path && { path }), ...(asOf && { asOf }) };
@@ -157,27 +161,27 @@ export async function fileAt(api: Api, location: FileLocation, asOf: string | un
     return file.path === path && file.kind !== 'folder' ? file : 'folder';
   }
   if (await isFolder(api, location, asOf)) return 'folder';
-  throw nothingThere(location, asOf);
+  throw notFound(location, asOf);
 }
 
-/** An empty folder lists like one that never was: only the folder above tells. */
+/** The API lists an empty folder like a missing one. Only the listing of its parent folder shows the difference. */
 async function isFolder(api: Api, { source, path }: FileLocation, asOf: string | undefined): Promise<boolean> {
   if (path === '') return false;
-  const filter = { sourceId: source.id, path: above(path), ...(asOf && { asOf }) };
+  const filter = { sourceId: source.id, path: parentOf(path), ...(asOf && { asOf }) };
   for await (const file of itemsOf((query) => api.GET('/data/files', { params: { query: { ...query, ...filter } } }))) {
     if (file.path === path) return file.kind === 'folder';
   }
   return false;
 }
 
-function above(path: string): string {
+function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
-/** As `fileAt`, where a folder will not do. */
-async function theFileAt(api: Api, location: FileLocation, asOf: string | undefined): Promise<File> {
+/** Returns the file at a path. Throws a refusal for a folder. */
+async function requireFile(api: Api, location: FileLocation, asOf: string | undefined): Promise<File> {
   const file = await fileAt(api, location, asOf);
   if (file !== 'folder') return file;
-  const detail = `See what is in it: \`listbackup ls ${quoted(`${location.source.name}:${location.path}`)}\`.`;
+  const detail = `List its files with \`listbackup ls ${quoted(`${location.source.name}:${location.path}`)}\`.`;
   throw refusal('is-folder', `${location.path || location.source.name} is a folder`, detail);
 }

@@ -1,4 +1,4 @@
-/** Getting things back: one file, or a folder as a zip. */
+/** `get`: downloads a file, or a folder as a zip. */
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -14,33 +14,33 @@ import { fileAt, isFileId, locationHelp } from './files.ts';
 import { wholeNumber } from './runs.ts';
 import { parseTime } from './when.ts';
 
-const lookEvery = 500;
+const pollEveryMs = 500;
 
 type Options = { output?: string; version?: number; asOf?: string; force?: boolean };
 
 export function addGetCommand(program: Command): void {
   program
     .command('get')
-    .argument('<path>', 'a file or a folder in the backup, or the id of a file')
-    .summary('get a file back, or a folder as a zip')
+    .argument('<path>', 'file or folder in the backup, or the id of a file')
+    .summary('get a file, or a folder as a zip')
     .description(
-      'Gets a file back, or a folder as a zip. A download that broke off goes on where it was, and what arrives is verified before it gets its name.',
+      'Downloads a file, or a folder as a zip. It continues an interrupted download, and verifies a file before it gets its name.',
     )
     .option(
       '-o, --output <path>',
-      'where to: a file, a folder, or - for standard output (default: here, under its own name)',
+      'file or folder to write to, or - for standard output (default: current folder, same name)',
     )
-    .option('--as-of <time>', 'as it was at this time, like 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
+    .option('--as-of <time>', 'as backed up at this time, for example 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
     .addOption(
-      new Option('--version <n>', 'this version of it, as `listbackup versions` shows them')
+      new Option('--version <n>', 'version of the file, as listed by `listbackup versions`')
         .argParser(wholeNumber)
         .conflicts('asOf'),
     )
-    .option('--force', 'replace a file that is there')
+    .option('--force', 'replace an existing file')
     .addHelpText('after', locationHelp)
     .action(async (where: string, options: Options, command: Command) => {
       const api = await signedIn(command);
-      const { address, name } = await whatToGet(api, where, options);
+      const { address, name } = await resolveDownload(api, where, options);
       if (options.output === '-') return downloadThrough(toStandardOutput, address);
       const target = await targetFor(name, options);
       let size = 0;
@@ -53,15 +53,16 @@ export function addGetCommand(program: Command): void {
     });
 }
 
-type Wanted = { address: Address; name: string | undefined };
+/** `name` is undefined for a file that is given by its id. */
+type Download = { address: Address; name: string | undefined };
 
-async function whatToGet(api: Api, where: string, { asOf, version }: Options): Promise<Wanted> {
+async function resolveDownload(api: Api, where: string, { asOf, version }: Options): Promise<Download> {
   if (isFileId(where)) {
     if (asOf !== undefined)
       throw refusal(
         'usage',
-        'An id has no path',
-        'Give --version with an id, or a path with --as-of.',
+        '--as-of does not work with a file id',
+        'Use --version with the id, or a path with --as-of.',
         exitCodes.usage,
       );
     return { address: fileAddress(api, where, version), name: undefined };
@@ -71,7 +72,12 @@ async function whatToGet(api: Api, where: string, { asOf, version }: Options): P
   if (file !== 'folder')
     return { address: fileAddress(api, file.id, version ?? (asOf && file.versions)), name: file.name };
   if (version !== undefined)
-    throw refusal('is-folder', `${where} is a folder`, 'Only files have versions. Use --as-of.', exitCodes.usage);
+    throw refusal(
+      'is-folder',
+      `${where} is a folder`,
+      'Only files have versions. Use --as-of for a folder.',
+      exitCodes.usage,
+    );
   const { source, path } = location;
   return { address: await zipAddress(api, source.id, path, asOf), name: `${basename(path) || source.name}.zip` };
 }
@@ -79,12 +85,12 @@ async function whatToGet(api: Api, where: string, { asOf, version }: Options): P
 function fileAddress(api: Api, fileId: string, version: number | '' | undefined): Address {
   return async () => {
     const answer = await answered(api.POST('/data/download', { body: { fileId, ...(version ? { version } : {}) } }));
-    if (!('url' in answer)) throw new TypeError('a file was asked for, and a zip is prepared');
+    if (!('url' in answer)) throw new TypeError('The server prepares a zip for a single file.');
     return answer;
   };
 }
 
-/** Has the zip prepared; each address after that is of the same. */
+/** Asks the server to prepare a zip. The returned function waits for it and returns its address. */
 async function zipAddress(api: Api, sourceId: string, path: string, asOf: string | undefined): Promise<Address> {
   const { id } = (await answered(
     api.POST('/data/download', { body: { sourceId, paths: [path], ...(asOf && { asOf }) } }),
@@ -98,11 +104,11 @@ async function zipAddress(api: Api, sourceId: string, path: string, asOf: string
       if (zip.status === 'failed') {
         throw refusal(
           zip.error?.code ?? 'zip-failed',
-          'The zip was not made',
+          'The server could not make the zip',
           zip.error?.message ?? 'Run the command again.',
         );
       }
-      await pause(lookEvery);
+      await pause(pollEveryMs);
     }
   };
 }
@@ -112,10 +118,10 @@ async function targetFor(name: string | undefined, { output = '.', force }: Opti
     (found) => found.isDirectory(),
     () => false,
   );
-  // a name out of a backup must not lead elsewhere
   const inside = isFolder || output.endsWith('/');
   if (inside && name === undefined)
-    throw refusal('no-name', 'An id has no name', 'Say what to call the file with -o.', exitCodes.usage);
+    throw refusal('no-name', 'A file id has no name', 'Name the target file with -o <path>.', exitCodes.usage);
+  // `basename`, because a name from a backup must not lead out of the folder.
   const target = inside ? join(output, basename(name ?? '') || 'file') : output;
   const taken = await stat(target).then(
     () => true,
@@ -124,8 +130,8 @@ async function targetFor(name: string | undefined, { output = '.', force }: Opti
   if (taken && !force) {
     throw refusal(
       'exists',
-      `${target} is there already`,
-      'Give another path with -o, or --force to replace it.',
+      `${target} exists already`,
+      'Use another path with -o, or replace it with --force.',
       exitCodes.failed,
     );
   }
@@ -136,7 +142,7 @@ async function toStandardOutput(chunk: Uint8Array): Promise<void> {
   if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
 }
 
-/** On a terminal one line that is written over; elsewhere nothing. */
+/** Overwrites one line of the terminal. Prints nothing if standard error is not a terminal. */
 function progressBar(): Progress {
   if (!process.stderr.isTTY) return () => {};
   return (received, size) => {

@@ -1,4 +1,4 @@
-/** Jobs: a source, to be backed up. */
+/** `jobs`: a job backs up one source. */
 import type { Command } from 'commander';
 import { all, answered } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
@@ -9,12 +9,12 @@ import { mustConfirm } from '../prompt.ts';
 export function addJobCommands(program: Command): void {
   const jobs = program
     .command('jobs')
-    .summary('how it is backed up: list, add, show, rename, remove')
-    .description('A job backs one source up. <job> is an id, a name, or how a name begins.');
+    .summary('manage jobs: list, add, show, rename, remove')
+    .description('A job backs up one source. <job> is an id, a name, or the beginning of a name.');
 
   jobs
     .command('list', { isDefault: true })
-    .summary('list them')
+    .summary('list jobs')
     .action(async (_options, command: Command) => {
       const api = await signedIn(command);
       if (wantsJson(command)) return jsonArray(allJobs(api));
@@ -27,31 +27,32 @@ export function addJobCommands(program: Command): void {
         { title: 'CREATED', of: ({ createdAt }) => time(createdAt) },
       ];
       if ((await table(allJobs(api), columns)) === 0)
-        note('There is no job yet. Add one: `listbackup jobs add --help`.');
+        note('There is no job yet. Add one with `listbackup jobs add <source>`.');
     });
 
   jobs
     .command('add')
-    .argument('<source>', 'what to back up: an id, a name, or how a name begins')
-    .summary('add one')
-    .option('--name <name>', 'what to call it (default: the name of the source)')
+    .argument('<source>', 'id, name, or beginning of the name of a source')
+    .summary('add a job')
+    .description('Adds a job for a source. Run it with `listbackup run <job>`.')
+    .option('--name <name>', 'name of the job (default: name of the source)')
     .action(async (called: string, options: { name?: string }, command: Command) => {
       const api = await signedIn(command);
       const source = await findSource(api, called);
       const job = await answered(
         api.POST('/jobs', { body: { name: options.name ?? source.name, sourceId: source.id } }),
       );
-      // the read carries the token of the write: the next command sees the job
+      // Wait until reads see the job, so that the next command finds it.
       await api.GET('/jobs/{id}', { params: { path: { id: job.id } } });
       if (wantsJson(command)) return json(job);
       await line(`Added ${printable(job.name)} (${job.id}).`);
-      note(`Run it: \`listbackup run ${quoted(job.name)} --follow\`.`);
+      note(`Run it with \`listbackup run ${quoted(job.name)} --follow\`.`);
     });
 
   jobs
     .command('show')
     .argument('<job>')
-    .summary('look at one')
+    .summary('show a job')
     .action(async (called: string, _options, command: Command) => {
       const job = await findJob(await signedIn(command), called);
       if (wantsJson(command)) return json(job);
@@ -64,8 +65,8 @@ export function addJobCommands(program: Command): void {
   jobs
     .command('rename')
     .argument('<job>')
-    .argument('<name>')
-    .summary('call one something else')
+    .argument('<name>', 'the new name')
+    .summary('rename a job')
     .action(async (called: string, name: string, _options, command: Command) => {
       const api = await signedIn(command);
       const { id } = await findJob(api, called);
@@ -77,15 +78,17 @@ export function addJobCommands(program: Command): void {
   jobs
     .command('remove')
     .argument('<job>')
-    .summary('delete one')
-    .description('Deletes a job: it runs no more. Its backups stay, under their source.')
-    .option('--yes', 'do not ask')
+    .summary('delete a job')
+    .description('Deletes a job. Its backups stay available under their source.')
+    .option('--yes', 'do not ask for confirmation')
     .action(async (called: string, options: { yes?: boolean }, command: Command) => {
       const api = await signedIn(command);
       const { id, name } = await findJob(api, called);
-      if (!options.yes) await mustConfirm(`Delete ${printable(name)}`, 'Agree with --yes.');
+      if (!options.yes) await mustConfirm(`Delete job ${printable(name)}?`, 'Confirm with --yes.');
       await answered(api.DELETE('/jobs/{id}', { params: { path: { id } } }));
       await api.GET('/jobs', { params: { query: { limit: 1 } } });
-      return wantsJson(command) ? json({ id, removed: true }) : line(`Deleted ${printable(name)} (${id}).`);
+      return wantsJson(command)
+        ? json({ id, removed: true })
+        : line(`Deleted ${printable(name)} (${id}). Its backups stay available.`);
     });
 }

@@ -1,53 +1,53 @@
-/** Runs: the word to back up now, and what became of it. */
+/** `run` and `runs`: start, follow and inspect runs of jobs. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { all, answered, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
 import { allJobs, findJob } from '../naming.ts';
 import { bytes, type Column, json, jsonArray, line, note, noteMore, table, time } from '../output.ts';
-import { showEnd, watchRun } from '../watch-run.ts';
+import { showRun, watchRun } from '../watch-run.ts';
 
 type Run = Schemas['Run'];
 
 const exits = `
-It ends with 0 when everything was saved, 2 when some files could not be, 1 when the run failed or was called off.
-Ctrl+C ends the watching (130), not the run.`;
+Exit code: 0 all files saved, 2 some files not saved, 1 the run failed or was
+cancelled. Ctrl+C stops following (130), not the run.`;
 
-/** A count given by a person, for `--limit`. */
+/** Parses a count of 1 or more. */
 export function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Give a whole number, 1 or more.');
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Use a whole number of 1 or more.');
   return Number(text);
 }
 
 export function addRunCommands(program: Command): void {
   program
     .command('run')
-    .argument('<job>', 'an id, a name, or how a name begins')
-    .summary('back up now')
-    .description('Runs a job now. Without --follow it says which run that is, and ends.')
-    .option('-f, --follow', 'show how it goes until it has ended')
+    .argument('<job>', 'id, name, or beginning of the name of a job')
+    .summary('run a job now')
+    .description('Starts a run of a job and prints the id of the run.')
+    .option('-f, --follow', 'show the progress until the run ends')
     .addHelpText('after', exits)
     .action(async (called: string, options: { follow?: boolean }, command: Command) => {
       const api = await signedIn(command);
       const { id } = await findJob(api, called);
       const run = await answered(api.POST('/jobs/{id}/run', { params: { path: { id } } }));
       if (options.follow) return watchRun(api, run.id, wantsJson(command));
-      // the read carries the token of the write: the next command sees the run
+      // Wait until reads see the run, so that the next command finds it.
       await api.GET('/runs/{id}', { params: { path: { id: run.id } } });
       if (wantsJson(command)) return json(run);
-      await line(`Requested ${run.id}.`);
-      note(`Follow it: \`listbackup runs follow ${run.id}\`.`);
+      await line(`Requested run ${run.id}.`);
+      note(`Follow it with \`listbackup runs follow ${run.id}\`.`);
     });
 
   const runs = program
     .command('runs')
-    .summary('what became of it: list, show, follow, cancel, errors')
-    .description('Runs, the newest first.');
+    .summary('inspect runs: list, show, follow, cancel, errors')
+    .description('A run is one execution of a job.');
 
   runs
     .command('list', { isDefault: true })
-    .summary('list them, the newest first')
-    .option('--job <job>', 'only of this job: an id, a name, or how a name begins')
-    .option('--limit <n>', 'how many at most', wholeNumber, 50)
+    .summary('list runs, newest first')
+    .option('--job <job>', 'only runs of this job: an id, a name, or the beginning of a name')
+    .option('--limit <n>', 'maximum number of runs', wholeNumber, 50)
     .action(async (options: { job?: string; limit: number }, command: Command) => {
       const api = await signedIn(command);
       const job = options.job === undefined ? undefined : await findJob(api, options.job);
@@ -67,22 +67,23 @@ export function addRunCommands(program: Command): void {
         { title: 'READ', of: ({ progress }) => sizeCell(progress.bytesRead), right: true },
         { title: 'STORED', of: ({ progress }) => sizeCell(progress.bytesStored), right: true },
       ];
-      if ((await table(items, columns)) === 0) note('There is no run yet. Run a job: `listbackup run <job> --follow`.');
+      if ((await table(items, columns)) === 0)
+        note('There is no run yet. Start one with `listbackup run <job> --follow`.');
     });
 
   runs
     .command('show')
-    .argument('<run>', 'its id')
-    .summary('look at one')
+    .argument('<run>', 'id of a run')
+    .summary('show a run')
     .action(async (id: string, _options, command: Command) => {
       const run = await answered((await signedIn(command)).GET('/runs/{id}', { params: { path: { id } } }));
-      return wantsJson(command) ? json(run) : showEnd(run);
+      return wantsJson(command) ? json(run) : showRun(run);
     });
 
   runs
     .command('follow')
-    .argument('<run>', 'its id')
-    .summary('show how one goes until it has ended')
+    .argument('<run>', 'id of a run')
+    .summary('show the progress of a run until it ends')
     .addHelpText('after', exits)
     .action(async (id: string, _options, command: Command) =>
       watchRun(await signedIn(command), id, wantsJson(command)),
@@ -90,18 +91,18 @@ export function addRunCommands(program: Command): void {
 
   runs
     .command('cancel')
-    .argument('<run>', 'its id')
-    .summary('call one off')
-    .description('Calls a run off: it ends within one step. What was backed up before stays as it is.')
+    .argument('<run>', 'id of a run')
+    .summary('cancel a run')
+    .description('Cancels a run. It ends after its current step and creates no restore point. Older backups stay.')
     .action(async (id: string, _options, command: Command) => {
       const answer = await answered((await signedIn(command)).POST('/runs/{id}/cancel', { params: { path: { id } } }));
-      return wantsJson(command) ? json(answer) : line(`Run ${id} is being called off.`);
+      return wantsJson(command) ? json(answer) : line(`Cancelling run ${id}.`);
     });
 
   runs
     .command('errors')
-    .argument('<run>', 'its id')
-    .summary('every file of one that failed or was skipped')
+    .argument('<run>', 'id of a run')
+    .summary('list the failed and skipped files of a run')
     .action(async (id: string, _options, command: Command) => {
       const api = await signedIn(command);
       const items = itemsOf((query) => api.GET('/runs/{id}/errors', { params: { path: { id }, query } }));
@@ -111,11 +112,11 @@ export function addRunCommands(program: Command): void {
         { title: 'CODE', of: ({ code }) => code },
         { title: 'MESSAGE', of: ({ message }) => message },
       ]);
-      if (count === 0) note('Nothing failed and nothing was skipped.');
+      if (count === 0) note('No file failed or was skipped.');
     });
 }
 
-/** Exact for pipes, short for people. */
+/** Formats a size: rounded in a terminal, exact bytes in a pipe. */
 export function sizeCell(count: number): string {
   return process.stdout.isTTY ? bytes(count) : String(count);
 }

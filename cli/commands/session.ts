@@ -1,4 +1,4 @@
-/** Signing up, in and out. A password is never an argument: others on the machine could read it. */
+/** `register`, `login`, `logout` and `whoami`. A password is never an argument, because other users could read it. */
 import { type Command, Option } from 'commander';
 import { answered, openApi, openPublicApi, signIn, signOut } from '../client.ts';
 import { serverUrl, wantsJson } from '../context.ts';
@@ -9,9 +9,9 @@ type Credentials = { email?: string; passwordStdin?: boolean };
 
 export function addSessionCommands(program: Command): void {
   withCredentials(program.command('register'))
-    .summary('sign up on a server, and sign in')
-    .description('Opens an account with you in it, and signs you in.')
-    .addOption(new Option('--name <name>', 'your name (default: the e-mail address)'))
+    .summary('create an account and sign in')
+    .description('Creates an account on the server and signs you in.')
+    .addOption(new Option('--name <name>', 'your name (default: your e-mail address)'))
     .action(async (options: Credentials & { name?: string }, command: Command) => {
       const url = await serverUrl(command);
       const { email, password } = await credentials(options);
@@ -21,17 +21,17 @@ export function addSessionCommands(program: Command): void {
       if (!('user' in result)) {
         return wantsJson(command)
           ? json({ url, email, confirm: true })
-          : line('Open the link in the e-mail we sent, then `listbackup login`.');
+          : line('Open the link in the confirmation e-mail, then run `listbackup login`.');
       }
       await signIn(url, email, password);
       return wantsJson(command)
         ? json({ url, ...(result as object) })
-        : line(`Signed up and signed in at ${url} as ${email}.`);
+        : line(`Created an account at ${url} and signed in as ${email}.`);
     });
 
   withCredentials(program.command('login'))
     .summary('sign in')
-    .description('Signs in and remembers it on this machine until `listbackup logout`.')
+    .description('Signs in and keeps the session on this computer until `listbackup logout`.')
     .action(async (options: Credentials, command: Command) => {
       const url = await serverUrl(command);
       const { email, password } = await credentials(options);
@@ -42,18 +42,18 @@ export function addSessionCommands(program: Command): void {
   program
     .command('logout')
     .summary('sign out')
-    .description('Ends the session on the server and forgets it here.')
+    .description('Ends the session on the server and deletes it from this computer.')
     .action(async (_options, command: Command) => {
       const url = await serverUrl(command);
       const ended = await signOut(url);
       return wantsJson(command)
         ? json({ url, ended })
-        : line(ended ? `Signed out at ${url}.` : `Nobody was signed in at ${url}.`);
+        : line(ended ? `Signed out at ${url}.` : `You were not signed in at ${url}.`);
     });
 
   program
     .command('whoami')
-    .summary('who is signed in, and where')
+    .summary('show the signed-in user and the server')
     .action(async (_options, command: Command) => {
       const api = openApi(await serverUrl(command));
       const me = await answered(api.GET('/me'));
@@ -66,19 +66,19 @@ export function addSessionCommands(program: Command): void {
 
 function withCredentials(command: Command): Command {
   return command
-    .addOption(new Option('--email <email>', 'whose account (default: it is asked for)').env('LISTBACKUP_EMAIL'))
+    .addOption(new Option('--email <email>', 'your e-mail address (default: a prompt)').env('LISTBACKUP_EMAIL'))
     .option('--password-stdin', 'read the password from standard input')
     .addHelpText(
       'after',
-      '\nThe password is asked for. Scripts give it in LISTBACKUP_PASSWORD or with --password-stdin.',
+      '\nIt prompts for the password. In scripts, set LISTBACKUP_PASSWORD or use\n--password-stdin.',
     );
 }
 
 async function credentials(options: Credentials): Promise<{ email: string; password: string }> {
-  const email = options.email || (await ask('E-mail', 'Give it with --email or LISTBACKUP_EMAIL.'));
+  const email = options.email || (await ask('E-mail address', 'Set --email or LISTBACKUP_EMAIL.'));
   const password = options.passwordStdin
     ? await firstLineOfInput()
     : process.env.LISTBACKUP_PASSWORD ||
-      (await askSecret('Password', 'Give it in LISTBACKUP_PASSWORD or with --password-stdin.'));
+      (await askSecret('Password', 'Set LISTBACKUP_PASSWORD, or use --password-stdin.'));
   return { email, password };
 }

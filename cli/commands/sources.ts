@@ -1,4 +1,4 @@
-/** Sources: what is backed up. */
+/** `sources`: connects folders and buckets. */
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { paths } from '../api-types.ts';
@@ -19,40 +19,40 @@ const columns: Column<Source>[] = [
 export function addSourceCommands(program: Command): void {
   const sources = program
     .command('sources')
-    .summary('what is backed up: list, add, show, change, remove')
-    .description('Sources are what is backed up: a folder, a bucket. <source> is an id, a name, or how a name begins.');
+    .summary('manage sources: list, add, show, change, remove')
+    .description('A source is a folder or a bucket to back up. <source> is an id, a name, or the beginning of a name.');
 
   sources
     .command('list', { isDefault: true })
-    .summary('list them')
+    .summary('list sources')
     .action(async (_options, command: Command) => {
       const api = await signedIn(command);
       if (wantsJson(command)) return jsonArray(allSources(api));
       if ((await table(allSources(api), columns)) === 0)
-        note('There is no source yet. Connect one: `listbackup sources add --help`.');
+        note('There is no source yet. Connect one with `listbackup sources add --help`.');
     });
 
-  const add = sources.command('add').summary('connect one').description('Connects a source.');
+  const add = sources.command('add').summary('connect a source').description('Connects a source.');
   add
     .command('folder')
-    .argument('<path>', 'the folder, on the machine that the server runs on')
-    .summary('a folder of the machine that the server runs on')
-    .option('--name <name>', 'what to call it (default: the name of the folder)')
-    .option('--exclude <pattern...>', 'what to leave out, as in .gitignore')
+    .argument('<path>', 'path of the folder on the computer of the server')
+    .summary('connect a folder on the computer of the server')
+    .option('--name <name>', 'name of the source (default: name of the folder)')
+    .option('--exclude <pattern...>', 'patterns to exclude, as in .gitignore')
     .action(async (path: string, options: { name?: string; exclude?: string[] }, command: Command) => {
-      const whole = resolve(path);
-      const config = { path: whole, ...(options.exclude ? { exclude: options.exclude } : {}) };
-      await connect(command, { type: 'folder', name: options.name ?? (basename(whole) || whole), config });
+      const absolute = resolve(path);
+      const config = { path: absolute, ...(options.exclude ? { exclude: options.exclude } : {}) };
+      await connect(command, { type: 'folder', name: options.name ?? (basename(absolute) || absolute), config });
     });
   add
     .command('s3')
-    .argument('<bucket>', 'the name of the bucket')
-    .summary('a bucket on S3 or on a server that speaks it')
-    .option('--prefix <prefix>', 'only what begins so')
-    .option('--region <region>', 'where it is')
-    .option('--endpoint <url>', 'the server, when it is not Amazon')
-    .option('--name <name>', 'what to call it (default: the bucket)')
-    .addHelpText('after', '\nKeys are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or asked for.')
+    .argument('<bucket>', 'name of the bucket')
+    .summary('connect a bucket on Amazon S3 or a compatible server')
+    .option('--prefix <prefix>', 'only objects whose key starts with this')
+    .option('--region <region>', 'region of the bucket')
+    .option('--endpoint <url>', 'address of the server, if it is not Amazon S3')
+    .option('--name <name>', 'name of the source (default: name of the bucket)')
+    .addHelpText('after', '\nIt reads the keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or prompts\nfor them.')
     .action(
       async (
         bucket: string,
@@ -67,7 +67,7 @@ export function addSourceCommands(program: Command): void {
   sources
     .command('show')
     .argument('<source>')
-    .summary('look at one')
+    .summary('show a source')
     .action(async (called: string, _options, command: Command) => {
       const source = await findSource(await signedIn(command), called);
       return wantsJson(command) ? json(source) : show(source);
@@ -76,32 +76,34 @@ export function addSourceCommands(program: Command): void {
   sources
     .command('change')
     .argument('<source>')
-    .summary('rename one, or give it new keys')
-    .option('--name <name>', 'what to call it from now on')
-    .option('--new-keys', 'ask for new keys (or read them from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)')
+    .summary('rename a source or replace its keys')
+    .option('--name <name>', 'the new name')
+    .option('--new-keys', 'replace the keys (from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a prompt)')
     .action(async (called: string, options: { name?: string; newKeys?: boolean }, command: Command) => {
       const api = await signedIn(command);
       const { id, name, config } = await findSource(api, called);
       const credentials = options.newKeys ? { credentials: await keys() } : {};
       const body = { name: options.name ?? name, config, ...credentials };
       const changed = await answered(api.PUT('/sources/{id}', { params: { path: { id } }, body }));
-      await seen(api, id);
+      await awaitRead(api, id);
       return wantsJson(command) ? json(changed) : line(`Changed ${printable(changed.name)} (${id}).`);
     });
 
   sources
     .command('remove')
     .argument('<source>')
-    .summary('disconnect one')
-    .description('Disconnects a source: its keys are destroyed and its jobs run no more. What was backed up stays.')
-    .option('--yes', 'do not ask')
+    .summary('disconnect a source')
+    .description('Disconnects a source and destroys its keys. Its jobs no longer run. Its backups stay available.')
+    .option('--yes', 'do not ask for confirmation')
     .action(async (called: string, options: { yes?: boolean }, command: Command) => {
       const api = await signedIn(command);
       const { id, name } = await findSource(api, called);
-      if (!options.yes) await mustConfirm(`Disconnect ${printable(name)}`, 'Agree with --yes.');
+      if (!options.yes) await mustConfirm(`Disconnect source ${printable(name)}?`, 'Confirm with --yes.');
       await answered(api.DELETE('/sources/{id}', { params: { path: { id } } }));
       await api.GET('/sources', { params: { query: { limit: 1 } } });
-      return wantsJson(command) ? json({ id, removed: true }) : line(`Disconnected ${printable(name)} (${id}).`);
+      return wantsJson(command)
+        ? json({ id, removed: true })
+        : line(`Disconnected ${printable(name)} (${id}). Its backups stay available.`);
     });
 }
 
@@ -110,22 +112,22 @@ type Connection = paths['/sources']['post']['requestBody']['content']['applicati
 async function connect(command: Command, body: Connection): Promise<void> {
   const api = await signedIn(command);
   const source = await answered(api.POST('/sources', { body }));
-  await seen(api, source.id);
+  await awaitRead(api, source.id);
   if (wantsJson(command)) return json(source);
   await line(`Connected ${printable(source.name)} (${source.id}).`);
-  note(`Back it up with a job: \`listbackup jobs add ${quoted(source.name)}\`.`);
+  note(`Add a job for it with \`listbackup jobs add ${quoted(source.name)}\`.`);
 }
 
-/** The command ends when the next one will see what it did: the read carries the token of the write. */
-async function seen(api: Api, id: string): Promise<void> {
+/** Waits until reads see the change, so that the next command sees it too. */
+async function awaitRead(api: Api, id: string): Promise<void> {
   await api.GET('/sources/{id}', { params: { path: { id } } });
 }
 
 async function keys(): Promise<{ accessKeyId: string; secretAccessKey: string }> {
-  const instead = 'Give the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.';
+  const instead = 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.';
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = process.env;
   return {
-    accessKeyId: AWS_ACCESS_KEY_ID || (await ask('Access key id', instead)),
+    accessKeyId: AWS_ACCESS_KEY_ID || (await ask('Access key ID', instead)),
     secretAccessKey: AWS_SECRET_ACCESS_KEY || (await askSecret('Secret access key', instead)),
   };
 }

@@ -1,11 +1,11 @@
-/** Times and sizes as people write them. */
+/** Parses times and sizes of command line options. */
 import { InvalidArgumentError } from 'commander';
 
-/** A date (its first moment, here), or a time with or without an offset, as UTC ISO 8601. */
+/** Parses a date (midnight local time) or a time with or without an offset. Returns UTC in ISO 8601. */
 export function parseTime(text: string): string {
   const date = /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00:00`) : new Date(text);
   if (!/^\d{4}-\d\d-\d\d([T ]|$)/.test(text) || Number.isNaN(date.getTime())) {
-    throw new InvalidArgumentError('Give a time like 2026-01-31, 2026-01-31T12:00 or 2026-01-31T12:00:00Z.');
+    throw new InvalidArgumentError('Use a time like 2026-01-31, 2026-01-31T12:00 or 2026-01-31T12:00:00Z.');
   }
   return date.toISOString();
 }
@@ -22,9 +22,9 @@ const units: { [unit: string]: number } = {
   ti: 2 ** 40,
 };
 
-/** `1500`, `1.5MB` (1,500,000) or `1.5MiB` (1,572,864) as bytes. */
+/** Parses `1500`, `1.5MB` (1,500,000) or `1.5MiB` (1,572,864). Returns bytes. */
 export function byteCount(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?$/i.exec(text) ?? [];
-  if (number === undefined) throw new InvalidArgumentError('Give a size like 1500, 1.5MB or 1.5MiB.');
+  if (number === undefined) throw new InvalidArgumentError('Use a size like 1500, 1.5MB or 1.5MiB.');
   return Math.round(Number(number) * (units[(unit ?? '').toLowerCase()] ?? 1));
 }

@@ -10,13 +10,13 @@ const content = randomBytes(300_000);
 const sha256 = createHash('sha256').update(content).digest('hex');
 const size = content.length;
 
-/** Serves the content in ranges; the n-th answer breaks off after `cuts[n]` bytes. What was asked for is told. */
+/** Serves the content in ranges. The n-th answer ends after `cuts[n]` bytes. `ranges` are the requested ranges. */
 async function serving(cuts: (number | 'gone')[], bytes: Buffer = content) {
-  const asked: string[] = [];
+  const ranges: string[] = [];
   const url = await testServer((request, response) => {
     const { range = '' } = request.headers;
-    const cut = cuts[asked.length];
-    asked.push(range);
+    const cut = cuts[ranges.length];
+    ranges.push(range);
     if (cut === 'gone') return response.writeHead(410).end();
     const start = Number(/bytes=(\d+)-/.exec(range)?.[1] ?? 0);
     const part = bytes.subarray(start);
@@ -27,42 +27,42 @@ async function serving(cuts: (number | 'gone')[], bytes: Buffer = content) {
     if (cut === undefined) return response.end(part);
     return response.write(part.subarray(0, cut), () => response.destroy());
   });
-  return { asked, address: async () => ({ url, size, sha256 }) };
+  return { ranges, address: async () => ({ url, size, sha256 }) };
 }
 
-test('goes on where the connection broke, as often as it takes, and with another address when one has expired', async () => {
-  const { asked, address } = await serving([100_000, 50_000, 'gone']);
+test('continues after each broken connection, and with a new address after one expired', async () => {
+  const { ranges, address } = await serving([100_000, 50_000, 'gone']);
   const target = join(await testFolder(), 'made', 'file');
-  const seen: number[] = [];
-  await downloadTo(target, address, (received) => seen.push(received));
+  const progress: number[] = [];
+  await downloadTo(target, address, (received) => progress.push(received));
   expect((await readFile(target)).equals(content)).toBe(true);
-  expect(asked).toHaveLength(4);
-  expect(asked[0]).toBe('');
-  expect(seen).toEqual(seen.toSorted((a, b) => a - b));
-  expect(seen.at(-1)).toBe(size);
+  expect(ranges).toHaveLength(4);
+  expect(ranges[0]).toBe('');
+  expect(progress).toEqual(progress.toSorted((a, b) => a - b));
+  expect(progress.at(-1)).toBe(size);
   expect(await readdir(join(target, '..'))).toEqual(['file']);
 });
 
-test('goes on with what an earlier call left, and begins again when that was damaged', async () => {
+test('continues the part of an earlier call, and starts again if the part is damaged', async () => {
   for (const left of [
     content.subarray(0, 120_000),
     randomBytes(120_000),
     Buffer.concat([content, Buffer.from('more')]),
   ]) {
-    const { asked, address } = await serving([]);
+    const { ranges, address } = await serving([]);
     const folder = await testFolder();
     const target = join(folder, 'file');
     await writeFile(`${target}.${sha256.slice(0, 12)}.part`, left);
     await downloadTo(target, address);
     expect((await readFile(target)).equals(content)).toBe(true);
     expect(await readdir(folder)).toEqual(['file']);
-    expect(asked).toEqual(
+    expect(ranges).toEqual(
       left.length > size ? [] : left.equals(content.subarray(0, 120_000)) ? ['bytes=120000-'] : ['bytes=120000-', ''],
     );
   }
 });
 
-test('the target does not appear with bytes that are not those that were backed up', async () => {
+test('does not create the target if the bytes do not match the hash', async () => {
   const { address } = await serving([], Buffer.concat([content.subarray(1), Buffer.from('x')]));
   const folder = await testFolder();
   await expect(downloadTo(join(folder, 'file'), address)).rejects.toMatchObject({
@@ -74,10 +74,10 @@ test('the target does not appear with bytes that are not those that were backed 
   });
 });
 
-test('what arrived is kept when the connection does not come back', async () => {
+test('keeps the received bytes if the server stays unreachable', async () => {
   const { address } = await serving([100_000, ...Array.from({ length: 20 }, () => 0)]);
   const folder = await testFolder();
-  await expect(downloadTo(join(folder, 'file'), address, () => {}, { tries: 3, pause: 1 })).rejects.toMatchObject({
+  await expect(downloadTo(join(folder, 'file'), address, () => {}, { attempts: 3, pause: 1 })).rejects.toMatchObject({
     problem: { code: 'download-broken' },
   });
   const [part = '', ...others] = await readdir(folder);

@@ -6,16 +6,16 @@ import { type Cli, cliFor, sessionFile, testServer } from '../support/cli.ts';
 
 const id = 'run_00000000000000000000000000';
 
-type Look = { status: string; percent: number | null; done?: number; failed?: number; errors?: number };
+type RunState = { status: string; percent: number | null; done?: number; failed?: number; errors?: number };
 
-function view({ status, percent, done = 0, failed = 0, errors = 0 }: Look) {
-  const over = !['requested', 'running'].includes(status);
+function view({ status, percent, done = 0, failed = 0, errors = 0 }: RunState) {
+  const ended = !['requested', 'running'].includes(status);
   return {
     ...{ id, jobId: 'job_1', sourceId: 'src_1', status },
     ...{
       requestedAt: '2026-01-01T00:00:00.000Z',
       startedAt: '2026-01-01T00:00:00.000Z',
-      finishedAt: over ? '2026-01-01T00:01:02.000Z' : null,
+      finishedAt: ended ? '2026-01-01T00:01:02.000Z' : null,
     },
     progress: {
       ...{ filesTotal: 10, filesDone: done, filesUnchanged: 0, filesDeleted: 0, filesFailed: failed, filesSkipped: 0 },
@@ -30,19 +30,22 @@ function view({ status, percent, done = 0, failed = 0, errors = 0 }: Look) {
   };
 }
 
-/** A server where a run looks like this, look after look, the last one for ever; `undefined`: it is away. It has no live socket. */
+/**
+ * Serves a run. Each request returns the next state, and the last one repeats. For `undefined` the connection breaks.
+ * The server has no live socket.
+ */
 async function serving(
-  looks: (Look | undefined)[],
-  asked: (request: IncomingMessage) => void = () => {},
+  states: (RunState | undefined)[],
+  onRequest: (request: IncomingMessage) => void = () => {},
 ): Promise<Cli> {
-  let at = 0;
+  let next = 0;
   const url = await testServer((request, response) => {
-    asked(request);
+    onRequest(request);
     if (request.url !== `/runs/${id}`) return response.writeHead(404).end();
-    const look = looks[Math.min(at, looks.length - 1)];
-    at += 1;
-    if (!look) return request.socket.destroy();
-    return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(view(look)));
+    const state = states[Math.min(next, states.length - 1)];
+    next += 1;
+    if (!state) return request.socket.destroy();
+    return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(view(state)));
   });
   const cli = await cliFor(url);
   await mkdir(dirname(sessionFile(cli)), { recursive: true });
@@ -51,7 +54,7 @@ async function serving(
   return cli;
 }
 
-test('a run is followed without a live socket, never backwards, also while the server is away; then it shows the true counts', async () => {
+test('follows a run without a live socket and through an outage, never backwards, and prints its counts', async () => {
   const cli = await serving([
     { status: 'requested', percent: null },
     { status: 'running', percent: null },
@@ -63,7 +66,7 @@ test('a run is followed without a live socket, never backwards, also while the s
   const { code, stdout, stderr } = await cli('runs', 'follow', id);
   expect(code).toBe(2);
   expect(stderr.split('\n').map((line) => line.split('  ')[0])).toEqual([
-    'waiting to begin',
+    'waiting to start',
     'planning',
     '40%',
     '100%',
@@ -77,20 +80,20 @@ test('a run is followed without a live socket, never backwards, also while the s
   ]);
   expect(lines.slice(3)).toEqual([
     ...Array.from({ length: 5 }, (_, n) => `  bad \\u{1b}[31m${n}: It cannot be read. (unreadable)`),
-    `  All of them: listbackup runs errors ${id}`,
+    `  See all of them with \`listbackup runs errors ${id}\`.`,
   ]);
 });
 
-test('Ctrl+C again, whenever it comes, changes nothing', async () => {
+test('ignores a repeated Ctrl+C at any time', async () => {
   const cli = await serving([{ status: 'running', percent: 10, done: 1 }]);
   const running = cli.start(['runs', 'follow', id]);
   await expect.poll(running.stderr).toContain('10%');
   const pressing = setInterval(() => running.process.kill('SIGINT'), 1);
   onTestFinished(() => clearInterval(pressing));
-  expect(await running.ended).toMatchObject({ code: 130, stderr: expect.stringContaining('The run goes on') });
+  expect(await running.ended).toMatchObject({ code: 130, stderr: expect.stringContaining('The run continues') });
 });
 
-test('the exit code says how the run ended', async () => {
+test('sets the exit code by the end of the run', async () => {
   const codes = await Promise.all(
     ['succeeded', 'failed', 'cancelled'].map(
       async (status) => (await (await serving([{ status, percent: 100 }]))('runs', 'follow', id, '--json')).code,
@@ -99,19 +102,21 @@ test('the exit code says how the run ended', async () => {
   expect(codes).toEqual([0, 1, 1]);
 });
 
-test('Ctrl+C ends the watching, not the run', async () => {
-  const asked: string[] = [];
+test('stops following on Ctrl+C and does not cancel the run', async () => {
+  const requests: string[] = [];
   const cli = await serving([{ status: 'running', percent: 10, done: 1 }], ({ method, url }) =>
-    asked.push(`${method} ${url}`),
+    requests.push(`${method} ${url}`),
   );
   const running = cli.start(['runs', 'follow', id], { launcher: true, group: true });
   await expect.poll(running.stderr).toContain('10%');
-  // as a terminal does it: to all processes of the group
+  // A terminal sends the signal to all processes of the group.
   process.kill(-(running.process.pid ?? 0), 'SIGINT');
   expect(await running.ended).toMatchObject({
     code: 130,
     stdout: '',
-    stderr: expect.stringContaining(`The run goes on: \`listbackup runs follow ${id}\``),
+    stderr: expect.stringContaining(
+      `The run continues. Follow it again with \`listbackup runs follow ${id}\`, or cancel it with`,
+    ),
   });
-  expect(asked.filter((one) => one.includes('cancel'))).toEqual([]);
+  expect(requests.filter((request) => request.includes('cancel'))).toEqual([]);
 });

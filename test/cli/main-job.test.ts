@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { fromBuffer } from 'yauzl';
 import { cliFor, type Ended, testServerUrl } from '../support/cli.ts';
 
-/** What it printed, if it went well. */
-async function said(running: Promise<Ended>): Promise<string> {
+/** Returns the output of a command that must succeed. */
+async function outputOf(running: Promise<Ended>): Promise<string> {
   const { code, stdout, stderr } = await running;
   expect(code, stderr).toBe(0);
   return stdout;
@@ -17,7 +17,7 @@ const rows = (text: string) =>
     .filter(Boolean)
     .map((line) => line.split('\t'));
 
-test('a folder is backed up, followed, searched and restored with the program alone', async () => {
+test('backs up, follows, searches and restores a folder with the CLI alone', async () => {
   const cli = await cliFor(await testServerUrl());
   const folder = join(cli.config, 'Letters');
   await mkdir(join(folder, 'old'), { recursive: true });
@@ -25,11 +25,11 @@ test('a folder is backed up, followed, searched and restored with the program al
   await writeFile(join(folder, 'old', 'an invoice.txt'), 'first');
   await writeFile(join(folder, 'letter.md'), 'dear');
 
-  await said(cli('register'));
-  // a path is made whole where the program stands
-  const source = JSON.parse(await said(cli('sources', 'add', 'folder', 'Letters', '--exclude', '*.tmp', '--json')));
+  await outputOf(cli('register'));
+  // A relative path starts at the current folder of the CLI.
+  const source = JSON.parse(await outputOf(cli('sources', 'add', 'folder', 'Letters', '--exclude', '*.tmp', '--json')));
   expect(source).toMatchObject({ type: 'folder', name: 'Letters', config: { path: folder, exclude: ['*.tmp'] } });
-  await said(cli('jobs', 'add', 'letters', '--name', 'Nightly'));
+  await outputOf(cli('jobs', 'add', 'letters', '--name', 'Nightly'));
 
   const first = await cli('run', 'night', '--follow');
   expect(first).toMatchObject({
@@ -40,9 +40,9 @@ test('a folder is backed up, followed, searched and restored with the program al
   expect(`${first.stdout}${first.stderr}`).not.toContain('\u001b');
 
   const [all, below, found, empty] = await Promise.all([
-    said(cli('ls')),
-    said(cli('ls', 'Letters:old/', '--json')),
-    said(cli('find', 'INVOICE', '--type', 'txt', '--max-size', '1KiB')),
+    outputOf(cli('ls')),
+    outputOf(cli('ls', 'Letters:old/', '--json')),
+    outputOf(cli('find', 'INVOICE', '--type', 'txt', '--max-size', '1KiB')),
     cli('ls', 'empty'),
   ]);
   expect(rows(all).map(([kind, size, , path]) => [kind, size, path])).toEqual([
@@ -58,14 +58,14 @@ test('a folder is backed up, followed, searched and restored with the program al
   await writeFile(join(folder, 'old', 'an invoice.txt'), 'second');
   const between = new Date().toISOString();
   await rm(join(folder, 'letter.md'));
-  const second = JSON.parse(await said(cli('run', 'Nightly', '--follow', '--json')));
+  const second = JSON.parse(await outputOf(cli('run', 'Nightly', '--follow', '--json')));
   expect(second).toMatchObject({ status: 'succeeded', progress: { filesDone: 1, filesDeleted: 1, percent: 100 } });
 
   const [versions, old, asOf, byId, gone] = await Promise.all([
-    said(cli('versions', 'old/an invoice.txt', '--json')),
-    said(cli('get', 'old/an invoice.txt', '--version', '1', '-o', '-')),
-    said(cli('get', 'letter.md', '--as-of', between, '-o', 'got/letter.md', '--json')),
-    said(cli('get', file.id, '-o', 'newest')),
+    outputOf(cli('versions', 'old/an invoice.txt', '--json')),
+    outputOf(cli('get', 'old/an invoice.txt', '--version', '1', '-o', '-')),
+    outputOf(cli('get', 'letter.md', '--as-of', between, '-o', 'got/letter.md', '--json')),
+    outputOf(cli('get', file.id, '-o', 'newest')),
     cli('get', 'letter.md'),
   ]);
   expect(
@@ -84,14 +84,16 @@ test('a folder is backed up, followed, searched and restored with the program al
   expect(await readFile(join(cli.config, 'newest'), 'utf8')).toBe('second');
   expect(gone).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('There is no letter.md in Letters. See what there is: `listbackup ls Letters:`'),
+    stderr: expect.stringContaining(
+      'There is no letter.md in Letters. List the folder above it with `listbackup ls Letters:`',
+    ),
   });
 
   const [zip, taken, runs, activity] = await Promise.all([
-    said(cli('get', 'Letters:')),
+    outputOf(cli('get', 'Letters:')),
     cli('get', 'old/an invoice.txt', '-o', 'newest'),
-    said(cli('runs', '--limit', '1')),
-    said(cli('activity', '--type', 'run.requested', '--json')),
+    outputOf(cli('runs', '--limit', '1')),
+    outputOf(cli('activity', '--type', 'run.requested', '--json')),
   ]);
   expect(zip).toMatch(/^Letters\.zip {2}/);
   expect((await entriesOf(join(cli.config, 'Letters.zip'))).sort()).toEqual(['empty/', 'old/', 'old/an invoice.txt']);
@@ -104,22 +106,22 @@ test('a folder is backed up, followed, searched and restored with the program al
   ]);
 });
 
-test('what is there is named by how its name begins, unless several begin so; what backed it up can go without it', async () => {
+test('finds a source by the beginning of its name if only one matches, and keeps backups of a removed source', async () => {
   const cli = await cliFor(await testServerUrl());
   const folder = join(cli.config, 'a');
   await mkdir(folder);
   await writeFile(join(folder, 'kept.txt'), 'kept');
-  await said(cli('register'));
-  await said(cli('sources', 'add', 'folder', 'a', '--name', 'Photos 2025'));
-  const { id } = JSON.parse(await said(cli('sources', 'add', 'folder', 'a', '--name', 'photos: 2026', '--json')));
-  await said(cli('jobs', 'add', 'photos: 2026'));
-  await said(cli('run', 'photos', '-f'));
+  await outputOf(cli('register'));
+  await outputOf(cli('sources', 'add', 'folder', 'a', '--name', 'Photos 2025'));
+  const { id } = JSON.parse(await outputOf(cli('sources', 'add', 'folder', 'a', '--name', 'photos: 2026', '--json')));
+  await outputOf(cli('jobs', 'add', 'photos: 2026'));
+  await outputOf(cli('run', 'photos', '-f'));
 
   const [ambiguous, unknown, which, kept] = await Promise.all([
     cli('sources', 'show', 'phot', '--json'),
     cli('jobs', 'add', 'music'),
     cli('ls', 'kept.txt'),
-    said(cli('get', 'photos: 2026:kept.txt', '-o', '-')),
+    outputOf(cli('get', 'photos: 2026:kept.txt', '-o', '-')),
   ]);
   expect(ambiguous).toMatchObject({ code: 1, stdout: '' });
   expect(JSON.parse(ambiguous.stderr)).toMatchObject({ code: 'ambiguous', detail: expect.stringContaining(id) });
@@ -129,15 +131,18 @@ test('what is there is named by how its name begins, unless several begin so; wh
   });
   expect(which).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('Put the source and a colon before the path'),
+    stderr: expect.stringContaining('Write the source and a colon before the path'),
   });
   expect(kept).toBe('kept');
 
-  const unsure = await cli('sources', 'remove', id);
-  expect(unsure).toMatchObject({ code: 64, stderr: expect.stringContaining('--yes') });
-  await said(cli('sources', 'remove', id, '--yes'));
-  expect(rows(await said(cli('sources'))).map(([, name]) => name)).toEqual(['Photos 2025']);
-  expect(await said(cli('get', `${id}:kept.txt`, '-o', '-'))).toBe('kept');
+  const unconfirmed = await cli('sources', 'remove', id);
+  expect(unconfirmed).toMatchObject({
+    code: 64,
+    stderr: 'Error: A confirmation is needed. Confirm with --yes.\n',
+  });
+  await outputOf(cli('sources', 'remove', id, '--yes'));
+  expect(rows(await outputOf(cli('sources'))).map(([, name]) => name)).toEqual(['Photos 2025']);
+  expect(await outputOf(cli('get', `${id}:kept.txt`, '-o', '-'))).toBe('kept');
 });
 
 function entriesOf(path: string): Promise<string[]> {

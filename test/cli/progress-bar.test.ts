@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Run } from '../../cli/follow.ts';
-import { barText, rateOf, type Seen, see } from '../../cli/progress-bar.ts';
+import { barText, nextProgress, type Progress, rateOf } from '../../cli/progress-bar.ts';
 
 function run(percent: number | null, bytesRead: number, more: Partial<Run['progress']> = {}): Run {
   const counts = {
@@ -19,29 +19,34 @@ function run(percent: number | null, bytesRead: number, more: Partial<Run['progr
   } as Run;
 }
 
-const looks = (...of: [at: number, percent: number | null, bytes: number][]) =>
-  of.reduce<Seen | undefined>((seen, [at, percent, bytes]) => see(seen, run(percent, bytes), at), undefined) as Seen;
+/** Returns the progress after these states of a run. */
+const after = (...states: [at: number, percent: number | null, bytes: number][]) =>
+  states.reduce<Progress | undefined>(
+    (progress, [at, percent, bytes]) => nextProgress(progress, run(percent, bytes), at),
+    undefined,
+  ) as Progress;
 
-test('is planning until there is a percentage, and never goes back after that', () => {
-  expect(barText(looks([0, null, 0]), 80)).toBe('planning');
+test('shows planning until there is a percentage, and the percentage never goes back', () => {
+  expect(barText(after([0, null, 0]), 80)).toBe('planning');
   const percents = [null, 5, 3, 50, null, 49, 100].map(
     (_, at, all) =>
-      looks(...all.slice(0, at + 1).map((one, when): [number, number | null, number] => [when, one, 0])).percent,
+      after(...all.slice(0, at + 1).map((percent, time): [number, number | null, number] => [time, percent, 0]))
+        .percent,
   );
   expect(percents).toEqual([null, 5, 5, 50, 50, 50, 100]);
 });
 
-test('shows 100 only for 100, as full as it says, within the width there is', () => {
-  const almost = barText(looks([0, 99.99, 0]), 100);
+test('shows a full bar only at 100 %, and fits the width', () => {
+  const almost = barText(after([0, 99.99, 0]), 100);
   expect(almost).toContain(' 99%');
   expect(almost).toContain('╌');
-  const whole = barText(looks([0, 100, 3 * 1024 * 1024]), 100);
+  const whole = barText(after([0, 100, 3 * 1024 * 1024]), 100);
   expect(whole).toMatch(/^━{40} 100% {2}12\/24 files {2}3\.0 MiB {2}1 skipped$/);
-  for (const width of [1, 8, 20, 40, 79]) expect(barText(looks([0, 50, 1]), width).length).toBeLessThanOrEqual(width);
+  for (const width of [1, 8, 20, 40, 79]) expect(barText(after([0, 50, 1]), width).length).toBeLessThanOrEqual(width);
 });
 
-test('the rate is that of the last five seconds', () => {
-  expect(rateOf(looks([0, 1, 0]))).toBeUndefined();
-  expect(rateOf(looks([0, 1, 0], [2000, 2, 4000]))).toBe(2000);
-  expect(rateOf(looks([0, 1, 0], [1000, 2, 1_000_000], [6000, 3, 1_000_000], [11_000, 3, 1_005_000]))).toBe(1000);
+test('measures the rate of the last five seconds', () => {
+  expect(rateOf(after([0, 1, 0]))).toBeUndefined();
+  expect(rateOf(after([0, 1, 0], [2000, 2, 4000]))).toBe(2000);
+  expect(rateOf(after([0, 1, 0], [1000, 2, 1_000_000], [6000, 3, 1_000_000], [11_000, 3, 1_005_000]))).toBe(1000);
 });

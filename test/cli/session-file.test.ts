@@ -17,7 +17,7 @@ import { testFolder } from '../support/embedded.ts';
 
 const url = 'http://127.0.0.1:4000';
 const stale: Session = { email: 'a@b.c', accessToken: 'old', refreshToken: 'r1', accessExpiresAt: 0 };
-// as in one second: the server signs the same claims once more
+// Two access tokens of the same second are equal, because the server signs the same claims.
 const fresh: Session = { ...stale, refreshToken: 'r2' };
 
 beforeEach(async () => {
@@ -25,7 +25,7 @@ beforeEach(async () => {
   return () => vi.unstubAllEnvs();
 });
 
-test('of several that refresh at the same time one does, and the others take what it got', async () => {
+test('refreshes once for several concurrent calls, which all get the new session', async () => {
   await keepSession(url, stale);
   const exchange = vi.fn(async (_refreshToken: string) => fresh);
   expect(await Promise.all([1, 2, 3].map(() => refreshSession(url, stale, exchange)))).toEqual([fresh, fresh, fresh]);
@@ -33,7 +33,7 @@ test('of several that refresh at the same time one does, and the others take wha
   expect(await readSession(url)).toEqual(fresh);
 });
 
-test('an exchange whose answer was lost is tried again; if that fails too the session is kept for the next time', async () => {
+test('repeats an exchange whose answer was lost, and keeps the session if the repeat fails too', async () => {
   await keepSession(url, stale);
   const lost = new Error('lost');
   expect(await refreshSession(url, stale, vi.fn().mockRejectedValueOnce(lost).mockResolvedValue(fresh))).toEqual(fresh);
@@ -43,7 +43,7 @@ test('an exchange whose answer was lost is tried again; if that fails too the se
   expect(await readSession(url)).toBeUndefined();
 });
 
-test('a lock whose holder died is no obstacle', async () => {
+test('removes a stale lock', async () => {
   await mkdir(dirname(sessionPath()), { recursive: true });
   const lock = `${sessionPath()}.lock`;
   await writeFile(lock, '');
@@ -54,7 +54,7 @@ test('a lock whose holder died is no obstacle', async () => {
   await expect(stat(lock)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-test('each server has its session, and the last one signed in to is the current one', async () => {
+test('keeps a session per server and makes the last sign-in current', async () => {
   await keepSession('http://one', stale);
   await keepSession('http://two', fresh);
   expect([await currentUrl(), await readSession('http://one'), await readSession('http://two')]).toEqual([
@@ -66,17 +66,19 @@ test('each server has its session, and the last one signed in to is the current 
   expect([await currentUrl(), await readSession('http://two')]).toEqual(['http://one', undefined]);
 });
 
-test('of several requests whose token is refused at the same time, each is made again with the new one', async () => {
+test('repeats each of several requests with a rejected token after one refresh', async () => {
   const exchanged = Promise.withResolvers<void>();
   const deployment = await testServer(async (request, response) => {
-    const say = (status: number, body: object) =>
+    const reply = (status: number, body: object) =>
       void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     if (request.url === '/auth/refresh')
-      return say(200, { accessToken: 'new', refreshToken: 'r2', expiresIn: 900, tokenType: 'Bearer' });
+      return reply(200, { accessToken: 'new', refreshToken: 'r2', expiresIn: 900, tokenType: 'Bearer' });
     const good = request.headers.authorization === 'Bearer new';
     if (good) exchanged.resolve();
     else if (request.url === '/sources') await exchanged.promise;
-    return good ? say(200, { items: [], next: null }) : say(401, { title: 'No', detail: 'No.', code: 'invalid-token' });
+    return good
+      ? reply(200, { items: [], next: null })
+      : reply(401, { title: 'No', detail: 'No.', code: 'invalid-token' });
   });
   await keepSession(deployment, { ...stale, accessExpiresAt: Date.now() + 3_600_000 });
   const api = openApi(deployment);
@@ -85,7 +87,7 @@ test('of several requests whose token is refused at the same time, each is made 
   expect(await readSession(deployment)).toMatchObject({ accessToken: 'new', refreshToken: 'r2' });
 });
 
-test('the live socket tells that there is news', async () => {
+test('listen resolves when the live socket sends a message', async () => {
   const deployment = await testServerUrl();
   const body = JSON.stringify({ email, password, name: 'Ada' });
   await fetch(`${deployment}/auth/register`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
@@ -94,10 +96,10 @@ test('the live socket tells that there is news', async () => {
   const news = listen(api, new AbortController().signal);
   onTestFinished(() => news.stop());
   await expect.poll(news.live).toBe(true);
-  const told = news.next(3_600_000);
+  const message = news.next(3_600_000);
   const credentials = { accessKeyId: 'a', secretAccessKey: 's' };
   await answered(
     api.POST('/sources', { body: { type: 's3', name: 'Bucket', config: { bucket: 'my-bucket' }, credentials } }),
   );
-  await told;
+  await message;
 });

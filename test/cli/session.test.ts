@@ -18,7 +18,7 @@ async function change(cli: Cli, url: string, members: Partial<File['sessions'][s
   );
 }
 
-test('signs in with a password from the environment or from standard input, keeps it from others, and out again for good', async () => {
+test('signs in with a password of the environment or standard input, protects the session file, and signs out', async () => {
   const url = await testServerUrl();
   const cli = await cliFor(url);
   expect(await cli('register')).toMatchObject({ code: 0 });
@@ -35,7 +35,7 @@ test('signs in with a password from the environment or from standard input, keep
   expect(await cli('whoami')).toMatchObject({
     code: 1,
     stdout: '',
-    stderr: expect.stringContaining('Sign in: `listbackup login`'),
+    stderr: expect.stringContaining('Run `listbackup login`'),
   });
 
   const wrong = cli.start(['login', '--password-stdin', '--json'], { input: 'not the password\n' });
@@ -62,7 +62,7 @@ test('signs in with a password from the environment or from standard input, keep
   expect(await cli('whoami')).toMatchObject({ code: 0, stdout: expect.stringContaining(email) });
 });
 
-test('an access token that expired is exchanged, by one of several at a time', async () => {
+test('refreshes an expired access token once for several commands at a time', async () => {
   const url = await testServerUrl();
   const cli = await cliFor(url);
   await cli('register');
@@ -77,19 +77,19 @@ test('an access token that expired is exchanged, by one of several at a time', a
   const generation = (token = '') => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).gen;
   expect(generation(after?.refreshToken)).toBe(2);
 
-  // a token that the server refuses before its time, as after a change of its secrets
+  // The server rejects the token before it expires, for example after a change of its secrets.
   await change(cli, url, { accessToken: 'worn out', accessExpiresAt: Date.now() + 3_600_000 });
   expect(await cli('sources')).toMatchObject({ code: 0 });
 
   await change(cli, url, { refreshToken: 'worn out', accessToken: 'worn out' });
   expect(await cli('sources')).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('Sign in: `listbackup login`'),
+    stderr: expect.stringContaining('Run `listbackup login`'),
   });
   expect(await read(cli)).toEqual({ current: null, sessions: {} });
 });
 
-/** Where nobody listens, and nobody can: the port is that of a connection's other end. */
+/** Returns a URL at which no server can listen: its port belongs to the client end of a connection. */
 async function deadUrl(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -102,12 +102,12 @@ async function deadUrl(): Promise<string> {
   return `http://127.0.0.1:${socket.localPort}`;
 }
 
-test('says what to do when nothing answers, when something else answers, and when it is not understood', async () => {
+test('says what to do if no server or another server answers, and for wrong usage', async () => {
   const dead = await deadUrl();
   const cli = await cliFor(dead);
   expect(await cli('login')).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining(`Nothing answers at ${dead} (ECONNREFUSED). Start it with \`npm start\``),
+    stderr: expect.stringContaining(`No server answers at ${dead} (ECONNREFUSED). Start it with \`npm start\``),
   });
   const asJson = await cli('login', '--json');
   expect(JSON.parse(asJson.stderr)).toMatchObject({ code: 'unreachable', title: expect.any(String) });
