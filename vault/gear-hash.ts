@@ -1,6 +1,6 @@
 /**
- * The chunker's inner loop as WebAssembly, about five times as fast as the same loop in JavaScript. The code is assembled
- * here in the binary format of the WebAssembly core specification 1.0, section 5. This is its text:
+ * The chunker's inner loop as WebAssembly, about five times as fast as the same loop in JavaScript. The code is
+ * assembled here in the binary format of the WebAssembly core specification 1.0, section 5. This is its text:
  *
  *     (module
  *       (memory (export "memory") 2)    ;; gear table at 0, hash at hashAt, bytes from bytesAt on

@@ -166,13 +166,13 @@ function readIndex(pack: string, index: Uint8Array): { chunks: Map<string, Chunk
 }
 
 /**
- * On logs and JSON in 1 MiB, level 2 compresses as well as level 3 (20.6 and 30.6 % against 21.5 and 30.2 %) in three
+ * On logs and JSON in 1 MiB, level 2 gives 20.6 and 30.6 %, and level 3 gives 21.5 and 30.2 %. Level 2 takes three
  * quarters of the time. Level 1 is hardly faster.
  */
 const level = 2;
 
 function compress(bytes: Uint8Array, atLevel: number): Uint8Array {
-  // One output buffer for everything, in place of Node's pieces of 16 KiB.
+  // One output buffer for everything is faster than Node's pieces of 16 KiB.
   const chunkSize = bytes.length + (bytes.length >>> 8) + 1024;
   return zstdCompressSync(bytes, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: atLevel } });
 }

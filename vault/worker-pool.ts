@@ -14,8 +14,8 @@ export type Job =
   | { kind: 'push'; stream: number; span: Span; keys?: DigestKeys }
   | { kind: 'end'; stream: number; keys?: DigestKeys }
   | { kind: 'abort'; stream: number }
-  /** Encrypts the slot's content in place, and returns the bytes before and after it. */
-  | { kind: 'encrypt-in-place'; lock: PackLock; slot: number; spans: Span[] }
+  /** Replaces the slot's content with its ciphertext, and returns header and tag. */
+  | { kind: 'encrypt-spans'; lock: PackLock; slot: number; spans: Span[] }
   | { kind: 'encrypt-bytes'; lock: PackLock; slot: number; content: Uint8Array };
 export type Asked = { number: number; job: Job };
 export type Answer = { number: number; result: unknown } | { number: number; error: string };
@@ -215,7 +215,7 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
 
   async function encryptInPlace(lock: PackLock, slot: number, content: Content, spans: Span[]): Promise<Encrypted> {
     try {
-      const job: Job = { kind: 'encrypt-in-place', lock, slot, spans };
+      const job: Job = { kind: 'encrypt-spans', lock, slot, spans };
       const { header, length, tag } = await ask<EncryptedInPlace>(pick(), job, content.length);
       const body = takeSpans([...spans], length);
       return {

@@ -38,7 +38,7 @@ function perform(job: Job): { result: unknown; give?: ArrayBuffer[] } {
     case 'abort':
       streams.delete(job.stream);
       return { result: undefined };
-    case 'encrypt-in-place': {
+    case 'encrypt-spans': {
       const { header, body, tag } = encryptSlotParts(job.lock, job.slot, gathered(job.spans));
       scatter(body, job.spans);
       const { length } = body;

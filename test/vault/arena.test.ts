@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { openArena, slabSize, takeSpans } from '../../vault/arena.ts';
 
 describe('the arena', () => {
-  it('lends each slab to one at a time, the one used last first, and in turn', async () => {
+  it('lends each slab once, the slab freed last first, and serves callers in order', async () => {
     const arena = openArena(2);
     expect(arena.memory.byteLength).toBe(2 * slabSize);
     const [a, b] = [await arena.take(), await arena.take()];
@@ -33,15 +33,15 @@ describe('the arena', () => {
     fc.assert(
       fc.property(lengths, fc.nat(), (all, some) => {
         const spans = all.map((length, i) => ({ at: i * 100, length }));
-        const places = (list: typeof spans) =>
+        const offsets = (list: typeof spans) =>
           list.flatMap(({ at, length }) => Array.from({ length }, (_, i) => at + i));
-        const before = places(spans);
+        const before = offsets(spans);
         const count = some % (before.length + 1);
         const taken = takeSpans(spans, count);
-        expect([places(taken), places(spans)]).toEqual([before.slice(0, count), before.slice(count)]);
+        expect([offsets(taken), offsets(spans)]).toEqual([before.slice(0, count), before.slice(count)]);
         expect([...taken, ...spans].every(({ length }) => length > 0)).toBe(true);
       }),
     );
-    expect(() => takeSpans([{ at: 0, length: 3 }], 4)).toThrow(/more was cut off/);
+    expect(() => takeSpans([{ at: 0, length: 3 }], 4)).toThrow(/shorter than the bytes to take/);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { cacheOf } from '../../vault/cache.ts';
 
 describe('cache', () => {
-  it('fetches once, also for those who ask meanwhile', async () => {
+  it('fetches once, also for concurrent callers', async () => {
     const cache = cacheOf<string>(10, (value) => value.length);
     let fetches = 0;
     const fetch = async () => `value ${++fetches}`;
@@ -10,7 +10,7 @@ describe('cache', () => {
     expect(await cache.get('a', fetch)).toBe('value 1');
   });
 
-  it('lets go first what was used longest ago, and what alone is too heavy', async () => {
+  it('drops the least recently used values, and a value that alone is too heavy', async () => {
     const cache = cacheOf<string>(3, (value) => value.length);
     const fetched: string[] = [];
     const get = (key: string, value = key) =>
@@ -27,7 +27,7 @@ describe('cache', () => {
     expect(fetched).toEqual(['b', 'heavy', 'heavy']);
   });
 
-  it('forgets what failed', async () => {
+  it('does not cache a failed fetch', async () => {
     const cache = cacheOf<number>(3, () => 1);
     const failing = async (): Promise<number> => {
       throw new Error('unreachable');

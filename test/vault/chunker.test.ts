@@ -18,7 +18,7 @@ async function* cutAt(bytes: Uint8Array, cuts: number[]) {
 describe('chunker', () => {
   const big = noise(24 * 1024 * 1024);
 
-  it('gives back the input, in chunks within the bounds, around the average', async () => {
+  it('cuts the input into chunks within the limits and around the average', async () => {
     const pieces = await collect(chunk(sliced(big), gear));
     expect(Buffer.concat(pieces).equals(big)).toBe(true);
     for (const piece of pieces.slice(0, -1)) {
@@ -29,7 +29,7 @@ describe('chunker', () => {
     expect(pieces.length).toBeLessThan(40);
   });
 
-  it('cuts the same however the input is sliced', async () => {
+  it('cuts the same chunks, however the input is sliced', async () => {
     const whole = await lengths(big);
     const cuts = fc.array(fc.integer({ min: 0, max: big.length }), { maxLength: 60 });
     await fc.assert(
@@ -38,7 +38,7 @@ describe('chunker', () => {
       }),
       { numRuns: 15 },
     );
-    // Such short slices that the window of the hash always lies across several.
+    // The slices are so short that the window of the hash always spans several.
     const [first = 0, second = 0] = whole;
     const start = big.subarray(0, first + second);
     expect((await collect(chunk(sliced(start, 5), gear))).map((piece) => piece.length)).toEqual([first, second]);
@@ -50,13 +50,13 @@ describe('chunker', () => {
     expect(await lengths(new Uint8Array(2 * maxChunk + 10).fill(1))).toEqual([maxChunk, maxChunk, 10]);
   });
 
-  it('makes one chunk of short input and none of nothing', async () => {
+  it('makes one chunk of short input, and none of empty input', async () => {
     expect(await lengths(noise(minChunk))).toEqual([minChunk]);
     expect(await lengths(noise(1))).toEqual([1]);
     expect(await lengths(new Uint8Array())).toEqual([]);
   });
 
-  it('keeps the borders away from an edit', async () => {
+  it('keeps the borders that are far from an edit', async () => {
     const name = (piece: Uint8Array) => Buffer.from(piece.subarray(0, 32)).toString('hex') + piece.length;
     const before = new Set((await collect(chunk(sliced(big), gear))).map(name));
     const middle = big.length / 2;
@@ -65,7 +65,7 @@ describe('chunker', () => {
     expect(after.filter((piece) => !before.has(piece)).length).toBeLessThanOrEqual(3);
   });
 
-  it('cuts elsewhere for another account', async () => {
+  it('cuts other borders for another account', async () => {
     expect(await lengths(big, gearTable(otherKeys.gear))).not.toEqual(await lengths(big));
   });
 });

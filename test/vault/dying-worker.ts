@@ -1,4 +1,4 @@
-/** A worker that dies over its tenth job. */
-// In this order, and both before any message comes: who only listened while the other is still being read would lose the first job.
+/** A worker that dies at its tenth job. */
+// Import order matters: both must listen before the first message arrives, or the first job is lost.
 import './tenth-job.ts';
 import '../../vault/worker.ts';

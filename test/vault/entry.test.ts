@@ -8,7 +8,7 @@ import { decodeEntries, encodeEntries, type ManifestEntry } from '../../vault/en
 import { changesOfPart, decodePart, encodePart, type Part } from '../../vault/part.ts';
 import { account, flipped, found, keys, noise, otherKeys } from './vault-fixture.ts';
 
-/** Any bytes, as a file system may have them: also such that are no UTF-8. */
+/** Any bytes that a file system may have in names, also invalid UTF-8. */
 const key = fc.uint8Array({ minLength: 1, maxLength: 12 }).map(keyFromBytes);
 const nat = fc.nat(2 ** 40);
 const pack = fc.nat(3).map((n) => makeId('pack', noise(16, n)));
@@ -42,18 +42,18 @@ const sorted = fc
   .map((all) => all.sort((a, b) => compareKeys(a.key, b.key)));
 
 describe('entries', () => {
-  it('come back as they were, whatever bytes their names are made of', () => {
+  it('round-trip, whatever bytes are in their names', () => {
     fc.assert(fc.property(sorted, (entries) => void expect(decodeEntries(encodeEntries(entries))).toEqual(entries)));
     const lone = [found('a\udc80\udcff/'), found('b💀\udcfe')].map((one) => ({ ...one, version: 1 }));
     expect(decodeEntries(encodeEntries(lone))).toEqual(lone);
   });
 
-  it('refuse numbers that would not come back', () => {
+  it('refuse numbers that would not round-trip', () => {
     for (const size of [-1, 0.5, Number.NaN, 2 ** 53])
-      expect(() => encodeEntries([found('a', { size })])).toThrow(/cannot be written/);
+      expect(() => encodeEntries([found('a', { size })])).toThrow(/cannot hold/);
   });
 
-  it('take some 60 bytes each, sealed, for small files', () => {
+  it('take about 60 bytes each, encrypted, for small files', () => {
     const entries = Array.from({ length: 1000 }, (_, n) => {
       const size = 100 + ((n * 7919) % 30_000);
       const chunk = {
@@ -79,17 +79,17 @@ describe('entries', () => {
     expect(encryptBytes(keys, 'test', encodeEntries(entries)).length).toBeLessThan(64_000);
   });
 
-  it('are damage when the bytes are no entries', () => {
+  it('throw VaultDamage for bytes that are not entries', () => {
     const bytes = encodeEntries([{ ...found('a'), version: 1 }]);
     for (let length = 0; length < bytes.length; length++)
       expect(() => decodeEntries(bytes.subarray(0, length))).toThrow(VaultDamage);
   });
 });
 
-describe('sealed bytes', () => {
+describe('encrypted bytes', () => {
   const aad = 'work/acc_1/run_1';
 
-  it('open again under the same aad, and are the same each time', () => {
+  it('decrypt with the same aad, and are the same each time', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 2000 }), fc.string(), (bytes, about) => {
         const encrypted = encryptBytes(keys, about, bytes);
@@ -105,7 +105,7 @@ describe('sealed bytes', () => {
     expect(new Set([salt(noise(50, 1), 'a'), salt(noise(50, 2), 'a'), salt(noise(50, 1), 'b')]).size).toBe(3);
   });
 
-  it('open neither changed, nor cut short, nor elsewhere', () => {
+  it('do not decrypt when altered, truncated or used as another object', () => {
     const encrypted = encryptBytes(keys, aad, new TextEncoder().encode('names and paths '.repeat(20)));
     for (let at = 0; at < encrypted.length; at++) {
       expect(() => decryptBytes(keys, aad, flipped(encrypted, at)), `byte ${at}`).toThrow(VaultDamage);
@@ -115,7 +115,7 @@ describe('sealed bytes', () => {
     expect(() => decryptBytes(otherKeys, aad, encrypted)).toThrow(VaultDamage);
   });
 
-  it('show nothing of what they hold', () => {
+  it('show nothing of their content', () => {
     expect(Buffer.from(encryptBytes(keys, aad, Buffer.from('secret-name'))).includes('secret-name')).toBe(false);
   });
 });
@@ -133,7 +133,7 @@ describe('part', () => {
   };
   const bytes = encodePart(keys, account, 'run_1', 1, part);
 
-  it('comes back as it was, only as that batch of that run of that account', () => {
+  it('round-trips, but only as that batch of that run of that account', () => {
     expect(decodePart(keys, account, 'run_1', 1, bytes)).toEqual(part);
     expect(() => decodePart(keys, account, 'run_1', 2, bytes)).toThrow(VaultDamage);
     expect(() => decodePart(keys, account, 'run_2', 1, bytes)).toThrow(VaultDamage);
@@ -142,7 +142,7 @@ describe('part', () => {
       expect(() => decodePart(keys, account, 'run_1', 1, flipped(bytes, at))).toThrow(VaultDamage);
   });
 
-  it('gives its changes in key order; what was both found and deleted was found', () => {
+  it('gives its changes in key order, and a key that is both found and deleted counts as found', () => {
     const changes = [...changesOfPart(part)].map((change) =>
       'put' in change ? `+${change.put.key}` : `-${change.delete}`,
     );

@@ -1,4 +1,4 @@
-/** Exports: whatever range is asked for is given as it was put, or not at all. */
+/** Exports: a range is read exactly as it was put, or the read fails. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { exportSize, putExport, readExport } from '../../vault/exports.ts';
 import { flipped, gather, memoryVault, noise, sliced } from './vault-fixture.ts';
@@ -15,10 +15,10 @@ async function read(offset = 0, length = Number.MAX_SAFE_INTEGER): Promise<Buffe
   return gather(readExport(blobs, blob, { offset, length }));
 }
 
-describe.each([0, 1, piece - 1, piece, piece + 1, 3 * piece + 5])('of %i bytes', (size) => {
+describe.each([0, 1, piece - 1, piece, piece + 1, 3 * piece + 5])('an export of %i bytes', (size) => {
   const content = noise(size, size);
 
-  it.each([1000, 64 * 1024, 5 * piece])('comes back whole, and in any range, put in slices of %i', async (slice) => {
+  it.each([1000, 64 * 1024, 5 * piece])('is read whole and in any range, put in slices of %i', async (slice) => {
     await putExport(blobs, blob, sliced(content, slice));
     expect(await exportSize(blobs, blob)).toBe(size);
     expect((await read()).equals(content)).toBe(true);
@@ -39,11 +39,11 @@ describe.each([0, 1, piece - 1, piece, piece + 1, 3 * piece + 5])('of %i bytes',
   });
 });
 
-describe('with a flipped byte', () => {
+describe('an altered export', () => {
   const content = noise(3 * piece + 5);
   beforeEach(() => putExport(blobs, blob, sliced(content)));
 
-  it('in a piece gives what comes before it, and nothing of it', async () => {
+  it('yields the pieces before a flipped byte, and nothing of its piece', async () => {
     await blobs.put(blob, flipped(content, 2 * piece + 7));
     expect((await read(0, 2 * piece)).equals(content.subarray(0, 2 * piece))).toBe(true);
     await expect(read()).rejects.toThrow('piece 2');
@@ -51,22 +51,22 @@ describe('with a flipped byte', () => {
     expect((await read(3 * piece)).equals(content.subarray(3 * piece))).toBe(true);
   });
 
-  it('in its hashes gives nothing of that piece', async () => {
+  it('yields nothing of a piece whose hash has a flipped byte', async () => {
     const hashes = (await blobs.get(`${blob}.hashes`)) ?? new Uint8Array();
     await blobs.put(`${blob}.hashes`, flipped(hashes, 33));
     await expect(read()).rejects.toThrow('piece 1');
   });
 
   it.each([
-    ['cut short', content.subarray(0, 3 * piece)],
+    ['truncated', content.subarray(0, 3 * piece)],
     ['longer', Buffer.concat([content, Buffer.from('x')])],
-  ])('or %s, gives no last piece', async (_what, bytes) => {
+  ])('yields no last piece when it is %s', async (_what, bytes) => {
     await blobs.put(blob, bytes);
     await expect(read()).rejects.toThrow('piece 3');
   });
 });
 
-it('is there only once it is all there, and is finished by whoever comes next', async () => {
+it('has no size until it is complete, and the next caller completes it', async () => {
   const content = noise(2 * piece + 3);
   await blobs.put(blob, content);
   expect(await exportSize(blobs, blob)).toBeUndefined();
@@ -74,14 +74,14 @@ it('is there only once it is all there, and is finished by whoever comes next', 
   expect((await read()).equals(content)).toBe(true);
 });
 
-it('is that of the first who puts it', async () => {
+it('keeps the first content that was put', async () => {
   const [first, second] = [noise(piece + 3, 1), noise(piece + 3, 2)];
   await Promise.all([putExport(blobs, blob, sliced(first)), putExport(blobs, blob, sliced(second))]);
   const got = await read();
   expect(got.equals(first) || got.equals(second)).toBe(true);
 });
 
-it('is that of the first also for one who had not seen it', async () => {
+it('keeps the first content when a concurrent worker put it unseen', async () => {
   const content = noise(2 * piece + 3, 1);
   await blobs.put(blob, content);
   const unseeing = { ...blobs, size: async () => undefined };

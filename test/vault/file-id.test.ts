@@ -12,7 +12,7 @@ const file = {
 };
 
 describe('file id', () => {
-  it('leads back to job, source and key, whatever they are', () => {
+  it('decrypts to job, source and key, whatever they are', () => {
     const id = (aggregate: 'job' | 'source') =>
       fc.oneof(
         fc.nat().map((n) => makeId(aggregate, noise(16, n))),
@@ -36,7 +36,7 @@ describe('file id', () => {
     expect(fileId(keys, { ...file, key: 'photos/2026/me.jpeg' }).slice(0, 20)).not.toBe(id.slice(0, 20));
   });
 
-  it('is nothing when forged, altered or of another account', () => {
+  it('is refused when forged, altered or of another account', () => {
     const id = fileId(keys, file);
     expect(parseFileId(otherKeys, id)).toBeUndefined();
     const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rollOf } from '../../vault/gear-hash.ts';
 
-/** The loop as it reads in the paper, a byte a turn. */
+/** The loop as in the paper, byte by byte. */
 function naive(
   gear: Int32Array,
   slice: Uint8Array,
@@ -19,9 +19,9 @@ function naive(
 }
 
 describe('the gear hash in WebAssembly', () => {
-  it('finds what the plain loop finds, and goes on as it does', () => {
+  it('finds the same borders as the plain loop, and continues in the same way', () => {
     const table = fc.array(fc.integer(), { minLength: 256, maxLength: 256 }).map((numbers) => Int32Array.from(numbers));
-    // Few bytes or more than are looked at in one go; masks that are met soon, late or never.
+    // Less and more than one call takes, with masks that match soon, late or never.
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       fc.uint8Array({ minLength: 5000, maxLength: 5000 }).map((few) => Buffer.concat(Array(15).fill(few))),

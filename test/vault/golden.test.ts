@@ -1,7 +1,7 @@
 /**
- * Bytes that an earlier version wrote must open for ever, and today's must be the same. A new format gets new vectors beside these
- * (golden.json: made once, by the values of `made` below, and then never touched). Lengths of compressed slots are zstd's, which
- * comes with the pinned Node; should a newer one compress otherwise, what counts is that the old bytes open.
+ * Today's code must read the bytes of earlier versions, and write the same bytes. golden.json was made from the values
+ * of `made` below. A new format gets new vectors beside the old ones. Lengths of compressed slots depend on the zstd of
+ * the pinned Node. If a newer zstd compresses differently, the old bytes must still decrypt.
  */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
@@ -61,7 +61,7 @@ const base64 = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toStr
 const bytesOf = (text64: string) => new Uint8Array(Buffer.from(text64, 'base64'));
 
 describe('the formats', () => {
-  it('cut, name and encode as they always did', async () => {
+  it('give the recorded borders, ids and bytes', async () => {
     const { vault, raw, listed, pack } = await made();
     const pieces = await collect(chunk(sliced(noise(12 * 1024 * 1024, 'golden')), gearTable(keys.gear)));
     expect(pieces.map((piece) => piece.length)).toEqual(golden.borders);
@@ -78,14 +78,14 @@ describe('the formats', () => {
     expect(fileId(keys, locator)).toBe(golden.fileId);
   });
 
-  it('put the index of a pack where it always was', async () => {
+  it('give the recorded index records of a pack', async () => {
     const { vault } = await made();
     expect([...vault.records.stored.values()].sort((a, b) => (a.sk < b.sk ? -1 : 1))).toEqual(golden.records);
   });
 
-  it('open what was written before', async () => {
+  it('read the recorded bytes', async () => {
     const { vault, listed } = await made();
-    // The raw slot is 600 kB of noise: only what follows it is kept in the vectors.
+    // The raw slot is 600 kB of noise, so the vectors keep only the bytes after it.
     const [first] = golden.rawChunks;
     const whole = vault.blobs.stored.get(packBlobKey(account, golden.pack));
     const old = Buffer.concat([whole?.subarray(0, first?.slotLength) ?? new Uint8Array(), bytesOf(golden.packTail)]);

@@ -21,7 +21,7 @@ const many = (count: number) =>
 const isBorder = borderTest(keys);
 
 describe('manifest', () => {
-  it('keeps what was put, in segments of about a thousand, in one blob', async () => {
+  it('keeps all entries in one blob, in segments of about a thousand', async () => {
     const vault = memoryVault();
     const written = await write(vault, undefined, many(10_000));
     expect(vault.blobs.puts).toEqual([written.key]);
@@ -39,7 +39,7 @@ describe('manifest', () => {
     );
   });
 
-  it('makes an empty one of nothing', async () => {
+  it('makes an empty manifest without changes', async () => {
     const vault = memoryVault();
     const { manifest, totals } = await write(vault, undefined, []);
     expect(totals).toEqual({ files: 0, folders: 0, links: 0, bytes: 0 });
@@ -48,7 +48,7 @@ describe('manifest', () => {
     expect(await findEntry(vault, root, 'a')).toBeUndefined();
   });
 
-  it('rewrites and reads only what an edit touches', async () => {
+  it('reads and writes only the segments that an edit changes', async () => {
     const vault = memoryVault();
     const { root } = await write(vault, undefined, many(10_000));
     vault.blobs.gets.length = 0;
@@ -65,7 +65,7 @@ describe('manifest', () => {
     expect(await findEntry(vault, edited.root, 'folder-5/file-5')).toMatchObject({ version: 1 });
   });
 
-  it('writes nothing when nothing changed, in words or in effect', async () => {
+  it('writes nothing when no change has an effect', async () => {
     const vault = memoryVault();
     const { root } = await write(vault, undefined, many(3000));
     const [first] = many(1);
@@ -76,7 +76,7 @@ describe('manifest', () => {
     expect(vault.blobs.puts.length).toBe(1);
   });
 
-  it('brings back what was deleted, also when it looks the same', async () => {
+  it('adds a deleted entry again, also when it is the same', async () => {
     const vault = memoryVault();
     const put = { put: found('empty/') };
     const { root } = await write(vault, undefined, [put]);
@@ -87,7 +87,7 @@ describe('manifest', () => {
     expect(await findEntry(vault, back.root, 'empty/')).toEqual({ ...put.put, version: 3, previous: gone.root.ref.id });
   });
 
-  it('takes changes at the borders of segments and beyond both ends', async () => {
+  it('applies changes at segment borders and beyond both ends', async () => {
     const vault = memoryVault();
     const { root } = await write(vault, undefined, many(5000));
     const ends = root.segments.flatMap(({ first, last }) => (first === last ? [first] : [first, last]));
@@ -107,7 +107,7 @@ describe('manifest', () => {
     expect((await findEntry(vault, one, last))?.version).toBe(2);
   });
 
-  it('refuses changes out of order, since merging them would lose some', async () => {
+  it('refuses changes that are out of order, because merging would lose some', async () => {
     const changes = async function* (): AsyncGenerator<Change> {
       yield { put: found('b') };
       yield { put: found('a') };
@@ -192,7 +192,7 @@ describe('manifest', () => {
     );
   });
 
-  it('goes up as a stream when it is large, a few segments in memory', async () => {
+  it('is uploaded as a stream when it is large, with a few segments in memory', async () => {
     const vault = memoryVault();
     let given = 0;
     let seenAtFirstPiece = 0;
@@ -231,7 +231,7 @@ describe('manifest', () => {
     expect(await findEntry(vault, root, 'file-0123456')).toMatchObject({ revision: expect.stringMatching(/^123456-/) });
   });
 
-  it('notices each flipped byte, a cut, another manifest and one that is gone', async () => {
+  it('notices each flipped byte, a truncation, a wrong manifest and a missing one', async () => {
     const vault = memoryVault();
     const { root, key } = await write(vault, undefined, many(5));
     const bytes = vault.blobs.stored.get(key) ?? new Uint8Array();
@@ -277,7 +277,7 @@ describe('segments', () => {
     for (let n = 0; n < count; n++) yield entry(n);
   }
 
-  it('end where the key says so, and are halved where none does', async () => {
+  it('end at border keys, and are halved without one', async () => {
     const lengths = async (count: number, border: (key: string) => boolean) =>
       (await collect(cutSegments(numbered(count), border))).map((part) => part.length);
     expect(await lengths(25, (key) => key.endsWith('9'))).toEqual([10, 10, 5]);
@@ -285,13 +285,13 @@ describe('segments', () => {
     expect(await lengths(0, () => false)).toEqual([]);
   });
 
-  it('have a border at one key in a thousand, wherever the account says', () => {
+  it('have a border at about one key in a thousand', () => {
     const borders = Array.from({ length: 200_000 }, (_, n) => `some/path/${n}`).filter(isBorder).length;
     expect(borders).toBeGreaterThan(140);
     expect(borders).toBeLessThan(260);
   });
 
-  it('stay as they are when things are added after a last border, and only the last one goes without', async () => {
+  it('stay as they are when entries are added after the last border', async () => {
     const names = Array.from({ length: 9000 }, (_, n) => `n${String(n).padStart(6, '0')}`);
     const put = (name: string): Change => ({ put: found(name) });
     const border = names.findLastIndex(isBorder);
@@ -308,7 +308,7 @@ describe('segments', () => {
     }
   });
 
-  it('stay apart where a stretch without borders grows', async () => {
+  it('stay halved when entries are added without a border', async () => {
     const vault = memoryVault();
     const names = Array.from({ length: 7000 }, (_, n) => `n${String(n).padStart(6, '0')}`).filter(
       (name) => !isBorder(name),

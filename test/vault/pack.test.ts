@@ -36,7 +36,7 @@ function readIndex(bytes: Uint8Array, as = { keys, account, pack }): Map<string,
 }
 
 function readChunk(bytes: Uint8Array, ref: ChunkRef | undefined, as = { keys, account, pack }): Buffer {
-  if (!ref) throw new Error('not in the index');
+  if (!ref) throw new Error('the index does not have the chunk');
   const slot = decryptSlot(
     as.keys,
     as.account,
@@ -52,12 +52,12 @@ describe('pack', () => {
   const index = readIndex(bytes);
   const chunks = groups.flatMap((group, slot) => group.map((chunk, n) => [id(10 * slot + n), chunk] as const));
 
-  it('gives back every chunk by what its own index says', () => {
+  it('returns every chunk at the position in its index', () => {
     expect([...index.keys()]).toEqual(chunks.map(([name]) => name));
     for (const [name, chunk] of chunks) expect(readChunk(bytes, index.get(name)).equals(chunk)).toBe(true);
   });
 
-  it('compresses chunks of a group together and leaves alone what does not compress', () => {
+  it('compresses the chunks of a group together, and stores incompressible chunks as they are', () => {
     const lock = lockPack(keys, account, pack);
     const alone = encryptSlot(lock, 0, [text]).length;
     expect(encryptSlot(lock, 0, [text, text]).length).toBeLessThan(alone * 1.2);
@@ -65,7 +65,7 @@ describe('pack', () => {
     expect(encryptSlot(lock, 0, [new Uint8Array(300_000)]).length).toBeLessThan(500);
   });
 
-  it('detects each flipped byte, and gives no wrong bytes', () => {
+  it('detects each flipped byte and returns no wrong bytes', () => {
     for (let at = 0; at < bytes.length; at++) {
       const bad = flipped(bytes, at);
       let damaged = 0;
@@ -97,13 +97,13 @@ describe('pack', () => {
     }
   });
 
-  it('detects bytes put in or taken out between slots and footer', () => {
+  it('detects bytes inserted or removed between slots and footer', () => {
     const footer = bytes.subarray(-footerLength(pack, bytes.subarray(-trailerLength)));
     for (const size of [bytes.length - 1, bytes.length + 1])
       expect(() => decryptFooter(keys, account, pack, footer, size)).toThrow(/instead of/);
   });
 
-  it('opens no slot in the place of another, of another pack, account or key', () => {
+  it('does not decrypt a slot as another slot, or with another pack, account or key', () => {
     const ref = index.get(id(10));
     const other = makeId('pack', noise(16, 'other'));
     expect(() => readChunk(bytes, ref && { ...ref, slot: 0 })).toThrow(VaultDamage);
@@ -113,7 +113,7 @@ describe('pack', () => {
     expect(() => readIndex(bytes, { keys, account, pack: other })).toThrow(VaultDamage);
   });
 
-  it('opens what an earlier key epoch sealed, and names an unknown epoch', () => {
+  it('decrypts slots of an earlier key epoch, and names an unknown epoch', () => {
     const rotated = deriveVaultKeys(new Uint8Array(32).fill(7), 2);
     expect(readIndex(bytes, { keys: rotated, account, pack })).toEqual(index);
     const newer = build(lockPack(rotated, account, pack));

@@ -19,7 +19,7 @@ async function stored(content: Uint8Array, packSize?: number) {
 describe('reading a file', () => {
   const content = noise(9 * MiB + 123);
 
-  it('gives of any range exactly that slice, clipped at the end', async () => {
+  it('returns exactly the range, clipped at the end', async () => {
     const { vault, entry } = await stored(content, 2 * MiB);
     const range = fc.record({
       offset: fc.nat(content.length + 1000),
@@ -34,7 +34,7 @@ describe('reading a file', () => {
     );
   });
 
-  it('reads slots that lie side by side with one request, and only those of the range', async () => {
+  it('reads adjacent slots with one request, and only slots of the range', async () => {
     const { vault, entry } = await stored(content);
     expect(entry.chunks.length).toBeGreaterThan(5);
     await gather(readFile({ ...vault }, entry));
@@ -45,7 +45,7 @@ describe('reading a file', () => {
     expect(vault.blobs.gets.map((get) => get.range?.length)).toEqual([entry.chunks[0]?.slotLength]);
   });
 
-  it('has read little ahead when its consumer stops', async () => {
+  it('reads little ahead of a consumer that stops', async () => {
     const { vault, entry } = await stored(noise(40 * MiB, 'long'), 4 * MiB);
     for await (const piece of readFile({ ...vault }, entry)) {
       expect(piece.length).toBeGreaterThan(0);
@@ -54,7 +54,7 @@ describe('reading a file', () => {
     expect(vault.blobs.gets.length).toBeLessThanOrEqual(3);
   });
 
-  it('compares the whole with its SHA-256 before the last piece goes out', async () => {
+  it('verifies the SHA-256 of the whole content before it yields the last piece', async () => {
     const { vault, entry } = await stored(content);
     expect(await verifyFile({ ...vault }, entry)).toBe(content.length);
     const [first, ...rest] = entry.chunks;
@@ -70,7 +70,7 @@ describe('reading a file', () => {
     await expect(verifyFile({ ...vault }, { ...entry, chunks: [] })).rejects.toThrow(VaultDamage);
   });
 
-  it('is damage when a pack is gone, cut or changed, or a reference leads past its slot', async () => {
+  it('throws VaultDamage when a pack is missing, truncated or altered, or a reference is beyond its slot', async () => {
     const { vault, entry } = await stored(noise(5000, 'small'));
     const key = packBlobKey(vault.account, entry.chunks[0]?.pack ?? '');
     const bytes = vault.blobs.stored.get(key) ?? new Uint8Array();

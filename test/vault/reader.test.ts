@@ -25,7 +25,7 @@ async function vaultWith(present: string[], deleted: string[] = []) {
 
 const keysOf = async (items: AsyncIterable<ManifestEntry>) => (await collect(items)).map((entry) => entry.key);
 
-/** What a folder shows, the long way. */
+/** The entries of a folder, by a naive model. */
 function naive(
   live: string[],
   dead: string[],
@@ -90,7 +90,7 @@ describe('reader', () => {
     );
   });
 
-  it('says which folders are only implied, and which of those are gone', async () => {
+  it('marks implied folders, and those that are deleted', async () => {
     const { vault, root } = await vaultWith(['here/', 'here/a', 's3/a/b', 's3/c', 'mixed/z'], ['gone/x/y', 'mixed/a']);
     const items = await collect(listFolder(vault, root, '', { includeDeleted: true }));
     expect(
@@ -103,7 +103,7 @@ describe('reader', () => {
     ]);
   });
 
-  it('jumps over what is deeper instead of reading it', async () => {
+  it('skips deeper entries without reading them', async () => {
     const deep = Array.from({ length: 20_000 }, (_, n) => `deep/${n % 7}/${n}`);
     const { vault, root } = await vaultWith([...deep, 'a', 'z']);
     expect(root.segments.length).toBeGreaterThan(10);
@@ -153,14 +153,14 @@ describe('reader', () => {
     );
   });
 
-  it('finds exactly the key that is asked for', async () => {
+  it('finds exactly the requested key', async () => {
     const { vault, root } = await vaultWith(['a', 'b/', 'b/c', 'é', '\udc80'], ['x']);
     for (const name of ['a', 'b/', 'b/c', 'é', '\udc80']) expect((await findEntry(vault, root, name))?.key).toBe(name);
     expect(await findEntry(vault, root, 'x')).toMatchObject({ key: 'x', deleted: true });
     for (const name of ['', 'b', 'b/cc', 'zzz', '\udc81']) expect(await findEntry(vault, root, name)).toBeUndefined();
   });
 
-  it('reads a segment once for a while', async () => {
+  it('caches segments', async () => {
     const { vault, root } = await vaultWith(['a', 'b']);
     const again = async (context: typeof vault, from: ManifestRoot) =>
       Promise.all([findEntry(context, from, 'a'), findEntry(context, from, 'b')]);

@@ -23,7 +23,7 @@ async function vaultWith(keys: string[], deleted: string[] = []) {
 }
 
 describe('selecting by path', () => {
-  it('takes what is at the paths and below, each once, as a naive model does', async () => {
+  it('selects the entries at and below the paths, each once, as a naive model does', async () => {
     const part = fc.constantFrom('a', 'b', '!', '', 'a.b', 'é');
     const key = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
     const path = fc.oneof(
@@ -59,7 +59,7 @@ describe('selecting by path', () => {
     );
   });
 
-  it('leaves out what is deleted', async () => {
+  it('leaves out deleted entries', async () => {
     const { vault, root } = await vaultWith(['a/x', 'b'], ['a/y', 'gone/z', 'c']);
     expect((await collect(selectEntries(vault, root, ['']))).map(({ key }) => key)).toEqual(['a/x', 'b']);
     expect(await Promise.all(['a', 'a/y', 'gone', 'c', 'b/'].map((path) => holdsPath(vault, root, path)))).toEqual([
@@ -71,7 +71,7 @@ describe('selecting by path', () => {
     ]);
   });
 
-  it('gives a folder before what is in it, and knows what is a folder too', async () => {
+  it('yields a folder before its entries, and knows files with entries below them', async () => {
     const { vault, root } = await vaultWith(['d/', 'd/a', 'd/e/', 'd/e/f', 'o', 'o/p', 'o!']);
     const all = await collect(selectEntries(vault, root, ['d', 'd/e', 'o']));
     expect(all.map(({ key }) => key)).toEqual(['d/', 'd/a', 'd/e/', 'd/e/f', 'o', 'o/p']);

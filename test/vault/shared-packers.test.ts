@@ -1,4 +1,4 @@
-/** Batches of one process that share packs: none is done before its bytes rest, and none waits for ever for others. */
+/** Batches of one process share packs. No batch ends before its bytes are durable, or waits for others for ever. */
 import { describe, expect, it } from 'vitest';
 import { readFile } from '../../vault/read-file.ts';
 import { sharedPackers } from '../../vault/shared-packers.ts';
@@ -12,7 +12,7 @@ describe('a packer that batches share', () => {
     return () => openWriter({ ...vault, packer });
   };
 
-  it('is the same for all batches of an account, and let go with the last of them', () => {
+  it('is the same for all batches of an account, and is dropped with the last of them', () => {
     const packers = sharedPackers(memoryVault());
     const [one, two] = [packers.take(account, keys), packers.take(account, keys)];
     expect(one.packer).toBe(two.packer);
@@ -29,7 +29,7 @@ describe('a packer that batches share', () => {
     expect(packers.take(account, keys).packer).not.toBe(two.packer);
   });
 
-  it('keeps a pack open for batches that are still at work, and closes it when all have finished', async () => {
+  it('keeps a pack open while other batches work, and closes it when all have finished', async () => {
     const vault = memoryVault();
     const writer = open(vault, never);
     const writers = Array.from({ length: 5 }, writer);
@@ -39,7 +39,7 @@ describe('a packer that batches share', () => {
       files.push(await each.store(sliced(noise(20_000, n))));
       expect(vault.blobs.puts).toEqual([]);
       finishing.push(each.finish());
-      // As its batch does in the end, whatever happened.
+      // Every batch closes its writer at the end.
       each.close();
     }
     const totals = await Promise.all(finishing);
@@ -53,7 +53,7 @@ describe('a packer that batches share', () => {
     }
   });
 
-  it('closes it after a while though another batch has not finished', async () => {
+  it('closes a pack after a while, even if another batch has not finished', async () => {
     const vault = memoryVault();
     const writer = open(vault, 5);
     const [quick, slow] = [writer(), writer()];
@@ -66,7 +66,7 @@ describe('a packer that batches share', () => {
     expect(vault.blobs.puts.length).toBe(2);
   });
 
-  it('does not wait for a batch that has given up', async () => {
+  it('does not wait for a batch that has failed', async () => {
     const vault = memoryVault();
     const writer = open(vault, never);
     const [good, bad] = [writer(), writer()];
@@ -77,7 +77,7 @@ describe('a packer that batches share', () => {
     expect(vault.blobs.puts.length).toBe(1);
   });
 
-  it('tells every batch of a pack that could not be stored', async () => {
+  it('fails every batch of a pack that could not be stored', async () => {
     const vault = memoryVault();
     const put = async () => {
       throw new Error('disk full');
@@ -85,10 +85,10 @@ describe('a packer that batches share', () => {
     const writer = open({ ...vault, blobs: { ...vault.blobs, put } }, never);
     const [one, two] = [writer(), writer()];
     const file = await one.store(sliced(noise(1000)));
-    // The same chunk, on its way because of the other batch.
+    // The same chunk. The other batch is storing it already.
     await two.store(sliced(noise(1000)));
     const finishing = Promise.allSettled([one.finish(), two.finish()]);
     expect((await finishing).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    expect(() => file.chunks).toThrow(/finished/);
+    expect(() => file.chunks).toThrow(/after finish/);
   });
 });

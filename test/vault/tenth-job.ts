@@ -1,4 +1,4 @@
-/** Ends the thread that it is imported into as soon as a tenth job comes. */
+/** Ends the importing thread when its tenth job arrives. */
 import { parentPort } from 'node:worker_threads';
 
 let jobs = 0;

@@ -1,4 +1,4 @@
-/** An account's vault in memory, and content that looks random but is the same each time. */
+/** An account's vault in memory, and pseudo-random content that is the same in every run. */
 import { createCipheriv, createHash } from 'node:crypto';
 import { compareKeys } from '../../domain/entry.ts';
 import { borders, type GearTable } from '../../vault/chunker.ts';
@@ -11,13 +11,13 @@ export const account = 'acc_00000000000000000000000001';
 export const keys = deriveVaultKeys(new Uint8Array(32).fill(7));
 export const otherKeys = deriveVaultKeys(new Uint8Array(32).fill(8));
 
-/** Incompressible bytes that depend on the seed alone. */
+/** Incompressible bytes that depend only on the seed. */
 export function noise(length: number, seed: number | string = 0): Uint8Array {
   const key = createHash('sha256').update(`noise ${seed}`).digest();
   return new Uint8Array(createCipheriv('aes-256-ctr', key, new Uint8Array(16)).update(new Uint8Array(length)));
 }
 
-/** A source of ids that never repeats within a test and is the same in the next. */
+/** Random bytes for ids: without repeats within a test, and the same in every test. */
 export function countingRandom(seed = 'ids'): (bytes: number) => Uint8Array {
   let calls = 0;
   return (bytes) => noise(bytes, `${seed} ${calls++}`);
@@ -66,7 +66,7 @@ export function flipped(bytes: Uint8Array, at: number): Uint8Array {
   return copy;
 }
 
-/** The stream in its chunks. */
+/** The chunks of the stream. */
 export async function* chunk(input: AsyncIterable<Uint8Array>, gear: GearTable): AsyncGenerator<Uint8Array> {
   const border = borders(gear);
   let parts: Uint8Array[] = [];

@@ -1,4 +1,4 @@
-/** On worker threads everything comes out as it does in one thread, whatever fails meanwhile. */
+/** Worker threads give the same results as a single thread, also after failures. */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -21,7 +21,7 @@ function open(...args: Parameters<typeof openWorkerPool>): WorkerPool {
 }
 afterAll(() => Promise.all(pools.map((pool) => pool.close())));
 
-/** Gives its slices in one buffer, which it overwrites with the next. */
+/** Yields all slices in one buffer, which the next slice overwrites. */
 async function* reused(content: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(size);
   for (let at = 0; at < content.length; at += size) {
@@ -66,7 +66,7 @@ async function expectRestored(
 describe('a pool of workers', () => {
   const pool = open(2);
 
-  it('cuts and names as one thread does, however the content comes', async () => {
+  it('gives the same chunks and ids as one thread, however the content is sliced', async () => {
     const sizes = fc.oneof(fc.nat(3 * MiB), fc.constantFrom(0, 1, MiB - 1, MiB, MiB + 1, 4 * MiB, 9 * MiB));
     const slices = fc.oneof(fc.integer({ min: 1000, max: 3 * MiB }), fc.constantFrom(65_536, MiB - 1, MiB, MiB + 1));
     await fc.assert(
@@ -80,7 +80,7 @@ describe('a pool of workers', () => {
     );
   });
 
-  it('seals slots that open again, of one chunk and of several', async () => {
+  it('encrypts slots of one and of several chunks', async () => {
     const lock = lockPack(keys, account, 'pak_00000000000000000000000001');
     const stream = pool.digest(digestKeys);
     const content = noise(5 * MiB);
@@ -106,20 +106,20 @@ describe('a pool of workers', () => {
     }
   });
 
-  it('stores more files at once than it has room for', async () => {
+  it('stores more files at once than its memory holds', async () => {
     const contents = Array.from({ length: 60 }, (_, n) => noise(n % 10 === 0 ? 6 * MiB : 70_000 + 20_000 * n, n));
     await expectRestored(await stored(pool, contents), contents);
   });
 
-  it('gets its memory back from chunks that were on their way already', async () => {
+  it('frees the memory of chunks that are being stored already', async () => {
     const contents = Array.from({ length: 60 }, () => noise(4 * MiB));
     const { vault, files } = await stored(pool, contents);
     await expectRestored({ vault, files: files.slice(-1) }, contents.slice(-1));
     expect(new Set(files.map(({ chunks }) => JSON.stringify(chunks))).size).toBe(1);
   });
 
-  it('gets its memory back from streams that were broken off, and from chunks that were there already', async () => {
-    // A chunk that ends at 1 MiB or more, and one that goes on and on.
+  it('frees the memory of aborted streams, and of chunks that are stored already', async () => {
+    // One chunk that ends after 1 MiB or more, and one without an end.
     const content = Buffer.concat([noise(2 * MiB), new Uint8Array(4 * MiB).fill(1)]);
     const vault = memoryVault();
     for (let n = 0; n < 60; n++) {
@@ -134,7 +134,7 @@ describe('a pool of workers', () => {
     expect(vault.records.stored.size).toBeGreaterThan(1);
   });
 
-  it('gets its memory back when packs cannot be stored, and goes on', async () => {
+  it('frees its memory when packs cannot be stored, and continues', async () => {
     const content = noise(20 * MiB);
     for (let n = 0; n < 8; n++) {
       const vault = memoryVault();
@@ -148,7 +148,7 @@ describe('a pool of workers', () => {
     await expectRestored(await stored(pool, [content]), [content]);
   });
 
-  it('tells what failed in a worker, and goes on', async () => {
+  it('reports the error of a worker, and continues', async () => {
     const lock = { ...lockPack(keys, account, 'pak_00000000000000000000000001'), key: new Uint8Array(5) };
     await expect(pool.encrypt(lock, 0, [plain(noise(10))])).rejects.toThrow(/key length/i);
     for (let n = 0; n < 120; n++) {
@@ -164,10 +164,10 @@ describe('a pool of workers', () => {
 describe('a worker that dies', () => {
   const pool = open(1, new URL('./dying-worker.ts', import.meta.url));
 
-  it('fails what it had in hand, and another takes its place', async () => {
+  it('fails its jobs, and another worker replaces it', async () => {
     const contents = Array.from({ length: 4 }, (_, n) => noise(3 * MiB, n));
     let failures = 0;
-    // Each thread does nine jobs, so that it takes many threads to store it all: chunks that are durable are not stored again.
+    // Each thread does nine jobs, so it takes many threads to store everything. Durable chunks are not stored again.
     const vault = memoryVault();
     for (const content of contents) {
       for (;;) {
@@ -188,8 +188,8 @@ describe('a worker that dies', () => {
   });
 });
 
-describe('a pool that was closed', () => {
-  it('fails what is asked of it', async () => {
+describe('a closed pool', () => {
+  it('rejects new work', async () => {
     const pool = open(1);
     const stream = pool.digest(digestKeys);
     await stream.push(noise(3 * MiB));
@@ -206,7 +206,7 @@ describe('memory', () => {
   it('does not grow with the file', async () => {
     const pool = open(2);
     const vault = memoryVault();
-    // Counted, not kept.
+    // The packs are counted, not kept.
     const blobs = { ...vault.blobs, put: async () => 'stored' as const };
     const writer = openWriter({ ...vault, blobs, workers: pool });
     const held = () => process.memoryUsage().arrayBuffers / MiB;
@@ -224,7 +224,7 @@ describe('memory', () => {
     const file = await writer.store(content());
     await writer.finish();
     expect(file.size).toBe(length * MiB);
-    // The memory shared with the threads, three packs, and what the collector has not got to yet.
+    // The memory shared with the threads, three packs, and garbage that was not collected yet.
     expect(most - before).toBeLessThan(320);
   });
 });

@@ -26,7 +26,7 @@ const textFile = (n: number) =>
   Buffer.from(`file ${n}: ${'the same old words again and again '.repeat(50 + (n % 40))}`);
 
 describe('writer', () => {
-  it('stores files of any size, which read back byte for byte', async () => {
+  it('stores files of any size, which are read back byte for byte', async () => {
     const vault = memoryVault();
     const writer = openWriter(vault);
     const contents = [0, 1, 255, 70_000, 600_000, 9 * MiB].map((size) => noise(size, size));
@@ -40,7 +40,7 @@ describe('writer', () => {
     }
   });
 
-  it('puts small files together: one pack, compressed as one, each still readable alone', async () => {
+  it('compresses small files together in one pack, and each can be read alone', async () => {
     const vault = memoryVault();
     const writer = openWriter(vault);
     const files = await Promise.all(Array.from({ length: 300 }, (_, n) => writer.store(sliced(textFile(n)))));
@@ -48,14 +48,14 @@ describe('writer', () => {
     expect(vault.blobs.puts).toEqual(packs.map((pack) => packBlobKey(vault.account, pack)));
     expect(packs.length).toBe(1);
     expect(bytesStored).toBe(vault.blobs.stored.get(vault.blobs.puts[0] ?? '')?.length);
-    // Each alone would take some 90 bytes compressed, 20 of sealing and more.
+    // Alone, each would take about 90 bytes compressed, and 20 for encryption.
     expect(bytesStored).toBeLessThan(bytesNew / 40);
     expect((await restore(vault, files[123] ?? { chunks: [] })).equals(textFile(123))).toBe(true);
     expect(vault.blobs.gets.length).toBe(1);
     expect(vault.records.lookUps).toBeLessThan(20);
   });
 
-  it('writes no content twice: neither what an earlier writer stored nor what is on its way', async () => {
+  it('does not store content twice, neither of an earlier writer nor of a current one', async () => {
     const vault = memoryVault();
     const content = noise(5 * MiB);
     const first = openWriter(vault);
@@ -90,7 +90,7 @@ describe('writer', () => {
     expect((await restore(vault, file)).equals(content)).toBe(true);
   });
 
-  it('waits while packs go up instead of filling memory', async () => {
+  it('waits during uploads instead of filling memory', async () => {
     const vault = memoryVault();
     const { promise: opened, resolve: open } = Promise.withResolvers<void>();
     let waiting = 0;
@@ -117,7 +117,7 @@ describe('writer', () => {
     expect(read).toBe(40);
   });
 
-  it('waits while slots are being sealed elsewhere', async () => {
+  it('waits while workers encrypt slots', async () => {
     const { promise: opened, resolve: open } = Promise.withResolvers<void>();
     let encrypting = 0;
     const vault = memoryVault();
@@ -135,7 +135,7 @@ describe('writer', () => {
     const content = noise(48 * MiB);
     const storing = writer.store(sliced(content));
     await expect.poll(() => encrypting).toBeGreaterThan(16 * MiB);
-    // Let everything run that can.
+    // Lets all pending work run.
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
     expect(encrypting).toBeLessThan(32 * MiB);
     open();
@@ -144,11 +144,11 @@ describe('writer', () => {
     expect((await restore(vault, file)).equals(content)).toBe(true);
   });
 
-  it('closes a pack of tiny files before its index grows large', async () => {
+  it('closes a pack of tiny files before its index becomes large', async () => {
     const vault = memoryVault();
     const packer = openPacker(vault);
     const placing: Promise<unknown>[] = [];
-    // Groups of 1 MiB: 20,000 × 60 bytes are one, so the second pack begins with the second group.
+    // A group has 1 MiB. 20,000 × 60 bytes fill one, so the second pack begins with the second group.
     for (let n = 0; n < 40_000; n++) placing.push(packer.store(chunkId(keys, noise(32, n)), plain(new Uint8Array(60))));
     await Promise.all(placing);
     await packer.flush();
@@ -156,7 +156,7 @@ describe('writer', () => {
     expect(vault.records.stored.size).toBe(40_000);
   });
 
-  it('survives a source that fails midway; what was read before is found by the retry', async () => {
+  it('survives a source that fails midway, and the retry finds the stored chunks', async () => {
     const vault = memoryVault();
     const writer = openWriter(vault);
     const content = noise(6 * MiB);
@@ -174,7 +174,7 @@ describe('writer', () => {
     expect((await restore(vault, file)).equals(content)).toBe(true);
   });
 
-  it('indexes a pack only once it is stored, and tells when either failed; the same writer process can try again', async () => {
+  it('indexes a pack only after it is stored, fails when either fails, and can try again', async () => {
     for (const broken of ['put', 'putMany'] as const) {
       const vault = memoryVault(broken);
       let fails = true;
@@ -198,7 +198,7 @@ describe('writer', () => {
       const content = noise(3000);
       const file = await writer.store(sliced(content));
       await expect(writer.finish()).rejects.toThrow('disk full');
-      expect(() => file.chunks).toThrow(/finished/);
+      expect(() => file.chunks).toThrow(/after finish/);
       expect(vault.records.stored.size).toBe(0);
       fails = false;
       const retry = openWriter({ ...vault, blobs, records, packer });
@@ -208,7 +208,7 @@ describe('writer', () => {
     }
   });
 
-  it('lets writers share packs and tells each its share', async () => {
+  it('lets writers share packs and gives each its share of the totals', async () => {
     const vault = memoryVault();
     const packer = openPacker(vault);
     const [one, two] = [openWriter({ ...vault, packer }), openWriter({ ...vault, packer })];
@@ -225,13 +225,13 @@ describe('writer', () => {
     expect((await restore(vault, files[2] ?? { chunks: [] })).equals(noise(30_000, 1))).toBe(true);
   });
 
-  it('knows no places before it has finished', async () => {
+  it('knows no positions before it has finished', async () => {
     const writer = openWriter(memoryVault());
     const file = await writer.store(sliced(noise(10)));
-    expect(() => file.chunks).toThrow(/finished/);
+    expect(() => file.chunks).toThrow(/after finish/);
   });
 
-  it('keeps an index that the packs can give back', async () => {
+  it('keeps an index that can be restored from the packs', async () => {
     const vault = memoryVault();
     const writer = openWriter({ ...vault, packSize: 2 * MiB });
     for (let n = 0; n < 50; n++) await writer.store(sliced(noise(1000 + 20_000 * n, n)));
@@ -246,7 +246,7 @@ describe('writer', () => {
     await expect(readPackIndex(vault, packs[0] ?? '')).rejects.toThrow(VaultDamage);
   });
 
-  it('stores whatever comes, at whatever concurrency', async () => {
+  it('stores any content at any concurrency', async () => {
     const file = fc.record({ size: fc.oneof(fc.nat(40_000), fc.nat(2 * MiB)), seed: fc.nat(4), text: fc.boolean() });
     await fc.assert(
       fc.asyncProperty(fc.array(file, { maxLength: 12 }), fc.constantFrom(100_000, MiB), async (files, packSize) => {
