@@ -254,7 +254,7 @@ function refusals(definition: RouteDefinition): { [status: string]: Response } {
     [...byStatus].map(([status, group]) => [
       String(status),
       {
-        description: group.map(({ code, title }) => `\`${code}\` ${title}.`).join(' '),
+        description: group.map(({ code, title }) => `\`${code}\`: ${title}.`).join(' '),
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
       },
     ]),

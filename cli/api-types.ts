@@ -91,7 +91,7 @@ export interface paths {
     put?: never;
     /**
      * Refresh the tokens
-     * @description Exchanges a refresh token for a new pair. Each refresh token works once. If one is used again, the session ends.
+     * @description Exchanges a refresh token for a new pair. Each refresh token works once. Within 10 s, a repeat gets another pair. After that, reuse ends the session.
      */
     post: operations['postAuthRefresh'];
     delete?: never;
@@ -304,7 +304,7 @@ export interface paths {
     post?: never;
     /**
      * Delete a job
-     * @description The job runs no more. Its restore points stay.
+     * @description Deletes the job, which then runs no more. Its restore points stay.
      */
     delete: operations['deleteJobsId'];
     options?: never;
@@ -437,7 +437,7 @@ export interface paths {
     put?: never;
     /**
      * Cancel a run
-     * @description The run ends after its current step. Earlier restore points stay.
+     * @description Requests the end of a run, which stops after its current step. Earlier restore points stay.
      */
     post: operations['postRunsIdCancel'];
     delete?: never;
@@ -615,7 +615,7 @@ export interface components {
       runId: string;
       /** @description SHA-256 of the content in hex. Null for folders and links. */
       sha256: string | null;
-      /** @description Bytes. 0 for a folder. */
+      /** @description Bytes. */
       size: number;
       /**
        * @description The id of the source.
@@ -740,7 +740,7 @@ export interface components {
       lastRunAt: string | null;
       /** @description The number of runs, by outcome. */
       runs: {
-        /** @description Runs without a restore point. */
+        /** @description Runs that failed and made no restore point. */
         failed: number;
         /** @description Runs in which some files failed. */
         partial: number;
@@ -1051,7 +1051,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      /** @description `invalid-cursor`: The cursor is not valid. `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1060,7 +1060,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -1069,7 +1069,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -1078,7 +1078,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1121,7 +1121,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1130,7 +1130,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -1139,7 +1139,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -1148,7 +1148,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1157,7 +1157,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -1206,7 +1206,7 @@ export interface operations {
           'application/json': components['schemas']['Tokens'];
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1215,7 +1215,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `invalid-credentials` E-mail or password is wrong. */
+      /** @description `invalid-credentials`: E-mail or password is wrong. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -1224,7 +1224,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `email-unconfirmed` Confirm the e-mail address first. */
+      /** @description `email-unconfirmed`: Confirm the e-mail address first. */
       403: {
         headers: {
           [name: string]: unknown;
@@ -1233,7 +1233,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -1242,7 +1242,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -1251,7 +1251,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -1260,7 +1260,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1269,7 +1269,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1313,7 +1313,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1322,7 +1322,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `invalid-token` The token is not valid. */
+      /** @description `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -1331,7 +1331,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -1340,7 +1340,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -1349,7 +1349,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -1358,7 +1358,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1367,7 +1367,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1413,7 +1413,7 @@ export interface operations {
           'application/json': components['schemas']['Tokens'];
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1422,7 +1422,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `invalid-token` The token is not valid. */
+      /** @description `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -1431,7 +1431,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -1440,7 +1440,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -1449,7 +1449,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -1458,7 +1458,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1467,7 +1467,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1535,7 +1535,7 @@ export interface operations {
           'application/json': Record<string, unknown>;
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1544,7 +1544,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `email-taken` The e-mail address is taken. `idempotency-in-progress` The same request is still in progress. */
+      /** @description `email-taken`: The e-mail address is taken. `idempotency-in-progress`: The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -1553,7 +1553,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -1562,7 +1562,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -1571,7 +1571,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `weak-password` The password is too weak. `idempotency-mismatch` The Idempotency-Key was used with other input. */
+      /** @description `weak-password`: The password is too weak. `idempotency-mismatch`: The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -1580,7 +1580,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -1589,7 +1589,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1598,7 +1598,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1669,7 +1669,7 @@ export interface operations {
           'application/json': components['schemas']['ZipRequested'];
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1678,7 +1678,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -1687,7 +1687,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -1696,7 +1696,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -1705,7 +1705,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -1714,7 +1714,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-mismatch` The Idempotency-Key was used with other input. */
+      /** @description `idempotency-mismatch`: The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -1723,7 +1723,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -1732,7 +1732,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1741,7 +1741,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -1750,7 +1750,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -1797,7 +1797,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -1806,7 +1806,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -1815,7 +1815,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `gone` No longer available. */
+      /** @description `gone`: No longer available. */
       410: {
         headers: {
           [name: string]: unknown;
@@ -1824,7 +1824,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -1833,7 +1833,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1891,7 +1891,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      /** @description `invalid-cursor`: The cursor is not valid. `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1900,7 +1900,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -1909,7 +1909,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -1918,7 +1918,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -1927,7 +1927,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -1972,7 +1972,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      /** @description `invalid-cursor`: The cursor is not valid. `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -1981,7 +1981,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -1990,7 +1990,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -1999,7 +1999,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -2008,7 +2008,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2017,7 +2017,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -2100,7 +2100,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      /** @description `invalid-cursor`: The cursor is not valid. `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -2109,7 +2109,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -2118,7 +2118,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress` The same request is still in progress. */
+      /** @description `idempotency-in-progress`: The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2127,7 +2127,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -2136,7 +2136,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -2145,7 +2145,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-mismatch` The Idempotency-Key was used with other input. */
+      /** @description `idempotency-mismatch`: The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -2154,7 +2154,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -2163,7 +2163,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2172,7 +2172,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -2181,7 +2181,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2229,7 +2229,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -2238,7 +2238,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `gone` No longer available. */
+      /** @description `gone`: No longer available. */
       410: {
         headers: {
           [name: string]: unknown;
@@ -2247,7 +2247,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `range-not-satisfiable` The range is outside the file. */
+      /** @description `range-not-satisfiable`: The range is outside the file. */
       416: {
         headers: {
           [name: string]: unknown;
@@ -2256,7 +2256,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2293,7 +2293,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -2302,7 +2302,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2344,7 +2344,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      /** @description `invalid-cursor`: The cursor is not valid. `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -2353,7 +2353,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -2362,7 +2362,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -2371,7 +2371,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2380,7 +2380,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -2458,7 +2458,7 @@ export interface operations {
           'application/json': components['schemas']['Job'];
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -2467,7 +2467,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -2476,7 +2476,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -2485,7 +2485,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress` The same request is still in progress. */
+      /** @description `idempotency-in-progress`: The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2494,7 +2494,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -2503,7 +2503,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -2512,7 +2512,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-available` Not available in this deployment. `idempotency-mismatch` The Idempotency-Key was used with other input. */
+      /** @description `not-available`: Not available in this deployment. `idempotency-mismatch`: The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -2521,7 +2521,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -2530,7 +2530,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2539,7 +2539,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2588,7 +2588,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -2597,7 +2597,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -2606,7 +2606,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -2615,7 +2615,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -2624,7 +2624,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2633,7 +2633,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -2714,7 +2714,7 @@ export interface operations {
           'application/json': components['schemas']['Job'];
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -2723,7 +2723,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -2732,7 +2732,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -2741,7 +2741,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Another request changed the resource at the same time. */
+      /** @description `conflict`: Another request changed the resource at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2750,7 +2750,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `precondition-failed` The resource has changed. */
+      /** @description `precondition-failed`: The resource has changed. */
       412: {
         headers: {
           [name: string]: unknown;
@@ -2759,7 +2759,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -2768,7 +2768,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -2777,7 +2777,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-available` Not available in this deployment. */
+      /** @description `not-available`: Not available in this deployment. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -2786,7 +2786,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -2795,7 +2795,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2804,7 +2804,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2842,7 +2842,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -2851,7 +2851,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -2860,7 +2860,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -2869,7 +2869,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Another request changed the resource at the same time. */
+      /** @description `conflict`: Another request changed the resource at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2878,7 +2878,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `precondition-failed` The resource has changed. */
+      /** @description `precondition-failed`: The resource has changed. */
       412: {
         headers: {
           [name: string]: unknown;
@@ -2887,7 +2887,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -2896,7 +2896,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -2905,7 +2905,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -2914,7 +2914,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -2923,7 +2923,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -2963,7 +2963,7 @@ export interface operations {
           'application/json': components['schemas']['RequestedRun'];
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -2972,7 +2972,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -2981,7 +2981,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -2990,7 +2990,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `run-open` A run of this job is open. `idempotency-in-progress` The same request is still in progress. */
+      /** @description `run-open`: A run of this job is open. `idempotency-in-progress`: The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -2999,7 +2999,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -3008,7 +3008,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -3017,7 +3017,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `source-unusable` The source cannot be used as configured. `idempotency-mismatch` The Idempotency-Key was used with other input. */
+      /** @description `source-unusable`: The source cannot be used as configured. `idempotency-mismatch`: The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -3026,7 +3026,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3035,7 +3035,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3044,7 +3044,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3080,7 +3080,7 @@ export interface operations {
           'application/json': components['schemas']['LiveTicket'];
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -3089,7 +3089,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -3098,7 +3098,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -3107,7 +3107,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -3116,7 +3116,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-mismatch` The Idempotency-Key was used with other input. */
+      /** @description `idempotency-mismatch`: The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -3125,7 +3125,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3134,7 +3134,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3143,7 +3143,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3186,7 +3186,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -3195,7 +3195,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -3204,7 +3204,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3213,7 +3213,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3222,7 +3222,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3269,7 +3269,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      /** @description `invalid-cursor`: The cursor is not valid. `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -3278,7 +3278,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -3287,7 +3287,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3296,7 +3296,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3305,7 +3305,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3354,7 +3354,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -3363,7 +3363,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -3372,7 +3372,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -3381,7 +3381,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3390,7 +3390,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3399,7 +3399,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3452,7 +3452,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -3461,7 +3461,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -3470,7 +3470,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -3479,7 +3479,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `run-over` The run has ended. `idempotency-in-progress` The same request is still in progress. */
+      /** @description `run-over`: The run has ended. `idempotency-in-progress`: The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3488,7 +3488,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -3497,7 +3497,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -3506,7 +3506,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-mismatch` The Idempotency-Key was used with other input. */
+      /** @description `idempotency-mismatch`: The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -3515,7 +3515,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3524,7 +3524,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3533,7 +3533,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3542,7 +3542,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3590,7 +3590,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      /** @description `invalid-cursor`: The cursor is not valid. `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -3599,7 +3599,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -3608,7 +3608,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -3617,7 +3617,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3626,7 +3626,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3635,7 +3635,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3677,7 +3677,7 @@ export interface operations {
           };
         };
       };
-      /** @description `invalid-cursor` The cursor is not valid. `invalid-input` The request is not valid. */
+      /** @description `invalid-cursor`: The cursor is not valid. `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -3686,7 +3686,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -3695,7 +3695,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3704,7 +3704,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3713,7 +3713,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -3799,7 +3799,7 @@ export interface operations {
           'application/json': components['schemas']['Source'];
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -3808,7 +3808,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -3817,7 +3817,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress` The same request is still in progress. */
+      /** @description `idempotency-in-progress`: The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -3826,7 +3826,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -3835,7 +3835,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -3844,7 +3844,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-available` Not available in this deployment. `source-unusable` The source cannot be used as configured. `idempotency-mismatch` The Idempotency-Key was used with other input. */
+      /** @description `not-available`: Not available in this deployment. `source-unusable`: The source cannot be used as configured. `idempotency-mismatch`: The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -3853,7 +3853,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3862,7 +3862,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3871,7 +3871,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -3920,7 +3920,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -3929,7 +3929,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -3938,7 +3938,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -3947,7 +3947,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -3956,7 +3956,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -3965,7 +3965,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unavailable` Temporarily unavailable. */
+      /** @description `unavailable`: Temporarily unavailable. */
       503: {
         headers: {
           [name: string]: unknown;
@@ -4033,7 +4033,7 @@ export interface operations {
           'application/json': components['schemas']['Source'];
         };
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -4042,7 +4042,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -4051,7 +4051,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -4060,7 +4060,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Another request changed the resource at the same time. */
+      /** @description `conflict`: Another request changed the resource at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -4069,7 +4069,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `precondition-failed` The resource has changed. */
+      /** @description `precondition-failed`: The resource has changed. */
       412: {
         headers: {
           [name: string]: unknown;
@@ -4078,7 +4078,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -4087,7 +4087,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -4096,7 +4096,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-available` Not available in this deployment. `source-unusable` The source cannot be used as configured. */
+      /** @description `not-available`: Not available in this deployment. `source-unusable`: The source cannot be used as configured. */
       422: {
         headers: {
           [name: string]: unknown;
@@ -4105,7 +4105,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -4114,7 +4114,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -4123,7 +4123,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;
@@ -4161,7 +4161,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description `invalid-input` The request is not valid. */
+      /** @description `invalid-input`: The request is not valid. */
       400: {
         headers: {
           [name: string]: unknown;
@@ -4170,7 +4170,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unauthenticated` Sign in first. `invalid-token` The token is not valid. */
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
       401: {
         headers: {
           [name: string]: unknown;
@@ -4179,7 +4179,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `not-found` Not found. */
+      /** @description `not-found`: Not found. */
       404: {
         headers: {
           [name: string]: unknown;
@@ -4188,7 +4188,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `conflict` Another request changed the resource at the same time. */
+      /** @description `conflict`: Another request changed the resource at the same time. */
       409: {
         headers: {
           [name: string]: unknown;
@@ -4197,7 +4197,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `precondition-failed` The resource has changed. */
+      /** @description `precondition-failed`: The resource has changed. */
       412: {
         headers: {
           [name: string]: unknown;
@@ -4206,7 +4206,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `payload-too-large` The request is too large. */
+      /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
           [name: string]: unknown;
@@ -4215,7 +4215,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `unsupported-media-type` The media type is not supported. */
+      /** @description `unsupported-media-type`: The media type is not supported. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -4224,7 +4224,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `rate-limited` Too many requests. */
+      /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
           [name: string]: unknown;
@@ -4233,7 +4233,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `internal` An internal error occurred. */
+      /** @description `internal`: An internal error occurred. */
       500: {
         headers: {
           [name: string]: unknown;
@@ -4242,7 +4242,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `storage-full` The storage is full. */
+      /** @description `storage-full`: The storage is full. */
       507: {
         headers: {
           [name: string]: unknown;

@@ -37,9 +37,13 @@ export async function addConnection(
   const { account, user, session } = holder;
   const { items } = await platform.records.query(partition(account), { limit: maxConnections });
   if (items.length >= maxConnections)
-    throw new Problem('rate-limited', `The account has ${maxConnections} live sockets, the maximum. Close some.`, {
-      extra: { retryAfter: 60 },
-    });
+    throw new Problem(
+      'rate-limited',
+      `The account already has ${maxConnections} live sockets. Close one, then try again.`,
+      {
+        extra: { retryAfter: 60 },
+      },
+    );
   const data = { account, user, session, openedAt: platform.now(), ...from, runs: {}, turn: '', turnEnds: 0, wakes: 0 };
   const expiresAt = Math.floor(platform.now() / 1000) + keepSeconds;
   await platform.records.write([

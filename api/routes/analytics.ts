@@ -15,7 +15,7 @@ const overview = z
         total: count('All runs.'),
         succeeded: count('Runs that backed up everything.'),
         partial: count('Runs in which some files failed.'),
-        failed: count('Runs without a restore point.'),
+        failed: count('Runs that failed and made no restore point.'),
       })
       .meta({ description: 'The number of runs, by outcome.' }),
     files: count('Files in the newest restore points.'),

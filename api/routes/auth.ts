@@ -116,7 +116,8 @@ export const auth: RouteModule = [
     url: '/auth/refresh',
     summary: 'Refresh the tokens',
     description:
-      'Exchanges a refresh token for a new pair. Each refresh token works once. If one is used again, the session ends.',
+      'Exchanges a refresh token for a new pair. Each refresh token works once. Within 10 s, a repeat gets ' +
+      'another pair. After that, reuse ends the session.',
     tags: ['auth'],
     public: true,
     credentials: true,

@@ -18,7 +18,7 @@ const file = z
     pathBytes: z.string().optional().meta({ description: 'The bytes of the path in base64, if they are not UTF-8.' }),
     name: z.string().meta({ description: 'The last part of the path.', examples: ['a.txt'] }),
     kind: z.enum(['file', 'folder', 'link']).meta({ description: 'The kind of entry. A link is a symbolic link.' }),
-    size: z.int().min(0).meta({ description: 'Bytes. 0 for a folder.' }),
+    size: z.int().min(0).meta({ description: 'Bytes.' }),
     modifiedAt: z.string().nullable().meta({ description: 'The modification time, null if the source has none.' }),
     sha256: z.string().nullable().meta({ description: 'SHA-256 of the content in hex. Null for folders and links.' }),
     mimeType: z.string().nullable().meta({ description: 'The MIME type, null if it is unknown.' }),

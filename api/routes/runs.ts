@@ -96,7 +96,7 @@ export const runs: RouteModule = [
     method: 'POST',
     url: '/runs/{id}/cancel',
     summary: 'Cancel a run',
-    description: 'The run ends after its current step. Earlier restore points stay.',
+    description: 'Requests the end of a run, which stops after its current step. Earlier restore points stay.',
     tags: ['runs'],
     reads: [model.name],
     params: idParams('run'),
