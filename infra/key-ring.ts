@@ -1,6 +1,6 @@
 /**
  * The envelope that both deployments share. The master key (KMS, or a key file) wraps a key per account, which wraps a
- * key per subject. Destroying a key puts a tombstone in its stead. The key cannot be created again, and every key below
+ * key per subject. Destroying a key replaces it with a tombstone. The key cannot be created again, and every key below
  * it is lost too.
  */
 import { randomBytes } from 'node:crypto';
@@ -46,7 +46,7 @@ export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.n
     perf: { now },
   });
 
-  /** Caches keys under use, so that concurrent calls load once. Failures and destroyed keys do not stay cached. */
+  /** Caches the promise of a key, so that concurrent calls load it once. Failures and destroyed keys are not kept. */
   function cached(id: KeyId, load: () => Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> {
     const name = nameOf(id);
     const known = cache.get(name);

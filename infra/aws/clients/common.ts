@@ -5,7 +5,8 @@ import { patientRetries } from '../retries.ts';
 export type Environment = { [name: string]: string | undefined };
 
 /**
- * Region and credentials come from the SDK's usual sources. `AWS_ENDPOINT_URL` points all clients to another endpoint.
+ * Region and credentials come from the SDK's usual sources. `AWS_ENDPOINT_URL` sets another endpoint for all clients.
+ *
  * `requestTimeout`: milliseconds. `hurry`: for tests, the divisor of the pauses between attempts.
  */
 export function common(env: Environment, requestTimeout: number, maxAttempts: number, hurry = 1) {

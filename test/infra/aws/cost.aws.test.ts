@@ -1,4 +1,4 @@
-/** Counts on the emulator what AWS would bill, and compares it with docs/cost.md. */
+/** Counts billable requests and capacity units on the emulator and compares them with docs/cost.md. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
