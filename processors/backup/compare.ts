@@ -12,9 +12,9 @@ export type Comparison = {
 };
 
 /**
- * Compares listing pages with the last manifest. `before` yields its entries after the last compared key.
- * `add` gets the differences. `blind` is the key of the last folder that could not be listed. Nothing is known about the
- * entries below it, so they stay in the backup.
+ * Compares listing pages with the last manifest. The iterator `before` yields its entries after the last compared key.
+ * The callback `add` gets the differences. `blind` is the key of the last folder that could not be listed. Nothing is
+ * known about the entries below it, so they stay in the backup.
  */
 export function makeComparer(
   before: AsyncIterator<ManifestEntry>,
