@@ -1,4 +1,4 @@
-/** One start of a function's code, as Lambda makes it: imports the entry it is given, answers, and prints what that took as JSON. */
+/** Starts a function's code as Lambda does: imports the entry, answers a request and prints the times as JSON. */
 type Handler = (event: object, context: object) => Promise<{ statusCode: number; body: string }>;
 
 const [entry = '', calls = '0'] = process.argv.slice(2);
@@ -22,7 +22,7 @@ const answered = performance.now();
 const { user, system } = process.cpuUsage(cpu);
 if (statusCode !== 200) throw new Error(`${entry} answered ${statusCode}: ${body}`);
 
-/** Microseconds of processor time a call, over as many calls as were asked for, once the code is warm. */
+/** CPU time per call in microseconds, averaged over the given number of calls, after a warm-up. */
 async function cpuOfCalls(count: number): Promise<number> {
   for (let i = 0; i < count; i++) await handler(event, { awsRequestId: 'bench' });
   const before = process.cpuUsage();

@@ -1,4 +1,4 @@
-/** How long the API's function takes to start, with and without V8's code cache, and what a request costs it over the bare adapter. */
+/** Measures the start of the API function, with and without V8's code cache, and its CPU time per request. */
 import { execFile } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const script = fileURLToPath(new URL('api-process.ts', import.meta.url));
 
 type Start = { importMilliseconds: number; firstMilliseconds: number; cpuMilliseconds: number; microseconds: number };
 
-/** Prints a Markdown table. Every start is a fresh process; the stage's secrets come from a server of this process. */
+/** Prints a Markdown table. Every start is a new process. A server in this process provides the secrets. */
 export async function measureApi(folder: string, rounds: number, print: (line: string) => void): Promise<void> {
   const [api, bare] = [join(folder, 'api'), join(folder, 'bare')];
   bundle('api', api);
@@ -27,7 +27,7 @@ export async function measureApi(folder: string, rounds: number, print: (line: s
       ['ListBackup, with a code cache', api, cached],
       ['the bare adapter', bare, env],
     ];
-    // Beside one another, so that whatever else the machine does falls on all of them; the first fills the cache, and the disk's.
+    // Take turns, so that other load affects all of them. The first start fills the caches.
     const starts = rows.map((): Start[] => []);
     for (const [, code, variables] of rows) await start(code, variables, 0);
     for (let i = 0; i < rounds; i++) {
@@ -61,7 +61,7 @@ export async function measureApi(folder: string, rounds: number, print: (line: s
   }
 }
 
-/** Bytes of the entry and of what it imports at once. */
+/** Bytes of the entry and its static imports. */
 async function bytesAtStart(code: string): Promise<number> {
   const sizes = await Promise.all(readAtStart(code).map(async (file) => (await stat(join(code, file))).size));
   return sizes.reduce((sum, size) => sum + size, 0);

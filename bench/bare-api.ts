@@ -1,4 +1,4 @@
-/** What the API is compared with: Fastify behind the same adapter, with one route that answers as short. */
+/** The baseline of the API: Fastify behind the same adapter, with one route and a short answer. */
 import awsLambdaFastify from '@fastify/aws-lambda';
 import Fastify from 'fastify';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Contestant, measurePhases } from './contestant.ts';
 import { askVersion, runMeasured } from './processes.ts';
 
-/** borg, encrypted and authenticated by BLAKE2b as its manual advises, its caches on. */
+/** borg with `repokey-blake2`, as its manual advises, and its caches on. */
 export function borg(name: string, compression: string): Contestant {
   return {
     name,

@@ -1,15 +1,15 @@
-/** What is measured of each tool, and how a tool is put to it. */
+/** The interface of a measured backup tool, and its measures. */
 import type { Corpus } from './corpus.ts';
 import { bytesBelow, settleDisk, type Usage } from './processes.ts';
 
-/** Backing up the corpus for the first time, again as it is, and again once it has changed. */
+/** The first backup of the corpus, one without changes, and one after the change. */
 export const phases = ['first', 'unchanged', 'changed'] as const;
 export type Phase = (typeof phases)[number];
 
 export type Measure = Usage & {
-  /** What the backup added to where backups rest: the repository, the blobs. */
+  /** Bytes that the backup added to the repository or the blobs. */
   storedBytes: number;
-  /** What lies beside that when it has ended: a cache, a database. */
+  /** Bytes of the rest after the backup: a cache, a database. */
   besideBytes: number;
 };
 
@@ -17,15 +17,15 @@ export type Round = { [phase in Phase]: Measure };
 
 export type Contestant = {
   name: string;
-  /** How it is told to work, where that matters to the numbers. */
+  /** The settings that matter to the numbers. */
   settings: string;
-  /** Its version; undefined where it is not installed. */
+  /** Undefined if the tool is not installed. */
   version(): Promise<string | undefined>;
-  /** All phases from nothing, in an empty folder of its own. The corpus is as made, before and after. */
+  /** Runs all phases in an empty folder. The corpus is unchanged before and after. */
   round(corpus: Corpus, work: string): Promise<Round>;
 };
 
-/** The three phases in order, with what grew on the disk; every phase begins with the disk at rest. `stored` lies in `work`. */
+/** Runs the three phases and measures disk growth. Syncs the disk before each. `stored` is a folder below `work`. */
 export async function measurePhases(
   corpus: Corpus,
   folders: { work: string; stored: string },

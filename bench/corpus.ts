@@ -1,9 +1,10 @@
 /**
- * The tree that is backed up: the same bytes for the same seed and scale, on any machine, whatever the order they are made in.
+ * The tree to back up. The same seed and scale give the same bytes on every machine.
  *
- * At scale 1: 10,000 files of 1–32 KiB of JSON text in 100 folders, and 100 files of random bytes and 100 of log text, 5 MiB each. Its
- * change: 2 % of the small files edited, 1 % deleted, 1 % new, and 4 KiB inserted somewhere in 5 of the large ones. The change is made in
- * place, as people and programs make it: in a second tree every file would be another inode, which each of the tools reads anew.
+ * Scale 1 has 10,000 files of 1–32 KiB of JSON text in 100 folders. It also has 100 files of random bytes and 100 of
+ * log text, of 5 MiB each. The change edits 2 % of the small files, deletes 1 % and adds 1 %. It inserts 4 KiB
+ * somewhere in 5 of the large files. It changes the files themselves. In a second tree
+ * every file would have a new inode, and all tools would read it again.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -14,29 +15,29 @@ const kibi = 1024;
 const large = 5 * 1024 * kibi;
 const inserted = 4 * kibi;
 const longestRecord = 320;
-/** Raised whenever the same seed would give other bytes: a corpus kept from before is then made anew. */
+/** Raise it when the same seed gives other bytes, so that a kept corpus is made again. */
 const recipe = 1;
 
 export type Corpus = {
-  /** What to back up. */
+  /** The folder to back up. */
   tree: string;
   seed: string;
   scale: number;
-  /** SHA-256 (hex) by path, as made and as changed; the same lists lie beside the tree for `sha256sum -c`. */
+  /** SHA-256 (hex) by path, before and after the change. Lists for `sha256sum -c` lie beside the tree. */
   base: Map<string, string>;
   changed: Map<string, string>;
-  /** Makes the change, in place; `revert` takes it back. Both may be repeated. */
+  /** Makes the change. `revert` undoes it. Both are idempotent. */
   change(): Promise<void>;
   revert(): Promise<void>;
 };
 
 type Item = { path: string; kind: 'json' | 'random' | 'log' };
-/** What the change does, by path; a path in none of them stays as it is. */
+/** The changed paths. All others stay unchanged. */
 type Plan = { items: Item[]; edited: Item[]; deleted: Item[]; created: Item[]; grown: Item[] };
 
-/** The corpus in that folder, made now unless it lies there from before. Files other than the corpus's own stay. */
+/** Opens the corpus in that folder, or makes it if it is missing. Other files in the folder stay. */
 export async function openCorpus(folder: string, { seed = '1', scale = 1 } = {}): Promise<Corpus> {
-  if (!(scale > 0 && scale <= 1)) throw new Error(`the scale is above 0 and at most 1, not ${scale}`);
+  if (!(scale > 0 && scale <= 1)) throw new Error(`The scale is ${scale}. Use a number above 0 and at most 1.`);
   const tree = join(folder, 'tree');
   const plan = planOf(seed, scale);
   const about = JSON.stringify({ recipe, seed, scale });
@@ -58,7 +59,7 @@ export async function openCorpus(folder: string, { seed = '1', scale = 1 } = {})
       for (const item of [...plan.deleted, ...plan.edited, ...plan.grown]) await write(tree, item, content(item, seed));
     },
   };
-  // A bench that was ended half-way leaves the change behind.
+  // An interrupted benchmark leaves the change behind
   if (kept) await corpus.revert();
   return corpus;
 }
@@ -108,7 +109,7 @@ async function write(tree: string, item: Item, bytes: Uint8Array): Promise<void>
   await writeFile(path, bytes);
 }
 
-/** The format of `sha256sum`, to be checked from inside the tree. */
+/** The format of `sha256sum -c`, with paths relative to the tree. */
 function listText(list: Map<string, string>): string {
   return [...list].map(([path, hash]) => `${hash}  ${path}\n`).join('');
 }
@@ -129,7 +130,7 @@ function content(item: Item, seed: string): Buffer {
   return Buffer.from(`[\n${records(roll, roll.between(kibi + longestRecord, 32 * kibi)).join(',\n')}\n]\n`);
 }
 
-/** The file as the change leaves it: one record of a small one replaced, 4 KiB more in a large one. */
+/** The changed file: a small one with a replaced record, or a large one with 4 KiB more. */
 function contentAfter(item: Item, seed: string): Buffer {
   const before = content(item, seed);
   const roll = dice(`${seed}/${item.path}/changed`);
@@ -143,7 +144,7 @@ function contentAfter(item: Item, seed: string): Buffer {
   return Buffer.concat([before.subarray(0, at), more, before.subarray(at)]);
 }
 
-/** As many records as fit into so many bytes with what stands between and around them. */
+/** As many records as fit into that many bytes, with separators and brackets. */
 function records(roll: Dice, most: number): string[] {
   const all: string[] = [];
   for (let length = 4; ; ) {

@@ -1,11 +1,11 @@
-/** Randomness from a seed: the key stream of AES-128-CTR, which is fast in Node and the same everywhere. */
+/** Seeded randomness from the key stream of AES-128-CTR, which is fast in Node and equal on every machine. */
 import { createCipheriv, createHash } from 'node:crypto';
 
 export type Dice = {
   bytes(length: number): Buffer;
-  /** A whole number from 0 to below `n`, n ≤ 2³². The tiny bias of scaling does not matter to a corpus. */
+  /** An integer from 0 to `n` − 1, n ≤ 2³². The small bias of scaling does not matter here. */
   below(n: number): number;
-  /** A whole number, both ends included. */
+  /** An integer, both ends included. */
   between(from: number, to: number): number;
   word(): string;
   shuffled<T>(items: T[]): T[];
@@ -21,7 +21,7 @@ export function dice(seed: string): Dice {
     bytes: (length) => stream.update(Buffer.alloc(length)),
     below(n) {
       if (at === pool.length) {
-        // A copy of its own, since a Buffer may lie anywhere; little-endian machines only, as all are that Node 24 comes for but one.
+        // Copied, because a Buffer may be unaligned. Needs a little-endian machine.
         pool = new Uint32Array(new Uint8Array(stream.update(zeros)).buffer);
         at = 0;
       }
@@ -41,7 +41,7 @@ export function dice(seed: string): Dice {
   return self;
 }
 
-/** Two thousand words of 3 to 9 letters, the same for every seed: the vocabulary of all text. */
+/** The vocabulary of all text: 2,000 words of 3 to 9 letters, equal for all seeds. */
 const words = makeWords();
 
 function makeWords(): string[] {

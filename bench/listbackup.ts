@@ -1,4 +1,4 @@
-/** ListBackup as its users have it: started by `npm start`, and told by its API. */
+/** ListBackup as users run it: started by `npm start` and used through its API. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -26,14 +26,14 @@ export const listbackup: Contestant = {
 export type Product = {
   started: Started;
   sourceId: string;
-  /** Somebody signed in lately: access tokens live for a quarter of an hour. */
+  /** A signed-in client. It signs in again before its access token expires after 15 minutes. */
   api(): Promise<Client>;
-  /** One backup, from the request until the API says that it has ended. Throws unless it succeeded whole. */
+  /** Measures one run, from the request until the API reports its end. Throws unless it succeeded. */
   run(): Promise<Usage & { finished: Run }>;
   stop(): Promise<void>;
 };
 
-/** Starts the product with a job on the corpus. */
+/** Starts the product and creates a job on the corpus. */
 export async function startProduct(corpus: Corpus, env: { [name: string]: string }): Promise<Product> {
   const started = await npmStart(env);
   const nobody = client(started.url);
@@ -72,7 +72,7 @@ export async function startProduct(corpus: Corpus, env: { [name: string]: string
   };
 }
 
-/** Asks as a client would, twenty times a second: what that costs the server is in its numbers, and so is the wait. */
+/** Polls 20 times a second, as a client would. The measures include the cost and the delay of polling. */
 async function ended(api: () => Promise<Client>, runId: string): Promise<Run> {
   for (;;) {
     const { status, body } = await (await api()).call('GET', `/runs/${runId}`);

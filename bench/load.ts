@@ -1,4 +1,4 @@
-/** Very many requests at once against `npm start`: reads and writes of one person, over connections that are kept. */
+/** Sends many concurrent requests of one user to `npm start`, over kept-alive connections. */
 import { Agent, request } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, client, until } from '../test/acceptance/client.ts';
@@ -8,13 +8,13 @@ import { watchChildren } from './processes.ts';
 export type Load = { requests: number; atOnce: number };
 export type Measured = {
   seconds: number;
-  /** Milliseconds that half of all, 99 of 100 and the slowest took, from being sent until the answer was whole. */
+  /** Median, 99th percentile and maximum in ms, from the request to the complete answer. */
   p50: number;
   p99: number;
   slowest: number;
-  /** What was answered otherwise than it should be, or not at all, by kind. */
+  /** Wrong and missing answers, by kind. */
   errors: { [kind: string]: number };
-  /** Jobs that were answered 201, and of these the ones that a list names afterwards. */
+  /** Jobs with the answer 201, and those of them that the list shows afterwards. */
   written: number;
   found: number;
   cpuSeconds: number;
@@ -23,7 +23,7 @@ export type Measured = {
 
 type Request = { method: string; path: string; status: number; body?: string };
 
-/** A fresh server, and as many requests as that, so many of them open at any time; every fifth makes a job, the others read. */
+/** Sends the requests to a new server, `atOnce` at a time. Every fifth creates a job, the others read. */
 export async function measureLoad({ requests, atOnce }: Load): Promise<Measured> {
   const started = await npmStart({ LISTBACKUP_RATE_LIMIT: '0' });
   try {
@@ -68,7 +68,7 @@ export async function measureLoad({ requests, atOnce }: Load): Promise<Measured>
     async function inTurn(): Promise<void> {
       while (next < requests) await one(next++);
     }
-    // Code that runs for the first time is not what is measured
+    // Warm up, because the first calls are slower
     for (let n = 0; n < Math.min(500, requests); n++)
       await send(started.url, agent, String(accessToken), kinds[1 + (n % 4)]?.(n) as Request);
     const done = watchChildren(started.process.pid as number);
@@ -96,7 +96,7 @@ export async function measureLoad({ requests, atOnce }: Load): Promise<Measured>
   }
 }
 
-/** How many of these jobs the list names. It follows what was written, however late: it is asked again until it names all, for a minute at most. */
+/** How many of these jobs the list shows. The read model may lag, so it polls until all are there, for a minute. */
 async function listedAgain(api: Client, ids: Set<string>): Promise<number> {
   for (const last = performance.now() + 60_000; ; await pause(50)) {
     const listed = new Set((await api.all('/jobs')).map(({ id }) => String(id)));

@@ -1,4 +1,4 @@
-/** `npm run bench`: ListBackup next to restic and borg on one corpus, its event store next to emmett's. `npm run bench -- --help` says how. */
+/** `npm run bench`: compares ListBackup with restic and borg, and its event store with emmett-sqlite. See `--help`. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -16,28 +16,29 @@ import { verify } from './verify.ts';
 
 const help = `npm run bench -- [run | requests | verify | corpus | store | load | feed | api | cost] [options]
 
-  run      backs the corpus up with each tool in turn, round by round, and prints medians and their ratios to restic's (default)
-  requests counts what ListBackup and restic ask of an S3 bucket, once; also the end of \`run\` unless --no-requests
-  verify   backs it up with ListBackup, and compares every listed and downloaded file with the corpus; ends with 1 if any differs
-  corpus   makes the corpus in --folder, and its sha256 lists beside it
-  store    appends to and replays the event store next to emmett-sqlite, which it installs when missing; needs no corpus
-  load     10,000 requests against \`npm start\`, up to all of them at once; needs no corpus
-  feed     lets relay and read models follow commits on AWS's emulator, and compares them with bare puts; needs no corpus
-  api      starts the API's function of AWS over and over, and measures what a request costs it; needs no corpus
-  cost     counts what commands and runs use of AWS, on its emulator, and writes the tables of docs/cost.md; needs no corpus
+  run       back up the corpus with each tool in turn, print medians and ratios to restic (default)
+  requests  count the requests of ListBackup and restic to an S3 bucket (\`run\` does this too)
+  verify    back up with ListBackup, compare every listed and downloaded file; exit code 1 if one differs
+  corpus    make the corpus in --folder, with its sha256 lists
+  store     measure the event store and emmett-sqlite (no corpus; installs emmett-sqlite if missing)
+  load      send 10,000 requests to \`npm start\` (no corpus)
+  feed      measure relay and read models on the AWS emulator, relative to bare puts (no corpus)
+  api       measure starts and requests of the API function (no corpus)
+  cost      count the AWS usage of commands and runs on the emulator, write docs/cost.md (no corpus)
 
-  --folder <path>     where the corpus and the work lie, kept afterwards (default: a temporary folder; needs about 4 GB)
-  --seed <text>       another corpus (default: 1)
-  --scale <number>    a smaller corpus or shorter measures, above 0 to 1 (default: 1)
-  --rounds <number>   (default: 3)
-  --warm-up <number>  rounds before these, not counted (default: 1)
-  --tools <names>     of listbackup, restic, borg, borg-zstd (default: listbackup,restic,borg); listbackup alone: \`store\` without its peer
-  --no-requests       leaves the counting of requests out of \`run\`
-  --json <file>       writes every single measure there
-  --files <numbers>   how many files the runs of \`cost\` have (default: 1000,11000)
-  --print             \`cost\` prints the tables instead
+  --folder <path>     folder of corpus and work, kept afterwards (default: a temporary folder of about 4 GB)
+  --seed <text>       seed of the corpus (default: 1)
+  --scale <number>    smaller corpus or shorter measures, above 0 to 1 (default: 1)
+  --rounds <number>   measured rounds (default: 3)
+  --warm-up <number>  rounds before them, not counted (default: 1)
+  --tools <names>     of listbackup, restic, borg, borg-zstd (default: listbackup,restic,borg);
+                      with listbackup alone, \`store\` skips emmett-sqlite
+  --no-requests       \`run\` does not count requests
+  --json <file>       write every measure to this file
+  --files <numbers>   numbers of files in the runs of \`cost\` (default: 1000,11000)
+  --print             \`cost\` prints the tables and writes no file
 
-Linux only. The peers: apt-get install restic borgbackup time`;
+Linux only. Install the other tools with: apt-get install restic borgbackup time`;
 
 const contestants: { [name: string]: Contestant } = {
   listbackup,
@@ -96,20 +97,20 @@ if (values.help || command === undefined || positionals.length > 1) {
 }
 
 async function measureFollowers(): Promise<void> {
-  // It brings the emulator.
+  // Loaded here, because it imports the emulator
   const { measureFeed } = await import('./feed/main.ts');
   const results = await measureFeed({ rounds, warmUps, scale }, console.log);
   if (values.json) await writeFile(values.json, `${JSON.stringify({ scale, rounds: results }, null, 2)}\n`);
 }
 
 async function measureStarts(folder: string): Promise<void> {
-  // It brings the CDK.
+  // Loaded here, because it imports the CDK
   const { measureApi } = await import('./api.ts');
   await measureApi(folder, rounds, console.log);
 }
 
 async function countCost(folder: string): Promise<void> {
-  // What it is made of (the CDK, the emulator) is not needed by any other.
+  // Loaded here, because it imports the CDK and the emulator
   const { cost } = await import('./cost/main.ts');
   await cost(folder, values.files.split(',').map(Number), !values.print, console.log);
 }
@@ -119,10 +120,11 @@ async function measureAll(corpus: Corpus, folder: string): Promise<void> {
   const chosen: { contestant: Contestant; result: Result }[] = [];
   for (const tool of tools) {
     const contestant = contestants[tool];
-    if (!contestant) throw new Error(`no tool is called ${tool}: choose of ${Object.keys(contestants).join(', ')}`);
+    if (!contestant)
+      throw new Error(`Tool ${tool} does not exist. Choose from ${Object.keys(contestants).join(', ')}.`);
     const version = await contestant.version();
     if (version === undefined) {
-      console.log(`${tool} is left out, it is not installed: apt-get install restic borgbackup time`);
+      console.log(`${tool} is not installed and is left out. Install it with: apt-get install restic borgbackup time`);
       continue;
     }
     const result = { name: contestant.name, version, settings: contestant.settings, rounds: [] };
@@ -143,7 +145,7 @@ async function measureAll(corpus: Corpus, folder: string): Promise<void> {
     }
   }
   console.log(
-    `\n${availableParallelism()} cores, scale ${corpus.scale}, seed ${corpus.seed}, medians of ${rounds}; in brackets: to restic\n`,
+    `\n${availableParallelism()} cores, scale ${corpus.scale}, seed ${corpus.seed}, medians of ${rounds}, in brackets the ratio to restic\n`,
   );
   console.log(table(results, restic.name));
   console.log(`\n${results.map(({ name, version, settings }) => `- ${name}: ${version}; ${settings}`).join('\n')}`);
@@ -174,7 +176,7 @@ async function measureStore(folder: string): Promise<void> {
     console.log,
   );
   console.log(
-    `\n${availableParallelism()} cores, medians of ${rounds}; in brackets: to ListBackup; µs: processor time of one\n`,
+    `\n${availableParallelism()} cores, medians of ${rounds}, in brackets the ratio to ListBackup, µs: CPU time per operation\n`,
   );
   console.log(storeTable(results));
   console.log(

@@ -1,4 +1,4 @@
-/** What programs use of the machine. Linux only: as it is counted in /proc, and by GNU time. */
+/** Measures CPU time and memory of programs, from /proc and GNU time. Linux only. */
 import { execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
@@ -8,15 +8,15 @@ import { promisify } from 'node:util';
 
 const exec = promisify(execFile);
 
-/** USER_HZ, which Linux shows to programs as 100 on every architecture that Node comes for. */
+/** USER_HZ. It is 100 on every Linux architecture that Node supports. */
 const ticksPerSecond = 100;
 
 export type Usage = { wallSeconds: number; cpuSeconds: number; peakBytes: number };
 
-/** Begins to measure everything a running process has started; the answer ends it. The process itself, a mere starter, does not count. */
+/** Measures the children of a running launcher process until the returned function is called. */
 export function watchChildren(pid: number): () => Usage {
   const cpu = cpuOf(pid);
-  // 5: the peak of resident memory starts anew, see proc_pid_clear_refs(5).
+  // 5 resets the peak of resident memory, see proc_pid_clear_refs(5)
   for (const id of descendants(pid)) writeFileSync(`/proc/${id}/clear_refs`, '5');
   const start = performance.now();
   return () => ({
@@ -26,7 +26,7 @@ export function watchChildren(pid: number): () => Usage {
   });
 }
 
-/** Runs a program to its end and measures it. Throws what it said when it fails. */
+/** Runs a program to its end and measures it. Throws its output if it fails. */
 export async function runMeasured(command: string, args: string[], env: { [name: string]: string }): Promise<Usage> {
   const folder = await mkdtemp(join(tmpdir(), 'listbackup-bench-time-'));
   try {
@@ -36,13 +36,13 @@ export async function runMeasured(command: string, args: string[], env: { [name:
       env: { ...process.env, ...env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    let said = '';
+    let output = '';
     child.stderr.on('data', (text) => {
-      said += text;
+      output += text;
     });
     const code = await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
     const wallSeconds = (performance.now() - start) / 1000;
-    if (code !== 0) throw new Error(`${command} ${args[0]} ended with ${code}: ${said}`);
+    if (code !== 0) throw new Error(`${command} ${args[0]} ended with ${code}: ${output}`);
     const [user = 0, system = 0, kibibytes = 0] = (await readFile(report, 'utf8')).trim().split(' ').map(Number);
     return { wallSeconds, cpuSeconds: user + system, peakBytes: kibibytes * 1024 };
   } finally {
@@ -50,7 +50,7 @@ export async function runMeasured(command: string, args: string[], env: { [name:
   }
 }
 
-/** The first line of what a program says of itself; undefined where it, or what it is measured with, is not installed. */
+/** The first line of a program's version. Undefined if it or GNU time is not installed. */
 export async function askVersion(command: string, args: string[]): Promise<string | undefined> {
   try {
     await exec('time', ['--version']);
@@ -61,12 +61,12 @@ export async function askVersion(command: string, args: string[]): Promise<strin
   }
 }
 
-/** Lets what was written before rest on the disk first, so that nobody pays for another's writes. */
+/** Syncs earlier writes to the disk, so that the next measure does not include them. */
 export async function settleDisk(): Promise<void> {
   await exec('sync');
 }
 
-/** Bytes of all files below a folder; 0 where there is none. */
+/** Bytes of all files below a folder, 0 if it does not exist. */
 export async function bytesBelow(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const sizes = entries.filter((entry) => entry.isFile()).map((entry) => stat(join(entry.parentPath, entry.name)));
@@ -83,7 +83,7 @@ function descendants(pid: number): number[] {
   return below(pid);
 }
 
-/** utime and stime, and those of its children that have ended: fields 14 to 17. */
+/** CPU time of the process and its ended children: fields 14 to 17. */
 function cpuOf(pid: number): number {
   const ticks = descendants(pid).flatMap((id) => statFields(id)?.slice(11, 15).map(Number) ?? []);
   return ticks.reduce((sum, one) => sum + one, 0) / ticksPerSecond;
@@ -94,14 +94,14 @@ function peakOf(pid: number): number {
   return Number(peak ?? 0) * 1024;
 }
 
-/** The fields of /proc/<pid>/stat from the third on, see proc_pid_stat(5): the name before them may hold anything but its own end. */
+/** The fields of /proc/<pid>/stat after the name, see proc_pid_stat(5). The name may contain spaces and brackets. */
 function statFields(pid: number): string[] | undefined {
   return readOf(pid, 'stat')
     ?.replace(/^.*\) /s, '')
     .split(' ');
 }
 
-/** Undefined for a process that has ended, and for what is no process. */
+/** Undefined if the process has ended. */
 function readOf(pid: number, file: string): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'latin1');

@@ -1,4 +1,4 @@
-/** Medians of the rounds, and how they compare, as a Markdown table. */
+/** Medians of the rounds and their ratios, as a Markdown table. */
 import { type Measure, type Phase, phases, type Round } from './contestant.ts';
 
 export type Result = { name: string; version: string; settings: string; rounds: Round[] };
@@ -17,7 +17,7 @@ const columns: { title: string; of: (measure: Measure) => number; text: (value: 
   { title: 'beside', of: ({ besideBytes }) => besideBytes, text: bytesText },
 ];
 
-/** Each number with its ratio to the reference's in brackets, where the reference took part. */
+/** Each number with its ratio to the reference in brackets, if the reference was measured. */
 export function table(results: Result[], reference: string): string {
   const yardstick = results.find(({ name }) => name === reference);
   const lines = [
@@ -46,7 +46,7 @@ function bytesText(bytes: number): string {
   return `${size.toFixed(size < 100 ? 1 : 0)} ${unit}`;
 }
 
-/** The middle one; of an even number the mean of the two in the middle. */
+/** For an even count the mean of the two middle values. */
 export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.slice(Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2) + 1);

@@ -1,4 +1,4 @@
-/** How often a backup asks something of an S3 bucket: counted at a bucket, in one pass, since a count is no matter of luck. */
+/** Counts the requests of a backup to an S3 bucket. One pass is enough, because counts do not vary. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { phases } from './contestant.ts';
@@ -13,7 +13,7 @@ export type RequestCount = { name: string; phases: { requests: Requests; bytes: 
 const bucket = 'bench-bucket';
 const keys = { AWS_ACCESS_KEY_ID: 'bench', AWS_SECRET_ACCESS_KEY: 'bench-secret', AWS_REGION: 'us-east-1' };
 
-/** The counts of ListBackup and restic, as far as they are among the tools; borg knows no buckets. What is not there is said and left out. */
+/** The counts of ListBackup and restic, if chosen and installed. borg does not support buckets. */
 export async function countRequests(
   corpus: Corpus,
   work: string,
@@ -29,8 +29,8 @@ export async function countRequests(
     const tool = await open(corpus, counter, work);
     try {
       const measured = tool && (await countPhases(corpus, counter, tool.backup));
-      if (!tool) say(`${name}'s requests are left out: it is not installed`);
-      else if (!measured) say(`${name}'s requests are left out: nothing came to the bucket`);
+      if (!tool) say(`${name} is not installed, so its requests are not counted`);
+      else if (!measured) say(`${name} sent no request to the bucket, so its requests are not counted`);
       else counts.push({ name, phases: measured });
     } finally {
       await tool?.close();
@@ -53,7 +53,7 @@ async function openListbackup(corpus: Corpus, { endpoint }: S3Counter, work: str
     ...keys,
     LISTBACKUP_DATA: join(work, 'data'),
     LISTBACKUP_BLOBS: `s3://${bucket}/backups`,
-    // What the shell names would come first.
+    // Settings of the shell would take precedence
     AWS_ENDPOINT_URL_S3: endpoint,
     AWS_SESSION_TOKEN: '',
   });

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Contestant, measurePhases } from './contestant.ts';
 import { askVersion, runMeasured } from './processes.ts';
 
-/** restic as it comes, its cache on; only the repository's format is said, for the versions whose default was still the old one. */
+/** restic with its defaults and its cache. The repository format is set, because old versions default to format 1. */
 export const restic: Contestant = {
   name: 'restic',
   settings: 'repository format 2, `--compression auto` and the cache, all defaults',

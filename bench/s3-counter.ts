@@ -1,12 +1,12 @@
 /**
- * An S3 server in memory that counts: enough of the API for what ListBackup and restic ask of a bucket, any bucket and any key. It looks at
- * no signature, so it listens on the loopback address only. After the published API reference.
+ * An S3 server in memory that counts requests. It knows the part of the API that ListBackup and restic use, after the
+ * published API reference. It does not check signatures, so it listens on the loopback address only.
  */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** As they are priced: writing and listing, reading, deleting. */
+/** Requests by price: writing and listing, reading, deleting. */
 export type Requests = { writes: number; reads: number; deletes: number };
 export type S3Counter = { endpoint: string; count(): Requests; bytes(): number; close(): Promise<void> };
 
@@ -59,7 +59,7 @@ async function receive(incoming: IncomingMessage): Promise<Call> {
   };
 }
 
-/** The content of an `aws-chunked` body: `<hex length>;chunk-signature=…\r\n<bytes>\r\n`, ended by an empty chunk. */
+/** Decodes an `aws-chunked` body: `<hex length>;chunk-signature=…\r\n<bytes>\r\n`, ended by an empty chunk. */
 function unchunked(raw: Buffer): Buffer {
   const pieces: Buffer[] = [];
   for (let at = 0; at < raw.length; ) {

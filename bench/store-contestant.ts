@@ -1,18 +1,18 @@
-/** What is measured of each event store, and how a store is put to it. */
+/** The interface of a measured event store, and its measures. */
 
-/** Made anew in an empty folder: WAL, synchronised at every commit. Streams are numbered from 0, their versions from 1. */
+/** A new event store in an empty folder, in WAL mode, synced at every commit. Streams count from 0, versions from 1. */
 export type EventLog = {
-  /** Appends an event as that version, which must be the stream's next, and as nothing else. Durable when it resolves. */
+  /** Appends an event at that version, which must be the stream's next. Durable when it resolves. */
   append(stream: number, version: number): Promise<void>;
-  /** Loads the stream, decides on its state and appends what was decided. */
+  /** Loads the stream, decides and appends. */
   command(stream: number): Promise<void>;
-  /** Makes a stream of so many events. */
+  /** Creates a stream with that many events. */
   fill(stream: number, events: number): Promise<void>;
-  /** Loads a stream and folds it; how many events it had. */
+  /** Loads a stream and folds it. Returns its number of events. */
   load(stream: number): Promise<number>;
-  /** Reads every event of every stream in the order of their appends; how many. `opened`: with what is personal decrypted. */
-  replay(opened: boolean): Promise<number>;
-  /** What SQLite itself says of how it syncs. */
+  /** Reads all events in order of their appends. Returns their number. `decrypt` decrypts personal fields. */
+  replay(decrypt: boolean): Promise<number>;
+  /** SQLite's own report of its sync mode. */
   durability(): Promise<string>;
   close(): Promise<void>;
 };
@@ -23,7 +23,7 @@ export type Store = {
   open(folder: string): Promise<EventLog>;
 };
 
-/** Every event's data, a little under 300 bytes of JSON; `name` is what is personal about it. */
+/** The data of an event: a little under 300 bytes of JSON. `name` is personal. */
 export function eventData(stream: number, version: number): { jobId: string; sourceId: string; name: string } {
   const number = String(stream).padStart(26, '0');
   return {
@@ -33,7 +33,7 @@ export function eventData(stream: number, version: number): { jobId: string; sou
   };
 }
 
-/** Who did it and why, stored with each event. */
+/** Actor and cause, stored with each event. */
 export const cause = {
   actor: { type: 'user', id: `usr_${'0'.repeat(26)}` },
   commandId: 'c'.repeat(64),

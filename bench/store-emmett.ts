@@ -1,13 +1,14 @@
 /**
- * @event-driven-io/emmett-sqlite, of this folder's own package. Its calls are made one after another: made at once, those of one store
- * close the connection under each other, and those of one connection share a transaction and are answered before it is committed.
+ * @event-driven-io/emmett-sqlite, from the package of this folder. Its calls run one after another. Concurrent calls of
+ * one store close each other's connection. Concurrent calls on one connection share a transaction, and are answered
+ * before it is committed.
  */
 import { spawn } from 'node:child_process';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cause, type EventLog, eventData, type Store } from './store-contestant.ts';
 
-// As much of its types as is used here: the product's type check must do without the package.
+// Only the types used here, because the type check runs without the package
 type Connection = { command(sql: string): Promise<unknown>; query<T>(sql: string): Promise<T[]>; close(): void };
 type Event = { type: string; data: object; metadata: object };
 type Expected = { expectedStreamVersion: bigint };
@@ -37,7 +38,7 @@ const here = import.meta.dirname;
 const entry = join(here, 'node_modules/@event-driven-io/emmett-sqlite/dist/index.js');
 const page = 1000;
 
-/** Installs the package of this folder when it is not there; false, and why was said, when that fails. */
+/** Installs the package of this folder if it is missing. Reports the reason and returns false if that fails. */
 export async function installPeers(say: (line: string) => void): Promise<boolean> {
   const there = () =>
     access(entry).then(
@@ -46,12 +47,12 @@ export async function installPeers(say: (line: string) => void): Promise<boolean
     );
   if (await there()) return true;
   say(
-    'The peer is not installed yet: npm ci --prefix bench. It may have to build SQLite from source, which takes a minute and a compiler.',
+    'Installing emmett-sqlite: npm ci --prefix bench. It may build SQLite from source, which takes a minute and a compiler.',
   );
   const npm = spawn('npm', ['ci', '--prefix', here], { stdio: ['ignore', 'ignore', 'inherit'] });
   const code = await new Promise((resolve) => npm.on('error', resolve).on('close', resolve));
   if (code === 0 && (await there())) return true;
-  say('emmett-sqlite is left out: it could not be installed. What npm ci --prefix bench says tells why.');
+  say('emmett-sqlite could not be installed and is left out. Run npm ci --prefix bench to see why.');
   return false;
 }
 
@@ -92,7 +93,7 @@ async function openEmmett(folder: string, by: 'store' | 'connection'): Promise<E
     const options = { expectedStreamVersion: before };
     if (by === 'store') await store.appendToStream(streamOf(stream), events, options);
     else if (!(await emmett.appendToStream(connection, streamOf(stream), 'job', events, options)).success)
-      throw new Error('a conflict');
+      throw new Error('version conflict');
   }
   const read = (stream: number) =>
     by === 'store' ? store.readStream(streamOf(stream)) : emmett.readStream(connection, streamOf(stream));

@@ -1,4 +1,4 @@
-/** The embedded home's event store, by the functions that commands and readers use. */
+/** The self-hosted event store, through the functions that commands and readers use. */
 import { join } from 'node:path';
 import { type Head, start } from '../activity/commit.ts';
 import { encodeCommit } from '../activity/encode.ts';
@@ -36,7 +36,7 @@ async function openListbackup(folder: string): Promise<EventLog> {
         ? { type: 'JobCreated', data: { jobId, sourceId, name } }
         : { type: 'JobRenamed', data: { jobId, name } };
     const commit = await encodeCommit(platform, job, streamOf(stream), heads.get(stream) ?? start, [event], cause);
-    if (commit.version !== version) throw new Error('a version was left out');
+    if (commit.version !== version) throw new Error('the commit has the wrong version');
     if ((await platform.events.append(commit)) !== 'appended') throw new Error(`version ${version} is taken`);
     heads.set(stream, { version, hash: commit.hash });
   }
@@ -52,7 +52,7 @@ async function openListbackup(folder: string): Promise<EventLog> {
         (state) => (state.status === 'none' ? createJob(data)(state) : renameJob(data.jobId, data.name)(state)),
         cause,
       );
-      if (!done.appended) throw new Error('nothing was appended');
+      if (!done.appended) throw new Error('the command appended nothing');
     },
     async fill(stream, events) {
       for (let version = 1; version <= events; version++) await append(stream, version);
@@ -73,7 +73,7 @@ async function openListbackup(folder: string): Promise<EventLog> {
       }
     },
     async durability() {
-      // The product opens it alone, so what it says is asked of a file opened in the same way.
+      // The product holds its file exclusively, so read the mode from another file opened in the same way
       const db = openDatabase(join(folder, 'asked.db'));
       const [mode, level] = [
         db.sql('PRAGMA journal_mode').get()?.journal_mode,

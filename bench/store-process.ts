@@ -1,4 +1,4 @@
-/** One event store through one round, in a process of its own; its arguments and its answer are JSON. */
+/** Measures one event store in one round, in its own process. Arguments and result are JSON. */
 
 import type { EventLog, Store } from './store-contestant.ts';
 import { emmettConnection, emmettStore } from './store-emmett.ts';
@@ -13,10 +13,10 @@ export const stores = {
 };
 export type StoreKey = keyof typeof stores;
 
-/** `seconds` for each measure of writing and loading; `streams` of `events` each are replayed. */
+/** `seconds` is the time of each write and load measure. The replay reads `streams` with `events` each. */
 export type StoreTask = { store: StoreKey; folder: string; seconds: number; streams: number; events: number };
 
-/** How often a second, and how much processor time of the process each took; the disk's time is in the first alone. */
+/** Operations a second, and CPU time per operation. Only the first includes waiting for the disk. */
 export type Rate = { perSecond: number; cpuMicroseconds: number };
 export type StoreMeasures = {
   append1: Rate;
@@ -29,7 +29,7 @@ export type StoreMeasures = {
 };
 export type StoreAnswer = { durability: string; measures: StoreMeasures };
 
-/** More than write at once, so that nobody waits for the stream of another. */
+/** More streams than concurrent writers, so that no writer waits for the stream of another. */
 const written = 1024;
 
 if (import.meta.main) {
@@ -72,7 +72,7 @@ async function measure(log: EventLog, { seconds, streams, events }: StoreTask): 
   return { append1, append64, append512, command64, load, replay, replayOpened };
 }
 
-/** Does `work`, which counts itself, over and over by so many at once for so long. */
+/** Repeats `work` in that many concurrent loops for that time. */
 async function repeat(workers: number, seconds: number, work: () => Promise<number>): Promise<Rate> {
   const [start, cpu] = [performance.now(), process.cpuUsage()];
   let count = 0;

@@ -1,4 +1,4 @@
-/** The event store next to emmett-sqlite: both on one disk, each round in fresh processes, in turn. */
+/** Compares the event store with emmett-sqlite: on one disk, in turn, with a new process per round. */
 import { execFile } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ const titles: { [measure in keyof StoreMeasures]: string } = {
   replayOpened: 'replay, events, personal fields decrypted',
 };
 
-/** Medians are for the caller to take: every measure of every round. A peer that cannot be had is said and left out. */
+/** Every measure of every round. If emmett-sqlite cannot be installed, it is reported and left out. */
 export async function measureStores(
   folder: string,
   { rounds, warmUps, scale, alone }: { rounds: number; warmUps: number; scale: number; alone: boolean },
@@ -77,7 +77,7 @@ async function inProcess(task: StoreTask): Promise<StoreAnswer> {
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
 }
 
-/** A line a measure: medians a second, in brackets how often each has the first's, and after it the processor time of one. */
+/** One line per measure: the median per second, its ratio to the first store, and the CPU time per operation. */
 export function storeTable(results: StoreResult[]): string {
   const lines = [row(['a second', ...results.map(({ name }) => name)]), row(['---', ...results.map(() => '---:')])];
   for (const measure of Object.keys(titles) as (keyof StoreMeasures)[]) {

@@ -1,4 +1,4 @@
-/** Whether every file of the corpus is listed as it is and comes back as it was, before and after the change. */
+/** Checks that every file of the corpus is listed and restored correctly, before and after the change. */
 import { createHash } from 'node:crypto';
 import { download, type File, listFiles } from '../test/acceptance/client.ts';
 import type { Corpus } from './corpus.ts';
@@ -8,13 +8,13 @@ export type Verdict = {
   listed: number;
   downloaded: number;
   bytes: number;
-  /** What is wrong, one line a file. */
+  /** Differences, one line per file. */
   wrong: string[];
 };
 
 const downloadsAtOnce = 4;
 
-/** Backs the corpus up, lists all and downloads all; backs the changed corpus up, lists all and downloads what changed. */
+/** Backs up the corpus and downloads all files. Backs up the changed corpus and downloads the changed files. */
 export async function verify(corpus: Corpus, data: string, say: (line: string) => void): Promise<Verdict> {
   const product = await startProduct(corpus, { LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0' });
   try {
@@ -72,7 +72,7 @@ async function verifyRun(
   return verdict;
 }
 
-/** Seconds since it was asked last. */
+/** Seconds since the last call. */
 function stopwatch(): () => string {
   let last = performance.now();
   return () => {
@@ -83,7 +83,7 @@ function stopwatch(): () => string {
   };
 }
 
-/** One line for each file that is missing, listed twice, unknown, or listed with another hash. */
+/** One line for each file that is missing, listed twice, unknown or listed with a wrong hash. */
 export function compareLists(files: Pick<File, 'path' | 'sha256'>[], expected: Map<string, string>): string[] {
   const wrong: string[] = [];
   const listed = new Set<string>();

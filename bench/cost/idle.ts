@@ -1,4 +1,4 @@
-/** What a stage costs in a month in which nothing happens: what its templates hold, at list prices. */
+/** The monthly cost of an idle stage, from its templates and list prices. */
 import type { Template } from 'aws-cdk-lib/assertions';
 import { dollars, gbSecond, month } from './prices.ts';
 import { times, type Usage } from './usage.ts';
@@ -7,14 +7,17 @@ export type Line = { what: string; dollars: number };
 
 type Resource = { Type: string; Properties?: { [name: string]: unknown } };
 
-/** Seconds that a function which finds nothing to do is billed for; measured nowhere, since an emulator's time is not Lambda's. */
+/** Billed seconds of a function that finds no work. An estimate: times on the emulator are not those of Lambda. */
 const idleSeconds = 0.1;
-/** What Lambda itself writes of an invocation: START, END, REPORT. */
+/** Bytes that Lambda logs per invocation: START, END, REPORT. */
 const logBytes = 600;
-/** https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: five long polls of 20 seconds for each queue. */
+/**
+ * Five long polls of 20 seconds for each queue:
+ * https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+ */
 const pollsAMinute = 15;
 
-/** `minute`: what the functions use that run each minute, together. */
+/** `minute` is the usage of all functions that run each minute. */
 export function idleMonth(templates: Template[], minute: Usage): Line[] {
   const all = templates.flatMap((template) => Object.values<Resource>(template.toJSON().Resources));
   const of = (type: string) => all.filter(({ Type }) => Type === type);

@@ -1,4 +1,4 @@
-/** `npm run bench -- cost`: counts on an emulator, and writes the tables of docs/cost.md at list prices. */
+/** `npm run bench -- cost`: counts AWS usage on an emulator and writes the tables of docs/cost.md. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,14 +14,17 @@ import { openStage } from './stage.ts';
 const doc = fileURLToPath(new URL('../../docs/cost.md', import.meta.url));
 const [begin, end] = ['<!-- counted -->', '<!-- /counted -->'];
 
-/** `work`: a folder for the files. `sizes`: numbers of files, from which a million is extrapolated. With `write` the tables go into docs/cost.md, else to `say`. */
+/**
+ * `work` is a folder for the files. `sizes` are numbers of files, from which it extrapolates to a million. With `write`
+ * the tables go into docs/cost.md, else to `say`.
+ */
 export async function cost(work: string, sizes: number[], write: boolean, say: (line: string) => void): Promise<void> {
   if (sizes.length < 2 || sizes.some((size) => !(size >= 1)))
-    throw new Error('--files takes at least two numbers of files, as 1000,11000');
+    throw new Error('--files needs at least two numbers, for example 1000,11000');
   const ministack = await startMinistack();
   const folder = await mkdtemp(join(work, 'cost-'));
   try {
-    // The SDK looks for region and credentials there.
+    // The SDK reads region and credentials from the environment
     Object.assign(process.env, ministack.environment);
     const clients = awsClients(ministack.environment);
     const environment = await makeStageAt(clients, ministack.environment);
@@ -44,6 +47,6 @@ export async function cost(work: string, sizes: number[], write: boolean, say: (
 async function writeInto(file: string, tables: string): Promise<void> {
   const text = await readFile(file, 'utf8');
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`${file} has no place for the tables`);
+  if (from < 0 || to < from) throw new Error(`${file} has no markers for the tables`);
   await writeFile(file, `${text.slice(0, from + begin.length)}\n\n${tables}\n\n${text.slice(to)}`);
 }

@@ -1,4 +1,4 @@
-/** What commands, what follows from them, and whole runs use. */
+/** The usage of commands, of their projections and relay, and of whole runs. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { relayAgain } from '../../infra/aws/relay-notifications.ts';
@@ -9,7 +9,7 @@ import { projections } from '../../projections/index.ts';
 import type { Applied, Stage, Worked } from './stage.ts';
 import { plus, type Usage } from './usage.ts';
 
-/** `append`: units of the table `activity` alone; `rest`: all else that the request took. */
+/** `append` counts the table `activity`, `rest` everything else of the request. */
 export type Command = { name: string; events: number; append: number; rest: Usage; projections: Usage; relay: Usage };
 
 export type Run = { files: number; first: Worked; unchanged: Worked };
@@ -18,7 +18,7 @@ export type Measured = { commands: Command[]; applied: Applied[]; runs: Run[]; m
 
 const person = { email: 'ada@example.com', password: 'correct horse battery', name: 'Ada Lovelace' };
 
-/** `sizes`: how many files each run has, one source and job for each. */
+/** `sizes` are the numbers of files. Each has its own source and job. */
 export async function measure(
   stage: Stage,
   folder: string,
@@ -86,7 +86,7 @@ export async function measure(
   return { commands, applied, runs, minute: await idleMinute(stage) };
 }
 
-/** Small files of JSON, each unlike all others of the account, a thousand a folder. */
+/** Small JSON files with unique content, a thousand per folder. */
 async function makeFiles(folder: string, count: number): Promise<string> {
   for (let first = 0; first < count; first += 1000) {
     const into = join(folder, `folder-${first / 1000}`);
@@ -99,7 +99,7 @@ async function makeFiles(folder: string, count: number): Promise<string> {
   return folder;
 }
 
-/** What the functions ask that look every minute whether there is something to do. */
+/** The usage of the functions that run every minute. */
 async function idleMinute({ platform, counter }: Stage): Promise<Usage> {
   const deployment = { platform, connectors: () => ({ allowHosts: [] }), prices: awsList };
   const rounds = [
@@ -107,7 +107,7 @@ async function idleMinute({ platform, counter }: Stage): Promise<Usage> {
     () => sweep(deployment),
     () => maintainProjections(platform, projections),
   ];
-  // The first time a rebuild may be due, which is no idle minute.
+  // Do not count the first time: a rebuild may be due
   for (const round of rounds) await round();
   const used: Usage[] = [];
   for (const round of rounds) used.push((await counter.during(async () => round())).usage);

@@ -1,13 +1,19 @@
 /**
- * List prices of us-east-1 in US dollars, on demand, without free tiers, as of November 2026 as far as they were known here: DynamoDB's since its
- * halving in November 2024, SQS standard, S3 Standard, EventBridge custom events, symmetric KMS requests, HTTP APIs, Lambda on arm64.
- * https://aws.amazon.com/dynamodb/pricing/on-demand/, https://aws.amazon.com/s3/pricing/, https://aws.amazon.com/sqs/pricing/,
- * https://aws.amazon.com/eventbridge/pricing/, https://aws.amazon.com/kms/pricing/, https://aws.amazon.com/lambda/pricing/
+ * List prices of us-east-1 in US dollars, on demand, without free tiers, as known in November 2026.
+ * DynamoDB has its price since November 2024. SQS is standard, S3 is Standard, and KMS requests are symmetric.
+ * EventBridge events are custom, APIs are HTTP APIs, and Lambda runs on arm64.
+ *
+ * https://aws.amazon.com/dynamodb/pricing/on-demand/
+ * https://aws.amazon.com/s3/pricing/
+ * https://aws.amazon.com/sqs/pricing/
+ * https://aws.amazon.com/eventbridge/pricing/
+ * https://aws.amazon.com/kms/pricing/
+ * https://aws.amazon.com/lambda/pricing/
  */
 import type { Usage } from './usage.ts';
 
 const million = 1e-6;
-/** Of each kind of request; Cognito bills people a month, and SSM's standard parameters nothing. */
+/** Per request of each kind. Cognito bills monthly users, and standard SSM parameters are free. */
 const perRequest: { [kind: string]: number } = {
   WRU: 0.625 * million,
   RRU: 0.125 * million,
@@ -31,7 +37,7 @@ export const month = {
   alarm: 0.1,
   compositeAlarm: 0.5,
   dashboard: 3,
-  /** Of an interface endpoint in one zone, and of a NAT gateway; the bytes come on top. */
+  /** Per hour: an interface endpoint in one zone, and a NAT gateway. Traffic costs extra. */
   endpointHour: 0.01,
   natHour: 0.045,
   webAcl: 5,
@@ -40,11 +46,11 @@ export const month = {
   logGb: 0.5,
 };
 
-/** Dollars for requests alone. Throws for a kind that has no price here. */
+/** Dollars for requests only. Throws for a kind without a price. */
 export function dollars(usage: Usage): number {
   return [...usage].reduce((sum, [kind, count]) => {
     const price = perRequest[kind] ?? perRequest[kind.split(' ')[0] ?? ''];
-    if (price === undefined) throw new Error(`nothing is known of what ${kind} costs`);
+    if (price === undefined) throw new Error(`There is no price for ${kind}.`);
     return sum + count * price;
   }, 0);
 }

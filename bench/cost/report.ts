@@ -78,7 +78,7 @@ function eventTable({ applied }: Measured): string {
 }
 
 function all({ processors, projections: applied, relay, messages, commits }: Worked): Usage {
-  // Projections and relay take many commits at once when there are many: this is the most.
+  // An upper bound: projections and relay process many commits in one invocation under load
   return plus(processors, applied, relay, new Map([['Lambda', messages + 2 * commits]]));
 }
 
@@ -100,15 +100,15 @@ function runTable(runs: Run[]): string {
   return table(['run', 'W', 'R', ...kinds, '$ of requests'], rows);
 }
 
-/** By the growth between the smallest and the largest measured. */
+/** Extrapolates linearly from the smallest and the largest size. */
 function extrapolated(runs: Run[], of: (run: Run) => Usage): Usage {
   const [small, large] = [runs[0], runs.at(-1)];
-  if (!small || !large || small === large) throw new Error('two sizes, to extrapolate from');
+  if (!small || !large || small === large) throw new Error('Extrapolation needs two sizes.');
   const each = times(plus(of(large), times(of(small), -1)), 1 / (large.files - small.files));
   return plus(of(small), times(each, files - small.files));
 }
 
-/** What runs of a million files use. */
+/** The usage of runs with a million files. */
 export function millionFiles(runs: Run[]): { first: Usage; unchanged: Usage } {
   return {
     first: extrapolated(runs, ({ first }) => all(first)),

@@ -1,4 +1,4 @@
-/** A stage without its functions: what they do is done here, one thing after another, so that each can be counted by itself. */
+/** A stage without functions. It runs their work here, one after another, so that each can be counted alone. */
 
 import type { FastifyInstance } from 'fastify';
 import { decode } from '../../activity/decode.ts';
@@ -19,22 +19,22 @@ import { type Counter, countUsage, plus, type Usage, unitsOf } from './usage.ts'
 export type Stage = {
   platform: AwsPlatform;
   counter: Counter;
-  /** As the API's function is asked. Throws when the answer is no success. */
+  /** Calls the API in this process. Throws unless the answer is a success. */
   call(method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, body?: JsonObject, token?: string): Promise<JsonObject>;
-  /** Lets projections and relay follow what was appended. */
+  /** Runs projections and relay on the new commits. */
   follow(): Promise<Followed>;
-  /** Works off messages, and what follows from them, until there are none. */
+  /** Handles messages and their consequences until none is left. */
   work(): Promise<Worked>;
   close(): Promise<void>;
 };
 
-/** Write units that a commit of these events took in a read model. */
+/** Write units of a commit with these events in a read model. */
 export type Applied = { events: string; projection: string; units: number };
 export type Followed = { commits: number; applied: Applied[]; projections: Usage; relay: Usage };
-/** `cpuSeconds`: of this process, for the processors. */
+/** `cpuSeconds` is the CPU time of the processors in this process. */
 export type Worked = Followed & { messages: number; processors: Usage; cpuSeconds: number };
 
-/** `environment`: as `openAws` reads it, of resources that are there. */
+/** `environment` names existing resources, as `openAws` reads it. */
 export async function openStage(
   clients: AwsClients,
   environment: { [name: string]: string } & { TABLE_PREFIX: string },
@@ -75,7 +75,7 @@ export async function openStage(
         ),
     },
   };
-  /** The bus sends each of them to its queue. */
+  /** Sends each event to its queue, as the bus does. */
   function routed(event: BusEvent): JsonObject[] {
     const matching = routes.filter(({ types }) => types.includes(event.type));
     counter.add('SQS', matching.length);
@@ -94,13 +94,13 @@ export async function openStage(
     origin: 'https://api.example',
   });
 
-  /** As if later commits were not there yet. */
+  /** Hides later commits. */
   const loadUpTo =
     (last: number): AwsPlatform['events']['load'] =>
     async (...query) =>
       (await opened.events.load(...query)).filter(({ version }) => version <= last);
 
-  /** Each read model by itself, so that it shows who wrote what. */
+  /** Runs each read model alone, to count its writes separately. */
   async function project(due: StreamNotification[]): Promise<Pick<Followed, 'applied' | 'projections'>> {
     const applied: Applied[] = [];
     let used = none;
@@ -116,7 +116,7 @@ export async function openStage(
         used = plus(used, usage);
       }
     }
-    // Together they would have read the generations once.
+    // Together they would read the generations once
     return {
       applied,
       projections: applied.length > 1 ? plus(used, new Map([['RRU records', 1 - applied.length]])) : used,
@@ -162,7 +162,7 @@ export async function openStage(
         messages = [];
         const before = process.cpuUsage();
         const worked = await counter.during(async () => {
-          // Each is received and deleted by itself.
+          // Each message is received and deleted alone
           counter.add('SQS', 2 * due.length);
           for (const body of due)
             await handleMessage(deployment, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });

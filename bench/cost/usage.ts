@@ -1,24 +1,24 @@
 /**
- * What AWS would bill of the requests that clients of the SDK make, counted as they are made. Capacity units of writes are those that
- * DynamoDB says it consumed; those of reads follow from the sizes of the items that were read, as the emulator takes a read for one unit
- * whatever its size. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+ * Counts the billed usage of SDK clients. Write units are those that DynamoDB reports. Read units are computed from the
+ * sizes of the items, because the emulator counts every read as one unit.
+ * https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
  */
 import { ConditionalCheckFailedException, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
 import type { Attribute, Item } from '../../infra/aws/attributes.ts';
 import type { AwsClients } from '../../infra/aws/clients.ts';
 import { itemOf } from '../../infra/aws/dynamo.ts';
 
-/** How much of each: `WRU activity`, `RRU activity`, `S3 write`, `S3 read`, `SQS`, `EventBridge`, `KMS`, `Cognito`, `SSM`. */
+/** Amount by kind: `WRU activity`, `RRU activity`, `S3 write`, `S3 read`, `SQS`, `EventBridge`, `KMS` … */
 export type Usage = ReadonlyMap<string, number>;
 
 export type Counter = {
-  /** What was used while that work went on. */
+  /** The usage during the work. */
   during<T>(work: () => Promise<T>): Promise<{ result: T; usage: Usage }>;
-  /** Counts what goes past the clients. */
+  /** Adds usage that the clients do not see. */
   add(kind: string, amount: number): void;
 };
 
-/** Counts the requests of these clients. Reads must use the document client. `prefix`: of the names of tables. */
+/** Counts the requests of these clients. Reads must use the document client. `prefix` begins the names of tables. */
 export function countUsage(clients: AwsClients, prefix: string): Counter {
   const counts = new Map<string, number>();
   const add = (kind: string, amount: number) => void counts.set(kind, (counts.get(kind) ?? 0) + amount);
@@ -77,7 +77,7 @@ export function countUsage(clients: AwsClients, prefix: string): Counter {
   };
 }
 
-/** Units of all tables, `WRU` or `RRU`. */
+/** Units of all tables together, `WRU` or `RRU`. */
 export function unitsOf(usage: Usage, kind: 'WRU' | 'RRU'): number {
   return [...usage].reduce((sum, [name, count]) => sum + (name.startsWith(kind) ? count : 0), 0);
 }
@@ -119,7 +119,7 @@ function countDynamo(command: string, input: Asked, output: Answered, count: Cou
     case 'GetItemCommand':
       count('RRU', input.TableName, reads(output.Item ? [output.Item] : [], input.ConsistentRead));
       break;
-    // All items of a page together are rounded up once.
+    // The sum of a page is rounded up once
     case 'QueryCommand':
     case 'ScanCommand':
       count('RRU', input.TableName, reads(output.Items ?? [], input.ConsistentRead));
@@ -138,7 +138,7 @@ function countDynamo(command: string, input: Asked, output: Answered, count: Cou
   }
 }
 
-/** A write whose condition does not hold is billed as if it had been done, and so is a transaction that is cancelled. */
+/** Failed conditional writes and cancelled transactions are billed like successful ones. */
 function refused(input: Asked, error: unknown): [table: string | undefined, units: number][] {
   if (error instanceof ConditionalCheckFailedException)
     return [[input.TableName, writeUnits(itemBytes(itemOf(error) ?? {}))]];
@@ -146,7 +146,7 @@ function refused(input: Asked, error: unknown): [table: string | undefined, unit
   return (input.TransactItems ?? []).map((item) => [Object.values(item)[0]?.TableName, 2]);
 }
 
-/** One of 4 KB, or half of it where it need not be the newest. */
+/** One unit per 4 KB, or half a unit for an eventually consistent read. */
 function readUnits(bytes: number, consistent = false): number {
   return Math.max(1, Math.ceil(bytes / 4096)) * (consistent ? 1 : 0.5);
 }
@@ -173,7 +173,7 @@ function valueBytes(value: Attribute): number {
   );
 }
 
-/** Each 64 KB of a message or an event is one of them. */
+/** Each 64 KB of a message or an event is billed as one request. */
 function quarters(payload: unknown): number {
   return Math.max(1, Math.ceil(Buffer.byteLength(JSON.stringify(payload)) / 65_536));
 }

@@ -1,4 +1,4 @@
-/** What is appended for relay and projections to follow. */
+/** The commits that relay and projections process. */
 import { hash } from 'node:crypto';
 import { type Head, start } from '../../activity/commit.ts';
 import { encodeCommit } from '../../activity/encode.ts';
@@ -20,13 +20,13 @@ type Planned = { stream: string; encode(platform: Platform, head: Head): Promise
 
 export type Shape = {
   title: string;
-  /** One hundred commits for each of so many readers; `set`: whose, so that several can be made of one shape. */
+  /** A hundred commits for each reader. `set` separates several sets of one shape. */
   wave(number: number, set: string, hundreds: number): Planned[];
-  /** How many readers at once it is tried with, besides one. A stream has but one. */
+  /** Numbers of concurrent readers to measure besides one. A stream has only one reader. */
   concurrents: number[];
 };
 
-/** Nobody opens what is sealed here. */
+/** The benchmark never decrypts these fields. */
 const key = new Uint8Array(32);
 const cause: Cause = {
   actor: { type: 'user', id: idOf('user', 'ada') },
@@ -51,7 +51,7 @@ function plan<S, E extends DomainEvent>(
 const sourceId = idOf('source', 'shared');
 const name = 'Nightly backup of the office share';
 
-/** The next thing that happens to a job: it is created, and then renamed over and over. */
+/** The next commit of a job: its creation, then renames. */
 function aboutJob(account: string, number: string, version: number): Planned {
   const jobId = idOf('job', `${account} ${number}`);
   if (version === 1) return plan(job, account, jobId, { type: 'JobCreated', data: { jobId, sourceId, name } });
@@ -60,7 +60,7 @@ function aboutJob(account: string, number: string, version: number): Planned {
 
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-/** Ten commits: someone signs up, connects a source, makes a job, and it is backed up for the first time. */
+/** Ten commits: a user signs up, connects a source, creates a job and makes a first backup. */
 function firstBackup(number: string): Planned[] {
   const account = idOf('account', number);
   const [userId, sourceId] = [idOf('user', number), idOf('source', number)];
@@ -154,7 +154,7 @@ export const shapes: Shape[] = [
   },
 ];
 
-/** Appends them, and tells of them in their order. `heads`: where streams stand, kept up to date. */
+/** Appends the commits. Returns their notifications in order. Updates the versions in `heads`. */
 export async function append(
   platform: Platform,
   heads: Map<string, Head>,
@@ -178,7 +178,7 @@ export async function append(
   return planned.flatMap((each) => notifications.get(each) ?? []);
 }
 
-/** As the mapping of a shard hands them out: in batches of up to a hundred, a stream's always to the same of so many readers. */
+/** Splits notifications as the mapping of a shard does: batches of up to 100, and each stream for one reader only. */
 export function handOut(notifications: StreamNotification[], readers: number): StreamNotification[][][] {
   const readerOf = ({ stream }: StreamNotification) => hash('sha256', stream, 'buffer').readUInt32BE() % readers;
   const shares = [...Map.groupBy(notifications, readerOf).values()];

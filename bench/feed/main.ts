@@ -1,4 +1,4 @@
-/** `npm run bench -- feed`: what follows the activity on AWS, relay and read models, on its emulator. */
+/** `npm run bench -- feed`: measures relay and read models on the AWS emulator. */
 
 import type { Head } from '../../activity/commit.ts';
 import { parseStream } from '../../domain/event.ts';
@@ -21,11 +21,11 @@ type Follower = {
   set: string;
   streams: string[] | undefined;
   follow(platform: AwsPlatform, notifications: StreamNotification[]): Promise<void>;
-  /** How many commits of these streams, and of no others, it has followed by now. */
+  /** How many commits of these streams it has processed. */
   done(platform: AwsPlatform, streams: string[]): Promise<number>;
 };
 
-/** Each read model by itself, all at once as the function has them, which takes commits of its own, and the relay. */
+/** The relay, each read model alone, and all read models together, which need a set of commits of their own. */
 const followers: Follower[] = [
   { name: 'relay', set: 'first', streams: undefined, follow: relayNotifications, done: inLedger },
   ...projections.map((projection) => ({
@@ -41,7 +41,7 @@ const followers: Follower[] = [
     set: 'second',
     streams: undefined,
     follow: (platform, notifications) => handleNotifications(platform, projections, notifications),
-    // Of the least far among those that follow it.
+    // The slowest read model of each stream counts
     done: async (platform, streams) =>
       sumOf(streams, async (stream) => {
         const all = projections.filter((projection) => projection.streams.includes(parseStream(stream).type));
@@ -73,7 +73,7 @@ async function sumOf<T>(all: Iterable<T>, count: (each: T) => Promise<number>): 
 
 export type FeedOptions = { rounds: number; warmUps: number; scale: number };
 
-/** Every round has a stage of its own on one emulator. `say` is told of each; the table comes last. */
+/** Measures each round on its own stage of one emulator. Passes progress and the table to `say`. */
 export async function measureFeed(
   { rounds, warmUps, scale }: FeedOptions,
   say: (line: string) => void,
@@ -106,15 +106,15 @@ type Stage = { environment: Parameters<typeof openAws>[0] & { TABLE_PREFIX: stri
 async function measureShape(stage: Stage, shape: Shape, waves: number): Promise<Followed[]> {
   const alone = await measureReaders(stage, shape, followers, 1, waves);
   const together: Followed[] = [];
-  // More readers of read models would but wait for the emulator, while relays also wait for one another.
+  // Only relays wait for each other. More readers of read models would only wait for the emulator.
   for (const readers of shape.concurrents)
     together.push(...(await measureReaders(stage, shape, followers.slice(0, 1), readers, 1)));
   return [...alone, ...together];
 }
 
 /**
- * Each reader with connections of its own, as functions are. Commits come a hundred for each at a time, and are followed before the
- * next come: nobody finds a later one early.
+ * Each reader has its own connections, as functions have. The readers process a hundred commits each before the next
+ * are appended, so that none finds a later commit early.
  */
 async function measureReaders(
   { environment, heads }: Stage,
@@ -127,10 +127,10 @@ async function measureReaders(
   const meter = meterOf(all, environment.TABLE_PREFIX);
   const platforms = all.map((clients) => openAws(environment, clients));
   const [writer] = platforms;
-  if (!writer) throw new Error('nobody reads');
+  if (!writer) throw new Error('There are no readers.');
   const results = new Map<string, Followed>();
   const told = new Map<string, Set<string>>();
-  // One reader's last is for counting alone: to hold requests back takes time.
+  // With one reader the last batch only counts round trips, because holding requests back takes time
   for (let wave = 0; wave < waves + (readers === 1 ? 1 : 0); wave++) {
     const due = new Map<string, StreamNotification[]>();
     for (const set of new Set(measured.map((each) => each.set))) {
@@ -159,7 +159,7 @@ async function measureReaders(
     const streams = [...(told.get(name) ?? [])];
     const due = streams.reduce((sum, stream) => sum + (heads.get(stream)?.version ?? 0), 0);
     const reached = await done(writer, streams);
-    if (reached !== due) throw new Error(`${name} has followed ${reached} of ${due} commits, ${shape.title}`);
+    if (reached !== due) throw new Error(`${name} processed ${reached} of ${due} commits: ${shape.title}`);
   }
   for (const clients of all) clients.close();
   return [...results.values()];

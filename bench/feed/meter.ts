@@ -1,9 +1,9 @@
-/** What work asks of AWS: how many requests, how many of them under way at once, and how often it waits for an answer. */
+/** Counts AWS requests: their number, their concurrency and the sequential round trips. */
 import type { AwsClients } from '../../infra/aws/clients.ts';
 import { countUsage, plus, unitsOf } from '../cost/usage.ts';
 import { watchChildren } from '../processes.ts';
 
-/** `seconds`: by the clock; `ownCpu` and `emulatorCpu`: of processor time, ours and that of what we have started. */
+/** `seconds` is wall time. `ownCpu` and `emulatorCpu` are CPU seconds of this process and of its children. */
 export type Spent = { seconds: number; ownCpu: number; emulatorCpu: number };
 
 export async function spent(work: () => Promise<unknown>): Promise<Spent> {
@@ -15,19 +15,19 @@ export async function spent(work: () => Promise<unknown>): Promise<Spent> {
   return { seconds: wallSeconds, ownCpu: (user + system) / 1e6, emulatorCpu: cpuSeconds };
 }
 
-/** `waitSeconds`: the time that all of them together were under way. `writeUnits`: of DynamoDB, those of refused writes too. */
+/** `waitSeconds` sums the durations of all requests. `writeUnits` includes those of refused writes. */
 export type Asked = { requests: number; waitSeconds: number; writeUnits: number };
 
 export type Meter = {
   during(work: () => Promise<void>): Promise<Asked & Spent>;
   /**
-   * Round trips one after another: how long the work would take if each request took one unit of time and nothing else took any. Until all
-   * requests under way are answered, and the work has asked all that follows from the answers, none goes out.
+   * Sequential round trips: the duration if each request took one unit of time and nothing else took any. Requests
+   * wait until all running ones are answered and the work has sent all requests that follow from the answers.
    */
   roundTripsOf(work: () => Promise<void>): Promise<number>;
 };
 
-/** Of the requests that relay and projections make with these clients from now on, one piece of work at a time. `prefix`: of the names of tables. */
+/** Measures the requests of these clients, for one piece of work at a time. `prefix` begins the names of tables. */
 export function meterOf(all: AwsClients[], prefix: string): Meter {
   const asked = { requests: 0, waitSeconds: 0 };
   const counters = all.map((clients) => countUsage(clients, prefix));
@@ -89,7 +89,7 @@ export function openGate(): Gate {
   let [under, rounds] = [0, 0];
   let letting = false;
 
-  /** Once whatever follows from the last answers has come. */
+  /** Starts the next round once no request follows from the last answers. */
   async function letThrough(): Promise<void> {
     if (letting || under > 0) return;
     letting = true;

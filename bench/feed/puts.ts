@@ -1,11 +1,11 @@
-/** The yardstick: what the emulator does of the least there is to ask, a conditional put of a small item, with the same client. */
+/** The baseline: conditional puts of a small item on the emulator, with the same client. */
 import { type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { inParallel } from '../../infra/aws/parallel.ts';
 import { type Spent, spent } from './meter.ts';
 
 export type Puts = Spent & { atOnce: number; puts: number };
 
-/** Into the ledger's table, under keys that no account has. */
+/** Writes to the ledger's table, under keys that no account has. */
 export async function measurePuts(dynamo: DynamoDBClient, prefix: string, count: number): Promise<Puts[]> {
   const measured: Puts[] = [];
   for (const atOnce of [1, 64]) {

@@ -1,13 +1,13 @@
-/** What was measured of relay and read models, as a Markdown table. */
+/** The measures of relay and read models as a Markdown table. */
 import { median } from '../report.ts';
 import type { Asked, Spent } from './meter.ts';
 import type { Puts } from './puts.ts';
 
-/** `roundTrips`: of a hundred commits, 0 where not counted. */
+/** `roundTrips` is per hundred commits, 0 if not counted. */
 export type Followed = Spent &
   Asked & { shape: string; readers: number; name: string; commits: number; roundTrips: number };
 
-/** All rounds have the same lines, in the same order. */
+/** All rounds must have the same lines in the same order. */
 export type Round = { puts: Puts[]; followed: Followed[] };
 
 const cpu = ({ ownCpu, emulatorCpu }: Spent) => ownCpu + emulatorCpu;

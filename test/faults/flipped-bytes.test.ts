@@ -272,7 +272,7 @@ const cases: Case[] = [
     damage: inTable('rows', 'data', "model = 'files' AND sk LIKE 'source#%'", flipIn('"runId":"', 15)),
   },
   {
-    name: 'a sealed field of a row',
+    name: 'an encrypted field of a row',
     found: 'row',
     unseen: true,
     damage: inTable('rows', 'data', "model = 'jobs' AND sk LIKE 'id#%'", flipIn('"$encrypted":"', 20)),
