@@ -24,6 +24,12 @@ export async function findJob(api: Api, called: string) {
   return theOne('job', called, await all(allJobs(api)));
 }
 
+/** Returns the id of a run as it is. Throws a refusal for text that cannot be one. */
+export function runIdOf(text: string): string {
+  if (isId('run', text)) return text;
+  throw refusal('not-found', `There is no run ${text}`, 'List the runs and their ids with `listbackup runs`.');
+}
+
 /** `source` may be disconnected. Its backups stay available under its id. */
 export type FileLocation = { source: Named; path: string };
 

@@ -42,9 +42,17 @@ export function interrupted(): Refusal {
 
 /** The server names its routes. The CLI names its commands instead. */
 const commandsOfRoutes: readonly [RegExp, string][] = [
+  [/GET \/runs\/\{id\}\/errors/g, '`listbackup runs errors <run>`'],
+  [/GET \/runs\/\{id\}/g, '`listbackup runs show <run>`'],
+  [/POST \/runs\/\{id\}\/cancel/g, '`listbackup runs cancel <run>`'],
+  [/POST \/jobs\/\{id\}\/run/g, '`listbackup run <job>`'],
+  [/GET \/data\/files\/\{id\}\/versions/g, '`listbackup versions <path>`'],
+  [/POST \/auth\/login/g, '`listbackup login`'],
+  [/POST \/auth\/register/g, '`listbackup register`'],
   [/GET \/sources(?![/\w])/g, '`listbackup sources`'],
   [/GET \/jobs(?![/\w])/g, '`listbackup jobs`'],
   [/GET \/runs(?![/\w])/g, '`listbackup runs`'],
+  [/GET \/activity(?![/\w])/g, '`listbackup activity`'],
   [/GET \/data\/files(?![/\w])/g, '`listbackup ls`'],
   [/POST \/data\/download(?![/\w])/g, '`listbackup get`'],
 ];

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { all, answered, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
-import { allJobs, findJob } from '../naming.ts';
+import { allJobs, findJob, runIdOf } from '../naming.ts';
 import { bytes, type Column, json, jsonArray, line, note, noteMore, table, time } from '../output.ts';
 import { showRun, watchRun } from '../watch-run.ts';
 
@@ -75,7 +75,8 @@ export function addRunCommands(program: Command): void {
     .command('show')
     .argument('<run>', 'id of a run')
     .summary('show a run')
-    .action(async (id: string, _options, command: Command) => {
+    .action(async (text: string, _options, command: Command) => {
+      const id = runIdOf(text);
       const run = await answered((await signedIn(command)).GET('/runs/{id}', { params: { path: { id } } }));
       return wantsJson(command) ? json(run) : showRun(run);
     });
@@ -85,8 +86,8 @@ export function addRunCommands(program: Command): void {
     .argument('<run>', 'id of a run')
     .summary('show the progress of a run until it ends')
     .addHelpText('after', exits)
-    .action(async (id: string, _options, command: Command) =>
-      watchRun(await signedIn(command), id, wantsJson(command)),
+    .action(async (text: string, _options, command: Command) =>
+      watchRun(await signedIn(command), runIdOf(text), wantsJson(command)),
     );
 
   runs
@@ -94,7 +95,8 @@ export function addRunCommands(program: Command): void {
     .argument('<run>', 'id of a run')
     .summary('cancel a run')
     .description('Cancels a run. It ends after its current step and creates no restore point. Older backups stay.')
-    .action(async (id: string, _options, command: Command) => {
+    .action(async (text: string, _options, command: Command) => {
+      const id = runIdOf(text);
       const answer = await answered((await signedIn(command)).POST('/runs/{id}/cancel', { params: { path: { id } } }));
       return wantsJson(command) ? json(answer) : line(`Cancelling run ${id}.`);
     });
@@ -103,7 +105,8 @@ export function addRunCommands(program: Command): void {
     .command('errors')
     .argument('<run>', 'id of a run')
     .summary('list the failed and skipped files of a run')
-    .action(async (id: string, _options, command: Command) => {
+    .action(async (text: string, _options, command: Command) => {
+      const id = runIdOf(text);
       const api = await signedIn(command);
       const items = itemsOf((query) => api.GET('/runs/{id}/errors', { params: { path: { id }, query } }));
       if (wantsJson(command)) return jsonArray(items);

@@ -84,6 +84,15 @@ test('follows a run without a live socket and through an outage, never backwards
   ]);
 });
 
+test('rejects text that cannot be the id of a run and says how to list runs', async () => {
+  const cli = await serving([{ status: 'running', percent: 10 }]);
+  expect(await cli('runs', 'show', 'run_x')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: 'Error: There is no run run_x. List the runs and their ids with `listbackup runs`.\n',
+  });
+});
+
 test('ignores a repeated Ctrl+C at any time', async () => {
   const cli = await serving([{ status: 'running', percent: 10, done: 1 }]);
   const running = cli.start(['runs', 'follow', id]);
