@@ -1,5 +1,6 @@
 /** The docs name only what exists. */
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import { type Doc, readCode, unknownNames } from './names.ts';
 
@@ -51,4 +52,30 @@ test('reports a heading of the runbook without an alarm, and an alarm without a 
   const unknown = unknownNames({ file: 'docs/runbook.md', text: '### nothing\n' }, code);
   expect(unknown).toContain('alarm nothing');
   expect(unknown).toContain('no heading for the alarm parked');
+});
+
+test('the rooms in docs/how-it-works.md may import what the import rules allow', () => {
+  const require = createRequire(import.meta.url);
+  const rules: { name: string; to: { path: string } }[] = require('../../.dependency-cruiser.cjs').forbidden;
+  const text = readFileSync('docs/how-it-works.md', 'utf8');
+  const rows = [...text.matchAll(/^\| `(\w+)\/` \|[^|]*\| ([^|]+) \|$/gm)].map(([, room = '', imports = '']) => ({
+    room,
+    imports: imports.trim(),
+  }));
+  const rooms = rows.map(({ room }) => room);
+  const ruled = rows.filter(({ imports }) => imports !== 'everything');
+  expect(ruled.map(({ room }) => room).toSorted()).toEqual(
+    rules.flatMap(({ name }) => /^(\w+)-imports$/.exec(name)?.[1] ?? []).toSorted(),
+  );
+  for (const { room, imports } of ruled) {
+    const above = rooms.slice(0, rooms.indexOf(room));
+    const except = /^all above(?: but (\w+))?$/.exec(imports);
+    const allowed = except ? above.filter((other) => other !== except[1]) : imports.split(', ');
+    const forbidden = new RegExp(rules.find(({ name }) => name === `${room}-imports`)?.to.path ?? '');
+    const byRules = rooms.filter((other) => other !== room && !forbidden.test(`${other}/x.ts`));
+    expect({ room, allowed: allowed.filter((other) => other !== 'nothing').toSorted() }).toEqual({
+      room,
+      allowed: byRules.toSorted(),
+    });
+  }
 });
