@@ -13,7 +13,7 @@ const examples = new Set([
   'file projections/run-counts.ts',
 ]);
 
-const code = await readCode();
+const code = readCode();
 const docs: Doc[] = code.files
   .filter((file) => /^(README|CHANGELOG)\.md$|^docs\/.*\.md$/.test(file))
   .map((file) => ({ file, text: readFileSync(file, 'utf8') }));

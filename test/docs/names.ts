@@ -2,11 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { Command } from 'commander';
 import { routes } from '../../api/routes/index.ts';
+import { makeProgram } from '../../cli/program.ts';
 import { stageOptions, variableOf } from '../../infra/cdk/stage-options.ts';
 import { synthesize } from '../infra/cdk/synth.ts';
+
+type Command = ReturnType<typeof makeProgram>;
 
 /** All that a doc may name. */
 export type Code = {
@@ -26,7 +27,7 @@ export type Code = {
   alarms: Set<string>;
 };
 
-export async function readCode(): Promise<Code> {
+export function readCode(): Code {
   const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' });
   const files = listed.split('\n').filter((file) => file !== '' && existsSync(file));
   const code = files.filter((file) => /\.(ts|js|cjs|sh|py)$|(^|\/)package\.json$|^\.ci\//.test(file));
@@ -40,23 +41,12 @@ export async function readCode(): Promise<Code> {
       ...['GET /docs', 'GET /openapi.json'],
     ]),
     scripts: new Set(Object.keys(scripts)),
-    cli: await readCommands(files),
+    cli: makeProgram(false).option('--help'),
     stageSettings: new Set(
       Object.keys(stageOptions('main', () => undefined)).map((option) => variableOf(option as 'network')),
     ),
     ...namesOfStage(),
   };
-}
-
-/** The program of `cli/listbackup.ts` without its start: each file of commands adds its own. */
-async function readCommands(files: string[]): Promise<Command> {
-  const program = new Command('listbackup').option('--url <url>').option('--json').option('--version').option('--help');
-  for (const file of files.filter((each) => /^cli\/(commands\/[\w-]+|doctor)\.ts$/.test(each))) {
-    const module = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as { [name: string]: unknown };
-    for (const [name, add] of Object.entries(module))
-      if (/^add\w+Commands?$/.test(name)) (add as (program: Command) => void)(program);
-  }
-  return program;
 }
 
 function namesOfStage(): Pick<Code, 'resources' | 'alarms'> {
