@@ -32,7 +32,7 @@ export function failuresIn({ groups }: Report): number {
 const restoreLog = restoreCopy('The event store does not hold the bytes that were written.');
 const rerun = 'Cancel the run (POST /runs/{id}/cancel), then run the job again.';
 const damaged =
-  'Put the blob back from a copy of the data folder, if you have one. ' +
+  'Restore the blob from a copy of the data folder, if you have one. ' +
   'Until then, downloads of the damaged files are refused. Other files are not affected.';
 
 function restoreCopy(reason: string): string {
@@ -102,7 +102,7 @@ const kinds: { [C in Checked]: { one: string; many: string; advice: string } } =
     many: 'encryption keys',
     advice: restoreCopy('Data that is encrypted with this key cannot be read without it.'),
   },
-  'key-file': { one: 'key file', many: 'key files', advice: 'Put keys.json back from your copy of it.' },
+  'key-file': { one: 'key file', many: 'key files', advice: 'Restore keys.json from your copy of it.' },
   database: { one: 'database', many: 'databases', advice: restoreCopy('The database file is damaged.') },
   source: {
     one: 'source entry',

@@ -21,8 +21,6 @@ export const maxGetMany = 1000;
 export const maxMessage = 256 * 1024;
 export const maxDelaySeconds = 900;
 export const maxReceive = 10;
-/** SQS, the redrive policy of both queues: after this many receives without an ack, a message is a dead letter. */
-export const maxReceives = 5;
 /**
  * API Gateway: one message of a WebSocket.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html

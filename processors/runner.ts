@@ -14,9 +14,7 @@ import type { RunRef, Task } from './backup/run.ts';
 import { storeBatch } from './backup/store-batch.ts';
 import type { Deployment } from './deployment.ts';
 import { downloadRequested, prepareDownload } from './export/prepare-download.ts';
-
-/** After this many receives a message becomes a dead letter. At the last one its run fails with the reason. */
-const maxReceives = 5;
+import { maxReceives } from './index.ts';
 
 /**
  * `deadline` (ms since the epoch): when to stop and leave the rest to another message. It may become earlier during the

@@ -4,7 +4,7 @@ import type { EventBus } from 'aws-cdk-lib/aws-events';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Queue, QueueEncryption, RedrivePermission } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { maxReceives } from '../limits.ts';
+import { maxReceives } from '../../processors/index.ts';
 import { acknowledge } from './acknowledge.ts';
 import { resourceName, type Stage } from './stage.ts';
 

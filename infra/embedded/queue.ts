@@ -1,6 +1,7 @@
 /** The `Queue` port on SQLite. A send wakes waiting receivers, so nothing polls. */
 import type { JsonObject, Queue, QueueName, Received } from '../../domain/ports.ts';
-import { LimitExceeded, maxDelaySeconds, maxReceive, maxReceives, messageText } from '../limits.ts';
+import { maxReceives } from '../../processors/index.ts';
+import { LimitExceeded, maxDelaySeconds, maxReceive, messageText } from '../limits.ts';
 import type { Chaos } from './chaos.ts';
 import type { Database } from './database.ts';
 import { makeSignal } from './signal.ts';

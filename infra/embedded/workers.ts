@@ -1,8 +1,8 @@
 /** Receives queue messages and handles them. On AWS, Lambda event source mappings do the same. */
 import { Problem } from '../../domain/errors.ts';
 import type { Log, Queue, QueueName, Received } from '../../domain/ports.ts';
+import { maxReceives } from '../../processors/index.ts';
 import { askedPause } from '../../processors/runner.ts';
-import { maxReceives } from '../limits.ts';
 
 /** Returns the pause that the source asked for. Otherwise 2, 4, 8 … seconds, at most a minute. */
 function pauseSeconds(receives: number, error: unknown): number {

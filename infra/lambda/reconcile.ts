@@ -23,7 +23,7 @@ export async function handler({ nightly = false }: { nightly?: boolean }, contex
     ...platform,
     projections,
     notify: (consumer: keyof typeof functions, notifications: { stream: string; version: number }[]) =>
-      platform.sendCommand(functions[consumer], { wake: notifications }),
+      platform.sendCommand(functions[consumer], { notify: notifications }),
   };
   return reconcile(parts, { nightly, stop: () => platform.now() >= end });
 }

@@ -1,6 +1,6 @@
 /**
  * Enters commits of the activity stream in the ledger and publishes them on the bus. A schedule retries the accounts
- * that were set aside once a minute. The reconcile sends `{"wake": [{"stream": "…", "version": 7}]}` for lost records.
+ * that were set aside once a minute. For lost records the reconcile sends `{"notify": [{"stream": "…", "version": 7}]}`.
  */
 import type { DynamoDBStreamEvent, ScheduledEvent } from 'aws-lambda';
 import type { StreamNotification } from '../../domain/ports.ts';
@@ -11,9 +11,9 @@ import { notificationsOf } from './stream-notifications.ts';
 const platform = openAws();
 
 export async function handler(
-  event: DynamoDBStreamEvent | ScheduledEvent | { wake: StreamNotification[] },
+  event: DynamoDBStreamEvent | ScheduledEvent | { notify: StreamNotification[] },
 ): Promise<void> {
   if ('Records' in event) await relayNotifications(platform, notificationsOf(event, platform.log));
-  else if ('wake' in event) await relayNotifications(platform, event.wake);
+  else if ('notify' in event) await relayNotifications(platform, event.notify);
   else await relayAgain(platform);
 }

@@ -10,7 +10,7 @@ export type AdminCommand =
   | { unpark: { projection: string; stream?: string } }
   | { rebuild: { projection: string } }
   /** Stream notifications that may have been lost. */
-  | { wake: StreamNotification[] };
+  | { notify: StreamNotification[] };
 
 const maxListed = 1000;
 
@@ -23,11 +23,12 @@ export async function handleAdminCommand(
   if ('parked' in command) return list(platform, command.parked);
   if ('unpark' in command)
     return unpark(platform, projectionNamed(projections, command.unpark.projection), command.unpark.stream);
-  if ('wake' in command) {
-    await handleNotifications(platform, projections, command.wake);
-    return { woken: command.wake.length };
+  if ('notify' in command) {
+    await handleNotifications(platform, projections, command.notify);
+    return { notified: command.notify.length };
   }
-  if (!('rebuild' in command)) throw new Error('Unknown admin command. Send one of parked, unpark, rebuild and wake.');
+  if (!('rebuild' in command))
+    throw new Error('Unknown admin command. Send one of parked, unpark, rebuild and notify.');
   const { building } = await beginBuilding(platform, projectionNamed(projections, command.rebuild.projection), true);
   return { generation: building?.generation ?? null };
 }

@@ -11,7 +11,7 @@ import { busSource } from '../../infra/aws/bus.ts';
 import type { AwsClients } from '../../infra/aws/clients.ts';
 import type { AwsEnvironment } from '../../infra/aws/environment.ts';
 import { type TableName, type TableShape, tables } from '../../infra/aws/tables.ts';
-import { maxReceives } from '../../infra/limits.ts';
+import { maxReceives } from '../../processors/index.ts';
 
 type Environment = { [name: string]: string };
 

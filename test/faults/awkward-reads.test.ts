@@ -86,7 +86,7 @@ describe('unreadable entries', () => {
       for (const path of ['shut', 'fresh shut', 'blind']) chmodSync(at(path), 0o755);
     });
     const refused = await run(world);
-    const denied = expect.stringMatching(/not permitted.*let its user/);
+    const denied = expect.stringMatching(/no permission.*Let its user/);
     expect(refused).toMatchObject({
       status: 'partial',
       progress: { filesDone: 3, filesFailed: 5, filesDeleted: 1, filesSkipped: 0 },
@@ -137,7 +137,7 @@ describe('unreadable entries', () => {
     await chmod(world.source, 0);
     expect(await run(world)).toMatchObject({
       status: 'failed',
-      errors: [{ code: 'source-forbidden', message: expect.stringContaining('let its user read') }],
+      errors: [{ code: 'source-forbidden', message: expect.stringContaining('Let its user read') }],
     });
     expect(await contents(world)).toEqual(before);
     await chmod(world.source, 0o755);
@@ -265,7 +265,7 @@ describe('an entry that changes after it was listed', () => {
     expect(await runAsRoot(world)).toMatchObject({
       status: 'partial',
       progress: { filesFailed: 1, filesDone: 1 },
-      errors: [{ path: 'log', code: 'changed', message: expect.stringContaining('changed while') }],
+      errors: [{ path: 'log', code: 'changed', message: expect.stringContaining('changed during the backup') }],
     });
     expect(await contents(world)).toEqual(
       new Map([

@@ -162,7 +162,7 @@ type Case = {
   unseen?: true;
   unstartable?: string;
 };
-const another = 'put back the one that belongs to it';
+const another = 'Restore the right keys.json';
 
 const cases: Case[] = [
   { name: 'a slot of a pack', found: 'pack-slot', damage: inFile('blobs/packs', 100) },

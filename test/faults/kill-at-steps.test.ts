@@ -6,7 +6,7 @@ import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { maxReceives } from '../../infra/limits.ts';
+import { maxReceives } from '../../processors/index.ts';
 import { client } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { auditLedgerIn } from '../support/ledger.ts';

@@ -6,8 +6,8 @@ import { changeSource } from '../../commands/change-source.ts';
 import { disconnectSource } from '../../commands/disconnect-source.ts';
 import { SourceProblem } from '../../connectors/connector.ts';
 import type { JsonObject } from '../../domain/ports.ts';
-import { maxReceives } from '../../infra/limits.ts';
 import { openRuns } from '../../processors/backup/watch.ts';
+import { maxReceives } from '../../processors/index.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { getRun } from '../../projections/runs.ts';
 import { account, command, makeWorld, pictureOf, statusOf, type World } from '../faults/world.ts';
@@ -118,7 +118,7 @@ describe('a source that cannot be opened', () => {
     await world.settle();
     expect(await runOf(world, failed)).toMatchObject({
       status: 'failed',
-      errors: [{ code: 'source-not-found', message: expect.stringContaining('Mount it, or correct its `path`') }],
+      errors: [{ code: 'source-not-found', message: expect.stringContaining('Mount it, or correct the `path`') }],
     });
     expect(await pictureOf(world)).toMatchObject({ files, restored });
     await rename(`${world.source}-away`, world.source);

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Problem } from '../../../domain/errors.ts';
 import type { Queue } from '../../../domain/ports.ts';
 import { type Handle, startWorkers } from '../../../infra/embedded/workers.ts';
-import { maxReceives } from '../../../infra/limits.ts';
+import { maxReceives } from '../../../processors/index.ts';
 import { openTestPlatform, silent } from '../../support/embedded.ts';
 
 /** Starts workers on a new platform. They stop at the end of the test. */

@@ -46,7 +46,7 @@ test('applies stream notifications that were lost', async () => {
   const { stream, jobId } = await makeJob(platform, 'acc_1');
   const other = await makeJob(platform, 'acc_1');
   const renamed = await rename(platform, 'acc_1', jobId);
-  expect(await handleAdminCommand(platform, [model], { wake: [renamed] })).toEqual({ woken: 1 });
+  expect(await handleAdminCommand(platform, [model], { notify: [renamed] })).toEqual({ notified: 1 });
   expect([await platform.rows.cursor('jobs', stream), await platform.rows.cursor('jobs', other.stream)]).toEqual([
     2, 0,
   ]);
@@ -58,6 +58,6 @@ test('rejects an unknown projection or command and names the known ones', async 
     'Projection job does not exist. Use one of jobs.',
   );
   await expect(handleAdminCommand(platform, [model], {} as never)).rejects.toThrow(
-    'Unknown admin command. Send one of parked, unpark, rebuild and wake.',
+    'Unknown admin command. Send one of parked, unpark, rebuild and notify.',
   );
 });
