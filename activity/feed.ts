@@ -26,8 +26,9 @@ export type ActivityCursor = { seq: number; index: number };
 
 /** Ledger entries read for one page. Bounds a request with a rare filter. The cursor continues after them. */
 const scanLimit = 2000;
-/** Cost of an entry whose commit is not loaded, against `scanLimit`, and the number of such entries in one read. */
+/** An entry whose commit is not loaded counts as this part of an entry. */
 const skippedCost = 0.1;
+/** The maximum number of those entries in one read. */
 const skippedAtOnce = 1000;
 
 /** Cursor index of a complete entry, in ascending and in descending order. */

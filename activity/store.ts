@@ -9,8 +9,8 @@ import { decode } from './decode.ts';
 import { encodeCommit } from './encode.ts';
 
 /**
- * `at`: time of the newest commit. `createdAt`: time of the first commit loaded, so that of the stream unless the
- * aggregate loads `last`. Both are UTC ISO-8601, and empty for an empty stream.
+ * `at`: the time of the newest commit. `createdAt`: the time of the first loaded commit. That is the first commit of
+ * the stream, unless the aggregate loads only the last one. Both are UTC ISO-8601, and empty for an empty stream.
  */
 type Loaded<S> = { state: S; head: Head; at: string; createdAt: string };
 /** `appended` false: the command decided nothing, and `version` and `at` are those of the newest commit. */

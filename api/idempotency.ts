@@ -28,7 +28,7 @@ const keepSeconds = 25 * 60 * 60;
  * events that the first one appended.
  */
 const inProgressMilliseconds = 60_000;
-/** Its base64 form has to fit into a DynamoDB item of 400 KB. */
+/** Its base64 form has to fit into a record of 400 KB. */
 const partBytes = 256 * 1024;
 
 /**

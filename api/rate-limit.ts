@@ -14,8 +14,8 @@ const policies = { default: 6_000, auth: 60 } as const;
 type Policy = keyof typeof policies;
 
 /**
- * A process's share of a limit in the current window. `left` is the rest of its reservation. `used` is the count of
- * all processes at its last reservation, plus its own requests since.
+ * A process's share of a limit in the current window. `left` is the rest of its reservation. At its last reservation
+ * it read the count of all processes: `used` is that count, plus its own requests since.
  */
 type Share = { left: number; used: number; exhausted: boolean; reserving: Promise<void> | undefined };
 

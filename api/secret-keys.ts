@@ -23,8 +23,8 @@ export async function derivedKey(platform: Platform, purpose: string): Promise<U
 }
 
 /**
- * Returns the HMAC-SHA-256 of a JSON value. Without the key, nobody can test guesses of a secret value (a password,
- * an IP address) against it.
+ * Returns the HMAC-SHA-256 of a JSON value. For a secret value (a password, an IP address), nobody without the key can
+ * test whether a guess is right.
  */
 export async function keyedHash(platform: Platform, purpose: string, value: unknown): Promise<Buffer> {
   return createHmac('sha256', await derivedKey(platform, purpose))

@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Dice, dice } from './dice.ts';
+import { type SeededRandom, seededRandom } from './seeded-random.ts';
 
 const kibi = 1024;
 const large = 5 * 1024 * kibi;
@@ -72,14 +72,14 @@ function planOf(seed: string, scale: number): Plan {
   const small = list(count(10_000), (i) => ({ path: `${folder(i)}/${name('f', i, 'json')}`, kind: 'json' }));
   const random = list(count(100), (i) => ({ path: `large/${name('r', i, 'bin')}`, kind: 'random' }));
   const logs = list(count(100), (i) => ({ path: `large/${name('l', i, 'log')}`, kind: 'log' }));
-  const chosen = dice(`${seed}/plan`).shuffled(small);
+  const chosen = seededRandom(`${seed}/plan`).shuffled(small);
   const edited = chosen.slice(0, count(200));
   return {
     items: [...small, ...random, ...logs],
     edited,
     deleted: chosen.slice(edited.length, edited.length + count(100)),
     created: list(count(100), (i) => ({ path: `${folder(i * 7)}/${name('n', i, 'json')}`, kind: 'json' })),
-    grown: dice(`${seed}/grown`)
+    grown: seededRandom(`${seed}/grown`)
       .shuffled([...random, ...logs])
       .slice(0, 5),
   };
@@ -124,60 +124,60 @@ function sha256(bytes: Uint8Array): string {
 }
 
 function content(item: Item, seed: string): Buffer {
-  const roll = dice(`${seed}/${item.path}`);
-  if (item.kind === 'random') return roll.bytes(large);
-  if (item.kind === 'log') return logText(roll, large);
-  return Buffer.from(`[\n${records(roll, roll.between(kibi + longestRecord, 32 * kibi)).join(',\n')}\n]\n`);
+  const random = seededRandom(`${seed}/${item.path}`);
+  if (item.kind === 'random') return random.bytes(large);
+  if (item.kind === 'log') return logText(random, large);
+  return Buffer.from(`[\n${records(random, random.between(kibi + longestRecord, 32 * kibi)).join(',\n')}\n]\n`);
 }
 
 /** The changed file: a small one with a replaced record, or a large one with 4 KiB more. */
 function contentAfter(item: Item, seed: string): Buffer {
   const before = content(item, seed);
-  const roll = dice(`${seed}/${item.path}/changed`);
+  const random = seededRandom(`${seed}/${item.path}/changed`);
   if (item.kind === 'json') {
     const all: unknown[] = JSON.parse(before.toString());
-    all[roll.below(all.length)] = JSON.parse(record(roll));
+    all[random.below(all.length)] = JSON.parse(record(random));
     return Buffer.from(`[\n${all.map((one) => JSON.stringify(one)).join(',\n')}\n]\n`);
   }
-  const more = item.kind === 'random' ? roll.bytes(inserted) : logText(roll, inserted);
-  const at = roll.below(before.length);
+  const more = item.kind === 'random' ? random.bytes(inserted) : logText(random, inserted);
+  const at = random.below(before.length);
   return Buffer.concat([before.subarray(0, at), more, before.subarray(at)]);
 }
 
 /** As many records as fit into that many bytes, with separators and brackets. */
-function records(roll: Dice, most: number): string[] {
+function records(random: SeededRandom, most: number): string[] {
   const all: string[] = [];
   for (let length = 4; ; ) {
-    const next = record(roll);
+    const next = record(random);
     length += next.length + 2;
     if (length > most) return all;
     all.push(next);
   }
 }
 
-function record(roll: Dice): string {
+function record(random: SeededRandom): string {
   return JSON.stringify({
-    id: roll.below(2 ** 31),
-    name: `${roll.word()} ${roll.word()}`,
-    kind: ['invoice', 'contact', 'task', 'note', 'event'][roll.below(5)],
-    at: new Date(Date.UTC(2026, 0, 1) + roll.below(2 ** 31)).toISOString(),
-    amount: roll.below(1_000_000) / 100,
-    open: roll.below(2) === 0,
-    text: Array.from({ length: roll.between(3, 12) }, () => roll.word()).join(' '),
+    id: random.below(2 ** 31),
+    name: `${random.word()} ${random.word()}`,
+    kind: ['invoice', 'contact', 'task', 'note', 'event'][random.below(5)],
+    at: new Date(Date.UTC(2026, 0, 1) + random.below(2 ** 31)).toISOString(),
+    amount: random.below(1_000_000) / 100,
+    open: random.below(2) === 0,
+    text: Array.from({ length: random.between(3, 12) }, () => random.word()).join(' '),
   });
 }
 
-function logText(roll: Dice, length: number): Buffer {
-  let at = Date.UTC(2026, 0, 1) + roll.below(2 ** 31);
+function logText(random: SeededRandom, length: number): Buffer {
+  let at = Date.UTC(2026, 0, 1) + random.below(2 ** 31);
   let text = '';
   while (text.length < length) {
-    at += roll.below(200);
-    const level = ['INFO', 'INFO', 'INFO', 'DEBUG', 'WARN'][roll.below(5)];
-    const request = roll
+    at += random.below(200);
+    const level = ['INFO', 'INFO', 'INFO', 'DEBUG', 'WARN'][random.below(5)];
+    const request = random
       .below(2 ** 32)
       .toString(16)
       .padStart(8, '0');
-    text += `${new Date(at).toISOString()} ${level} ${roll.word()}.${roll.word()} request=${request} took ${roll.below(2000)} ms, ${roll.word()}\n`;
+    text += `${new Date(at).toISOString()} ${level} ${random.word()}.${random.word()} request=${request} took ${random.below(2000)} ms, ${random.word()}\n`;
   }
   return Buffer.from(text, 'latin1').subarray(0, length);
 }

@@ -65,7 +65,7 @@ export async function measureLoad({ requests, atOnce }: Load): Promise<Measured>
         errors[`${wanted.method} ${status}`] = (errors[`${wanted.method} ${status}`] ?? 0) + 1;
       else if (wanted.method === 'POST') ids.add(JSON.parse(text).id);
     }
-    async function inTurn(): Promise<void> {
+    async function sendNext(): Promise<void> {
       while (next < requests) await one(next++);
     }
     // Warm up, because the first calls are slower
@@ -73,7 +73,7 @@ export async function measureLoad({ requests, atOnce }: Load): Promise<Measured>
       await send(started.url, agent, String(accessToken), kinds[1 + (n % 4)]?.(n) as Request);
     const done = watchChildren(started.process.pid as number);
     const began = performance.now();
-    await Promise.all(Array.from({ length: atOnce }, inTurn));
+    await Promise.all(Array.from({ length: atOnce }, sendNext));
     const seconds = (performance.now() - began) / 1000;
     const { cpuSeconds, peakBytes } = done();
     agent.destroy();

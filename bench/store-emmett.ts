@@ -83,7 +83,7 @@ async function openEmmett(folder: string, by: 'store' | 'connection'): Promise<E
   });
 
   let last: Promise<unknown> = Promise.resolve();
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  function serialized<T>(work: () => Promise<T>): Promise<T> {
     const mine = last.then(work);
     last = mine.catch(() => {});
     return mine;
@@ -99,14 +99,14 @@ async function openEmmett(folder: string, by: 'store' | 'connection'): Promise<E
     by === 'store' ? store.readStream(streamOf(stream)) : emmett.readStream(connection, streamOf(stream));
 
   return {
-    append: (stream, version) => inTurn(() => write(stream, [eventOf(stream, version)], BigInt(version - 1))),
+    append: (stream, version) => serialized(() => write(stream, [eventOf(stream, version)], BigInt(version - 1))),
     command: (stream) =>
-      inTurn(async () => {
+      serialized(async () => {
         const { currentStreamVersion: before } = await read(stream);
         await write(stream, [eventOf(stream, Number(before) + 1)], before);
       }),
     fill: (stream, events) =>
-      inTurn(() =>
+      serialized(() =>
         emmett.appendToStream(
           connection,
           streamOf(stream),
@@ -115,7 +115,7 @@ async function openEmmett(folder: string, by: 'store' | 'connection'): Promise<E
           { expectedStreamVersion: 0n },
         ),
       ).then(() => {}),
-    load: (stream) => inTurn(async () => (await read(stream)).events.length),
+    load: (stream) => serialized(async () => (await read(stream)).events.length),
     async replay() {
       let events = 0;
       for (let after = 0n; ; ) {

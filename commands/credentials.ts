@@ -8,7 +8,9 @@ import type { JsonObject, Platform } from '../domain/ports.ts';
 
 const credentialsKey = (account: string, sourceId: string) => ({ pk: `credentials#${account}`, sk: sourceId });
 
-/** `version`: the version of the source's stream that they belong to. Credentials of a later version stay. */
+/**
+ * `version`: the version of the source's stream that they belong to. Does not overwrite credentials of a later version.
+ */
 export async function putCredentials(
   platform: Platform,
   account: string,

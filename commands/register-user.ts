@@ -34,7 +34,7 @@ export async function registerUser(
       return { outcome: 'confirm' };
     case 'taken':
       if (!(await isOwn(platform, input, userId))) {
-        throw new Problem('email-taken', 'An account with this e-mail address exists. Sign in, or reset the password.');
+        throw new Problem('email-taken', 'An account with this e-mail address exists. Sign in with POST /auth/login.');
       }
   }
   const person = { userId, accountId, email: input.email, name: input.name };

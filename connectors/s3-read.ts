@@ -8,7 +8,10 @@ import { type Connection, changed, problemOf, withRetries } from './s3-client.ts
 
 export type ObjectToRead = { connection: Connection; bucket: string; key: string; entry: SourceEntry };
 
-/** Broken connections in a row before the read fails. A connection that read `progressBytes` starts a new count. */
+/**
+ * The read fails after this many broken connections in a row. A connection that read `progressBytes` starts a new
+ * count.
+ */
 const maxBreaks = 4;
 const progressBytes = 1024 * 1024;
 

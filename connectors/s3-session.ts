@@ -145,7 +145,7 @@ export function startSession(
 function unordered(): SourceProblem {
   return new SourceProblem(
     'unusable',
-    'This server does not list objects in the order of their keys, as S3 does; a backup of it could miss some.',
+    'This server does not list objects in the order of their keys. A backup could miss some. Use another server.',
   );
 }
 

@@ -149,8 +149,8 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
 }
 
 /**
- * Index records by the pack they point to, the subset whose chunk that pack's footer has, and the number of chunks
- * without a record.
+ * `all`: index records by the pack they point to. `inFooter`: those whose chunk is in that pack's footer. `unindexed`:
+ * the number of chunks without a record.
  */
 type IndexCounts = { all: Map<string, number>; inFooter: Map<string, number>; unindexed: number };
 

@@ -1,4 +1,7 @@
-/** Checks an account's vault: it holds every backup that the log names, and its index misleads no later backup. */
+/**
+ * Checks an account's vault: it holds every backup that the log names, and no record of the chunk index points to
+ * missing content.
+ */
 
 import type { Records } from '../domain/ports.ts';
 import { exportSize, readExport } from '../vault/exports.ts';

@@ -23,7 +23,7 @@ export type UnfinishedRun = {
   runRef: RunRef;
   requestedAt: string;
   started: boolean;
-  /** Number of batches; null until the run is planned. */
+  /** Number of batches. Null until the run is planned. */
   planned: number | null;
   /** The event by which the backup chain ended the run. */
   ended: 'RestorePointCreated' | 'RunEnded' | null;
@@ -51,7 +51,7 @@ export type LogFacts = {
   deletedJobs: Set<string>;
   /** Kinds of the connected sources, by id. */
   sources: Map<string, string>;
-  /** Zips by download id. `size` is null until the zip is ready; `until` is when it expires. */
+  /** Zips by download id. `size` is null until the zip is ready. `until` is when it expires. */
   zips: Map<string, { until: string; size: number | null }>;
 };
 

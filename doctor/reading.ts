@@ -19,7 +19,7 @@ export function allBlobs(blobs: Blobs, prefix: string): AsyncGenerator<{ key: st
   return allItems((page) => blobs.list(prefix, page));
 }
 
-/** Why a read failed, without personal data: a text of ours, or the code of the system error. */
+/** Why a read failed, without personal data: the message of a ListBackup error, or the code of the system error. */
 export function reasonOf(error: unknown): string {
   if (error instanceof VaultDamage) return error.message;
   const { code, name } = error as { code?: unknown; name?: unknown };

@@ -7,7 +7,7 @@ export type SourceEntry = {
    */
   key: string;
   kind: 'file' | 'folder' | 'link';
-  /** Bytes; 0 for folders and links. */
+  /** Bytes. 0 for folders and links. */
   size: number;
   /** UTC ISO-8601. Null if the source has no time for it. */
   modifiedAt: string | null;

@@ -54,7 +54,7 @@ export function deleteJob(jobId: string): Decide<JobState, JobEvent> {
   };
 }
 
-/** Throws Problem `not-found` for a job that is deleted, was never created or is of another account. */
+/** Throws Problem `not-found` for a job that is deleted, was never created or belongs to another account. */
 export function mustBeActive(state: JobState, jobId: string): asserts state is Extract<JobState, { status: 'active' }> {
   if (state.status !== 'active')
     throw new Problem('not-found', `Job ${jobId} does not exist. List jobs with GET /jobs.`);

@@ -31,7 +31,7 @@ export type StoredCommit = {
 
 /**
  * One commit of an account in ledger order. `at` never decreases along `seq`, so queries can seek a time. It is the
- * later of two times: that of the commit and that of the entry before.
+ * time of the commit, or the time of the previous entry if that is later.
  */
 export type LedgerEntry = { seq: number; stream: string; version: number; hash: string; at: string };
 
@@ -49,7 +49,7 @@ export interface EventStore {
   /**
    * Commits of a stream in order, from version `from` (default 1), at most `limit` (default all). Strongly consistent.
    * With `known`, the caller knows that the stream has at least that version. Then the result is complete up to
-   * `known`, may lack later commits, and costs less.
+   * `known` and may lack later commits.
    */
   load(stream: string, options?: { from?: number; limit?: number; known?: number }): Promise<StoredCommit[]>;
   /** The newest commit of the stream, strongly consistent. One read, however long the stream. */
@@ -159,13 +159,13 @@ export interface Records {
   query(pk: string, options: { prefix?: string; limit: number; cursor?: string }): Promise<Page<StoredRecord>>;
   /**
    * 1 to 99 writes to different records, all or none. A record has at most 400 KB. False: a condition failed and
-   * nothing was written. Exception: a single put that succeeded may also return false, if its response was lost and
-   * another writer replaced the record before the retry.
+   * nothing was written. Exception: if the response to a single put was lost, and another writer replaced the record
+   * before the retry, `write` returns false although the put succeeded.
    */
   write(writes: RecordWrite[]): Promise<boolean>;
   /** One `add` write without condition. Returns the data after it. */
   add(key: RecordKey, add: { [field: string]: number }, expiresAt?: number): Promise<JsonObject>;
-  /** Any number of unconditional puts. Idempotent, not atomic, and cheaper than `write`. */
+  /** Any number of unconditional puts. Idempotent, not atomic. */
   putMany(records: StoredRecord[]): Promise<void>;
 }
 

@@ -72,7 +72,7 @@ export function disconnectSource(sourceId: string): Decide<SourceState, SourceEv
   };
 }
 
-/** Throws Problem `not-found` for a source that is disconnected, was never connected or is of another account. */
+/** Throws Problem `not-found` for a source that is disconnected, was never connected or belongs to another account. */
 export function mustBeConnected(
   state: SourceState,
   sourceId: string,

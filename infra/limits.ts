@@ -1,4 +1,4 @@
-/** The limits of AWS. Both deployments enforce them, so that code works in both. Sizes are in bytes. */
+/** Limits that ports promise. AWS sets them, and both deployments enforce them. Sizes are in bytes. */
 import type { JsonObject, Message } from '../domain/ports.ts';
 
 /**

@@ -8,15 +8,6 @@ export type Prices = { blobWrite: number; blobRead: number; recordWrite: number;
 /** Self-hosted: requests cost nothing. */
 export const free: Prices = { blobWrite: 0, blobRead: 0, recordWrite: 0, recordRead: 0, message: 0 };
 
-/** List prices of us-east-1 in 2026: S3 Standard, DynamoDB on demand (one unit per request), SQS standard queues. */
-export const awsList: Prices = {
-  blobWrite: 5e-6,
-  blobRead: 4e-7,
-  recordWrite: 6.25e-7,
-  recordRead: 1.25e-7,
-  message: 4e-7,
-};
-
 export type Meter = {
   /** Counts every request that goes through it. */
   platform: Platform;

@@ -24,7 +24,7 @@ export function chunkId(keys: Pick<VaultKeys, 'chunkId'>, sha256: Uint8Array): s
 
 const keyObjects = new WeakMap<Uint8Array, KeyObject>();
 
-/** 1,024 partitions an account, so that no DynamoDB partition becomes hot or too large. */
+/** 1,024 partitions an account, so that no partition becomes hot or too large. */
 function recordKey(account: string, id: string): RecordKey {
   return { pk: `chunk/${account}/${id.slice(0, 2)}`, sk: id };
 }

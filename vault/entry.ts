@@ -10,7 +10,7 @@ export type FoundEntry = SourceEntry & {
   sha256?: string;
   chunks?: ChunkRef[];
   runId: string;
-  /** When this version was backed up; UTC ISO-8601. */
+  /** When this version was backed up, in UTC ISO-8601. */
   at: string;
 };
 

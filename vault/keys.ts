@@ -3,7 +3,7 @@ import { deriveKey } from '../crypto/hkdf.ts';
 
 /** Plain data, so that it can be posted to a worker thread. Every key has 32 bytes. */
 export type VaultKeys = {
-  /** The epoch of new packs and encrypted bytes; 1..65535. */
+  /** The epoch of new packs and encrypted bytes: 1 to 65,535. */
   epoch: number;
   /** The key of epoch n is at n − 1. Old keys stay, to decrypt older data. */
   epochKeys: Uint8Array[];

@@ -49,7 +49,7 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
   const arena = openArena(streams * slabsAStream);
   const memory = new Uint8Array(arena.memory);
   const threads: (Thread | undefined)[] = Array.from({ length: count });
-  const admit = turnstile(streams);
+  const admit = limitConcurrency(streams);
   const spansOf = new WeakMap<Content, Span[]>();
   let numbers = 0;
   let closed = false;
@@ -256,12 +256,12 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
   };
 }
 
-/** Lets so many in at a time; what it gives lets the next one in. */
-function turnstile(most: number): () => Promise<() => void> {
+/** At most `max` callers at a time. The result lets the next one in. */
+function limitConcurrency(max: number): () => Promise<() => void> {
   const waiting: (() => void)[] = [];
   let inside = 0;
   return async () => {
-    if (inside >= most) await new Promise<void>((resolve) => waiting.push(resolve));
+    if (inside >= max) await new Promise<void>((resolve) => waiting.push(resolve));
     else inside++;
     let left = false;
     return () => {

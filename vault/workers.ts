@@ -33,7 +33,7 @@ export type Workers = {
   encrypt(lock: PackLock, slot: number, contents: Content[]): Promise<Encrypted>;
 };
 
-/** Does everything in the calling thread: for Lambda, and for a single core. */
+/** Does everything in the calling thread. */
 export const inThread: Workers = {
   digest(keys) {
     const digest = digester(keys);

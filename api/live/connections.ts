@@ -19,11 +19,11 @@ export type Connection = Holder & {
   /** When the turn expires, in milliseconds since the epoch. */
   turnEnds: number;
   /** Counts notifications during a turn. The turn has to look for new entries before it ends. */
-  wakes: number;
+  notifications: number;
 };
 
 const maxConnections = 100;
-/** API Gateway closes a WebSocket after two hours, so the self-hosted deployment does too. */
+/** A socket of either deployment ends after two hours. */
 export const longestMs = 2 * 3600_000;
 const keepSeconds = longestMs / 1000 + 600;
 
@@ -44,7 +44,17 @@ export async function addConnection(
         extra: { retryAfter: 60 },
       },
     );
-  const data = { account, user, session, openedAt: platform.now(), ...from, runs: {}, turn: '', turnEnds: 0, wakes: 0 };
+  const data = {
+    account,
+    user,
+    session,
+    openedAt: platform.now(),
+    ...from,
+    runs: {},
+    turn: '',
+    turnEnds: 0,
+    notifications: 0,
+  };
   const expiresAt = Math.floor(platform.now() / 1000) + keepSeconds;
   await platform.records.write([
     { op: 'put', ...keyOf(account, id), data, expiresAt },
@@ -81,7 +91,7 @@ export async function findConnection(platform: Platform, account: string, id: st
   return found && connection(id, found.data);
 }
 
-type Changes = Partial<Pick<Connection, 'done' | 'runs' | 'turn' | 'turnEnds' | 'wakes'>>;
+type Changes = Partial<Pick<Connection, 'done' | 'runs' | 'turn' | 'turnEnds' | 'notifications'>>;
 
 /** Sets fields if the connection exists and has the values in `equals`. Resolves to whether it did. */
 export function updateConnection(
@@ -94,8 +104,10 @@ export function updateConnection(
 }
 
 /** Counts a notification if the connection exists and has the same turn. Resolves to whether it did. */
-export function wakeTurn(platform: Platform, { account, id, turn }: Connection): Promise<boolean> {
-  return platform.records.write([{ op: 'add', ...keyOf(account, id), add: { wakes: 1 }, if: { equals: { turn } } }]);
+export function countNotification(platform: Platform, { account, id, turn }: Connection): Promise<boolean> {
+  return platform.records.write([
+    { op: 'add', ...keyOf(account, id), add: { notifications: 1 }, if: { equals: { turn } } },
+  ]);
 }
 
 function connection(id: string, data: JsonObject): Connection {

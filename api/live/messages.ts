@@ -20,7 +20,7 @@ export type LiveMessage = {
   data: JsonObject;
 };
 
-/** API Gateway's limit for a message. */
+/** `Push` takes texts of this size. */
 const maxBytes = 128 * 1024;
 /** Keep the rows of this many open runs, those with the newest events. `runBefore` restores the others when needed. */
 const maxRuns = 100;

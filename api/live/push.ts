@@ -2,10 +2,10 @@
  * Sends new ledger entries to an account's live sockets.
  *
  * `Records` holds the position of each connection in the ledger. One process at a time sends to a connection: the one
- * that holds its turn. Other processes count a wake instead, and a turn ends only if there was none since its last
- * look. So messages arrive once and in order, however often and in whatever order notifications come. If a process
- * fails between a message and the update of the position, the connection is closed. A message is never repeated, and
- * the client resumes with `since`.
+ * that holds its turn. Other processes count a notification instead. A turn ends only if no notification was counted
+ * since the turn last read the ledger. So messages arrive once and in order, however often and in whatever order
+ * notifications come. If a process fails between a message and the update of the position, the connection is closed. A
+ * message is never repeated, and the client resumes with `since`.
  */
 import { openEntries } from '../../activity/feed.ts';
 import { Problem } from '../../domain/errors.ts';
@@ -15,10 +15,10 @@ import { openSessions } from '../sessions.ts';
 import {
   type Connection,
   connectionsOf,
+  countNotification,
   findConnection,
   removeConnection,
   updateConnection,
-  wakeTurn,
 } from './connections.ts';
 import { messagesOf, textOf } from './messages.ts';
 
@@ -82,7 +82,7 @@ async function takeTurn(live: Live, found: Connection): Promise<Connection | und
       const taken = { turn: Buffer.from(platform.random(8)).toString('hex'), turnEnds: platform.now() + turnMs };
       if (await updateConnection(platform, now, taken, { turn: '', done: now.done })) return { ...now, ...taken };
     } else if (now.turnEnds > platform.now()) {
-      if (await wakeTurn(platform, now)) return undefined;
+      if (await countNotification(platform, now)) return undefined;
     } else {
       // The process that held the turn died, and its last messages are unknown.
       await end(live, now);
@@ -96,9 +96,9 @@ async function sendAll(live: Live, connection: Connection): Promise<'done' | 'mo
   const { platform, deadline = Number.POSITIVE_INFINITY } = live;
   const { account, turn, since } = connection;
   const runs = structuredClone(connection.runs);
-  let { done, wakes } = connection;
+  let { done, notifications } = connection;
   let savedAt = platform.now();
-  const save = (changes: { turn?: string }, expected?: { wakes: number }) => {
+  const save = (changes: { turn?: string }, expected?: { notifications: number }) => {
     savedAt = platform.now();
     return updateConnection(
       platform,
@@ -124,10 +124,10 @@ async function sendAll(live: Live, connection: Connection): Promise<'done' | 'mo
     }
     if (platform.now() >= deadline) return (await save({ turn: '' })) ? 'more' : 'done';
     if (entries.length === pageSize) continue;
-    if (await save({ turn: '' }, { wakes })) return 'done';
+    if (await save({ turn: '' }, { notifications })) return 'done';
     const now = await findConnection(platform, account, connection.id);
     if (now?.turn !== turn) return 'done';
-    wakes = now.wakes;
+    notifications = now.notifications;
   }
 }
 

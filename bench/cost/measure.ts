@@ -1,9 +1,9 @@
 /** The usage of commands, of their projections and relay, and of whole runs. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { awsList } from '../../infra/aws/prices.ts';
 import { relayAgain } from '../../infra/aws/relay-notifications.ts';
 import { sweep } from '../../processors/backup/sweep.ts';
-import { awsList } from '../../processors/meter.ts';
 import { maintainProjections } from '../../projections/engine/maintain.ts';
 import { projections } from '../../projections/index.ts';
 import type { Applied, Stage, Worked } from './stage.ts';

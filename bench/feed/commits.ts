@@ -23,7 +23,7 @@ export type Shape = {
   /** A hundred commits for each reader. `set` separates several sets of one shape. */
   wave(number: number, set: string, hundreds: number): Planned[];
   /** Numbers of concurrent readers to measure besides one. A stream has only one reader. */
-  concurrents: number[];
+  concurrentReaders: number[];
 };
 
 /** The benchmark never decrypts these fields. */
@@ -131,25 +131,25 @@ function firstBackup(number: string): Planned[] {
 export const shapes: Shape[] = [
   {
     title: 'one stream',
-    concurrents: [],
+    concurrentReaders: [],
     wave: (number, set) =>
       upTo(100).map((i) => aboutJob(idOf('account', `one stream, ${set}`), 'one', number * 100 + i + 1)),
   },
   {
     title: 'one account, each in a stream of its own',
-    concurrents: [2, 4, 10],
+    concurrentReaders: [2, 4, 10],
     wave: (number, set, hundreds) =>
       upTo(100 * hundreds).map((i) => aboutJob(idOf('account', `one account, ${set}`), String(i), number + 1)),
   },
   {
     title: '50 accounts, each in a stream of its own',
-    concurrents: [10],
+    concurrentReaders: [10],
     wave: (number, set, hundreds) =>
       upTo(100 * hundreds).map((i) => aboutJob(idOf('account', `${i % 50}, ${set}`), String(i), number + 1)),
   },
   {
     title: 'first backups, ten commits in each account',
-    concurrents: [10],
+    concurrentReaders: [10],
     wave: (number, set, hundreds) => upTo(10 * hundreds).flatMap((i) => firstBackup(`${set} ${number} ${i}`)),
   },
 ];

@@ -107,7 +107,7 @@ async function measureShape(stage: Stage, shape: Shape, waves: number): Promise<
   const alone = await measureReaders(stage, shape, followers, 1, waves);
   const together: Followed[] = [];
   // Only relays wait for each other. More readers of read models would only wait for the emulator.
-  for (const readers of shape.concurrents)
+  for (const readers of shape.concurrentReaders)
     together.push(...(await measureReaders(stage, shape, followers.slice(0, 1), readers, 1)));
   return [...alone, ...together];
 }
@@ -129,7 +129,7 @@ async function measureReaders(
   const [writer] = platforms;
   if (!writer) throw new Error('There are no readers.');
   const results = new Map<string, Followed>();
-  const told = new Map<string, Set<string>>();
+  const notifiedStreams = new Map<string, Set<string>>();
   // With one reader the last batch only counts round trips, because holding requests back takes time
   for (let wave = 0; wave < waves + (readers === 1 ? 1 : 0); wave++) {
     const due = new Map<string, StreamNotification[]>();
@@ -148,15 +148,18 @@ async function measureReaders(
         };
         await Promise.all(platforms.map(read));
       };
-      const result = results.get(name) ?? { ...nothingYet, shape: shape.title, readers, name };
+      const result = results.get(name) ?? { ...noMeasures, shape: shape.title, readers, name };
       results.set(name, result);
       if (wave < waves) await measure(meter, work, notifications.length, result);
       else result.roundTrips = await meter.roundTripsOf(work);
-      told.set(name, new Set([...(told.get(name) ?? []), ...notifications.map(({ stream }) => stream)]));
+      notifiedStreams.set(
+        name,
+        new Set([...(notifiedStreams.get(name) ?? []), ...notifications.map(({ stream }) => stream)]),
+      );
     }
   }
   for (const { name, done } of measured) {
-    const streams = [...(told.get(name) ?? [])];
+    const streams = [...(notifiedStreams.get(name) ?? [])];
     const due = streams.reduce((sum, stream) => sum + (heads.get(stream)?.version ?? 0), 0);
     const reached = await done(writer, streams);
     if (reached !== due) throw new Error(`${name} processed ${reached} of ${due} commits: ${shape.title}`);
@@ -165,7 +168,7 @@ async function measureReaders(
   return [...results.values()];
 }
 
-const nothingYet = {
+const noMeasures = {
   commits: 0,
   seconds: 0,
   requests: 0,

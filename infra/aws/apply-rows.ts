@@ -97,7 +97,7 @@ function toWrite(prefix: string, change: RowChange): TransactItem {
       return { Delete: { TableName, Key } };
     case 'update': {
       const at = placeholders();
-      // Without an expression, DynamoDB refuses an update in a transaction. `r` is not data, so no read returns it.
+      // Sets the attribute `r`, which no read returns, because DynamoDB refuses an update without an expression.
       const isEmpty = Object.keys({ ...change.set, ...change.add }).length === 0;
       const update = updateExpression(at, change, isEmpty ? { r: true } : {});
       return { Update: { TableName, Key, ...update, ...at.all() } };

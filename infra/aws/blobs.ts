@@ -127,9 +127,12 @@ async function readWhole(request: () => Promise<GetObjectCommandOutput>): Promis
 }
 
 /**
- * Writes a blob and interprets refusals. 412: the blob exists. 409: a concurrent writer is writing it, and the outcome
- * shows a little later. 404 NoSuchUpload on a repeat: the first attempt completed the upload. In each case the blob may
- * be from this call's own lost attempt. `storedOrExists` tells, and returns undefined when there is no blob.
+ * Writes a blob. In these cases the blob may exist, perhaps from this call's own lost attempt:
+ * - 412: the blob exists.
+ * - 409: a concurrent writer is writing it. The outcome shows a little later.
+ * - 404 NoSuchUpload on a repeat: the first attempt completed the upload.
+ *
+ * Then `storedOrExists` decides. It returns undefined when there is no blob.
  */
 async function unlessExists(
   write: () => Promise<unknown>,

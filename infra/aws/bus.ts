@@ -48,7 +48,7 @@ function throwBusError(error: unknown): never {
 }
 
 /** Makes the pusher serve the account's live sockets soon. */
-export function awsWakeLive(
+export function awsNotifyLive(
   events: () => EventBridgeClient,
   busName: () => string,
 ): (account: string) => Promise<void> {
@@ -56,12 +56,15 @@ export function awsWakeLive(
     const entry = {
       EventBusName: busName(),
       Source: liveSource,
-      DetailType: 'live.woken',
+      DetailType: 'live.requested',
       Detail: JSON.stringify({ account }),
     };
     const answer = await events().send(new PutEventsCommand({ Entries: [entry] }));
     const code = answer.Entries?.[0]?.ErrorCode;
-    if (code) throw new Error(`The bus refused to wake the live sockets of ${account} (${code}). Try again.`);
+    if (code)
+      throw new Error(
+        `The bus did not accept the request to serve the live sockets of ${account} (${code}). Try again.`,
+      );
   };
 }
 

@@ -14,14 +14,14 @@ import type { Clients } from './lazy-clients.ts';
 
 export type AwsClients = ReturnType<typeof awsClients>;
 
-/** Each client is created at first use. `hurry`: the divisor of the pauses between attempts. */
-export function awsClients(env: Environment, hurry = 1) {
+/** Each client is created at first use. `pauseDivisor`: the divisor of the pauses between attempts. */
+export function awsClients(env: Environment, pauseDivisor = 1) {
   const created: { destroy(): void }[] = [];
-  const once = <C extends { destroy(): void }>(create: (env: Environment, hurry: number) => C) => {
+  const once = <C extends { destroy(): void }>(create: (env: Environment, pauseDivisor: number) => C) => {
     let client: C | undefined;
     return () => {
       if (!client) {
-        client = create(env, hurry);
+        client = create(env, pauseDivisor);
         created.push(client);
       }
       return client;

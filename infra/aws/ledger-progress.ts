@@ -16,7 +16,7 @@ export type LedgerProgress = {
    * The number of sequence numbers from 1 to `head` without an entry. Not 0 only after somebody deleted entries. Costs
    * a read of the whole ledger of the account.
    */
-  lacking(account: string, head: number): Promise<number>;
+  ledgerGaps(account: string, head: number): Promise<number>;
 };
 
 export function awsLedgerProgress(documents: () => DynamoDBDocumentClient, prefix: string): LedgerProgress {
@@ -45,7 +45,7 @@ export function awsLedgerProgress(documents: () => DynamoDBDocumentClient, prefi
       }));
     },
 
-    async lacking(account, head) {
+    async ledgerGaps(account, head) {
       let count = 0;
       for (let start: Item | undefined; ; ) {
         const page = await documents().send(

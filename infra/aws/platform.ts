@@ -5,8 +5,8 @@ import type { SendAdminCommand } from './admin-commands.ts';
 import { required } from './environment.ts';
 import { awsEventStore, awsStreamShares, type StreamShares } from './event-store.ts';
 import type { ExportLink } from './export-links.ts';
-import { lazily } from './lazily.ts';
 import { type Clients, lazyClients } from './lazy-clients.ts';
+import { lazyPort } from './lazy-port.ts';
 import { awsLedgerProgress, type LedgerProgress } from './ledger-progress.ts';
 import { awsLog } from './log.ts';
 import { awsRecords } from './records.ts';
@@ -18,7 +18,7 @@ export type AwsPlatform = Platform & {
   /** A signed link to an export in S3. */
   exportLink: ExportLink;
   /** Makes the pusher serve the account's live sockets soon. */
-  wakeLive(account: string): Promise<void>;
+  notifyLive(account: string): Promise<void>;
   /** Needed by the reconcile alone: parallel scans, the relay's checkpoints, and commands to other functions. */
   streamShares: StreamShares;
   ledger: LedgerProgress;
@@ -40,12 +40,12 @@ export function openAws(
   const bucket = variable('DATA_BUCKET');
   const prefix = required(env, 'TABLE_PREFIX');
   const events = awsEventStore(documents, prefix);
-  const live = lazily<Bus & { wakeLive(account: string): Promise<void> }>(
-    { publish: true, wakeLive: true },
+  const live = lazyPort<Bus & { notifyLive(account: string): Promise<void> }>(
+    { publish: true, notifyLive: true },
     async () => {
-      const [{ awsBus, awsWakeLive }, client] = await Promise.all([import('./bus.ts'), clients.events()]);
+      const [{ awsBus, awsNotifyLive }, client] = await Promise.all([import('./bus.ts'), clients.events()]);
       const name = variable('EVENT_BUS_NAME');
-      return { ...awsBus(() => client, name), wakeLive: awsWakeLive(() => client, name) };
+      return { ...awsBus(() => client, name), notifyLive: awsNotifyLive(() => client, name) };
     },
   );
   const bus: Bus = { publish: live.publish };
@@ -54,11 +54,11 @@ export function openAws(
     events,
     rows: awsRows(documents, prefix),
     records: awsRecords(documents, prefix, now),
-    blobs: lazily<Blobs>({ put: true, get: true, size: true, list: true, delete: true }, async () => {
+    blobs: lazyPort<Blobs>({ put: true, get: true, size: true, list: true, delete: true }, async () => {
       const [{ awsBlobs }, client] = await Promise.all([import('./blobs.ts'), clients.s3()]);
       return awsBlobs(() => client, bucket);
     }),
-    queue: lazily<Queue>(
+    queue: lazyPort<Queue>(
       { send: true, receive: true, ack: true, extend: true, deadLetters: true, redrive: true },
       async () => {
         const [{ awsQueue }, client] = await Promise.all([import('./queue.ts'), clients.sqs()]);
@@ -69,11 +69,11 @@ export function openAws(
       },
     ),
     bus,
-    push: lazily<Push>({ send: true, close: true }, async () => {
+    push: lazyPort<Push>({ send: true, close: true }, async () => {
       const [{ awsPush }, client] = await Promise.all([import('./push.ts'), clients.sockets()]);
       return awsPush(() => client);
     }),
-    identity: lazily<Identity>({ register: true, signIn: true }, async () => {
+    identity: lazyPort<Identity>({ register: true, signIn: true }, async () => {
       const [{ awsIdentity }, client] = await Promise.all([import('./identity.ts'), clients.cognito()]);
       return awsIdentity(
         () => client,
@@ -85,7 +85,7 @@ export function openAws(
         }),
       );
     }),
-    keys: lazily<KeyRing>(
+    keys: lazyPort<KeyRing>(
       { accountKey: true, subjectKey: true, destroySubject: true, destroyAccount: true, sign: true, publicKey: true },
       async () => {
         const [{ awsKeyRing }, client] = await Promise.all([import('./key-ring.ts'), clients.kms()]);
@@ -95,14 +95,14 @@ export function openAws(
         });
       },
     ),
-    secrets: lazily<Secrets>({ get: true }, async () => {
+    secrets: lazyPort<Secrets>({ get: true }, async () => {
       const [{ awsSecrets }, client] = await Promise.all([import('./secrets.ts'), clients.ssm()]);
       return awsSecrets(() => client, variable('STAGE'), now);
     }),
     now,
     random: (bytes) => new Uint8Array(randomBytes(bytes)),
     log: awsLog(variable('STAGE')),
-    wakeLive: live.wakeLive,
+    notifyLive: live.notifyLive,
     exportLink: async (key, answer) => {
       const [{ exportLinks }, client] = await Promise.all([import('./export-links.ts'), clients.links()]);
       return exportLinks(() => client, bucket)(key, answer);

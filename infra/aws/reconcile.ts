@@ -36,14 +36,14 @@ export type Counts = {
   /** Streams with commits that are missing in the ledger. */
   missing: number;
   /** Accounts with ledger entries that were not published on the bus. */
-  untold: number;
+  unpublished: number;
   /** By projection: streams with commits that its read model lacks. */
   behind: { [projection: string]: number };
   /** Of all these lags: the number repaired, and the number that remain. */
   repaired: number;
-  left: number;
+  notRepaired: number;
   /** Sequence numbers without a ledger entry. The reconcile cannot repair them. */
-  lacking: number;
+  ledgerGaps: number;
 };
 
 /**
@@ -152,44 +152,47 @@ type Visit = {
   before: string;
 };
 
-type Found = { missing: Lag[]; untold: StreamNotification[]; behind: Map<Projection['name'], Lag[]> };
+type Found = { missing: Lag[]; unpublished: StreamNotification[]; behind: Map<Projection['name'], Lag[]> };
 
 async function compareAndRepair(visit: Visit, heads: StreamNotification[]): Promise<Counts> {
   const { parts, before } = visit;
   const { log } = parts;
   const accounts = accountsOf(heads).filter((account) => !visit.accounts.has(account));
   for (const account of accounts) visit.accounts.add(account);
-  const lacking = await lackingIn(parts, accounts);
+  const ledgerGaps = await ledgerGapsIn(parts, accounts);
   const found = await compare(visit, heads, accounts);
   const counts: Counts = {
     ...noCounts(),
     streams: heads.length,
     accounts: accounts.length,
-    lacking,
+    ledgerGaps,
     ...sizesOf(found),
   };
   const lags = countOf(found);
   if (lags === 0) return counts;
 
-  await notify(visit, 'relay', [...found.missing, ...found.untold]);
+  await notify(visit, 'relay', [...found.missing, ...found.unpublished]);
   await notify(visit, 'projections', [...found.behind.values()].flat());
   // The second comparison includes commits that only now entered the ledger, because they must be published too.
-  const again = await compare({ parts, before }, lagging(found), accountsOf([...found.missing, ...found.untold]));
-  counts.left = Math.min(lags, countOf(again));
-  counts.repaired = lags - counts.left;
-  const { missing, untold, behind } = counts;
-  const streams = [...new Set([...lagging(found), ...found.untold].map(({ stream }) => stream))].slice(0, maxLogged);
+  const again = await compare({ parts, before }, lagging(found), accountsOf([...found.missing, ...found.unpublished]));
+  counts.notRepaired = Math.min(lags, countOf(again));
+  counts.repaired = lags - counts.notRepaired;
+  const { missing, unpublished, behind } = counts;
+  const streams = [...new Set([...lagging(found), ...found.unpublished].map(({ stream }) => stream))].slice(
+    0,
+    maxLogged,
+  );
   log.warn('Stream records were lost. The reconcile sent the notifications again.', {
-    ...{ missing, untold, behind, repaired: counts.repaired, left: counts.left, streams },
+    ...{ missing, unpublished, behind, repaired: counts.repaired, notRepaired: counts.notRepaired, streams },
   });
   log.measure({ MissedNotifications: lags });
-  if (counts.left > 0) {
-    const remaining = [...new Set([...lagging(again), ...again.untold].map(({ stream }) => stream))].slice(
+  if (counts.notRepaired > 0) {
+    const remaining = [...new Set([...lagging(again), ...again.unpublished].map(({ stream }) => stream))].slice(
       0,
       maxLogged,
     );
     log.error('The reconcile could not repair all lags. See the logs of relay and projections.', {
-      left: counts.left,
+      notRepaired: counts.notRepaired,
       streams: remaining,
     });
   }
@@ -197,10 +200,10 @@ async function compareAndRepair(visit: Visit, heads: StreamNotification[]): Prom
 }
 
 /** The number of sequence numbers without an entry in the ledgers of these accounts. */
-async function lackingIn({ ledger, log }: ReconcileParts, accounts: string[]): Promise<number> {
+async function ledgerGapsIn({ ledger, log }: ReconcileParts, accounts: string[]): Promise<number> {
   let total = 0;
   for (const { account, head } of await ledger.accounts(accounts)) {
-    const numbers = head === 0 ? 0 : await ledger.lacking(account, head);
+    const numbers = head === 0 ? 0 : await ledger.ledgerGaps(account, head);
     if (numbers > 0)
       log.error('A ledger lacks entries. Restore them from the point-in-time recovery of its table.', {
         account,
@@ -218,12 +221,12 @@ async function compare(
   heads: StreamNotification[],
   accounts: string[],
 ): Promise<Found> {
-  const [missing, untold, behind] = await Promise.all([
+  const [missing, unpublished, behind] = await Promise.all([
     parts.ledger.reached(heads.map(({ stream }) => stream)).then((reached) => lagsOf(parts, heads, reached, before)),
     unpublishedOf(parts, accounts, before),
     projectionLags(parts, parts.projections, heads, before),
   ]);
-  return { missing, untold, behind };
+  return { missing, unpublished, behind };
 }
 
 /** By account: the first ledger entry that was not published, if it is old enough to count as lost. */
@@ -268,31 +271,40 @@ function lagging({ missing, behind }: Found): StreamNotification[] {
 // ── Counts ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function noCounts(): Counts {
-  return { streams: 0, accounts: 0, missing: 0, untold: 0, behind: {}, repaired: 0, left: 0, lacking: 0 };
+  return {
+    streams: 0,
+    accounts: 0,
+    missing: 0,
+    unpublished: 0,
+    behind: {},
+    repaired: 0,
+    notRepaired: 0,
+    ledgerGaps: 0,
+  };
 }
 
-function sizesOf({ missing, untold, behind }: Found): Pick<Counts, 'missing' | 'untold' | 'behind'> {
+function sizesOf({ missing, unpublished, behind }: Found): Pick<Counts, 'missing' | 'unpublished' | 'behind'> {
   const perProjection = Object.fromEntries([...behind].map(([name, lags]) => [name, lags.length]));
-  return { missing: missing.length, untold: untold.length, behind: perProjection };
+  return { missing: missing.length, unpublished: unpublished.length, behind: perProjection };
 }
 
 function countOf(found: Found): number {
-  const { missing, untold, behind } = sizesOf(found);
-  return Object.values(behind).reduce((sum, count) => sum + count, missing + untold);
+  const { missing, unpublished, behind } = sizesOf(found);
+  return Object.values(behind).reduce((sum, count) => sum + count, missing + unpublished);
 }
 
 function add(a: Counts, b: Counts): Counts {
   const behind = { ...a.behind };
   for (const [name, count] of Object.entries(b.behind)) behind[name] = (behind[name] ?? 0) + count;
-  const { streams, accounts, missing, untold, repaired, left, lacking } = a;
+  const { streams, accounts, missing, unpublished, repaired, notRepaired, ledgerGaps } = a;
   return {
     streams: streams + b.streams,
     accounts: accounts + b.accounts,
     missing: missing + b.missing,
-    untold: untold + b.untold,
+    unpublished: unpublished + b.unpublished,
     behind,
     repaired: repaired + b.repaired,
-    left: left + b.left,
-    lacking: lacking + b.lacking,
+    notRepaired: notRepaired + b.notRepaired,
+    ledgerGaps: ledgerGaps + b.ledgerGaps,
   };
 }

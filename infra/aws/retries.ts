@@ -14,9 +14,9 @@ const maxDelay = 20_000;
 /**
  * Allows `maxAttempts` for every call, with full jitter between them. The SDK's standard strategy also has a budget for
  * all calls together. Once a long outage has used it up, the first failure of a call is final. Runs that only had to
- * wait would fail. `hurry`: the divisor of the pauses.
+ * wait would fail. `pauseDivisor`: the divisor of the pauses.
  */
-export function patientRetries(maxAttempts: number, hurry = 1): Retries {
+export function retriesWithoutBudget(maxAttempts: number, pauseDivisor = 1): Retries {
   return {
     acquireInitialRetryToken: async () => tokenOf(0, 0),
     async refreshRetryTokenForRetry(token, { errorType, retryAfterHint }) {
@@ -27,7 +27,7 @@ export function patientRetries(maxAttempts: number, hurry = 1): Retries {
       const base = errorType === 'THROTTLING' ? baseDelay.throttled : baseDelay.transient;
       const delay = Math.random() * Math.min(base * 2 ** (attempts - 1), maxDelay);
       const requested = Math.min((retryAfterHint?.getTime() ?? 0) - Date.now(), maxDelay);
-      return tokenOf(attempts, Math.max(delay, requested) / hurry);
+      return tokenOf(attempts, Math.max(delay, requested) / pauseDivisor);
     },
     recordSuccess() {},
   };

@@ -94,7 +94,7 @@ async function queryRows(documents: DynamoDBDocumentClient, prefix: string, quer
   checkQueryLimit(query.limit);
   const range = rangeOf(query);
   if (!range) return { items: [], next: null };
-  // An extra row shows whether there is a next page. BETWEEN includes its end and `to` does not, so it takes another.
+  // An extra row shows whether there is a next page. `to` is exclusive and BETWEEN is inclusive, so that takes another.
   const spare = query.to === undefined ? 1 : 2;
   const answer = await documents.send(
     new QueryCommand({

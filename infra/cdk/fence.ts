@@ -27,7 +27,7 @@ export function denyWritesUnlessWriter(
   table: string,
 ): { resourcePolicy?: PolicyDocument } {
   // CloudFormation cannot create a replica with a policy in one update. Nothing runs in that region in between.
-  if (region === undefined || region === stage.writerRegion || stage.copying !== 'closed') return {};
+  if (region === undefined || region === stage.writerRegion || stage.replicationStep !== 'closed') return {};
   const stack = Stack.of(scope);
   const replicator = stack.formatArn({
     service: 'iam',

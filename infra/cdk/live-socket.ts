@@ -1,4 +1,6 @@
-/** The live socket: a WebSocket API, a function for connections, and a function that pushes news to open sockets. */
+/**
+ * The live socket: a WebSocket API, a function for connections, and a function that sends new events to open sockets.
+ */
 import { Duration, Stack } from 'aws-cdk-lib';
 import { WebSocketApi, WebSocketStage } from 'aws-cdk-lib/aws-apigatewayv2';
 import { WebSocketLambdaIntegration, WebSocketMockIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
@@ -72,7 +74,7 @@ function pusher(
   const push = lambdaFunction(scope, stage, {
     entry: 'live-push',
     network: core.network?.outward,
-    description: 'Pushes the news of an account to its live sockets',
+    description: 'Sends new events of an account to its live sockets',
     memory: 1024,
     timeout: Duration.minutes(5),
     environment,
@@ -89,7 +91,7 @@ function pusher(
       ),
     ],
   });
-  // The function pushes from the ledger. The next message makes up for a late, repeated or lost one.
+  // The function reads the ledger, so a late, repeated or lost call does no harm.
   const news = new Rule(scope, 'News', {
     eventBus: core.bus,
     eventPattern: { source: [busSource, liveSource] },

@@ -115,12 +115,12 @@ export function checkReplicationStep(
       : activity && activity.StreamSpecification?.StreamViewType !== 'NEW_AND_OLD_IMAGES'
         ? 'streams'
         : 'open';
-  if (replicationSteps.indexOf(stage.copying) > replicationSteps.indexOf(next)) {
+  if (replicationSteps.indexOf(stage.replicationStep) > replicationSteps.indexOf(next)) {
     throw new NotReady(
-      `Replicas in ${missing.join(' and ')} need several deployments. Run LISTBACKUP_COPYING=${next} scripts/deploy.sh ${stage.name} core, then this command again.`,
+      `Replicas in ${missing.join(' and ')} need several deployments. Run LISTBACKUP_REPLICATION_STEP=${next} scripts/deploy.sh ${stage.name} core, then this command again.`,
     );
   }
-  if (stage.copying === 'open' && activity && missing.length > 1) {
+  if (stage.replicationStep === 'open' && activity && missing.length > 1) {
     throw new NotReady(
       `An existing stage accepts one new replica region at a time. Add ${missing[0]} first, then ${missing[1]}.`,
     );

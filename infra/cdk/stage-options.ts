@@ -26,7 +26,7 @@ export type StageOptions = {
    * The step of turning on table replicas. CloudFormation needs one update for each. `streams`: tables have the streams
    * that replication needs. `open`: replicas exist and accept writes. `closed`: replicas deny writes.
    */
-  copying: ReplicationStep;
+  replicationStep: ReplicationStep;
   /** The one region whose tables accept writes: the primary region, a replica region, or `none`. */
   writerRegion: string | undefined;
   /** The region of the functions: the primary region, or a replica region after a failover. */
@@ -77,8 +77,8 @@ export function stageOptions(name: string, values: OptionValues): StageOptions {
     ),
     region: parse<string | undefined>('region', region, 'a region like eu-west-1', undefined),
     replicaRegions: parse('replicaRegions', regions, 'regions separated by commas, like eu-west-1,eu-north-1', []),
-    copying: parse<ReplicationStep>(
-      'copying',
+    replicationStep: parse<ReplicationStep>(
+      'replicationStep',
       (text) => replicationSteps.find((step) => step === text),
       replicationSteps.join(', '),
       'closed',

@@ -32,7 +32,7 @@ export type Tables = { [name in TableName]: ITableV2 };
 export function makeTables(scope: Construct, stage: Stage): Tables {
   // A stream record is only a notification, so keys are enough. Replication needs full images, on every table.
   const replicated = stage.replicaRegions.length > 0;
-  const regions = stage.copying === 'streams' ? [] : stage.replicaRegions;
+  const regions = stage.replicationStep === 'streams' ? [] : stage.replicaRegions;
   const entries = Object.entries<TableShape>(shapes).map(([name, shape]) => [
     name,
     new TableV2(scope, `Table-${name}`, {

@@ -10,7 +10,7 @@ import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Blobs } from '../../domain/ports.ts';
 import { awsBlobs } from '../aws/blobs.ts';
-import { patientRetries } from '../aws/retries.ts';
+import { retriesWithoutBudget } from '../aws/retries.ts';
 import { prefixed } from '../prefixed-blobs.ts';
 import { blobFolder, holdsBlobs } from './blobs.ts';
 import { codeOf, writeDurably } from './durable-file.ts';
@@ -45,9 +45,9 @@ const attempts = 5;
 
 /**
  * Opens a bucket. If the bucket cannot be used, the Error says in one line what to do.
- * `hurry` divides the pauses between retries, see `patientRetries`. Tests set it.
+ * `pauseDivisor` divides the pauses between retries, see `retriesWithoutBudget`. Tests set it.
  */
-export async function openBucket({ bucket, prefix, environment: env }: Bucket, hurry = 1): Promise<BucketBlobs> {
+export async function openBucket({ bucket, prefix, environment: env }: Bucket, pauseDivisor = 1): Promise<BucketBlobs> {
   const endpoint = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined;
   if (endpoint !== undefined && !URL.canParse(endpoint))
     throw new Error(`AWS_ENDPOINT_URL_S3 must be a URL, not ${endpoint}.`);
@@ -72,7 +72,7 @@ export async function openBucket({ bucket, prefix, environment: env }: Bucket, h
       ? { credentials: { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) } }
       : {}),
     maxAttempts: attempts,
-    retryStrategy: patientRetries(attempts, hurry),
+    retryStrategy: retriesWithoutBudget(attempts, pauseDivisor),
     requestHandler: new NodeHttpHandler({ connectionTimeout: 10_000, socketTimeout: 60_000 }),
   });
   try {

@@ -67,7 +67,7 @@ const migrations = [
 /** Schema version that this code reads and writes. */
 export const schemaVersion = migrations.length;
 
-/** Most writes per transaction. Enough to share the fsync, few enough not to delay reads. */
+/** Maximum number of writes per transaction. Enough to share the fsync, few enough not to delay reads. */
 const groupSize = 500;
 
 type Pending = { run(): void; settle(): void; fail(error: unknown): void };

@@ -20,7 +20,7 @@ export type FeedOptions = {
    * it receives the same commits again after a pause.
    */
   handle(notifications: FeedNotification[]): Promise<void>;
-  /** Most commits per call of `handle`. Default 100, as for DynamoDB Streams. */
+  /** Maximum number of commits per call of `handle`. Default 100, as for DynamoDB Streams. */
   batch?: number;
   chaos?: Chaos | undefined;
 };

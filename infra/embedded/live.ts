@@ -11,7 +11,7 @@ import type { Sockets } from './sockets.ts';
 
 export type LiveSocket = {
   /** Sends new messages to the sockets of these accounts. Call it after each commit of theirs. */
-  wake(accounts: Iterable<string>): void;
+  notify(accounts: Iterable<string>): void;
   /** Closes all sockets. Resolves when the sends in progress have ended. */
   stop(): Promise<void>;
 };
@@ -58,7 +58,7 @@ export function openLive(
   });
 
   return {
-    wake(accountIds) {
+    notify(accountIds) {
       if (stopped) return;
       for (const account of accountIds) track(pushLive(live, account));
     },

@@ -41,7 +41,7 @@ export type RunningServer = {
 
 const sweepMilliseconds = 60_000;
 /** More workers would wait for the main thread. */
-const mostVaultWorkers = 8;
+const maxVaultWorkers = 8;
 /** Some loops read while others wait until their data is on disk. */
 const dataLoops = 4;
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
@@ -72,7 +72,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
   const platform = watch(embedded.platform);
   const connectorContext = contextFor(embedded, settings);
   const { blobs, records, random } = platform;
-  const workers = openWorkerPool(Math.min(availableParallelism(), mostVaultWorkers));
+  const workers = openWorkerPool(Math.min(availableParallelism(), maxVaultWorkers));
   const storing = { workers, packers: sharedPackers({ blobs, records, random, workers }), intake: openIntake() };
   const deployment: Deployment = {
     platform,
@@ -102,7 +102,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
 
     embedded.feed('projections', async (notifications) => {
       await handleNotifications(platform, projections, notifications);
-      live.wake(new Set(notifications.map(({ stream }) => parseStream(stream).account)));
+      live.notify(new Set(notifications.map(({ stream }) => parseStream(stream).account)));
       await reached?.('feed:projected');
     });
     embedded.feed('bus', async (notifications) => {

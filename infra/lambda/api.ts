@@ -6,9 +6,9 @@ import { type AppOptions, buildApp } from '../../api/app.ts';
 import { projections } from '../../projections/index.ts';
 import { required } from '../aws/environment.ts';
 import { openAws } from '../aws/platform.ts';
-import { asSent } from './as-sent.ts';
 import { connectorContext } from './deployment.ts';
 import { fromEdge } from './edge.ts';
+import { withRawPath } from './raw-path.ts';
 
 const textTypes = /^(application\/(problem\+)?json|text\/(html|javascript))\b/;
 /** Bytes. Lambda limits answers to 6 MB. Base64 adds a third, and headers need room too. */
@@ -32,7 +32,7 @@ export async function handler(event: APIGatewayProxyEventV2, context: Context): 
   if (!arrived) return { statusCode: 403, body: '', headers: {}, isBase64Encoded: false };
   // The function is created before the API has an address, so the origin comes from the request.
   options.origin = process.env.LISTBACKUP_ORIGIN ?? arrived.origin;
-  return proxy(asSent(arrived.event), context);
+  return proxy(withRawPath(arrived.event), context);
 }
 
 /** True when Lambda must send the body as base64. Backed-up content always counts as bytes, whatever its type. */

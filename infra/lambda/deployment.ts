@@ -1,8 +1,8 @@
 /** The AWS deployment for processors and API: no local folders, AWS list prices, and the allowed private hosts. */
 import type { ConnectorContext } from '../../connectors/connector.ts';
 import type { Deployment } from '../../processors/deployment.ts';
-import { awsList } from '../../processors/meter.ts';
 import { type AwsPlatform, openAws } from '../aws/platform.ts';
+import { awsList } from '../aws/prices.ts';
 
 type Environment = { [name: string]: string | undefined };
 

@@ -19,7 +19,7 @@ export async function handler(event: SocketEvent): Promise<APIGatewayProxyStruct
   try {
     const { account } = await admit(platform, handshakeOf(event), connectionId);
     // The socket accepts messages only after this function has answered, so another function sends them.
-    await platform.wakeLive(account);
+    await platform.notifyLive(account);
     return { statusCode: 200 };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;

@@ -22,5 +22,5 @@ export async function handler({ account }: { account: string }, context: Context
     },
     account,
   );
-  if (outcome === 'more') await platform.wakeLive(account);
+  if (outcome === 'more') await platform.notifyLive(account);
 }

@@ -1,6 +1,7 @@
 /**
  * Enters commits of the activity stream in the ledger and publishes them on the bus. A schedule retries the accounts
- * that were set aside once a minute. For lost records the reconcile sends `{"notify": [{"stream": "…", "version": 7}]}`.
+ * that were set aside once a minute. For lost records the reconcile sends `{"notify": [{"stream": "…", "version":
+ * 7}]}`.
  */
 import type { DynamoDBStreamEvent, ScheduledEvent } from 'aws-lambda';
 import type { StreamNotification } from '../../domain/ports.ts';

@@ -148,7 +148,7 @@ async function finish(
   if (appended) measureRun(platform, data, requestedAt);
 }
 
-/** The run's row holds the errors encrypted, which adds a third. An item of DynamoDB has at most 400 KB. */
+/** The run's row holds the errors encrypted, which adds a third. A row has at most 400 KB. */
 const maxErrorBytes = 200 * 1024;
 
 /** At most 100 errors, and at most `maxErrorBytes` of them. */

@@ -11,7 +11,6 @@ import { expiry, type RunRef, runRecord } from './run.ts';
 import { loadBytes, type SavedBytes, saveBytes } from './saved-bytes.ts';
 
 export type PartRecord = { partHash: string; packs: string[]; counts: BatchCounts; cost: Cost };
-/** A part's record with its bytes, or the name of their blob. */
 export type StoredPart = PartRecord & SavedBytes;
 
 /** Sort key of a part's record. Parts sort by batch number. */

@@ -147,8 +147,7 @@ async function listSource(
 const retrySeconds = 60;
 
 /**
- * Sends the plan task once more, with a delay. The message of the overtaken worker may be the last one, and the worker
- * ahead may die.
+ * Sends the plan task once more, with a delay. The concurrent worker may die, and no other message may be left.
  */
 function planLater(platform: Platform, runRef: RunRef): Promise<void> {
   const body: Task = { type: 'plan', ...runRef };

@@ -49,7 +49,7 @@ export function runRecord({ account, runId }: RunRef, sk: string) {
 /** A first backup over a slow connection takes weeks, and its commit needs the records of its first batches. */
 const keepSeconds = 30 * 24 * 3600;
 
-/** When a working record written now expires; seconds since the epoch. */
+/** When a working record written now expires, in seconds since the epoch. */
 export function expiry(platform: Platform): number {
   return Math.floor(platform.now() / 1000) + keepSeconds;
 }

@@ -3,7 +3,7 @@ import type { Platform } from '../../domain/ports.ts';
 
 export type SavedBytes = { encrypted: string } | { blob: string };
 
-/** Larger bytes go to a blob. An item of DynamoDB has at most 400 KB, and base64 adds a third. */
+/** Larger bytes go to a blob. A record has at most 400 KB, and base64 adds a third. */
 const recordLimit = 256 * 1024;
 
 /** Returns the fields to put in the record. When it resolves, the blob (if needed) is durable. */

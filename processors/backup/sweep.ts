@@ -10,7 +10,7 @@ import { openRuns, signsOfLife, unwatchRun, type Watched } from './watch.ts';
 
 /** A run is checked when nothing has changed for this time, and fails after this many checks without a change. */
 const quietMs = 60 * 60_000;
-const maxLooks = 24;
+const maxChecks = 24;
 
 /** An error at one run or export does not stop the others. The first error is thrown at the end. */
 export async function sweep(deployment: Deployment): Promise<void> {
@@ -37,23 +37,23 @@ async function sweepRuns(deployment: Deployment, failed: (error: unknown) => voi
 
 async function look(deployment: Deployment, watched: Watched): Promise<void> {
   const { platform } = deployment;
-  const { quietSince: _, looks: before, seen, ...runRef } = watched;
+  const { quietSince: _, checks: before, seen, ...runRef } = watched;
   const { run, backupChain } = await loadRun(platform, runRef);
   if (run.status === 'finished') return unwatchRun(platform, runRef);
   if (backupChain.openRun?.runId !== runRef.runId) await finishEndedRun(deployment, runRef);
   const now = await progressOf(platform, runRef);
-  const looks = now === seen ? before + 1 : 1;
-  if (looks > maxLooks) {
+  const checks = now === seen ? before + 1 : 1;
+  if (checks > maxChecks) {
     await failRun(deployment, runRef, {
       code: 'stalled',
       message: 'The run made no progress for a day. Run the job again.',
     });
     return;
   }
-  const next: Watched = { ...runRef, quietSince: platform.now(), looks, seen: now };
+  const next: Watched = { ...runRef, quietSince: platform.now(), checks, seen: now };
   await platform.records.write([{ op: 'put', pk: openRuns, sk: runRef.runId, data: next, if: 'present' }]);
   if (now !== seen && seen !== '') return;
-  platform.log.warn('reviving a run without progress', { runId: runRef.runId, looks });
+  platform.log.warn('reviving a run without progress', { runId: runRef.runId, checks });
   platform.log.measure({ RunsStalled: 1 });
   if (run.status === 'none' || !run.planned) await send(platform, [{ type: 'plan', ...runRef }]);
   await sendMissing(platform, runRef);

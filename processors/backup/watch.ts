@@ -6,10 +6,10 @@ import { backupChainStream, expiry, type RunRef, runRecord } from './run.ts';
 
 export const openRuns = 'open-runs';
 
-export type Watched = RunRef & { quietSince: number; looks: number; seen: string };
+export type Watched = RunRef & { quietSince: number; checks: number; seen: string };
 
 export async function watchRun(platform: Platform, runRef: RunRef): Promise<void> {
-  const data: Watched = { ...runRef, quietSince: platform.now(), looks: 0, seen: '' };
+  const data: Watched = { ...runRef, quietSince: platform.now(), checks: 0, seen: '' };
   await platform.records.write([{ op: 'put', pk: openRuns, sk: runRef.runId, data, if: 'absent' }]);
 }
 
@@ -17,8 +17,8 @@ export async function unwatchRun(platform: Platform, runRef: RunRef): Promise<vo
   await platform.records.write([{ op: 'delete', pk: openRuns, sk: runRef.runId }]);
 }
 
-/** Often enough for the sweeper, which checks every hour. */
-const aliveMs = 10 * 60_000;
+/** The sweeper checks a run after one hour without a change. */
+const heartbeatMs = 10 * 60_000;
 
 /** The run was cancelled or has ended, so its content is no longer needed. */
 export class RunCancelled extends Error {}
@@ -40,7 +40,7 @@ export function noteAlive(
   let noted = platform.now();
   return async function* (content) {
     for await (const piece of content) {
-      if (Math.abs(platform.now() - noted) >= aliveMs) {
+      if (Math.abs(platform.now() - noted) >= heartbeatMs) {
         noted = platform.now();
         await platform.records.add(aliveRecord(runRef), { signs: 1 }, expiry(platform));
         if (!(await isOpen(platform, runRef))) throw new RunCancelled(`run ${runRef.runId} is over`);

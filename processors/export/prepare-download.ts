@@ -46,7 +46,7 @@ export async function prepareDownload(
   if (state.status !== 'preparing') return;
   const tryAgain = () => platform.queue.send('data', [{ body: event }]);
   if (platform.now() >= delivery.deadline) return tryAgain();
-  // With a deadline from the start (Lambda), another try would have no more time.
+  // With a deadline from the start, another try would have no more time.
   const hasTimeLimit = Number.isFinite(delivery.deadline);
   try {
     const size = await makeZip(deployment, account, state, delivery, maxEntries);

@@ -32,13 +32,13 @@ export type ParkedRecord = {
 };
 
 /** The partition of the parked records. */
-export const parkedPk = 'parked';
+export const parkedPartition = 'parked';
 
 export function parkedKey({ projection, generation }: Target, stream: string): RecordKey {
-  return { pk: parkedPk, sk: `${cursorName(projection.name, generation)} ${stream}` };
+  return { pk: parkedPartition, sk: `${cursorName(projection.name, generation)} ${stream}` };
 }
 
-/** The most commits of a stream in memory at once. */
+/** Maximum number of commits of a stream in memory at once. */
 const commitsAtOnce = 100;
 
 /**

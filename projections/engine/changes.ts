@@ -83,7 +83,7 @@ function mergeUpdate(before: RowChange, change: Update): RowChange {
 
 type Update = Extract<RowChange, { op: 'update' }>;
 
-/** The data after the update. Throws when it adds to a field that is no number, like the port `Rows`. */
+/** The data after the update. Throws when `add` names a field that is not a number, as `Rows.apply` does. */
 export function updated(before: JsonObject, { set, add }: Pick<Update, 'set' | 'add'>): JsonObject {
   const data: JsonObject = { ...before, ...set };
   for (const [field, amount] of Object.entries(add ?? {})) data[field] = sum(data, field, amount);

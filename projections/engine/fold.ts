@@ -31,7 +31,7 @@ export function foldOf(platform: Pick<Platform, 'blobs'>, projection: Projection
   const reached = new Map<string, number>();
   const stopped = new Map<string, Stopped>();
 
-  /** The row after the change. Throws like the port `Rows`, before any row changes. */
+  /** The row after the change. Throws the errors of `Rows.apply`. No row has changed then. */
   function rowAfter(change: RowChange): [rowName: string, row: Row | undefined] {
     const { pk, sk } = change;
     const rowName = JSON.stringify([pk, sk]);

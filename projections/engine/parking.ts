@@ -1,7 +1,7 @@
 /** Lists the streams at which projections are parked, and unparks them after the fault is fixed. */
 import { parseStream } from '../../domain/event.ts';
 import type { Platform } from '../../domain/ports.ts';
-import { catchUp, type ParkedRecord, parkedKey, parkedPk } from './catch-up.ts';
+import { catchUp, type ParkedRecord, parkedKey, parkedPartition } from './catch-up.ts';
 import { alive, cursorName, readGenerations } from './generations.ts';
 import type { Projection } from './projection.ts';
 
@@ -34,8 +34,10 @@ export async function isParked(
 ): Promise<boolean> {
   const now = (await readGenerations(platform)).get(projection);
   return (
-    (await platform.records.get({ pk: parkedPk, sk: `${cursorName(projection, now?.current ?? 1)} ${stream}` })) !==
-    undefined
+    (await platform.records.get({
+      pk: parkedPartition,
+      sk: `${cursorName(projection, now?.current ?? 1)} ${stream}`,
+    })) !== undefined
   );
 }
 
@@ -79,7 +81,7 @@ export async function retryParked(
   return retry(platform, projections, ({ tried }) => tried < before, stop);
 }
 
-/** The most streams that catch up at once. */
+/** Maximum number of streams that catch up at once. */
 const width = 16;
 
 async function retry(
@@ -119,7 +121,7 @@ async function retry(
 
 async function* allParked({ records }: Pick<Platform, 'records'>): AsyncGenerator<ParkedRecord> {
   for (let cursor: string | undefined; ; ) {
-    const { items, next } = await records.query(parkedPk, { limit: 100, ...(cursor ? { cursor } : {}) });
+    const { items, next } = await records.query(parkedPartition, { limit: 100, ...(cursor ? { cursor } : {}) });
     for (const { data } of items) yield data as ParkedRecord;
     if (!next) return;
     cursor = next;

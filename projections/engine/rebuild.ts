@@ -5,7 +5,7 @@
  */
 import { parseStream } from '../../domain/event.ts';
 import type { Platform } from '../../domain/ports.ts';
-import { catchUpAll, type ParkedRecord, parkedKey, parkedPk } from './catch-up.ts';
+import { catchUpAll, type ParkedRecord, parkedKey, parkedPartition } from './catch-up.ts';
 import {
   beginBuilding,
   changeGenerations,
@@ -31,7 +31,7 @@ export type Stop = () => boolean;
 export type RebuildOutcome = 'flipped' | 'held' | 'stopped' | 'superseded';
 
 const streamsPerPage = 100;
-/** The most streams that catch up at once, to leave capacity to live traffic. */
+/** Maximum number of streams that catch up at once, to leave capacity to live traffic. */
 const width = 8;
 
 /** Starts or continues a rebuild. Throws when the platform fails, then the next call continues. */
@@ -96,7 +96,7 @@ async function countNewFaults(platform: Platform, projection: Projection, genera
 async function* parkedOf(platform: Platform, { name }: Projection, generation: number): AsyncGenerator<ParkedRecord[]> {
   for (let cursor: string | undefined; ; ) {
     const page = { prefix: `${cursorName(name, generation)} `, limit: 90, ...(cursor ? { cursor } : {}) };
-    const { items, next } = await platform.records.query(parkedPk, page);
+    const { items, next } = await platform.records.query(parkedPartition, page);
     yield items.map(({ data }) => data as ParkedRecord);
     if (!next) return;
     cursor = next;

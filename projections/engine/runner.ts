@@ -56,10 +56,10 @@ async function headsOf({ events }: Pick<Platform, 'events'>, streams: string[]):
   return newest.flatMap((commit) => (commit ? [{ stream: commit.stream, version: commit.version }] : []));
 }
 
-/** The most streams in one batch read of cursors and parked records. */
+/** Maximum number of streams in one batch read of cursors and parked records. */
 const streamsAtOnce = 500;
 
-/** The most commits of a load that projections share. They stay in memory. */
+/** Maximum number of commits of a load that projections share. They stay in memory. */
 const commitsShared = 20;
 
 /** Projections that need the same new commits load them once. A projection that is far behind loads its own. */

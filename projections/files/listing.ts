@@ -136,7 +136,7 @@ export async function readerContext(platform: Platform, account: string): Promis
 
 /** A context caches decoded segments, so a client that fetches file after file decodes each segment once. */
 const contexts = new WeakMap<Platform, LRUCache<string, ReaderContext>>();
-/** The most contexts per process, to bound memory. */
+/** Maximum number of contexts per process, to bound memory. */
 const contextsKept = 2;
 
 export function fileView(ctx: ReaderContext, restorePoint: RestorePoint, entry: ManifestEntry): FileView {

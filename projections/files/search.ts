@@ -27,7 +27,7 @@ export type FilesSearch = {
   modifiedBefore?: string | undefined;
 };
 
-/** The most entries that one page scans. */
+/** Maximum number of entries that one page scans. */
 const scanLimit = 50_000;
 /** Opening a source counts as this many entries, so many empty sources also end a page. */
 const sourceCost = 200;

@@ -50,11 +50,14 @@ export function liveSuite(name: string, open: () => Target): void {
         status: 'succeeded',
         progress: { percent: 100, filesTotal: 20, filesDone: 20 },
       });
-      const told = socket.messages.filter(({ type, data }) => type.startsWith('run.') && data.id === run.id);
-      expect(told.map(({ type }) => type)).toEqual([...told.slice(1).map(() => 'run.progress'), 'run.finished']);
-      expect(told[0]?.data.status).toBe('requested');
+      const runMessages = socket.messages.filter(({ type, data }) => type.startsWith('run.') && data.id === run.id);
+      expect(runMessages.map(({ type }) => type)).toEqual([
+        ...runMessages.slice(1).map(() => 'run.progress'),
+        'run.finished',
+      ]);
+      expect(runMessages[0]?.data.status).toBe('requested');
       for (const number of numbers) {
-        const counts = told.map(({ data }) => (data as Run).progress[number] ?? 0);
+        const counts = runMessages.map(({ data }) => (data as Run).progress[number] ?? 0);
         expect(counts, number).toEqual(counts.toSorted((a, b) => a - b));
       }
       await socket.close();
@@ -68,9 +71,9 @@ export function liveSuite(name: string, open: () => Target): void {
       const activity = socket.messages.filter(({ type }) => type === 'activity');
       expect(activity.length).toBeGreaterThanOrEqual(all.length);
       // The event of a batch may follow the end of its run
-      const told = (await ada.api.all('/activity')).slice(0, activity.length);
-      expect(activity.map(({ data }) => data)).toEqual(told);
-      expect(activity.map(({ seq }) => seq)).toEqual(told.map(({ seq }) => seq));
+      const activityItems = (await ada.api.all('/activity')).slice(0, activity.length);
+      expect(activity.map(({ data }) => data)).toEqual(activityItems);
+      expect(activity.map(({ seq }) => seq)).toEqual(activityItems.map(({ seq }) => seq));
       const seqs = socket.messages.map(({ seq }) => seq);
       expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
     });

@@ -47,7 +47,7 @@ const counts = {
 const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
 
 /** Events that projections apply, with the secret in every personal field. */
-const planted: { aggregate: { stream: string }; event: DomainEvent | undefined }[] = [
+const plantedData: { aggregate: { stream: string }; event: DomainEvent | undefined }[] = [
   {
     aggregate: account,
     event: { type: 'AccountOpened', data: { accountId: 'acc_1', ownerId: 'usr_1', name: secret } },
@@ -118,7 +118,7 @@ describe('personal data', () => {
   it('is nowhere in plain text in the data folder, read models included', async () => {
     const data = await testFolder();
     const { platform, close } = await openTestPlatform({ data });
-    for (const { aggregate, event } of planted) {
+    for (const { aggregate, event } of plantedData) {
       const name = `acc_1/${aggregate.stream}/1`;
       const { version } = await transact(platform, untyped(aggregate), name, () => (event ? [event] : []), cause);
       await handleNotifications(platform, projections, [{ stream: name, version }]);

@@ -43,13 +43,13 @@ describe('transact', () => {
   it('decides again after a concurrent command appended', async () => {
     const { platform } = await openTestPlatform();
     let remaining = 1;
-    const contended = interrupted(
+    const platformWithConcurrentAppend = interrupted(
       platform,
       async () => remaining-- > 0 && transact(platform, job, stream, create, cause),
     );
     const states: string[] = [];
     const result = await transact(
-      contended,
+      platformWithConcurrentAppend,
       job,
       stream,
       (state) => {
@@ -73,8 +73,10 @@ describe('transact', () => {
   it('throws a conflict when a concurrent command is first every time', async () => {
     const { platform } = await openTestPlatform();
     await transact(platform, job, stream, create, cause);
-    const contended = interrupted(platform, () => transact(platform, job, stream, rename('theirs'), cause));
-    await expect(transact(contended, job, stream, rename('ours'), cause)).rejects.toMatchObject({
+    const platformWithConcurrentAppend = interrupted(platform, () =>
+      transact(platform, job, stream, rename('theirs'), cause),
+    );
+    await expect(transact(platformWithConcurrentAppend, job, stream, rename('ours'), cause)).rejects.toMatchObject({
       code: 'conflict',
       extra: { retryAfter: 1 },
     });
@@ -104,11 +106,11 @@ describe('transact', () => {
     const { platform } = await openTestPlatform();
     await transact(platform, job, stream, create, cause);
     let remaining = 1;
-    const contended = interrupted(
+    const platformWithConcurrentAppend = interrupted(
       platform,
       async () => remaining-- > 0 && transact(platform, job, stream, rename('theirs'), cause),
     );
-    const late = transact(contended, job, stream, rename('ours'), { ...cause, ifVersion: [1] });
+    const late = transact(platformWithConcurrentAppend, job, stream, rename('ours'), { ...cause, ifVersion: [1] });
     await expect(late).rejects.toMatchObject({ code: 'precondition-failed' });
   });
 

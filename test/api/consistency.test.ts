@@ -41,11 +41,11 @@ const followers = [
 
 async function caller(person = ada) {
   const slept: number[] = [];
-  const hooks = { whileAsleep: async () => {} };
+  const hooks = { onWait: async () => {} };
   const sleep = async (milliseconds: number) => {
     slept.push(milliseconds);
     api.platform.clock.now += milliseconds;
-    await hooks.whileAsleep();
+    await hooks.onWait();
   };
   const api = await testApi({ routes: [tools], followers, sleep });
   const call = await as(api, person);
@@ -64,7 +64,7 @@ test('delays a read with the token of a write until the read model has applied t
   const token = String((await call({ method: 'POST', url: '/sources' })).headers['consistency-token']);
   expect(Buffer.from(token, 'base64url').toString('latin1')).toContain(stream);
   await project('sources', 2);
-  hooks.whileAsleep = async () => {
+  hooks.onWait = async () => {
     if (slept.length === 4) await project('sources', 3);
   };
   const answer = await get('/sources/1', token);

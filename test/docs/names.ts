@@ -138,7 +138,7 @@ function unknownCommands(snippet: string, { cli }: Code): string[] {
     .map((flag) => `flag ${flag} of listbackup ${command === cli ? '' : command.name()}`.trim());
 }
 
-/** Flags of our own programs; those of other programs on a line belong to them. */
+/** Flags of our own programs. Those of other programs on a line belong to them. */
 function unknownFlags(snippet: string, { source, cli }: Code): string[] {
   const isOurs = /^(--|-- )|\bnpm (run|start|test)\b|scripts\/[\w-]+\.sh|node [\w/]+\.ts/.test(snippet);
   if (!isOurs) return [];

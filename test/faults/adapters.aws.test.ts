@@ -91,7 +91,7 @@ describe.each([1, 2])('faults in three of ten calls (%i)', (seed) => {
   it('appends each commit of several writers once, and no writer conflicts with itself', async () => {
     const { platforms, calm } = await withFaults(seed, chaos, 4);
     const stream = streamName(fresh('acc'), 'job', fresh('job'));
-    const ownConcurrents: string[] = [];
+    const conflictsWithItself: string[] = [];
     await Promise.all(
       platforms.map(async ({ events }, writer) => {
         for (const n of upTo(12)) {
@@ -100,12 +100,12 @@ describe.each([1, 2])('faults in three of ten calls (%i)', (seed) => {
             const version = ((await events.last(stream))?.version ?? 0) + 1;
             if ((await events.append(commitOf(stream, version, text))) === 'appended') break;
             const [there] = await calm.events.getMany([{ stream, version }]);
-            if (there && textOf(there) === text) ownConcurrents.push(text);
+            if (there && textOf(there) === text) conflictsWithItself.push(text);
           }
         }
       }),
     );
-    expect(ownConcurrents).toEqual([]);
+    expect(conflictsWithItself).toEqual([]);
     const commits = await calm.events.load(stream);
     expect(commits.map(({ version }) => version)).toEqual(upTo(48));
     expect(commits.map(textOf).sort()).toEqual(
@@ -130,8 +130,8 @@ describe.each([1, 2])('faults in three of ten calls (%i)', (seed) => {
             failed = result?.error !== undefined;
           }
         }
-        for (let told = false; !told; )
-          told = await relay.publish(account, toEvents).then(
+        for (let published = false; !published; )
+          published = await relay.publish(account, toEvents).then(
             () => true,
             () => false,
           );

@@ -39,14 +39,14 @@ const objects: { [key: string]: string } = {
   '\u00e9': 'NFC',
   'back\\slash': 'backslash',
   'C:\\x': 'drive',
-  '%2E%2E/x': 'looks escaped',
+  '%2E%2E/x': 'checks escaped',
   '+ &?#=%20': 'delimiters',
   ' ': 'space',
   empty: '',
   [`long/${'字'.repeat(339)}zz`]: '1,024 bytes',
 };
 
-async function deploymentOver(server: S3Server) {
+async function startServerWithBucket(server: S3Server) {
   const data = await testFolder();
   const settings = readSettings([], {
     PORT: '0',
@@ -88,7 +88,7 @@ describe('awkward keys of a bucket', () => {
   it('are restored unchanged, one by one, folder by folder and as a zip', async () => {
     const server = await serverOf(objects);
     for (const key of Object.keys(objects)) expect(Buffer.byteLength(key)).toBeLessThanOrEqual(1_024);
-    const { api, sourceId, jobId, check } = await deploymentOver(server);
+    const { api, sourceId, jobId, check } = await startServerWithBucket(server);
     const ended = await runJob(api, jobId);
     expect(ended).toMatchObject({ status: 'succeeded', errors: [] });
 
@@ -134,7 +134,7 @@ describe('a bucket that changes', () => {
       stays: 'stays',
       'large and changing': 'b'.repeat(300_000),
     });
-    const { api, sourceId, jobId, check } = await deploymentOver(server);
+    const { api, sourceId, jobId, check } = await startServerWithBucket(server);
     let reads = 0;
     server.misbehave = ({ key }) => {
       if (key === '') return undefined;
@@ -162,7 +162,7 @@ describe('a bucket that changes', () => {
 
   it('reports one unreadable object and saves all others', async () => {
     const server = await serverOf({ a: 'a', bad: 'bad', 'c/d': 'd' });
-    const { api, sourceId, jobId, check } = await deploymentOver(server);
+    const { api, sourceId, jobId, check } = await startServerWithBucket(server);
     server.misbehave = ({ key }) => (key === 'bad' ? { answer: { status: 500, code: 'InternalError' } } : undefined);
     expect(await runJob(api, jobId)).toMatchObject({
       status: 'partial',
@@ -181,7 +181,7 @@ describe('a bucket that changes', () => {
 
   it('by archiving all objects: saved objects do not fail, and deletions are noticed', async () => {
     const server = await serverOf({ 'a/': '', 'a/kept': 'kept', 'a/goes': 'goes' });
-    const { api, sourceId, jobId, check } = await deploymentOver(server);
+    const { api, sourceId, jobId, check } = await startServerWithBucket(server);
     expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
     server.objects.delete('a/goes');
     for (const [key, object] of server.objects) server.objects.set(key, { ...object, storageClass: 'GLACIER' });
@@ -203,7 +203,7 @@ describe('a bucket that changes', () => {
     'and is %s: the run fails and says what to do, no file counts as deleted, and the next run succeeds',
     async (_how, answer, code, message) => {
       const server = await serverOf({ a: 'a', 'b/c': 'c' });
-      const { api, sourceId, jobId, check } = await deploymentOver(server);
+      const { api, sourceId, jobId, check } = await startServerWithBucket(server);
       expect(await runJob(api, jobId)).toMatchObject({ status: 'succeeded' });
       const before = await api.all(`/data/files?sourceId=${sourceId}&recursive=true`);
       server.misbehave = () => ({ answer });
@@ -223,7 +223,7 @@ describe('a bucket that changes', () => {
 
   it.each([429, 503])('and answers %i with Retry-After: the run waits that long and continues', async (status) => {
     const server = await serverOf({ a: 'a' });
-    const { api, jobId, check } = await deploymentOver(server);
+    const { api, jobId, check } = await startServerWithBucket(server);
     const asked: number[] = [];
     const seconds = 3;
     server.misbehave = () => {

@@ -27,7 +27,7 @@ import { type Client, client, type Run, runJob } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { silent, testFolder } from '../support/embedded.ts';
 import { zipOf } from '../support/unzip.ts';
-import { settle } from './box-process.ts';
+import { settle } from './killable-server.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 

@@ -155,7 +155,7 @@ function betweenListingAndReading(world: World, change: () => void): void {
   };
 }
 
-/** Calls `change` in the middle of reading a file, when the vault looks its first chunks up. */
+/** Calls `change` in the middle of reading a file, when the vault checks its first chunks up. */
 function whileReading(world: World, change: () => void): void {
   const { platform } = world.deployment;
   const { records } = platform;

@@ -16,21 +16,21 @@ import { busSource } from '../../infra/aws/bus.ts';
 import { type AwsClients, awsClients } from '../../infra/aws/clients.ts';
 import type { AwsEnvironment } from '../../infra/aws/environment.ts';
 import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
+import { awsList } from '../../infra/aws/prices.ts';
 import { relayAgain, relayNotifications } from '../../infra/aws/relay-notifications.ts';
 import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
-import { awsList } from '../../processors/meter.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
 import { makeStage, ministackClients } from '../emulator/aws-resources.ts';
 import { silent } from '../support/embedded.ts';
 import { type FaultProxy, type Plan, startFaultProxy } from './fault-proxy.ts';
-import { little } from './little.ts';
+import { smallLimits } from './small-limits.ts';
 import { command } from './world.ts';
 
 /** Divides the SDK's pauses between attempts, so that seconds become milliseconds. */
-export const hurry = 50;
+export const pauseDivisor = 50;
 
 export type Stage = AwsEnvironment & { [name: string]: string };
 
@@ -45,7 +45,7 @@ export async function testProxy(stage: Stage, seed: number, plan?: Plan): Promis
 /** The platform of a stage behind the proxy. It retries as often as in production, with short pauses. */
 export function openWithFaults(stage: Stage, proxy: FaultProxy): AwsPlatform {
   const env = { ...stage, AWS_ENDPOINT_URL: proxy.endpoint };
-  const platform = openAws(env, awsClients(env, hurry));
+  const platform = openAws(env, awsClients(env, pauseDivisor));
   onTestFinished(() => platform.close());
   return { ...platform, log: silent };
 }
@@ -92,7 +92,7 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
     platform,
     connectors: () => ({ allowHosts: [], folders: { roots: 'any', never: [] } }),
     prices: awsList,
-    limits: little,
+    limits: smallLimits,
   };
   const failures: unknown[] = [];
   /** Repeats failed work, as streams and event source mappings do. */

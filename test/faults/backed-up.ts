@@ -7,9 +7,9 @@ import { type RunningServer, startServer } from '../../infra/embedded/server.ts'
 import { readSettings } from '../../infra/embedded/settings.ts';
 import { type Body, type Client, client, until } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
-import { allEnded, type Owner, settle } from './box-process.ts';
 import { changeCorpus, makeCorpus } from './corpus.ts';
-import { little } from './little.ts';
+import { allEnded, type Owner, settle } from './killable-server.ts';
+import { smallLimits } from './small-limits.ts';
 
 export type BackedUp = { data: string; source: string; owner: Owner; zip: string };
 
@@ -17,7 +17,7 @@ export function openServer(data: string, env: { [name: string]: string } = {}): 
   return startServer(
     readSettings([], { PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0', ...env }),
     silent,
-    { limits: little },
+    { limits: smallLimits },
   );
 }
 

@@ -11,10 +11,10 @@ import { readSettings } from '../../infra/embedded/settings.ts';
 import { type Body, type Client, client, until } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { testFolder } from '../support/embedded.ts';
-import { restored, settle } from './box-process.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { blobsDisk, type Disk, databaseDisk, mountedDisk } from './filled-disk.ts';
-import { little } from './little.ts';
+import { restored, settle } from './killable-server.ts';
+import { smallLimits } from './small-limits.ts';
 
 /** A server over `data` and a source with one backup and later changes. `at` sets the callback for each later step. */
 async function backedUpServer(data: string, disk: Disk) {
@@ -30,7 +30,7 @@ async function backedUpServer(data: string, disk: Disk) {
   };
   const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: data });
   const deployment = await startServer(settings, log, {
-    limits: little,
+    limits: smallLimits,
     watch: disk.watch,
     reached: (step) => reached(step),
   });

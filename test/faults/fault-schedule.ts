@@ -1,7 +1,7 @@
 /**
  * Injects faults at moments that a seed picks. Calls are slow, refused, or lose their answer after they took effect.
  * Attempts break off at boundaries. `makeWorld({ seed })` adds feeds and queues that repeat, shuffle
- * and delay. For processes that are killed see lives.ts, for faults between the SDK and AWS see fault-proxy.ts.
+ * and delay. For processes that are killed see restarts.ts, for faults between the SDK and AWS see fault-proxy.ts.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Platform } from '../../domain/ports.ts';

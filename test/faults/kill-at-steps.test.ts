@@ -10,18 +10,18 @@ import { maxReceives } from '../../processors/index.ts';
 import { client } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { auditLedgerIn } from '../support/ledger.ts';
+import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import {
   allEnded,
-  type Box,
   clientOf,
-  endBoxes,
+  type KillableServer,
+  killServers,
   type Owner,
   readModels,
   restored,
   settle,
-  startBox,
-} from './box-process.ts';
-import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
+  startKillableServer,
+} from './killable-server.ts';
 
 /** Each step of the processors, each kind of write of a run, and the feeds and queues between them. */
 const expected = [
@@ -64,37 +64,37 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'listbackup-faults-'));
 });
 afterAll(async () => {
-  endBoxes();
+  killServers();
   await rm(root, { recursive: true, force: true });
 });
 
-async function started(data: string, fault?: string): Promise<Box> {
-  const box = await startBox(data, fault);
-  if (!box) throw new Error('The fault struck before the run was requested.');
-  return box;
+async function started(data: string, fault?: string): Promise<KillableServer> {
+  const server = await startKillableServer(data, fault);
+  if (!server) throw new Error('The fault struck before the run was requested.');
+  return server;
 }
 
 /** A data folder with a user, a source and a job over its own corpus. */
-async function prepare(name: string, more: (box: Box, owner: Owner, source: string) => Promise<void>) {
+async function prepare(name: string, more: (server: KillableServer, owner: Owner, source: string) => Promise<void>) {
   const [data, source] = [join(root, name, 'data'), join(root, name, 'source')];
   await mkdir(join(root, name), { recursive: true });
   await makeCorpus(source);
-  const box = await started(data);
-  const owner = await settle((token) => client(box.url, token), source);
-  await more(box, owner, source);
-  await box.stop();
+  const server = await started(data);
+  const owner = await settle((token) => client(server.url, token), source);
+  await more(server, owner, source);
+  await server.stop();
   return { data, owner, source };
 }
 
 /** Requests a run unless `count` were requested, as a client that does not know whether its last request arrived. */
-async function ask(box: Box, owner: Owner, count: number): Promise<void> {
-  const api = clientOf(box, owner);
+async function ask(server: KillableServer, owner: Owner, count: number): Promise<void> {
+  const api = clientOf(server, owner);
   try {
     // Read the log, because the runs projection may lag after a start
     if ((await api.all('/activity?type=run.requested')).length < count)
       await api.call('POST', `/jobs/${owner.jobId}/run`);
   } catch {
-    // The box was killed under the request
+    // The server was killed under the request
   }
 }
 
@@ -107,37 +107,37 @@ async function run(
   const { owner } = from;
   const data = await mkdtemp(join(root, 'copy-'));
   await cp(from.data, data, { recursive: true });
-  let box: Box | undefined;
+  let server: KillableServer | undefined;
   for (const fault of faults) {
-    box = await startBox(data, fault);
-    if (!box) continue;
-    await ask(box, owner, count);
-    await struck(box, owner, count, fault);
+    server = await startKillableServer(data, fault);
+    if (!server) continue;
+    await ask(server, owner, count);
+    await struck(server, owner, count, fault);
   }
-  box = await started(data);
-  await ask(box, owner, count);
-  const api = clientOf(box, owner);
+  server = await started(data);
+  await ask(server, owner, count);
+  const api = clientOf(server, owner);
   await allEnded(api, count);
   if (from.again) {
     await api.expect(202, 'POST', `/jobs/${owner.jobId}/run`);
     await allEnded(api, count + 1);
   }
   const outcome = { ...(await readModels(api)), content: await restored(api) };
-  const trace = await box.stop();
+  const trace = await server.stop();
   const types = await leftIn(data);
   await rm(data, { recursive: true });
   return { ...outcome, types, trace };
 }
 
-/** Waits until the fault has killed the box. Fails if the run ends first. */
-async function struck(box: Box, owner: Owner, count: number, fault: string): Promise<void> {
-  const survived = allEnded(clientOf(box, owner), count).then(
-    () => box.stop().catch(() => undefined),
-    // The box no longer answers
+/** Waits until the fault has killed the server. Fails if the run ends first. */
+async function struck(server: KillableServer, owner: Owner, count: number, fault: string): Promise<void> {
+  const survived = allEnded(clientOf(server, owner), count).then(
+    () => server.stop().catch(() => undefined),
+    // The server no longer answers
     () => undefined,
   );
-  await Promise.race([box.ended, survived]);
-  expect(await box.ended, `killed at ${fault}`).toBe('SIGKILL');
+  await Promise.race([server.ended, survived]);
+  expect(await server.ended, `killed at ${fault}`).toBe('SIGKILL');
 }
 
 /** The events of the folder's ledger by type. Expects that the doctor finds nothing. */
@@ -158,9 +158,9 @@ const cases = [
   {
     name: 'a run that finds changes',
     prepared: async () =>
-      prepare('second', async (box, owner, source) => {
-        await ask(box, owner, 1);
-        await allEnded(clientOf(box, owner), 1);
+      prepare('second', async (server, owner, source) => {
+        await ask(server, owner, 1);
+        await allEnded(clientOf(server, owner), 1);
         await changeCorpus(source);
       }),
     count: 2,
@@ -206,7 +206,7 @@ describe('a run whose source is gone, killed', () => {
   let undisturbed: Awaited<ReturnType<typeof run>>;
 
   beforeAll(async () => {
-    const prepared = await prepare('gone', async (_box, _owner, source) => rename(source, `${source} elsewhere`));
+    const prepared = await prepare('gone', async (_server, _owner, source) => rename(source, `${source} elsewhere`));
     from = { ...prepared, again: true };
     undisturbed = await run(from, 1);
   });

@@ -14,8 +14,8 @@ import type { Finding } from '../../doctor/finding.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { awsClients } from '../../infra/aws/clients.ts';
 import { openAws } from '../../infra/aws/platform.ts';
+import { awsList } from '../../infra/aws/prices.ts';
 import { type Chaos, makeChaos } from '../../infra/embedded/chaos.ts';
-import { awsList } from '../../processors/meter.ts';
 import { type Body, type Client, newPerson, until } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
 

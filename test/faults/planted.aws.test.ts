@@ -1,7 +1,7 @@
 /**
  * The same on the deployed app: reads every table item, stream record, message, event on the bus, log line and object.
- * Two stores may hold personal data in clear. The user pool holds names and e-mails, and its user names are hashes. A
- * prepared zip lies below `exports/` for less than a day.
+ * Two stores may hold personal data in clear. The user pool containsText names and e-mails, and its user names are
+ * hashes. A prepared zip lies below `exports/` for less than a day.
  */
 import { randomBytes } from 'node:crypto';
 import { type AttributeValue, paginateListTables, paginateScan } from '@aws-sdk/client-dynamodb';
@@ -28,7 +28,7 @@ import { client, listFiles, type Run, until } from '../acceptance/client.ts';
 import { ministackClients } from '../emulator/aws-resources.ts';
 import { deployedUrl } from '../emulator/deployed.ts';
 import { logs, streams, takeMessages } from '../emulator/raw-aws.ts';
-import { holds, planted } from './needles.ts';
+import { containsText, plantedData } from './planted-data.ts';
 
 const run = randomBytes(4).toString('hex');
 const bus = 'listbackup-events-test';
@@ -47,12 +47,12 @@ let heard = '';
 beforeAll(async () => {
   clients = ministackClients();
   url = await deployedUrl();
-  const { QueueUrl = '' } = await clients.sqs().send(new CreateQueueCommand({ QueueName: `planted-${run}` }));
+  const { QueueUrl = '' } = await clients.sqs().send(new CreateQueueCommand({ QueueName: `plantedData-${run}` }));
   heard = QueueUrl;
   const { Attributes } = await clients
     .sqs()
     .send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }));
-  const Name = `planted-${run}`;
+  const Name = `plantedData-${run}`;
   await clients.events().send(
     new PutRuleCommand({
       Name,
@@ -64,13 +64,15 @@ beforeAll(async () => {
     new PutTargetsCommand({
       Rule: Name,
       EventBusName,
-      Targets: [{ Id: 'planted', Arn: Attributes?.QueueArn ?? '' }],
+      Targets: [{ Id: 'plantedData', Arn: Attributes?.QueueArn ?? '' }],
     }),
   );
 });
 afterAll(async () => {
   for (const queue of ['job-queue', 'data-queue']) await takeMessages(`listbackup-test-${queue}`, true);
-  await clients.events().send(new RemoveTargetsCommand({ Rule: `planted-${run}`, EventBusName, Ids: ['planted'] }));
+  await clients
+    .events()
+    .send(new RemoveTargetsCommand({ Rule: `plantedData-${run}`, EventBusName, Ids: ['plantedData'] }));
   await clients.sqs().send(new DeleteQueueCommand({ QueueUrl: heard }));
   clients.close();
 });
@@ -173,27 +175,32 @@ async function readObjects(): Promise<void> {
   }
 }
 
-test('planted secrets are in clear in no item, stream record, message, event, log line or object', async () => {
+test('plantedData secrets are in clear in no item, stream record, message, event, log line or object', async () => {
   const { endpoint, region } = inject('ministack');
   const s3 = clients.s3();
   await s3.send(new CreateBucketCommand({ Bucket }));
-  const Key = `${planted.prefix}/${planted.path}`;
-  await s3.send(new PutObjectCommand({ Bucket, Key, Body: planted.content }));
+  const Key = `${plantedData.prefix}/${plantedData.path}`;
+  await s3.send(new PutObjectCommand({ Bucket, Key, Body: plantedData.content }));
   await s3.send(
-    new PutObjectCommand({ Bucket, Key: `${planted.prefix}/${planted.frozen}`, Body: 'x', StorageClass: 'GLACIER' }),
+    new PutObjectCommand({
+      Bucket,
+      Key: `${plantedData.prefix}/${plantedData.frozen}`,
+      Body: 'x',
+      StorageClass: 'GLACIER',
+    }),
   );
 
-  const headers = { 'idempotency-key': `planted-${run}` };
+  const headers = { 'idempotency-key': `plantedData-${run}` };
   const nobody = client(url);
-  const person = { email: `${run}.${planted.email}`, password: planted.password };
-  await nobody.expect(201, 'POST', '/auth/register', { body: { ...person, name: planted.person }, headers });
+  const person = { email: `${run}.${plantedData.email}`, password: plantedData.password };
+  await nobody.expect(201, 'POST', '/auth/register', { body: { ...person, name: plantedData.person }, headers });
   const { accessToken, refreshToken } = await nobody.expect(200, 'POST', '/auth/login', { body: person, headers });
   const api = client(url, String(accessToken));
-  const config = { bucket: Bucket, endpoint, region, prefix: `${planted.prefix}/` };
-  const credentials = { accessKeyId: 'test', secretAccessKey: planted.secret };
-  const body = { type: 's3', name: planted.source, config, credentials };
+  const config = { bucket: Bucket, endpoint, region, prefix: `${plantedData.prefix}/` };
+  const credentials = { accessKeyId: 'test', secretAccessKey: plantedData.secret };
+  const body = { type: 's3', name: plantedData.source, config, credentials };
   const source = await api.expect(201, 'POST', '/sources', { body, headers });
-  const job = await api.expect(201, 'POST', '/jobs', { body: { name: planted.job, sourceId: source.id }, headers });
+  const job = await api.expect(201, 'POST', '/jobs', { body: { name: plantedData.job, sourceId: source.id }, headers });
 
   // Stop the workers of each queue, so that the test can read its messages
   for (const queue of ['job-queue', 'data-queue']) await takeMessages(`listbackup-test-${queue}`, false);
@@ -208,14 +215,16 @@ test('planted secrets are in clear in no item, stream record, message, event, lo
       return answer.body.finishedAt ? (answer.body as Run) : undefined;
     });
   // The owner sees the personal data
-  expect(await ended(requested.id)).toMatchObject({ status: 'partial', errors: [{ path: planted.frozen }] });
+  expect(await ended(requested.id)).toMatchObject({ status: 'partial', errors: [{ path: plantedData.frozen }] });
   const [file] = await listFiles(api, `sourceId=${source.id}&recursive=true`);
-  expect(file?.path).toBe(planted.path);
+  expect(file?.path).toBe(plantedData.path);
 
   // Download a file, and a zip, which rests in clear
   const { url: address } = await api.expect(200, 'POST', '/data/download', { body: { fileId: file?.id } });
-  expect(await (await fetch(String(address))).text()).toBe(planted.content);
-  const zip = await api.expect(202, 'POST', '/data/download', { body: { sourceId: source.id, paths: [planted.path] } });
+  expect(await (await fetch(String(address))).text()).toBe(plantedData.content);
+  const zip = await api.expect(202, 'POST', '/data/download', {
+    body: { sourceId: source.id, paths: [plantedData.path] },
+  });
   await until('the zip is ready', async () => {
     const answer = await api.expect(200, 'GET', `/data/downloads/${zip.id}`);
     return answer.status === 'ready' ? answer : undefined;
@@ -223,19 +232,20 @@ test('planted secrets are in clear in no item, stream record, message, event, lo
 
   // Error answers contain no secret
   const refusals = await Promise.all([
-    nobody.call('POST', '/auth/login', { body: { ...person, password: `${planted.password} not` } }),
-    nobody.call('POST', '/auth/register', { body: { ...person, name: planted.person, extra: planted.secret } }),
-    api.call('POST', '/sources', { body: { ...body, credentials: { ...credentials, more: planted.secret } } }),
+    nobody.call('POST', '/auth/login', { body: { ...person, password: `${plantedData.password} not` } }),
+    nobody.call('POST', '/auth/register', { body: { ...person, name: plantedData.person, extra: plantedData.secret } }),
+    api.call('POST', '/sources', { body: { ...body, credentials: { ...credentials, more: plantedData.secret } } }),
     api.call('PUT', `/sources/${source.id}`, {
-      body: { name: planted.source, config, credentials: { accessKeyId: planted.secret } },
+      body: { name: plantedData.source, config, credentials: { accessKeyId: plantedData.secret } },
     }),
   ]);
   for (const refusal of refusals) {
     expect(refusal.status).toBeGreaterThanOrEqual(400);
-    for (const secret of [planted.secret, planted.password]) expect(JSON.stringify(refusal.body)).not.toContain(secret);
+    for (const secret of [plantedData.secret, plantedData.password])
+      expect(JSON.stringify(refusal.body)).not.toContain(secret);
   }
-  for (const each of [planted.path, planted.frozen])
-    await s3.send(new DeleteObjectCommand({ Bucket, Key: `${planted.prefix}/${each}` }));
+  for (const each of [plantedData.path, plantedData.frozen])
+    await s3.send(new DeleteObjectCommand({ Bucket, Key: `${plantedData.prefix}/${each}` }));
   await s3.send(new DeleteBucketCommand({ Bucket }));
   const failed = await api.expect(202, 'POST', `/jobs/${job.id}/run`);
   expect(await ended(failed.id)).toMatchObject({ status: 'failed' });
@@ -261,7 +271,9 @@ test('planted secrets are in clear in no item, stream record, message, event, lo
   ]);
 
   // The job's id is no secret. It proves that the test read each kind of location.
-  const locations = [...new Set(seen.filter(({ bytes }) => holds(bytes, String(job.id))).map(({ where }) => where))];
+  const locations = [
+    ...new Set(seen.filter(({ bytes }) => containsText(bytes, String(job.id))).map(({ where }) => where)),
+  ];
   for (const location of [
     'table listbackup-test-activity',
     'table listbackup-test-runs',
@@ -275,12 +287,12 @@ test('planted secrets are in clear in no item, stream record, message, event, lo
   expect(seen.filter(({ where }) => where.startsWith('object ')).length).toBeGreaterThan(5);
 
   const found = new Set<string>();
-  for (const [what, needle] of Object.entries({
-    ...planted,
+  for (const [what, text] of Object.entries({
+    ...plantedData,
     accessToken: String(accessToken),
     refreshToken: String(refreshToken),
   })) {
-    for (const { where, bytes } of seen) if (holds(bytes, needle)) found.add(`${what} in ${where}`);
+    for (const { where, bytes } of seen) if (containsText(bytes, text)) found.add(`${what} in ${where}`);
   }
   const inZip = (one: string) => /^(path|content) in object listbackup-data-test\/exports\//.test(one);
   expect([...found].filter((one) => !inZip(one))).toEqual([]);

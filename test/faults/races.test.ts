@@ -11,7 +11,7 @@ import { openTestPlatform } from '../support/embedded.ts';
 import { auditLedger } from '../support/ledger.ts';
 import { changeCorpus, makeCorpus } from './corpus.ts';
 import { someSeeds } from './fault-schedule.ts';
-import { allRows } from './throng.ts';
+import { allRows } from './repeated-deliveries.ts';
 import { account, command, makeWorld } from './world.ts';
 
 it.each(someSeeds(3))(

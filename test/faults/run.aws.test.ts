@@ -9,7 +9,7 @@ import { fresh } from '../contract/fresh.ts';
 import { ministackClients } from '../emulator/aws-resources.ts';
 import { expectClean } from '../support/check.ts';
 import { auditLedger } from '../support/ledger.ts';
-import { hurry, makeAwsWorld } from './aws-world.ts';
+import { makeAwsWorld, pauseDivisor } from './aws-world.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { calm, type Fault, failingCalls, share, startFaultProxy, upToAttempt } from './fault-proxy.ts';
 import { account, command, makeWorld, pictureOf } from './world.ts';
@@ -57,7 +57,7 @@ it.each([1, 4, 5, 7])('self-hosted with blobs in a bucket and faults of S3 (%i)'
   onTestFailed(() => console.error(proxy.summary()));
   const opened = await openBucket(
     { bucket, prefix: 'ours/', environment: { ...environment, AWS_ENDPOINT_URL: proxy.endpoint } },
-    hurry,
+    pauseDivisor,
   );
   onTestFinished(async () => {
     opened.close();

@@ -6,17 +6,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { client } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { auditLedgerIn } from '../support/ledger.ts';
-import { clientOf, endBoxes, startBox } from './box-process.ts';
-import { startLives } from './lives.ts';
+import { clientOf, killServers, startKillableServer } from './killable-server.ts';
+import { startRestarts } from './restarts.ts';
 import { sameKey } from './same-key.ts';
-import { type Beginning, folderFor, prepare } from './story.ts';
+import { type Beginning, folderFor, prepare } from './soak-scenario.ts';
 
 let beginning: Beginning;
 beforeAll(async () => {
   beginning = await prepare(await mkdtemp(join(tmpdir(), 'listbackup-same-key-')));
 });
 afterAll(async () => {
-  endBoxes();
+  killServers();
   await rm(beginning.root, { recursive: true, force: true });
 });
 
@@ -34,9 +34,9 @@ async function eventsIn(data: string): Promise<{ [type: string]: number }> {
 
 it('creates one job from a thousand concurrent requests', async () => {
   const data = await copyOf('thousand');
-  const box = await startBox(data);
-  if (!box) throw new Error('The box did not start.');
-  const api = clientOf(box, beginning.owner);
+  const server = await startKillableServer(data);
+  if (!server) throw new Error('The server did not start.');
+  const api = clientOf(server, beginning.owner);
   const { id, name } = await sameKey(
     (path, body, key) => api.call('POST', path, { body, headers: { 'idempotency-key': key } }),
     beginning.owner.sourceId,
@@ -44,7 +44,7 @@ it('creates one job from a thousand concurrent requests', async () => {
   );
   expect((await api.all('/jobs')).map((job) => job.name).sort()).toEqual(['Fails', name, 'Nightly'].sort());
   await api.expect(200, 'GET', `/jobs/${id}`);
-  await box.stop();
+  await server.stop();
   expect((await eventsIn(data)).JobCreated).toBe(3);
 });
 
@@ -76,13 +76,13 @@ describe('a request whose process is killed', () => {
     'at $fault is answered when repeated, and takes effect once ($once)',
     async ({ path, body, fault, once }) => {
       const data = await copyOf(`${Object.keys(once)[0]} ${fault}`);
-      const lives = startLives(data, beginning.owner.token, [{ fault }], beginning.clockStart);
-      const asked = () => lives.steadily((api) => repeated(api, path(), body()));
+      const restarts = startRestarts(data, beginning.owner.token, [{ fault }], beginning.clockStart);
+      const asked = () => restarts.steadily((api) => repeated(api, path(), body()));
       const answers = await Promise.all(Array.from({ length: 20 }, asked));
       for (const answer of answers) expect(answer).toEqual(answers[0]);
       expect(await asked()).toEqual(answers[0]);
-      await lives.end('stop');
-      expect(lives.begun()).toBe(2);
+      await restarts.end('stop');
+      expect(restarts.begun()).toBe(2);
       expect(await eventsIn(data)).toMatchObject(once);
     },
   );

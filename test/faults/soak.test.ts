@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { endBoxes } from './box-process.ts';
-import { type Beginning, folderFor, type Outcome, planOf, prepare, tell, undisturbed } from './story.ts';
+import { killServers } from './killable-server.ts';
+import { type Beginning, folderFor, type Outcome, planOf, prepare, tell, undisturbed } from './soak-scenario.ts';
 
 describe('the story of the soak', () => {
   let beginning: Beginning;
@@ -15,7 +15,7 @@ describe('the story of the soak', () => {
     expected = (await tell(beginning, undisturbed, await folderFor(beginning, 'undisturbed'))).outcome;
   });
   afterAll(async () => {
-    endBoxes();
+    killServers();
     await rm(beginning.root, { recursive: true, force: true });
   });
 
@@ -34,14 +34,14 @@ describe('the story of the soak', () => {
   it.concurrent.each(Array.from({ length: 12 }, (_, i) => i + 1))(
     'has the same outcome with random kills (npm run soak -- --seed %i)',
     async (seed) => {
-      const { outcome, lives } = await tell(
+      const { outcome, restarts } = await tell(
         beginning,
         planOf(seed),
         await folderFor(beginning, `seed-${seed}`),
         expected,
       );
       expect(outcome).toEqual(expected);
-      expect(lives).toBeGreaterThan(0);
+      expect(restarts).toBeGreaterThan(0);
     },
   );
 });

@@ -1,13 +1,13 @@
-/** `npm run soak`: runs the story (story.ts) with many seeds while the box is killed at random. See `--help`. */
+/** `npm run soak`: runs the story (story.ts) with many seeds while the server is killed at random. See `--help`. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { deployToMinistack } from '../emulator/deploy.ts';
 import { startMinistack } from '../emulator/ministack.ts';
-import { endBoxes } from './box-process.ts';
+import { killServers } from './killable-server.ts';
 import { openTarget, tellOnAws } from './killed-functions.ts';
-import { folderFor, planOf, prepare, tell, undisturbed } from './story.ts';
+import { folderFor, planOf, prepare, tell, undisturbed } from './soak-scenario.ts';
 
 const help = `npm run soak -- [options]
 
@@ -72,7 +72,7 @@ async function runAll({ first, count, runSeed, whereKept, again }: Seeds): Promi
   const summary = () => `${done} seeds in ${seconds().toFixed(0)} s, ${restarts} restarts`;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
-      endBoxes();
+      killServers();
       console.log(`${summary()}: nothing was lost, doubled or damaged so far. Stopped before seed ${next}`);
       process.exit(130);
     });
@@ -95,17 +95,17 @@ async function soak(first: number, count: number): Promise<void> {
     count,
     async runSeed(seed) {
       const folder = await folderFor(beginning, `seed-${seed}`);
-      const { outcome, lives } = await tell(beginning, planOf(seed), folder, expected);
+      const { outcome, restarts } = await tell(beginning, planOf(seed), folder, expected);
       if (!isDeepStrictEqual(outcome, expected))
         throw new Error(`The outcome differs:\n${different(outcome, expected)}`);
       await rm(folder, { recursive: true });
-      return { restarts: lives - 1 };
+      return { restarts: restarts - 1 };
     },
     whereKept: (seed) =>
-      `${JSON.stringify(planOf(seed).fates)}\nits data folder: ${join(root, `seed-${seed}`, 'data')}`,
+      `${JSON.stringify(planOf(seed).plannedKills)}\nits data folder: ${join(root, `seed-${seed}`, 'data')}`,
     again: (seed) => `npm run soak -- --seed ${seed}`,
   });
-  endBoxes();
+  killServers();
   if (!process.exitCode) await rm(root, { recursive: true });
 }
 

@@ -9,7 +9,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { type Client, client, type Run, until } from '../acceptance/client.ts';
 import { expectClean } from '../support/check.ts';
 import { testFolder } from '../support/embedded.ts';
-import { settle } from './box-process.ts';
+import { settle } from './killable-server.ts';
 
 const MiB = 1024 * 1024;
 const size = (process.env.LISTBACKUP_SOAK ? 5120 : 1024) * MiB;

@@ -31,7 +31,7 @@ import { entries, openManifest } from '../../vault/reader.ts';
 import { openTestPlatform, temporaryFolder } from '../support/embedded.ts';
 import { auditLedger } from '../support/ledger.ts';
 import { withFaults } from './fault-schedule.ts';
-import { little } from './little.ts';
+import { smallLimits } from './small-limits.ts';
 
 export const account = 'acc_test';
 
@@ -115,7 +115,7 @@ export async function makeWorld({
     platform: faults?.watch(platform) ?? platform,
     connectors: () => ({ allowHosts: [], folders: { roots: 'any', never: [] } }),
     prices: free,
-    limits: little,
+    limits: smallLimits,
     ...((reached ?? faults) && { reached: reached ?? faults?.reached }),
   };
   const feeds = [

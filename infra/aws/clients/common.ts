@@ -1,20 +1,20 @@
 /** Settings that all clients of the SDK share. */
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { patientRetries } from '../retries.ts';
+import { retriesWithoutBudget } from '../retries.ts';
 
 export type Environment = { [name: string]: string | undefined };
 
 /**
  * Region and credentials come from the SDK's usual sources. `AWS_ENDPOINT_URL` sets another endpoint for all clients.
  *
- * `requestTimeout`: milliseconds. `hurry`: for tests, the divisor of the pauses between attempts.
+ * `requestTimeout`: milliseconds. `pauseDivisor`: for tests, the divisor of the pauses between attempts.
  */
-export function common(env: Environment, requestTimeout: number, maxAttempts: number, hurry = 1) {
+export function common(env: Environment, requestTimeout: number, maxAttempts: number, pauseDivisor = 1) {
   const endpoint = env.AWS_ENDPOINT_URL;
   return {
     ...(endpoint ? { endpoint } : {}),
     maxAttempts,
-    retryStrategy: patientRetries(maxAttempts, hurry),
+    retryStrategy: retriesWithoutBudget(maxAttempts, pauseDivisor),
     requestHandler: new NodeHttpHandler({
       connectionTimeout: 2000,
       requestTimeout,

@@ -3,8 +3,8 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { common, type Environment } from './common.ts';
 
 /** A healthy DynamoDB answers in milliseconds. A short timeout replaces a stuck connection early. */
-export function dynamoClient(env: Environment, hurry?: number): DynamoDBClient {
-  return new DynamoDBClient(common(env, 5000, 6, hurry));
+export function dynamoClient(env: Environment, pauseDivisor?: number): DynamoDBClient {
+  return new DynamoDBClient(common(env, 5000, 6, pauseDivisor));
 }
 
 /** The document client, which converts JavaScript values. Close `client`: closing the document client does nothing. */

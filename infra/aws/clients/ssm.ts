@@ -1,6 +1,6 @@
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { common, type Environment } from './common.ts';
 
-export function ssmClient(env: Environment, hurry?: number): SSMClient {
-  return new SSMClient(common(env, 5000, 5, hurry));
+export function ssmClient(env: Environment, pauseDivisor?: number): SSMClient {
+  return new SSMClient(common(env, 5000, 5, pauseDivisor));
 }

@@ -15,12 +15,12 @@ const s3 = {
   credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
 };
 
-/** An API whose read models apply nothing until `catchUp`. `whileAsleep` is called when a request waits for one. */
+/** An API whose read models apply nothing until `catchUp`. `onWait` is called when a request waits for one. */
 async function apiWithStaleReadModels() {
-  const hooks = { whileAsleep: async () => {} };
+  const hooks = { onWait: async () => {} };
   const sleep = async (milliseconds: number) => {
     platform.clock.now += milliseconds;
-    await hooks.whileAsleep();
+    await hooks.onWait();
   };
   const { app, platform } = await testApi({ routes: [sources, jobs, runs], followers: projections, sleep });
   const call = await as({ app, platform });
@@ -71,6 +71,6 @@ test('cancels a new run for a request with its Consistency-Token, after a 404 wi
   const cancel = (headers = {}) =>
     send('POST', `/runs/${run.json().id}/cancel`, undefined, { 'idempotency-key': 'k', ...headers });
   expect((await cancel()).statusCode).toBe(404);
-  hooks.whileAsleep = catchUp;
+  hooks.onWait = catchUp;
   expect((await cancel({ 'consistency-token': run.headers['consistency-token'] })).statusCode).toBe(202);
 });

@@ -158,10 +158,10 @@ test('finds exactly the lost records and repairs them as if they had arrived', a
         streams: heads.length,
         accounts: 3,
         missing: lost.relay.length,
-        untold: 0,
+        unpublished: 0,
         behind: { jobs: lost.projections.length },
       },
-      ...{ repaired: lost.relay.length + lost.projections.length, left: 0, lacking: 0 },
+      ...{ repaired: lost.relay.length + lost.projections.length, notRepaired: 0, ledgerGaps: 0 },
     },
   });
   expect(notified.relay.sort()).toEqual(lost.relay.map(nameOf).sort());
@@ -170,7 +170,7 @@ test('finds exactly the lost records and repairs them as if they had arrived', a
   // No commit was published twice.
   if (!answerLost) expect(Math.max(...arrived.values())).toBe(1);
   const again = visitor(11 * minute);
-  expect((await reconcile(again.parts)).counts).toMatchObject({ missing: 0, untold: 0, behind: {}, repaired: 0 });
+  expect((await reconcile(again.parts)).counts).toMatchObject({ missing: 0, unpublished: 0, behind: {}, repaired: 0 });
 });
 
 test('publishes ledger entries that never reached the bus', async () => {
@@ -180,7 +180,13 @@ test('publishes ledger entries that never reached the bus', async () => {
   // A relay that dies before it publishes.
   for (const { error } of await platform.relay.sequence(created)) expect(error).toBeUndefined();
   const { parts, notified } = visitor(11 * minute);
-  expect((await reconcile(parts)).counts).toMatchObject({ missing: 0, untold: 1, behind: {}, repaired: 1, left: 0 });
+  expect((await reconcile(parts)).counts).toMatchObject({
+    missing: 0,
+    unpublished: 1,
+    behind: {},
+    repaired: 1,
+    notRepaired: 0,
+  });
   expect(notified.relay).toHaveLength(1);
   await expectWhole();
 });
@@ -213,9 +219,9 @@ test('loses and repeats nothing when visits race with appends whose notification
   expect(last.map(({ outcome }) => outcome)).toContain('done');
   expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({
     missing: 0,
-    untold: 0,
+    unpublished: 0,
     behind: {},
-    lacking: 0,
+    ledgerGaps: 0,
   });
   await expectWhole();
 });
@@ -247,5 +253,5 @@ test('counts an entry that was deleted from the ledger', async () => {
   const [entry] = await platform.events.ledger('acc_2', { order: 'asc', afterSeq: 3, limit: 1 });
   const Key = { account: { S: 'acc_2' }, seq: { N: String(entry?.seq) } };
   await clients.dynamo().send(new DeleteItemCommand({ TableName: `${prefix}ledger`, Key }));
-  expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({ lacking: 1 });
+  expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({ ledgerGaps: 1 });
 });

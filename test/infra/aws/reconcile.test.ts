@@ -61,7 +61,7 @@ async function makeWorld() {
             published: published.get(account) ?? 0,
           })),
         ),
-      lacking: async () => 0,
+      ledgerGaps: async () => 0,
     },
     async notify(consumer, notifications) {
       notified[consumer].push(...notifications);
@@ -104,10 +104,10 @@ test('finds exactly the lost notifications and sends each to the consumer that l
       streams: heads.length,
       accounts: 2,
       missing: lost.relay.length,
-      untold: 0,
+      unpublished: 0,
       behind: { jobs: lost.projections.length },
     },
-    ...{ repaired: lost.relay.length + lost.projections.length, left: 0, lacking: 0 },
+    ...{ repaired: lost.relay.length + lost.projections.length, notRepaired: 0, ledgerGaps: 0 },
   });
   expect(sorted(notified.relay)).toEqual(sorted(lost.relay));
   expect(sorted(notified.projections)).toEqual(sorted(lost.projections));
@@ -148,7 +148,12 @@ test('does not count a parked stream as a lag, but a stream that continued after
   const lost = await rename(platform, 'acc_1', resumed.jobId);
   await relay([...renamed, lost]);
   later(11 * minute);
-  expect((await reconcile(parts)).counts).toMatchObject({ missing: 0, behind: { jobs: 1 }, repaired: 1, left: 0 });
+  expect((await reconcile(parts)).counts).toMatchObject({
+    missing: 0,
+    behind: { jobs: 1 },
+    repaired: 1,
+    notRepaired: 0,
+  });
   expect(sorted(notified.projections)).toEqual(sorted([lost]));
   expect(await platform.rows.cursor('jobs', parked.stream)).toBe(1);
 });
@@ -175,9 +180,15 @@ test('publishes ledger entries that never reached the bus', async () => {
   await project(...created);
   published.set('acc_1', 1);
   published.set('acc_2', 0);
-  expect((await reconcile(parts)).counts).toMatchObject({ untold: 0 });
+  expect((await reconcile(parts)).counts).toMatchObject({ unpublished: 0 });
   later(11 * minute);
-  expect((await reconcile(parts)).counts).toMatchObject({ accounts: 2, missing: 0, untold: 2, repaired: 2, left: 0 });
+  expect((await reconcile(parts)).counts).toMatchObject({
+    accounts: 2,
+    missing: 0,
+    unpublished: 2,
+    repaired: 2,
+    notRepaired: 0,
+  });
   expect(sorted(notified.relay)).toEqual(
     sorted([created[1], created[2]].filter((notification) => notification !== undefined)),
   );
@@ -192,7 +203,12 @@ test('does not count a commit as repaired that entered the ledger but not the bu
   const notify: ReconcileParts['notify'] = async (_, notifications) => {
     for (const { stream, version } of notifications) entered.set(stream, version);
   };
-  expect((await reconcile({ ...parts, notify })).counts).toMatchObject({ missing: 1, untold: 0, repaired: 0, left: 1 });
+  expect((await reconcile({ ...parts, notify })).counts).toMatchObject({
+    missing: 1,
+    unpublished: 0,
+    repaired: 0,
+    notRepaired: 1,
+  });
 });
 
 test('logs lags that it cannot repair and continues the walk', async () => {
@@ -203,7 +219,7 @@ test('logs lags that it cannot repair and continues the walk', async () => {
   const { outcome, counts } = await reconcile(useless);
   expect([outcome, counts]).toMatchObject([
     'done',
-    { streams: 10, missing: 10, behind: { jobs: 10 }, repaired: 0, left: 20 },
+    { streams: 10, missing: 10, behind: { jobs: 10 }, repaired: 0, notRepaired: 20 },
   ]);
   expect(logged).toContainEqual(
     expect.objectContaining({ level: 'error', message: expect.stringContaining('could not repair') }),
@@ -222,7 +238,7 @@ test('does not notify a consumer again in the same visit after it failed, but th
   };
   const { outcome, counts } = await reconcile({ ...parts, notify });
   expect([outcome, attempts, notified.projections.length]).toEqual(['done', 1, 10]);
-  expect(counts).toMatchObject({ missing: 10, behind: { jobs: 10 }, repaired: 10, left: 10 });
+  expect(counts).toMatchObject({ missing: 10, behind: { jobs: 10 }, repaired: 10, notRepaired: 10 });
   expect(logged).toContainEqual(expect.objectContaining({ level: 'error', fields: { consumer: 'relay' } }));
 });
 
@@ -231,12 +247,12 @@ test('logs an error for each account whose ledger lacks entries', async () => {
   const created = [await makeJob(platform, 'acc_1'), await makeJob(platform, 'acc_2')];
   await relay(created);
   await project(...created);
-  const ledger = { ...parts.ledger, lacking: async (account: string) => (account === 'acc_2' ? 3 : 0) };
+  const ledger = { ...parts.ledger, ledgerGaps: async (account: string) => (account === 'acc_2' ? 3 : 0) };
   expect((await reconcile({ ...parts, ledger })).counts).toMatchObject({
     accounts: 2,
-    lacking: 3,
+    ledgerGaps: 3,
     repaired: 0,
-    left: 0,
+    notRepaired: 0,
   });
   expect(logged.filter(({ level }) => level === 'error')).toMatchObject([
     { fields: { account: 'acc_2', numbers: 3, head: 1 } },
@@ -257,7 +273,10 @@ test('continues a stopped walk and compares each stream once', async () => {
     visits++;
   }
   expect(visits).toBeGreaterThan(2);
-  expect(last).toMatchObject({ outcome: 'done', counts: { streams: 20, missing: 20, behind: { jobs: 20 }, left: 0 } });
+  expect(last).toMatchObject({
+    outcome: 'done',
+    counts: { streams: 20, missing: 20, behind: { jobs: 20 }, notRepaired: 0 },
+  });
   for (const { stream } of created) expect(await platform.rows.cursor('jobs', stream)).toBe(1);
 });
 

@@ -1,12 +1,12 @@
 /** The number of attempts of the SDK's clients and the pauses between them. */
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { patientRetries } from '../../../infra/aws/retries.ts';
+import { retriesWithoutBudget } from '../../../infra/aws/retries.ts';
 
 type Kind = 'THROTTLING' | 'TRANSIENT' | 'SERVER_ERROR' | 'CLIENT_ERROR';
 
 /** The pauses of a call that fails each time with this kind of error. Milliseconds. */
 async function pausesOf(errorType: Kind, hint?: Date): Promise<number[]> {
-  const retries = patientRetries(4);
+  const retries = retriesWithoutBudget(4);
   const pauses: number[] = [];
   let token = await retries.acquireInitialRetryToken('');
   for (;;) {

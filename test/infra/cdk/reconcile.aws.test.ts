@@ -93,7 +93,13 @@ test('has commits without stream records processed, and late records are not pro
   await transact(before, backupChain, requested, endRun(run, 'cancelled'), command(account));
   const young = await makeJob(platform, account);
   const { outcome, counts } = await invoke({});
-  expect({ outcome, ...counts }).toMatchObject({ outcome: 'done', missing: 2, untold: 0, left: 0, lacking: 0 });
+  expect({ outcome, ...counts }).toMatchObject({
+    outcome: 'done',
+    missing: 2,
+    unpublished: 0,
+    notRepaired: 0,
+    ledgerGaps: 0,
+  });
   expect(counts.behind).toMatchObject({ jobs: 1, runs: 1, files: 1 });
   const entries = await ledgerOf();
   const missed = [

@@ -95,7 +95,7 @@ const streamsOf = (template: Template) =>
 
 test('replication is turned on in three steps: streams, replicas, fence', () => {
   const [streams, open] = (['streams', 'open'] as const).map(
-    (copying) => synthesize('main', { ...copied, copying }).templates.core,
+    (replicationStep) => synthesize('main', { ...copied, replicationStep }).templates.core,
   );
   if (!streams || !open) throw new Error('no templates');
   expect(streamsOf(open)).toEqual(streamsOf(core));
@@ -123,14 +123,14 @@ test.for([
   ],
 ] as const)('%s can go up to the step %s', ([, step, activity]) => {
   const steps = ['streams', 'open', 'closed'] as const;
-  const wanted = (copying: (typeof steps)[number]) => () =>
+  const wanted = (replicationStep: (typeof steps)[number]) => () =>
     checkReplicationStep(
-      stage('main', (option) => ({ ...copied, copying })[option as 'copying']),
+      stage('main', (option) => ({ ...copied, replicationStep })[option as 'replicationStep']),
       activity as never,
     );
   for (const [i, each] of steps.entries()) {
     if (i <= steps.indexOf(step)) expect(wanted(each)).not.toThrow();
-    else expect(wanted(each)).toThrow(`LISTBACKUP_COPYING=${step}`);
+    else expect(wanted(each)).toThrow(`LISTBACKUP_REPLICATION_STEP=${step}`);
   }
 });
 
@@ -150,7 +150,8 @@ test('event source mappings are replaced with the stream, so that CloudFormation
 test('an existing stage accepts one new replica region at a time', () => {
   const two = stage(
     'main',
-    (option) => ({ ...copied, replicaRegions: `${other},eu-north-1`, copying: 'open' })[option as 'copying'],
+    (option) =>
+      ({ ...copied, replicaRegions: `${other},eu-north-1`, replicationStep: 'open' })[option as 'replicationStep'],
   );
   const ready = { StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } } as const;
   expect(() => checkReplicationStep(two, ready)).toThrow('one new replica region at a time');
@@ -243,7 +244,7 @@ test.for([
   [{ replicaRegions: other }, 'to the primary region'],
   [{ region: primaryRegion, replicaRegions: primaryRegion }, 'is the primary region'],
   [{ ...copied, writerRegion: 'us-east-1' }, 'cannot take over'],
-  [{ ...copied, copying: 'half' }, 'streams, open, closed'],
+  [{ ...copied, replicationStep: 'half' }, 'streams, open, closed'],
   [{ ...copied, runsIn: other, activityStream }, 'to the same region'],
   [{ ...copied, writerRegion: other, runsIn: other }, 'activityStream'],
 ] as const)('rejects the options %j: %s', ([options, reason]) => {

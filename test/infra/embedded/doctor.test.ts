@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { sha256 } from '../../../activity/commit.ts';
 import { client } from '../../acceptance/client.ts';
 import { type BackedUp, makeBackedUp } from '../../faults/backed-up.ts';
-import { endBoxes, startBox } from '../../faults/box-process.ts';
+import { killServers, startKillableServer } from '../../faults/killable-server.ts';
 
 const program = fileURLToPath(new URL('../../../infra/embedded/doctor.ts', import.meta.url));
 const cli = fileURLToPath(new URL('../../../cli/listbackup.ts', import.meta.url));
@@ -21,7 +21,7 @@ beforeAll(async () => {
   backedUp = await makeBackedUp(root);
 });
 afterAll(async () => {
-  endBoxes();
+  killServers();
   await rm(root, { recursive: true, force: true });
 });
 
@@ -140,7 +140,7 @@ it('runs as a command of the CLI', async () => {
 it('refuses a folder in use and says what to do', async () => {
   const data = await copyOf();
   // In another process: with POSIX locks, closing the file in the locking process would release the lock.
-  const box = await startBox(data);
+  const box = await startKillableServer(data);
   onTestFinished(async () => void (await box?.stop()));
   const before = await traceOf(data);
   const { code, stdout, stderr } = await doctor(data);
@@ -153,7 +153,7 @@ it('checks a folder after kill -9 without changing it', async () => {
   const data = await copyOf();
   await writeFile(join(backedUp.source, 'new.txt'), 'new');
   onTestFinished(() => rm(join(backedUp.source, 'new.txt')));
-  const box = await startBox(data, 'store:counted');
+  const box = await startKillableServer(data, 'store:counted');
   if (!box) throw new Error('The server was killed before the first request.');
   const api = client(box.url, backedUp.owner.token);
   await api.call('POST', `/jobs/${backedUp.owner.jobId}/run`).catch(() => undefined);

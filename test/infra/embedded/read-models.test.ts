@@ -11,7 +11,7 @@ import { parked } from '../../../projections/engine/parking.ts';
 import type { Projection } from '../../../projections/engine/projection.ts';
 import { handleNotifications } from '../../../projections/engine/runner.ts';
 import { jobs } from '../../../projections/jobs.ts';
-import { endBoxes, startBox } from '../../faults/box-process.ts';
+import { killServers, startKillableServer } from '../../faults/killable-server.ts';
 import {
   countingJobs,
   currentGeneration,
@@ -130,8 +130,8 @@ test('creates no data folder', async () => {
 
 test('refuses the data folder of a running server', async () => {
   const data = join(await testFolder(), 'data');
-  const box = await startBox(data);
-  onTestFinished(endBoxes);
+  const box = await startKillableServer(data);
+  onTestFinished(killServers);
   const program = fileURLToPath(new URL('../../../infra/embedded/read-models.ts', import.meta.url));
   const args = ['--disable-warning=ExperimentalWarning', program, 'rebuild', jobs.name, '--data', data];
   const { code, stdout, stderr } = await new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {

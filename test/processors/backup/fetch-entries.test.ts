@@ -8,13 +8,13 @@ import type { VaultWriter } from '../../../vault/writer.ts';
 type Read = string | SourceProblem | Error | AsyncIterable<Uint8Array>;
 type Look = SourceEntry | undefined | SourceProblem;
 /** Answers for a key, in order. The last one repeats. */
-type Script = { reads?: Read[]; looks?: Look[] };
+type Script = { reads?: Read[]; checks?: Look[] };
 
 describe('fetching a batch', () => {
   test('returns results in key order, however long each read takes', async () => {
     const keys = Array.from({ length: 30 }, (_, index) => `key-${String(index).padStart(2, '0')}`);
     const { session, release } = scripted(
-      Object.fromEntries(keys.map((key) => [key, { reads: [answerFor(key)], looks: [undefined] }])),
+      Object.fromEntries(keys.map((key) => [key, { reads: [answerFor(key)], checks: [undefined] }])),
       {
         held: keys.slice(0, 7),
       },
@@ -44,7 +44,7 @@ describe('fetching a batch', () => {
   });
 
   test('skips and deletes a vanished file, after a look-up has confirmed it', async () => {
-    const { session, asked } = scripted({ a: { reads: [problem('vanished')], looks: [undefined] } });
+    const { session, asked } = scripted({ a: { reads: [problem('vanished')], checks: [undefined] } });
     const result = await fetchEntries(session, writer(), [file('a')]);
     expect(result).toMatchObject({
       stored: [],
@@ -56,18 +56,18 @@ describe('fetching a batch', () => {
   });
 
   test('stores the new file when a file was deleted and created again', async () => {
-    const { session } = scripted({ a: { reads: [problem('vanished'), 'now'], looks: [file('a', 'r2')] } });
+    const { session } = scripted({ a: { reads: [problem('vanished'), 'now'], checks: [file('a', 'r2')] } });
     expect((await fetchEntries(session, writer(), [file('a')])).stored).toMatchObject([{ entry: { revision: 'r2' } }]);
   });
 
   test('fails when the whole source vanished, instead of deleting its files', async () => {
-    const { session } = scripted({ a: { reads: [problem('vanished')], looks: [problem('not-found')] } });
+    const { session } = scripted({ a: { reads: [problem('vanished')], checks: [problem('not-found')] } });
     await expect(fetchEntries(session, writer(), [file('a')])).rejects.toMatchObject({ code: 'not-found' });
   });
 
   test('stores a changed file with its new content and entry', async () => {
     const { session, asked } = scripted({
-      a: { reads: [problem('changed', true), 'now'], looks: [file('a', 'r2', 3)] },
+      a: { reads: [problem('changed', true), 'now'], checks: [file('a', 'r2', 3)] },
     });
     const result = await fetchEntries(session, writer(), [file('a')]);
     expect(result).toEqual({
@@ -84,15 +84,15 @@ describe('fetching a batch', () => {
       yield Buffer.from('half of ');
       throw problem('changed', true);
     }
-    const { session } = scripted({ a: { reads: [half(), 'all of the new'], looks: [file('a', 'r2')] } });
+    const { session } = scripted({ a: { reads: [half(), 'all of the new'], checks: [file('a', 'r2')] } });
     const { stored, failed } = await fetchEntries(session, writer(), [file('a')]);
     expect(stored).toEqual([{ entry: file('a', 'r2'), file: storedAs('all of the new') }]);
     expect(failed).toEqual([]);
   });
 
   test('fails a file that keeps changing after three attempts, each with its newest entry', async () => {
-    const looks = [file('a', 'r2'), file('a', 'r3'), file('a', 'r4')];
-    const { session, asked } = scripted({ a: { reads: [problem('changed', true)], looks }, b: { reads: ['b'] } });
+    const checks = [file('a', 'r2'), file('a', 'r3'), file('a', 'r4')];
+    const { session, asked } = scripted({ a: { reads: [problem('changed', true)], checks }, b: { reads: ['b'] } });
     const result = await fetchEntries(session, writer(), [file('a'), file('b')]);
     expect(result).toMatchObject({
       stored: [{ entry: { key: 'b' } }],
@@ -109,7 +109,7 @@ describe('fetching a batch', () => {
   });
 
   test('counts a changed file as vanished when the look-up does not find it', async () => {
-    const { session } = scripted({ a: { reads: [problem('changed', true)], looks: [undefined] } });
+    const { session } = scripted({ a: { reads: [problem('changed', true)], checks: [undefined] } });
     const result = await fetchEntries(session, writer(), [file('a')]);
     expect(result).toMatchObject({
       stored: [],
@@ -121,21 +121,21 @@ describe('fetching a batch', () => {
 
   test('stores a file that became a link as a link', async () => {
     const link: SourceEntry = { ...file('a', 'r2', 0), kind: 'link', target: 'b' };
-    const { session, asked } = scripted({ a: { reads: [problem('changed', true)], looks: [link] } });
+    const { session, asked } = scripted({ a: { reads: [problem('changed', true)], checks: [link] } });
     expect((await fetchEntries(session, writer(), [file('a')])).stored).toEqual([{ entry: link }]);
     expect(asked).toEqual(['read a r1', 'look a']);
   });
 
   test('fails the file, and does not delete it, when its look-up fails', async () => {
-    const { session, asked } = scripted({ a: { reads: [problem('changed', true)], looks: [problem('unreadable')] } });
+    const { session, asked } = scripted({ a: { reads: [problem('changed', true)], checks: [problem('unreadable')] } });
     const result = await fetchEntries(session, writer(), [file('a')]);
     expect(result).toMatchObject({ stored: [], vanished: [], failed: [{ key: 'a', code: 'unreadable' }] });
     expect(asked).toEqual(['read a r1', 'look a']);
   });
 
   test('repeats a look-up that failed temporarily before the next read', async () => {
-    const looks = [problem('unreadable', true), file('a', 'r2')];
-    const { session, asked } = scripted({ a: { reads: [problem('changed', true), 'now'], looks } });
+    const checks = [problem('unreadable', true), file('a', 'r2')];
+    const { session, asked } = scripted({ a: { reads: [problem('changed', true), 'now'], checks } });
     expect((await fetchEntries(session, writer(), [file('a')])).stored).toMatchObject([{ entry: { revision: 'r2' } }]);
     expect(asked).toEqual(['read a r1', 'look a', 'look a', 'read a r2']);
   });
@@ -168,7 +168,7 @@ describe('fetching a batch', () => {
     'fails the batch when the source is %s, in a read and in a look-up',
     async (code) => {
       const down = problem(code, true);
-      for (const script of [{ reads: [down] }, { reads: [problem('changed', true)], looks: [down] }]) {
+      for (const script of [{ reads: [down] }, { reads: [problem('changed', true)], checks: [down] }]) {
         const { session } = scripted({ a: { reads: ['a'] }, b: script });
         await expect(fetchEntries(session, writer(), [file('a'), file('b')])).rejects.toBe(down);
       }
@@ -281,7 +281,7 @@ function scripted(script: { [key: string]: Script }, { held = [] as string[] } =
     },
     async look(key) {
       asked.push(`look ${key}`);
-      const answer = next(script[key]?.looks, key);
+      const answer = next(script[key]?.checks, key);
       if (answer instanceof Error) throw answer;
       return answer;
     },

@@ -49,7 +49,7 @@ describe('the sweeper', () => {
     const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
     const { world, runId, batches } = await planned(clock, ['a']);
     expect(batches).toHaveLength(1);
-    for (let looks = 1; looks <= 24; looks++) {
+    for (let checks = 1; checks <= 24; checks++) {
       clock.now += hour;
       await sweep(world.deployment);
       expect(await take(world, 'data', false)).toEqual(batches);
@@ -68,7 +68,7 @@ describe('the sweeper', () => {
     const { world, runId, runRef, batches } = await planned(clock, ['a']);
     const alive = noteAlive(world.platform, runRef);
     let sent = 0;
-    for (let looks = 1; looks <= 60; looks++) {
+    for (let checks = 1; checks <= 60; checks++) {
       clock.now += hour;
       for await (const _piece of alive(pieces()));
       await sweep(world.deployment);
@@ -93,7 +93,7 @@ describe('the sweeper', () => {
       jobId: world.jobId,
       sourceId: world.sourceId,
       quietSince: 0,
-      looks: 0,
+      checks: 0,
       seen: '',
     };
     await platform.records.write([{ op: 'put', pk: openRuns, sk: damaged.runId, data: damaged }]);

@@ -6,8 +6,14 @@ import { listJobs } from '../../projections/jobs.ts';
 import { appOver, as } from '../support/api.ts';
 import { expectClean } from '../support/check.ts';
 import { makeAwsWorld } from './aws-world.ts';
+import {
+  deliverRepeatedly,
+  everyMessage,
+  everyType,
+  expectOneOfEach,
+  expectRowsUnchanged,
+} from './repeated-deliveries.ts';
 import { sameKey } from './same-key.ts';
-import { everyMessage, everyType, expectDeaf, expectOneOfEach, thronged } from './throng.ts';
 import { account, makeWorld, pictureOf } from './world.ts';
 
 const times = Number(process.env.LISTBACKUP_TIMES ?? 10);
@@ -18,13 +24,13 @@ it('a message delivered many times has one effect and one event, and repeated no
 }, async () => {
   const [calm, world] = [await makeWorld(), await makeAwsWorld(1)];
   await everyMessage(calm, calm.handle);
-  const { handle, seen } = thronged(world.handle, times, 10);
+  const { handle, seen } = deliverRepeatedly(world.handle, times, 10);
   await everyMessage(world, handle);
   expect(world.failures).toEqual([]);
   expect(Object.keys(seen).sort()).toEqual(everyType);
   await expectOneOfEach(world.calm);
   expect(await pictureOf({ ...world, platform: world.calm })).toEqual(await pictureOf(calm));
-  await expectDeaf(world.calm, makeChaos(1), times, 10);
+  await expectRowsUnchanged(world.calm, makeChaos(1), times, 10);
   await expectClean(world.calm, { deployment: { ...world.deployment, platform: world.calm } });
 });
 

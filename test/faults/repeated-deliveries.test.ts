@@ -2,13 +2,19 @@ import { expect, it } from 'vitest';
 import { makeChaos } from '../../infra/embedded/chaos.ts';
 import { listRuns } from '../../projections/runs.ts';
 import { expectClean } from '../support/check.ts';
-import { everyMessage, everyType, expectDeaf, expectOneOfEach, thronged } from './throng.ts';
+import {
+  deliverRepeatedly,
+  everyMessage,
+  everyType,
+  expectOneOfEach,
+  expectRowsUnchanged,
+} from './repeated-deliveries.ts';
 import { account, batchesOf, makeWorld, pictureOf } from './world.ts';
 
 it('a message delivered a hundred times has one effect and one event, and repeated notifications change no row', async () => {
   const [calm, world] = [await makeWorld(), await makeWorld({ projectors: 10 })];
   await everyMessage(calm, calm.handle);
-  const { handle, seen } = thronged(world.handle, 100, 10);
+  const { handle, seen } = deliverRepeatedly(world.handle, 100, 10);
   await everyMessage(world, handle);
   expect(world.failures).toEqual([]);
   expect(Object.keys(seen).sort()).toEqual(everyType);
@@ -20,6 +26,6 @@ it('a message delivered a hundred times has one effect and one event, and repeat
     expect(kept).toEqual(logged);
     if (count > 0) expect(tally).toEqual({ stored: count, total: count });
   }
-  await expectDeaf(world.platform, makeChaos(1), 100, 10);
+  await expectRowsUnchanged(world.platform, makeChaos(1), 100, 10);
   await expectClean(world.platform, { deployment: world.deployment });
 });

@@ -1,4 +1,4 @@
-/** Starts boxes (box.ts) as processes, and reads their state through the API. */
+/** Starts servers (server-process.ts) as processes, and reads their state through the API. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { sha256 } from '../../activity/commit.ts';
 import { type Body, type Client, client, until } from '../acceptance/client.ts';
 
-export type Box = {
+export type KillableServer = {
   url: string;
   /** The signal that ended the process, null if it ended by itself. */
   ended: Promise<NodeJS.Signals | null>;
@@ -22,14 +22,14 @@ export type Box = {
 export type BoxOptions = { environment?: { [name: string]: string }; killAfter?: number };
 
 const running = new Set<ChildProcess>();
-const script = fileURLToPath(new URL('box.ts', import.meta.url));
+const script = fileURLToPath(new URL('server-process.ts', import.meta.url));
 
-/** Starts a box over that data folder. Undefined if it was killed before it was ready. */
-export async function startBox(
+/** Starts a server over that data folder. Undefined if it was killed before it was ready. */
+export async function startKillableServer(
   data: string,
   fault = '',
   { environment, killAfter }: BoxOptions = {},
-): Promise<Box | undefined> {
+): Promise<KillableServer | undefined> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
@@ -54,7 +54,7 @@ export async function startBox(
   const ready = await lines.next();
   if (ready.done) {
     if ((await ended) === 'SIGKILL') return undefined;
-    throw new Error('The box did not start.');
+    throw new Error('The server did not start.');
   }
   return {
     url: JSON.parse(ready.value).url,
@@ -63,22 +63,22 @@ export async function startBox(
       child.kill('SIGTERM');
       const last = await lines.next();
       await ended;
-      if (last.done) throw new Error('The box did not end cleanly.');
+      if (last.done) throw new Error('The server did not end cleanly.');
       return JSON.parse(last.value).trace;
     },
     kill: () => void child.kill('SIGKILL'),
   };
 }
 
-/** Kills every box that a failed test left running. */
-export function endBoxes(): void {
+/** Kills every server that a failed test left running. */
+export function killServers(): void {
   for (const child of running) child.kill('SIGKILL');
 }
 
 /** The user of a data folder. Token and ids stay valid after a restart. */
 export type Owner = { token: string; jobId: string; sourceId: string };
 
-/** Creates a user, a source and a job in a new box. */
+/** Creates a user, a source and a job in a new server. */
 export async function settle(api: (token?: string) => Client, path: string): Promise<Owner> {
   const person = { email: 'ada@example.com', password: 'correct horse battery staple' };
   await api().expect(201, 'POST', '/auth/register', { body: { ...person, name: 'Ada' } });
@@ -91,8 +91,8 @@ export async function settle(api: (token?: string) => Client, path: string): Pro
   return { token, sourceId: String(id), jobId: String(job.id) };
 }
 
-export function clientOf(box: Box, owner: Owner): Client {
-  return client(box.url, owner.token);
+export function clientOf(server: KillableServer, owner: Owner): Client {
+  return client(server.url, owner.token);
 }
 
 /** Waits until there are `count` runs and all have ended. */

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { lazily } from '../../../infra/aws/lazily.ts';
+import { lazyPort } from '../../../infra/aws/lazy-port.ts';
 
 type Port = { add(a: number, b: number): Promise<number>; count(): Promise<number> };
 
 function counting(fail = 0) {
   const loads = { count: 0 };
-  const port = lazily<Port>({ add: true, count: true }, async () => {
+  const port = lazyPort<Port>({ add: true, count: true }, async () => {
     loads.count++;
     if (loads.count <= fail) throw new Error('no file');
     let calls = 0;

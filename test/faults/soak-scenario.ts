@@ -1,6 +1,6 @@
 /**
  * One seed of the soak. Users make two backups with changes between them, failing runs, a zip and everyday requests.
- * The box is killed at random meanwhile. The outcome must equal that of a story without kills.
+ * The server is killed at random meanwhile. The outcome must equal that of a story without kills.
  */
 import { execFileSync } from 'node:child_process';
 import { cp, mkdir, rename, rm } from 'node:fs/promises';
@@ -15,9 +15,9 @@ import { free } from '../../processors/meter.ts';
 import { type Body, client, until } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
 import { auditLedgerIn } from '../support/ledger.ts';
-import { type Owner, readModels, restored, settle, startBox } from './box-process.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
-import { type Fate, type Lives, startLives } from './lives.ts';
+import { type Owner, readModels, restored, settle, startKillableServer } from './killable-server.ts';
+import { type PlannedKill, type Restarts, startRestarts } from './restarts.ts';
 
 /** A data folder to copy for each seed: a user, a source, a job, and another job whose source is gone. */
 export type Beginning = {
@@ -33,15 +33,15 @@ export async function prepare(root: string): Promise<Beginning> {
   const [data, source, gone] = [join(root, 'data'), join(root, 'source'), join(root, 'gone')];
   await makeCorpus(source);
   await mkdir(gone);
-  const box = await startBox(data);
-  if (!box) throw new Error('the box did not start');
-  const owner = await settle((token) => client(box.url, token), source);
-  const api = client(box.url, owner.token);
+  const server = await startKillableServer(data);
+  if (!server) throw new Error('the server did not start');
+  const owner = await settle((token) => client(server.url, token), source);
+  const api = client(server.url, owner.token);
   const other = await api.expect(201, 'POST', '/sources', {
     body: { type: 'folder', name: 'Gone', config: { path: gone } },
   });
   const failing = await api.expect(201, 'POST', '/jobs', { body: { name: 'Fails', sourceId: other.id } });
-  await box.stop();
+  await server.stop();
   await rename(gone, `${gone} elsewhere`);
   // The clock of every life starts after the times written here
   return { root, data, source, owner, failing: String(failing.id), clockStart: Date.now() };
@@ -56,24 +56,26 @@ export type Outcome = {
   content: [string, string][];
 };
 
-/** How a seed kills the box, and in which order the users act. */
-export type Plan = { fates: Fate[]; end: 'stop' | 'kill'; order: Chaos };
+/** How a seed kills the server, and in which order the users act. */
+export type Plan = { plannedKills: PlannedKill[]; end: 'stop' | 'kill'; order: Chaos };
 
-/** Roughly the boundaries and milliseconds of a whole story. Kills spread over them, and over the start of the box. */
-const [storyBoundaries, storyMilliseconds] = [430, 1500];
+/**
+ * Roughly the boundaries and milliseconds of a whole story. Kills spread over them, and over the start of the server.
+ */
+const [scenarioBoundaries, storyMilliseconds] = [430, 1500];
 
 export function planOf(seed: number): Plan {
   const chaos = makeChaos(seed);
-  const fates = Array.from({ length: 1 + chaos.below(2) }, (): Fate => {
+  const plannedKills = Array.from({ length: 1 + chaos.below(2) }, (): PlannedKill => {
     const disturbed = chaos.chance(0.5) ? { chaos: chaos.below(1e9) } : {};
     if (chaos.chance(0.3)) return { ...disturbed, killAfter: chaos.below(storyMilliseconds) };
     // Half of the kills strike soon after the start
-    return { ...disturbed, fault: `*@${1 + chaos.below(chaos.chance(0.5) ? 60 : storyBoundaries)}` };
+    return { ...disturbed, fault: `*@${1 + chaos.below(chaos.chance(0.5) ? 60 : scenarioBoundaries)}` };
   });
-  return { fates, end: chaos.chance(0.5) ? 'kill' : 'stop', order: chaos };
+  return { plannedKills, end: chaos.chance(0.5) ? 'kill' : 'stop', order: chaos };
 }
 
-export const undisturbed: Plan = { fates: [], end: 'stop', order: makeChaos(0) };
+export const undisturbed: Plan = { plannedKills: [], end: 'stop', order: makeChaos(0) };
 
 /**
  * Runs the story in a folder of its own. Throws if anything is lost, doubled, damaged or answered wrongly. Read models
@@ -84,21 +86,21 @@ export async function tell(
   plan: Plan,
   folder: string,
   expected?: Outcome,
-): Promise<{ outcome: Outcome; lives: number }> {
+): Promise<{ outcome: Outcome; restarts: number }> {
   const { owner, failing, clockStart } = beginning;
   const [data, source] = [join(folder, 'data'), join(folder, 'source')];
   await cp(beginning.data, data, { recursive: true });
   // cp of node:fs refuses names that are not UTF-8
   execFileSync('cp', ['-a', beginning.source, source]);
-  const lives = startLives(data, owner.token, plan.fates, clockStart);
-  const { steadily, post } = lives;
+  const restarts = startRestarts(data, owner.token, plan.plannedKills, clockStart);
+  const { steadily, post } = restarts;
 
   await steadily((api) =>
     api.expect(200, 'PUT', `/sources/${owner.sourceId}`, { body: { name: 'Papers', config: { path: source } } }),
   );
   const backup = async (jobId: string, status: string) => {
     const { id } = await post(`/jobs/${jobId}/run`);
-    await hasEnded(lives, String(id), status);
+    await hasEnded(restarts, String(id), status);
   };
   const first = Promise.withResolvers<void>();
   async function backups(): Promise<void> {
@@ -109,10 +111,10 @@ export async function tell(
   }
   const errands: (() => Promise<unknown>)[] = [
     () => backup(failing, 'failed').then(() => backup(failing, 'failed')),
-    () => first.promise.then(() => zip(lives, owner.sourceId)),
-    () => errand(lives, 'One'),
-    () => errand(lives, 'Two'),
-    () => look(lives, ['/runs', '/data/files?recursive=true', '/activity', '/sources', '/jobs']),
+    () => first.promise.then(() => zip(restarts, owner.sourceId)),
+    () => errand(restarts, 'One'),
+    () => errand(restarts, 'Two'),
+    () => look(restarts, ['/runs', '/data/files?recursive=true', '/activity', '/sources', '/jobs']),
     () => post('/auth/register', { email: 'bob@example.com', password: 'another battery staple', name: 'Bob' }),
   ];
   async function inTurn(tasks: (() => Promise<unknown>)[]): Promise<void> {
@@ -121,21 +123,21 @@ export async function tell(
   const shuffled = plan.order.shuffled(errands);
   await Promise.all([backups(), inTurn(shuffled.slice(0, 3)), inTurn(shuffled.slice(3))]);
 
-  const models = await settledModels(lives, expected);
+  const models = await settledModels(restarts, expected);
   const content = await steadily(restored);
-  await lives.end(plan.end);
+  await restarts.end(plan.end);
   const kept = new Map([...content].sort());
   if (!isDeepStrictEqual(kept, new Map([...(await hashesOf(source))].sort())))
     throw new Error('the restored files differ from the source');
-  await requireClean(data, clockStart + 61_000 * lives.begun());
+  await requireClean(data, clockStart + 61_000 * restarts.begun());
   const outcome: Outcome = { ...models, events: await eventsIn(data), content: [...kept] };
-  return { outcome, lives: lives.begun() };
+  return { outcome, restarts: restarts.begun() };
 }
 
 type Models = Pick<Outcome, 'runs' | 'files' | 'overview'>;
 
 /** The read models once they equal `expected`, or after a minute. */
-async function settledModels({ steadily }: Lives, expected: Models | undefined): Promise<Models> {
+async function settledModels({ steadily }: Restarts, expected: Models | undefined): Promise<Models> {
   for (const late = performance.now() + 60_000; ; await pause(50)) {
     const { runs, files, overview } = await steadily(readModels);
     const models: Models = { runs: sorted(runs), files: files.map(({ modifiedAt: _, ...file }) => file), overview };
@@ -145,8 +147,8 @@ async function settledModels({ steadily }: Lives, expected: Models | undefined):
   }
 }
 
-async function hasEnded(lives: Lives, id: string, status: string): Promise<void> {
-  const run = await lives.steadily((api) =>
+async function hasEnded(restarts: Restarts, id: string, status: string): Promise<void> {
+  const run = await restarts.steadily((api) =>
     until(`run ${id} to end`, async () => {
       const { status, body } = await api.call('GET', `/runs/${id}`);
       // Read models may lag behind the answer that named the run
@@ -160,7 +162,7 @@ async function hasEnded(lives: Lives, id: string, status: string): Promise<void>
 }
 
 /** Creates a job and renames it. */
-async function errand({ post, steadily }: Lives, name: string): Promise<void> {
+async function errand({ post, steadily }: Restarts, name: string): Promise<void> {
   const { items } = (await steadily((api) => api.expect(200, 'GET', '/sources'))) as { items: Body[] };
   const sourceId = items.find((source) => source.name === 'Papers')?.id;
   const { id } = await post('/jobs', { name, sourceId });
@@ -170,7 +172,7 @@ async function errand({ post, steadily }: Lives, name: string): Promise<void> {
   });
 }
 
-async function zip({ post, steadily }: Lives, sourceId: string): Promise<void> {
+async function zip({ post, steadily }: Restarts, sourceId: string): Promise<void> {
   // The files projection may lag behind the runs projection
   await steadily((api) => until('a backup', async () => (await api.all('/data/files?recursive=true'))[0]));
   const { id } = await post('/data/download', { sourceId, paths: ['photos', 'a'] });
@@ -186,7 +188,7 @@ async function zip({ post, steadily }: Lives, sourceId: string): Promise<void> {
   });
 }
 
-async function look({ steadily }: Lives, paths: string[]): Promise<void> {
+async function look({ steadily }: Restarts, paths: string[]): Promise<void> {
   for (const path of paths) await steadily((api) => api.all(path, 3));
 }
 

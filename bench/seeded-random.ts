@@ -1,7 +1,7 @@
 /** Seeded randomness from the key stream of AES-128-CTR, which is fast in Node and equal on every machine. */
 import { createCipheriv, createHash } from 'node:crypto';
 
-export type Dice = {
+export type SeededRandom = {
   bytes(length: number): Buffer;
   /** An integer from 0 to `n` − 1, n ≤ 2³². The small bias of scaling does not matter here. */
   below(n: number): number;
@@ -11,13 +11,13 @@ export type Dice = {
   shuffled<T>(items: T[]): T[];
 };
 
-export function dice(seed: string): Dice {
+export function seededRandom(seed: string): SeededRandom {
   const digest = createHash('sha256').update(seed).digest();
   const stream = createCipheriv('aes-128-ctr', digest.subarray(0, 16), digest.subarray(16));
   const zeros = Buffer.alloc(4096);
   let pool = new Uint32Array(0);
   let at = 0;
-  const self: Dice = {
+  const self: SeededRandom = {
     bytes: (length) => stream.update(Buffer.alloc(length)),
     below(n) {
       if (at === pool.length) {

@@ -1,52 +1,59 @@
-/** Restarts a box over one data folder after each kill, and repeats the clients' requests until they are answered. */
+/**
+ * Restarts a server over one data folder after each kill, and repeats the clients' requests until they are answered.
+ */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Body, type Client, client } from '../acceptance/client.ts';
-import { type Box, startBox } from './box-process.ts';
+import { type KillableServer, startKillableServer } from './killable-server.ts';
 
 /**
- * How one life of the box ends. `fault` kills it at a boundary (`*@37`), `killAfter` that many ms after its start.
+ * How one life of the server ends. `fault` kills it at a boundary (`*@37`), `killAfter` that many ms after its start.
  * Otherwise it runs until `end`. `chaos` seeds the faults of its feeds and queues.
  */
-export type Fate = { fault?: string; killAfter?: number; chaos?: number };
+export type PlannedKill = { fault?: string; killAfter?: number; chaos?: number };
 
-/** A wrong answer of a live box. A restart does not repair it. */
+/** A wrong answer of a live server. A restart does not repair it. */
 export class Unexpected extends Error {}
 
-export type Lives = {
-  /** Does the work with the current box. If the box is killed, repeats it with the next, so it must be idempotent. */
+export type Restarts = {
+  /**
+   * Does the work with the current server. If the server is killed, repeats it with the next, so it must be idempotent.
+   */
   steadily<T>(work: (api: Client) => Promise<T>): Promise<T>;
   /** Sends a POST with its own `Idempotency-Key` until it is answered. */
   post(path: string, body?: unknown, key?: string): Promise<Body>;
-  /** How many lives have begun. */
+  /** How many restarts have begun. */
   begun(): number;
   /** Ends the last life, cleanly or not. */
   end(how: 'stop' | 'kill'): Promise<void>;
 };
 
 /**
- * The first lives end by `fates`, the next one runs until `end`. The clock of each life starts a minute after the end
- * of the life before. Requests are sent with `token`.
+ * The first restarts end by `plannedKills`, the next one runs until `end`. The clock of each life starts a minute after
+ * the end of the life before. Requests are sent with `token`.
  */
-export function startLives(data: string, token: string, fates: Fate[], clockStart: number): Lives {
+export function startRestarts(data: string, token: string, plannedKills: PlannedKill[], clockStart: number): Restarts {
   const began = performance.now();
   let begun = 0;
   let current: Promise<Life> | undefined;
-  type Life = { box: Box; over: boolean };
+  type Life = { server: KillableServer; over: boolean };
 
   async function begin(): Promise<Life> {
     for (;;) {
-      const { fault = '', killAfter, chaos } = fates[begun] ?? {};
+      const { fault = '', killAfter, chaos } = plannedKills[begun] ?? {};
       // After a minute the server accepts the key of a request again that was interrupted by the kill
       const now = clockStart + 61_000 * begun++ + (performance.now() - began);
       const environment = {
         LISTBACKUP_NOW: String(now),
         ...(chaos !== undefined && { LISTBACKUP_CHAOS: String(chaos) }),
       };
-      const box = await startBox(data, fault, { environment, ...(killAfter !== undefined && { killAfter }) });
-      if (!box) continue;
-      const life = { box, over: false };
-      box.ended.then(() => {
+      const server = await startKillableServer(data, fault, {
+        environment,
+        ...(killAfter !== undefined && { killAfter }),
+      });
+      if (!server) continue;
+      const life = { server, over: false };
+      server.ended.then(() => {
         life.over = true;
       });
       return life;
@@ -67,11 +74,11 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
     for (;;) {
       const life = await alive();
       try {
-        return await work(client(life.box.url, token));
+        return await work(client(life.server.url, token));
       } catch (error) {
         // If the server is gone, fetch throws a TypeError and no other error
         if (!(error instanceof TypeError)) throw error;
-        if ((await Promise.race([life.box.ended, pause(60_000, 'alive' as const, { ref: false })])) === 'alive')
+        if ((await Promise.race([life.server.ended, pause(60_000, 'alive' as const, { ref: false })])) === 'alive')
           throw error;
       }
     }
@@ -93,15 +100,15 @@ export function startLives(data: string, token: string, fates: Fate[], clockStar
     },
     begun: () => begun,
     async end(how) {
-      const { box } = await alive();
-      if (how === 'kill') box.kill();
+      const { server } = await alive();
+      if (how === 'kill') server.kill();
       else {
-        await box.stop().catch(async (error) => {
+        await server.stop().catch(async (error) => {
           // The planned kill may strike while it closes
-          if ((await box.ended) !== 'SIGKILL') throw error;
+          if ((await server.ended) !== 'SIGKILL') throw error;
         });
       }
-      await box.ended;
+      await server.ended;
     },
   };
 }

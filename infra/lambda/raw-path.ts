@@ -8,7 +8,7 @@ const hasDotSegment = /(^|\/|%5C)(\.|%2e){1,2}(\/|%5C|$)/i;
  * Restores the path and query as the client wrote them. API Gateway joins repeated parameters with commas, and the
  * adapter splits at every comma. Without this, `?type=a&type=b` and `?path=a,b` would look the same.
  */
-export function asSent(event: APIGatewayProxyEventV2): APIGatewayProxyEventV2 {
+export function withRawPath(event: APIGatewayProxyEventV2): APIGatewayProxyEventV2 {
   const { queryStringParameters: _, ...rest } = event;
   const encoded = event.rawPath.replaceAll(delimiters, encodeURIComponent);
   // No route has a dot segment. Encoded as one segment, the path leads to 404.

@@ -13,7 +13,7 @@ import { openLog } from '../../infra/embedded/log.ts';
 import { startServer } from '../../infra/embedded/server.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
 import { watched } from './boundaries.ts';
-import { little } from './little.ts';
+import { smallLimits } from './small-limits.ts';
 
 const { LISTBACKUP_FAULT: fault = '', LISTBACKUP_CHAOS: seed, LISTBACKUP_NOW: startedAt } = process.env;
 const [point, nth = '1'] = fault.split('@');
@@ -31,7 +31,7 @@ function reached(step: string): void {
 const settings = readSettings([], process.env);
 const deployment = await startServer(settings, openLog(settings.logLevel ?? 'silent'), {
   reached,
-  limits: little,
+  limits: smallLimits,
   watch: (platform) => watched({ ...platform, ...clock }, reached),
   ...(seed && { chaos: makeChaos(Number(seed)) }),
 });

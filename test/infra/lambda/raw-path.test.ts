@@ -1,6 +1,6 @@
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { expect, test } from 'vitest';
-import { asSent } from '../../../infra/lambda/as-sent.ts';
+import { withRawPath } from '../../../infra/lambda/raw-path.ts';
 
 const event = (rawQueryString: string, queryStringParameters?: { [name: string]: string }) =>
   ({
@@ -14,7 +14,7 @@ test.for([
   ['path=a%2Cb', { path: 'a,b' }],
   ['path=a%26b%3Fc', { path: 'a&b?c' }],
 ] as const)('passes on the query %s as the client wrote it', ([query, joined]) => {
-  const sent = asSent(event(query, joined));
+  const sent = withRawPath(event(query, joined));
   expect(sent.rawPath).toBe(`/data/files?${query}`);
   expect(sent.queryStringParameters).toBeUndefined();
 });
@@ -27,9 +27,9 @@ test.for([
   ['/sources/x#y', '/sources/x%23y'],
   ['/sources/..x', '/sources/..x'],
 ] as const)('encodes the characters of %s that API Gateway decoded', ([rawPath, path]) => {
-  expect(asSent({ ...event(''), rawPath }).rawPath).toBe(path);
+  expect(withRawPath({ ...event(''), rawPath }).rawPath).toBe(path);
 });
 
 test('leaves a path without a query unchanged', () => {
-  expect(asSent(event('')).rawPath).toBe('/data/files');
+  expect(withRawPath(event('')).rawPath).toBe('/data/files');
 });

@@ -1,7 +1,7 @@
 /** Ports that are imported at the first call of a method, so that a cold start loads little. */
 
 /** A port with these methods, which must be all of its methods. `load` is called once, and again after a failure. */
-export function lazily<P extends object>(methods: { [name in keyof P]: true }, load: () => Promise<P>): P {
+export function lazyPort<P extends object>(methods: { [name in keyof P]: true }, load: () => Promise<P>): P {
   let port: Promise<P> | undefined;
   const ready = () => {
     port ??= load().catch((error) => {

@@ -51,7 +51,7 @@ export const everyType = ['commit', 'download.requested.v1', 'run.ended.v1', 'ru
  * Handles each message `times` times, `atOnce` concurrently. A message with the same body that arrives later is handled
  * once. `seen` counts the different messages by type.
  */
-export function thronged(
+export function deliverRepeatedly(
   handle: Handle,
   times: number,
   atOnce: number,
@@ -87,7 +87,12 @@ export async function expectOneOfEach(platform: Platform): Promise<void> {
 }
 
 /** Notifies the projections of every commit again, `atOnce` concurrently, in other orders. No row may change. */
-export async function expectDeaf(platform: Platform, chaos: Chaos, times: number, atOnce: number): Promise<void> {
+export async function expectRowsUnchanged(
+  platform: Platform,
+  chaos: Chaos,
+  times: number,
+  atOnce: number,
+): Promise<void> {
   const notifications: StreamNotification[] = await platform.events.ledger(account, { order: 'asc', limit: 10_000 });
   const before = await allRows(platform);
   const tell = async () => {
