@@ -33,6 +33,9 @@ const oldTerms: [RegExp, string][] = [
   [/\bg(i|a)ve(s|n)? up\b|\bgiving up\b/i, 'failed permanently, dead-lettered, abandon'],
   [/\btroubles?\b(?!shooting)/i, 'fault, finding or error'],
   [/\bwhoever\b|\bwhomever\b/i, 'the actor, by name'],
+  [/\b(woken|wake)\b/i, 'notify or start'],
+  [/\b(un)?told\b/i, 'the thing, by name'],
+  [/\bmost[A-Z]\w+/, 'max…'],
 ];
 
 type Text = { file: string; line: number; text: string };
@@ -47,13 +50,19 @@ let sentences = 0;
 const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...only], {
   encoding: 'utf8',
 });
-const generated = /(^|\/)(package-lock\.json|api-types\.ts|openapi\.json|golden\.json|check-prose\.ts)$/;
-const files = tracked.split('\n').filter((file) => /\.(ts|js|cjs|md|sh)$/.test(file) && !generated.test(file));
+const generated = /(^|\/)(package-lock\.json|api-types\.ts|openapi\.json|golden\.json|check-prose(\.test)?\.ts)$/;
+const read = tracked.split('\n').filter((file) => !generated.test(file));
+const files = read.filter((file) => /\.(ts|js|cjs|md|sh)$/.test(file));
+const others = read.filter((file) => /\.(py|ya?ml|toml|json|html)$|^\.ci\//.test(file));
+for (const file of others) checkTerms(file, readFileSync(file, 'utf8'));
 for (const file of files) {
   const text = readFileSync(file, 'utf8');
   checkWidth(file, text);
   const prose = file.endsWith('.md') ? proseOfMarkdown(file, text) : commentsOf(file, text);
-  for (const paragraph of prose) checkSentences(paragraph);
+  for (const paragraph of prose) {
+    checkSentences(paragraph);
+    checkSemicolons(paragraph);
+  }
   checkTerms(file, text);
 }
 if (only.length === 0) checkSubjects();
@@ -99,14 +108,15 @@ function proseOfMarkdown(file: string, text: string): Text[] {
   return current ? [...out, current] : out;
 }
 
-/** Comment blocks, joined over their lines. */
+/** Comment blocks, joined over their lines. Lines that are indented by four spaces are code. */
 function commentsOf(file: string, text: string): Text[] {
   const out: Text[] = [];
   let current: Text | undefined;
   const isShell = file.endsWith('.sh');
   for (const [i, line] of text.split('\n').entries()) {
     const match = isShell ? /^\s*#(?!!)(.*)$/.exec(line) : /^\s*(?:\/\*\*?|\*\/|\*(?!\/)|\/\/)(.*)$/.exec(line);
-    const body = match?.[1]?.replace(/\*\/\s*$/, '').trim() ?? '';
+    const isCode = match?.[1]?.startsWith('     ') ?? false;
+    const body = isCode ? '' : (match?.[1]?.replace(/\*\/\s*$/, '').trim() ?? '');
     if (body === '' || /^@\w+|^─|^── /.test(body)) {
       if (current) out.push(current);
       current = undefined;
@@ -140,16 +150,23 @@ function checkSentences({ file, line, text }: Text): void {
 function checkTerms(file: string, text: string): void {
   if (file === 'docs/glossary.md') return;
   for (const [i, line] of text.split('\n').entries()) {
+    const words = line.replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2');
     for (const [pattern, term] of oldTerms) {
-      const found = pattern.exec(line);
+      const found = pattern.exec(line) ?? pattern.exec(words);
       if (found) problems.push(`${file}:${i + 1}: "${found[0]}" is an old term: write ${term}`);
     }
   }
 }
 
+function checkSemicolons({ file, line, text }: Text): void {
+  if (/; /.test(text.replaceAll(/;;|`[^`]*`|\([^)]*\)/g, '')))
+    problems.push(`${file}:${line}: a semicolon: write two sentences`);
+}
+
 /** A shallow clone without the first checked commit has its newest commit checked. */
 function checkSubjects(): void {
-  const log = (range: string[]) => execFileSync('git', ['log', '--format=%h %s', ...range], { encoding: 'utf8' });
+  const log = (range: string[]) =>
+    execFileSync('git', ['log', '--format=%h %s', ...range], { encoding: 'utf8', stdio: 'pipe' });
   let subjects: string;
   try {
     subjects = log([`${firstChecked}..HEAD`]);

@@ -92,7 +92,7 @@ const ops = {
   tee: 0x22,
   /** Alignment 4, no offset. */
   load: [0x28, 2, 0],
-  /** Alignment 1; its offset follows. */
+  /** Alignment 1. Its offset follows. */
   load8: [0x2d, 0],
   store: [0x36, 2, 0],
   constant: 0x41,

@@ -23,7 +23,7 @@ export type NewManifest = ReaderContext & {
   random(bytes: number): Uint8Array;
   runId: string;
   at: string;
-  /** The manifest before; without it there was nothing. */
+  /** The previous manifest. Without it there was nothing. */
   base?: ManifestRoot;
   /** In key order, a key at most once. */
   changes: AsyncIterable<Change>;
@@ -41,7 +41,7 @@ export type WrittenManifest = {
   changed: boolean;
 };
 
-/** Manifests up to this size go up in one request; larger ones as a stream. */
+/** Manifests up to this size go up in one request, larger ones as a stream. */
 const wholePut = 8 * 1024 * 1024;
 
 /**
@@ -172,7 +172,7 @@ async function* apply(
   yield* before.slice(at);
 }
 
-/** The entry after the change; undefined when it changes nothing. */
+/** The entry after the change. Undefined if it changes nothing. */
 function applied(options: NewManifest, old: ManifestEntry | undefined, change: Change): ManifestEntry | undefined {
   const history = {
     version: (old?.version ?? 0) + 1,

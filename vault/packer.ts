@@ -21,7 +21,7 @@ export type PackerOptions = {
   packSize?: number;
   /** They compress and encrypt. Default: this thread. */
   workers?: Workers;
-  /** How long a writer that has finished waits for others to fill the pack, at most; ms. */
+  /** Maximum ms that a finished writer waits for others to fill the pack. */
   linger?: number;
 };
 
@@ -54,14 +54,14 @@ export type Pack = {
 };
 
 export type Packer = {
-  /** Finds the chunk or takes it in; resolves when it may be forgotten by the caller, long before it is durable. */
+  /** Finds or stores the chunk. Resolves when the caller may release it, long before it is durable. */
   store(id: string, chunk: Content): Promise<Placement>;
   /**
    * Registers a writer. The writer calls the result when it has stored its last chunk. The open pack closes once no
    * other writer is left that could add to it, or after `linger`.
    */
   enter(): () => void;
-  /** Closes what is open and waits until all that was placed is durable or has failed; each pack tells which. */
+  /** Closes the open pack and waits until each pack is durable or has failed. */
   flush(): Promise<void>;
 };
 

@@ -22,7 +22,7 @@ export type Answer = { number: number; result: unknown } | { number: number; err
 export type EncryptedInPlace = { header: Uint8Array; length: number; tag: Uint8Array };
 
 export type WorkerPool = Workers & {
-  /** Ends the threads; what they had in hand fails. */
+  /** Ends the threads. Their open calls fail. */
   close(): Promise<void>;
 };
 
@@ -158,7 +158,7 @@ export function openWorkerPool(count: number, entry = new URL('./worker.ts', imp
       return { id, content };
     }
 
-    /** Gives the worker the block that was filled, once it is through with the one before; the chunks of that one. */
+    /** Sends the filled block to the worker when it has finished the previous one. Returns the chunks of that one. */
     async function submit(): Promise<Piece[]> {
       const block = filling;
       const cuts = await chunking;

@@ -229,7 +229,7 @@ function sendError(
   sendXml(
     response,
     status,
-    `<Error><Code>${code}</Code><Message>told to</Message><RequestId>0</RequestId></Error>`,
+    `<Error><Code>${code}</Code><Message>on purpose</Message><RequestId>0</RequestId></Error>`,
     headers,
   );
 }

@@ -39,10 +39,10 @@ describe('a feed', () => {
 
   it('delivers a commit as soon as it is appended', async () => {
     const { platform, feed } = await openTestPlatform();
-    const woken = Promise.withResolvers<FeedNotification[]>();
-    feed('consumer', async (notifications) => woken.resolve(notifications));
+    const delivered = Promise.withResolvers<FeedNotification[]>();
+    feed('consumer', async (notifications) => delivered.resolve(notifications));
     await append(platform.events, 'a/job/1', 1);
-    expect(versions(await woken.promise)).toEqual([1]);
+    expect(versions(await delivered.promise)).toEqual([1]);
   });
 
   it('continues at its position after a restart, and has a position per consumer', async () => {
