@@ -152,7 +152,11 @@ function sessionOf(email: string, tokens: Schemas['Tokens']): Session {
 }
 
 function signedOut(url: string): Refusal {
-  return refusal('not-signed-in', 'Sign in first', `You are not signed in at ${url}. Run \`listbackup login\`.`);
+  return refusal(
+    'not-signed-in',
+    'Sign in first',
+    `You are not signed in at ${url}. Run \`listbackup login\`, or choose another server with --url.`,
+  );
 }
 
 function withToken(request: Request, accessToken: string): Request {
@@ -189,7 +193,7 @@ export function unreachable(url: string, error: unknown): Refusal {
 export function problemOf(error: unknown, response: Response): Refusal {
   const { detail, code, title } = (error ?? {}) as Partial<ProblemDocument>;
   if (typeof detail === 'string' && typeof code === 'string' && typeof title === 'string')
-    return fromServer(error as ProblemDocument);
+    return fromServer(error as ProblemDocument, response.url);
   return notListBackup(response);
 }
 

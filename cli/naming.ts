@@ -3,6 +3,19 @@ import { type Api, all, answered, itemsOf } from './client.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
 type Named = { id: string; name: string };
+
+/** What a user without sources or jobs does next. */
+export const hints = {
+  source: 'Connect a source with `listbackup sources add folder <path>`.',
+  job: 'Add a job with `listbackup jobs add <source>`.',
+};
+
+/** Descriptions of arguments. */
+export const argumentTexts = {
+  source: 'a source: its id, its name, or the beginning of either',
+  job: 'a job: its id, its name, or the beginning of either',
+};
+
 export type Source = Awaited<ReturnType<typeof findSource>>;
 export type Job = Awaited<ReturnType<typeof findJob>>;
 
@@ -27,11 +40,16 @@ export async function findJob(api: Api, called: string) {
 /** Returns the id of a run as it is. Throws a refusal for text that cannot be one. */
 export function runIdOf(text: string): string {
   if (isId('run', text)) return text;
-  throw refusal('not-found', `There is no run ${text}`, 'List the runs and their ids with `listbackup runs`.');
+  throw refusal('not-found', `\`${text}\` is not the id of a run`, 'List runs with `listbackup runs`.');
 }
 
 /** `source` may be disconnected. Its backups stay available under its id. */
-export type FileLocation = { source: Named; path: string };
+export type FileLocation = {
+  source: Named;
+  path: string;
+  /** The text before the first colon, if it names no source. The colon is then part of the path. */
+  unknownSource?: string;
+};
 
 /**
  * Parses `source:path`, or a path alone if there is only one source. Names may contain colons: the longest beginning
@@ -48,8 +66,15 @@ export async function findLocation(api: Api, where: string): Promise<FileLocatio
     if (colon === 0) break;
   }
   const [only, ...others] = sources;
-  if (!only) throw refusal('no-source', 'There is no source yet', 'Connect one with `listbackup sources add --help`.');
-  if (others.length === 0) return { source: only, path: trimmed(where) };
+  if (!only) throw refusal('no-source', 'There is no source yet', hints.source);
+  const colon = where.indexOf(':');
+  const unknownSource = colon > 0 ? where.slice(0, colon) : undefined;
+  if (others.length === 0)
+    return { source: only, path: trimmed(where), ...(unknownSource === undefined ? {} : { unknownSource }) };
+  if (unknownSource !== undefined) {
+    const next = `Write one of your sources before the colon. ${listed('Sources', sources)}`;
+    throw refusal('not-found', `No source is called ${unknownSource}`, next);
+  }
   const [named] = bestMatches(where, sources);
   const example = `${named?.name ?? only.name}:${named ? '' : trimmed(where)}`;
   const detail = `Write the source and a colon before the path, for example \`${quoted(example)}\`.`;
@@ -61,7 +86,7 @@ function theOne<T extends Named>(kind: 'source' | 'job', called: string, among: 
   const [one, ...others] = found;
   if (one && others.length === 0) return one;
   if (one) throw ambiguous(kind, called, found);
-  const next = among.length === 0 ? `Add one with \`listbackup ${kind}s add --help\`.` : listed(`Your ${kind}s`, among);
+  const next = among.length === 0 ? hints[kind] : listed(`Your ${kind}s`, among);
   throw refusal('not-found', `No ${kind} is called ${called}`, next);
 }
 

@@ -1,6 +1,7 @@
 /** Output: tables in a terminal, tab-separated lines in a pipe, JSON with `--json`. */
 import { once } from 'node:events';
 import { styleText } from 'node:util';
+import { withProgramName } from './program-name.ts';
 import type { Refusal } from './refusal.ts';
 
 type Style = Parameters<typeof styleText>[0];
@@ -20,12 +21,12 @@ export function line(text: string): Promise<void> {
 
 /** Prints a message for the user on standard error. It is never part of the output. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${withProgramName(text)}\n`);
 }
 
-/** Says that a list was cut. */
-export function noteMore(limit: number): void {
-  note(`There are more than ${limit}. Raise --limit to see them.`);
+/** Says that a list was cut. `items` names the items in the plural. */
+export function noteMore(limit: number, items: string): void {
+  note(`More than ${limit} ${items} match. Raise --limit to see more.`);
 }
 
 export function json(value: unknown): Promise<void> {
@@ -85,6 +86,15 @@ export async function table<T>(items: AsyncIterable<T>, columns: readonly Column
   return count;
 }
 
+/** Prints items as a table, or the note `empty` if there are none. */
+export async function printList<T>(
+  items: AsyncIterable<T>,
+  columns: readonly Column<T>[],
+  empty: string,
+): Promise<void> {
+  if ((await table(items, columns)) === 0) note(empty);
+}
+
 /** Escapes control characters. Names come from other systems and must not move the cursor or start a line. */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
@@ -119,7 +129,7 @@ export function reportRefusal({ problem }: Refusal, asJson: boolean): void {
     return;
   }
   const { title, detail, errors = [] } = problem;
-  note(`${styled(process.stderr, 'red', 'Error:')} ${title}. ${printable(detail)}`);
+  note(`${styled(process.stderr, 'red', 'Error:')} ${printable(title)}. ${printable(detail)}`);
   for (const { path, message } of errors.filter(({ message }) => message !== detail))
     note(`  ${path === '' ? '' : `${printable(path)}: `}${printable(message)}`);
 }

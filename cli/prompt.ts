@@ -4,21 +4,21 @@ import { exitCodes, interrupted, refusal } from './refusal.ts';
 
 const output = process.stderr;
 
-/** Asks for text. `instead` says how to provide it without a prompt. */
+/** Asks for a value. `message` is its name. `instead` says how to provide it without a prompt. */
 export async function ask(message: string, instead: string): Promise<string> {
-  mustBeTerminal(message, instead);
+  mustBeTerminal(missing(message), instead);
   return orInterrupted(await text({ message, output, validate: notEmpty }));
 }
 
 /** Asks for text like `ask`, without showing what the user types. */
 export async function askSecret(message: string, instead: string): Promise<string> {
-  mustBeTerminal(message, instead);
+  mustBeTerminal(missing(message), instead);
   return orInterrupted(await password({ message, output, validate: notEmpty }));
 }
 
-/** Throws a refusal unless the user agrees. */
-export async function mustConfirm(message: string, instead: string): Promise<void> {
-  mustBeTerminal('A confirmation', instead);
+/** Throws a refusal unless the user agrees to remove something. */
+export async function mustConfirm(message: string): Promise<void> {
+  mustBeTerminal('Nothing was removed', 'Repeat the command with --yes.');
   if (!orInterrupted(await confirm({ message, output, initialValue: false }))) throw interrupted();
 }
 
@@ -32,8 +32,13 @@ export async function firstLineOfInput(): Promise<string> {
   return read.split(/\r?\n/, 1)[0] ?? '';
 }
 
-function mustBeTerminal(message: string, instead: string): void {
-  if (!process.stdin.isTTY) throw refusal('no-terminal', `${message} is needed`, instead, exitCodes.usage);
+function mustBeTerminal(otherwise: string, instead: string): void {
+  if (!process.stdin.isTTY) throw refusal('no-terminal', otherwise, instead, exitCodes.usage);
+}
+
+/** `Access key ID` → `The access key ID is missing` */
+function missing(name: string): string {
+  return `The ${name.charAt(0).toLowerCase()}${name.slice(1)} is missing`;
 }
 
 function notEmpty(value: string | undefined): string | undefined {

@@ -57,10 +57,15 @@ const commandsOfRoutes: readonly [RegExp, string][] = [
   [/POST \/data\/download(?![/\w])/g, '`listbackup get`'],
 ];
 
-/** Returns a problem of the server, with its routes replaced by CLI commands. */
-export function fromServer(document: ProblemDocument): Refusal {
+/**
+ * Returns a problem of the server, with its routes replaced by CLI commands. `url` is the URL of the request.
+ * If it has the id of a run, the commands have it too.
+ */
+export function fromServer(document: ProblemDocument, url: string): Refusal {
   let { detail } = document;
   for (const [route, command] of commandsOfRoutes) detail = detail.replaceAll(route, command);
+  const [, run] = /\/runs\/(run_\w+)/.exec(url) ?? [];
+  if (run !== undefined) detail = detail.replaceAll('<run>', run);
   if (document.code === 'run-open' && typeof document.runId === 'string') {
     const { runId } = document;
     detail =

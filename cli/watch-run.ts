@@ -2,6 +2,7 @@
 import type { Api } from './client.ts';
 import { follow, type Run } from './follow.ts';
 import { bytes, json, line, note, printable, styled } from './output.ts';
+import { withProgramName } from './program-name.ts';
 import { barText, countsText, nextProgress, type Progress, waitingText } from './progress-bar.ts';
 import { exitCodes } from './refusal.ts';
 
@@ -83,7 +84,8 @@ export async function showRun(run: Run): Promise<void> {
   for (const { path, code, message } of errors.slice(0, shownFailures)) {
     await line(`  ${path === '' ? '' : `${printable(path)}: `}${printable(message)} (${code})`);
   }
-  if (errors.length > shownFailures) await line(`  See all of them with \`listbackup runs errors ${id}\`.`);
+  if (errors.length > shownFailures)
+    await line(withProgramName(`  See all of them with \`listbackup runs errors ${id}\`.`));
 }
 
 function duration(seconds: number): string {

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { type Api, all, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
 import { listen, type News } from '../follow.ts';
-import { type Column, jsonArray, line, note, noteMore, table, time, write } from '../output.ts';
+import { type Column, jsonArray, line, noteMore, printList, time, write } from '../output.ts';
 import { wholeNumber } from './runs.ts';
 import { parseTime } from './when.ts';
 
@@ -54,13 +54,8 @@ export function addActivityCommand(program: Command): void {
       const list = (max: number) =>
         itemsOf((query) => api.GET('/activity', { params: { query: { ...query, ...filter, order } } }), max);
       if (wantsJson(command)) return jsonArray(list(limit));
-      if (
-        (await table(
-          atMost(limit, list, () => noteMore(limit)),
-          columns,
-        )) === 0
-      )
-        note('No events match.');
+      const items = atMost(limit, list, () => noteMore(limit, 'events'));
+      return printList(items, columns, 'No events match.');
     });
 }
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { type Api, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
 import { type FileLocation, findLocation, findSource, quoted } from '../naming.ts';
-import { type Column, jsonArray, note, noteMore, table, time } from '../output.ts';
+import { type Column, jsonArray, noteMore, printList, table, time } from '../output.ts';
 import { refusal } from '../refusal.ts';
 import { sizeCell, wholeNumber } from './runs.ts';
 import { byteCount, parseTime } from './when.ts';
@@ -28,23 +28,23 @@ const versionColumns: Column<Schemas['FileVersion']>[] = [
 export const locationHelp = `
 <path> is a path in the backup. With several sources, write the source and a
 colon first: Documents:letters/invoice.pdf. A source is an id, a name, or the
-beginning of a name.`;
+beginning of either.`;
 
 export function addFileCommands(program: Command): void {
   program
     .command('ls')
-    .argument('[path]', 'folder or file in the backup (default: everything)', '')
+    .argument('[path]', 'folder or file in the backup (default: everything)')
     .summary('list backed-up files')
     .description('Lists the newest backup, or an older one with --as-of.')
     .option('-r, --recursive', 'include all subfolders')
     .option('--as-of <time>', 'as backed up at this time, for example 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
     .addHelpText('after', locationHelp)
-    .action(async (where: string, options: { recursive?: boolean; asOf?: string }, command: Command) => {
+    .action(async (where = '', options: { recursive?: boolean; asOf?: string }, command: Command) => {
       const api = await signedIn(command);
       const location = await findLocation(api, where);
       const items = list(api, location, options);
       if (wantsJson(command)) return jsonArray(items);
-      if ((await table(items, columns)) === 0) note('The folder is empty.');
+      return printList(items, columns, 'The folder is empty.');
     });
 
   addFind(program);
@@ -81,7 +81,7 @@ function addFind(program: Command): void {
     .argument('[words...]', 'words that must all occur in the path, ignoring case and accents')
     .summary('search backed-up files')
     .description('Searches the newest backup of every source.')
-    .option('--source <source>', 'only this source: an id, a name, or the beginning of a name')
+    .option('--source <source>', 'only this source: an id, a name, or the beginning of either')
     .option('--type <type>', 'only this type: pdf, image, image/png, folder … Can be repeated', collect)
     .option('--min-size <size>', 'only files of at least this size, for example 1500, 1.5MB or 1.5MiB', byteCount)
     .option('--max-size <size>', 'only files of at most this size', byteCount)
@@ -97,13 +97,8 @@ function addFind(program: Command): void {
       const body = { query: words.join(' '), ...inSource, types, minSize, maxSize, modifiedAfter, modifiedBefore };
       const list = (max: number) => itemsOf((query) => api.POST('/data/search', { params: { query }, body }), max);
       if (wantsJson(command)) return jsonArray(list(limit));
-      if (
-        (await table(
-          atMost(limit, list, () => noteMore(limit)),
-          columns,
-        )) === 0
-      )
-        note('No files match.');
+      const items = atMost(limit, list, () => noteMore(limit, 'files'));
+      return printList(items, columns, 'No files match.');
     });
 }
 
@@ -134,18 +129,22 @@ async function* list(
   if (count === 0 && !(await isFolder(api, location, asOf))) throw notFound(location, asOf);
 }
 
-function notFound({ source, path }: FileLocation, asOf: string | undefined): Error {
+function notFound({ source, path, unknownSource }: FileLocation, asOf: string | undefined): Error {
   const when = asOf === undefined ? '' : ` as of ${asOf}`;
   if (path === '') {
     const detail =
-      asOf === undefined
-        ? 'Back it up with `listbackup run <job> --follow`.'
-        : 'List its backups with `listbackup runs`.';
+      asOf === undefined ? 'Back it up with `listbackup run <job> --follow`.' : 'List its runs with `listbackup runs`.';
     return refusal('not-found', `There is no backup of ${source.name}${when}`, detail);
   }
+  if (unknownSource !== undefined)
+    return refusal(
+      'not-found',
+      `No source is called ${unknownSource}, and ${source.name} has no path ${path}${when}`,
+      'List sources with `listbackup sources`.',
+    );
   return refusal(
     'not-found',
-    `There is no ${path} in ${source.name}${when}`,
+    `\`${path}\` does not exist in ${source.name}${when}`,
     `List the folder above it with \`listbackup ls ${quoted(`${source.name}:${parentOf(path)}`)}\`.`,
   );
 }

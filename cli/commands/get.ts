@@ -28,7 +28,7 @@ export function addGetCommand(program: Command): void {
     )
     .option(
       '-o, --output <path>',
-      'file or folder to write to, or - for standard output (default: current folder, same name)',
+      'file or folder to write to, or - for standard output (default: current folder, same name). Creates missing folders',
     )
     .option('--as-of <time>', 'as backed up at this time, for example 2026-01-31 or 2026-01-31T12:00:00Z', parseTime)
     .addOption(

@@ -2,19 +2,20 @@
 import type { Command } from 'commander';
 import { all, answered } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
-import { allJobs, allSources, findJob, findSource, type Job, quoted } from '../naming.ts';
-import { type Column, json, jsonArray, line, note, printable, table, time } from '../output.ts';
+import { allJobs, allSources, argumentTexts, findJob, findSource, hints, type Job, quoted } from '../naming.ts';
+import { type Column, json, jsonArray, line, note, printable, printList, time } from '../output.ts';
 import { mustConfirm } from '../prompt.ts';
 
 export function addJobCommands(program: Command): void {
   const jobs = program
     .command('jobs')
     .summary('manage jobs: list, add, show, rename, remove')
-    .description('A job backs up one source. <job> is an id, a name, or the beginning of a name.');
+    .description('A job backs up one source. <job> is an id, a name, or the beginning of either.');
 
   jobs
     .command('list', { isDefault: true })
     .summary('list jobs')
+    .description('Lists the jobs of the account.')
     .action(async (_options, command: Command) => {
       const api = await signedIn(command);
       if (wantsJson(command)) return jsonArray(allJobs(api));
@@ -26,13 +27,12 @@ export function addJobCommands(program: Command): void {
         { title: 'STATUS', of: ({ status }) => status },
         { title: 'CREATED', of: ({ createdAt }) => time(createdAt) },
       ];
-      if ((await table(allJobs(api), columns)) === 0)
-        note('There is no job yet. Add one with `listbackup jobs add <source>`.');
+      return printList(allJobs(api), columns, `There is no job yet. ${hints.job}`);
     });
 
   jobs
     .command('add')
-    .argument('<source>', 'id, name, or beginning of the name of a source')
+    .argument('<source>', argumentTexts.source)
     .summary('add a job')
     .description('Adds a job for a source. Run it with `listbackup run <job>`.')
     .option('--name <name>', 'name of the job (default: name of the source)')
@@ -46,13 +46,19 @@ export function addJobCommands(program: Command): void {
       await api.GET('/jobs/{id}', { params: { path: { id: job.id } } });
       if (wantsJson(command)) return json(job);
       await line(`Added ${printable(job.name)} (${job.id}).`);
-      note(`Run it with \`listbackup run ${quoted(job.name)} --follow\`.`);
+      const isUnique = (await all(allJobs(api))).filter(({ name }) => name === job.name).length === 1;
+      if (!isUnique)
+        note(
+          `Another job is called ${printable(job.name)}. Rename this one with \`listbackup jobs rename ${job.id} <name>\`.`,
+        );
+      note(`Run it with \`listbackup run ${isUnique ? quoted(job.name) : job.id} --follow\`.`);
     });
 
   jobs
     .command('show')
-    .argument('<job>')
+    .argument('<job>', argumentTexts.job)
     .summary('show a job')
+    .description('Shows the name, source and status of a job.')
     .action(async (called: string, _options, command: Command) => {
       const job = await findJob(await signedIn(command), called);
       if (wantsJson(command)) return json(job);
@@ -64,9 +70,10 @@ export function addJobCommands(program: Command): void {
 
   jobs
     .command('rename')
-    .argument('<job>')
+    .argument('<job>', argumentTexts.job)
     .argument('<name>', 'the new name')
     .summary('rename a job')
+    .description('Changes the name of a job.')
     .action(async (called: string, name: string, _options, command: Command) => {
       const api = await signedIn(command);
       const { id } = await findJob(api, called);
@@ -77,14 +84,14 @@ export function addJobCommands(program: Command): void {
 
   jobs
     .command('remove')
-    .argument('<job>')
+    .argument('<job>', argumentTexts.job)
     .summary('delete a job')
     .description('Deletes a job. Its backups stay available under their source.')
     .option('--yes', 'do not ask for confirmation')
     .action(async (called: string, options: { yes?: boolean }, command: Command) => {
       const api = await signedIn(command);
       const { id, name } = await findJob(api, called);
-      if (!options.yes) await mustConfirm(`Delete job ${printable(name)}?`, 'Confirm with --yes.');
+      if (!options.yes) await mustConfirm(`Delete job ${printable(name)}?`);
       await answered(api.DELETE('/jobs/{id}', { params: { path: { id } } }));
       await api.GET('/jobs', { params: { query: { limit: 1 } } });
       return wantsJson(command)

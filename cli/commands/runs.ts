@@ -2,8 +2,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { all, answered, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
-import { allJobs, findJob, runIdOf } from '../naming.ts';
-import { bytes, type Column, json, jsonArray, line, note, noteMore, table, time } from '../output.ts';
+import { allJobs, argumentTexts, findJob, runIdOf } from '../naming.ts';
+import { bytes, type Column, json, jsonArray, line, note, noteMore, printList, time } from '../output.ts';
 import { showRun, watchRun } from '../watch-run.ts';
 
 type Run = Schemas['Run'];
@@ -21,7 +21,7 @@ export function wholeNumber(text: string): number {
 export function addRunCommands(program: Command): void {
   program
     .command('run')
-    .argument('<job>', 'id, name, or beginning of the name of a job')
+    .argument('<job>', argumentTexts.job)
     .summary('run a job now')
     .description('Starts a run of a job and prints the id of the run.')
     .option('-f, --follow', 'show the progress until the run ends')
@@ -46,7 +46,8 @@ export function addRunCommands(program: Command): void {
   runs
     .command('list', { isDefault: true })
     .summary('list runs, newest first')
-    .option('--job <job>', 'only runs of this job: an id, a name, or the beginning of a name')
+    .description('Lists the runs of all jobs or of one job, newest first.')
+    .option('--job <job>', 'only runs of this job: an id, a name, or the beginning of either')
     .option('--limit <n>', 'maximum number of runs', wholeNumber, 50)
     .action(async (options: { job?: string; limit: number }, command: Command) => {
       const api = await signedIn(command);
@@ -55,7 +56,7 @@ export function addRunCommands(program: Command): void {
       const list = (limit: number) =>
         itemsOf((query) => api.GET('/runs', { params: { query: { ...query, ...filter } } }), limit);
       if (wantsJson(command)) return jsonArray(list(options.limit));
-      const items = atMost(options.limit, list, () => noteMore(options.limit));
+      const items = atMost(options.limit, list, () => noteMore(options.limit, 'runs'));
       const names = new Map((await all(allJobs(api))).map(({ id, name }) => [id, name]));
       const columns: Column<Run>[] = [
         { title: 'ID', of: ({ id }) => id },
@@ -67,14 +68,14 @@ export function addRunCommands(program: Command): void {
         { title: 'READ', of: ({ progress }) => sizeCell(progress.bytesRead), right: true },
         { title: 'STORED', of: ({ progress }) => sizeCell(progress.bytesStored), right: true },
       ];
-      if ((await table(items, columns)) === 0)
-        note('There is no run yet. Start one with `listbackup run <job> --follow`.');
+      return printList(items, columns, 'There is no run yet. Start a run with `listbackup run <job> --follow`.');
     });
 
   runs
     .command('show')
     .argument('<run>', 'id of a run')
     .summary('show a run')
+    .description('Shows the status and the counts of a run.')
     .action(async (text: string, _options, command: Command) => {
       const id = runIdOf(text);
       const run = await answered((await signedIn(command)).GET('/runs/{id}', { params: { path: { id } } }));
@@ -85,6 +86,7 @@ export function addRunCommands(program: Command): void {
     .command('follow')
     .argument('<run>', 'id of a run')
     .summary('show the progress of a run until it ends')
+    .description('Shows the progress of a run until it ends, then its result.')
     .addHelpText('after', exits)
     .action(async (text: string, _options, command: Command) =>
       watchRun(await signedIn(command), runIdOf(text), wantsJson(command)),
@@ -105,17 +107,18 @@ export function addRunCommands(program: Command): void {
     .command('errors')
     .argument('<run>', 'id of a run')
     .summary('list the failed and skipped files of a run')
+    .description('Lists each failed or skipped file of a run with the reason.')
     .action(async (text: string, _options, command: Command) => {
       const id = runIdOf(text);
       const api = await signedIn(command);
       const items = itemsOf((query) => api.GET('/runs/{id}/errors', { params: { path: { id }, query } }));
       if (wantsJson(command)) return jsonArray(items);
-      const count = await table(items, [
+      const columns: Column<Schemas['RunError']>[] = [
         { title: 'PATH', of: ({ path }) => path },
         { title: 'CODE', of: ({ code }) => code },
         { title: 'MESSAGE', of: ({ message }) => message },
-      ]);
-      if (count === 0) note('No file failed or was skipped.');
+      ];
+      return printList(items, columns, 'No file failed or was skipped.');
     });
 }
 

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { answered, openApi, openPublicApi, signIn, signOut } from '../client.ts';
 import { serverUrl, wantsJson } from '../context.ts';
 import { json, line } from '../output.ts';
+import { withProgramName } from '../program-name.ts';
 import { ask, askSecret, firstLineOfInput } from '../prompt.ts';
 
 type Credentials = { email?: string; passwordStdin?: boolean };
@@ -21,7 +22,7 @@ export function addSessionCommands(program: Command): void {
       if (!('user' in result)) {
         return wantsJson(command)
           ? json({ url, email, confirm: true })
-          : line('Open the link in the confirmation e-mail, then run `listbackup login`.');
+          : line(withProgramName('Open the link in the confirmation e-mail, then run `listbackup login`.'));
       }
       await signIn(url, email, password);
       return wantsJson(command)
@@ -54,6 +55,7 @@ export function addSessionCommands(program: Command): void {
   program
     .command('whoami')
     .summary('show the signed-in user and the server')
+    .description('Prints the signed-in user, the account and the server.')
     .action(async (_options, command: Command) => {
       const api = openApi(await serverUrl(command));
       const me = await answered(api.GET('/me'));

@@ -89,7 +89,7 @@ test('rejects text that cannot be the id of a run and says how to list runs', as
   expect(await cli('runs', 'show', 'run_x')).toEqual({
     code: 1,
     stdout: '',
-    stderr: 'Error: There is no run run_x. List the runs and their ids with `listbackup runs`.\n',
+    stderr: 'Error: `run_x` is not the id of a run. List runs with `listbackup runs`.\n',
   });
 });
 

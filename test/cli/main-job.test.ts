@@ -85,7 +85,7 @@ test('backs up, follows, searches and restores a folder with the CLI alone', asy
   expect(gone).toMatchObject({
     code: 1,
     stderr: expect.stringContaining(
-      'There is no letter.md in Letters. List the folder above it with `listbackup ls Letters:`',
+      '`letter.md` does not exist in Letters. List the folder above it with `listbackup ls Letters:`',
     ),
   });
 
@@ -138,7 +138,7 @@ test('finds a source by the beginning of its name if only one matches, and keeps
   const unconfirmed = await cli('sources', 'remove', id);
   expect(unconfirmed).toMatchObject({
     code: 64,
-    stderr: 'Error: A confirmation is needed. Confirm with --yes.\n',
+    stderr: 'Error: Nothing was removed. Repeat the command with --yes.\n',
   });
   await outputOf(cli('sources', 'remove', id, '--yes'));
   expect(rows(await outputOf(cli('sources'))).map(([, name]) => name)).toEqual(['Photos 2025']);
