@@ -38,7 +38,7 @@ export function readCode(): Code {
     source: own.map((file) => readFileSync(file, 'utf8')).join('\n'),
     routes: new Set([
       ...routes.flatMap(({ addresses }) => addresses as readonly string[]),
-      ...['GET /docs', 'GET /openapi.json'],
+      ...['GET /', 'GET /docs', 'GET /openapi.json'],
     ]),
     scripts: new Set(Object.keys(scripts)),
     cli: makeProgram(false).option('--help'),
@@ -100,7 +100,7 @@ function codeOf(text: string): string[] {
 
 function unknownRoutes(snippet: string, { routes }: Code): string[] {
   const named = [...snippet.matchAll(/\b(GET|HEAD|POST|PUT|PATCH|DELETE) (\/[\w/{}.-]*)/g)].map(
-    ([, method, path = '']) => `${method === 'HEAD' ? 'GET' : method} ${path.replace(/[/.]$/, '')}`,
+    ([, method, path = '']) => `${method === 'HEAD' ? 'GET' : method} ${path.replace(/(?<=.)[/.]$/, '')}`,
   );
   const paths = new Set([...routes].map((route) => route.split(' ')[1]));
   const called = [...snippet.matchAll(/\$API(\/[\w/$.-]*)/g)].map(([, path = '']) => path.replace(/\$\w+/g, '{id}'));
