@@ -12,8 +12,11 @@ export const longestPassword = 256;
 
 /** zxcvbn's scale is 0 to 4. 3 means 10^8 guesses or more. */
 const leastScore = 3;
-/** The estimate takes a second or more for hundreds of characters, so it sees only the first ones. */
-const estimatedLength = 32;
+/**
+ * The estimate runs in the event loop. Its time grows with the length and with the ways to read digits as letters. With
+ * these limits it takes at most some 30 ms.
+ */
+const limits = { maxLength: 24, l33tMaxSubstitutions: 10 };
 
 /** Returns what to do about a weak password, or undefined if the password is strong enough. */
 export async function passwordWeakness(password: string, email: string): Promise<string | undefined> {
@@ -48,6 +51,6 @@ async function load(): Promise<ZxcvbnFactory> {
     dictionary: { ...common.dictionary, ...english.dictionary },
     graphs: common.adjacencyGraphs,
     translations: english.translations,
-    maxLength: estimatedLength,
+    ...limits,
   });
 }

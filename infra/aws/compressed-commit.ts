@@ -12,10 +12,10 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 const commonTexts = Buffer.from(
   [
     '"reason":"signed-out"}}]}"session.ended.v1","data":{"sessionId":"ses_"session.opened.v1"',
-    '"download.granted.v1","download.requested.v1","data":{"downloadId":"dld_","path":null,"version":null,"size":',
+    '"download.granted.v1","download.requested.v1","data":{"downloadId":"dow_","path":null,"version":null,"size":',
     '{"type":"system","id":"commit-run"},"correlationId":"run_fail-run"store-batch"plan-run"',
     '"outcome":"cancelled","failed","partial","reason":null,"errors":null,"errors":[],"errorPages":0',
-    '"batch.stored.v1","batch":1,"partHash":"packs":["pack_","cost":{"requests":"usd":0.00',
+    '"batch.stored.v1","batch":1,"partHash":"packs":["pak_","cost":{"requests":"usd":0.00',
     '"run.started.v1","run.planned.v1","batches":1,"since":null,"run.finished.v1","outcome":"succeeded",',
     '"counts":{"filesTotal":"filesUnchanged":0,"filesDone":0,"filesDeleted":0,"filesFailed":0,"filesSkipped":0,"bytesRead":0,"bytesStored":0,"bytesTotal":',
     '"run.ended.v1","lastEndedRunId":"run_"restore-point.created.v1","manifest":{"id":"man_","hash":"},"totals":{"files":0,"folders":0,"links":0,"bytes":0},"before":',

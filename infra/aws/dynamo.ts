@@ -166,7 +166,10 @@ export function updateExpression(
   more: Item = {},
 ): { UpdateExpression: string | undefined } {
   const sets = [
-    ...Object.entries(set).map(([field, value]) => [fieldName(field), toAttribute(value)] as const),
+    // JSON leaves out undefined fields, so the self-hosted deployment does too.
+    ...Object.entries(set)
+      .filter(([, value]) => value !== undefined)
+      .map(([field, value]) => [fieldName(field), toAttribute(value)] as const),
     ...Object.entries(more),
   ].map(([name, value]) => `${at.name(name)} = ${at.value(value)}`);
   const adds = Object.entries(add).map(([field, by]) => `${at.name(fieldName(field))} ${at.value(by)}`);

@@ -22,7 +22,10 @@ export type Database = {
   close(): Promise<void>;
 };
 
-/** Entry n migrates schema version n to n + 1. Append entries, never change one. */
+/** The oldest schema version that migrations can start from. Raise it when a stored format changes without a migration. */
+export const oldestVersion = 2;
+
+/** Entry 0 creates version `oldestVersion`. Each later entry migrates one version on. Append entries, never change one. */
 const migrations = [
   `
   -- position: order of commits in this file, read by feeds. (account, seq): the ledger.
@@ -64,8 +67,13 @@ const migrations = [
   `,
 ];
 
+/** What to do about a data folder with a format that this version cannot read. */
+export const olderFolder =
+  'An older version of ListBackup made this data folder, and this version cannot read it. ' +
+  'Use an empty folder (LISTBACKUP_DATA), or delete this one with: npm start -- --reset';
+
 /** Schema version that this code reads and writes. */
-export const schemaVersion = migrations.length;
+export const schemaVersion = oldestVersion + migrations.length - 1;
 
 /** Maximum number of writes per transaction. Enough to share the fsync, few enough not to delay reads. */
 const groupSize = 500;
@@ -190,15 +198,17 @@ function migrate(db: DatabaseSync): void {
   db.exec('BEGIN EXCLUSIVE');
   try {
     const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
-    if (version > migrations.length) {
+    if (version > schemaVersion) {
       throw new Error(
         'A newer version of ListBackup made this data folder ' +
-          `(schema ${version}, this version reads up to ${migrations.length}). ` +
+          `(schema ${version}, this version reads up to ${schemaVersion}). ` +
           'Update ListBackup, or use another folder (LISTBACKUP_DATA).',
       );
     }
-    for (const migration of migrations.slice(version)) db.exec(migration);
-    db.exec(`PRAGMA user_version = ${migrations.length}`);
+    if (version > 0 && version < oldestVersion) throw new Error(olderFolder);
+    const first = version === 0 ? 0 : version - oldestVersion + 1;
+    for (const migration of migrations.slice(first)) db.exec(migration);
+    db.exec(`PRAGMA user_version = ${schemaVersion}`);
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');

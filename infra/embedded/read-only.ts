@@ -10,7 +10,7 @@ import type { Blobs, KeyRing, Log, Platform } from '../../domain/ports.ts';
 import type { RunRef } from '../../processors/backup/run.ts';
 import { blobFolder, fileBlobs } from './blobs.ts';
 import { makeBus } from './bus.ts';
-import { type Database, databaseFile, schemaVersion } from './database.ts';
+import { type Database, databaseFile, olderFolder, oldestVersion, schemaVersion } from './database.ts';
 import { makeEventStore } from './event-store.ts';
 import { makeIdentity } from './identity.ts';
 import { type MachineKeys, openKeyFile } from './key-file.ts';
@@ -139,6 +139,7 @@ function requireVersion(sqlite: DatabaseSync): void {
   const version = Number(sqlite.prepare('PRAGMA user_version').get()?.user_version);
   if (version > schemaVersion)
     throw new Unopenable('A newer version of ListBackup made this data folder. Check it with that version.');
+  if (version > 0 && version < oldestVersion) throw new Unopenable(olderFolder);
   if (version < schemaVersion)
     throw new Unopenable(
       'An older version of ListBackup made this data folder. Start and stop this version once to update it.',

@@ -4,18 +4,14 @@
  * mechanism.
  */
 import { decode } from '../../activity/decode.ts';
-import type { Recorded } from '../../domain/event.ts';
+import { parseStream, type Recorded } from '../../domain/event.ts';
 import type { Platform, RecordKey, StoredCommit, StreamNotification } from '../../domain/ports.ts';
 import { changesBy, type Fault, faultOf, MissingCommit } from './changes.ts';
 import { alive, cursorName, readGenerations, rowsAt } from './generations.ts';
 import type { Projection } from './projection.ts';
 
-/** One generation of a projection. `updateDependencies` brings its dependencies to the end of those streams. */
-export type Target = {
-  projection: Projection;
-  generation: number;
-  updateDependencies?: (streams: string[]) => Promise<void>;
-};
+/** One generation of a projection. */
+export type Target = { projection: Projection; generation: number };
 
 /**
  * Marks a stream at which a generation is parked, and the version of the commit at fault. The time in `since` is UTC
@@ -102,7 +98,7 @@ async function advance(
       try {
         if (commit.version !== cursor) throw new MissingCommit();
         const events = await decode(platform, commit);
-        await waitForDependencies(target, events);
+        await waitForDependencies(platform, target.projection, events);
         const outcome = await rows.apply(name, stream, cursor, changesBy(target.projection, events));
         // `stale` is fine: a concurrent worker was first. A gap means that clean-up removed a retired generation.
         if (outcome === 'gap' && (await isAlive(platform, target)))
@@ -124,12 +120,34 @@ async function advance(
 }
 
 /** Brings the dependencies to the end of the streams that these events wait for. */
-async function waitForDependencies({ projection, updateDependencies }: Target, events: Recorded[]): Promise<void> {
-  if (!projection.dependsOn || !updateDependencies) return;
+async function waitForDependencies(platform: Platform, projection: Projection, events: Recorded[]): Promise<void> {
+  if (!projection.dependsOn) return;
   const waitFor: { [type: string]: ((event: Recorded<never>) => string | undefined) | undefined } =
     projection.dependsOn.waitFor;
   const streams = events.flatMap((event) => waitFor[event.type]?.(event as Recorded<never>) ?? []);
-  if (streams.length > 0) await updateDependencies([...new Set(streams)]);
+  if (streams.length === 0) return;
+  const newest = await Promise.all([...new Set(streams)].map((stream) => platform.events.last(stream)));
+  const heads = newest.flatMap((commit) => (commit ? [{ stream: commit.stream, version: commit.version }] : []));
+  await updateDependencies(platform, projection, heads);
+}
+
+/** Brings the dependencies of a projection to those versions, in every live generation. */
+export async function updateDependencies(
+  platform: Platform,
+  { name, dependsOn, dependencies }: Projection,
+  notifications: StreamNotification[],
+): Promise<void> {
+  if (!dependsOn) return;
+  if (!dependencies) throw new Error(`${name} needs its dependencies. Pass it through linkDependencies.`);
+  const generations = await readGenerations(platform);
+  await Promise.all(
+    dependencies.flatMap((projection) => {
+      const followed = notifications.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
+      return alive(generations.get(projection.name)).map((generation) =>
+        catchUpAll(platform, { projection, generation }, followed),
+      );
+    }),
+  );
 }
 
 async function isAlive(platform: Platform, { projection, generation }: Target): Promise<boolean> {

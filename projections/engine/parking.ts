@@ -1,7 +1,7 @@
 /** Lists the streams at which projections are parked, and unparks them after the fault is fixed. */
 import { parseStream } from '../../domain/event.ts';
 import type { Platform } from '../../domain/ports.ts';
-import { catchUp, type ParkedRecord, parkedKey, parkedPartition } from './catch-up.ts';
+import { catchUp, type ParkedRecord, parkedKey, parkedPartition, type Target, updateDependencies } from './catch-up.ts';
 import { alive, cursorName, readGenerations } from './generations.ts';
 import type { Projection } from './projection.ts';
 
@@ -60,8 +60,7 @@ export async function unpark(platform: Platform, projection: Projection, stream?
   for (const generation of alive((await readGenerations(platform)).get(projection.name))) {
     const target = { projection, generation };
     const wasParked = (await platform.records.get(parkedKey(target, stream))) !== undefined;
-    const head = (await platform.events.last(stream))?.version ?? 0;
-    const outcome = await catchUp(platform, target, stream, head);
+    const outcome = await catchUpToHead(platform, target, stream);
     if (outcome === 'parked') counts.parked++;
     else if (wasParked) counts.healed++;
   }
@@ -103,8 +102,7 @@ async function retry(
       await platform.records.write([{ op: 'delete', ...parkedKey(target, stream) }]);
       return;
     }
-    const head = (await platform.events.last(stream))?.version ?? 0;
-    const outcome = await catchUp(platform, target, stream, head);
+    const outcome = await catchUpToHead(platform, target, stream);
     counts[outcome === 'there' ? 'healed' : 'parked']++;
   }
 
@@ -117,6 +115,12 @@ async function retry(
   }
   await Promise.all(batch);
   return counts;
+}
+
+async function catchUpToHead(platform: Platform, target: Target, stream: string): Promise<'there' | 'parked'> {
+  const version = (await platform.events.last(stream))?.version ?? 0;
+  await updateDependencies(platform, target.projection, [{ stream, version }]);
+  return catchUp(platform, target, stream, version);
 }
 
 async function* allParked({ records }: Pick<Platform, 'records'>): AsyncGenerator<ParkedRecord> {

@@ -16,6 +16,8 @@ export type Projection = {
   streams: string[];
   on: Handlers<RowChange[]>;
   dependsOn?: Dependency;
+  /** The projections that `dependsOn` names. `linkDependencies` sets them. */
+  dependencies?: Projection[];
 };
 
 /**
@@ -30,6 +32,20 @@ export type Dependency = {
    */
   waitFor: Handlers<string | undefined>;
 };
+
+/** Sets `dependencies`. Throws if a dependency is missing in the list, or has dependencies of its own. */
+export function linkDependencies(projections: Projection[]): Projection[] {
+  return projections.map((projection) => {
+    if (!projection.dependsOn) return projection;
+    const dependencies = projection.dependsOn.projections.map((name) => {
+      const found = projections.find((other) => other.name === name);
+      if (!found) throw new Error(`${projection.name} depends on ${name}, which is not in the list of projections.`);
+      if (found.dependsOn) throw new Error(`${projection.name} depends on ${name}, which has dependencies of its own.`);
+      return found;
+    });
+    return { ...projection, dependencies };
+  });
+}
 
 export function accountOf(event: { stream: string }): string {
   return parseStream(event.stream).account;

@@ -22,38 +22,18 @@ export async function handleNotifications(
   // Read after the notifications: a rebuild that begins later finds these commits by its walk (generations.ts).
   const generations = await readGenerations(platform);
 
-  async function update(
-    projection: Projection,
-    to: StreamNotification[],
-    updateDependencies?: (streams: string[]) => Promise<void>,
-  ): Promise<void> {
-    const followed = to.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
+  async function update(projection: Projection): Promise<void> {
+    const followed = heads.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
     if (followed.length === 0) return;
     for (const generation of alive(await startDueRebuild(platform, projection, generations.get(projection.name)))) {
-      const target = { projection, generation, ...(updateDependencies && { updateDependencies }) };
+      const target = { projection, generation };
       for (let i = 0; i < followed.length; i += streamsAtOnce)
         await catchUpAll(sharing, target, followed.slice(i, i + streamsAtOnce));
     }
   }
 
-  const independent = projections.filter(({ dependsOn }) => !dependsOn);
-  await Promise.all(independent.map((projection) => update(projection, heads)));
-  await Promise.all(
-    projections.map(async (projection) => {
-      const { dependsOn } = projection;
-      if (!dependsOn) return;
-      const dependencies = independent.filter(({ name }) => dependsOn.projections.includes(name));
-      await update(projection, heads, async (streams) => {
-        const to = await headsOf(platform, streams);
-        await Promise.all(dependencies.map((dependency) => update(dependency, to)));
-      });
-    }),
-  );
-}
-
-async function headsOf({ events }: Pick<Platform, 'events'>, streams: string[]): Promise<StreamNotification[]> {
-  const newest = await Promise.all(streams.map((stream) => events.last(stream)));
-  return newest.flatMap((commit) => (commit ? [{ stream: commit.stream, version: commit.version }] : []));
+  await Promise.all(projections.filter(({ dependsOn }) => !dependsOn).map(update));
+  await Promise.all(projections.filter(({ dependsOn }) => dependsOn).map(update));
 }
 
 /** Maximum number of streams in one batch read of cursors and parked records. */

@@ -161,13 +161,16 @@ describe('commits', () => {
 });
 
 describe('openDatabase', () => {
-  it('refuses the file of a newer version and says what to do', async () => {
+  it.each([
+    ['a newer version', 99, /newer version of ListBackup.*schema 99.*Update ListBackup/],
+    ['an older format', 1, /older version of ListBackup.*--reset/],
+  ])('refuses the file of %s and says what to do', async (_, version, message) => {
     const { db, file } = await open();
     await db.close();
     const raw = new DatabaseSync(file);
-    raw.exec('PRAGMA user_version = 99');
+    raw.exec(`PRAGMA user_version = ${version}`);
     raw.close();
-    expect(() => openDatabase(file)).toThrow(/newer version of ListBackup.*schema 99.*Update ListBackup/);
+    expect(() => openDatabase(file)).toThrow(message);
   });
 
   it('refuses a file that is open elsewhere until it is closed', async () => {

@@ -8,7 +8,9 @@ import type { JsonObject, Platform, RowChange, Table } from '../../../domain/por
 import { finishRun, run, startRun } from '../../../domain/run.ts';
 import { getOverview } from '../../../projections/analytics-aggregates.ts';
 import { mergeChanges } from '../../../projections/engine/changes.ts';
-import { itemKey, type Projection } from '../../../projections/engine/projection.ts';
+import { unpark } from '../../../projections/engine/parking.ts';
+import { itemKey, linkDependencies, type Projection } from '../../../projections/engine/projection.ts';
+import { rebuild } from '../../../projections/engine/rebuild.ts';
 import { handleNotifications } from '../../../projections/engine/runner.ts';
 import { findRestorePoint } from '../../../projections/files/listing.ts';
 import { projections } from '../../../projections/index.ts';
@@ -137,14 +139,26 @@ describe('the runner', () => {
     const dependent = counter('runs', afterJobs);
     await grow(platform, one, 2);
     const notify = (version: number) =>
-      handleNotifications(platform, [counter('jobs').projection, dependent.projection], [{ stream: one, version }]);
+      handleNotifications(platform, linkDependencies([counter('jobs').projection, dependent.projection]), [
+        { stream: one, version },
+      ]);
     await notify(1);
     expect(dependent.handled).toEqual([`${one}@1`]);
     await notify(2);
     expect(dependent.handled).toEqual([`${one}@1`, `${one}@2`]);
   });
 
-  it('shows a run as finished only with its files and totals, when the stream of the run arrives first', async () => {
+  const runStream = 'acc_1/run/run_1';
+  const registered = projections.find(({ name }) => name === 'runs') as Projection;
+
+  it.each<[string, (platform: Platform) => Promise<unknown>]>([
+    [
+      'the stream of the run arrives first',
+      (platform) => handleNotifications(platform, projections, [{ stream: runStream, version: 2 }]),
+    ],
+    ['a rebuild comes first', (platform) => rebuild(platform, registered)],
+    ['an unpark comes first', (platform) => unpark(platform, registered, runStream)],
+  ])('shows a run as finished only with its files and totals, when %s', async (_, catchUpRuns) => {
     const { platform } = await openTestPlatform();
     const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
     const manifest = { id: 'man_1', hash: 'h' };
@@ -163,7 +177,6 @@ describe('the runner', () => {
       errors: [],
       errorPages: 0,
     };
-    const runStream = 'acc_1/run/run_1';
     const chainStream = `acc_1/backup-chain/${backupChainId('job_1', 'src_1')}`;
     await transact(platform, backupChain, chainStream, requestRun(runRef, at), cause);
     await handleNotifications(platform, projections, [{ stream: chainStream, version: 1 }]);
@@ -172,7 +185,7 @@ describe('the runner', () => {
     expect(await findRestorePoint(platform, 'acc_1', { jobId: 'job_1' })).toBeUndefined();
     await transact(platform, backupChain, chainStream, createRestorePoint(runRef, restorePoint), cause);
     await transact(platform, run, runStream, finishRun(finished), cause);
-    await handleNotifications(platform, projections, [{ stream: runStream, version: 2 }]);
+    await catchUpRuns(platform);
     expect(await getRun(platform, 'acc_1', 'run_1')).toMatchObject({ status: 'succeeded' });
     expect(await findRestorePoint(platform, 'acc_1', { jobId: 'job_1' })).toMatchObject({ runId: 'run_1', manifest });
     expect(await getOverview(platform, 'acc_1')).toMatchObject({
@@ -194,25 +207,23 @@ describe('the runner', () => {
       return outcome;
     };
     const watched = { ...platform, rows: { ...platform.rows, apply } };
-    await handleNotifications(
-      watched,
-      [dependent.projection, counter('jobs').projection],
-      [{ stream: one, version: 2 }],
-    );
+    await handleNotifications(watched, linkDependencies([dependent.projection, counter('jobs').projection]), [
+      { stream: one, version: 2 },
+    ]);
     expect(order).toEqual(['jobs', 'jobs', 'runs', 'runs']);
   });
 });
 
-describe('dependencies of the registered projections', () => {
-  it('name registered projections without dependencies of their own', () => {
-    for (const { dependsOn, streams } of projections) {
-      for (const name of dependsOn?.projections ?? []) {
-        const dependency = projections.find((each) => each.name === name);
-        expect(dependency).toMatchObject({ name });
-        expect(dependency?.dependsOn).toBeUndefined();
-        expect(dependency?.streams.some((stream) => streams.includes(stream))).toBe(true);
-      }
-    }
+describe('the list of projections', () => {
+  it('is refused if a dependency is missing, has dependencies itself, or was not linked', async () => {
+    const [jobs, runs] = [counter('jobs'), counter('runs', afterJobs)];
+    const files = counter('files', { dependsOn: { projections: ['runs'], waitFor: {} } });
+    expect(() => linkDependencies([runs.projection])).toThrow('runs depends on jobs, which is not in the list');
+    expect(() => linkDependencies([jobs, runs, files].map(({ projection }) => projection))).toThrow(
+      'files depends on runs, which has dependencies of its own',
+    );
+    const { platform } = await openTestPlatform();
+    await expect(unpark(platform, runs.projection, one)).rejects.toThrow('Pass it through linkDependencies');
   });
 });
 
