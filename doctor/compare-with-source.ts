@@ -31,7 +31,7 @@ export async function* compareWithSource(
   const { account, jobId, sourceId } = runRef;
   const target = { ...runRef, runId: '' };
   const { newestRestorePoint: head } = (await load(platform, backupChain, backupChainStream(target))).state;
-  if (!head) return yield info('source', sourceId, 'it has no backup yet');
+  if (!head) return yield info('source', sourceId, 'this source has no restore point yet');
   const keys = await vaultKeys(platform, account);
   const context = { account, keys, blobs: platform.blobs };
   const fault = (key: string, detail: string) =>

@@ -26,16 +26,20 @@ const longestPrefix = 512;
 export function parseBucket(environment: Environment): Bucket | undefined {
   const text = environment.LISTBACKUP_BLOBS;
   if (!text) return undefined;
-  // Also accepts bucket names that old buckets and other S3 servers have.
-  const [, bucket, path = ''] = text.match(/^s3:\/\/([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:\/(.*))?$/s) ?? [];
+  const [, bucket, path = ''] = text.match(/^s3:\/\/([^/]+)(?:\/(.*))?$/s) ?? [];
+  if (bucket === undefined) throw new Error(`LISTBACKUP_BLOBS must be s3://bucket or s3://bucket/prefix, not ${text}.`);
+  // Also accepts longer names, capitals and underscores, which old buckets and other S3 servers have.
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$/.test(bucket))
+    throw new Error(
+      `LISTBACKUP_BLOBS: \`${bucket}\` is not a bucket name. ` +
+        'Bucket names have 3 to 63 lower-case letters, digits, dots and hyphens.',
+    );
   const names = path.split('/').filter((name) => name !== '');
   const prefix = names.map((name) => `${name}/`).join('');
-  if (
-    bucket === undefined ||
-    names.some((name) => name === '.' || name === '..') ||
-    Buffer.byteLength(prefix) > longestPrefix
-  )
-    throw new Error(`LISTBACKUP_BLOBS must be s3://bucket or s3://bucket/prefix, not ${text}.`);
+  if (names.some((name) => name === '.' || name === '..'))
+    throw new Error('The prefix in LISTBACKUP_BLOBS has a part `.` or `..`. Choose a prefix without it.');
+  if (Buffer.byteLength(prefix) > longestPrefix)
+    throw new Error(`The prefix in LISTBACKUP_BLOBS is too long. Choose one of at most ${longestPrefix} bytes.`);
   return { bucket, prefix, environment };
 }
 
@@ -117,7 +121,7 @@ function whatToDo(error: unknown, bucket: string, endpoint: string | undefined):
 }
 
 /** File in the data folder that names the bucket of its blobs. Absent if the blobs are in the data folder. */
-const markerFile = 'blobs-are-at';
+export const markerFile = 'blobs-are-at';
 
 /** Throws if the blobs of the data folder are not at `location`. Without this check every backup would seem lost. */
 export async function requireSameBucket(data: string, location: Bucket | undefined): Promise<void> {

@@ -19,8 +19,9 @@ export async function startDemo(url: string): Promise<string[]> {
   };
   const finished = await backUp('Documentation', { type: 'folder', config: { path: `${root}docs` } });
   const failed = await backUp('Missing folder', { type: 'folder', config: { path: `${root}missing-folder` } });
-  await Promise.all([finished, failed].map((id) => untilFinished(url, id, String(accessToken))));
-  await backUp('Packages', { type: 'folder', config: { path: `${root}node_modules` } });
+  await Promise.all([finished, failed].map((id) => untilSet(url, id, 'finishedAt', String(accessToken))));
+  const running = await backUp('Packages', { type: 'folder', config: { path: `${root}node_modules` } });
+  await untilSet(url, running, 'startedAt', String(accessToken));
   return [signIn, '           It has one finished, one failed and one running run.'];
 }
 
@@ -35,10 +36,10 @@ async function call(url: string, path: string, body: object, token?: string): Pr
   return answer;
 }
 
-async function untilFinished(url: string, id: string, token: string): Promise<void> {
+async function untilSet(url: string, id: string, field: 'startedAt' | 'finishedAt', token: string): Promise<void> {
   for (let tries = 0; tries < 3000; tries++) {
     const response = await fetch(`${url}/runs/${id}`, { headers: { authorization: `Bearer ${token}` } });
-    if (((await response.json()) as Answer['body']).finishedAt) return;
+    if (((await response.json()) as Answer['body'])[field]) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -17,7 +17,7 @@ import { optionError, readSettings } from './settings.ts';
 /** 0: no failures. 1: failures found. 2: the check could not run. */
 export type ExitCode = 0 | 1 | 2;
 
-const usage = `Usage: listbackup doctor [options]
+const usage = `Usage: npm run doctor -- [options]
 
 Checks a data folder for damaged, lost or left-over data. Changes nothing.
 Stop ListBackup first, or check a copy of the folder.
@@ -54,7 +54,7 @@ export async function runDoctor(
     const { message, code } = error as NodeJS.ErrnoException;
     if (!isDamage(error)) {
       if (error instanceof Unopenable) console.error(message);
-      else if (code?.startsWith('ERR_PARSE_ARGS')) console.error(optionError(message, 'listbackup doctor --help'));
+      else if (code?.startsWith('ERR_PARSE_ARGS')) console.error(optionError(message, 'npm run doctor -- --help'));
       else console.error(`The check could not run: ${message}`);
       return 2;
     }

@@ -3,6 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
+/** The names of temporary files. A crash may leave one. */
+export const temporaryFile = /^[0-9a-f]{24}\.tmp$/;
+
 /** Makes the entries of a directory survive a power loss. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');

@@ -15,19 +15,19 @@ export type MachineKeys = {
   publicKey: string;
 };
 
-const name = 'keys.json';
+export const keyFile = 'keys.json';
 
 /**
  * Reads the key file of a data folder. If it is missing and `mayCreate` allows it, creates one with mode 0600.
  * The function `mayCreate` must return false once data exists that only the lost file can decrypt.
  */
 export async function openKeyFile(folder: string, mayCreate: () => boolean): Promise<MachineKeys> {
-  const path = join(folder, name);
+  const path = join(folder, keyFile);
   const text = await readFile(path, 'utf8').catch(async (error) => {
     if (codeOf(error) !== 'ENOENT') throw error;
     if (!mayCreate())
       throw new Error(
-        `The data folder has lost its ${name}, and nothing can be read without it. Restore it from a copy.`,
+        `The data folder has lost its ${keyFile}, and nothing can be read without it. Restore it from a copy.`,
       );
     await writeDurably(path, Buffer.from(newKeys()), { temporary: folder, ifAbsent: true });
     return readFile(path, 'utf8');
@@ -55,5 +55,5 @@ function parse(text: string): { master: Uint8Array; signing: string } {
   } catch {
     // The message of the parser would quote the secret.
   }
-  throw new Error(`The ${name} of the data folder is damaged. Restore it from a copy.`);
+  throw new Error(`The ${keyFile} of the data folder is damaged. Restore it from a copy.`);
 }

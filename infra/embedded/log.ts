@@ -3,6 +3,8 @@ import pino from 'pino';
 import type { Log } from '../../domain/ports.ts';
 
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+/** The levels for help and errors. */
+export const logLevelList = `${logLevels.slice(0, -1).join(', ')} or ${logLevels.at(-1)}`;
 export type LogLevel = (typeof logLevels)[number];
 
 export function openLog(level: LogLevel = 'warn', terminal = process.stderr.isTTY): Log {
@@ -16,6 +18,28 @@ export function openLog(level: LogLevel = 'warn', terminal = process.stderr.isTT
     error: (message, fields = {}, error) =>
       log.error(error === undefined ? fields : { ...fields, err: error }, message),
     measure: (numbers) => log.info(numbers, 'measured'),
+  };
+}
+
+/** Returns a log that keeps its entries from `hold` to `release`. */
+export function holdable(log: Log): { log: Log; hold(): void; release(): void } {
+  let held: (() => void)[] | undefined;
+  const write = (entry: () => void) => (held ? void held.push(entry) : entry());
+  return {
+    log: {
+      info: (...entry) => write(() => log.info(...entry)),
+      warn: (...entry) => write(() => log.warn(...entry)),
+      error: (...entry) => write(() => log.error(...entry)),
+      measure: (...entry) => write(() => log.measure(...entry)),
+    },
+    hold() {
+      held ??= [];
+    },
+    release() {
+      const entries = held ?? [];
+      held = undefined;
+      for (const entry of entries) entry();
+    },
   };
 }
 

@@ -114,7 +114,9 @@ function parseCommand(words: string[], projections: Projection[]): (embedded: Em
     case 'rebuild':
       return (embedded) => rebuildAll(embedded, chosen);
     default:
-      throw new UsageError(usage);
+      throw new UsageError(
+        `${command === undefined ? 'A command is missing.' : `Unknown command ${command}.`}\n\n${usage}`,
+      );
   }
 }
 
@@ -154,7 +156,7 @@ async function unpark({ platform }: Embedded, projections: Projection[], stream:
 }
 
 const outcomes: { [outcome in RebuildOutcome]: string } = {
-  flipped: 'rebuilt',
+  rebuilt: 'rebuilt',
   held: 'not switched: the rebuild fails at an event that the current rows include. The current rows stay in use.',
   stopped: 'interrupted: the next start continues it',
   superseded: 'not rebuilt: another version of ListBackup rebuilds it',
@@ -164,7 +166,7 @@ async function rebuildAll({ platform }: Embedded, projections: Projection[]): Pr
   const result: { [projection: string]: RebuildOutcome } = {};
   for (const projection of projections) result[projection.name] = await rebuild(platform, projection);
   const lines = Object.entries(result).map(([name, outcome]) => `${name}  ${outcomes[outcome]}`);
-  return { result, lines, code: Object.values(result).every((outcome) => outcome === 'flipped') ? 0 : 1 };
+  return { result, lines, code: Object.values(result).every((outcome) => outcome === 'rebuilt') ? 0 : 1 };
 }
 
 if (import.meta.main) process.exitCode = await runReadModels(process.argv.slice(2));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { SecretName, Secrets } from '../../domain/ports.ts';
 import { codeOf, writeDurably } from './durable-file.ts';
 
-const fileName = 'secrets.json';
+export const secretsFile = 'secrets.json';
 const cacheMilliseconds = 5 * 60_000;
 
 /**
@@ -17,7 +17,7 @@ export async function openSecrets(
   environment: { [name: string]: string | undefined },
   now: () => number,
 ): Promise<Secrets> {
-  const path = join(folder, fileName);
+  const path = join(folder, secretsFile);
   const initial = {
     'jwt-secret': randomBytes(48).toString('base64url'),
     'jwt-refresh-secret': randomBytes(48).toString('base64url'),
@@ -56,7 +56,7 @@ async function read(path: string): Promise<{ [name in SecretName]?: string }> {
   } catch {
     // The message of the parser would quote the secret.
     throw new Error(
-      `The ${fileName} of the data folder is not valid JSON. Correct it, or remove it to get new secrets.`,
+      `The ${secretsFile} of the data folder is not valid JSON. Correct it, or remove it to get new secrets.`,
     );
   }
 }

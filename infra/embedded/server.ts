@@ -30,11 +30,11 @@ import { type Embedded, openEmbedded } from './platform.ts';
 import type { Settings } from './settings.ts';
 import { type Handle, startWorkers } from './workers.ts';
 
-/** `runsOpen`: runs that were open at start and continue now. */
+/** `openRuns` counts the runs that are open now. */
 export type RunningServer = {
   url: string;
   version: string;
-  runsOpen: number;
+  openRuns(): Promise<number>;
   embedded: Embedded;
   close(): Promise<void>;
 };
@@ -124,13 +124,12 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
       sweepMilliseconds,
     );
 
-    const runsOpen = (await platform.records.query(openRuns, { limit: 1000 })).items.length;
     const { port } = app.server.address() as AddressInfo;
     const name = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
     return {
       url: `http://${name}:${port}`,
       version: pkg.version,
-      runsOpen,
+      openRuns: async () => (await platform.records.query(openRuns, { limit: 1000 })).items.length,
       embedded,
       async close() {
         clearInterval(sweeping);

@@ -1,8 +1,9 @@
 /** Settings of `npm start`: environment variables and command line options. */
+import { isIPv6 } from 'node:net';
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Bucket, parseBucket } from './bucket.ts';
-import { type LogLevel, logLevels } from './log.ts';
+import { type LogLevel, logLevelList, logLevels } from './log.ts';
 
 export type Settings = {
   host: string;
@@ -40,8 +41,8 @@ Environment variables:
   HOST                    address to listen on (default: 127.0.0.1)
   PORT                    port to listen on (default: 4000, 0: any free port)
   LISTBACKUP_DATA         data folder (default: .listbackup)
-  LISTBACKUP_BLOBS        s3://bucket/prefix to store backups in a bucket
-                          (default: in the data folder)
+  LISTBACKUP_BLOBS        s3://bucket or s3://bucket/prefix to store backups in
+                          a bucket (default: in the data folder)
   LISTBACKUP_FOLDERS      absolute paths of folders that every account may back
                           up, separated by "${delimiter}" (the first account may back up
                           every folder)
@@ -49,7 +50,7 @@ Environment variables:
   LISTBACKUP_HOSTNAMES    further host names by which clients call this server,
                           separated by ","
   LISTBACKUP_RATE_LIMIT   multiplies the rate limits (default: 1, 0: no limits)
-  LISTBACKUP_LOG_LEVEL    ${logLevels.slice(0, -2).join(', ')} or silent
+  LISTBACKUP_LOG_LEVEL    ${logLevelList}
                           (default: warn)`;
 
 /** Reads the settings. The Error for a wrong setting says how to correct it. */
@@ -69,9 +70,9 @@ export function readSettings(args: string[], env: { [name: string]: string | und
     data: resolve(env.LISTBACKUP_DATA || '.listbackup'),
     blobs: parseBucket(env),
     rateScale: rate(env.LISTBACKUP_RATE_LIMIT),
-    allowHosts: list(env.LISTBACKUP_ALLOW_HOSTS, ','),
+    allowHosts: list(env.LISTBACKUP_ALLOW_HOSTS, ',').map(allowedHost),
     folders: list(env.LISTBACKUP_FOLDERS, delimiter).map(absolute),
-    hostNames: list(env.LISTBACKUP_HOSTNAMES, ',').map((name) => name.toLowerCase()),
+    hostNames: list(env.LISTBACKUP_HOSTNAMES, ',').map(hostName),
     logLevel: readLogLevel(env.LISTBACKUP_LOG_LEVEL),
     ...values,
   };
@@ -87,10 +88,27 @@ function absolute(folder: string): string {
   return resolve(folder);
 }
 
+/** A name or an IP address. An IPv6 address is in brackets. */
+const host = String.raw`([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])`;
+
+function allowedHost(text: string): string {
+  if (!isIPv6(text) && !new RegExp(`^${host}(:[0-9]{1,5})?$`).test(text))
+    throw new Error(`LISTBACKUP_ALLOW_HOSTS must hold host or host:port, separated by ",", not ${text}.`);
+  return text;
+}
+
+function hostName(text: string): string {
+  if (!new RegExp(`^${host}$`).test(text))
+    throw new Error(
+      `LISTBACKUP_HOSTNAMES must hold host names without scheme and port, separated by ",", not ${text}.`,
+    );
+  return text.toLowerCase();
+}
+
 function readLogLevel(text: string | undefined): LogLevel | undefined {
   if (!text) return undefined;
   const level = logLevels.find((name) => name === text);
-  if (!level) throw new Error(`LISTBACKUP_LOG_LEVEL must be one of ${logLevels.join(', ')}, not ${text}.`);
+  if (!level) throw new Error(`LISTBACKUP_LOG_LEVEL must be one of ${logLevelList}, not ${text}.`);
   return level;
 }
 

@@ -5,7 +5,7 @@
  */
 import { parseStream } from '../../domain/event.ts';
 import type { Platform } from '../../domain/ports.ts';
-import { catchUpAll, type ParkedRecord, parkedKey, parkedPartition } from './catch-up.ts';
+import { catchUpAll, type ParkedRecord, parkedKey, parkedPartition, updateDependencies } from './catch-up.ts';
 import {
   beginBuilding,
   changeGenerations,
@@ -28,7 +28,7 @@ export type Stop = () => boolean;
  * - `stopped`: `Stop` ended the call.
  * - `superseded`: another version of the code runs its own rebuild.
  */
-export type RebuildOutcome = 'flipped' | 'held' | 'stopped' | 'superseded';
+export type RebuildOutcome = 'rebuilt' | 'held' | 'stopped' | 'superseded';
 
 const streamsPerPage = 100;
 /** Maximum number of streams that catch up at once, to leave capacity to live traffic. */
@@ -54,8 +54,11 @@ export async function continueRebuild(platform: Platform, projection: Projection
     if (stop()) return 'stopped';
     const page = await platform.events.streams({ limit: streamsPerPage, ...(cursor === null ? {} : { cursor }) });
     const followed = page.items.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
-    for (let i = 0; i < followed.length; i += width)
-      await catchUpAll(platform, { projection, generation }, followed.slice(i, i + width));
+    for (let i = 0; i < followed.length; i += width) {
+      const next = followed.slice(i, i + width);
+      await updateDependencies(platform, projection, next);
+      await catchUpAll(platform, { projection, generation }, next);
+    }
     cursor = page.next;
     walked = cursor === null;
     if (!(await saveWalk(platform, projection.name, { generation, cursor, walked }))) return 'superseded';
@@ -74,7 +77,7 @@ export async function continueRebuild(platform: Platform, projection: Projection
     generation,
     version: projection.version,
   });
-  return 'flipped';
+  return 'rebuilt';
 }
 
 /**

@@ -11,6 +11,9 @@ export type Started = {
   live: string;
   data: string;
   process: ChildProcess;
+  /** The text on standard output and on standard error until now. */
+  shown(): string;
+  warnings(): string;
   stop(): Promise<number | null>;
 };
 
@@ -20,6 +23,10 @@ export async function npmStart(env: { [name: string]: string } = {}, args: strin
     env: { ...process.env, PORT: '0', LISTBACKUP_DATA: data, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
+  });
+  let shown = '';
+  child.stdout?.on('data', (text) => {
+    shown += text;
   });
   let errors = '';
   child.stderr?.on('data', (text) => {
@@ -34,6 +41,8 @@ export async function npmStart(env: { [name: string]: string } = {}, args: strin
   return {
     ...addresses,
     process: child,
+    shown: () => shown,
+    warnings: () => errors,
     async stop() {
       child.kill('SIGTERM');
       const code = await ended;

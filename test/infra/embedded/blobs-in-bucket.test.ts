@@ -30,18 +30,17 @@ describe('LISTBACKUP_BLOBS', () => {
     ['s3://backups/a/b c/', ['backups', 'a/b c/']],
   ])('accepts %s', (text, expected) => expect(parsed(text)).toEqual(expected));
 
+  const form = /^LISTBACKUP_BLOBS must be s3:\/\/bucket or s3:\/\/bucket\/prefix, not /;
   it.each([
-    'backups',
-    'https://backups',
-    's3://',
-    's3:///a',
-    's3://b',
-    's3://-a/b',
-    's3://backups/../other',
-    `s3://backups/${'x'.repeat(600)}`,
-  ])('rejects %s', (text) =>
-    expect(() => parsed(text)).toThrow(/^LISTBACKUP_BLOBS must be s3:\/\/bucket or s3:\/\/bucket\/prefix, not /),
-  );
+    ['backups', form],
+    ['https://backups', form],
+    ['s3://', form],
+    ['s3:///a', form],
+    ['s3://b', /`b` is not a bucket name\. Bucket names have 3 to 63 lower-case letters, digits, dots and hyphens\.$/],
+    ['s3://-a/b', /`-a` is not a bucket name/],
+    ['s3://backups/../other', /^The prefix in LISTBACKUP_BLOBS has a part `\.` or `\.\.`\./],
+    [`s3://backups/${'x'.repeat(600)}`, /^The prefix in LISTBACKUP_BLOBS is too long\./],
+  ])('rejects %s', (text, message) => expect(() => parsed(text)).toThrow(message));
 
   it('is optional', () => {
     for (const LISTBACKUP_BLOBS of ['', undefined]) expect(parseBucket({ LISTBACKUP_BLOBS })).toBeUndefined();

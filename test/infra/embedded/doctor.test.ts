@@ -86,7 +86,7 @@ it('finds damaged content with --read-data and says what to do', async () => {
   expect(code).toBe(1);
   expect(stdout).toMatch(/FAILURE: pack slots \(1\)\n {2}pak_\S+ slot \d+: .*does not authenticate/);
   expect(stdout).toMatch(/FAILURE: file versions \(\d+\)/);
-  expect(stdout).toMatch(/→ .*Put the blob back from a copy/);
+  expect(stdout).toMatch(/→ .*Restore the blob from a copy/);
   expect(stdout).toMatch(/\d+ failures found\.$/m);
 });
 
@@ -173,7 +173,7 @@ it.each<[string, (data: string) => Promise<void>, number, RegExp]>([
     'a lost key file',
     (data) => rm(join(data, 'keys.json')),
     1,
-    /FAILURE: key files \(\d+\)\n.*lost its keys.json[\s\S]*Put keys.json back/,
+    /FAILURE: key files \(\d+\)\n.*lost its keys.json[\s\S]*Restore keys\.json/,
   ],
   [
     'blobs in another location',

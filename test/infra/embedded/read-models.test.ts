@@ -111,7 +111,8 @@ test.for([
   [['unpark', 'jobs', 'acc_1/run/run_1'], 'Projection jobs does not read streams of type run. It reads job.'],
   [['unpark', 'jobs', 'acc_1/job/job_1', 'more'], 'Too many arguments for unpark'],
   [['rebuild', 'jobs', 'acc_1/job/job_1'], 'Too many arguments for rebuild'],
-  [['repair'], 'Usage:'],
+  [['repair'], 'Unknown command repair.\n\nUsage:'],
+  [[], 'A command is missing.\n\nUsage:'],
   [['parked', '--wrong'], '--wrong'],
 ] as const)('rejects the arguments %j and says why', async ([args, why]) => {
   const { data } = await makeParked();

@@ -81,7 +81,8 @@ describe('npm start', () => {
   });
 
   it('creates an account with a finished, a failed and a running run with --demo', async () => {
-    const { url } = await start({ LISTBACKUP_DATA: await testFolder() }, '--demo');
+    const { url, shown } = await start({ LISTBACKUP_DATA: await testFolder() }, '--demo');
+    expect(shown()).toMatch(/ {2}Runs {5}1 open run\n/);
     const { accessToken } = await client(url).expect(200, 'POST', '/auth/login', {
       body: { email: 'demo@example.com', password: 'a demo for everyone' },
     });
@@ -92,6 +93,13 @@ describe('npm start', () => {
     const statuses = runs.map(({ status }) => status);
     expect(statuses.slice(1).sort()).toEqual(['failed', 'succeeded']);
     expect(['requested', 'running', 'succeeded']).toContain(statuses[0]);
+  });
+
+  it('warns of a folder that does not exist, and starts', async () => {
+    const { warnings } = await start({ LISTBACKUP_DATA: await testFolder(), LISTBACKUP_FOLDERS: '/nope' });
+    expect(warnings()).toBe(
+      '/nope in LISTBACKUP_FOLDERS does not exist. Mount or create it, or correct the setting.\n',
+    );
   });
 
   it.each([
@@ -113,13 +121,23 @@ describe('npm start', () => {
     expect([result.status, result.stderr]).toEqual([0, '']);
     expect(result.stdout).toMatch(/^Usage: npm start -- \[options\]\n/);
     expect(result.stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    expect(result.stdout).toContain('trace, debug, info, warn, error, fatal or silent');
+    expect(result.stdout).toContain('s3://bucket or s3://bucket/prefix');
   });
 
   it.each<[{ [name: string]: string }, string[], RegExp]>([
     [{}, ['--frobnicate'], /^Unknown option '--frobnicate'\. See npm start -- --help\.$/],
     [{}, ['demo'], /^Unexpected argument 'demo'\. See npm start -- --help\.$/],
     [{ PORT: 'http' }, [], /^PORT must be a whole number from 0 to 65535, not http\.$/],
-    [{ LISTBACKUP_LOG_LEVEL: 'loud' }, [], /^LISTBACKUP_LOG_LEVEL must be one of trace, .*, not loud\.$/],
+    [
+      { LISTBACKUP_LOG_LEVEL: 'loud' },
+      [],
+      /^LISTBACKUP_LOG_LEVEL must be one of trace, .*fatal or silent, not loud\.$/,
+    ],
+    [{ LISTBACKUP_ALLOW_HOSTS: 'a b' }, [], /^LISTBACKUP_ALLOW_HOSTS must hold host or host:port, .*, not a b\.$/],
+    [{ LISTBACKUP_HOSTNAMES: 'http://x' }, [], /^LISTBACKUP_HOSTNAMES must hold host names .*, not http:\/\/x\.$/],
+    [{ LISTBACKUP_DATA: '/etc' }, [], /^\/etc holds other files and is not a data folder of ListBackup\. Name an/],
+    [{ LISTBACKUP_DATA: '/etc' }, ['--reset'], /^\/etc holds other files and is not a data folder of ListBackup\./],
     [{ LISTBACKUP_FOLDERS: 'relative' }, [], /^LISTBACKUP_FOLDERS must hold absolute paths, not relative\.$/],
     [{ LISTBACKUP_RATE_LIMIT: 'fast' }, [], /^LISTBACKUP_RATE_LIMIT must be a number, or 0 for no limits, not fast\.$/],
     [{ LISTBACKUP_DATA: '/dev/null' }, [], /^\/dev\/null is not a folder/],

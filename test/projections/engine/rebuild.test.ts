@@ -62,7 +62,7 @@ describe('a rebuild', () => {
         rebuild(platform, two),
         write(platform, accounts, 60, chaos, delivery.notify),
       ]);
-      expect(outcome).toBe('flipped');
+      expect(outcome).toBe('rebuilt');
       await delivery.settle();
       const { generation, rows } = await currentGeneration(platform);
       expect(generation).toBe(2);
@@ -149,14 +149,14 @@ describe('a rebuild', () => {
       expect(known.filter((id) => !ids.has(id))).toEqual([]);
       expect(await getJob(platform, account, known[0] ?? '')).toBeDefined();
     }
-    expect(await rebuilding).toBe('flipped');
+    expect(await rebuilding).toBe('rebuilt');
   });
 
   test('of the same version repairs lost rows', async () => {
     const { platform } = await seeded(30);
     const { rows } = await currentGeneration(platform);
     await platform.rows.remove('jobs', rows.slice(0, 5));
-    expect(await rebuild(platform, one)).toBe('flipped');
+    expect(await rebuild(platform, one)).toBe('rebuilt');
     expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, one, accounts));
   });
 });
@@ -248,7 +248,7 @@ describe('a rebuild over commits at fault', () => {
       well,
     ];
     await handleNotifications(platform, [failing(one)], notifications);
-    expect(await rebuild(platform, failing(two))).toBe('flipped');
+    expect(await rebuild(platform, failing(two))).toBe('rebuilt');
     expect(await listParked(platform)).toEqual([`${damaged.stream} damaged`, `${renamed.stream} unprojectable`].sort());
     expect(await unpark(platform, two)).toEqual({ healed: 1, parked: 1 });
     expect(await listParked(platform)).toEqual([`${damaged.stream} damaged`]);
