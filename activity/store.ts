@@ -40,7 +40,7 @@ export async function load<S, E extends DomainEvent>(
 /** Throws Problem `precondition-failed` unless the version is allowed. `version` is that of the stream just loaded. */
 export function requireVersion(allowed: readonly number[] | undefined, version: number): void {
   if (allowed && !allowed.includes(version)) {
-    throw new Problem('precondition-failed', 'It has changed since you read it. Read it again and repeat your change.');
+    throw new Problem('precondition-failed', 'Read it again and repeat your change.');
   }
 }
 
@@ -75,7 +75,7 @@ export async function transact<S, E extends DomainEvent>(
       };
     }
   }
-  throw new Problem('conflict', 'Other requests changed this at the same time. Try again.', {
+  throw new Problem('conflict', 'Repeat the request.', {
     extra: { retryAfter: 1 },
   });
 }

@@ -120,7 +120,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     if (allow === undefined && request.is404) return;
     if (allow === undefined) throw nothingHere();
     reply.header('allow', allow);
-    throw new Problem('method-not-allowed', `This URL does not support the method. Use one of ${allow}.`);
+    throw new Problem('method-not-allowed', `Use one of ${allow}.`);
   });
   const admit = await rateLimits(app, platform, rateScale);
   app.addHook('onRequest', async (request, reply) => {

@@ -89,7 +89,7 @@ async function hashesOf(
 }
 
 function mismatch(): Problem {
-  const detail = 'This Idempotency-Key was used with other input. Repeat the same input, or send a new key.';
+  const detail = 'Repeat the first input, or send a new key.';
   return new Problem('idempotency-mismatch', detail);
 }
 
@@ -103,13 +103,9 @@ function asProblem(error: unknown): unknown {
     return mismatch();
   }
   if (['IdempotencyAlreadyInProgressError', 'IdempotencyInconsistentStateError'].includes(error.name)) {
-    return new Problem(
-      'idempotency-in-progress',
-      'The first request with this Idempotency-Key is still running. Repeat it in a second to get its answer.',
-      {
-        extra: { retryAfter: 1 },
-      },
-    );
+    return new Problem('idempotency-in-progress', 'Repeat it in a second to get its answer.', {
+      extra: { retryAfter: 1 },
+    });
   }
   return error;
 }

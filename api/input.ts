@@ -37,8 +37,9 @@ const noBody = noQuery.optional();
  */
 export function validate(request: FastifyRequest, { method, params, query, body }: RouteDefinition): void {
   if (params) {
-    const result = textProblem(request.params) ? undefined : params.safeParse(request.params);
-    if (!result?.success) throw nothingHere();
+    const result = params.safeParse(request.params);
+    if (!result.success) throw new Problem('not-found', result.error.issues[0]?.message ?? '');
+    if (textProblem(request.params)) throw nothingHere();
     request.params = result.data;
   }
   if (method !== 'GET') request.body = parsed(body ?? noBody, request.body ?? undefined, 'body');

@@ -210,7 +210,7 @@ function headersOf(definition: RouteDefinition): unknown[] {
   const headers: unknown[] = [];
   if (method === 'POST') {
     const stored = 'For a day, repeats with the same key and input get the first answer.';
-    const repeated = 'Repeats do nothing twice. They get a new answer, because it holds credentials.';
+    const repeated = 'A repeated request has no second effect. Its answer holds new credentials.';
     headers.push(
       header('Idempotency-Key', credentials ? repeated : stored, { pattern: idempotencyKeyPattern, maxLength: 255 }),
     );

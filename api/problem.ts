@@ -1,7 +1,8 @@
 /** Turns every error into the RFC 9457 problem document that the caller gets. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
-import { type ErrorCode, type InputError, Problem } from '../domain/errors.ts';
+import { inputErrorsOf, quoted } from '../connectors/input-errors.ts';
+import { type ErrorCode, Problem } from '../domain/errors.ts';
 import type { JsonObject, Log } from '../domain/ports.ts';
 
 const unknownUrl = 'This URL does not exist. GET /openapi.json lists all routes.';
@@ -20,7 +21,7 @@ export const problemSchema = z
     title: z.string().meta({ description: 'The same for every problem with this `code`.', examples: ['Not found'] }),
     status: z.int().meta({ description: 'The HTTP status.', examples: [404] }),
     detail: z.string().meta({
-      description: 'What happened, then what to do.',
+      description: 'What happened, unless `title` says it all, then what to do.',
       examples: ['Job job_00000000000000000000000000 does not exist. List jobs with GET /jobs.'],
     }),
     code: z.string().meta({ description: 'Stable. Programs decide by it.', examples: ['not-found'] }),
@@ -36,7 +37,7 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'An error, as RFC 9457 problem details. Some codes add members.' });
 
-/** The Problem for a URL without a route, and for an id of the wrong form. Both look alike to the caller. */
+/** The Problem for a URL without a route. */
 export function nothingHere(): Problem {
   return new Problem('not-found', unknownUrl);
 }
@@ -87,7 +88,7 @@ export function toProblem(error: unknown, request: FastifyRequest, log: Log): Pr
   logFailure(log, error, request);
   return new Problem(
     'internal',
-    `The request failed because of a fault in the server. Retry it. If it fails again, report ${request.id}.`,
+    `Send the request again. If it fails again, report ${request.id} to the operator of the server.`,
     {
       extra: { requestId: request.id },
     },
@@ -97,7 +98,7 @@ export function toProblem(error: unknown, request: FastifyRequest, log: Log): Pr
 const byStatus: { [status: number]: { code: ErrorCode; detail: string } } = {
   400: { code: 'invalid-input', detail: 'The request is malformed. Correct it and send it again.' },
   404: { code: 'not-found', detail: unknownUrl },
-  413: { code: 'payload-too-large', detail: 'The body is too large. Send at most 1 MiB.' },
+  413: { code: 'payload-too-large', detail: 'Send a body of at most 1 MiB.' },
   415: { code: 'unsupported-media-type', detail: 'The API reads only JSON. Send the body as application/json.' },
 };
 
@@ -141,29 +142,15 @@ function withoutData(error: unknown, depth = 0): Error {
  * about.
  */
 export function inputProblem(error: z.core.$ZodError, where = ''): Problem {
-  const errors = error.issues.flatMap((issue) => inputErrors(issue, [])).slice(0, 50);
-  const named = errors
-    .map((one) => one.path || where)
-    .filter((path, index, all) => path !== '' && all.indexOf(path) === index);
-  const fields = named.length > 0 ? named.slice(0, 5).join(', ') : 'the request';
-  return new Problem('invalid-input', `The input is not valid. Correct ${fields} and send it again.`, {
-    errors: errors.map((one) => ({ ...one, path: one.path || where })),
-  });
-}
-
-/** Flattens an issue to errors with dotted paths. For a union, it takes the alternative with the fewest issues. */
-function inputErrors(issue: z.core.$ZodIssue, above: PropertyKey[]): InputError[] {
-  const at = [...above, ...issue.path];
-  const path = at.map(String).join('.');
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({
-      path: [...at, key].map(String).join('.'),
-      message: 'This field does not exist.',
-    }));
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const closest = issue.errors.reduce((best, alternative) => (alternative.length < best.length ? alternative : best));
-    return closest.flatMap((inner) => inputErrors(inner, at));
-  }
-  const missing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
-  return [{ path, message: missing ? 'This is required.' : issue.message }];
+  const all = inputErrorsOf(error);
+  const errors = all.slice(0, 50).map(({ path, message }) => ({ path: path || where, message }));
+  const paths = errors.map(({ path }) => path).filter((path) => path !== '');
+  const fields = paths.length > 0 ? quoted(paths.slice(0, 5)) : 'it';
+  const [only, ...others] = all;
+  // A message at the root of the body names its fields.
+  const detail =
+    only?.path === '' && others.length === 0 && only.message.startsWith('Send ')
+      ? only.message
+      : `Correct ${fields} and send the request again.`;
+  return new Problem('invalid-input', detail, { errors });
 }

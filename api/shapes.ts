@@ -14,12 +14,20 @@ export const name = z
 
 export const jsonObject = z.record(z.string(), z.json()) as z.ZodType<JsonObject>;
 
+/** Aggregates with a page of their own, and how to find their ids. */
+const waysToIds = {
+  job: 'List jobs with GET /jobs.',
+  run: 'List runs with GET /runs.',
+  source: 'List sources with GET /sources.',
+  download: 'Request a download with POST /data/download and `paths`.',
+} as const;
+
 /** The `{id}` of an aggregate in a path. An id of the wrong form is a 404, and the answer does not repeat it. */
-export function idParams(aggregate: IdKind) {
+export function idParams(aggregate: keyof typeof waysToIds) {
   return z.strictObject({
     id: z
       .string()
-      .regex(idPattern(aggregate))
+      .regex(idPattern(aggregate), `This is not the id of a ${aggregate}. ${waysToIds[aggregate]}`)
       .meta({ description: `The id of the ${aggregate}.`, examples: [exampleId(aggregate)] }),
   });
 }

@@ -169,7 +169,7 @@ export interface paths {
     };
     /**
      * Browse files
-     * @description Lists a folder of the newest restore points, or of those at a time. With `recursive=true`, it lists everything below the folder.
+     * @description Lists a folder in the newest restore point of each source, or in the restore point at `asOf`. With `recursive=true`, it lists everything below the folder.
      */
     get: operations['getDataFiles'];
     put?: never;
@@ -229,7 +229,7 @@ export interface paths {
     };
     /**
      * Download the content of a download URL
-     * @description Needs no other credential than the token. Answers byte ranges. Where answers are limited in size, a 307 redirects to the content in the bucket.
+     * @description The token in the path is the only credential. Answers byte ranges. On AWS, large files get a 307 to a signed S3 URL.
      */
     get: operations['getDownloadsToken'];
     put?: never;
@@ -304,7 +304,7 @@ export interface paths {
     post?: never;
     /**
      * Delete a job
-     * @description Deletes the job, which then runs no more. Its restore points stay.
+     * @description Deletes the job. Its restore points stay.
      */
     delete: operations['deleteJobsId'];
     options?: never;
@@ -481,7 +481,7 @@ export interface paths {
     put?: never;
     /**
      * Connect a source
-     * @description Connects a folder or a bucket. The server checks the settings, but does not list the source yet.
+     * @description Connects a folder or a bucket. The server checks the form of the settings. The first run checks that the source can be read.
      */
     post: operations['postSources'];
     delete?: never;
@@ -510,7 +510,7 @@ export interface paths {
     post?: never;
     /**
      * Disconnect a source
-     * @description Destroys the credentials of the source. Its jobs run no more. Its restore points stay.
+     * @description Destroys the credentials of the source. Its jobs can no longer run. Its restore points stay.
      */
     delete: operations['deleteSourcesId'];
     options?: never;
@@ -676,7 +676,7 @@ export interface components {
     LiveTicket: {
       /**
        * Format: date-time
-       * @description When the URL stops to open a socket.
+       * @description When the ticket expires.
        */
       expiresAt: string;
       /**
@@ -760,7 +760,7 @@ export interface components {
        */
       code: string;
       /**
-       * @description What happened, then what to do.
+       * @description What happened, unless `title` says it all, then what to do.
        * @example Job job_00000000000000000000000000 does not exist. List jobs with GET /jobs.
        */
       detail: string;
@@ -1172,7 +1172,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
+        /** @description A repeated request has no second effect. Its answer holds new credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -1284,7 +1284,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
+        /** @description A repeated request has no second effect. Its answer holds new credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -1382,7 +1382,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
+        /** @description A repeated request has no second effect. Its answer holds new credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -1615,7 +1615,7 @@ export interface operations {
       header?: {
         /** @description The token of an earlier write. The answer includes that write. */
         'Consistency-Token'?: string;
-        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
+        /** @description A repeated request has no second effect. Its answer holds new credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -3059,7 +3059,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description Repeats do nothing twice. They get a new answer, because it holds credentials. */
+        /** @description A repeated request has no second effect. Its answer holds new credentials. */
         'Idempotency-Key'?: string;
       };
       path?: never;
@@ -3742,7 +3742,7 @@ export interface operations {
               config: {
                 /** @description Patterns to exclude, in .gitignore syntax: `*.tmp`, `node_modules/`, `/cache`, `!keep.tmp`. */
                 exclude?: string[];
-                /** @description The absolute path of the folder, on the machine that runs ListBackup. */
+                /** @description The absolute path of the folder on the server. */
                 path: string;
               };
               /** @description 1 to 200 characters, without control characters. */

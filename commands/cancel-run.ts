@@ -19,7 +19,7 @@ export async function cancelRun(
     const { state } = await load(platform, run, streamName(context.account, 'run', ids.runId));
     const endedOtherwise = state.status === 'finished' && state.outcome !== 'cancelled';
     if (endedOtherwise || chain.state.newestRestorePoint?.runId === ids.runId)
-      throw new Problem('run-over', 'The run ended before it could be cancelled. See its result with GET /runs/{id}.');
+      throw new Problem('run-over', 'It can no longer be cancelled. See its result with GET /runs/{id}.');
   }
   return { written: { stream: chain.stream, version: chain.version } };
 }

@@ -34,7 +34,7 @@ export async function registerUser(
       return { outcome: 'confirm' };
     case 'taken':
       if (!(await isOwn(platform, input, userId))) {
-        throw new Problem('email-taken', 'An account with this e-mail address exists. Sign in with POST /auth/login.');
+        throw new Problem('email-taken', 'Sign in with POST /auth/login, or register another address.');
       }
   }
   const person = { userId, accountId, email: input.email, name: input.name };

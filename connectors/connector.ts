@@ -3,6 +3,7 @@ import type * as z from 'zod';
 import type { ListItem, SourceEntry } from '../domain/entry.ts';
 import { type InputError, Problem } from '../domain/errors.ts';
 import type { ByteRange } from '../domain/ports.ts';
+import { inputErrorsOf, quoted } from './input-errors.ts';
 
 /** The limits that the deployment and the account set. */
 export type ConnectorContext = {
@@ -125,16 +126,13 @@ export class SourceProblem extends Error {
 export function parseSettings<T>(schema: z.ZodType<T>, value: unknown, name: 'config' | 'credentials'): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const errors: InputError[] = parsed.error.issues.flatMap((issue) => {
-    const path = [name, ...issue.path].join('.');
-    if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }];
-    return issue.keys.map((key) => ({ path: `${path}.${key}`, message: 'This field does not exist.' }));
-  });
-  throw invalidSettings(errors);
+  throw invalidSettings(inputErrorsOf(parsed.error, [name]));
 }
 
 export function invalidSettings(errors: InputError[]): Problem {
-  return new Problem('invalid-input', `Correct ${errors.map((error) => error.path).join(', ')}.`, { errors });
+  return new Problem('invalid-input', `Correct ${quoted(errors.map(({ path }) => path))} and send the request again.`, {
+    errors,
+  });
 }
 
 /** The page token of a listing that continues after `key`. */

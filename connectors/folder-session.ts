@@ -25,11 +25,8 @@ type Allowed = NonNullable<ConnectorContext['folders']>;
 export async function startSession(settings: FolderConfig, allowed: Allowed): Promise<SourceSession> {
   // A missing folder is not an error of the settings: it may be mounted later. `check` reports it.
   const real = await realpath(settings.path).catch(() => undefined);
-  if (real !== undefined && !(await isAllowed(real, allowed))) {
-    const message =
-      'This folder may not be backed up. Choose one below a root in LISTBACKUP_FOLDERS, outside the data folder.';
-    throw invalidSettings([{ path: 'config.path', message }]);
-  }
+  const refusal = real === undefined ? undefined : await refusalOf(real, allowed);
+  if (refusal) throw invalidSettings([{ path: 'config.path', message: refusal }]);
   return sessionOf(settings, allowed);
 }
 
@@ -130,12 +127,8 @@ async function openTree(path: string, allowed: Allowed) {
     const root = await openRoot(path);
     try {
       // Checks the real path of the handle: `path` may lead elsewhere since it was opened.
-      if (!(await isAllowed(await realpath(root.at(new Uint8Array())), allowed))) {
-        throw new SourceProblem(
-          'forbidden',
-          'The path of this source leads to a folder that may not be backed up. Correct the `path`.',
-        );
-      }
+      const refusal = await refusalOf(await realpath(root.at(new Uint8Array())), allowed);
+      if (refusal) throw new SourceProblem('forbidden', refusal);
       const own = await Promise.all(allowed.never.map((path) => stat(path, { bigint: true }).catch(() => undefined)));
       const never = new Set(own.filter((stats) => stats !== undefined).map(identityOf));
       const parents = parentsBelow(root, never);
@@ -149,12 +142,16 @@ async function openTree(path: string, allowed: Allowed) {
   }
 }
 
-async function isAllowed(real: string, allowed: Allowed): Promise<boolean> {
+/** Returns why the folder may not be backed up, and what to do. Undefined if it may. */
+async function refusalOf(real: string, allowed: Allowed): Promise<string | undefined> {
   const never = await Promise.all(allowed.never.map(realOrAsIs));
-  if (never.some((path) => isInside(path, real))) return false;
-  return (
-    allowed.roots === 'any' || (await Promise.all(allowed.roots.map(realOrAsIs))).some((root) => isInside(root, real))
-  );
+  if (never.includes(real)) return 'This folder is the data folder of ListBackup. Choose another folder.';
+  if (never.some((path) => isInside(path, real)))
+    return 'This folder is inside the data folder of ListBackup. Choose another folder.';
+  if (allowed.roots === 'any') return undefined;
+  const roots = await Promise.all(allowed.roots.map(realOrAsIs));
+  if (roots.some((root) => isInside(root, real))) return undefined;
+  return 'This account may not back up this folder. Choose a folder below one in LISTBACKUP_FOLDERS.';
 }
 
 function realOrAsIs(path: string): Promise<string> {
@@ -173,7 +170,7 @@ function rootProblem(error: unknown): unknown {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new SourceProblem(
       'not-found',
-      'No folder exists at the path of this source. Mount it, or correct the `path`.',
+      'No folder exists at the path of this source. Mount the disk, or connect the source again with the right path.',
       {
         retryable: true,
       },

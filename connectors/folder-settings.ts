@@ -7,7 +7,7 @@ export const config = z.strictObject({
     .string()
     .max(4_096)
     .refine((path) => isAbsolute(path) && !path.includes('\0'), 'Give an absolute path.')
-    .meta({ description: 'The absolute path of the folder, on the machine that runs ListBackup.', pattern: '^/' }),
+    .meta({ description: 'The absolute path of the folder on the server.', pattern: '^/' }),
   exclude: z
     .array(z.string().min(1).max(500))
     .max(200)

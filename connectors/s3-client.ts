@@ -189,13 +189,13 @@ function bucketProblem(failure: Failure): SourceProblem {
   if (status >= 400 && status < 500 && name !== 'RequestTimeout') {
     return new SourceProblem(
       'unusable',
-      `The server refuses a standard S3 request (${status} ${name}). Check the endpoint.`,
+      `The server refuses a standard S3 request (${status} ${name}). Check region and endpoint.`,
     );
   }
   const cause = status >= 500 ? `it answered ${status}` : code || name;
   return new SourceProblem(
     'unreachable',
-    `The server cannot be reached (${cause}). Check the endpoint, then try again.`,
+    `The server cannot be reached (${cause}). Check region and endpoint, then try again.`,
     {
       retryable: true,
     },

@@ -17,7 +17,9 @@ import { Problem } from '../domain/errors.ts';
  */
 export function checkAddress(address: string, allowHosts: readonly string[], field: string): URL {
   const refuse = (message: string) =>
-    new Problem('invalid-input', `Correct ${field}.`, { errors: [{ path: field, message }] });
+    new Problem('invalid-input', `Correct \`${field}\` and send the request again.`, {
+      errors: [{ path: field, message }],
+    });
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:'))
     throw refuse('Give a URL that starts with https:// or http://.');

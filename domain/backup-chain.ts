@@ -76,7 +76,7 @@ export function requestRun(ids: RunIds, at: string): Decide<BackupChainState, Ba
     const { openRun, newestRestorePoint, lastEndedRunId } = state;
     if ([openRun?.runId, newestRestorePoint?.runId, lastEndedRunId].includes(ids.runId)) return [];
     if (openRun) {
-      throw new Problem('run-open', `Run ${openRun.runId} of this job is still open. Wait for it, or cancel it.`, {
+      throw new Problem('run-open', `Wait for run ${openRun.runId}, or cancel it with POST /runs/{id}/cancel.`, {
         extra: { runId: openRun.runId },
       });
     }

@@ -31,6 +31,11 @@ export async function handleMessage(deployment: Deployment, body: JsonObject, de
     await perform(deployment, task, delivery);
   } catch (error) {
     const reason = reasonOf(error, delivery.receives);
+    if (!reason && error instanceof SourceProblem) {
+      const { runId, type } = task;
+      const code = sourceCode(error);
+      deployment.platform.log.warn('a step of a run failed and will be tried again', { runId, task: type, code });
+    }
     if (!reason) throw error;
     deployment.platform.log.warn('run failed', { runId: task.runId, task: task.type, code: reason.code });
     await failRun(deployment, runRefOf(task), reason);
@@ -80,6 +85,10 @@ export function askedPause(error: unknown): number | undefined {
   return seconds === undefined ? undefined : Math.min(Math.ceil(seconds), 900);
 }
 
+function sourceCode({ code }: SourceProblem): string {
+  return `source-${code}`;
+}
+
 /** Errors that may pass with time. */
 const temporary: ReadonlySet<ErrorCode> = new Set(['conflict', 'unavailable', 'storage-full']);
 
@@ -89,7 +98,7 @@ function reasonOf(error: unknown, receives: number): { code: string; message: st
   if (error instanceof SourceProblem) {
     // A path that does not exist is most often a typing error, and the user should see it now.
     const retry = error.retryable && error.code !== 'not-found' && !isLast;
-    return retry ? undefined : { code: `source-${error.code}`, message: error.message };
+    return retry ? undefined : { code: sourceCode(error), message: error.message };
   }
   if (error instanceof Problem && (!temporary.has(error.code) || (isLast && error.code === 'storage-full')))
     return { code: error.code, message: error.message };

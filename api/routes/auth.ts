@@ -94,16 +94,9 @@ export const auth: RouteModule = [
       const result = await limitGuesses(platform, { email, address, scale }, () =>
         platform.identity.signIn(email, password),
       );
-      if (result.outcome === 'refused')
-        throw new Problem(
-          'invalid-credentials',
-          'The e-mail address or the password is wrong. Check both and try again.',
-        );
+      if (result.outcome === 'refused') throw new Problem('invalid-credentials', 'Check both and try again.');
       if (result.outcome === 'unconfirmed')
-        throw new Problem(
-          'email-unconfirmed',
-          'The e-mail address is not confirmed. Open the link in the e-mail from ListBackup, then sign in.',
-        );
+        throw new Problem('email-unconfirmed', 'Open the link in the e-mail from ListBackup, then sign in.');
       const { userId, accountId } = result;
       const sessionId = makeId('session', platform.random(16));
       const context = { ...command, account: accountId, actor: { type: 'user' as const, id: userId } };

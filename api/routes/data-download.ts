@@ -33,6 +33,14 @@ const zipRequest = z.strictObject({
   asOf: time.optional().meta({ description: 'Use the newest restore point at or before this time. Default: now.' }),
 });
 
+const wanted = 'Send `fileId`, or `sourceId` and `paths`.';
+
+/** Whether the body has no field of either request. Then naming the fields of one would hide the other. */
+function isUnclear(body: unknown): boolean {
+  if (typeof body !== 'object' || body === null) return body !== undefined;
+  return !['fileId', 'sourceId', 'paths'].some((field) => field in body);
+}
+
 const zipStatus = z.enum(['preparing', 'ready', 'failed']).meta({ description: 'The state of the zip.' });
 
 export const dataDownload: RouteModule = [
@@ -49,7 +57,7 @@ export const dataDownload: RouteModule = [
     credentials: true,
     leadsTo: { 202: ['GET /data/downloads/{id}'] },
     reads: [model.name],
-    body: z.union([oneFile, zipRequest]).meta({
+    body: z.union([oneFile, zipRequest], { error: ({ input }) => (isUnclear(input) ? wanted : undefined) }).meta({
       examples: [
         { fileId: 'file_id-from-data-files' },
         { sourceId: exampleId('source'), paths: ['letters', 'photos/cat.jpg'] },

@@ -75,7 +75,7 @@ export const data: RouteModule = [
     url: '/data/files',
     summary: 'Browse files',
     description:
-      'Lists a folder of the newest restore points, or of those at a time. With `recursive=true`, it lists everything below the folder.',
+      'Lists a folder in the newest restore point of each source, or in the restore point at `asOf`. With `recursive=true`, it lists everything below the folder.',
     leadsTo: {
       200: [
         'GET /data/files/{id}/versions',

@@ -29,8 +29,7 @@ export const downloads: RouteModule = [
     url: '/downloads/{token}',
     summary: 'Download the content of a download URL',
     description:
-      'Needs no other credential than the token. Answers byte ranges. Where answers are limited in size, a 307 redirects to the ' +
-      'content in the bucket.',
+      'The token in the path is the only credential. Answers byte ranges. On AWS, large files get a 307 to a signed S3 URL.',
     tags: ['data'],
     public: true,
     params: z.strictObject({ token: z.string().meta({ description: 'The token from the download URL.' }) }),

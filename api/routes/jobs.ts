@@ -141,7 +141,7 @@ export const jobs: RouteModule = [
     method: 'DELETE',
     url: '/jobs/{id}',
     summary: 'Delete a job',
-    description: 'Deletes the job, which then runs no more. Its restore points stay.',
+    description: 'Deletes the job. Its restore points stay.',
     tags: ['jobs'],
     params,
     answers: { 204: z.undefined() },

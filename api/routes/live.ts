@@ -32,7 +32,7 @@ export const live: RouteModule = [
       201: z
         .object({
           url: z.url().meta({ description: 'The URL of the WebSocket. It holds a ticket, so keep it secret.' }),
-          expiresAt: timeOf('When the URL stops to open a socket.'),
+          expiresAt: timeOf('When the ticket expires.'),
         })
         .meta({ id: 'LiveTicket', description: 'Opens one live socket.' }),
     },

@@ -84,7 +84,8 @@ export const sources: RouteModule = [
     method: 'POST',
     url: '/sources',
     summary: 'Connect a source',
-    description: 'Connects a folder or a bucket. The server checks the settings, but does not list the source yet.',
+    description:
+      'Connects a folder or a bucket. The server checks the form of the settings. The first run checks that the source can be read.',
     tags: ['sources'],
     body: connection,
     answers: { 201: source },
@@ -160,7 +161,7 @@ export const sources: RouteModule = [
     method: 'DELETE',
     url: '/sources/{id}',
     summary: 'Disconnect a source',
-    description: 'Destroys the credentials of the source. Its jobs run no more. Its restore points stay.',
+    description: 'Destroys the credentials of the source. Its jobs can no longer run. Its restore points stay.',
     tags: ['sources'],
     params,
     answers: { 204: z.undefined() },

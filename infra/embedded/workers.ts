@@ -1,4 +1,5 @@
 /** Receives queue messages and handles them. On AWS, Lambda event source mappings do the same. */
+import { SourceProblem } from '../../connectors/connector.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Log, Queue, QueueName, Received } from '../../domain/ports.ts';
 import { maxReceives } from '../../processors/index.ts';
@@ -81,7 +82,9 @@ export function startWorkers(
       await queue.ack(name, message.receipt);
       return true;
     } catch (error) {
-      log.error('a message failed, will retry', { queue: name, receives: message.receives }, error);
+      // `handleMessage` has logged a problem of the source, with its run.
+      if (!(error instanceof SourceProblem))
+        log.error('a message failed, will retry', { queue: name, receives: message.receives }, error);
       const isDiskFull = error instanceof Problem && error.code === 'storage-full';
       if (isDiskFull && message.receives >= maxReceives) return stopped;
       return (await isExtended(message, pauseSeconds(message.receives, error))) || stopped;

@@ -1,6 +1,7 @@
 /** Processes a batch of queue messages, each by itself. A failed message becomes visible again after a pause. */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import { SourceProblem } from '../../connectors/connector.ts';
 import type { QueueName } from '../../domain/ports.ts';
 import type { Deployment } from '../../processors/deployment.ts';
 import { askedPause, handleMessage } from '../../processors/runner.ts';
@@ -21,7 +22,9 @@ export function queueWorker(
     try {
       await handleMessage(deployment, JSON.parse(body), { receives, deadline });
     } catch (error) {
-      platform.log.error('A queue message failed. It is received again after a pause.', { queue, receives }, error);
+      // `handleMessage` has logged a problem of the source, with its run.
+      if (!(error instanceof SourceProblem))
+        platform.log.error('A queue message failed. It is received again after a pause.', { queue, receives }, error);
       // Otherwise the message would stay hidden for the whole visibility timeout.
       await platform.queue.extend(queue, receiptHandle, askedPause(error) ?? pauseSeconds(receives)).catch(() => {});
       throw error;

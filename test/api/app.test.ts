@@ -43,6 +43,64 @@ test('rejects missing or short secrets at startup, and fails only the requests t
   }
 });
 
+test('says of an id of the wrong form which resource it is not of', async () => {
+  const api = await testApi({ routes });
+  const ada = await as(api);
+  for (const [url, detail] of [
+    ['/jobs/job_x', 'This is not the id of a job. List jobs with GET /jobs.'],
+    ['/runs/run_x/errors', 'This is not the id of a run. List runs with GET /runs.'],
+    ['/sources/foo', 'This is not the id of a source. List sources with GET /sources.'],
+    ['/data/downloads/dl_x', /^This is not the id of a download\. Request a download with POST/],
+    ['/foo', /^This URL does not exist/],
+  ] as const) {
+    const { status, code, detail: text } = (await ada({ url })).json();
+    expect([url, status, code]).toEqual([url, 404, 'not-found']);
+    expect(text).toMatch(detail);
+  }
+});
+
+test('gives one error per field of a query or body, in our own words', async () => {
+  const api = await testApi({ routes });
+  const ada = await as(api);
+  for (const [request, detail, errors] of [
+    [{ url: '/activity?order=foo' }, 'Correct `order` and send the request again.', ['order: Give `asc` or `desc`.']],
+    [{ url: '/activity?from=x' }, 'Correct `from` and', ['from: Give a time like 2026-01-31T12:00:00Z.']],
+    [{ url: '/data/files?asOf=foo' }, 'Correct `asOf` and', ['asOf: Give a time like 2026-01-31T12:00:00Z.']],
+    [{ url: '/jobs?limit=0' }, 'Correct `limit` and', ['limit: Give a whole number from 1 to 200.']],
+    [
+      { method: 'POST', url: '/jobs', payload: { name: '', sourceId: 5 } },
+      'Correct `name`, `sourceId` and',
+      ['name: Give a name.', 'sourceId: Give a text.'],
+    ],
+    [
+      { method: 'POST', url: '/data/download', payload: {} },
+      'Send `fileId`, or `sourceId` and `paths`.',
+      ['body: Send `fileId`, or `sourceId` and `paths`.'],
+    ],
+    [
+      { method: 'POST', url: '/data/download', payload: { sourceId: 'x', paths: [] } },
+      'Correct `sourceId`, `paths` and',
+      ['sourceId: Give the id of a source.', 'paths: Give at least 1 item.'],
+    ],
+    [
+      { method: 'POST', url: '/data/search', payload: { query: 'a', minSize: -1 } },
+      'Correct `minSize` and',
+      ['minSize: Give at least 0.'],
+    ],
+    [
+      { method: 'POST', url: '/sources', payload: { type: 'folder', name: 'A', config: {} } },
+      'Correct `config.path` and',
+      ['config.path: This is required.'],
+    ],
+  ] as const) {
+    const problem = (await ada(request)).json();
+    expect(problem).toMatchObject({ status: 400, code: 'invalid-input', detail: expect.stringContaining(detail) });
+    expect(problem.errors.map(({ path, message }: { path: string; message: string }) => `${path}: ${message}`)).toEqual(
+      errors,
+    );
+  }
+});
+
 test('requires a credential on every route that is not declared public', async () => {
   const { app } = await testApi({ routes });
   const definitions = await readRoutes(routes);

@@ -300,6 +300,10 @@ describe('folder connector', () => {
         },
         (error: unknown) => (error instanceof Problem ? error.code : error),
       );
+    const reasonFor = (path: string, folders: ConnectorContext['folders'] & object) =>
+      folder
+        .open({ path }, undefined, { folders, allowHosts: [] })
+        .catch(({ errors }: Problem) => errors?.[0]?.message);
     await mkdir(at('inner/data/blobs'), { recursive: true });
     await symlink(outside, at('inner/out'));
     await symlink(root, join(outside, 'in'));
@@ -318,6 +322,10 @@ describe('folder connector', () => {
       'invalid-input',
     );
     expect(await openWith('/', { roots: 'any', never: [] })).toBe('fine');
+    const own = { roots: 'any', never: [at('inner/data')] } as const;
+    expect(await reasonFor(at('inner/data'), own)).toMatch(/^This folder is the data folder of ListBackup\./);
+    expect(await reasonFor(at('inner/data/blobs'), own)).toMatch(/^This folder is inside the data folder/);
+    expect(await reasonFor(root, { roots: [at('inner')], never: [] })).toMatch(/^This account may not back up/);
   });
 
   test('does not follow a path that leads elsewhere after it was accepted', async () => {

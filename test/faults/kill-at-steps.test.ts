@@ -215,7 +215,7 @@ describe('a run whose source is gone, killed', () => {
     expect(Object.keys(undisturbed.trace)).toEqual(expect.arrayContaining(failing));
     const failed = {
       status: 'failed',
-      errors: [{ code: 'source-not-found', message: expect.stringContaining('Mount it') }],
+      errors: [{ code: 'source-not-found', message: expect.stringContaining('Mount the disk') }],
     };
     expect(undisturbed.runs).toMatchObject([failed, failed]);
     expect(undisturbed.types).toMatchObject({ RunEnded: 2, RunFinished: 2 });

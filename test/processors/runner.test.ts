@@ -94,6 +94,17 @@ describe.each(['plan:listed', 'store:fetched', 'commit:manifest-written'])('an e
   });
 });
 
+it('warns once per try of a problem of the source, with its run, task and code', async () => {
+  const world = await withFaults('plan:listed', busy, 2);
+  const lines: object[] = [];
+  world.platform.log = { ...world.platform.log, warn: (message, fields) => void lines.push({ message, ...fields }) };
+  const runId = await world.request();
+  await world.settle();
+  const message = 'a step of a run failed and will be tried again';
+  const line = { message, runId, task: 'plan', code: 'source-throttled' };
+  expect(lines).toEqual([line, line]);
+});
+
 describe('a source that cannot be opened', () => {
   it('fails the run with the setting to correct when its settings are invalid', async () => {
     const world = await makeWorld();
@@ -118,7 +129,9 @@ describe('a source that cannot be opened', () => {
     await world.settle();
     expect(await runOf(world, failed)).toMatchObject({
       status: 'failed',
-      errors: [{ code: 'source-not-found', message: expect.stringContaining('Mount it, or correct the `path`') }],
+      errors: [
+        { code: 'source-not-found', message: expect.stringContaining('Mount the disk, or connect the source again') },
+      ],
     });
     expect(await pictureOf(world)).toMatchObject({ files, restored });
     await rename(`${world.source}-away`, world.source);

@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { SourceProblem } from '../../../connectors/connector.ts';
 import { Problem } from '../../../domain/errors.ts';
 import type { Queue } from '../../../domain/ports.ts';
 import { type Handle, startWorkers } from '../../../infra/embedded/workers.ts';
@@ -6,9 +7,14 @@ import { maxReceives } from '../../../processors/index.ts';
 import { openTestPlatform, silent } from '../../support/embedded.ts';
 
 /** Starts workers on a new platform. They stop at the end of the test. */
-async function working(loops: number, handle: Handle, around: (queue: Queue) => Queue = (queue) => queue) {
+async function working(
+  loops: number,
+  handle: Handle,
+  around: (queue: Queue) => Queue = (queue) => queue,
+  log = silent,
+) {
   const { platform, stopReceiving } = await openTestPlatform();
-  const stop = startWorkers(around(platform.queue), 'job', loops, handle, silent);
+  const stop = startWorkers(around(platform.queue), 'job', loops, handle, log);
   const end = () => {
     stopReceiving();
     return stop();
@@ -53,6 +59,23 @@ describe('workers', () => {
     await queue.send('job', [{ body: {} }]);
     await twice.promise;
     expect(seen).toEqual([1, 2]);
+  });
+
+  it('log an error of a message, but not a problem of the source, which has its own line', async () => {
+    const lines: string[] = [];
+    const twice = countdown(2);
+    const { queue } = await working(
+      1,
+      async (body) => {
+        twice.call();
+        throw body.source ? new SourceProblem('unreachable', 'Check it.', { retryable: true }) : new Error('a fault');
+      },
+      undefined,
+      { ...silent, error: (message, _fields, error) => void lines.push(`${message}: ${(error as Error).message}`) },
+    );
+    await queue.send('job', [{ body: { source: true } }, { body: {} }]);
+    await twice.promise;
+    await expect.poll(() => lines).toEqual(['a message failed, will retry: a fault']);
   });
 
   it('continue after receiving failed for some time', async () => {
