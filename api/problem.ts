@@ -147,9 +147,9 @@ export function inputProblem(error: z.core.$ZodError, where = ''): Problem {
   const paths = errors.map(({ path }) => path).filter((path) => path !== '');
   const fields = paths.length > 0 ? quoted(paths.slice(0, 5)) : 'it';
   const [only, ...others] = all;
-  // A message at the root of the body names its fields.
+  // Such a message names the fields itself.
   const detail =
-    only?.path === '' && others.length === 0 && only.message.startsWith('Send ')
+    only && others.length === 0 && only.message.startsWith('Send ')
       ? only.message
       : `Correct ${fields} and send the request again.`;
   return new Problem('invalid-input', detail, { errors });

@@ -1625,12 +1625,6 @@ export interface operations {
       content: {
         'application/json':
           | {
-              /** @description The id of the file, from GET /data/files. */
-              fileId: string;
-              /** @description The version to download. Default: the newest one with content, also of a deleted file. */
-              version?: number;
-            }
-          | {
               /**
                * Format: date-time
                * @description Use the newest restore point at or before this time. Default: now.
@@ -1643,6 +1637,12 @@ export interface operations {
                * @example src_00000000000000000000000000
                */
               sourceId: string;
+            }
+          | {
+              /** @description The id of the file, from GET /data/files. */
+              fileId: string;
+              /** @description The version to download. Default: the newest one with content, also of a deleted file. */
+              version?: number;
             };
       };
     };

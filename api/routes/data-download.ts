@@ -16,8 +16,15 @@ import { makeDownload } from '../downloads.ts';
 import { accepted, ok, type RouteModule, route } from '../route.ts';
 import { exampleId, idField, idParams, time, timeOf, utc } from '../shapes.ts';
 
+/** A body without `fileId` may be meant for a zip. */
+const wanted = 'Send `fileId`, or `sourceId` and `paths`.';
+
 const oneFile = z.strictObject({
-  fileId: z.string().min(1).max(12_000).meta({ description: 'The id of the file, from GET /data/files.' }),
+  fileId: z
+    .string({ error: ({ input }) => (input === undefined ? wanted : undefined) })
+    .min(1)
+    .max(12_000)
+    .meta({ description: 'The id of the file, from GET /data/files.' }),
   version: z
     .int()
     .min(1)
@@ -32,14 +39,6 @@ const zipRequest = z.strictObject({
   }),
   asOf: time.optional().meta({ description: 'Use the newest restore point at or before this time. Default: now.' }),
 });
-
-const wanted = 'Send `fileId`, or `sourceId` and `paths`.';
-
-/** Whether the body has no field of either request. Then naming the fields of one would hide the other. */
-function isUnclear(body: unknown): boolean {
-  if (typeof body !== 'object' || body === null) return body !== undefined;
-  return !['fileId', 'sourceId', 'paths'].some((field) => field in body);
-}
 
 const zipStatus = z.enum(['preparing', 'ready', 'failed']).meta({ description: 'The state of the zip.' });
 
@@ -57,7 +56,7 @@ export const dataDownload: RouteModule = [
     credentials: true,
     leadsTo: { 202: ['GET /data/downloads/{id}'] },
     reads: [model.name],
-    body: z.union([oneFile, zipRequest], { error: ({ input }) => (isUnclear(input) ? wanted : undefined) }).meta({
+    body: z.union([zipRequest, oneFile]).meta({
       examples: [
         { fileId: 'file_id-from-data-files' },
         { sourceId: exampleId('source'), paths: ['letters', 'photos/cat.jpg'] },

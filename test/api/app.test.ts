@@ -75,7 +75,7 @@ test('gives one error per field of a query or body, in our own words', async () 
     [
       { method: 'POST', url: '/data/download', payload: {} },
       'Send `fileId`, or `sourceId` and `paths`.',
-      ['body: Send `fileId`, or `sourceId` and `paths`.'],
+      ['fileId: Send `fileId`, or `sourceId` and `paths`.'],
     ],
     [
       { method: 'POST', url: '/data/download', payload: { sourceId: 'x', paths: [] } },
