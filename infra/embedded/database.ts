@@ -22,10 +22,14 @@ export type Database = {
   close(): Promise<void>;
 };
 
-/** The oldest schema version that migrations can start from. Raise it when a stored format changes without a migration. */
+/**
+ * The oldest schema version that migrations can start from. Raise it when a stored format changes without a migration.
+ */
 export const oldestVersion = 2;
 
-/** Entry 0 creates version `oldestVersion`. Each later entry migrates one version on. Append entries, never change one. */
+/**
+ * Entry 0 creates version `oldestVersion`. Each later entry migrates one version on. Append entries, never change one.
+ */
 const migrations = [
   `
   -- position: order of commits in this file, read by feeds. (account, seq): the ledger.
