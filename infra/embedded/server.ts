@@ -1,5 +1,5 @@
 /** The self-hosted server: API, live socket, projections, bus and workers in one process, over one data folder. */
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { announcements } from '../../activity/announce.ts';
 import { buildApp } from '../../api/app.ts';
@@ -46,6 +46,11 @@ const maxVaultWorkers = 8;
 const dataLoops = 4;
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
+/** The host as clients write it in URLs and Host headers: an IPv6 address in brackets, in its shortest form. */
+export function urlHost(host: string): string {
+  return new URL(`http://${isIPv6(host) ? `[${host}]` : host}`).hostname;
+}
+
 /** For tests: unreliable delivery, a call at every step boundary, small limits and a wrapped platform. */
 export type Testing = {
   chaos?: Chaos;
@@ -84,7 +89,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
   };
   try {
     if (settings.blobs) await noteBucket(settings.data, settings.blobs);
-    const trustedHosts = [...loopbackNames, settings.host.toLowerCase(), ...settings.hostNames];
+    const trustedHosts = [...loopbackNames, urlHost(settings.host), ...settings.hostNames];
     await requireSecrets(platform);
     // Load all routes now. An update may replace their files while this version runs.
     await readRoutes(apiRoutes);
@@ -125,9 +130,8 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
     );
 
     const { port } = app.server.address() as AddressInfo;
-    const name = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
     return {
-      url: `http://${name}:${port}`,
+      url: `http://${urlHost(settings.host)}:${port}`,
       version: pkg.version,
       openRuns: async () => (await platform.records.query(openRuns, { limit: 1000 })).items.length,
       embedded,

@@ -122,13 +122,14 @@ function list(text: string | undefined, separator: string): string[] {
 function wholeNumber(name: string, text: string | undefined, byDefault: number, max: number): number {
   if (!text) return byDefault;
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 0 || number > max)
+  if (!/^\d+$/.test(text) || number > max)
     throw new Error(`${name} must be a whole number from 0 to ${max}, not ${text}.`);
   return number;
 }
 
 function rate(text: string | undefined): number {
-  const scale = Number(text || 1);
-  if (!(scale >= 0)) throw new Error(`LISTBACKUP_RATE_LIMIT must be a number, or 0 for no limits, not ${text}.`);
-  return scale;
+  if (!text) return 1;
+  if (!/^\d+(\.\d+)?$/.test(text))
+    throw new Error(`LISTBACKUP_RATE_LIMIT must be a number, or 0 for no limits, not ${text}.`);
+  return Number(text);
 }

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
+import { urlHost } from '../../../infra/embedded/server.ts';
 import { describeStartError } from '../../../infra/embedded/start-error.ts';
 import { client, until } from '../../acceptance/client.ts';
 import { testFolder } from '../../support/embedded.ts';
@@ -108,12 +109,30 @@ describe('npm start', () => {
     ['ENOTDIR', 'is not a folder'],
     ['EEXIST', 'is not a folder'],
     ['ENOENT', 'cannot be created'],
-    ['EACCES', 'cannot be written'],
-    ['EROFS', 'cannot be written'],
+    ['EACCES', 'cannot be used'],
+    ['EROFS', 'cannot be used'],
     ['EADDRNOTAVAIL', 'is not an address of this computer'],
   ])('has a line for %s', (code, line) => {
     const error = Object.assign(new Error('x'), { code });
     expect(describeStartError(error, { data: '/data', host: '192.0.2.1', port: 4000 })).toMatch(line);
+  });
+
+  it.each([
+    [{ code: 'EACCES', syscall: 'listen' }, 'needs administrator rights'],
+    [{ code: 'EACCES', syscall: 'open', path: '/data/keys.json' }, '/data/keys.json cannot be used'],
+    [{ code: 'ERR_SQLITE_ERROR', message: 'unable to open database file' }, '/data/listbackup.db cannot be opened'],
+    [{ code: 'ERR_SQLITE_ERROR', message: 'disk I/O error' }, '/data/listbackup.db cannot be opened'],
+  ])('names what is refused for %j', (error, line) => {
+    expect(describeStartError(error, { data: '/data', host: '127.0.0.1', port: 80 })).toMatch(line);
+  });
+
+  it.each([
+    ['::', '[::]'],
+    ['FD00:0:0::2', '[fd00::2]'],
+    ['Backup.local', 'backup.local'],
+    ['127.0.0.1', '127.0.0.1'],
+  ])('accepts the Host header of HOST=%s', (host, name) => {
+    expect(urlHost(host)).toBe(name);
   });
 
   it('prints its help with --help', () => {
@@ -128,6 +147,8 @@ describe('npm start', () => {
   it.each<[{ [name: string]: string }, string[], RegExp]>([
     [{}, ['--frobnicate'], /^Unknown option '--frobnicate'\. See npm start -- --help\.$/],
     [{}, ['demo'], /^Unexpected argument 'demo'\. See npm start -- --help\.$/],
+    [{ PORT: '0x10' }, [], /^PORT must be a whole number from 0 to 65535, not 0x10\.$/],
+    [{ LISTBACKUP_RATE_LIMIT: ' ' }, [], /^LISTBACKUP_RATE_LIMIT must be a number, or 0 for no limits, not {2}\.$/],
     [{ PORT: 'http' }, [], /^PORT must be a whole number from 0 to 65535, not http\.$/],
     [
       { LISTBACKUP_LOG_LEVEL: 'loud' },
