@@ -63,7 +63,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^(domain|crypto|activity|commands|projections|processors|api|vault|doctor)/' },
       to: {
-        path: '^(node:)?(sqlite|fs|fs/promises|child_process|net|http|https)$|node_modules/@aws-sdk|node_modules/@aws-cdk',
+        path: '^(node:)?(sqlite|fs|fs/promises|child_process|dgram|net|tls|http|http2|https)$|node_modules/(@aws-sdk|@aws-cdk|@smithy|ws)/',
       },
     },
     ...Object.entries(may).map(([folder, others]) => ({

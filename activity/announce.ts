@@ -1,4 +1,4 @@
-/** The bus events of a commit: ids and types, no event data. */
+/** The bus events of commits: ids and types, no event data. */
 import { parseStream, wireType } from '../domain/event.ts';
 import type { BusEvent, Platform, StoredCommit } from '../domain/ports.ts';
 import { decode, UnreadableCommit } from './decode.ts';
@@ -30,4 +30,12 @@ export async function announcements(
     index,
     at,
   }));
+}
+
+/** The announcements of all commits, in their order. */
+export async function announcementsOf(
+  platform: Pick<Platform, 'blobs' | 'log'>,
+  commits: StoredCommit[],
+): Promise<BusEvent[]> {
+  return (await Promise.all(commits.map((commit) => announcements(platform, commit)))).flat();
 }

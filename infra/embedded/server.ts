@@ -1,7 +1,7 @@
 /** The self-hosted server: API, live socket, projections, bus and workers in one process, over one data folder. */
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { announcements } from '../../activity/announce.ts';
+import { announcementsOf } from '../../activity/announce.ts';
 import { buildApp } from '../../api/app.ts';
 import { readRoutes } from '../../api/route.ts';
 import { routes as apiRoutes } from '../../api/routes/index.ts';
@@ -112,7 +112,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
     });
     embedded.feed('bus', async (notifications) => {
       const commits = await platform.events.getMany(notifications);
-      await platform.bus.publish((await Promise.all(commits.map((commit) => announcements(platform, commit)))).flat());
+      await platform.bus.publish(await announcementsOf(platform, commits));
       await reached?.('feed:published');
     });
     const work: Handle = async (body, delivery) => {

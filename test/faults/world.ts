@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { expect, onTestFailed, onTestFinished } from 'vitest';
-import { announcements } from '../../activity/announce.ts';
+import { announcementsOf } from '../../activity/announce.ts';
 import { sha256 } from '../../activity/commit.ts';
 import { decode } from '../../activity/decode.ts';
 import { connectSource } from '../../commands/connect-source.ts';
@@ -126,7 +126,7 @@ export async function makeWorld({
     }),
     feed('bus', async (notifications) => {
       const commits = await platform.events.getMany(notifications);
-      await platform.bus.publish((await Promise.all(commits.map((commit) => announcements(platform, commit)))).flat());
+      await platform.bus.publish(await announcementsOf(platform, commits));
     }),
   ];
   const { id: sourceId } = await connectSource(platform, command(), {

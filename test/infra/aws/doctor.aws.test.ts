@@ -1,7 +1,7 @@
 /** The doctor on the AWS adapters: no findings on intact backups, and findings for damage. */
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { announcements } from '../../../activity/announce.ts';
+import { announcementsOf } from '../../../activity/announce.ts';
 import { connectSource } from '../../../commands/connect-source.ts';
 import { createJob } from '../../../commands/create-job.ts';
 import { runJob } from '../../../commands/run-job.ts';
@@ -54,7 +54,7 @@ async function processNotifications(): Promise<void> {
     await handleNotifications(platform, projections, notifications);
     for (const { commits, error } of await platform.relay.sequence(notifications)) {
       if (error) throw error;
-      const busEvents = (await Promise.all(commits.map((commit) => announcements(platform, commit)))).flat();
+      const busEvents = await announcementsOf(platform, commits);
       for (const { queue, types } of routes) {
         const bodies = busEvents.filter(({ type }) => types.includes(type)).map((event) => ({ body: { ...event } }));
         if (bodies.length > 0) await platform.queue.send(queue, bodies);
