@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
 import { urlHost } from '../../../infra/embedded/server.ts';
+import { readSettings } from '../../../infra/embedded/settings.ts';
 import { describeStartError } from '../../../infra/embedded/start-error.ts';
 import { client, until } from '../../acceptance/client.ts';
 import { testFolder } from '../../support/embedded.ts';
@@ -149,7 +150,6 @@ describe('npm start', () => {
     [{}, ['demo'], /^Unexpected argument 'demo'\. See npm start -- --help\.$/],
     [{ PORT: '0x10' }, [], /^PORT must be a whole number from 0 to 65535, not 0x10\.$/],
     [{ LISTBACKUP_RATE_LIMIT: ' ' }, [], /^LISTBACKUP_RATE_LIMIT must be a number, or 0 for no limits, not {2}\.$/],
-    [{ PORT: 'http' }, [], /^PORT must be a whole number from 0 to 65535, not http\.$/],
     [
       { LISTBACKUP_LOG_LEVEL: 'loud' },
       [],
@@ -157,14 +157,26 @@ describe('npm start', () => {
     ],
     [{ LISTBACKUP_ALLOW_HOSTS: 'a b' }, [], /^LISTBACKUP_ALLOW_HOSTS must hold host or host:port, .*, not a b\.$/],
     [{ LISTBACKUP_HOSTNAMES: 'http://x' }, [], /^LISTBACKUP_HOSTNAMES must hold host names .*, not http:\/\/x\.$/],
-    [{ LISTBACKUP_DATA: '/etc' }, [], /^\/etc holds other files and is not a data folder of ListBackup\. Name an/],
-    [{ LISTBACKUP_DATA: '/etc' }, ['--reset'], /^\/etc holds other files and is not a data folder of ListBackup\./],
     [{ LISTBACKUP_FOLDERS: 'relative' }, [], /^LISTBACKUP_FOLDERS must hold absolute paths, not relative\.$/],
     [{ LISTBACKUP_RATE_LIMIT: 'fast' }, [], /^LISTBACKUP_RATE_LIMIT must be a number, or 0 for no limits, not fast\.$/],
+  ])('explains the wrong setting %j %j', (env, args, line) => {
+    let error: unknown;
+    try {
+      readSettings(args, env);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(describeStartError(error)).toMatch(line);
+  });
+
+  it.each<[{ [name: string]: string }, string[], RegExp]>([
+    [{ PORT: 'http' }, [], /^PORT must be a whole number from 0 to 65535, not http\.$/],
+    [{ LISTBACKUP_DATA: '/etc' }, [], /^\/etc holds other files and is not a data folder of ListBackup\. Name an/],
+    [{ LISTBACKUP_DATA: '/etc' }, ['--reset'], /^\/etc holds other files and is not a data folder of ListBackup\./],
     [{ LISTBACKUP_DATA: '/dev/null' }, [], /^\/dev\/null is not a folder/],
     [{ LISTBACKUP_DATA: '/dev/null/below' }, [], /^\/dev\/null\/below is not a folder, or is inside a file\. Name a/],
     [{ LISTBACKUP_DATA: '/proc/x' }, [], /^\/proc\/x cannot be created\. Name another folder in LISTBACKUP_DATA\.$/],
-  ])('explains the wrong setting %j %j in one line', (env, args, line) => {
+  ])('refuses to start with %j %j, and says why in one line', (env, args, line) => {
     expect(failedStart(env, ...args)).toMatch(line);
   });
 
