@@ -57,6 +57,13 @@ module.exports = {
       to: { path: '^projections/(?!engine/)' },
     },
     {
+      name: 'queries-only-read-the-vault',
+      severity: 'error',
+      comment: 'projections and api use what reads the vault. Only processors write packs and manifests',
+      from: { path: '^(projections|api)/' },
+      to: { path: '^vault/(?!(entry|exports|file-id|keys|read-file|reader|run-errors|selection)\\.ts$)' },
+    },
+    {
       name: 'only-infra-knows-the-platform',
       comment:
         'AWS, SQLite and the file system belong to infra. Connectors are the exception: they talk to their source',
