@@ -3,17 +3,14 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Retries for several minutes if the package index fails. Its cache may hold an old list of versions. */
-const retryOptions = ['--retries', '10', '--timeout', '180', '--no-cache-dir'];
-/** Pauses before an install is repeated. A mirror of the index may lack the newest versions for a while. */
-const pauseSeconds = [5, 15, 45, 90];
+/** Retries for several minutes if the package index fails. */
+const retryOptions = ['--retries', '10', '--timeout', '180'];
 
 /**
  * Returns the Python of an environment with exactly the packages of `scripts/{name}-requirements.txt`. Creates it on
@@ -38,7 +35,6 @@ export async function pythonWith(name: string): Promise<string> {
     join(building, 'bin', 'python'),
     ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...retryOptions, '--requirement', requirements],
     `The packages in scripts/${basename(requirements)} could not be installed. Check the connection to the Python package index.`,
-    pauseSeconds,
   );
   await rename(building, venv).catch(async (error: unknown) => {
     await rm(building, { recursive: true, force: true });
@@ -47,15 +43,10 @@ export async function pythonWith(name: string): Promise<string> {
   return python;
 }
 
-async function step(command: string, args: string[], advice: string, pauses: number[] = []): Promise<void> {
+async function step(command: string, args: string[], advice: string): Promise<void> {
   try {
     await run(command, args, { maxBuffer: 16 << 20 });
   } catch (error) {
-    const [seconds, ...later] = pauses;
-    if (seconds !== undefined) {
-      await pause(seconds * 1000);
-      return step(command, args, advice, later);
-    }
     throw new Error(`${advice}\n${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 }
