@@ -1,4 +1,4 @@
-/** Entries of a source, as connectors list them and manifests store them, and the sort order of both. */
+/** Entries of a source, as connectors list them and manifests store them, and their sort orders. */
 
 export type SourceEntry = {
   /**
@@ -19,9 +19,11 @@ export type SourceEntry = {
   target?: string;
   /** As the source reports it. If absent, readers guess it from the name. */
   mimeType?: string;
+  /** A folder that the source does not list. It exists because of the keys below it, as in S3. */
+  implied?: true;
 };
 
-/** Why an entry is not in the backup. For a failed folder (key ends in `/`) the entries below it are unknown too. */
+/** Why an entry is not in the backup. */
 export type Refusal = { key: string; code: string; message: string };
 
 /** The possible keys of the folder at a path, the most likely first. The path may end in `/`. The root is `''`. */
@@ -37,14 +39,32 @@ export type ListItem =
   | { type: 'skipped'; refusal: Refusal }
   /**
    * Should be in the backup but cannot be read. With `entry` the listing knows its revision. If the last backup has
-   * that revision, the run keeps it and reports no failure.
+   * that revision, the run keeps it and reports no failure. A failed folder also has an `unlisted` item, which reports
+   * the failure.
    */
-  | { type: 'failed'; refusal: Refusal; entry?: SourceEntry };
+  | { type: 'failed'; refusal: Refusal; entry?: SourceEntry }
+  /** The entries of this folder cannot be listed, so nothing is known about them. The folder has an item of its own. */
+  | { type: 'unlisted'; refusal: Refusal };
+
+/** A folder that exists because of the keys below it. */
+export function impliedEntry(key: string) {
+  return { key, kind: 'folder', size: 0, modifiedAt: null, revision: '', implied: true } as const;
+}
+
+export function keyOf(item: ListItem): string {
+  return item.type === 'entry' ? item.entry.key : item.refusal.key;
+}
+
+/** Where the item comes in a sorted listing. `unlisted` comes where the entries of its folder would. */
+export function itemPosition(item: ListItem): EntryPosition {
+  const key = keyOf(item);
+  return item.type === 'unlisted' ? { parent: key, key } : positionOf(key);
+}
 
 /** With these code units, `<` on strings (UTF-16) may differ from the order of the UTF-8 bytes. */
 const beyondAscii = /[\ud800-\uffff]/;
 
-/** Compares keys by their bytes, like `LC_ALL=C sort` and S3 listings. Returns −1, 0 or 1. */
+/** The path order: compares keys by their bytes, like `LC_ALL=C sort` and S3 listings. Returns −1, 0 or 1. */
 export function compareKeys(a: string, b: string): number {
   if (a === b) return 0;
   if (!beyondAscii.test(a) && !beyondAscii.test(b)) return a < b ? -1 : 1;
@@ -56,6 +76,44 @@ export function compareKeys(a: string, b: string): number {
     if (difference !== 0) return difference < 0 ? -1 : 1;
   }
   return left.length < right.length ? -1 : 1;
+}
+
+/** The key of the folder that contains the key: everything up to its last part. `''` is the root. */
+export function parentOf(key: string): string {
+  return key.length < 2 ? '' : key.slice(0, key.lastIndexOf('/', key.length - 2) + 1);
+}
+
+/**
+ * A position in the order of entries. `key` need not exist: `{ parent: 'a/', key: '' }` is before all entries of `a/`.
+ */
+export type EntryPosition = { parent: string; key: string };
+
+export function positionOf(key: string): EntryPosition {
+  return { parent: parentOf(key), key };
+}
+
+/**
+ * The order of entries in listings and manifests: by folder, then by name. So the entries of a folder are adjacent, and
+ * so is everything below a folder. Returns −1, 0 or 1.
+ */
+export function comparePositions(a: EntryPosition, b: EntryPosition): number {
+  return compareKeys(a.parent, b.parent) || compareKeys(a.key, b.key);
+}
+
+/** `comparePositions` of two keys. */
+export function compareEntries(a: string, b: string): number {
+  const parent = parentOf(a);
+  // Most neighbours are in the same folder, and then their keys decide.
+  return b.startsWith(parent) && parentOf(b) === parent
+    ? compareKeys(a, b)
+    : compareKeys(parent, parentOf(b)) || compareKeys(a, b);
+}
+
+const notAscii = /[\u0080-\uffff]/;
+
+/** Whether each character is one byte in UTF-8. */
+export function isAscii(text: string): boolean {
+  return !notAscii.test(text);
 }
 
 const utf8 = new TextEncoder();

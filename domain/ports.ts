@@ -191,6 +191,31 @@ export interface Blobs {
   delete(keys: string[]): Promise<void>;
 }
 
+// ── ChunkIndex ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The position of a chunk: the byte range of its slot in the pack, and its range in the decrypted slot. */
+export type ChunkRef = {
+  pack: string;
+  slot: number;
+  slotOffset: number;
+  slotLength: number;
+  offset: number;
+  length: number;
+};
+
+/**
+ * The positions of stored chunks, for deduplication. Manifests hold positions themselves, and the footers of packs can
+ * restore the index. A chunk id has 40 hex digits.
+ */
+export interface ChunkIndex {
+  /** The positions of those chunks that are indexed, by id. Strongly consistent. */
+  find(account: string, ids: string[]): Promise<Map<string, ChunkRef>>;
+  /** Adds chunks of durable packs. The new position of a known chunk replaces the old one. Idempotent. */
+  add(account: string, chunks: Map<string, ChunkRef>): Promise<void>;
+  /** Every chunk of the account, in any order. A part of the index that cannot be read is `unreadable`. */
+  scan(account: string): AsyncIterable<{ id: string; ref: ChunkRef } | { unreadable: string }>;
+}
+
 // ── Queue and Bus ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type QueueName = 'job' | 'data';
@@ -299,6 +324,7 @@ export type Platform = {
   rows: Rows;
   records: Records;
   blobs: Blobs;
+  chunks: ChunkIndex;
   queue: Queue;
   bus: Bus;
   push: Push;

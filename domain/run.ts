@@ -27,7 +27,10 @@ export type RunError = { path: string; code: string; message: string };
 // ── Events ──
 export type RunEvent =
   | { type: 'RunStarted'; data: RunIds }
-  /** `since` and `sourceIdentity`: see BackupChainState. They go into the restore point of this run. */
+  /**
+   * `since` and `sourceIdentity`: see BackupChainState. They go into the restore point of this run. `first`: the number
+   * of the first batch that counts. `isBaseDamaged`: the last restore point is damaged, and everything is read again.
+   */
   | {
       type: 'RunPlanned';
       data: RunIds & {
@@ -37,6 +40,8 @@ export type RunEvent =
         bytesTotal: number;
         since: string | null;
         sourceIdentity?: string;
+        first?: number;
+        isBaseDamaged?: boolean;
       };
     }
   | {
