@@ -7,9 +7,15 @@ export class ByteWriter {
 
   /** Throws for numbers that are negative, fractional or beyond 2^53. */
   varint(value: number): this {
-    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`a varint cannot hold ${value}`);
     this.#reserve(8);
     let rest = value;
+    // Most numbers fit in 31 bits, where shifts are exact.
+    if ((rest | 0) === rest && rest >= 0) {
+      for (; rest >= 0x80; rest >>>= 7) this.#buffer[this.#length++] = (rest & 0x7f) | 0x80;
+      this.#buffer[this.#length++] = rest;
+      return this;
+    }
+    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`a varint cannot hold ${value}`);
     while (rest >= 0x80) {
       this.#buffer[this.#length++] = (rest % 0x80) | 0x80;
       rest = Math.floor(rest / 0x80);
@@ -34,8 +40,24 @@ export class ByteWriter {
     return this.varint(bytes.length).raw(bytes);
   }
 
+  /** In UTF-8. */
   text(text: string): this {
-    return this.bytes(Buffer.from(text));
+    // Direct writes spare a buffer for each of the many short texts.
+    if (text.length > maxShort) return this.bytes(Buffer.from(text));
+    this.#reserve(1 + 3 * text.length);
+    const written = this.#buffer.write(text, this.#length + 1);
+    this.#buffer[this.#length] = written;
+    this.#length += 1 + written;
+    return this;
+  }
+
+  /** The bytes of hex digits, without a length. */
+  hex(digits: string): this {
+    this.#reserve(digits.length / 2);
+    const written = this.#buffer.write(digits, this.#length, 'hex');
+    if (written !== digits.length / 2) throw new Error(`${digits} is not hex`);
+    this.#length += written;
+    return this;
   }
 
   get length(): number {
@@ -55,6 +77,9 @@ export class ByteWriter {
   }
 }
 
+/** The length of a text of so many characters has one byte, whatever they are. */
+const maxShort = 42;
+
 /** Reads what ByteWriter wrote. Throws VaultDamage when it reaches the end too early. */
 export class ByteReader {
   readonly #buffer: Buffer;
@@ -65,6 +90,11 @@ export class ByteReader {
   }
 
   varint(): number {
+    const first = this.#buffer[this.#at];
+    if (first !== undefined && first < 0x80) {
+      this.#at++;
+      return first;
+    }
     let value = 0;
     let unit = 1;
     for (;;) {
@@ -94,7 +124,21 @@ export class ByteReader {
   }
 
   text(): string {
-    return this.bytes().toString();
+    const length = this.varint();
+    return this.#slice(length, 'utf8');
+  }
+
+  /** The next bytes as hex digits. */
+  hex(length: number): string {
+    return this.#slice(length, 'hex');
+  }
+
+  #slice(length: number, encoding: 'utf8' | 'hex'): string {
+    const end = this.#at + length;
+    if (end > this.#buffer.length) throw new VaultDamage('entries', 'a byte string is truncated');
+    const text = this.#buffer.toString(encoding, this.#at, end);
+    this.#at = end;
+    return text;
   }
 
   /** All remaining bytes. */

@@ -3,27 +3,17 @@
  * A chunk takes one ranged read of its slot, whose header says how to decrypt it.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { base32, fromBase32 } from '../crypto/base32.ts';
 import { gcmDecrypt, gcmEncrypt, tagLength } from '../crypto/gcm.ts';
 import { deriveKey } from '../crypto/hkdf.ts';
+import type { Blobs, ChunkRef } from '../domain/ports.ts';
 import { ByteReader, ByteWriter, free } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
 import { epochKey, type VaultKeys } from './keys.ts';
 
-/** The position of a chunk: the byte range of its slot in the pack, and its range in the decrypted slot. */
-export type ChunkRef = {
-  pack: string;
-  slot: number;
-  slotOffset: number;
-  slotLength: number;
-  offset: number;
-  length: number;
-};
-
 /** A slot in the pack's index: its length in the pack, and its chunks in order. */
 export type SlotIndex = { stored: number; chunks: { id: string; length: number }[] };
 
-/** Identity and key of one pack. Plain data, so that it can be posted to a worker thread. */
+/** Identity and key of one pack. */
 export type PackLock = { account: string; pack: string; epoch: number; key: Uint8Array };
 
 const format = 1;
@@ -31,9 +21,9 @@ const magic = 'LBPK';
 const codecRaw = 0;
 const codecZstd = 1;
 const slotHeaderLength = 4;
-export const trailerLength = 16;
+const trailerLength = 16;
 /** Bytes that a slot adds to its compressed content. */
-export const slotOverhead = slotHeaderLength + tagLength;
+const slotOverhead = slotHeaderLength + tagLength;
 /** The index is encrypted with the pack's key too. Its nonce is outside the range of slot numbers. */
 const footerNonce = 0xffffffff;
 
@@ -51,31 +41,17 @@ export function lockPack(keys: VaultKeys, account: string, pack: string, epoch =
   return { account, pack, epoch, key: deriveKey(root, 'listbackup/pack/1', { salt: Buffer.from(pack) }) };
 }
 
-/** Compresses the chunks together, if that saves space, and encrypts them. They decrypt only as this slot. */
-export function encryptSlot(lock: PackLock, slot: number, chunks: Uint8Array[]): Uint8Array {
-  const [only] = chunks;
-  const { header, body, tag } = encryptSlotParts(
-    lock,
-    slot,
-    chunks.length === 1 && only ? only : Buffer.concat(chunks),
-  );
-  const encrypted = Buffer.concat([header, body, tag]);
-  free(body);
-  return encrypted;
-}
-
-/** As `encryptSlot`, but returns the parts of the slot. The body is never longer than the content. */
-export function encryptSlotParts(
-  lock: PackLock,
-  slot: number,
-  content: Uint8Array,
-): { header: Uint8Array; body: Uint8Array; tag: Uint8Array } {
+/**
+ * Compresses the content of a slot, if that saves space, and encrypts it. Returns the slot's bytes in parts, to spare
+ * the caller a copy. They decrypt only as this slot.
+ */
+export function encryptSlot(lock: PackLock, slot: number, content: Uint8Array): Uint8Array[] {
   const compressed = looksCompressible(content) ? compress(content, level) : content;
   const useful = compressed.length < content.length * 0.98;
   const header = slotHeader(useful ? codecZstd : codecRaw, lock.epoch);
   const [body, tag] = gcmEncrypt(lock.key, nonce(slot), aad(lock, slot, header), useful ? compressed : content);
   if (compressed !== content) free(compressed);
-  return { header, body, tag };
+  return [header, body, tag];
 }
 
 /** The chunks of the slot, joined. @throws VaultDamage unless the bytes are exactly that slot of that pack */
@@ -102,7 +78,7 @@ export function encryptFooter(lock: PackLock, slots: SlotIndex[]): Uint8Array {
   const index = new ByteWriter().varint(slots.length);
   for (const slot of slots) {
     index.varint(slot.stored).varint(slot.chunks.length);
-    for (const chunk of slot.chunks) index.bytes(idBytes(chunk.id)).varint(chunk.length);
+    for (const chunk of slot.chunks) index.bytes(Buffer.from(chunk.id, 'hex')).varint(chunk.length);
   }
   const trailer = Buffer.alloc(trailerLength);
   trailer.write(magic, 0, 'latin1');
@@ -117,7 +93,7 @@ export function encryptFooter(lock: PackLock, slots: SlotIndex[]): Uint8Array {
 }
 
 /** The length of the footer with its trailer, read from the trailer: the last 16 bytes of a pack. */
-export function footerLength(pack: string, trailer: Uint8Array): number {
+function footerLength(pack: string, trailer: Uint8Array): number {
   const view = Buffer.from(trailer.buffer, trailer.byteOffset, trailer.length);
   if (view.length !== trailerLength || view.toString('latin1', 0, 4) !== magic || view[4] !== format || view[5] !== 0) {
     throw new VaultDamage('pack', `${pack} does not end in a trailer of format ${format}`);
@@ -146,6 +122,22 @@ export function decryptFooter(
   return chunks;
 }
 
+/** The chunks of a stored pack, according to its footer. @throws VaultDamage when it is missing or damaged */
+export async function readPackIndex(
+  vault: { account: string; keys: VaultKeys; blobs: Blobs },
+  pack: string,
+): Promise<Map<string, ChunkRef>> {
+  const key = packBlobKey(vault.account, pack);
+  const size = await vault.blobs.size(key);
+  if (size === undefined || size < trailerLength)
+    throw new VaultDamage('pack', `${pack} is ${size === undefined ? 'missing' : 'truncated'}`);
+  const tail = async (length: number) =>
+    (await vault.blobs.get(key, { offset: size - length, length })) ?? new Uint8Array();
+  const length = footerLength(pack, await tail(trailerLength));
+  if (length > size) throw new VaultDamage('pack', `${pack} is truncated`);
+  return decryptFooter(vault.keys, vault.account, pack, await tail(length), size);
+}
+
 function readIndex(pack: string, index: Uint8Array): { chunks: Map<string, ChunkRef>; slotsEnd: number } {
   const reader = new ByteReader(index);
   const chunks = new Map<string, ChunkRef>();
@@ -155,7 +147,7 @@ function readIndex(pack: string, index: Uint8Array): { chunks: Map<string, Chunk
     const slotLength = reader.varint();
     let offset = 0;
     for (let left = reader.varint(); left > 0; left--) {
-      const id = base32(reader.bytes());
+      const id = reader.bytes().toString('hex');
       const length = reader.varint();
       chunks.set(id, { pack, slot, slotOffset, slotLength, offset, length });
       offset += length;
@@ -203,10 +195,4 @@ function nonce(slot: number): Uint8Array {
 
 function aad(lock: PackLock, slot: number, header: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(`${lock.account}/${lock.pack}/${slot}\n`), header]);
-}
-
-function idBytes(id: string): Uint8Array {
-  const bytes = fromBase32(id);
-  if (!bytes) throw new Error(`${id} is not a chunk id`);
-  return bytes;
 }

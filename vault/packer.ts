@@ -1,266 +1,197 @@
 /**
- * Turns chunks into durable packs: dedup → group → slot → pack → blob → index, in that order. One packer can serve many
- * writers at once, so that small batches share packs. Memory is bounded: writers wait while packs are uploaded.
+ * Turns chunks into durable packs: dedup → group → compress and encrypt → pack → registry → blob → index. One packer
+ * serves all batches of an account that a thread has in hand, so that small batches share packs.
  */
 import { makeId } from '../crypto/ids.ts';
-import type { Blobs, Records } from '../domain/ports.ts';
-import { findChunks, indexChunks } from './chunk-index.ts';
-import { coalesced } from './coalesced.ts';
+import type { Blobs, ChunkIndex, ChunkRef } from '../domain/ports.ts';
+import { free } from './bytes.ts';
 import type { VaultKeys } from './keys.ts';
-import { type ChunkRef, encryptFooter, lockPack, type PackLock, packBlobKey } from './pack.ts';
-import { type Content, type Encrypted, inThread, plain, type Workers } from './workers.ts';
+import { encryptFooter, encryptSlot, lockPack, type PackLock, packBlobKey, type SlotIndex } from './pack.ts';
+import type { PackRecord } from './pack-registry.ts';
 
-export type PackerOptions = {
-  account: string;
-  keys: VaultKeys;
-  blobs: Blobs;
-  records: Records;
+/** Receives the bytes of a pack. */
+export type PackBody = {
+  append(bytes: Uint8Array): void;
+  /** Stores the bytes as a blob. Durable when it resolves. */
+  store(key: string): Promise<void>;
+  /** Frees the resources of a body that is not stored. */
+  drop(): void;
+};
+
+/** What a packer needs besides the keys. Threads give their own. */
+export type PackerTools = {
+  chunks: ChunkIndex;
+  /** Writes the record of a pack, see `registerPack`. */
+  register(pack: string, record: PackRecord): Promise<void>;
+  /** See `presentPacks`. */
+  present(packs: string[]): Promise<Set<string>>;
+  openBody(): PackBody;
   /** Cryptographically strong: pack ids, and with them pack keys, come from it. */
   random(bytes: number): Uint8Array;
+};
+
+export type PackerOptions = PackerTools & {
+  account: string;
+  keys: VaultKeys;
   /** Bytes at which a pack is closed. */
   packSize?: number;
-  /** They compress and encrypt. Default: this thread. */
-  workers?: Workers;
-  /** Maximum ms that a finished writer waits for others to fill the pack. */
-  linger?: number;
+};
+
+/** Chunks compressed together. Its position is known once its pack is durable. */
+export type Slot = SlotIndex & { pack: OpenPack; number: number; offset: number };
+
+export type OpenPack = {
+  id: string;
+  /** The run that opened the pack. */
+  run: string;
+  lock: PackLock;
+  body: PackBody;
+  slots: Slot[];
+  /** Bytes of content, and bytes of the blob so far. */
+  raw: number;
+  size: number;
+  chunks: number;
+  /** Resolves when blob and index are durable. */
+  durable: Promise<void>;
+  state: 'open' | 'durable' | { failed: unknown };
+  /** Whether a batch has counted its requests. */
+  counted: boolean;
+  close(): void;
 };
 
 /** The position of a chunk: in a slot of this packer, or as the index has it. */
 export type Placement = { slot: Slot; offset: number; length: number; fresh: boolean } | { known: ChunkRef };
 
-/** Chunks compressed together. `pack` is known once the group is full, its offset once the pack is durable. */
-export type Slot = {
-  chunks: { id: string; length: number }[];
-  raw: number;
-  pack?: Pack;
-  number: number;
-  stored: number;
-  offset: number;
-  /** Settles once the slot has a pack, that is, once no more chunks join it. */
-  packed: Promise<Pack>;
-  joinPack(pack: Pack): void;
-};
-
-export type Pack = {
-  id: string;
-  raw: number;
-  /** Bytes of the blob, once it is durable. */
-  stored: number;
-  /** Settles when blob and index are durable, or cannot be. */
-  durable: Promise<void>;
-  state: 'open' | 'durable' | 'failed';
-  /** Whether a writer has put its request down to itself. */
-  counted: boolean;
-};
-
 export type Packer = {
-  /** Finds or stores the chunk. Resolves when the caller may release it, long before it is durable. */
-  store(id: string, chunk: Content): Promise<Placement>;
   /**
-   * Registers a writer. The writer calls the result when it has stored its last chunk. The open pack closes once no
-   * other writer is left that could add to it, or after `linger`.
+   * Finds or adds the chunks, of 1 byte to `maxChunk` each. The caller may overwrite the bytes once it resolves. The
+   * chunks are durable when the packs of their slots are.
    */
-  enter(): () => void;
-  /** Closes the open pack and waits until each pack is durable or has failed. */
-  flush(): Promise<void>;
-};
-
-/**
- * A group is closed at this many bytes: more would compress little better and cost more to read one small file from.
- */
-export const groupSize = 1024 * 1024;
-/** A chunk from this size on gets a slot of its own. */
-export const loneChunk = 512 * 1024;
-const maxChunksInPack = 16_384;
-const maxUploads = 2;
-const usualLinger = 1000;
-/**
- * Memory for a pack: its size, the slot that made it full, its footer. glibc returns blocks above 32 MiB at once.
- * Freeing smaller blocks would raise its threshold, and it would keep tens of megabytes a thread (mallopt(3),
- * M_MMAP_THRESHOLD).
- */
-const packSlack = 6 * 1024 * 1024;
-const leastPackMemory = 33 * 1024 * 1024;
-const nothing = new Uint8Array();
-/** Bytes of content that are being encrypted. */
-const maxEncrypting = 16 * 1024 * 1024;
-
-type OpenPack = Pack & {
-  lock: PackLock;
-  slots: Slot[];
-  /** What is laid out so far: the first `size` bytes. */
-  bytes: Uint8Array;
-  size: number;
-  /** Settles once all slots so far are laid out. */
-  laid: Promise<void>;
-  estimate: number;
-  chunks: number;
+  add(run: string, chunks: { id: string; bytes: Uint8Array }[]): Promise<Placement[]>;
+  /** Closes the open pack, so that it becomes durable soon. */
   close(): void;
 };
-type OpenGroup = { slot: Slot; chunks: Content[] };
+
+/** A group is closed at this size: more would compress little better and cost more to read one small file from. */
+const groupSize = 1024 * 1024;
+/** A chunk from this size on gets a slot of its own. */
+export const loneChunk = 512 * 1024;
+const usualPackSize = 24 * 1024 * 1024;
+const maxChunksInPack = 65_536;
+const maxUploads = 2;
 
 export function openPacker(options: PackerOptions): Packer {
-  const {
-    account,
-    keys,
-    blobs,
-    records,
-    packSize = 24 * 1024 * 1024,
-    workers = inThread,
-    linger = usualLinger,
-  } = options;
-  const lookUp = coalesced((ids) => findChunks(records, account, ids));
-  /** Chunks on their way into the index. */
-  const pending = new Map<string, Promise<Placement>>();
+  const { account, keys, chunks: index, packSize = usualPackSize } = options;
+  /** Chunks that are not in the index yet. */
+  const pending = new Map<string, { slot: Slot; offset: number; length: number }>();
+  /** Packs that were found present. */
+  const present = new Set<string>();
   const uploads = new Set<Promise<void>>();
-  const encryptions = new Set<Promise<void>>();
-  let encryptingBytes = 0;
-  let group: OpenGroup | undefined;
   let pack: OpenPack | undefined;
-  const spare: Uint8Array[] = [];
-  let writers = 0;
-  let lingering: NodeJS.Timeout | undefined;
+  let group: Slot | undefined;
+  let content: Buffer | undefined;
+  let grouped = 0;
 
-  async function storeChunk(id: string, chunk: Content): Promise<Placement> {
-    const earlier = pending.get(id);
-    if (earlier) {
-      chunk.drop();
-      const placement = await earlier;
-      return 'known' in placement ? placement : { ...placement, fresh: false };
+  async function add(run: string, chunks: { id: string; bytes: Uint8Array }[]): Promise<Placement[]> {
+    while (uploads.size >= maxUploads) await Promise.race(uploads);
+    const unknown = chunks.filter(({ id }) => !pending.has(id)).map(({ id }) => id);
+    const found = unknown.length > 0 ? await lookUp(unknown) : undefined;
+    return chunks.map(({ id, bytes }) => {
+      const open = pending.get(id);
+      if (open) return { ...open, fresh: false };
+      const known = found?.get(id);
+      return known ? { known } : { ...append(run, id, bytes), fresh: true };
+    });
+  }
+
+  /** The positions that can be trusted: those in packs that are present. */
+  async function lookUp(ids: string[]): Promise<Map<string, ChunkRef>> {
+    const found = await index.find(account, ids);
+    const unchecked = new Set([...found.values()].map((ref) => ref.pack).filter((id) => !present.has(id)));
+    if (unchecked.size > 0) for (const id of await options.present([...unchecked])) present.add(id);
+    for (const [id, ref] of found) if (!present.has(ref.pack)) found.delete(id);
+    return found;
+  }
+
+  function append(run: string, id: string, bytes: Uint8Array): { slot: Slot; offset: number; length: number } {
+    pack ??= newPack(run);
+    const alone = bytes.length >= loneChunk;
+    const slot = alone ? newSlot(pack) : (group ?? newSlot(pack));
+    const placement = { slot, offset: alone ? 0 : grouped, length: bytes.length };
+    slot.chunks.push({ id, length: bytes.length });
+    pack.chunks++;
+    pending.set(id, placement);
+    if (alone) encrypt(slot, bytes);
+    else {
+      group = slot;
+      content ??= Buffer.allocUnsafeSlow(groupSize + loneChunk);
+      content.set(bytes, grouped);
+      grouped += bytes.length;
+      if (grouped >= groupSize) closeGroup();
     }
-    const placing = decide(id, chunk);
-    pending.set(id, placing);
-    const forget = () => void pending.delete(id);
-    placing.then((placement) => 'known' in placement && forget(), forget);
-    return placing;
-  }
-
-  async function decide(id: string, chunk: Content): Promise<Placement> {
-    try {
-      const known = await lookUp(id);
-      if (known) {
-        chunk.drop();
-        return { known };
-      }
-      while (uploads.size >= maxUploads) await Promise.race(uploads);
-      while (encryptingBytes >= maxEncrypting) await Promise.race(encryptions);
-    } catch (error) {
-      chunk.drop();
-      throw error;
-    }
-    return chunk.length >= loneChunk ? alone(id, chunk) : grouped(id, chunk);
-  }
-
-  function alone(id: string, chunk: Content): Placement {
-    const slot = newSlot();
-    const placement = join(slot, id, chunk);
-    toPack(slot, [chunk]);
-    return placement;
-  }
-
-  function grouped(id: string, chunk: Content): Placement {
-    group ??= { slot: newSlot(), chunks: [] };
-    const placement = join(group.slot, id, chunk);
-    // It may stay here for a while, and must not keep more memory than its own.
-    group.chunks.push(plain(chunk.own()));
-    if (group.slot.raw >= groupSize) closeGroup();
+    if (pack && (pack.size + grouped >= packSize || pack.chunks >= maxChunksInPack)) close();
     return placement;
   }
 
   function closeGroup(): void {
-    if (!group) return;
-    const { slot, chunks } = group;
+    if (!group || !content) return;
+    const slot = group;
+    const length = grouped;
     group = undefined;
-    toPack(slot, chunks);
+    grouped = 0;
+    encrypt(slot, content.subarray(0, length));
   }
 
-  function toPack(slot: Slot, chunks: Content[]): void {
-    pack ??= newPack();
-    const into = pack;
-    slot.pack = into;
-    slot.joinPack(into);
+  function encrypt(slot: Slot, bytes: Uint8Array): void {
+    const into = slot.pack;
     slot.number = into.slots.length;
+    slot.offset = into.size;
     into.slots.push(slot);
-    into.raw += slot.raw;
-    into.chunks += slot.chunks.length;
-    into.estimate += slot.raw;
-    const laid = layOut(into, slot, workers.encrypt(into.lock, slot.number, chunks));
-    into.laid = laid;
-    encryptingBytes += slot.raw;
-    const settled = laid
-      .then(() => {
-        into.estimate += slot.stored - slot.raw;
-        if (pack === into && full(into)) closePack();
-      })
-      // The pack's own promise tells of a failure.
-      .catch(() => {})
-      .finally(() => {
-        encryptingBytes -= slot.raw;
-        encryptions.delete(settled);
-      });
-    encryptions.add(settled);
-  }
-
-  /** Puts the encrypted slot after the one before it. */
-  async function layOut(into: OpenPack, slot: Slot, encrypting: Promise<Encrypted>): Promise<void> {
-    const before = into.laid;
-    const encrypted = await encrypting;
+    into.raw += bytes.length;
     try {
-      await before;
-      reserve(into, encrypted.length);
-      slot.offset = into.size;
-      slot.stored = encrypted.length;
-      encrypted.copyTo(into.bytes, into.size);
-      into.size += encrypted.length;
-    } finally {
-      encrypted.drop();
+      for (const part of encryptSlot(into.lock, slot.number, bytes)) {
+        into.body.append(part);
+        slot.stored += part.length;
+        // Garbage of this size would start a full collection for every few slots.
+        free(part);
+      }
+    } catch (error) {
+      abandon(into, error);
+      throw error;
     }
+    into.size += slot.stored;
   }
 
-  /** A pack's bytes are as many as those of another one, so the memory is used again. */
-  function reserve(into: OpenPack, more: number): void {
-    if (into.size + more <= into.bytes.length) return;
-    const larger = into.size === 0 ? spare.pop() : undefined;
-    const bytes =
-      larger && larger.length >= more
-        ? larger
-        : Buffer.allocUnsafeSlow(Math.max(2 * into.size, packSize + packSlack, leastPackMemory));
-    bytes.set(into.bytes.subarray(0, into.size));
-    into.bytes = bytes;
+  /** After a failed append nobody knows where the next slot would start. So nothing more joins the pack. */
+  function abandon(failed: OpenPack, error: unknown): void {
+    failed.state = { failed: error };
+    if (pack === failed) {
+      pack = undefined;
+      group = undefined;
+      grouped = 0;
+    }
+    failed.close();
   }
 
-  function full(candidate: OpenPack): boolean {
-    return candidate.estimate >= packSize || candidate.chunks >= maxChunksInPack;
-  }
-
-  function newPack(): OpenPack {
+  function newPack(run: string): OpenPack {
     const id = makeId('pack', options.random(16));
     const { promise, resolve } = Promise.withResolvers<void>();
     const opened: OpenPack = {
-      id,
-      raw: 0,
-      stored: 0,
-      state: 'open',
-      counted: false,
-      lock: lockPack(keys, account, id),
-      slots: [],
-      bytes: nothing,
-      size: 0,
-      laid: Promise.resolve(),
-      estimate: 0,
-      chunks: 0,
+      ...{ id, run, lock: lockPack(keys, account, id), body: options.openBody(), slots: [] },
+      ...{ raw: 0, size: 0, chunks: 0, state: 'open', counted: false },
       durable: promise.then(() => store(opened)),
       close: resolve,
     };
-    // Writers that need the pack await `durable`. Without a writer its failure is of no interest.
+    // Batches that need the pack await `durable`. Without one its failure does not matter.
     opened.durable.catch(() => {});
     return opened;
   }
 
-  function closePack(): void {
-    if (!pack) return;
+  function close(): void {
+    closeGroup();
     const closing = pack;
     pack = undefined;
+    if (!closing) return;
     const upload = closing.durable.then(
       () => void uploads.delete(upload),
       () => void uploads.delete(upload),
@@ -271,83 +202,74 @@ export function openPacker(options: PackerOptions): Packer {
 
   async function store(closed: OpenPack): Promise<void> {
     try {
-      await closed.laid;
+      if (typeof closed.state === 'object') throw closed.state.failed;
       const footer = encryptFooter(closed.lock, closed.slots);
-      reserve(closed, footer.length);
-      closed.bytes.set(footer, closed.size);
+      closed.body.append(footer);
       closed.size += footer.length;
-      const bytes = closed.bytes.subarray(0, closed.size);
-      // The id is ours alone, so a blob of that name is this one, from an attempt whose answer was lost.
-      await blobs.put(packBlobKey(account, closed.id), bytes, { ifAbsent: true });
-      // After a failure someone may still be sending them.
-      if (spare.length < maxUploads) spare.push(closed.bytes);
-      closed.bytes = nothing;
-      await indexChunks(records, account, refsOf(closed));
-      closed.stored = closed.size;
+      const record = { bytes: closed.size, epoch: keys.epoch, run: closed.run };
+      await options.register(closed.id, { ...record, state: 'uploading' });
+      await closed.body.store(packBlobKey(account, closed.id));
+      await options.register(closed.id, { ...record, state: 'live' });
+      await index.add(account, refsOf(closed));
       closed.state = 'durable';
+      present.add(closed.id);
     } catch (error) {
-      closed.state = 'failed';
+      closed.state = { failed: error };
+      closed.body.drop();
       throw error;
     } finally {
-      for (const slot of closed.slots) for (const { id } of slot.chunks) pending.delete(id);
+      for (const [id, { slot }] of pending) if (slot.pack === closed) pending.delete(id);
     }
   }
 
-  function closeOpen(): void {
-    clearTimeout(lingering);
-    lingering = undefined;
-    closeGroup();
-    closePack();
-  }
-
-  function enter(): () => void {
-    let inside = true;
-    writers++;
-    return () => {
-      if (!inside) return;
-      inside = false;
-      writers--;
-      if (writers === 0) closeOpen();
-      else if (group || pack) lingering ??= setTimeout(closeOpen, linger);
-    };
-  }
-
-  async function flush(): Promise<void> {
-    await Promise.allSettled(pending.values());
-    closeOpen();
-    await Promise.all(uploads);
-  }
-
-  return { store: storeChunk, enter, flush };
+  return { add, close };
 }
 
-function newSlot(): Slot {
-  const { promise, resolve } = Promise.withResolvers<Pack>();
-  return { chunks: [], raw: 0, number: 0, stored: 0, offset: 0, packed: promise, joinPack: resolve };
+function newSlot(pack: OpenPack): Slot {
+  return { pack, number: 0, offset: 0, stored: 0, chunks: [] };
 }
 
-function join(slot: Slot, id: string, chunk: Content): Placement {
-  const placement = { slot, offset: slot.raw, length: chunk.length, fresh: true };
-  slot.chunks.push({ id, length: chunk.length });
-  slot.raw += chunk.length;
-  return placement;
+/** The reference of a placed chunk. Throws before its pack is durable. */
+export function locate(placement: Placement): ChunkRef {
+  if ('known' in placement) return placement.known;
+  const { slot, offset, length } = placement;
+  if (slot.pack.state !== 'durable') throw new Error('the position of a chunk is known once its pack is durable');
+  return { pack: slot.pack.id, slot: slot.number, slotOffset: slot.offset, slotLength: slot.stored, offset, length };
 }
 
 function refsOf(pack: OpenPack): Map<string, ChunkRef> {
   const refs = new Map<string, ChunkRef>();
-  for (const slot of pack.slots) {
+  for (const { number, offset: slotOffset, stored, chunks } of pack.slots) {
     let offset = 0;
-    for (const { id, length } of slot.chunks) {
-      refs.set(id, {
-        pack: pack.id,
-        slot: slot.number,
-        slotOffset: slot.offset,
-        slotLength: slot.stored,
-        offset,
-        length,
-      });
+    for (const { id, length } of chunks) {
+      refs.set(id, { pack: pack.id, slot: number, slotOffset, slotLength: stored, offset, length });
       offset += length;
     }
   }
   return refs;
+}
+
+/** Collects a pack in memory and puts it as a whole. */
+export function memoryBody(blobs: Blobs): PackBody {
+  let bytes = Buffer.alloc(0);
+  let size = 0;
+  return {
+    append(part) {
+      if (size + part.length > bytes.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(2 * bytes.length, size + part.length, groupSize));
+        bytes.copy(larger, 0, 0, size);
+        bytes = larger;
+      }
+      bytes.set(part, size);
+      size += part.length;
+    },
+    async store(key) {
+      // The id of the pack is random, so a blob of that name is this one, from an attempt whose answer was lost.
+      await blobs.put(key, bytes.subarray(0, size), { ifAbsent: true });
+      bytes = Buffer.alloc(0);
+    },
+    drop() {
+      bytes = Buffer.alloc(0);
+    },
+  };
 }

@@ -1,51 +1,59 @@
-/** A part: the changes that one batch adds to the manifest, stored until the run is committed. */
-import { compareKeys, type Refusal } from '../domain/entry.ts';
+/**
+ * Lists of a batch: the work to do, and the part that results from it. A part holds the changes that the batch adds to
+ * the manifest, until the run is committed.
+ */
+import { compareEntries, type Refusal, type SourceEntry } from '../domain/entry.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
 import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
-import { decodeEntries, encodeEntries, type ManifestEntry } from './entry.ts';
+import { decodeEntries, encodeEntries, type FoundEntry, type ManifestEntry } from './entry.ts';
 import type { VaultKeys } from './keys.ts';
 import type { Change } from './manifest.ts';
 
-export type Part = {
-  /** In key order. `version` and `previous` are not set yet. */
-  entries: ManifestEntry[];
-  /** Keys that no longer exist at the source, in key order. */
+/** `entries` and `deleted` (keys) are in the order of entries. */
+export type BatchList<Entry = SourceEntry> = {
+  entries: Entry[];
   deleted: string[];
   failed: Refusal[];
   skipped: Refusal[];
 };
 
+/** `version` and `previous` of the entries are not set yet. */
+export type Part = BatchList<ManifestEntry>;
+
 const format = 1;
 
-/** Deterministic. The result decrypts only as this batch of this run. */
-export function encodePart(keys: VaultKeys, account: string, runId: string, batch: number, part: Part): Uint8Array {
-  const { entries, ...rest } = part;
+/** Deterministic. `more` is any JSON to keep with the list. The result decrypts only with the same `aad`. */
+export function encodeList(keys: VaultKeys, aad: string, list: BatchList<SourceEntry | FoundEntry>, more?: unknown) {
+  const { entries, deleted, failed, skipped } = list;
   // JSON.stringify writes lone surrogates as escapes, so keys survive it.
-  const plain = new ByteWriter().varint(format).text(JSON.stringify(rest)).bytes(encodeEntries(entries));
-  return encryptBytes(keys, aad(account, runId, batch), plain.done());
+  const rest = JSON.stringify({ deleted, failed, skipped, more });
+  const encoded = encodeEntries(entries.map((entry) => ('runId' in entry ? entry : { ...entry, runId: '', at: '' })));
+  return encryptBytes(keys, aad, new ByteWriter().varint(format).text(rest).bytes(encoded).done());
 }
 
-/** @throws VaultDamage unless the bytes are that part */
-export function decodePart(keys: VaultKeys, account: string, runId: string, batch: number, bytes: Uint8Array): Part {
-  const reader = new ByteReader(decryptBytes(keys, aad(account, runId, batch), bytes));
-  if (reader.varint() !== format) throw new VaultDamage('encrypted', `the part does not have format ${format}`);
-  const rest: Omit<Part, 'entries'> = JSON.parse(reader.text());
-  return { ...rest, entries: decodeEntries(reader.bytes()) };
+/** @throws VaultDamage unless the bytes are that list */
+export function decodeList(keys: VaultKeys, aad: string, bytes: Uint8Array): { list: Part; more: unknown } {
+  const reader = new ByteReader(decryptBytes(keys, aad, bytes));
+  if (reader.varint() !== format) throw new VaultDamage('encrypted', `the list does not have format ${format}`);
+  const { more, ...rest } = JSON.parse(reader.text()) as Omit<Part, 'entries'> & { more: unknown };
+  return { list: { ...rest, entries: decodeEntries(reader.bytes()) }, more };
 }
 
-function aad(account: string, runId: string, batch: number): string {
+/** The `aad` of a part. */
+export function partName(account: string, runId: string, batch: number): string {
   return `part/${account}/${runId}/${batch}`;
 }
 
-/** The part as changes in key order, for `writeManifest`. A key that is both found and deleted counts as found. */
-export function* changesOfPart(part: Part): Generator<Change> {
+/** The part as changes, for `writeManifest`. A key that is both found and deleted counts as found. */
+export function changesOfPart(part: Part): Change[] {
+  const changes: Change[] = [];
   let at = 0;
   for (const put of part.entries) {
-    for (let key = part.deleted[at]; key !== undefined && compareKeys(key, put.key) <= 0; key = part.deleted[++at]) {
-      if (key !== put.key) yield { delete: key };
-    }
-    yield { put };
+    for (let key = part.deleted[at]; key !== undefined && compareEntries(key, put.key) <= 0; key = part.deleted[++at])
+      if (key !== put.key) changes.push({ delete: key });
+    changes.push({ put });
   }
-  for (const key of part.deleted.slice(at)) yield { delete: key };
+  for (const key of part.deleted.slice(at)) changes.push({ delete: key });
+  return changes;
 }

@@ -1,11 +1,12 @@
 /** Reads the content of a file, or a range of it, from its packs. */
 import { createHash } from 'node:crypto';
-import type { ByteRange } from '../domain/ports.ts';
+import type { ByteRange, ChunkRef } from '../domain/ports.ts';
 import { remembered } from './cache.ts';
 import { VaultDamage } from './damage.ts';
 import type { FoundEntry } from './entry.ts';
-import { type ChunkRef, decryptSlot, packBlobKey } from './pack.ts';
-import type { ReaderContext } from './segment.ts';
+import { readForward } from './forward.ts';
+import type { ReaderContext } from './metadata.ts';
+import { decryptSlot, packBlobKey } from './pack.ts';
 
 /** Adjacent slots are read with one request, up to this many bytes. */
 const maxRead = 8 * 1024 * 1024;
@@ -73,13 +74,25 @@ async function* contents(context: ReaderContext, pieces: Piece[]): AsyncGenerato
   // The next read starts while this one is used.
   let ahead = reads[0] && decryptSlots(context, reads[0]);
   for (const [i, read] of reads.entries()) {
-    const contentOf = await ahead;
+    let contentOf: Map<string, Uint8Array> | undefined;
+    try {
+      contentOf = await ahead;
+    } catch (error) {
+      // A chunk that is nowhere else is damage. Otherwise its pack was rewritten.
+      const moved = error instanceof PackMissing ? await readForward(context, error.pack) : undefined;
+      if (!moved) throw error;
+      yield* contents(
+        context,
+        read.map((piece) => ({ ...piece, ref: moved(piece.ref) })),
+      );
+    }
     const following = reads[i + 1];
     ahead = following && decryptSlots(context, following);
     // The consumer may stop now, and then nothing awaits this read.
     ahead?.catch(() => {});
+    if (!contentOf) continue;
     for (const { ref, from, to } of read) {
-      const content = contentOf?.get(slotName(ref));
+      const content = contentOf.get(slotName(ref));
       if (!content || ref.offset + ref.length > content.length)
         throw new VaultDamage('pack', `slot ${ref.slot} of ${ref.pack} is too short`);
       yield content.subarray(ref.offset + from, ref.offset + to);
@@ -130,8 +143,17 @@ async function fetchSlots(context: ReaderContext, refs: ChunkRef[]): Promise<{ s
     offset: start,
     length: last.slotOffset + last.slotLength - start,
   });
-  if (!bytes) throw new VaultDamage('pack', `${first.pack} is missing`);
+  if (!bytes) throw new PackMissing(first.pack);
   return { start, bytes };
+}
+
+class PackMissing extends VaultDamage {
+  readonly pack: string;
+
+  constructor(pack: string) {
+    super('pack', `${pack} is missing`);
+    this.pack = pack;
+  }
 }
 
 function slotName(ref: ChunkRef): string {

@@ -1,81 +1,246 @@
-/** Queries on manifests. Each reads only the segments it needs, whatever the number of entries. */
+/** Queries on manifests. Each reads only the nodes and segments it needs, whatever the number of entries. */
 
 import type { ManifestRef } from '../domain/backup-chain.ts';
-import { compareKeys, folderKeys } from '../domain/entry.ts';
+import {
+  compareEntries,
+  compareKeys,
+  comparePositions,
+  type EntryPosition,
+  folderKeys,
+  impliedEntry,
+  parentOf,
+  positionOf,
+} from '../domain/entry.ts';
 import { remembered } from './cache.ts';
-import type { ManifestEntry } from './entry.ts';
-import { type ManifestRoot, readRoot } from './root.ts';
-import { type ReaderContext, readSegment, type SegmentRef } from './segment.ts';
+import { VaultDamage } from './damage.ts';
+import { decodeStates, type EntryState, type ManifestEntry } from './entry.ts';
+import { type ReaderContext, readMetadata } from './metadata.ts';
+import { decodeNames, type NameBlock, sizeOfNames } from './names.ts';
+import { decodeNode, type ManifestNode, type ManifestRoot, type NodeRef, readNode, readRoot } from './root.ts';
+import { type Extent, readSegments, type SegmentRef } from './segment.ts';
 
-export type { ReaderContext } from './segment.ts';
+export type { ReaderContext } from './metadata.ts';
 
-export type EntryQuery = {
-  /** Only keys that start with it. */
-  prefix?: string;
-  /** From this key on, inclusive. */
-  from?: string;
-  /** From this key on, exclusive. */
-  after?: string;
-  limit?: number;
-  /** Includes entries of deleted keys. */
-  includeDeleted?: boolean;
-};
-
-/** `implied`: a folder without an entry of its own, known only from the keys below it, as in S3. */
-export type ListedEntry = ManifestEntry & { implied?: true };
-
-/** Caches, limited in entries and segment references of all manifests together. */
+/** Caches, limited in entries, in references of all manifests together, and in bytes of names. */
 const segments = remembered<ManifestEntry[]>(32 * 1024, (entries) => entries.length);
-const roots = remembered<ManifestRoot>(32 * 1024, (root) => 1 + root.segments.length);
+const roots = remembered<ManifestRoot>(32 * 1024, (root) => 1 + root.nodes.length);
+const nodes = remembered<ManifestNode>(32 * 1024, (node) => 1 + node.segments.length);
+const names = remembered<NameBlock>(64 * 1024 * 1024, sizeOfNames);
 
 /** @throws VaultDamage when the manifest is missing or damaged, or is not the one that the log recorded */
 export function openManifest(context: ReaderContext, ref: ManifestRef): Promise<ManifestRoot> {
   return roots(context).get(`${ref.id} ${ref.hash}`, () => readRoot(context, ref));
 }
 
-/** Entries in key order. A caller that stops early causes no further reads. */
+/** The content of a node, cached. @throws VaultDamage */
+export function openNode(context: ReaderContext, ref: NodeRef): Promise<ManifestNode> {
+  return nodes(context).get(ref.sha256, () => readNode(context, ref));
+}
+
+/** The names of the nodes, cached. Reads adjacent ones at once. @throws VaultDamage */
+export async function openNames(context: ReaderContext, refs: NodeRef[]): Promise<NameBlock[]> {
+  const known = nodes(context);
+  const reading = once(async () => {
+    const read = new Map<string, ManifestNode>();
+    let i = 0;
+    for await (const bytes of readMetadata(context, 'node', refs)) read.set(refs[i++]?.sha256 ?? '', decodeNode(bytes));
+    return read;
+  });
+  const opened = await Promise.all(
+    refs.map((ref) => known.get(ref.sha256, async () => (await reading()).get(ref.sha256) as ManifestNode)),
+  );
+  const blocks = opened.map((node) => node.names);
+  const readingNames = once(async () => {
+    const read = new Map<string, NameBlock>();
+    let i = 0;
+    for await (const bytes of readMetadata(context, 'names', blocks))
+      read.set(blocks[i++]?.sha256 ?? '', decodeNames(bytes));
+    return read;
+  });
+  return Promise.all(
+    blocks.map((ref) =>
+      names(context).get(ref.sha256, async () => (await readingNames()).get(ref.sha256) as NameBlock),
+    ),
+  );
+}
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let started: Promise<T> | undefined;
+  return () => {
+    started ??= work();
+    return started;
+  };
+}
+
+export type EntryQuery = {
+  /** From this position on, inclusive. */
+  from?: EntryPosition;
+  /** Only entries after this key. */
+  after?: string;
+  /** Only entries before this position. */
+  to?: EntryPosition;
+  /** Includes entries of deleted keys. */
+  includeDeleted?: boolean;
+};
+
+/** The position after all entries in the folder and below it. `0` follows `/` in ASCII. Undefined: the end. */
+export function endOf(folder: string): EntryPosition | undefined {
+  return folder === '' ? undefined : { parent: `${folder.slice(0, -1)}0`, key: '' };
+}
+
+/** The positions of everything below a folder (`''` or a key that ends in `/`), without the folder itself. */
+export function below(folder: string): EntryQuery {
+  const to = endOf(folder);
+  return { from: { parent: folder, key: '' }, ...(to && { to }) };
+}
+
+/** The positions of the entries in the folder, without deeper ones. */
+export function within(folder: string): { from: EntryPosition; to: EntryPosition } {
+  return { from: { parent: folder, key: '' }, to: { parent: `${folder}\0`, key: '' } };
+}
+
+/** Entries in order, with implied folders. A caller that stops early causes no further reads. */
 export async function* entries(
   context: ReaderContext,
   root: ManifestRoot,
   query: EntryQuery = {},
 ): AsyncGenerator<ManifestEntry> {
-  const { prefix = '', limit = Number.POSITIVE_INFINITY, includeDeleted = false, after } = query;
-  const from = laterOf(laterOf(query.from ?? '', prefix), after ?? '');
-  let left = limit;
-  for (let i = segmentAt(root, from); left > 0 && i < root.segments.length; i++) {
-    const segment = root.segments[i];
-    if (!segment || (compareKeys(segment.first, prefix) > 0 && !segment.first.startsWith(prefix))) return;
-    if (!includeDeleted && hasOnlyDeleted(segment)) continue;
-    const held = await segmentOf(context, segment);
-    for (let at = firstNotBefore(held, from); at < held.length; at++) {
-      const entry = held[at];
-      if (!entry?.key.startsWith(prefix)) return;
-      if (entry.key === after || (entry.deleted && !includeDeleted)) continue;
-      yield entry;
-      if (--left <= 0) return;
+  const { after, to, includeDeleted = false } = query;
+  const from = startOf(query);
+  for (const node of extentsFrom(root.nodes, from)) {
+    if (to && comparePositions(positionOf(node.first), to) >= 0) return;
+    if (!includeDeleted && node.live === 0) continue;
+    for (const segment of extentsFrom((await openNode(context, node)).segments, from)) {
+      if (to && comparePositions(positionOf(segment.first), to) >= 0) return;
+      if (!includeDeleted && segment.live === 0) continue;
+      const held = await segmentOf(context, segment);
+      for (let at = from ? firstNotBefore(held, from) : 0; at < held.length; at++) {
+        const entry = held[at] as ManifestEntry;
+        if (to && comparePositions(positionOf(entry.key), to) >= 0) return;
+        if (entry.key !== after && (includeDeleted || !entry.deleted)) yield entry;
+      }
     }
   }
 }
 
-/** The entry of exactly that key, even if it is `deleted`. */
+/** The number of segments that `entryStates` reads at once. */
+const readAhead = 16;
+
+/**
+ * All entries after the position as a comparison needs them, in batches. It does not use the caches. An entry whose
+ * content is in a lost pack gets another revision than any listing.
+ */
+export async function* entryStates(
+  context: ReaderContext,
+  root: ManifestRoot,
+  after: EntryPosition | null,
+  lost: ReadonlySet<string>,
+): AsyncGenerator<EntryState[]> {
+  const from = after ?? undefined;
+  for (const node of extentsFrom(root.nodes, from)) {
+    const { names, segments: all } = await readNode(context, node);
+    // Without its names a node cannot be searched. So the run makes a new manifest.
+    if (lost.has(names.pack)) throw new VaultDamage('manifest', `${names.pack}, which holds names, is lost`);
+    const refs = [...extentsFrom(all, from)];
+    for (let at = 0; at < refs.length; at += readAhead) {
+      const ahead = refs.slice(at, at + readAhead);
+      for await (const bytes of readMetadata(context, 'segment', ahead)) {
+        const { states, names: packs } = decodeStates(bytes);
+        if (packs.some((name) => lost.has(name))) await markLost(context, ahead, states, lost);
+        yield after === null ? states : states.filter(({ key }) => comparePositions(positionOf(key), after) > 0);
+      }
+    }
+  }
+}
+
+/** Marks the states whose content is in a lost pack. */
+async function markLost(
+  context: ReaderContext,
+  refs: SegmentRef[],
+  states: EntryState[],
+  lost: ReadonlySet<string>,
+): Promise<void> {
+  const ref = refs.find(({ first }) => first === states[0]?.key);
+  if (!ref) return;
+  for (const [i, { chunks = [] }] of (await segmentOf(context, ref)).entries()) {
+    const state = states[i];
+    if (state && chunks.some(({ pack }) => lost.has(pack))) state.revision = lostRevision;
+  }
+}
+
+/** No connector gives this revision. */
+const lostRevision = '\0lost';
+
+function startOf({ from, after }: EntryQuery): EntryPosition | undefined {
+  const position = after === undefined ? undefined : positionOf(after);
+  if (!from || !position) return from ?? position;
+  return comparePositions(from, position) > 0 ? from : position;
+}
+
+/** The ranges that hold entries at or after the position. */
+export function* extentsFrom<T extends Extent>(extents: T[], from: EntryPosition | undefined): Generator<T> {
+  for (let i = from ? extentAt(extents, from) : 0; i < extents.length; i++) yield extents[i] as T;
+}
+
+/** The index of the first range whose last entry is at or after the position. */
+function extentAt(extents: Extent[], from: EntryPosition): number {
+  let low = 0;
+  let high = extents.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (comparePositions(positionOf((extents[middle] as Extent).last), from) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function firstNotBefore(held: ManifestEntry[], from: EntryPosition): number {
+  let low = 0;
+  let high = held.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (comparePositions(positionOf((held[middle] as ManifestEntry).key), from) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+async function segmentOf(context: ReaderContext, ref: SegmentRef): Promise<ManifestEntry[]> {
+  return segments(context).get(ref.sha256, async () => {
+    for await (const read of readSegments(context, [ref])) return read;
+    return [];
+  });
+}
+
+/** The entry of exactly that key, even if it is `deleted` or implied. */
 export async function findEntry(
   context: ReaderContext,
   root: ManifestRoot,
   key: string,
 ): Promise<ManifestEntry | undefined> {
-  const segment = root.segments[segmentAt(root, key)];
-  if (!segment || compareKeys(segment.first, key) > 0) return undefined;
+  const position = positionOf(key);
+  const node = root.nodes[extentAt(root.nodes, position)];
+  if (!node || compareEntries(node.first, key) > 0) return undefined;
+  const { segments: refs } = await openNode(context, node);
+  const segment = refs[extentAt(refs, position)];
+  if (!segment || compareEntries(segment.first, key) > 0) return undefined;
   const held = await segmentOf(context, segment);
-  const entry = held[firstNotBefore(held, key)];
+  const entry = held[firstNotBefore(held, position)];
   return entry?.key === key ? entry : undefined;
+}
+
+/** Whether something exists below the folder. */
+export async function hasBelow(context: ReaderContext, root: ManifestRoot, folder: string): Promise<boolean> {
+  for await (const _entry of entries(context, root, below(folder))) return true;
+  return false;
 }
 
 /** The key of the folder at that path, as users write paths. `''` is the root. The folder need not exist. */
 export async function folderAt(context: ReaderContext, root: ManifestRoot, path: string): Promise<string> {
   const [first = '', usual] = folderKeys(path);
-  if (usual === undefined) return first;
-  for await (const _entry of entries(context, root, { prefix: first, limit: 1 })) return first;
-  return usual;
+  if (usual === undefined || (await hasBelow(context, root, first))) return first;
+  const own = await findEntry(context, root, first);
+  return own && !own.deleted ? first : usual;
 }
 
 /**
@@ -111,101 +276,81 @@ export async function* versions(
   }
 }
 
+export type ListOptions = { after?: string; includeDeleted?: boolean };
+
 /**
- * The entries of a folder (`''` or a key that ends in `/`), in key order. Deeper entries are skipped without reading
- * them. With `recursive`, it yields all entries below the folder and no implied folders. `after` is the key of the last
- * item of the page before. In S3 a file can have the key of the folder. It counts as an entry of the folder, with an
- * empty name.
+ * The entries of a folder (`''` or a key that ends in `/`), in the order of their keys. Deeper entries are not read.
+ * `after` is the key of the last item of the page before. In S3 a file can have the key of the folder. It counts as an
+ * entry of the folder, with an empty name, and the folder above shows an implied folder for it.
  */
 export async function* listFolder(
   context: ReaderContext,
   root: ManifestRoot,
   folder: string,
-  options: { recursive?: boolean; after?: string; limit?: number; includeDeleted?: boolean } = {},
-): AsyncGenerator<ListedEntry> {
-  const { after, includeDeleted = false, limit = Number.POSITIVE_INFINITY } = options;
-  const base = { prefix: folder, includeDeleted };
-  let left = limit;
-  let next: EntryQuery = after === undefined ? {} : { after };
-  if (!options.recursive && after?.endsWith('/') && after !== folder) next = { from: pastFolder(after) };
-  while (left > 0) {
-    let jump: string | undefined;
-    for await (const entry of entries(context, root, { ...base, ...next })) {
-      // The folder does not contain its own entry.
-      if (entry.key === folder && entry.kind === 'folder') continue;
-      const slash = options.recursive ? -1 : entry.key.indexOf('/', folder.length);
-      if (slash < 0) yield entry;
-      else {
-        const key = entry.key.slice(0, slash + 1);
-        yield key === entry.key && entry.kind === 'folder' ? entry : await impliedFolder(context, root, key, entry);
-        jump = key;
-      }
-      left--;
-      if (jump !== undefined || left <= 0) break;
-    }
-    if (jump === undefined) return;
-    next = { from: pastFolder(jump) };
+  { after, includeDeleted = false }: ListOptions = {},
+): AsyncGenerator<ManifestEntry> {
+  if (after === undefined) yield* fileOfFolder(context, root, folder, includeDeleted);
+  const last = after === undefined || after === folder ? undefined : after;
+  const query = { ...within(folder), ...(last !== undefined && { after: last }) };
+  for await (const entry of entries(context, root, { ...query, includeDeleted: true })) {
+    const shown = entry.kind === 'folder' || !entry.key.endsWith('/') ? entry : await folderOf(context, root, entry);
+    if (includeDeleted || !shown.deleted) yield shown;
   }
 }
 
-/** An entry for a folder that has none. It is deleted when all entries below it are deleted. */
-async function impliedFolder(
+/** The file that has the key of the folder. */
+async function* fileOfFolder(
   context: ReaderContext,
   root: ManifestRoot,
-  key: string,
-  below: ManifestEntry,
-): Promise<ListedEntry> {
-  const { runId, at } = below;
-  const folder: ListedEntry = {
-    key,
-    kind: 'folder',
-    size: 0,
-    modifiedAt: null,
-    revision: '',
-    version: 1,
-    runId,
-    at,
-    implied: true,
+  folder: string,
+  includeDeleted: boolean,
+): AsyncGenerator<ManifestEntry> {
+  const entry = folder === '' ? undefined : await findEntry(context, root, folder);
+  if (entry && entry.kind !== 'folder' && (includeDeleted || !entry.deleted)) yield entry;
+}
+
+/** The folder that has the key of a file. It is deleted when the file and all entries below it are. */
+async function folderOf(context: ReaderContext, root: ManifestRoot, file: ManifestEntry): Promise<ManifestEntry> {
+  const { key, runId, at } = file;
+  const deleted = file.deleted && !(await hasBelow(context, root, key));
+  return { ...impliedEntry(key), runId, at, version: 1, ...(deleted && { deleted: true }) };
+}
+
+/**
+ * Everything below a folder in path order, without the folder itself and without implied folders. `after` is the key of
+ * the last item of the page before. It holds one position for each level of folders.
+ */
+export async function* listTree(
+  context: ReaderContext,
+  root: ManifestRoot,
+  folder: string,
+  { after, includeDeleted = false }: ListOptions = {},
+): AsyncGenerator<ManifestEntry> {
+  const list = (of: string, from?: string) => {
+    const options = { includeDeleted: true, ...(from !== undefined && { after: from }) };
+    return listFolder(context, root, of, options);
   };
-  if (!below.deleted) return folder;
-  for await (const _entry of entries(context, root, { prefix: key, limit: 1 })) return folder;
-  return { ...folder, deleted: true };
-}
-
-/** The first string after all keys in the folder: `0` follows `/` in ASCII. */
-function pastFolder(key: string): string {
-  return `${key.slice(0, -1)}0`;
-}
-
-function segmentOf(context: ReaderContext, segment: SegmentRef): Promise<ManifestEntry[]> {
-  return segments(context).get(`${segment.manifest} ${segment.offset}`, () => readSegment(context, segment));
-}
-
-function hasOnlyDeleted({ totals }: SegmentRef): boolean {
-  return totals.files + totals.folders + totals.links === 0;
-}
-
-/** Index of the first segment that may hold the key or a later one. */
-function segmentAt(root: ManifestRoot, key: string): number {
-  return firstWhere(root.segments.length, (i) => compareKeys(root.segments[i]?.last ?? '', key) >= 0);
-}
-
-function firstNotBefore(held: ManifestEntry[], key: string): number {
-  return firstWhere(held.length, (i) => compareKeys(held[i]?.key ?? '', key) >= 0);
-}
-
-/** Binary search for the first index where `holds` is true. From there on it must stay true. */
-function firstWhere(length: number, holds: (i: number) => boolean): number {
-  let low = 0;
-  let high = length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (holds(middle)) high = middle;
-    else low = middle + 1;
+  const levels =
+    after === undefined ? [list(folder)] : foldersTo(folder, after).map((of, i, all) => list(of, all[i + 1] ?? after));
+  // The page before may have ended with a folder. Its entries follow.
+  if (after?.endsWith('/') && after !== folder) levels.push(list(after, after));
+  for (let level = levels.at(-1); level; level = levels.at(-1)) {
+    const next = await level.next();
+    if (next.done) {
+      levels.pop();
+      continue;
+    }
+    const entry = next.value;
+    if (!entry.implied && (includeDeleted || !entry.deleted)) yield entry;
+    // The first entry of a level may be the file that has the key of the folder.
+    const isFolder = entry.kind === 'folder' && entry.key.endsWith('/');
+    if (isFolder && (includeDeleted || !entry.deleted)) levels.push(list(entry.key));
   }
-  return low;
 }
 
-function laterOf(a: string, b: string): string {
-  return compareKeys(a, b) >= 0 ? a : b;
+/** The folders from `folder` down to the one that holds the key. */
+function foldersTo(folder: string, key: string): string[] {
+  const folders = [parentOf(key)];
+  while ((folders[0] as string).length > folder.length) folders.unshift(parentOf(folders[0] as string));
+  return compareKeys(folders[0] as string, folder) === 0 ? folders : [folder];
 }

@@ -1,10 +1,17 @@
-/** The root of a manifest: its list of segments. It is at the end of the manifest's blob. The log records its hash. */
+/**
+ * The two upper levels of a manifest. The root lists nodes, and is at the end of the manifest's last metadata pack. The
+ * log records its hash. A node lists about 16 segments and has the block of their names.
+ */
 import { hash } from 'node:crypto';
 import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
 import { VaultDamage } from './damage.ts';
-import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
-import type { VaultKeys } from './keys.ts';
-import { addTotals, manifestBlobKey, type ReaderContext, type SegmentRef } from './segment.ts';
+import { decryptBytes } from './encrypted-bytes.ts';
+import { type MetadataRef, type MetadataWriter, metadataKey, type ReaderContext, readOne } from './metadata.ts';
+import { addTotals, type Extent, extentOfParts, type SegmentRef } from './segment.ts';
+
+export type NodeRef = Extent & MetadataRef;
+
+export type ManifestNode = { names: MetadataRef; segments: SegmentRef[] };
 
 export type ManifestRoot = {
   ref: ManifestRef;
@@ -12,66 +19,76 @@ export type ManifestRoot = {
   at: string;
   /** The manifest that this one is based on. */
   base: string | null;
-  /** In key order. Most of them may be in the blobs of earlier manifests. */
-  segments: SegmentRef[];
-  /** Without deleted entries. */
+  /** In order. Most of them may be in the metadata packs of earlier manifests. */
+  nodes: NodeRef[];
+  /** Without deleted entries and implied folders. */
   totals: Totals;
 };
 
-type Fields = Omit<ManifestRoot, 'ref' | 'totals'>;
-/** A segment as a row. It names its manifest by number in `manifests`. */
-type Row = [string, string, number, number, number, string, number, number, number, number, number];
-type Wire = { format: number; runId: string; at: string; base: string | null; manifests: string[]; segments: Row[] };
+/** A reference as a row. It names its pack by number in `packs`. */
+type Row = [number, number, number, string];
+type ExtentRow = [string, string, number, number, number, number, number, number];
+type NodeWire = { format: number; packs: string[]; names: Row; segments: [...Row, ...ExtentRow][] };
+type RootWire = {
+  format: number;
+  runId: string;
+  at: string;
+  base: string | null;
+  packs: string[];
+  nodes: [...Row, ...ExtentRow][];
+};
 
-const format = 1;
+const format = 2;
 const magic = 'LBMF';
 const trailerLength = 16;
-/** Large enough for the root of a manifest with a few hundred thousand entries. */
+/** Large enough for the root of a manifest with millions of entries. */
 const firstRead = 64 * 1024;
 
-/** The end of a manifest's blob: encrypted root and trailer. */
-export function encryptRoot(
-  context: { account: string; keys: VaultKeys },
-  manifest: string,
-  fields: Fields,
-): { bytes: Uint8Array; root: ManifestRoot } {
-  const manifests = [...new Set(fields.segments.map((segment) => segment.manifest))];
-  const numbers = new Map(manifests.map((id, number) => [id, number]));
-  const segments = fields.segments.map(
-    ({ first, last, manifest: holder, offset, length, sha256, count, totals: t }): Row => {
-      return [
-        first,
-        last,
-        numbers.get(holder) ?? 0,
-        offset,
-        length,
-        sha256,
-        count,
-        t.files,
-        t.folders,
-        t.links,
-        t.bytes,
-      ];
-    },
-  );
-  const { runId, at, base } = fields;
-  const wire: Wire = { format, runId, at, base, manifests, segments };
-  const encrypted = encryptBytes(context.keys, aad(context.account, manifest), Buffer.from(JSON.stringify(wire)));
+/** `segments` must not be empty. */
+export function writeNode(writer: MetadataWriter, { names, segments }: ManifestNode): NodeRef {
+  const packs = numbered([names, ...segments]);
+  const wire: NodeWire = {
+    format,
+    packs: packs.list,
+    names: packs.row(names),
+    segments: segments.map((segment) => [...packs.row(segment), ...extentRow(segment)]),
+  };
+  return { ...extentOfParts(segments), ...writer.add('node', json(wire)) };
+}
+
+/** @throws VaultDamage when the node is missing or altered */
+export async function readNode(context: ReaderContext, ref: NodeRef): Promise<ManifestNode> {
+  return decodeNode(await readOne(context, 'node', ref));
+}
+
+export function decodeNode(bytes: Uint8Array): ManifestNode {
+  const wire: NodeWire = parsed(bytes);
+  return { names: refOf(wire.packs, wire.names), segments: wire.segments.map((row) => extentOfRow(wire.packs, row)) };
+}
+
+/** Stores the root, and the open metadata pack with it. The manifest is durable when it resolves. */
+export async function writeRoot(
+  writer: MetadataWriter,
+  fields: Pick<ManifestRoot, 'runId' | 'at' | 'base' | 'nodes'>,
+): Promise<ManifestRoot> {
+  const packs = numbered(fields.nodes);
+  const { runId, at, base, nodes } = fields;
+  const wire: RootWire = {
+    ...{ format, runId, at, base, packs: packs.list },
+    nodes: nodes.map((node) => [...packs.row(node), ...extentRow(node)]),
+  };
+  const { sha256, length } = writer.add('root', json(wire));
   const trailer = Buffer.alloc(trailerLength);
   trailer.write(magic, 0, 'latin1');
   trailer[4] = format;
-  trailer.writeUInt32BE(encrypted.length, 8);
-  const root = {
-    ...fields,
-    ref: { id: manifest, hash: hash('sha256', encrypted) },
-    totals: addTotals(fields.segments.map((s) => s.totals)),
-  };
-  return { bytes: Buffer.concat([encrypted, trailer]), root };
+  trailer.writeUInt32BE(length, 8);
+  const id = await writer.close(trailer);
+  return { ...fields, ref: { id, hash: sha256 }, totals: addTotals(nodes.map((node) => node.totals)) };
 }
 
-/** @throws VaultDamage when the manifest is missing or damaged, or its hash is not that of `ref` */
+/** @throws VaultDamage when the root is missing or altered, or is not the one that the log recorded */
 export async function readRoot(context: ReaderContext, ref: ManifestRef): Promise<ManifestRoot> {
-  const key = manifestBlobKey(context.account, ref.id);
+  const key = metadataKey(context.account, ref.id);
   const size = await context.blobs.size(key);
   if (size === undefined) throw new VaultDamage('manifest', `${ref.id} is missing`);
   const tail = async (length: number) =>
@@ -83,33 +100,51 @@ export async function readRoot(context: ReaderContext, ref: ManifestRef): Promis
   const encrypted = end.subarray(end.length - trailerLength - length, end.length - trailerLength);
   if (hash('sha256', encrypted) !== ref.hash)
     throw new VaultDamage('manifest', `${ref.id} is not the manifest that the log recorded`);
-  return decryptRoot(context, ref, encrypted);
+  const aad = `root/${context.account}/${ref.id}/${size - trailerLength - length}`;
+  const wire: RootWire = parsed(decryptBytes(context.keys, aad, encrypted));
+  const nodes = wire.nodes.map((row) => extentOfRow(wire.packs, row));
+  const { runId, at, base } = wire;
+  return { ref, runId, at, base, nodes, totals: addTotals(nodes.map((node) => node.totals)) };
 }
 
-function rootLength(manifest: string, trailer: Uint8Array): number {
+function rootLength(pack: string, trailer: Uint8Array): number {
   const view = Buffer.from(trailer.buffer, trailer.byteOffset, trailer.length);
   const valid = view.length === trailerLength && view.toString('latin1', 0, 4) === magic && view[4] === format;
   if (!valid || view.readUIntBE(5, 3) !== 0 || view.readUInt32BE(12) !== 0) {
-    throw new VaultDamage('manifest', `${manifest} does not end in a trailer of format ${format}`);
+    throw new VaultDamage('manifest', `${pack} does not end in a trailer of format ${format}`);
   }
   return view.readUInt32BE(8);
 }
 
-function decryptRoot(context: ReaderContext, ref: ManifestRef, encrypted: Uint8Array): ManifestRoot {
-  const wire: Wire = JSON.parse(
-    Buffer.from(decryptBytes(context.keys, aad(context.account, ref.id), encrypted)).toString(),
-  );
-  if (wire.format !== format) throw new VaultDamage('manifest', `the root of ${ref.id} does not have format ${format}`);
-  const { runId, at, base, manifests } = wire;
-  const segments = wire.segments.map(
-    ([first, last, holder, offset, length, sha256, count, files, folders, links, bytes]): SegmentRef => {
-      const manifest = manifests[holder] ?? ref.id;
-      return { first, last, manifest, offset, length, sha256, count, totals: { files, folders, links, bytes } };
-    },
-  );
-  return { ref, runId, at, base, segments, totals: addTotals(segments.map((segment) => segment.totals)) };
+/** JSON.stringify writes lone surrogates as escapes, so keys survive it. */
+function json(wire: object): Uint8Array {
+  return Buffer.from(JSON.stringify(wire));
 }
 
-function aad(account: string, manifest: string): string {
-  return `root/${account}/${manifest}`;
+function parsed<T extends { format: number }>(bytes: Uint8Array): T {
+  const wire: T = JSON.parse(Buffer.from(bytes).toString());
+  if (wire.format !== format) throw new VaultDamage('manifest', `a root or node does not have format ${format}`);
+  return wire;
+}
+
+function numbered(refs: MetadataRef[]): { list: string[]; row(ref: MetadataRef): Row } {
+  const list = [...new Set(refs.map(({ pack }) => pack))];
+  const numbers = new Map(list.map((pack, number) => [pack, number]));
+  return { list, row: ({ pack, offset, length, sha256 }) => [numbers.get(pack) ?? 0, offset, length, sha256] };
+}
+
+function refOf(packs: string[], [number, offset, length, sha256]: Row): MetadataRef {
+  const pack = packs[number];
+  if (pack === undefined) throw new VaultDamage('manifest', 'a root or node names an unknown pack');
+  return { pack, offset, length, sha256 };
+}
+
+function extentRow({ first, last, count, live, totals }: Extent): ExtentRow {
+  return [first, last, count, live, totals.files, totals.folders, totals.links, totals.bytes];
+}
+
+function extentOfRow(packs: string[], row: [...Row, ...ExtentRow]): Extent & MetadataRef {
+  const [number, offset, length, sha256, first, last, count, live, files, folders, links, bytes] = row;
+  const totals = { files, folders, links, bytes };
+  return { ...refOf(packs, [number, offset, length, sha256]), first, last, count, live, totals };
 }

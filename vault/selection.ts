@@ -1,17 +1,19 @@
 /** Selections by path: a file, or a folder with everything below it. The empty path selects everything. */
 import { compareKeys } from '../domain/entry.ts';
 import type { ManifestEntry } from './entry.ts';
-import { entries, folderAt, namesake } from './reader.ts';
+import type { ReaderContext } from './metadata.ts';
+import { findEntry, folderAt, hasBelow, listTree, namesake } from './reader.ts';
 import type { ManifestRoot } from './root.ts';
-import type { ReaderContext } from './segment.ts';
 
 /** Whether the path selects at least one entry. */
 export async function holdsPath(context: ReaderContext, root: ManifestRoot, path: string): Promise<boolean> {
   const folder = await folderAt(context, root, path);
-  return folder === '' || (await namesake(context, root, folder)) !== undefined || hasBelow(context, root, folder);
+  if (folder === '' || (await namesake(context, root, folder)) !== undefined) return true;
+  const entry = await findEntry(context, root, folder);
+  return (entry !== undefined && !entry.deleted) || hasBelow(context, root, folder);
 }
 
-/** The entries at and below the paths, each once. A folder comes before its entries. */
+/** The entries at and below the paths, each once, without implied folders. A folder comes before its entries. */
 export async function* selectEntries(
   context: ReaderContext,
   root: ManifestRoot,
@@ -22,18 +24,15 @@ export async function* selectEntries(
   for (const folder of outermost(folders)) {
     const file = await namesake(context, root, folder);
     if (file) yield file;
-    yield* entries(context, root, { prefix: folder });
+    const own = folder === '' ? undefined : await findEntry(context, root, folder);
+    if (own?.kind === 'folder' && !own.deleted && !own.implied) yield own;
+    yield* listTree(context, root, folder);
   }
 }
 
 /** Whether entries exist below a file or link. In S3 both `a` and `a/b` can be objects. */
 export function isFolderToo(context: ReaderContext, root: ManifestRoot, { key }: ManifestEntry): Promise<boolean> {
   return hasBelow(context, root, `${key}/`);
-}
-
-async function hasBelow(context: ReaderContext, root: ManifestRoot, prefix: string): Promise<boolean> {
-  for await (const _entry of entries(context, root, { prefix, limit: 1 })) return true;
-  return false;
 }
 
 /** The folders that are not inside another of them. */

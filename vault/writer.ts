@@ -1,18 +1,22 @@
 /** Stores the files of one batch and returns their chunk references. Batches may share packs. */
-import { gearTable } from './chunker.ts';
-import { type DigestKeys, digestShort } from './digest.ts';
-import type { ChunkRef } from './pack.ts';
-import { openPacker, type Packer, type PackerOptions, type Placement, type Slot } from './packer.ts';
-import { inThread, type Piece, plain, type Stream } from './workers.ts';
+import type { ChunkRef } from '../domain/ports.ts';
+import { type GearTable, gearTable, maxChunk } from './chunker.ts';
+import { digester, digestShort } from './digest.ts';
+import type { VaultKeys } from './keys.ts';
+import { locate, type OpenPack, type Packer, type Placement } from './packer.ts';
 
 export type StoredFile = {
   /** Bytes that came from the source. */
   readonly size: number;
   /** Of the whole content, lower-case hex. */
   readonly sha256: string;
-  /** Positions of the content. Throws before `finish()` has resolved, because they are not known before. */
-  readonly chunks: ChunkRef[];
+  readonly placements: readonly Placement[];
 };
+
+/** Positions of the content. Throws before `finish()` has resolved, because they are not known before. */
+export function chunksOf({ placements }: StoredFile): ChunkRef[] {
+  return placements.map(locate);
+}
 
 export type WriterTotals = {
   /** Ids of the packs that hold new chunks of this writer. */
@@ -25,128 +29,116 @@ export type WriterTotals = {
   requests: { blobWrite: number; recordRead: number; recordWrite: number };
 };
 
+/** A file that arrives in slices. A slice may be overwritten once `push` resolves. */
+export type FileStream = { push(slice: Uint8Array): Promise<void>; end(): Promise<StoredFile> };
+
 export type VaultWriter = {
-  /**
-   * Stores a file's content. Several calls may run at once. An error of the content rejects the call. Complete chunks
-   * stay stored then, and a retry finds them. A slice must stay valid until the next one is requested.
-   */
-  store(content: AsyncIterable<Uint8Array>): Promise<StoredFile>;
-  /**
-   * Makes everything durable: packs first, then the index. If it throws, the batch must start again. Call it once,
-   * after every `store` has settled.
-   */
+  /** Stores files of fewer than `minChunk` bytes each. The contents may be overwritten once it resolves. */
+  small(contents: Uint8Array[]): Promise<StoredFile[]>;
+  /** Stores a file of any size. A stream that is not ended leaves nothing behind but chunks, which a retry finds. */
+  stream(): FileStream;
+  /** Resolves when everything is durable. If it throws, the batch must start again. Call it once, at the end. */
   finish(): Promise<WriterTotals>;
-  /** Always call it at the end, even if the writer failed. Other writers no longer wait for this one then. */
-  close(): void;
 };
 
-/** Chunks of one file that are processed at once, while earlier ones are looked up. */
-const window = 4;
-/** Smaller files are processed in this thread, because a message to a worker would cost more. */
-const smallFile = 64 * 1024;
+/** The gear table of each key, because making one takes 0.1 ms. */
+const gears = new WeakMap<Uint8Array, GearTable>();
 
-/** With `packer`, packs are shared with its other writers. Otherwise the writer has its own. */
-export function openWriter(options: PackerOptions & { packer?: Packer }): VaultWriter {
-  const { keys, workers = inThread } = options;
-  const packer = options.packer ?? openPacker(options);
-  const leavePacker = packer.enter();
-  const digestKeys: DigestKeys = { gear: gearTable(keys.gear), chunkId: keys.chunkId };
-  /** Slots with chunks of this writer, and the number of new bytes that it added to each. */
-  const slots = new Map<Slot, number>();
+export function openWriter(
+  packer: Pick<Packer, 'add'>,
+  keys: Pick<VaultKeys, 'gear' | 'chunkId'>,
+  run: string,
+): VaultWriter {
+  const gear = gears.get(keys.gear) ?? gearTable(keys.gear);
+  gears.set(keys.gear, gear);
+  const digestKeys = { gear, chunkId: keys.chunkId };
+  /** Packs with chunks of this writer, and the number of new bytes that it added to each. */
+  const packs = new Map<OpenPack, number>();
   const requests = { blobWrite: 0, recordRead: 0, recordWrite: 0 };
 
-  async function store(content: AsyncIterable<Uint8Array>): Promise<StoredFile> {
-    const placements: Placement[] = [];
-    let placing: Promise<Placement>[] = [];
-    let stream: Stream | undefined;
-
-    async function store(pieces: Piece[]): Promise<void> {
-      for (const { id, content } of pieces) {
-        const one = packer.store(id, content).then(counted);
-        // All are awaited below, but one may fail before its turn.
-        one.catch(() => {});
-        placing.push(one);
-      }
-      while (placing.length >= window) {
-        const [oldest, ...rest] = placing;
-        placing = rest;
-        if (oldest) placements.push(await oldest);
-      }
-    }
-
-    /** The first slices, until the size shows whether the file is small. */
-    let head: Uint8Array[] = [];
-    let size = 0;
-    try {
-      for await (const slice of content) {
-        size += slice.length;
-        if (size <= smallFile) {
-          head.push(new Uint8Array(slice));
-          continue;
+  async function add(chunks: { id: string; bytes: Uint8Array }[]): Promise<Placement[]> {
+    const placements = await packer.add(run, chunks);
+    for (const placement of placements) {
+      if ('known' in placement) requests.recordRead++;
+      else {
+        const { slot, fresh, length } = placement;
+        if (fresh) {
+          requests.recordRead++;
+          requests.recordWrite++;
         }
-        stream ??= workers.digest(digestKeys);
-        for (const each of [...head, slice]) await store(await stream.push(each));
-        head = [];
+        packs.set(slot.pack, (packs.get(slot.pack) ?? 0) + (fresh ? length : 0));
       }
-      const end = stream ? await stream.end() : small(head);
-      await store(end.pieces);
-      placements.push(...(await Promise.all(placing)));
-      return {
-        size: end.size,
-        sha256: end.sha256,
-        get chunks() {
-          return placements.map(locate);
-        },
-      };
-    } finally {
-      stream?.abort();
-      await Promise.allSettled(placing);
     }
+    return placements;
   }
 
-  function small(slices: Uint8Array[]): { pieces: Piece[]; size: number; sha256: string } {
-    const [only] = slices;
-    const bytes = slices.length === 1 && only ? only : Buffer.concat(slices);
-    const { cuts, ...whole } = digestShort(digestKeys, bytes);
-    return { pieces: cuts.map(({ id }) => ({ id, content: plain(bytes) })), ...whole };
+  async function small(contents: Uint8Array[]): Promise<StoredFile[]> {
+    const digests = contents.map((content) => digestShort(digestKeys, content));
+    const chunks: { id: string; bytes: Uint8Array }[] = [];
+    for (const [i, bytes] of contents.entries())
+      if (bytes.length > 0) chunks.push({ id: (digests[i] as { id: string }).id, bytes });
+    const placements = (await add(chunks)).values();
+    return digests.map(({ sha256 }, i) => {
+      const size = (contents[i] as Uint8Array).length;
+      return { size, sha256, placements: size > 0 ? [placements.next().value as Placement] : [] };
+    });
   }
 
-  function counted(placement: Placement): Placement {
-    if ('known' in placement) requests.recordRead++;
-    else {
-      if (placement.fresh) {
-        requests.recordRead++;
-        requests.recordWrite++;
-      }
-      slots.set(placement.slot, (slots.get(placement.slot) ?? 0) + (placement.fresh ? placement.length : 0));
-    }
-    return placement;
+  function stream(): FileStream {
+    const digest = digester(digestKeys);
+    const placed: Placement[] = [];
+    /** The start of the open chunk. */
+    let open: Buffer | undefined;
+    let length = 0;
+
+    const keep = (part: Uint8Array) => {
+      if (part.length === 0) return;
+      open ??= Buffer.allocUnsafeSlow(maxChunk);
+      open.set(part, length);
+      length += part.length;
+    };
+
+    return {
+      async push(slice) {
+        let from = 0;
+        const chunks = digest.push(slice).map(({ id, length: size }) => {
+          const to = from + size - length;
+          const part = slice.subarray(from, to);
+          from = to;
+          if (length === 0) return { id, bytes: part };
+          keep(part);
+          length = 0;
+          return { id, bytes: (open as Buffer).subarray(0, size) };
+        });
+        if (chunks.length > 0) placed.push(...(await add(chunks)));
+        keep(slice.subarray(from));
+      },
+      async end() {
+        const { cuts, ...whole } = digest.end();
+        const bytes = open?.subarray(0, length) ?? new Uint8Array();
+        if (cuts.length > 0) placed.push(...(await add(cuts.map(({ id }) => ({ id, bytes })))));
+        return { ...whole, placements: placed };
+      },
+    };
   }
 
   async function finish(): Promise<WriterTotals> {
-    leavePacker();
-    const packs = new Map<string, number>();
+    await Promise.all([...packs.keys()].map((pack) => pack.durable));
     let bytesNew = 0;
-    const packed = await Promise.all([...slots].map(async ([slot, fresh]) => ({ pack: await slot.packed, fresh })));
-    for (const { pack, fresh } of packed) {
-      await pack.durable;
-      if (fresh === 0) continue;
-      bytesNew += fresh;
-      packs.set(pack.id, (packs.get(pack.id) ?? 0) + (pack.stored * fresh) / pack.raw);
-      // The first writer of a shared pack counts its request.
-      if (!pack.counted) requests.blobWrite++;
+    let bytesStored = 0;
+    const fresh = [...packs].filter(([, bytes]) => bytes > 0);
+    for (const [pack, bytes] of fresh) {
+      bytesNew += bytes;
+      bytesStored += (pack.size * bytes) / pack.raw;
+      // The first writer of a shared pack counts its blob and its two records in the registry.
+      if (!pack.counted) {
+        requests.blobWrite++;
+        requests.recordWrite += 2;
+      }
       pack.counted = true;
     }
-    const bytesStored = Math.round([...packs.values()].reduce((sum, bytes) => sum + bytes, 0));
-    return { packs: [...packs.keys()], bytesStored, bytesNew, requests };
+    return { packs: fresh.map(([pack]) => pack.id), bytesStored: Math.round(bytesStored), bytesNew, requests };
   }
 
-  return { store, finish, close: leavePacker };
-}
-
-function locate(placement: Placement): ChunkRef {
-  if ('known' in placement) return placement.known;
-  const { slot, offset, length } = placement;
-  if (slot.pack?.state !== 'durable') throw new Error('chunk positions are known after finish() has resolved');
-  return { pack: slot.pack.id, slot: slot.number, slotOffset: slot.offset, slotLength: slot.stored, offset, length };
+  return { small, stream, finish };
 }

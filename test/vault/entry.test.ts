@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeId } from '../../crypto/ids.ts';
-import { compareKeys, keyFromBytes } from '../../domain/entry.ts';
+import { compareEntries, keyFromBytes } from '../../domain/entry.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
-import { decodeEntries, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';
-import { changesOfPart, decodePart, encodePart, type Part } from '../../vault/part.ts';
+import { decodeEntries, decodeStates, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';
+import { changesOfPart, decodeList, encodeList, type Part, partName } from '../../vault/part.ts';
 import { account, flipped, found, keys, noise, otherKeys } from './vault-fixture.ts';
 
 /** Any bytes that a file system may have in names, also invalid UTF-8. */
@@ -34,18 +34,34 @@ const entry: fc.Arbitrary<ManifestEntry> = fc.record(
     version: fc.nat(),
     previous: fc.constantFrom('man_1', 'man_2'),
     deleted: fc.constant(true),
+    implied: fc.constant(true),
   },
   { requiredKeys: ['key', 'kind', 'size', 'modifiedAt', 'revision', 'runId', 'at', 'version'] },
 );
 const sorted = fc
   .uniqueArray(entry, { maxLength: 30, selector: (one) => one.key })
-  .map((all) => all.sort((a, b) => compareKeys(a.key, b.key)));
+  .map((all) => all.sort((a, b) => compareEntries(a.key, b.key)));
 
 describe('entries', () => {
   it('round-trip, whatever bytes are in their names', () => {
     fc.assert(fc.property(sorted, (entries) => void expect(decodeEntries(encodeEntries(entries))).toEqual(entries)));
     const lone = [found('a\udc80\udcff/'), found('b💀\udcfe')].map((one) => ({ ...one, version: 1 }));
     expect(decodeEntries(encodeEntries(lone))).toEqual(lone);
+  });
+
+  it('decode to the states that a comparison needs, and to the names of all packs', () => {
+    fc.assert(
+      fc.property(sorted, (entries) => {
+        const { states, names } = decodeStates(encodeEntries(entries));
+        const wanted = entries.map(({ key: of, kind, revision, deleted, implied }) => ({
+          ...{ key: of, kind, revision },
+          ...(deleted && { deleted }),
+          ...(implied && { implied }),
+        }));
+        expect(states).toEqual(wanted);
+        for (const one of entries) for (const chunk of one.chunks ?? []) expect(names).toContain(chunk.pack);
+      }),
+    );
   });
 
   it('refuse numbers that would not round-trip', () => {
@@ -131,21 +147,21 @@ describe('part', () => {
     failed: [refusal],
     skipped: [{ ...refusal, key: 'socket' }],
   };
-  const bytes = encodePart(keys, account, 'run_1', 1, part);
+  const bytes = encodeList(keys, partName(account, 'run_1', 1), part, { more: [1] });
+  const decode = (run: string, batch: number, of = account, from = bytes) =>
+    decodeList(keys, partName(of, run, batch), from);
 
   it('round-trips, but only as that batch of that run of that account', () => {
-    expect(decodePart(keys, account, 'run_1', 1, bytes)).toEqual(part);
-    expect(() => decodePart(keys, account, 'run_1', 2, bytes)).toThrow(VaultDamage);
-    expect(() => decodePart(keys, account, 'run_2', 1, bytes)).toThrow(VaultDamage);
-    expect(() => decodePart(keys, 'acc_2', 'run_1', 1, bytes)).toThrow(VaultDamage);
+    expect(decode('run_1', 1)).toEqual({ list: part, more: { more: [1] } });
+    expect(() => decode('run_1', 2)).toThrow(VaultDamage);
+    expect(() => decode('run_2', 1)).toThrow(VaultDamage);
+    expect(() => decode('run_1', 1, 'acc_2')).toThrow(VaultDamage);
     for (let at = 0; at < bytes.length; at++)
-      expect(() => decodePart(keys, account, 'run_1', 1, flipped(bytes, at))).toThrow(VaultDamage);
+      expect(() => decode('run_1', 1, account, flipped(bytes, at))).toThrow(VaultDamage);
   });
 
-  it('gives its changes in key order, and a key that is both found and deleted counts as found', () => {
-    const changes = [...changesOfPart(part)].map((change) =>
-      'put' in change ? `+${change.put.key}` : `-${change.delete}`,
-    );
+  it('gives its changes in order, and a key that is both found and deleted counts as found', () => {
+    const changes = changesOfPart(part).map((change) => ('put' in change ? `+${change.put.key}` : `-${change.delete}`));
     expect(changes).toEqual(['-A', '+a', '-aa\udc81', '+b\udcff', '-z']);
   });
 });

@@ -6,18 +6,18 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { makeId } from '../../crypto/ids.ts';
-import { readPackIndex } from '../../vault/chunk-index.ts';
 import { gearTable } from '../../vault/chunker.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
 import { decodeEntries, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';
 import { fileId, parseFileId } from '../../vault/file-id.ts';
 import { writeManifest } from '../../vault/manifest.ts';
-import { packBlobKey } from '../../vault/pack.ts';
-import { decodePart } from '../../vault/part.ts';
+import { metadataKey } from '../../vault/metadata.ts';
+import { namesIn } from '../../vault/names.ts';
+import { packBlobKey, readPackIndex } from '../../vault/pack.ts';
+import { decodeList, encodeList, partName } from '../../vault/part.ts';
 import { readFile } from '../../vault/read-file.ts';
-import { entries, openManifest } from '../../vault/reader.ts';
-import { manifestBlobKey } from '../../vault/segment.ts';
-import { openWriter } from '../../vault/writer.ts';
+import { entries, openManifest, openNames } from '../../vault/reader.ts';
+import { chunksOf } from '../../vault/writer.ts';
 import golden from './golden.json' with { type: 'json' };
 import {
   account,
@@ -29,6 +29,7 @@ import {
   keys,
   memoryVault,
   noise,
+  openTestWriter,
   sliced,
 } from './vault-fixture.ts';
 
@@ -41,15 +42,15 @@ const locator = {
 
 async function made() {
   const vault = memoryVault('golden');
-  const writer = openWriter(vault);
+  const writer = openTestWriter(vault);
   const raw = await writer.store(sliced(noise(600_000, 'golden')));
   const small = [await writer.store(sliced(text)), await writer.store(sliced(noise(50, 'small')))];
   const { packs } = await writer.finish();
-  const listed: ManifestEntry[] = [raw, ...small].map(({ size, sha256, chunks }, n) => ({
+  const listed: ManifestEntry[] = [raw, ...small].map((file, n) => ({
     ...found(`file-${n}\udc80`),
-    size,
-    sha256,
-    chunks,
+    size: file.size,
+    sha256: file.sha256,
+    chunks: chunksOf(file),
     version: 1,
   }));
   const changes = changesOf(listed.map((put) => ({ put })));
@@ -57,17 +58,18 @@ async function made() {
   return { vault, pack: packs[0] ?? '', raw, small, listed, manifest };
 }
 
+const noChanges = { deleted: [], failed: [], skipped: [] };
 const base64 = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('base64');
 const bytesOf = (text64: string) => new Uint8Array(Buffer.from(text64, 'base64'));
 
 describe('the formats', () => {
   it('give the recorded borders, ids and bytes', async () => {
-    const { vault, raw, listed, pack } = await made();
+    const { vault, raw, listed, pack, manifest } = await made();
     const pieces = await collect(chunk(sliced(noise(12 * 1024 * 1024, 'golden')), gearTable(keys.gear)));
     expect(pieces.map((piece) => piece.length)).toEqual(golden.borders);
     expect(pack).toBe(golden.pack);
-    expect(raw.chunks).toEqual(golden.rawChunks);
-    const slot = vault.blobs.stored.get(packBlobKey(account, pack))?.subarray(0, raw.chunks[0]?.slotLength);
+    expect(chunksOf(raw)).toEqual(golden.rawChunks);
+    const slot = vault.blobs.stored.get(packBlobKey(account, pack))?.subarray(0, chunksOf(raw)[0]?.slotLength);
     expect(
       createHash('sha256')
         .update(slot ?? '')
@@ -75,12 +77,12 @@ describe('the formats', () => {
     ).toBe(golden.rawSlotHash);
     expect(base64(encodeEntries(listed))).toBe(golden.entries);
     expect(base64(encryptBytes(keys, 'golden', noise(40, 'encrypted')))).toBe(golden.encrypted);
+    expect(base64(encodeList(keys, partName(account, 'run_1', 3), { ...noChanges, entries: listed }))).toBe(
+      golden.part,
+    );
+    expect(base64(vault.blobs.stored.get(metadataKey(account, golden.manifest.id)))).toBe(golden.manifestBlob);
+    expect(manifest).toEqual(golden.manifest);
     expect(fileId(keys, locator)).toBe(golden.fileId);
-  });
-
-  it('give the recorded index records of a pack', async () => {
-    const { vault } = await made();
-    expect([...vault.records.stored.values()].sort((a, b) => (a.sk < b.sk ? -1 : 1))).toEqual(golden.records);
   });
 
   it('read the recorded bytes', async () => {
@@ -91,18 +93,19 @@ describe('the formats', () => {
     const old = Buffer.concat([whole?.subarray(0, first?.slotLength) ?? new Uint8Array(), bytesOf(golden.packTail)]);
     const before = memoryVault('other');
     before.blobs.stored.set(packBlobKey(account, golden.pack), old);
-    before.blobs.stored.set(manifestBlobKey(account, golden.manifest.id), bytesOf(golden.manifestBlob));
-    const opened = await collect(entries(before, await openManifest(before, golden.manifest)));
+    before.blobs.stored.set(metadataKey(account, golden.manifest.id), bytesOf(golden.manifestBlob));
+    const root = await openManifest(before, golden.manifest);
+    const opened = await collect(entries(before, root));
     expect(opened).toEqual(listed);
     const contents = [noise(600_000, 'golden'), text, noise(50, 'small')];
     for (const [n, entry] of opened.entries())
       expect((await gather(readFile(before, entry))).equals(contents[n] ?? text)).toBe(true);
-    expect([...(await readPackIndex(before, golden.pack)).keys()].sort()).toEqual(
-      golden.records.map((record) => record.sk),
-    );
+    expect([...(await readPackIndex(before, golden.pack))]).toEqual(golden.index);
+    const names = (await openNames(before, root.nodes)).flatMap((block) => [...namesIn(block)]);
+    expect(names.map(({ key }) => key)).toEqual(listed.map(({ key }) => key));
     expect(decodeEntries(bytesOf(golden.entries))).toEqual(listed);
     expect(base64(decryptBytes(keys, 'golden', bytesOf(golden.encrypted)))).toBe(base64(noise(40, 'encrypted')));
-    expect(decodePart(keys, account, 'run_1', 3, bytesOf(golden.part)).entries).toEqual(listed);
+    expect(decodeList(keys, partName(account, 'run_1', 3), bytesOf(golden.part)).list.entries).toEqual(listed);
     expect(parseFileId(keys, golden.fileId)).toEqual(locator);
   });
 });

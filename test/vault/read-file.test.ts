@@ -1,19 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VaultDamage } from '../../vault/damage.ts';
+import { encodeForward, forwardKey } from '../../vault/forward.ts';
 import { packBlobKey } from '../../vault/pack.ts';
 import { readFile, verifyFile } from '../../vault/read-file.ts';
-import { openWriter } from '../../vault/writer.ts';
-import { flipped, gather, memoryVault, noise, sliced } from './vault-fixture.ts';
+import { chunksOf } from '../../vault/writer.ts';
+import { flipped, gather, memoryVault, noise, openTestWriter, sliced } from './vault-fixture.ts';
 
 const MiB = 1024 * 1024;
 
 async function stored(content: Uint8Array, packSize?: number) {
   const vault = memoryVault();
-  const writer = openWriter({ ...vault, ...(packSize ? { packSize } : {}) });
+  const writer = openTestWriter({ ...vault, ...(packSize ? { packSize } : {}) });
   const file = await writer.store(sliced(content));
   await writer.finish();
-  return { vault, entry: { key: 'k', sha256: file.sha256, chunks: file.chunks } };
+  return { vault, entry: { key: 'k', sha256: file.sha256, chunks: chunksOf(file) } };
 }
 
 describe('reading a file', () => {
@@ -81,5 +82,30 @@ describe('reading a file', () => {
       else vault.blobs.stored.delete(key);
       await expect(gather(readFile({ ...vault }, entry, { offset: 0, length: 1 }))).rejects.toThrow(VaultDamage);
     }
+  });
+
+  it('follows the forwards of packs that were rewritten, also of rewritten ones', async () => {
+    const { vault, entry } = await stored(content, 2 * MiB);
+    let chunks = entry.chunks;
+    for (const round of ['second', 'third']) {
+      const copy = memoryVault(round);
+      const writer = openTestWriter({ ...copy, blobs: vault.blobs, packSize: 3 * MiB });
+      // A shift by one byte moves the content in its slots.
+      await writer.store(sliced(noise(1, round)));
+      const file = await writer.store(sliced(content));
+      await writer.finish();
+      const moves = chunksOf(file).map((to, i) => ({ from: chunks[i] as (typeof chunks)[0], to }));
+      for (const [pack, of] of Map.groupBy(moves, ({ from }) => from.pack)) {
+        vault.blobs.stored.delete(packBlobKey(vault.account, pack));
+        await vault.blobs.put(forwardKey(vault.account, pack), encodeForward(vault.keys, vault.account, pack, of));
+      }
+      chunks = chunksOf(file);
+    }
+    expect((await gather(readFile({ ...vault }, entry))).equals(content)).toBe(true);
+    const range = { offset: 3 * MiB, length: MiB };
+    expect((await gather(readFile({ ...vault }, entry, range))).equals(content.subarray(3 * MiB, 4 * MiB))).toBe(true);
+    const key = forwardKey(vault.account, entry.chunks[0]?.pack ?? '');
+    vault.blobs.stored.set(key, flipped(vault.blobs.stored.get(key) ?? new Uint8Array(), 40));
+    await expect(gather(readFile({ ...vault }, entry))).rejects.toThrow(VaultDamage);
   });
 });

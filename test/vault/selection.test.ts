@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { writeManifest } from '../../vault/manifest.ts';
+import { type Change, writeManifest } from '../../vault/manifest.ts';
 import { holdsPath, isFolderToo, selectEntries } from '../../vault/selection.ts';
-import { changesOf, collect, found, memoryVault } from './vault-fixture.ts';
+import { changesOf, collect, emptied, found, impliedBy, memoryVault } from './vault-fixture.ts';
 
 const run = { runId: 'run_1', at: '2026-02-01T00:00:00.000Z' };
 
@@ -11,13 +11,16 @@ async function vaultWith(keys: string[], deleted: string[] = []) {
   const { root: base } = await writeManifest({
     ...vault,
     ...run,
-    changes: changesOf([...keys, ...deleted].map((key) => ({ put: found(key) }))),
+    changes: changesOf([
+      ...[...keys, ...deleted].map((key): Change => ({ put: found(key) })),
+      ...impliedBy([...keys, ...deleted]),
+    ]),
   });
   const { root } = await writeManifest({
     ...vault,
     ...run,
     base,
-    changes: changesOf(deleted.map((key) => ({ delete: key }))),
+    changes: changesOf([...deleted, ...emptied(keys, deleted)].map((key) => ({ delete: key }))),
   });
   return { vault, root };
 }

@@ -1,11 +1,15 @@
 /** An account's vault in memory, and pseudo-random content that is the same in every run. */
 import { createCipheriv, createHash } from 'node:crypto';
-import { compareKeys } from '../../domain/entry.ts';
+import { compareEntries, impliedEntry, parentOf } from '../../domain/entry.ts';
+import type { Blobs, Records } from '../../domain/ports.ts';
 import { borders, type GearTable } from '../../vault/chunker.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import type { Change } from '../../vault/manifest.ts';
-import { memoryBlobs, memoryRecords } from '../support/memory-ports.ts';
+import { presentPacks, registerPack } from '../../vault/pack-registry.ts';
+import { memoryBody, openPacker, type PackerOptions } from '../../vault/packer.ts';
+import { openWriter, type StoredFile } from '../../vault/writer.ts';
+import { memoryBlobs, memoryChunks, memoryRecords } from '../support/memory-ports.ts';
 
 export const account = 'acc_00000000000000000000000001';
 export const keys = deriveVaultKeys(new Uint8Array(32).fill(7));
@@ -24,7 +28,10 @@ export function countingRandom(seed = 'ids'): (bytes: number) => Uint8Array {
 }
 
 export function memoryVault(seed = 'ids') {
-  return { account, keys, blobs: memoryBlobs(), records: memoryRecords(), random: countingRandom(seed) };
+  return {
+    ...{ account, keys, random: countingRandom(seed) },
+    ...{ blobs: memoryBlobs(), records: memoryRecords(), chunks: memoryChunks() },
+  };
 }
 
 export async function* sliced(bytes: Uint8Array, size = 64 * 1024): AsyncGenerator<Uint8Array> {
@@ -55,9 +62,33 @@ export function found(key: string, more: Partial<FoundEntry> = {}): FoundEntry {
   };
 }
 
-/** In key order. */
-export async function* changesOf(changes: Change[]): AsyncGenerator<Change> {
-  yield* changes.toSorted((a, b) => compareKeys('put' in a ? a.put.key : a.delete, 'put' in b ? b.put.key : b.delete));
+/** In the order of entries, in one batch. */
+export async function* changesOf(changes: Change[]): AsyncGenerator<Change[]> {
+  yield changes.toSorted((a, b) => compareEntries(keyOfChange(a), keyOfChange(b)));
+}
+
+function keyOfChange(change: Change): string {
+  return 'put' in change ? change.put.key : change.delete;
+}
+
+/** The folders on the way to the keys that are not among them, as changes. */
+export function impliedBy(keys: string[], run = { runId: 'run_1', at: '2026-02-01T00:00:00.000Z' }): Change[] {
+  const known = new Set(['', ...keys]);
+  const implied: Change[] = [];
+  for (const key of keys)
+    for (let folder = parentOf(key); !known.has(folder); folder = parentOf(folder)) {
+      known.add(folder);
+      implied.push({ put: { ...impliedEntry(folder), ...run } });
+    }
+  return implied;
+}
+
+/** The folders that only deleted keys imply. */
+export function emptied(live: string[], deleted: string[]): string[] {
+  const needed = new Set(impliedBy(live).map(keyOfChange));
+  return impliedBy(deleted)
+    .map(keyOfChange)
+    .filter((key) => !needed.has(key) && !live.includes(key));
 }
 
 export function flipped(bytes: Uint8Array, at: number): Uint8Array {
@@ -80,4 +111,31 @@ export async function* chunk(input: AsyncIterable<Uint8Array>, gear: GearTable):
     if (from < slice.length) parts.push(slice.subarray(from));
   }
   if (parts.length > 0) yield Buffer.concat(parts);
+}
+
+/** A packer and a writer over the vault. `finish` closes the packer. `store` takes the slices of one file. */
+export function openTestWriter(
+  vault: Omit<PackerOptions, 'register' | 'present' | 'openBody'> & { records: Records; blobs: Blobs },
+  run = 'run_1',
+) {
+  const packer = openPacker({
+    ...vault,
+    register: (pack, record) => registerPack(vault, pack, record),
+    present: (packs) => presentPacks(vault, packs),
+    openBody: () => memoryBody(vault.blobs),
+  });
+  const writer = openWriter(packer, vault.keys, run);
+  return {
+    ...writer,
+    packer,
+    async store(content: AsyncIterable<Uint8Array>): Promise<StoredFile> {
+      const stream = writer.stream();
+      for await (const slice of content) await stream.push(slice);
+      return stream.end();
+    },
+    finish() {
+      packer.close();
+      return writer.finish();
+    },
+  };
 }

@@ -1,0 +1,130 @@
+/** Searches the names of a manifest. It reads name blocks, and no segments. */
+import { compareKeys, displayPath, type EntryPosition, parentOf } from '../domain/entry.ts';
+import type { ReaderContext } from './metadata.ts';
+import { fold, isDeletedAt, keyAt, matchingNames, type NameBlock } from './names.ts';
+import { extentsFrom, openNames, within } from './reader.ts';
+import type { ManifestRoot } from './root.ts';
+
+/** The matches of one folder, in the order of their keys. */
+type Group = { parent: string; matches: { block: NameBlock; number: number }[] };
+
+/** Nodes whose names are read at once. */
+const readAhead = 16;
+
+/**
+ * The keys whose paths contain every word, in path order, after the key `after`. Case and accents do not matter. Words
+ * may contain slashes. Without words every key matches.
+ */
+export async function* searchKeys(
+  context: ReaderContext,
+  root: ManifestRoot,
+  words: string[],
+  after?: string,
+): AsyncGenerator<string> {
+  const wanted = words.map(fold);
+  const pieces = wanted.flatMap((word) => word.split('/')).sort((a, b) => b.length - a.length);
+  const piece = pieces[0] ?? '';
+  const isExact = wanted.length <= 1 && !wanted.some((word) => word.includes('/'));
+  const groups = (from: EntryPosition | undefined, to?: EntryPosition) => matchesOf(context, root, piece, from, to);
+  for await (const key of inPathOrder(groups, after)) {
+    const path = isExact ? '' : fold(displayPath(key).path);
+    if (isExact || wanted.every((word) => path.includes(word))) yield key;
+  }
+}
+
+/** The folders with matches between the positions, in order. A folder may come in several groups. */
+async function* matchesOf(
+  context: ReaderContext,
+  root: ManifestRoot,
+  piece: string,
+  from: EntryPosition | undefined,
+  to: EntryPosition | undefined,
+): AsyncGenerator<Group> {
+  const text = Buffer.from(piece);
+  const refs = [...extentsFrom(root.nodes, from)].filter(({ live }) => live > 0);
+  for (let at = 0; at < refs.length; at += readAhead) {
+    const ahead = refs.slice(at, at + readAhead);
+    if (to && compareKeys(parentOf(ahead[0]?.first ?? ''), to.parent) >= 0) return;
+    for (const block of await openNames(context, ahead)) {
+      const numbers = piece === '' ? undefined : matchingNames(block, text);
+      let next = numbers?.next();
+      for (const { parent, start, end } of block.groups) {
+        const isDue = (!from || compareKeys(parent, from.parent) >= 0) && (!to || compareKeys(parent, to.parent) < 0);
+        const all = piece === '' || fold(displayPath(parent).path).includes(piece);
+        const matches: Group['matches'] = [];
+        const add = (number: number) => isDue && !isDeletedAt(block, number) && matches.push({ block, number });
+        if (all) for (let number = start; number < end; number++) add(number);
+        for (; numbers && next && !next.done && next.value < end; next = numbers.next()) if (!all) add(next.value);
+        if (matches.length > 0) yield { parent, matches };
+      }
+    }
+  }
+}
+
+type Level = { parent: string; matches: Group['matches']; at: number };
+
+/**
+ * The keys of the groups in path order. Folders come in the order in which a walk enters them. So only the folders on
+ * the way to the current one are held.
+ */
+async function* inPathOrder(
+  groups: (from: EntryPosition | undefined, to?: EntryPosition) => AsyncGenerator<Group>,
+  after: string | undefined,
+): AsyncGenerator<string> {
+  const levels: Level[] = [];
+  let from: EntryPosition | undefined;
+  if (after !== undefined) {
+    for (const parent of foldersOf(after)) {
+      const { from: start, to } = within(parent);
+      for await (const { matches } of groups(start, to))
+        push(levels, { parent, matches: matchesAfter(matches, after) });
+    }
+    // Folders before the key are either on the way to it, or behind it.
+    from = { parent: after, key: '' };
+  }
+  for await (const group of groups(from)) {
+    for (let top = levels.at(-1); top && !group.parent.startsWith(top.parent); top = levels.at(-1)) {
+      yield* keysUpTo(top, undefined);
+      levels.pop();
+    }
+    const top = levels.at(-1);
+    if (top && top.parent !== group.parent) yield* keysUpTo(top, group.parent);
+    push(levels, group);
+  }
+  for (let top = levels.pop(); top; top = levels.pop()) yield* keysUpTo(top, undefined);
+}
+
+function push(levels: Level[], { parent, matches }: Group): void {
+  const top = levels.at(-1);
+  if (top?.parent === parent) for (const match of matches) top.matches.push(match);
+  else levels.push({ parent, matches, at: 0 });
+}
+
+/** The remaining keys of the level that come before the key, which is then passed. */
+function* keysUpTo(level: Level, bound: string | undefined): Generator<string> {
+  for (; level.at < level.matches.length; level.at++) {
+    const { block, number } = level.matches[level.at] as Group['matches'][number];
+    const key = keyAt(block, number);
+    if (bound !== undefined && compareKeys(key, bound) > 0) return;
+    yield key;
+  }
+}
+
+function matchesAfter(matches: Group['matches'], after: string): Group['matches'] {
+  let low = 0;
+  let high = matches.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const { block, number } = matches[middle] as Group['matches'][number];
+    if (compareKeys(keyAt(block, number), after) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return matches.slice(low);
+}
+
+/** The folders on the way to the key, from the root on. */
+function foldersOf(key: string): string[] {
+  const folders = [parentOf(key)];
+  while (folders[0] !== '') folders.unshift(parentOf(folders[0] as string));
+  return folders;
+}
