@@ -1,6 +1,6 @@
-/** The interface of a connector: list a source in pages, read its files, report problems. */
+/** The interface of a connector: list a source in pages, read its files in frames, report problems. */
 import type * as z from 'zod';
-import type { ListItem, SourceEntry } from '../domain/entry.ts';
+import type { EntryPosition, ListItem, SourceEntry } from '../domain/entry.ts';
 import { type InputError, Problem } from '../domain/errors.ts';
 import type { ByteRange } from '../domain/ports.ts';
 import { inputErrorsOf, quoted } from './input-errors.ts';
@@ -15,6 +15,11 @@ export type ConnectorContext = {
 
 export type Connector<Config, Credentials> = {
   type: 'folder' | 's3';
+  /**
+   * The order of listings. `entries`: by `comparePositions`, with an item for each folder. `any`: the planner sorts the
+   * items, and adds folders that the source does not list.
+   */
+  order: 'entries' | 'any';
   /** A strict schema: an unknown field is an error. */
   config: z.ZodType<Config>;
   /** Undefined if this type has no credentials. */
@@ -40,13 +45,22 @@ export type ListCursor = {
 export type ListPage = {
   /** `full`: all entries. `delta`: only the entries that changed after `since`. */
   mode: 'full' | 'delta';
-  /** Strictly ascending by `compareKeys` over all pages, even if the source changes between two pages. */
+  /** In the order that the connector declares, over all pages, even if the source changes between two pages. */
   items: ListItem[];
   /** Token of the next page, null on the last. Any page may hold fewer items than `limit`. */
   page: string | null;
   /** On the last page, if the source supports deltas: the cursor for the next listing. Else null. */
   since: string | null;
 };
+
+/** A file to read, or a range of it, clipped at the end of the file. */
+export type ReadRequest = { entry: SourceEntry; range?: ByteRange };
+
+/**
+ * Pieces of files, at most about 1 MiB or 256 files. `index` is that of the request. The pieces of a file come in
+ * order, between those of other files. The last one has `end`. A problem also ends a file.
+ */
+export type Frame = ({ index: number; bytes: Uint8Array; end?: boolean } | { index: number; problem: SourceProblem })[];
 
 export type SourceSession = {
   /** Resolves if the source exists and can be listed. @throws SourceProblem */
@@ -55,14 +69,14 @@ export type SourceSession = {
    * The next page, with at most `limit` items. An error of one entry is an item of the page.
    * @throws SourceProblem if the listing fails
    */
-  changes(cursor: ListCursor, options: { limit: number }): Promise<ListPage>;
+  list(cursor: ListCursor, options: { limit: number }): Promise<ListPage>;
   /**
-   * The content of a `file` entry, or of the range, clipped at the end of the file. It is pinned to `entry.revision`:
-   * the stream ends without error only if every byte is of that revision. To stop early, return from the loop. With
-   * `lend`, the next slice may overwrite the memory of the last one.
-   * @throws SourceProblem, at once or while streaming
+   * The contents of `file` entries, in any order. Each is pinned to its `revision`: it ends without a problem only if
+   * every byte is of that revision. A frame is valid until the next one is requested. To stop early, return from the
+   * loop. Readings of one session must not overlap.
+   * @throws SourceProblem if the whole source fails
    */
-  read(entry: SourceEntry, range?: ByteRange, options?: { lend?: boolean }): Promise<AsyncIterable<Uint8Array>>;
+  read(requests: ReadRequest[]): AsyncGenerator<Frame, void>;
   /**
    * The entry with exactly that key, as a listing would return it now. Undefined if a listing would not return an
    * entry: it was deleted, is excluded, or would be skipped.
@@ -77,9 +91,23 @@ export type SourceSession = {
   identity?(): Promise<string>;
   /** A stable, readable name of the source, without secrets. */
   describe(): { identity: string };
-  /** Releases all resources. Open streams fail. */
+  /** Releases all resources. A reading fails at its next frame. */
   close(): Promise<void>;
 };
+
+/** The content of one file, or of a range of it. @throws SourceProblem, also instead of ending */
+export async function* contentOf(
+  session: Pick<SourceSession, 'read'>,
+  entry: SourceEntry,
+  range?: ByteRange,
+): AsyncGenerator<Uint8Array, void> {
+  for await (const frame of session.read([{ entry, ...(range && { range }) }])) {
+    for (const part of frame) {
+      if ('problem' in part) throw part.problem;
+      yield part.bytes;
+    }
+  }
+}
 
 export type SourceProblemCode =
   /** The source does not exist. */
@@ -119,6 +147,11 @@ export class SourceProblem extends Error {
   }
 }
 
+/** A problem of the whole source. The batch is tried again later, and its files do not fail. */
+export function concernsSource(error: SourceProblem): boolean {
+  return error.code === 'unreachable' || error.code === 'throttled' || error.code === 'not-found';
+}
+
 /**
  * Validates the value. Errors name each wrong field with the prefix `name`, and never hold its value.
  * @throws Problem `invalid-input`
@@ -135,15 +168,15 @@ export function invalidSettings(errors: InputError[]): Problem {
   });
 }
 
-/** The page token of a listing that continues after `key`. */
-export function pageAfter(key: string): string {
-  return Buffer.from(JSON.stringify({ after: key })).toString('base64url');
+/** The page token of a listing that continues after the position. */
+export function pageAfter(position: EntryPosition): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
-/** The key in a token of `pageAfter`. @throws Error for any other text */
-export function afterOf(page: string): string {
+/** The position in a token of `pageAfter`. @throws Error for any other text */
+export function positionAfter(page: string): EntryPosition {
   const token: unknown = JSON.parse(Buffer.from(page, 'base64url').toString('utf8'));
-  if (typeof token === 'object' && token !== null && 'after' in token && typeof token.after === 'string')
-    return token.after;
+  const { parent, key } = (token ?? {}) as { parent?: unknown; key?: unknown };
+  if (typeof parent === 'string' && typeof key === 'string') return { parent, key };
   throw new Error('The page token is not of this connector.');
 }

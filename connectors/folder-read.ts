@@ -1,132 +1,150 @@
-/** Reads one file, all of it from one revision. */
-import type { FileHandle } from 'node:fs/promises';
+/** Reads files of a folder, each from one revision. */
+import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { SourceEntry } from '../domain/entry.ts';
-import type { ByteRange } from '../domain/ports.ts';
-import { SourceProblem } from './connector.ts';
+import { type Frame, type ReadRequest, SourceProblem } from './connector.ts';
 import { type Directory, nameOf, OwnData, openBelow, openFile, systemCode, throwIfExhausted } from './folder-tree.ts';
 import { revisionOf } from './folder-walk.ts';
 
-const chunkBytes = 1024 * 1024;
+const frameBytes = 1024 * 1024;
+const frameFiles = 256;
+/** Files up to this size share a frame. They are read with one call, and checked once, after it. */
+const smallFile = 128 * 1024;
 
-/** Keeps the last parent folder open: files are read in key order, so most have the parent of the file before. */
-export function parentsBelow(root: Directory, never: ReadonlySet<string>) {
-  type Held = { key: string; directory: Promise<Directory>; users: number };
-  let current: Held | undefined;
+/** The folder that was opened last: files are read in order, so most have the parent of the file before. */
+export type Parents = { of(key: string): Directory; forget(): void };
 
-  async function release(held: Held): Promise<void> {
-    if (held === current || held.users > 0) return;
-    const directory = await held.directory.catch(() => undefined);
-    if (directory !== root) await directory?.close();
-  }
-  async function forget(): Promise<void> {
-    const held = current;
-    current = undefined;
-    if (held !== undefined) await release(held);
-  }
-  async function within<T>(key: string, use: (parent: Directory) => Promise<T>): Promise<T> {
-    const before = current;
-    const held = before?.key === key ? before : { key, directory: openBelow(root, key, never), users: 0 };
-    current = held;
-    held.users++;
+export function parentsBelow(root: Directory, never: ReadonlySet<string>): Parents {
+  let held: { folder: string; directory: Directory } | undefined;
+  const parents = {
+    of(key: string): Directory {
+      const folder = key.slice(0, key.lastIndexOf('/') + 1);
+      if (held?.folder === folder) return held.directory;
+      parents.forget();
+      held = { folder, directory: openBelow(root, folder, never) };
+      return held.directory;
+    },
+    forget() {
+      if (held && held.directory !== root) held.directory.close();
+      held = undefined;
+    },
+  };
+  return parents;
+}
+
+/**
+ * The contents in frames. The memory of a frame is used again for the next one. Calls must not overlap. Stops when
+ * `isClosed` says so.
+ */
+export async function* readFrames(
+  parents: Parents,
+  requests: ReadRequest[],
+  memory: Uint8Array,
+  isClosed: () => boolean,
+): AsyncGenerator<Frame, void> {
+  let frame: Frame = [];
+  let used = 0;
+  for (const [index, { entry, range }] of requests.entries()) {
+    if (isClosed()) throw closed();
+    if (entry.kind !== 'file') {
+      frame.push({ index, problem: new SourceProblem('unreadable', 'This is not a file, so it has no content.') });
+      continue;
+    }
+    const isSmall = entry.size <= smallFile && range === undefined;
+    if (frame.length > 0 && (frame.length >= frameFiles || !isSmall || used + entry.size > memory.length)) {
+      yield frame;
+      frame = [];
+      used = 0;
+    }
+    if (!isSmall) {
+      yield* readLarge(parents, index, requests[index] as ReadRequest, memory, isClosed);
+      continue;
+    }
     try {
-      return await use(await held.directory);
-    } finally {
-      held.users--;
-      await release(held);
-      if (before !== undefined) await release(before);
+      const bytes = memory.subarray(used, used + entry.size);
+      // Two reads at most: a file that changed in this tick of the clock may change again unnoticed.
+      for (let pause = readSmall(parents, entry, bytes); pause > 0; pause = readSmall(parents, entry, bytes))
+        await wait(pause);
+      frame.push({ index, bytes, end: true });
+      used += entry.size;
+    } catch (error) {
+      frame.push({ index, problem: problemOf(error) });
     }
   }
-  return { within, forget };
+  if (frame.length > 0) yield frame;
 }
 
-export type Parents = ReturnType<typeof parentsBelow>;
-
-/** Opens the file and checks its revision. @throws SourceProblem */
-export async function openPinned(parents: Parents, entry: SourceEntry): Promise<FileHandle> {
-  const cut = entry.key.lastIndexOf('/') + 1;
-  const open = () =>
-    parents.within(entry.key.slice(0, cut), (parent) => openFile(parent, nameOf(entry.key.slice(cut))));
-  let file: FileHandle;
+/** Fills the bytes. Returns the milliseconds to wait before it must be called again, 0 when the content is complete. */
+function readSmall(parents: Parents, entry: SourceEntry, bytes: Uint8Array): number {
+  const started = Date.now();
+  const fd = opened(parents, entry);
   try {
-    // The kept parent folder may have been replaced by another one of the same name, so a failure tries once more.
-    file = await open().catch(() => parents.forget().then(open));
-  } catch (error) {
-    throw problemOf(error);
-  }
-  try {
-    const stat = await file.stat({ bigint: true });
-    if (!stat.isFile() || revisionOf(stat) !== entry.revision) throw changed();
-    const rest = restOfTick(stat.ctimeNs, Date.now());
-    if (rest > 0) await wait(rest);
-    return file;
-  } catch (error) {
-    await file.close();
-    throw problemOf(error);
-  }
-}
-
-/** Provides buffers for file content. */
-type Memory = { take(length: number): Uint8Array; giveBack(buffer: Uint8Array): void };
-
-/** A new buffer for each slice. */
-export const freshMemory: Memory = { take: (length) => Buffer.allocUnsafeSlow(length), giveBack() {} };
-
-/** The pool has two buffer sizes. Slices up to this size use the smaller one. */
-const smallBytes = 64 * 1024;
-const maxPooled = 16;
-const pool = new Map<number, Uint8Array[]>([
-  [smallBytes, []],
-  [chunkBytes, []],
-]);
-
-/** Pooled buffers, for callers that allow the next slice to overwrite the last. */
-export const pooledMemory: Memory = {
-  take(length) {
-    const size = length <= smallBytes ? smallBytes : chunkBytes;
-    return pool.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
-  },
-  giveBack(buffer) {
-    const buffers = pool.get(buffer.length);
-    if (buffers && buffers.length < maxPooled) buffers.push(buffer);
-  },
-};
-
-/** Streams the range, closes the file and calls `done`. @throws SourceProblem, at the latest instead of ending */
-export async function* contentOf(
-  file: FileHandle,
-  entry: SourceEntry,
-  range: ByteRange,
-  memory: Memory,
-  done: () => void,
-): AsyncGenerator<Uint8Array, void> {
-  try {
-    const end = Math.min(range.offset + range.length, entry.size);
-    for (let at = range.offset; at < end; ) {
-      const length = Math.min(chunkBytes, end - at);
-      const buffer = memory.take(length);
-      try {
-        const { bytesRead } = await file.read(buffer, 0, length, at);
-        if (bytesRead === 0) throw changed();
-        at += bytesRead;
-        // The check comes before the last slice, so that a changed file never looks complete.
-        if (at >= end) await requireUnchanged(file, entry);
-        yield buffer.subarray(0, bytesRead);
-      } finally {
-        memory.giveBack(buffer);
-      }
+    let length = 0;
+    while (length < bytes.length) {
+      const read = readSync(fd, bytes, length, bytes.length - length, length);
+      if (read === 0) break;
+      length += read;
     }
-    if (range.offset >= end) await requireUnchanged(file, entry);
-  } catch (error) {
-    throw problemOf(error);
+    const stat = requireUnchanged(fd, entry);
+    if (length < bytes.length) throw changed();
+    return restOfTick(stat.ctimeMs, started);
   } finally {
-    await file.close();
-    done();
+    closeSync(fd);
   }
 }
 
-async function requireUnchanged(file: FileHandle, entry: SourceEntry): Promise<void> {
-  if (revisionOf(await file.stat({ bigint: true })) !== entry.revision) throw changed();
+async function* readLarge(
+  parents: Parents,
+  index: number,
+  { entry, range = { offset: 0, length: entry.size } }: ReadRequest,
+  memory: Uint8Array,
+  isClosed: () => boolean,
+): AsyncGenerator<Frame, void> {
+  let fd: number | undefined;
+  try {
+    fd = opened(parents, entry);
+    const rest = restOfTick(requireUnchanged(fd, entry).ctimeMs, Date.now());
+    if (rest > 0) await wait(rest);
+    const end = Math.min(range.offset + range.length, entry.size);
+    let at = range.offset;
+    do {
+      if (isClosed()) throw closed();
+      const length = readSync(fd, memory, 0, Math.max(0, Math.min(memory.length, end - at)), at);
+      if (length === 0 && at < end) throw changed();
+      at += length;
+      const isLast = at >= end;
+      // The check comes before the last piece, so that a changed file never looks complete.
+      if (isLast) requireUnchanged(fd, entry);
+      yield [{ index, bytes: memory.subarray(0, length), ...(isLast && { end: true }) }];
+    } while (at < end);
+  } catch (error) {
+    if (isClosed()) throw error;
+    yield [{ index, problem: problemOf(error) }];
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Memory for the frames of one reader. */
+export function frameMemory(): Uint8Array {
+  return Buffer.allocUnsafeSlow(frameBytes);
+}
+
+function opened(parents: Parents, { key }: SourceEntry): number {
+  const name = nameOf(key.slice(key.lastIndexOf('/') + 1));
+  try {
+    return openFile(parents.of(key), name);
+  } catch {
+    // The kept parent folder may have been replaced by another one of the same name.
+    parents.forget();
+    return openFile(parents.of(key), name);
+  }
+}
+
+function requireUnchanged(fd: number, entry: SourceEntry): Stats {
+  const stat = fstatSync(fd);
+  if (!stat.isFile() || revisionOf(stat) !== entry.revision) throw changed();
+  return stat;
 }
 
 /**
@@ -134,10 +152,11 @@ async function requireUnchanged(file: FileHandle, entry: SourceEntry): Promise<v
  * ticks every few milliseconds, or every two seconds if its times have no fraction. Two writes in one tick have the
  * same time. So reading starts after the tick of the last change, to notice every later write.
  */
-export function restOfTick(ctimeNs: bigint, now: number): number {
-  const tick = ctimeNs % 1_000_000_000n === 0n ? 2_000 : 20;
-  const age = now - Number(ctimeNs / 1_000_000n);
-  return age >= 0 && age < tick ? tick - age : 0;
+export function restOfTick(ctimeMs: number, now: number): number {
+  const tick = ctimeMs % 1000 === 0 ? 2_000 : 20;
+  // Date.now() has no fraction, so it may be less than the time of a change in this millisecond.
+  const age = now - Math.floor(ctimeMs);
+  return age >= 0 && age < tick ? Math.ceil(tick - age) : 0;
 }
 
 function changed(): SourceProblem {
@@ -146,14 +165,20 @@ function changed(): SourceProblem {
   });
 }
 
-function problemOf(error: unknown): unknown {
+function closed(): SourceProblem {
+  return new SourceProblem('unreachable', 'The session with the source was closed.', { retryable: true });
+}
+
+/** @throws anything that is not about the file */
+function problemOf(error: unknown): SourceProblem {
   throwIfExhausted(error);
+  if (error instanceof SourceProblem) return error;
   const code = systemCode(error);
   if (error instanceof OwnData)
     return new SourceProblem('forbidden', 'The file is in a data folder of ListBackup, which is not backed up.');
-  if (code === '') return error;
+  if (code === '') throw error;
   if (code === 'ENOENT') return new SourceProblem('vanished', 'The file is no longer there.');
-  if (['ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR'].includes(code)) return changed();
+  if (['ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR', 'EAGAIN', 'ESPIPE'].includes(code)) return changed();
   if (code === 'EACCES' || code === 'EPERM') {
     return new SourceProblem('unreadable', 'ListBackup has no permission to read the file. Let its user read it.');
   }

@@ -1,22 +1,21 @@
 /** A session with a folder. Loaded at the first `open` only. */
-import { type FileHandle, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, relative, sep } from 'node:path';
 import ignore from 'ignore';
-import type { ListItem, SourceEntry } from '../domain/entry.ts';
-import type { ByteRange } from '../domain/ports.ts';
+import { itemPosition, type ListItem } from '../domain/entry.ts';
 import {
-  afterOf,
   type ConnectorContext,
   invalidSettings,
   type ListPage,
   pageAfter,
+  positionAfter,
   SourceProblem,
   type SourceSession,
 } from './connector.ts';
 import { lookBelow, requireSameFolder } from './folder-look.ts';
-import { contentOf, freshMemory, openPinned, parentsBelow, pooledMemory } from './folder-read.ts';
+import { frameMemory, type Parents, parentsBelow, readFrames } from './folder-read.ts';
 import type { FolderConfig } from './folder-settings.ts';
-import { identityOf, openRoot, systemCode, throwIfExhausted } from './folder-tree.ts';
+import { type Directory, identityOf, openRoot, systemCode, throwIfExhausted } from './folder-tree.ts';
 import { walk } from './folder-walk.ts';
 
 type Allowed = NonNullable<ConnectorContext['folders']>;
@@ -31,10 +30,12 @@ export async function startSession(settings: FolderConfig, allowed: Allowed): Pr
 }
 
 function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
-  let opened: ReturnType<typeof openTree> | undefined;
-  let walker: { at: string | null; items: AsyncGenerator<ListItem, void>; ahead: ListItem | undefined } | undefined;
-  const openFiles = new Set<FileHandle>();
+  let opened: Promise<Tree> | undefined;
+  let walker: { at: string | null; items: Generator<ListItem, void>; ahead: ListItem | undefined } | undefined;
+  let memory: Uint8Array | undefined;
+  let isClosed = false;
   const tree = () => {
+    if (isClosed) throw new SourceProblem('unreachable', 'The session with the source was closed.');
     opened ??= openTree(settings.path, allowed).catch((error: unknown) => {
       opened = undefined;
       throw error;
@@ -47,32 +48,31 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
     async check() {
       const fresh = await openTree(settings.path, allowed);
       try {
-        await walk(fresh.root, { after: null, never: fresh.never, excluded: () => true }).next();
+        walk(fresh.root, { after: null, never: fresh.never, excluded: () => true }).next();
       } catch (error) {
         throw rootProblem(error);
       } finally {
-        await fresh.close();
+        fresh.close();
       }
     },
 
-    async changes(cursor, { limit }): Promise<ListPage> {
+    async list(cursor, { limit }): Promise<ListPage> {
       try {
         if (walker === undefined || walker.at !== cursor.page) {
-          await walker?.items.return();
+          walker?.items.return();
           const { root, never } = await tree();
-          const after = cursor.page === null ? null : afterOf(cursor.page);
+          const after = cursor.page === null ? null : positionAfter(cursor.page);
           walker = { at: cursor.page, items: walk(root, { after, never, excluded }), ahead: undefined };
         }
         const items: ListItem[] = [];
-        let next = walker.ahead ?? (await walker.items.next()).value;
+        let next = walker.ahead ?? walker.items.next().value;
         while (next && items.length < limit) {
           items.push(next);
-          next = (await walker.items.next()).value;
+          next = walker.items.next().value;
         }
         const last = items.at(-1);
         walker.ahead = next ?? undefined;
-        walker.at =
-          next && last !== undefined ? pageAfter(last.type === 'entry' ? last.entry.key : last.refusal.key) : null;
+        walker.at = next && last ? pageAfter(itemPosition(last)) : null;
         const page = walker.at;
         if (page === null) walker = undefined;
         return { mode: 'full', items, page, since: null };
@@ -82,22 +82,19 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
       }
     },
 
-    async read(entry: SourceEntry, range?: ByteRange, { lend = false } = {}) {
-      if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'This is not a file, so it has no content.');
+    async *read(requests) {
       const { parents } = await tree();
-      const file = await openPinned(parents, entry);
-      openFiles.add(file);
-      const memory = lend ? pooledMemory : freshMemory;
-      return contentOf(file, entry, range ?? { offset: 0, length: entry.size }, memory, () => openFiles.delete(file));
+      memory ??= frameMemory();
+      yield* readFrames(parents, requests, memory, () => isClosed);
     },
 
     async look(key) {
       try {
         const { root, never, parents } = await tree();
         // A later read must use the folder of this lookup, not a kept handle to a folder that was moved away.
-        await parents.forget();
-        const entry = await lookBelow(root, key, { never, excluded });
-        if (entry === undefined) await requireSameFolder(settings.path, root);
+        parents.forget();
+        const entry = lookBelow(root, key, { never, excluded });
+        if (entry === undefined) requireSameFolder(settings.path, root);
         return entry;
       } catch (error) {
         throw rootProblem(error);
@@ -112,29 +109,37 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
     describe: () => ({ identity: settings.path }),
 
     async close() {
-      await walker?.items.return();
+      walker?.items.return();
       walker = undefined;
-      for (const file of openFiles) await file.close();
+      isClosed = true;
       const closing = opened;
       opened = undefined;
-      await (await closing?.catch(() => undefined))?.close();
+      (await closing?.catch(() => undefined))?.close();
     },
   };
 }
 
-async function openTree(path: string, allowed: Allowed) {
+type Tree = { root: Directory; never: ReadonlySet<string>; parents: Parents; close(): void };
+
+async function openTree(path: string, allowed: Allowed): Promise<Tree> {
   try {
-    const root = await openRoot(path);
+    // A dead network mount blocks here, in the thread pool, before it could block this thread.
+    await stat(path);
+    const root = openRoot(path);
     try {
       // Checks the real path of the handle: `path` may lead elsewhere since it was opened.
-      const refusal = await refusalOf(await realpath(root.at(new Uint8Array())), allowed);
+      const refusal = await refusalOf(await realpath(root.at('')), allowed);
       if (refusal) throw new SourceProblem('forbidden', refusal);
-      const own = await Promise.all(allowed.never.map((path) => stat(path, { bigint: true }).catch(() => undefined)));
+      const own = await Promise.all(allowed.never.map((path) => stat(path).catch(() => undefined)));
       const never = new Set(own.filter((stats) => stats !== undefined).map(identityOf));
       const parents = parentsBelow(root, never);
-      return { root, never, parents, close: () => parents.forget().then(() => root.close()) };
+      const close = () => {
+        parents.forget();
+        root.close();
+      };
+      return { root, never, parents, close };
     } catch (error) {
-      await root.close();
+      root.close();
       throw error;
     }
   } catch (error) {

@@ -1,68 +1,78 @@
 /**
  * Opens files and folders below a root and never leaves it. It opens each part of a path from the handle of its parent
- * and follows no link. So replacing a folder by a link gains an attacker nothing.
+ * and follows no link. So replacing a folder by a link gains an attacker nothing. All calls are synchronous, because a
+ * trip to the thread pool takes longer than most of them. So they belong in a worker thread.
  *
  * Node has no `openat`. On Linux, `/proc/self/fd/N/name` does the same. macOS uses paths with O_NOFOLLOW_ANY. On other
  * systems only the last part is safe from links.
  */
-import { type BigIntStats, constants, existsSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { keyBytes } from '../domain/entry.ts';
+import { closeSync, constants, existsSync, fstatSync, openSync, type Stats } from 'node:fs';
+import { isAscii, keyBytes, keyFromBytes } from '../domain/entry.ts';
 import { SourceProblem } from './connector.ts';
 
 const throughHandles = process.platform === 'linux' && existsSync('/proc/self/fd');
 /** O_NOFOLLOW_ANY from <sys/fcntl.h> of macOS. Node has no constant for it. */
 const noFollowAny = process.platform === 'darwin' ? 0x20000000 : 0;
 const noFollow = noFollowAny || constants.O_NOFOLLOW;
-const slash = Buffer.from('/');
 
 export type Directory = {
-  stat: BigIntStats;
+  stat: Stats;
   /** A path to `name` in this folder, valid while the folder is open. */
-  at(name: Uint8Array): Buffer;
-  close(): Promise<void>;
+  at(name: string): string | Buffer;
+  close(): void;
 };
 
 /** The folder is a data folder of ListBackup, which is never backed up. */
 export class OwnData extends Error {}
 
 /** Opens the path from the settings. It follows links, so the caller must check the real path. @throws system errors */
-export async function openRoot(path: string): Promise<Directory> {
-  return asDirectory(await open(path, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.from(path));
+export function openRoot(path: string): Directory {
+  return asDirectory(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.from(path));
 }
 
 /** Opens a folder in `parent`. @throws OwnData if `never` has its `identityOf`, system errors */
-export async function openFolder(parent: Directory, name: Uint8Array, never: ReadonlySet<string>): Promise<Directory> {
+export function openFolder(parent: Directory, name: string, never: ReadonlySet<string>): Directory {
   const path = parent.at(name);
-  const directory = await asDirectory(await open(path, constants.O_RDONLY | constants.O_DIRECTORY | noFollow), path);
+  const directory = asDirectory(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | noFollow), path);
   if (!never.has(identityOf(directory.stat))) return directory;
-  await directory.close();
+  directory.close();
   throw new OwnData();
 }
 
 /** Opens the folder with that key part by part. `''` is the root itself. @throws as `openFolder` */
-export async function openBelow(root: Directory, key: string, never: ReadonlySet<string>): Promise<Directory> {
+export function openBelow(root: Directory, key: string, never: ReadonlySet<string>): Directory {
   let at = root;
   for (const part of key.split('/').slice(0, -1)) {
     const parent = at;
     try {
-      at = await openFolder(parent, nameOf(part), never);
+      at = openFolder(parent, nameOf(part), never);
     } finally {
-      if (parent !== root) await parent.close();
+      if (parent !== root) parent.close();
     }
   }
   return at;
 }
 
-/** Opens a file without following a link. Does not block, even on a pipe. @throws system errors */
-export function openFile(parent: Directory, name: Uint8Array): Promise<FileHandle> {
-  return open(parent.at(name), constants.O_RDONLY | constants.O_NONBLOCK | noFollow);
+/**
+ * Opens a file without following a link, and returns its descriptor. Does not block, even on a pipe. @throws system
+ * errors
+ */
+export function openFile(parent: Directory, name: string): number {
+  return openSync(parent.at(name), constants.O_RDONLY | constants.O_NONBLOCK | noFollow);
 }
 
-/** The bytes of one part of a key. @throws SourceProblem if no file can have that name */
-export function nameOf(part: string): Uint8Array {
+/**
+ * The name of one part of a key as the file system has it: a string with one character for each byte.
+ * @throws SourceProblem if no file can have that name
+ */
+export function nameOf(part: string): string {
   if (!isName(part)) throw new SourceProblem('vanished', 'No file can have this name.');
-  return keyBytes(part);
+  return isAscii(part) ? part : Buffer.from(keyBytes(part)).toString('latin1');
+}
+
+/** The reverse of `nameOf`. */
+export function partOf(name: string): string {
+  return isAscii(name) ? name : keyFromBytes(Buffer.from(name, 'latin1'));
 }
 
 /** Whether a file or folder can have this name. */
@@ -71,7 +81,7 @@ export function isName(part: string): boolean {
 }
 
 /** Device and inode: equal for one folder under different paths, also through a bind mount. */
-export function identityOf(stat: BigIntStats): string {
+export function identityOf(stat: Pick<Stats, 'dev' | 'ino'>): string {
   return `${stat.dev}:${stat.ino}`;
 }
 
@@ -95,13 +105,17 @@ export function throwIfExhausted(error: unknown): void {
   }
 }
 
-async function asDirectory(handle: FileHandle, path: Buffer): Promise<Directory> {
+function asDirectory(fd: number, path: string | Buffer): Directory {
   try {
-    const stat = await handle.stat({ bigint: true });
-    const base = throughHandles ? Buffer.from(`/proc/self/fd/${handle.fd}/`) : Buffer.concat([path, slash]);
-    return { stat, at: (name) => Buffer.concat([base, name]), close: () => handle.close() };
+    const base = throughHandles ? `/proc/self/fd/${fd}/` : `${Buffer.from(path).toString('latin1')}/`;
+    const isPlain = isAscii(base);
+    return {
+      stat: fstatSync(fd),
+      at: (name) => (isPlain && isAscii(name) ? base + name : Buffer.from(base + name, 'latin1')),
+      close: () => closeSync(fd),
+    };
   } catch (error) {
-    await handle.close();
+    closeSync(fd);
     throw error;
   }
 }

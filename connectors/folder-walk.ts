@@ -1,134 +1,163 @@
-/** Lists everything below a folder in key order, starting after any key. Costs one lstat for each file. */
-import type { BigIntStats } from 'node:fs';
-import { lstat, readdir, readlink } from 'node:fs/promises';
-import { keyBytes, keyFromBytes, type ListItem, type SourceEntry } from '../domain/entry.ts';
+/** Lists everything below a folder in the order of entries, starting after any item. One lstat for each entry. */
+import { type Dirent, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
+import { type EntryPosition, keyFromBytes, type ListItem, type SourceEntry } from '../domain/entry.ts';
+import { toIso } from '../domain/iso-time.ts';
 import { SourceProblem } from './connector.ts';
-import { type Directory, OwnData, openBelow, openFolder, systemCode, throwIfExhausted } from './folder-tree.ts';
+import {
+  type Directory,
+  identityOf,
+  nameOf,
+  OwnData,
+  openBelow,
+  openFolder,
+  partOf,
+  systemCode,
+  throwIfExhausted,
+} from './folder-tree.ts';
 
 export type WalkOptions = {
-  /** Yields only keys that sort after this one. */
-  after: string | null;
+  /** Yields only items after this position. */
+  after: EntryPosition | null;
   /** `identityOf` of the folders that the walk never enters. */
   never: ReadonlySet<string>;
   /** Whether the settings exclude the key or one of its parent folders. */
   excluded(key: string): boolean;
 };
 
-/** `bytes` is the sort key: the name, plus `/` for a folder. */
-type Child = { bytes: Buffer; folder: boolean };
 /**
- * One folder on the path of the walk. `directory` is undefined while closed. `prefetched` holds items by the index of
- * their child.
+ * A folder on the path of the walk. `directory` is undefined while closed. A name of `children` ends in `/` for a
+ * folder.
  */
 type Level = {
   prefix: string;
   directory: Directory | undefined;
-  children: Child[];
+  children: string[];
+  subfolders: string[];
   next: number;
-  prefetched: Map<number, ListItem | undefined>;
 };
 
-/** Number of children that one prefetch reads in parallel. */
-const prefetchSize = 128;
 /** Maximum of open folder handles. In a deeper tree the outer folders are closed, and reopened on the way back. */
 const maxOpenFolders = 64;
 
 /**
- * Yields items in strictly ascending key order. It omits files deleted before their prefetch. A file that cannot be
- * read is a failed item.
+ * Yields items in strictly ascending order: the entries of a folder, then those of its subfolders. It omits entries
+ * that are deleted meanwhile. An entry that cannot be read is a failed item.
  * @throws SourceProblem, system errors for the root
  */
-export async function* walk(root: Directory, options: WalkOptions): AsyncGenerator<ListItem, void> {
-  const levels: Level[] = [await readLevel(root, '', options.after)];
+export function* walk(root: Directory, options: WalkOptions): Generator<ListItem, void> {
+  const { after } = options;
+  const levels = [readLevel(root, '')];
   try {
+    yield* listLevel(levels[0] as Level, options);
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
-      const child = level.children[level.next];
-      if (child === undefined) {
+      const prefix = level.subfolders[level.next++];
+      if (prefix === undefined) {
         levels.pop();
-        if (level.directory !== root) await level.directory?.close();
+        if (level.directory !== root) level.directory?.close();
         continue;
       }
-      level.directory ??= await reopen(root, level.prefix, options);
-      const key = level.prefix + keyFromBytes(child.bytes);
-      if (!child.folder) {
-        const item = await nextItem(level, level.directory, options);
-        level.next++;
-        if (item !== undefined) yield item;
+      // The page before ended with the item of this folder that could not be listed.
+      if (after?.parent === prefix && after.key === prefix) continue;
+      level.directory ??= reopen(root, level.prefix, options);
+      const entered = enter(level, level.directory, prefix, options);
+      if ('item' in entered) {
+        if (entered.item) yield entered.item;
         continue;
       }
-      level.next++;
-      if (options.excluded(key)) continue;
-      // The last page ended in this folder. So the folder itself is listed, and some of its children.
-      const listed = options.after?.startsWith(key) ?? false;
-      const entered = await enter(level.directory, child, key, listed, options);
-      if (entered.level !== undefined) levels.push(entered.level);
-      await closeOuter(levels, root);
-      if (entered.item !== undefined && !listed) yield entered.item;
+      levels.push(entered);
+      closeOuter(levels, root);
+      yield* listLevel(entered, options);
     }
   } finally {
-    for (const level of levels) if (level.directory !== root) await level.directory?.close();
+    for (const level of levels) if (level.directory !== root) level.directory?.close();
   }
 }
 
-async function readLevel(directory: Directory, prefix: string, after: string | null): Promise<Level> {
-  const found = await readdir(directory.at(new Uint8Array()), { encoding: 'buffer', withFileTypes: true });
-  const children = found.map((entry): Child => {
-    const folder = entry.isDirectory();
-    return { folder, bytes: folder ? Buffer.concat([entry.name, Buffer.from('/')]) : entry.name };
-  });
-  children.sort((a, b) => Buffer.compare(a.bytes, b.bytes));
-  const next = after?.startsWith(prefix) ? firstAfter(children, Buffer.from(keyBytes(after.slice(prefix.length)))) : 0;
-  return { prefix, directory, children, next, prefetched: new Map() };
+function readLevel(directory: Directory, prefix: string): Level {
+  const children = namesIn(directory).sort();
+  // A listing of a folder that changes meanwhile may repeat a name.
+  return {
+    prefix,
+    directory,
+    children: children.filter((name, i) => name !== children[i - 1]),
+    subfolders: [],
+    next: 0,
+  };
 }
 
-/** Index of the first child that sorts after `after`, or of the folder that contains `after`. */
-function firstAfter(children: Child[], after: Buffer): number {
-  let low = 0;
-  let high = children.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const child = children[middle];
-    if (child !== undefined && Buffer.compare(child.bytes, after) <= 0) low = middle + 1;
-    else high = middle;
+/** The names in the folder, with one character for each byte. */
+function namesIn(directory: Directory): string[] {
+  const named = (child: Dirent, name: string) => (child.isDirectory() ? `${name}/` : name);
+  const path = directory.at('');
+  try {
+    return readdirSync(path, { encoding: 'latin1', withFileTypes: true }).map((child) => named(child, child.name));
+  } catch {
+    // If the file system gives no types, Node takes such a name for UTF-8 and does not find it.
+    const found = readdirSync(Buffer.from(path), { encoding: 'buffer', withFileTypes: true });
+    return found.map((child) => named(child as unknown as Dirent, child.name.toString('latin1')));
   }
-  // No name contains `/`, so no key sorts between a folder and its content.
-  const before = children[low - 1];
-  return before?.folder && after.subarray(0, before.bytes.length).equals(before.bytes) ? low - 1 : low;
 }
 
-async function enter(
-  parent: Directory,
-  child: Child,
-  key: string,
-  listed: boolean,
-  options: WalkOptions,
-): Promise<{ item?: ListItem; level?: Level }> {
+/** Yields the entries of the folder, without those of earlier pages, and notes the subfolders to enter. */
+function* listLevel(level: Level, { after, never, excluded }: WalkOptions): Generator<ListItem, void> {
+  const { prefix, directory, children, subfolders } = level;
+  level.children = [];
+  const rest = after?.parent.startsWith(prefix) ? after.parent.slice(prefix.length) : undefined;
+  // Within the folder where the page before ended, the last name. Above it, the folder to go on in.
+  const lastName = rest === '' ? latin1(after?.key.slice(prefix.length) ?? '') : undefined;
+  const resumed = rest === undefined || rest === '' ? '' : latin1(rest.slice(0, rest.indexOf('/') + 1));
+  for (const child of children) {
+    const isFolder = child.endsWith('/');
+    const name = isFolder ? child.slice(0, -1) : child;
+    const key = `${prefix}${partOf(name)}${isFolder ? '/' : ''}`;
+    if (excluded(key)) continue;
+    if (resumed !== '' || (lastName !== undefined && child <= lastName)) {
+      if (isFolder && child >= resumed) subfolders.push(key);
+      continue;
+    }
+    const item = itemOf(directory as Directory, name, key, isFolder, never);
+    // The entries of a failed folder are unknown too, which its own `unlisted` item says.
+    if ((item?.type === 'entry' || item?.type === 'failed') && isFolder) subfolders.push(key);
+    if (item) yield item;
+  }
+}
+
+function latin1(text: string): string {
+  return text
+    .split('/')
+    .map((part) => (part === '' ? '' : nameOf(part)))
+    .join('/');
+}
+
+/** The level of the subfolder, or the item of one that cannot be listed. */
+function enter(
+  parent: Level,
+  opened: Directory,
+  prefix: string,
+  { after, never }: WalkOptions,
+): Level | { item: ListItem | undefined } {
   let directory: Directory | undefined;
   try {
-    directory = await openFolder(parent, child.bytes.subarray(0, -1), options.never);
-    const level = await readLevel(directory, key, options.after);
-    return { item: { type: 'entry', entry: entryOf(key, 'folder', directory.stat) }, level };
+    directory = openFolder(opened, nameOf(prefix.slice(parent.prefix.length, -1)), never);
+    return readLevel(directory, prefix);
   } catch (error) {
-    await directory?.close();
+    directory?.close();
     throwIfExhausted(error);
-    if (error instanceof OwnData)
-      return {
-        item: refused('skipped', key, 'own-data', 'This is a data folder of ListBackup, which is not backed up.'),
-      };
+    if (error instanceof OwnData) return { item: undefined };
     if (systemCode(error) === '') throw error;
-    if (systemCode(error) === 'ENOENT') return {};
-    // The item of this folder was on an earlier page. Without an error the rest of the folder would count as deleted.
-    if (listed)
+    if (systemCode(error) === 'ENOENT') return { item: undefined };
+    // Some of its entries were on an earlier page. Without an error the others would count as deleted.
+    if (after?.parent.startsWith(prefix))
       throw new SourceProblem('unreadable', 'A folder became unreadable during the listing. Run the job again.', {
         retryable: true,
       });
-    return { item: refusedFor(key, error) };
+    return { item: { type: 'unlisted', refusal: refusalFor(prefix, error) } };
   }
 }
 
-async function reopen(root: Directory, prefix: string, options: WalkOptions): Promise<Directory> {
+function reopen(root: Directory, prefix: string, options: WalkOptions): Directory {
   try {
-    return await openBelow(root, prefix, options.never);
+    return openBelow(root, prefix, options.never);
   } catch (error) {
     throwIfExhausted(error);
     throw new SourceProblem('changed', 'A folder was moved during the listing. Run the job again.', {
@@ -137,99 +166,101 @@ async function reopen(root: Directory, prefix: string, options: WalkOptions): Pr
   }
 }
 
-async function closeOuter(levels: Level[], root: Directory): Promise<void> {
+function closeOuter(levels: Level[], root: Directory): void {
   const outer = levels.at(-1 - maxOpenFolders);
   if (outer === undefined || outer.directory === root) return;
-  await outer.directory?.close();
+  outer.directory?.close();
   outer.directory = undefined;
 }
 
-/** The item of the next child, undefined if it was deleted or is excluded. Prefetches the children after it. */
-async function nextItem(level: Level, directory: Directory, options: WalkOptions): Promise<ListItem | undefined> {
-  if (!level.prefetched.has(level.next)) {
-    level.prefetched.clear();
-    await Promise.all(
-      level.children.slice(level.next, level.next + prefetchSize).map(async (child, index) => {
-        const key = level.prefix + keyFromBytes(child.bytes);
-        if (child.folder) return;
-        level.prefetched.set(
-          level.next + index,
-          options.excluded(key) ? undefined : await itemOf(directory, child.bytes, key),
-        );
-      }),
-    );
-  }
-  return level.prefetched.get(level.next);
-}
-
-/** The item of one file or link in the folder, undefined if it was deleted. */
-export async function itemOf(directory: Directory, name: Buffer, key: string): Promise<ListItem | undefined> {
+/**
+ * The item of one child of the folder, undefined if it was deleted. `isFolder`: what the listing of the folder says.
+ */
+export function itemOf(
+  directory: Directory,
+  name: string,
+  key: string,
+  isFolder: boolean,
+  never: ReadonlySet<string>,
+): ListItem | undefined {
   try {
     const path = directory.at(name);
-    const stat = await lstat(path, { bigint: true });
-    if (stat.isFile()) return { type: 'entry', entry: { ...entryOf(key, 'file', stat), size: Number(stat.size) } };
-    if (stat.isSymbolicLink()) {
-      const target = keyFromBytes(await readlink(path, { encoding: 'buffer' }));
-      return { type: 'entry', entry: { ...entryOf(key, 'link', stat), target } };
-    }
-    if (stat.isDirectory())
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (!stat) return undefined;
+    if (stat.isDirectory() !== isFolder)
       return refused(
         'failed',
         key,
         'changed',
-        'The file became a folder during the listing. The next run backs it up.',
+        'The entry changed its type during the listing. The next run backs it up.',
       );
+    if (isFolder && never.has(identityOf(stat)))
+      return refused('skipped', key, 'own-data', 'This is a data folder of ListBackup, which is not backed up.');
+    if (isFolder) return { type: 'entry', entry: entryOf(key, 'folder', stat) };
+    if (stat.isFile()) return { type: 'entry', entry: entryOf(key, 'file', stat) };
+    if (stat.isSymbolicLink()) {
+      const target = keyFromBytes(readlinkSync(path, { encoding: 'buffer' }));
+      return { type: 'entry', entry: { ...entryOf(key, 'link', stat), target } };
+    }
     const type = stat.isSocket() ? 'socket' : stat.isFIFO() ? 'pipe' : 'device';
     return refused('skipped', key, type, `A ${type} has no content to back up.`);
   } catch (error) {
     throwIfExhausted(error);
     if (systemCode(error) === '') throw error;
-    return systemCode(error) === 'ENOENT' ? undefined : refusedFor(key, error);
+    return systemCode(error) === 'ENOENT' ? undefined : { type: 'failed', refusal: refusalFor(key, error) };
   }
 }
 
-export function entryOf(key: string, kind: SourceEntry['kind'], stat: BigIntStats): SourceEntry {
+export function entryOf(key: string, kind: SourceEntry['kind'], stat: Stats): SourceEntry {
   return {
     key,
     kind,
-    size: 0,
+    size: kind === 'file' ? stat.size : 0,
     modifiedAt: timeOf(stat),
     revision: revisionOf(stat),
-    mode: Number(stat.mode & 0o7777n),
+    mode: stat.mode & 0o7777,
   };
 }
 
 /**
  * Changes with every write, replacement, rename or change of permissions, within the precision of file system times.
+ * Node gives times as milliseconds in a double, which is precise to a quarter of a microsecond.
  */
-export function revisionOf(stat: BigIntStats): string {
-  return `${stat.size}-${stat.mtimeNs}-${stat.ctimeNs}-${stat.ino}`;
+export function revisionOf(stat: Stats): string {
+  return `${stat.size}-${ticksOf(stat.mtimeMs)}-${ticksOf(stat.ctimeMs)}-${stat.ino}`;
+}
+
+/** The time in seconds, and the rest in units of 1/4096 ms. Small integers become text faster than fractions. */
+function ticksOf(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  return `${seconds}.${Math.round((ms - seconds * 1000) * 4096)}`;
 }
 
 /** Null for times outside the years 0 to 9999, which ISO-8601 cannot express. */
-function timeOf(stat: BigIntStats): string | null {
-  const time = new Date(Number(stat.mtimeNs / 1_000_000n));
-  return time.getTime() >= Date.UTC(0, 0) && time.getTime() < Date.UTC(10_000, 0) ? time.toISOString() : null;
+function timeOf({ mtimeMs }: Stats): string | null {
+  const time = Math.trunc(mtimeMs);
+  return time >= firstTime && time < lastTime ? toIso(time) : null;
 }
+
+const firstTime = Date.parse('0000-01-01T00:00:00.000Z');
+const lastTime = Date.UTC(10_000, 0);
 
 function refused(type: 'skipped' | 'failed', key: string, code: string, message: string): ListItem {
   return { type, refusal: { key, code, message } };
 }
 
-/** The item of an entry that a system error kept from being listed. */
-export function refusedFor(key: string, error: unknown): ListItem {
+/** Why a system error kept an entry from being listed. */
+export function refusalFor(key: string, error: unknown) {
   const code = systemCode(error);
-  if (['ENOTDIR', 'ELOOP', 'EINVAL'].includes(code)) {
-    return refused(
-      'failed',
+  if (['ENOTDIR', 'ELOOP', 'EINVAL'].includes(code))
+    return {
       key,
-      'changed',
-      'The entry changed its type during the listing. The next run backs it up.',
-    );
-  }
+      code: 'changed',
+      message: 'The entry changed its type during the listing. The next run backs it up.',
+    };
   const denied = code === 'EACCES' || code === 'EPERM';
   const message = denied
     ? 'ListBackup has no permission to read it. Let its user read and search it.'
     : `It cannot be read (${code}). Check its disk.`;
-  return refused('failed', key, 'unreadable', message);
+  return { key, code: 'unreadable', message };
 }

@@ -5,6 +5,7 @@ import { config, type FolderConfig } from './folder-settings.ts';
 
 export const folder: Connector<FolderConfig, undefined> = {
   type: 'folder',
+  order: 'entries',
   config,
   credentials: undefined,
   async open(given, _credentials, { folders }) {

@@ -1,16 +1,17 @@
 /** A session with a bucket. Loaded, together with the AWS SDK, at the first `open` only. */
 import { type _Object as Listed, ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
-import { compareKeys, type ListItem, type SourceEntry } from '../domain/entry.ts';
-import type { ByteRange } from '../domain/ports.ts';
+import { compareKeys, type ListItem, positionOf, type SourceEntry } from '../domain/entry.ts';
 import {
-  afterOf,
   type ConnectorContext,
   invalidSettings,
   type ListPage,
   pageAfter,
+  positionAfter,
+  type ReadRequest,
   SourceProblem,
   type SourceSession,
 } from './connector.ts';
+import { interleaved } from './interleaved.ts';
 import {
   archivedMessage,
   type Connection,
@@ -22,6 +23,9 @@ import {
 import { readObject, revisionOf } from './s3-read.ts';
 import type { S3Config, S3Credentials } from './s3-settings.ts';
 import { checkAddress } from './safe-agent.ts';
+
+/** Objects that one batch reads at once. It hides the latency of each request. */
+const parallelReads = 16;
 
 /** Throws Problem `invalid-input` for an endpoint that is not allowed. */
 export function startSession(
@@ -77,9 +81,10 @@ export function startSession(
     return new SourceProblem('unreadable', message, { retryable: true });
   }
 
-  async function* diagnosed(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  async function* content({ entry, range = { offset: 0, length: entry.size } }: ReadRequest) {
+    if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'This is not a file, so it has no content.');
     try {
-      yield* content;
+      yield* await readObject({ connection, bucket, key: prefix + entry.key, entry }, range);
     } catch (error) {
       throw await diagnose(error);
     }
@@ -91,8 +96,8 @@ export function startSession(
     },
 
     /** A page token holds the last key, not the token of the server. So it stays valid after restarts and changes. */
-    async changes(cursor, { limit }): Promise<ListPage> {
-      const after = cursor.page === null ? null : afterOf(cursor.page);
+    async list(cursor, { limit }): Promise<ListPage> {
+      const after = cursor.page === null ? null : positionAfter(cursor.page).key;
       const answer = await list(prefix, after === null ? null : prefix + after, limit);
       const items: ListItem[] = [];
       let last = after;
@@ -103,21 +108,15 @@ export function startSession(
         const item = itemOf(object, key);
         if (item !== undefined) items.push(item);
       }
-      return { mode: 'full', items, page: answer.IsTruncated && last !== null ? pageAfter(last) : null, since: null };
+      return {
+        mode: 'full',
+        items,
+        page: answer.IsTruncated && last !== null ? pageAfter(positionOf(last)) : null,
+        since: null,
+      };
     },
 
-    async read(entry: SourceEntry, range?: ByteRange) {
-      if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'This is not a file, so it has no content.');
-      try {
-        const content = await readObject(
-          { connection, bucket, key: prefix + entry.key, entry },
-          range ?? { offset: 0, length: entry.size },
-        );
-        return diagnosed(content);
-      } catch (error) {
-        throw await diagnose(error);
-      }
-    },
+    read: (requests) => interleaved(requests, parallelReads, content),
 
     /** Uses a listing: HeadObject returns times in whole seconds, which would change the revision. */
     async look(key) {

@@ -5,6 +5,7 @@ import { config, credentials, type S3Config, type S3Credentials } from './s3-set
 
 export const s3: Connector<S3Config, S3Credentials> = {
   type: 's3',
+  order: 'any',
   config,
   credentials,
   open: openS3,

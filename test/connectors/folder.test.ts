@@ -21,12 +21,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ConnectorContext, SourceSession } from '../../connectors/connector.ts';
+import { type ConnectorContext, contentOf, type SourceSession } from '../../connectors/connector.ts';
 import { folder } from '../../connectors/folder.ts';
 import { restOfTick } from '../../connectors/folder-read.ts';
-import { compareKeys, keyFromBytes, type ListItem, type SourceEntry } from '../../domain/entry.ts';
+import { compareEntries, keyFromBytes, keyOf, type ListItem, type SourceEntry } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
-import { connectorSuite, contentOf, filesOf, keyOf, problemOf } from './suite.ts';
+import { connectorSuite, filesOf, problemOf, readWhole } from './suite.ts';
 
 async function makeFolder(): Promise<string> {
   return realpath(await mkdtemp(join(tmpdir(), 'listbackup-folder-')));
@@ -103,7 +103,7 @@ describe('folder connector', () => {
     const items: ListItem[] = [];
     let page: string | null = null;
     do {
-      const result = await session.changes({ since: null, page }, { limit });
+      const result = await session.list({ since: null, page }, { limit });
       items.push(...result.items);
       page = result.page;
     } while (page !== null);
@@ -117,7 +117,7 @@ describe('folder connector', () => {
   const keys = (items: ListItem[]) =>
     items.map((item) => `${item.type === 'entry' ? item.entry.kind : item.type} ${keyOf(item)}`);
 
-  test('lists folders, empty folders, links and files in byte order', async () => {
+  test('lists folders, empty folders, links and files by folder, then by the bytes of their names', async () => {
     await mkdir(at('a/empty'), { recursive: true });
     for (const name of ['a!', 'a.txt', 'a0', 'a/x']) await writeFile(at(name), name);
     await symlink('/etc', at('a/link'));
@@ -128,11 +128,11 @@ describe('folder connector', () => {
       'file a!',
       'file a.txt',
       'folder a/',
+      'file a0',
+      'link dangling',
       'folder a/empty/',
       'link a/link',
       'file a/x',
-      'file a0',
-      'link dangling',
     ]);
     expect(items).toContainEqual({
       type: 'entry',
@@ -156,14 +156,15 @@ describe('folder connector', () => {
       const items = await list(session, limit);
       const expected = [
         [0x64, 0xff, 0x2f],
-        [0x64, 0xff, 0x2f, 0xe9, 0x74, 0xe9],
         [...Buffer.from('link')],
         [0xed, 0xb2, 0x80],
+        [0x64, 0xff, 0x2f, 0xe9, 0x74, 0xe9],
       ];
       expect(items.map(keyOf)).toEqual(expected.map((bytes) => keyFromBytes(Buffer.from(bytes))));
-      expect(items[2]).toMatchObject({ entry: { target: keyFromBytes(Buffer.from([0xfe])) } });
-      const contents = await Promise.all(filesOf(items).map((entry) => contentOf(session, entry)));
-      expect(contents.map(String)).toEqual(['latin', 'surrogate']);
+      expect(items[1]).toMatchObject({ entry: { target: keyFromBytes(Buffer.from([0xfe])) } });
+      const contents: string[] = [];
+      for (const entry of filesOf(items)) contents.push(String(await readWhole(session, entry)));
+      expect(contents).toEqual(['surrogate', 'latin']);
     }
   });
 
@@ -181,14 +182,13 @@ describe('folder connector', () => {
     const entry = await file(session, 'z');
     await rm(at('z'));
     execFileSync('mkfifo', [at('z')]);
-    expect((await problemOf(contentOf(session, entry))).code).toBe('changed');
+    expect((await problemOf(readWhole(session, entry))).code).toBe('changed');
     await new Promise((resolve) => server.close(resolve));
   });
 
-  test('lists unreadable folders as failed, fails unreadable files, and continues with the rest', async () => {
-    await mkdir(at('shut'));
-    await mkdir(at('blind'));
-    for (const name of ['a', 'blind/x', 'shut/x', 'secret', 'z']) await writeFile(at(name), name);
+  test('lists a folder that it cannot list as unlisted, fails unreadable files, and continues with the rest', async () => {
+    for (const name of ['shut', 'blind', 'blind/sub']) await mkdir(at(name));
+    for (const name of ['a', 'blind/x', 'blind/sub/y', 'shut/x', 'secret', 'z']) await writeFile(at(name), name);
     await chmod(at('shut'), 0);
     await chmod(at('blind'), 0o444);
     await chmod(at('secret'), 0);
@@ -199,14 +199,27 @@ describe('folder connector', () => {
       expect(keys(items)).toEqual([
         'file a',
         'folder blind/',
-        'failed blind/x',
         'file secret',
-        'failed shut/',
+        'folder shut/',
         'file z',
+        'failed blind/sub/',
+        'failed blind/x',
+        'unlisted blind/sub/',
+        'unlisted shut/',
       ]);
-      expect(items[4]).toMatchObject({ refusal: { code: 'unreadable' } });
-      expect((await contentOf(session, await file(session, 'z'))).toString()).toBe('z');
-      expect(await problemOf(contentOf(session, await file(session, 'secret')))).toMatchObject({
+      for (const item of items.filter(({ type }) => type === 'failed' || type === 'unlisted'))
+        expect(item).toMatchObject({ refusal: { code: 'unreadable' } });
+      for (const limit of [1, 2, 3]) expect(await list(session, limit)).toEqual(items);
+      const resumed: ListItem[] = [];
+      let page: string | null = null;
+      do {
+        const next = await (await open()).list({ since: null, page }, { limit: 1 });
+        resumed.push(...next.items);
+        page = next.page;
+      } while (page !== null);
+      expect(resumed).toEqual(items);
+      expect((await readWhole(session, await file(session, 'z'))).toString()).toBe('z');
+      expect(await problemOf(readWhole(session, await file(session, 'secret')))).toMatchObject({
         code: 'unreadable',
         retryable: false,
       });
@@ -223,11 +236,11 @@ describe('folder connector', () => {
     await mkdir(at('d'));
     for (const name of ['1', '2', '3']) await writeFile(at(`d/${name}`), name);
     await chmod(root, 0o755);
-    const first = await (await open()).changes({ since: null, page: null }, { limit: 2 });
+    const first = await (await open()).list({ since: null, page: null }, { limit: 2 });
     await chmod(at('d'), 0);
     const resumed = await open();
     await asNobody(async () => {
-      expect(await problemOf(resumed.changes({ since: null, page: first.page }, { limit: 10 }))).toMatchObject({
+      expect(await problemOf(resumed.list({ since: null, page: first.page }, { limit: 10 }))).toMatchObject({
         code: 'unreadable',
         retryable: true,
       });
@@ -235,17 +248,35 @@ describe('folder connector', () => {
     await chmod(at('d'), 0o755);
   });
 
+  test('lists a folder as unlisted when it becomes unreadable before any of its entries is listed', async () => {
+    await mkdir(at('d'));
+    for (const name of ['a', 'd/1', 'e']) await writeFile(at(name), name);
+    await chmod(root, 0o755);
+    const first = await (await open()).list({ since: null, page: null }, { limit: 3 });
+    expect(keys(first.items)).toEqual(['file a', 'folder d/', 'file e']);
+    await chmod(at('d'), 0);
+    const resumed = await open();
+    await asNobody(async () => {
+      const { items } = await resumed.list({ since: null, page: first.page }, { limit: 10 });
+      expect(items).toMatchObject([{ type: 'unlisted', refusal: { key: 'd/', code: 'unreadable' } }]);
+    });
+    await chmod(at('d'), 0o755);
+  });
+
   test('omits the files of a folder that is deleted between pages', async () => {
     await mkdir(at('d/e'), { recursive: true });
-    for (const name of ['d/1', 'd/e/1', 'd/e/2', 'd/f', 'z']) await writeFile(at(name), name);
+    for (const name of ['d/1', 'd/e/1', 'd/e/2', 'd/f', 'z/1']) {
+      await mkdir(dirname(at(name)), { recursive: true });
+      await writeFile(at(name), name);
+    }
     const session = await open();
-    const first = await session.changes({ since: null, page: null }, { limit: 2 });
-    expect(keys(first.items)).toEqual(['folder d/', 'file d/1']);
+    const first = await session.list({ since: null, page: null }, { limit: 3 });
+    expect(keys(first.items)).toEqual(['folder d/', 'folder z/', 'file d/1']);
     await rm(at('d'), { recursive: true });
     for (const resumed of [session, await open()]) {
-      const rest = await resumed.changes({ since: null, page: first.page }, { limit: 10 });
+      const rest = await resumed.list({ since: null, page: first.page }, { limit: 10 });
       // Prefetched items may still be listed. Reading them fails as vanished.
-      expect(keys(rest.items).filter((key) => key !== 'folder d/e/' && key !== 'file d/f')).toEqual(['file z']);
+      expect(keys(rest.items).filter((key) => key !== 'folder d/e/' && key !== 'file d/f')).toEqual(['file z/1']);
     }
   });
 
@@ -254,7 +285,7 @@ describe('folder connector', () => {
     await rm(root, { recursive: true });
     expect(await problemOf(session.check())).toMatchObject({ code: 'not-found' });
     await writeFile(root, 'a file');
-    expect(await problemOf(session.changes({ since: null, page: null }, { limit: 1 }))).toMatchObject({
+    expect(await problemOf(session.list({ since: null, page: null }, { limit: 1 }))).toMatchObject({
       code: 'not-found',
     });
     await rm(root);
@@ -283,10 +314,10 @@ describe('folder connector', () => {
       'file ...',
       'file A.TMP',
       'folder d/',
-      'folder d/cache/',
-      'file d/cache/x',
-      'file d/x',
       'file keep.tmp',
+      'folder d/cache/',
+      'file d/x',
+      'file d/cache/x',
     ]);
   });
 
@@ -348,7 +379,7 @@ describe('folder connector', () => {
     for (const never of [at('data'), join(outside, 'alias')]) {
       const session = await open(undefined, { roots: 'any', never: [never] });
       expect(keys(await list(session))).toEqual(['skipped data/', 'file other']);
-      expect(await problemOf(contentOf(session, before))).toMatchObject({ code: 'forbidden' });
+      expect(await problemOf(readWhole(session, before))).toMatchObject({ code: 'forbidden' });
     }
   });
 
@@ -359,12 +390,12 @@ describe('folder connector', () => {
     await link(at('d/e/f'), join(outside, 'e/f'));
     const session = await open();
     const entry = await file(session, 'd/e/f');
-    const page = (await session.changes({ since: null, page: null }, { limit: 1 })).page;
+    const page = (await session.list({ since: null, page: null }, { limit: 1 })).page;
     await rename(at('d'), at('moved'));
     await symlink(outside, at('d'));
-    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'changed' });
+    expect(await problemOf(readWhole(session, entry))).toMatchObject({ code: 'changed' });
     expect(
-      keys((await (await open()).changes({ since: null, page }, { limit: 10 })).items).filter((key) =>
+      keys((await (await open()).list({ since: null, page }, { limit: 10 })).items).filter((key) =>
         key.includes(' d/'),
       ),
     ).toEqual([]);
@@ -380,9 +411,9 @@ describe('folder connector', () => {
     const entry = await file(session, 'file');
     let read = 0;
     const reading = (async () => {
-      for await (const chunk of await session.read(entry)) {
+      for await (const piece of contentOf(session, entry)) {
         if (read === 0) await change(at('file'));
-        read += chunk.length;
+        read += piece.length;
       }
     })();
     expect(await problemOf(reading)).toMatchObject({ code: 'changed', retryable: true });
@@ -407,13 +438,13 @@ describe('folder connector', () => {
     const listed = await list(session);
     expect(keys(listed)).toEqual([
       'folder d/',
-      'file d/x',
       'skipped data/',
       'link link',
       'folder to-folder/',
       'link to-link',
       'skipped to-pipe',
       'file way',
+      'file d/x',
     ]);
     for (const item of listed)
       expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
@@ -437,7 +468,7 @@ describe('folder connector', () => {
     for (const path of [at('d'), outside]) await mkdir(path, { recursive: true });
     for (const path of [at('d/f'), join(outside, 'f')]) await writeFile(path, 'first');
     const session = await open();
-    await contentOf(session, await file(session, 'd/f'));
+    await readWhole(session, await file(session, 'd/f'));
     await rename(at('d'), at('moved'));
     await symlink(outside, at('d'));
     expect(await session.look('d/f')).toBeUndefined();
@@ -445,7 +476,19 @@ describe('folder connector', () => {
     await mkdir(at('d'));
     await writeFile(at('d/f'), 'second');
     const entry = await session.look('d/f');
-    expect(entry && (await contentOf(session, entry)).toString()).toBe('second');
+    expect(entry && (await readWhole(session, entry)).toString()).toBe('second');
+  });
+
+  test('reads a file in the current folder after another folder replaced the one of the last read', async () => {
+    await mkdir(at('d'));
+    await writeFile(at('d/f'), 'first');
+    const session = await open();
+    await readWhole(session, await file(session, 'd/f'));
+    await rename(at('d'), at('moved'));
+    await mkdir(at('d'));
+    await writeFile(at('d/g'), 'second');
+    const entry = await file(await open(), 'd/g');
+    expect((await readWhole(session, entry)).toString()).toBe('second');
   });
 
   test('throws for a lookup in an unreadable or missing folder, never reports it as deleted', async () => {
@@ -481,10 +524,9 @@ describe('folder connector', () => {
 
   test('waits with a read until the tick of the last change is over', () => {
     const second = 1_800_000_000_000;
-    const fine = BigInt(second) * 1_000_000n + 123_456_789n;
+    const fine = second + 123.456789;
     expect([0, 15, 19, 20, 9_000].map((age) => restOfTick(fine, second + 123 + age))).toEqual([20, 5, 1, 0, 0]);
-    const coarse = BigInt(second) * 1_000_000n;
-    expect([0, 1_500, 2_000].map((age) => restOfTick(coarse, second + age))).toEqual([2_000, 500, 0]);
+    expect([0, 1_500, 2_000].map((age) => restOfTick(second, second + age))).toEqual([2_000, 500, 0]);
     expect(restOfTick(fine, second - 60_000)).toBe(0);
   });
 
@@ -504,36 +546,40 @@ describe('folder connector', () => {
       const items: ListItem[] = [];
       let page: string | null = null;
       do {
-        const result = await session.changes({ since: null, page }, { limit });
+        const result = await session.list({ since: null, page }, { limit });
         items.push(...result.items);
         page = result.page;
         maxHandles = Math.max(maxHandles, (await handles()) - before);
       } while (page !== null);
       expect(items.length).toBe(241);
-      expect(items.map(keyOf)).toEqual(items.map(keyOf).sort(compareKeys));
+      expect(items.map(keyOf)).toEqual(items.map(keyOf).sort(compareEntries));
       expect(maxHandles).toBeLessThan(80);
     }
     const deep = filesOf(await list(session)).find((entry) => entry.size === 4);
     expect(deep?.key.length).toBeGreaterThan(4_096);
-    if (deep !== undefined) expect((await contentOf(session, deep)).toString()).toBe('deep');
+    if (deep !== undefined) expect((await readWhole(session, deep)).toString()).toBe('deep');
     await session.close();
     expect(await handles()).toBeLessThanOrEqual(before);
   });
 
   test('lists times outside the years 0 to 9999 as null', async () => {
-    for (const name of ['ancient', 'far', 'future']) await writeFile(at(name), '');
+    for (const name of ['ancient', 'far', 'future', 'old']) await writeFile(at(name), '');
     await symlink('x', at('link'));
     await utimes(at('ancient'), new Date(-1e9), new Date(-1e9));
     await utimes(at('far'), 300_000_000_000, 300_000_000_000);
     await utimes(at('future'), 4_000_000_000, 4_000_000_000);
     await lutimes(at('link'), 0, 0);
-    const [ancient, far, ...others] = (await list(await open())).map((item) =>
+    // Before 1900, which Date.UTC takes for the years 0 to 99.
+    await utimes(at('old'), new Date(-2_300_000_000_000), new Date(-2_300_000_000_000));
+    const [ancient, far, future, link, old] = (await list(await open())).map((item) =>
       item.type === 'entry' ? item.entry.modifiedAt : item,
     );
     expect(ancient).toBe('1969-12-20T10:13:20.000Z');
     // Some file systems store their latest possible time instead.
     if (far !== null) expect(far).toMatch(/^\d{4}-/);
-    expect(others).toEqual(['2096-10-02T07:06:40.000Z', '1970-01-01T00:00:00.000Z']);
+    expect([future, link]).toEqual(['2096-10-02T07:06:40.000Z', '1970-01-01T00:00:00.000Z']);
+    // Some file systems store their earliest possible time instead, which is in 1901.
+    expect(old).toMatch(/^(1897-02-11|1901-12-13)T/);
   });
 });
 

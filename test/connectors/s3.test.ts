@@ -8,7 +8,7 @@ import { clientFor, defaultRetries } from '../../connectors/s3-client.ts';
 import type { SourceEntry } from '../../domain/entry.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { awkwardKeys, wrongS3Settings } from './s3-cases.ts';
-import { connectorSuite, contentOf, filesOf, problemOf } from './suite.ts';
+import { connectorSuite, filesOf, problemOf, readWhole } from './suite.ts';
 
 connectorSuite('s3', async () => {
   const server = await startS3Server();
@@ -59,7 +59,7 @@ describe('s3 connector', () => {
     return session;
   }
   async function onlyFile(session: SourceSession): Promise<SourceEntry> {
-    const [entry] = filesOf((await session.changes({ since: null, page: null }, { limit: 1_000 })).items);
+    const [entry] = filesOf((await session.list({ since: null, page: null }, { limit: 1_000 })).items);
     if (entry === undefined) throw new Error('nothing is listed');
     return entry;
   }
@@ -70,12 +70,12 @@ describe('s3 connector', () => {
     server.put('folder/', '');
     server.put('file/', 'content');
     const session = await open();
-    const { items } = await session.changes(firstPage, { limit: 10 });
+    const { items } = await session.list(firstPage, { limit: 10 });
     expect(items).toMatchObject([
       { type: 'entry', entry: { key: 'file/', kind: 'file', size: 7 } },
       { type: 'entry', entry: { key: 'folder/', kind: 'folder', size: 0 } },
     ]);
-    expect((await contentOf(session, await onlyFile(session))).toString()).toBe('content');
+    expect((await readWhole(session, await onlyFile(session))).toString()).toBe('content');
   });
 
   test('omits an empty object named like the prefix, and skips one with content', async () => {
@@ -83,17 +83,17 @@ describe('s3 connector', () => {
     server.put('p/a', 'a');
     server.put('q', 'content');
     server.put('q/a', 'a');
-    expect((await (await open({ prefix: 'p/' })).changes(firstPage, { limit: 10 })).items).toMatchObject([
+    expect((await (await open({ prefix: 'p/' })).list(firstPage, { limit: 10 })).items).toMatchObject([
       { entry: { key: 'a' } },
     ]);
-    const { items } = await (await open({ prefix: 'q' })).changes(firstPage, { limit: 10 });
+    const { items } = await (await open({ prefix: 'q' })).list(firstPage, { limit: 10 });
     expect(items).toMatchObject([{ type: 'skipped', refusal: { key: '' } }, { entry: { key: '/a' } }]);
     expect(await (await open({ prefix: 'p/' })).look('')).toBeUndefined();
     expect(await (await open({ prefix: 'q' })).look('')).toBeUndefined();
     const session = await open({ prefix: 'p/' });
-    const first = await session.changes(firstPage, { limit: 1 });
+    const first = await session.list(firstPage, { limit: 1 });
     expect(first.items).toEqual([]);
-    expect((await session.changes({ since: null, page: first.page }, { limit: 1 })).items).toMatchObject([
+    expect((await session.list({ since: null, page: first.page }, { limit: 1 })).items).toMatchObject([
       { entry: { key: 'a' } },
     ]);
   });
@@ -102,7 +102,7 @@ describe('s3 connector', () => {
     server.put('cold', 'x', { storageClass: 'DEEP_ARCHIVE' });
     server.put('thawed', 'x', { storageClass: 'GLACIER', restored: true });
     server.put('warm', 'x', { storageClass: 'GLACIER_IR' });
-    const { items } = await (await open()).changes(firstPage, { limit: 10 });
+    const { items } = await (await open()).list(firstPage, { limit: 10 });
     expect(items).toMatchObject([
       { type: 'failed', refusal: { key: 'cold', code: 'archived' } },
       { type: 'entry', entry: { key: 'thawed' } },
@@ -112,11 +112,11 @@ describe('s3 connector', () => {
 
   test('lists the entry of an archived object, and an archived folder as a folder', async () => {
     server.put('cold', 'x');
-    const [warm] = (await (await open()).changes(firstPage, { limit: 10 })).items;
+    const [warm] = (await (await open()).list(firstPage, { limit: 10 })).items;
     const object = server.objects.get('cold');
     if (object) server.objects.set('cold', { ...object, storageClass: 'GLACIER' });
     server.put('folder/', '', { storageClass: 'GLACIER' });
-    const { items } = await (await open()).changes(firstPage, { limit: 10 });
+    const { items } = await (await open()).list(firstPage, { limit: 10 });
     expect(items).toMatchObject([
       { type: 'failed', refusal: { key: 'cold' }, entry: warm?.type === 'entry' ? warm.entry : undefined },
       { type: 'entry', entry: { key: 'folder/', kind: 'folder' } },
@@ -128,7 +128,7 @@ describe('s3 connector', () => {
     const session = await open();
     const entry = await onlyFile(session);
     server.put('file', 'x', { storageClass: 'GLACIER' });
-    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'archived', retryable: false });
+    expect(await problemOf(readWhole(session, entry))).toMatchObject({ code: 'archived', retryable: false });
     expect(await problemOf(session.look('file'))).toMatchObject({ code: 'archived', retryable: false });
   });
 
@@ -140,7 +140,7 @@ describe('s3 connector', () => {
       refusals-- > 0
         ? { answer: { status: 503, code: 'SlowDown', headers: { 'retry-after': String(refusals + 2) } } }
         : undefined;
-    expect((await contentOf(session, await onlyFile(session))).toString()).toBe('content');
+    expect((await readWhole(session, await onlyFile(session))).toString()).toBe('content');
     expect(waits).toEqual([3_000, 2_000]);
   });
 
@@ -150,16 +150,16 @@ describe('s3 connector', () => {
     const entry = await onlyFile(session);
     let refusals = 8;
     server.misbehave = () => (refusals-- > 0 ? { answer: { status: 503, code: 'SlowDown' } } : undefined);
-    expect((await contentOf(session, entry)).toString()).toBe('content');
+    expect((await readWhole(session, entry)).toString()).toBe('content');
     expect(waits).toHaveLength(8);
     expect(Math.max(...waits)).toBeLessThanOrEqual(7_500);
     server.misbehave = () => ({ answer: { status: 503, code: 'SlowDown' } });
-    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'throttled', retryable: true });
+    expect(await problemOf(readWhole(session, entry))).toMatchObject({ code: 'throttled', retryable: true });
   });
 
   test('passes a long pause to the caller instead of waiting', async () => {
     server.misbehave = () => ({ answer: { status: 429, code: 'TooManyRequests', headers: { 'retry-after': '120' } } });
-    const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));
+    const problem = await problemOf((await open()).list(firstPage, { limit: 10 }));
     expect(problem).toMatchObject({ code: 'throttled', retryable: true, retryAfterSeconds: 120 });
     expect(server.requests.length).toBe(1);
   });
@@ -180,7 +180,7 @@ describe('s3 connector', () => {
     const session = await open({}, server.credentials, idleMs);
     const entry = await onlyFile(session);
     server.misbehave = () => (gets().length <= times ? fault : undefined);
-    expect((await contentOf(session, entry)).equals(content)).toBe(true);
+    expect((await readWhole(session, entry)).equals(content)).toBe(true);
     const ranges = gets().map((request) => [
       request.headers.range,
       request.headers['if-match'] === server.objects.get('big')?.etag,
@@ -201,7 +201,7 @@ describe('s3 connector', () => {
       queueMicrotask(() => server.put('big', Buffer.alloc(1_000_000, 'after!')));
       return { cutAfter: 300_000 };
     };
-    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'changed', retryable: true });
+    expect(await problemOf(readWhole(session, entry))).toMatchObject({ code: 'changed', retryable: true });
   });
 
   test('rejects another revision from a server that ignores If-Match', async () => {
@@ -211,8 +211,8 @@ describe('s3 connector', () => {
     server.misbehave = () => ({ unconditional: true });
     for (const other of ['two!', 'longer']) {
       server.put('file', other);
-      expect((await problemOf(contentOf(session, entry))).code).toBe('changed');
-      expect((await problemOf(contentOf(session, entry, { offset: 1, length: 2 }))).code).toBe('changed');
+      expect((await problemOf(readWhole(session, entry))).code).toBe('changed');
+      expect((await problemOf(readWhole(session, entry, { offset: 1, length: 2 }))).code).toBe('changed');
     }
   });
 
@@ -226,7 +226,7 @@ describe('s3 connector', () => {
     ] as const) {
       if (stored) server.objects.set('file', { ...stored, etag: '' });
       const entry = await onlyFile(session);
-      expect((await contentOf(session, entry)).toString()).toBe('one!');
+      expect((await readWhole(session, entry)).toString()).toBe('one!');
       if (stored)
         server.objects.set('file', {
           ...stored,
@@ -234,7 +234,7 @@ describe('s3 connector', () => {
           body: Buffer.from(other),
           modified: new Date(stored.modified.getTime() + age),
         });
-      expect((await problemOf(contentOf(session, entry))).code).toBe('changed');
+      expect((await problemOf(readWhole(session, entry))).code).toBe('changed');
     }
   });
 
@@ -274,23 +274,23 @@ describe('s3 connector', () => {
     const session = await open();
     const entry = await onlyFile(session);
     server.misbehave = () => ({ cutAfter: 10 });
-    expect(await problemOf(contentOf(session, entry))).toMatchObject({ code: 'unreadable', retryable: true });
+    expect(await problemOf(readWhole(session, entry))).toMatchObject({ code: 'unreadable', retryable: true });
     expect(gets().length).toBe(5);
   });
 
   test('reports one failing object as unreadable, not the server as unreachable', async () => {
     for (const key of ['bad', 'good']) server.put(key, 'content');
     const session = await open();
-    const { items } = await session.changes(firstPage, { limit: 10 });
+    const { items } = await session.list(firstPage, { limit: 10 });
     const [bad, good] = items.flatMap((item) => (item.type === 'entry' ? [item.entry] : []));
     server.misbehave = ({ key }) => (key === 'bad' ? { answer: { status: 500, code: 'InternalError' } } : undefined);
-    expect(await problemOf(contentOf(session, bad as SourceEntry))).toMatchObject({
+    expect(await problemOf(readWhole(session, bad as SourceEntry))).toMatchObject({
       code: 'unreadable',
       retryable: true,
     });
-    expect((await contentOf(session, good as SourceEntry)).toString()).toBe('content');
+    expect((await readWhole(session, good as SourceEntry)).toString()).toBe('content');
     server.misbehave = () => ({ answer: { status: 500, code: 'InternalError' } });
-    expect(await problemOf(contentOf(session, bad as SourceEntry))).toMatchObject({
+    expect(await problemOf(readWhole(session, bad as SourceEntry))).toMatchObject({
       code: 'unreachable',
       retryable: true,
     });
@@ -300,7 +300,7 @@ describe('s3 connector', () => {
     'does not take another kind of server for an empty bucket: %s',
     async (body) => {
       server.misbehave = () => ({ raw: { status: 200, body } });
-      const problem = await problemOf((await open()).changes(firstPage, { limit: 10 }));
+      const problem = await problemOf((await open()).list(firstPage, { limit: 10 }));
       expect(['unusable', 'unreachable']).toContain(problem.code);
       expect(['unusable', 'unreachable']).toContain((await problemOf((await open()).look('file'))).code);
     },
@@ -313,7 +313,7 @@ describe('s3 connector', () => {
       const session = await open();
       const listing = (async () => {
         let page: string | null = null;
-        do page = (await session.changes({ since: null, page }, { limit })).page;
+        do page = (await session.list({ since: null, page }, { limit })).page;
         while (page !== null);
       })();
       expect(await problemOf(listing)).toMatchObject({ code: 'unusable', retryable: false });
@@ -367,7 +367,7 @@ describe('s3 connector', () => {
     try {
       server.put('file', 'content');
       const session = await open({ region: 'eu-central-1' });
-      await contentOf(session, await onlyFile(session));
+      await readWhole(session, await onlyFile(session));
       for (const { headers } of server.requests) {
         expect(headers.authorization).toContain(`Credential=${server.credentials.accessKeyId}/`);
         expect(headers.authorization).toContain('/eu-central-1/s3/');
