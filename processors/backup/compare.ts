@@ -1,7 +1,16 @@
-/** Compares a listing of the source with the last manifest. Both are in key order, so one pass is enough. */
-import { compareKeys, type ListItem, type SourceEntry } from '../../domain/entry.ts';
-import type { ManifestEntry } from '../../vault/entry.ts';
-import type { Work } from './work.ts';
+/** Compares a listing of the source with the last manifest. Both are in the order of entries, so one pass is enough. */
+import {
+  compareEntries,
+  comparePositions,
+  itemPosition,
+  keyOf,
+  type ListItem,
+  positionOf,
+  type SourceEntry,
+} from '../../domain/entry.ts';
+import type { EntryState } from '../../vault/entry.ts';
+import type { BatchList } from '../../vault/part.ts';
+import { peekable } from '../../vault/peekable.ts';
 
 export type Comparison = {
   /** Files, links and refused entries. Folders do not count. */
@@ -12,55 +21,71 @@ export type Comparison = {
 };
 
 /**
- * Compares listing pages with the last manifest. The iterator `before` yields its entries after the last compared key.
- * The callback `add` gets the differences. `blind` is the key of the last folder that could not be listed. Nothing is
- * known about the entries below it, so they stay in the backup.
+ * Compares listing pages with the last manifest. `before` yields its entries after the last compared item. The callback
+ * `add` gets the differences. `blind` is the last folder whose entries could not be listed. Nothing is known about the
+ * entries below it, so they stay in the backup.
  */
 export function makeComparer(
-  before: AsyncIterator<ManifestEntry>,
-  add: (work: Partial<Work>) => void,
+  before: AsyncIterable<EntryState[]>,
+  add: (work: Partial<BatchList>) => void,
   start: { blind: string | null },
 ) {
   const count: Comparison = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0 };
+  const base = peekable(before);
   let blind = start.blind;
-  let old: ManifestEntry | undefined;
-  let ended = false;
 
-  async function peek(): Promise<ManifestEntry | undefined> {
-    if (!old && !ended) {
-      const next = await before.next();
-      if (next.done) ended = true;
-      else old = next.value;
-    }
-    return old;
+  async function peek(): Promise<EntryState | undefined> {
+    return base.peek();
   }
 
-  /** Marks entries before the key as deleted, because the listing lacks them. Null: all remaining entries. */
-  async function deleteBefore(key: string | null): Promise<void> {
-    for (let entry = await peek(); entry && (key === null || compareKeys(entry.key, key) < 0); entry = await peek()) {
-      const isUnlisted = blind !== null && entry.key.startsWith(blind);
-      if (!entry.deleted && !isUnlisted) add({ deleted: [entry.key] });
-      old = undefined;
+  function drop(entry: EntryState): void {
+    const isUnlisted = blind !== null && entry.key.startsWith(blind);
+    if (!entry.deleted && !isUnlisted) add({ deleted: [entry.key] });
+    base.take();
+  }
+
+  /** The old entry of the item's key, after the entries before it, which the listing lacks, are marked as deleted. */
+  async function oldEntryOf(item: ListItem): Promise<EntryState | undefined> {
+    const key = keyOf(item);
+    for (;;) {
+      const next = base.peek();
+      const old = next instanceof Promise ? await next : next;
+      if (!old) return undefined;
+      if (item.type === 'unlisted') {
+        if (comparePositions(positionOf(old.key), itemPosition(item)) >= 0) return undefined;
+      } else {
+        const order = old.key === key ? 0 : compareEntries(old.key, key);
+        if (order > 0) return undefined;
+        if (order === 0) {
+          base.take();
+          return old;
+        }
+      }
+      drop(old);
     }
   }
 
   async function take(item: ListItem): Promise<void> {
-    const key = item.type === 'entry' ? item.entry.key : item.refusal.key;
-    await deleteBefore(key);
-    const same = (await peek())?.key === key ? old : undefined;
-    if (same) old = undefined;
+    const same = await oldEntryOf(item);
     const isUnchanged = (entry: SourceEntry) =>
-      same && !same.deleted && same.revision === entry.revision && same.kind === entry.kind;
+      same &&
+      !same.deleted &&
+      same.revision === entry.revision &&
+      same.kind === entry.kind &&
+      same.implied === entry.implied;
     if (item.type !== 'entry') {
+      const { refusal } = item;
+      if (item.type === 'failed' && !item.entry && refusal.key.endsWith('/')) return;
       count.filesTotal++;
-      if (item.type === 'failed' && item.entry) {
-        // An unchanged file need not be read, so it does not matter that it cannot be.
-        if (isUnchanged(item.entry)) return void count.filesUnchanged++;
-      } else if (item.type === 'failed' && key.endsWith('/')) blind = key;
+      if (item.type === 'unlisted') {
+        blind = refusal.key;
+        return add({ failed: [refusal] });
+      }
+      // An unchanged file need not be read, so it does not matter that it cannot be.
+      if (item.type === 'failed' && item.entry && isUnchanged(item.entry)) return void count.filesUnchanged++;
       // A failed entry may still exist. A skipped entry has become something that is never backed up.
-      if (item.type === 'skipped' && same && !same.deleted) add({ deleted: [key] });
-      add({ [item.type]: [item.refusal] });
-      return;
+      if (item.type === 'skipped' && same && !same.deleted) add({ deleted: [refusal.key] });
+      return add({ [item.type]: [refusal] });
     }
     const { entry } = item;
     const unchanged = isUnchanged(entry);
@@ -79,7 +104,7 @@ export function makeComparer(
     /** After the last page, the remaining entries of the old manifest count as deleted. */
     async page(items: ListItem[], last: boolean): Promise<void> {
       for (const item of items) await take(item);
-      if (last) await deleteBefore(null);
+      if (last) for (let old = await peek(); old; old = await peek()) drop(old);
     },
   };
 }

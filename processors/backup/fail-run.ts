@@ -14,15 +14,19 @@ import { findRunEnd } from './run-end.ts';
 import { readStep } from './step.ts';
 import { readTally } from './tally.ts';
 import { unwatchRun } from './watch.ts';
-import { getEncrypted, putEncrypted } from './work.ts';
+import { decryptWork, encryptWork, loadWork, removeWork, saveWork } from './work.ts';
 
 export type Reason = { code: string; message: string };
+
+/** The name of the record with the reason. */
+const failureRecord = 'failure';
 
 export async function failRun(deployment: Deployment, runRef: RunRef, reason: Reason): Promise<void> {
   const { platform } = deployment;
   const state = await loadRun(platform, runRef);
   if (state.run.status !== 'finished' && state.backupChain.openRun?.runId === runRef.runId) {
-    await putEncrypted(platform, await vaultKeys(platform, runRef.account), runRef, 'failure', reason);
+    const keys = await vaultKeys(platform, runRef.account);
+    await saveWork(platform, runRef, encryptWork({ ...runRef, keys }, failureRecord, reason));
     await deployment.reached?.('fail:reason-saved');
     await transact(platform, backupChain, backupChainStream(runRef), endRun(idsOf(runRef), 'failed'), cause(runRef));
     await deployment.reached?.('fail:ended');
@@ -60,14 +64,17 @@ export async function finishEndedRun(deployment: Deployment, runRef: RunRef, req
   const { appended } = await transact(platform, run, runStream(runRef), finishRun(data), cause(runRef));
   if (appended) measureRun(platform, data, requestedAt);
   await deployment.reached?.('fail:finished');
+  await removeWork(platform, runRef);
   await unwatchRun(platform, runRef);
 }
 
 const cause = (runRef: RunRef) => systemContext(runRef.account, 'fail-run', runRef.runId, runRef.runId);
 
 async function readReason({ platform }: Deployment, runRef: RunRef): Promise<Reason> {
-  if (await platform.records.get(runRecord(runRef, 'failure'))) {
-    return getEncrypted<Reason>(platform, await vaultKeys(platform, runRef.account), runRef, 'failure');
+  if (await platform.records.get(runRecord(runRef, failureRecord))) {
+    const keys = await vaultKeys(platform, runRef.account);
+    const bytes = await loadWork(platform, runRef, failureRecord);
+    return decryptWork<Reason>({ ...runRef, keys }, { where: failureRecord, bytes });
   }
   return { code: 'internal', message: 'An internal error occurred. Run the job again.' };
 }

@@ -1,9 +1,9 @@
-/** Opens a session with the source of a run. */
+/** Opens the source of a run, and makes sure that it is the one that was listed. */
 import { sha256 } from '../../activity/commit.ts';
 import { decrypt } from '../../activity/personal-data.ts';
 import { load } from '../../activity/store.ts';
 import { getCredentials } from '../../commands/credentials.ts';
-import { SourceProblem, type SourceSession } from '../../connectors/connector.ts';
+import { type AnyConnector, SourceProblem, type SourceSession } from '../../connectors/connector.ts';
 import { connectorFor } from '../../connectors/index.ts';
 import type { BackupChainState } from '../../domain/backup-chain.ts';
 import { isEncrypted, streamName } from '../../domain/event.ts';
@@ -11,22 +11,17 @@ import type { JsonObject } from '../../domain/ports.ts';
 import { source } from '../../domain/source.ts';
 import type { Deployment } from '../deployment.ts';
 import type { RunRef } from './run.ts';
+import type { Origin, SourceAccess } from './source-access.ts';
 
 /**
- * What the run listed: a hash of the source's settings and, where the connector knows it, the source identity. All
- * steps of a run must have the same origin, so that no other folder is taken for the listed one.
+ * The current settings and credentials of the source.
+ * @throws SourceProblem that says what to do, also when the settings differ from those of `origin`
  */
-export type Origin = { settings: string; sourceIdentity: string | null };
-
-/**
- * Opens the source with its current settings and credentials.
- * @throws SourceProblem or Problem that says what to do, also when the settings differ from those of `origin`
- */
-export async function openSource(
-  deployment: Deployment,
+export async function accessSource(
+  deployment: Pick<Deployment, 'platform' | 'connectors'>,
   runRef: RunRef,
   origin?: Origin,
-): Promise<{ session: SourceSession; settings: string }> {
+): Promise<SourceAccess> {
   const { platform } = deployment;
   const { state } = await load(platform, source, streamName(runRef.account, 'source', runRef.sourceId));
   if (state.status !== 'connected')
@@ -35,20 +30,27 @@ export async function openSource(
     ? await decrypt<JsonObject>(platform, runRef.account, state.config)
     : state.config;
   const settings = sha256(Buffer.from(JSON.stringify(Object.entries(config ?? {}).sort())));
-  if (origin && origin.settings !== settings) {
-    throw new SourceProblem('unusable', 'The settings of the source changed during the backup. Run the job again.');
-  }
+  if (origin) requireSettings(settings, origin);
   const credentials = await getCredentials(platform, runRef.account, runRef.sourceId);
-  const connector = connectorFor(state.kind);
-  if (!connector)
-    throw new SourceProblem(
-      'unusable',
-      `This version cannot back up sources of type ${state.kind}. Update ListBackup.`,
-    );
-  return {
-    session: await connector.open(config, credentials ?? undefined, deployment.connectors(runRef.account)),
-    settings,
-  };
+  const context = deployment.connectors(runRef.account);
+  return { type: state.kind, config: config ?? {}, credentials: credentials ?? null, context, settings };
+}
+
+/** Throws if the settings are not those of the listing. */
+export function requireSettings(settings: string, origin: Origin): void {
+  if (origin.settings === settings) return;
+  throw new SourceProblem('unusable', 'The settings of the source changed during the backup. Run the job again.');
+}
+
+/** @throws SourceProblem or Problem that says what to do */
+export async function openSession({ type, config, credentials, context }: SourceAccess): Promise<SourceSession> {
+  return requireConnector(type).open(config, credentials ?? undefined, context);
+}
+
+export function requireConnector(type: string): AnyConnector {
+  const connector = connectorFor(type);
+  if (connector) return connector;
+  throw new SourceProblem('unusable', `This version cannot back up sources of type ${type}. Update ListBackup.`);
 }
 
 /**

@@ -5,8 +5,6 @@ import { sha256 } from '../../activity/commit.ts';
 import type { BatchCounts } from '../../domain/batch.ts';
 import type { Platform } from '../../domain/ports.ts';
 import type { Cost } from '../../domain/run.ts';
-import type { VaultKeys } from '../../vault/keys.ts';
-import { decodePart, type Part } from '../../vault/part.ts';
 import { expiry, type RunRef, runRecord } from './run.ts';
 import { loadBytes, type SavedBytes, saveBytes } from './saved-bytes.ts';
 
@@ -41,19 +39,16 @@ export async function putPart(
   return (await readPart(platform, runRef, number)) ?? record;
 }
 
-/** Every part of the run in order, one at a time in memory. Throws when a part is missing or altered. */
-export async function* readParts(
+/** The part and its bytes. Throws when it is missing or altered. */
+export async function loadPart(
   platform: Platform,
-  keys: VaultKeys,
   runRef: RunRef,
-  total: number,
-): AsyncGenerator<PartRecord & { part: Part }> {
-  for (let number = 1; number <= total; number++) {
-    const stored = (await platform.records.get(partKey(runRef, number)))?.data as StoredPart | undefined;
-    if (!stored) throw new Error(`part ${number} of run ${runRef.runId} is missing`);
-    const bytes = await loadBytes(platform, stored);
-    if (!bytes || sha256(bytes) !== stored.partHash)
-      throw new Error(`part ${number} of run ${runRef.runId} does not match its hash`);
-    yield { ...stored, part: decodePart(keys, runRef.account, runRef.runId, number, bytes) };
-  }
+  number: number,
+): Promise<{ record: PartRecord; bytes: Uint8Array }> {
+  const stored = (await platform.records.get(partKey(runRef, number)))?.data as StoredPart | undefined;
+  if (!stored) throw new Error(`part ${number} of run ${runRef.runId} is missing`);
+  const bytes = await loadBytes(platform, stored);
+  if (!bytes || sha256(bytes) !== stored.partHash)
+    throw new Error(`part ${number} of run ${runRef.runId} does not match its hash`);
+  return { record: stored, bytes };
 }

@@ -1,4 +1,4 @@
-/** The list of open runs, for the sweeper. */
+/** The list of open runs, for the sweeper, and signs that a run is alive. */
 import { load } from '../../activity/store.ts';
 import { backupChain } from '../../domain/backup-chain.ts';
 import type { Platform } from '../../domain/ports.ts';
@@ -17,9 +17,6 @@ export async function unwatchRun(platform: Platform, runRef: RunRef): Promise<vo
   await platform.records.write([{ op: 'delete', pk: openRuns, sk: runRef.runId }]);
 }
 
-/** The sweeper checks a run after one hour without a change. */
-const heartbeatMs = 10 * 60_000;
-
 /** The run was cancelled or has ended, so its content is no longer needed. */
 export class RunCancelled extends Error {}
 
@@ -28,26 +25,37 @@ export async function isOpen(platform: Platform, runRef: RunRef): Promise<boolea
   return (await load(platform, backupChain, backupChainStream(runRef))).state.openRun?.runId === runRef.runId;
 }
 
+/** How often a long piece of work looks whether its run was cancelled. */
+const checkMs = 10_000;
+/** How often it notes that the run is alive. The sweeper checks a run after one hour without a change. */
+const noteMs = 10 * 60_000;
+
 /**
- * Passes content on and notes every 10 minutes that the run is alive. Nothing else of a run changes while one large
- * file is read for hours.
- * @throws RunCancelled within 10 minutes after the run was cancelled
+ * Does the work with a signal that aborts with RunCancelled when the run is no longer open. It notes every 10 minutes
+ * that the run is alive, because nothing else of a run changes while one large file is read for hours.
  */
-export function noteAlive(
+export async function whileOpen<T>(
   platform: Platform,
   runRef: RunRef,
-): (content: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> {
+  work: (stop: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController();
   let noted = platform.now();
-  return async function* (content) {
-    for await (const piece of content) {
-      if (Math.abs(platform.now() - noted) >= heartbeatMs) {
-        noted = platform.now();
-        await platform.records.add(aliveRecord(runRef), { signs: 1 }, expiry(platform));
-        if (!(await isOpen(platform, runRef))) throw new RunCancelled(`run ${runRef.runId} is over`);
-      }
-      yield piece;
-    }
+  const check = async () => {
+    if (!(await isOpen(platform, runRef))) stop.abort(new RunCancelled(`run ${runRef.runId} is over`));
+    if (Math.abs(platform.now() - noted) < noteMs) return;
+    noted = platform.now();
+    await platform.records.add(aliveRecord(runRef), { signs: 1 }, expiry(platform));
   };
+  const timer = setInterval(
+    () => check().catch((error) => platform.log.warn('a run could not be checked', { reason: String(error) })),
+    checkMs,
+  );
+  try {
+    return await work(stop.signal);
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** How often the run was noted as alive. */

@@ -1,78 +1,93 @@
-/** The work list of a batch: entries to fetch and deleted keys. It is encrypted, because it holds names. */
-import type { Refusal, SourceEntry } from '../../domain/entry.ts';
+/** The working state of a run: encrypted records and blobs, because they hold names. */
 import type { Platform } from '../../domain/ports.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
-import type { Limits } from '../deployment.ts';
-import type { Origin } from './open-source.ts';
+import { type BatchList, decodeList, encodeList } from '../../vault/part.ts';
+import type { Limits } from '../limits.ts';
 import { expiry, type RunRef, runRecord } from './run.ts';
 import { loadBytes, type SavedBytes, saveBytes } from './saved-bytes.ts';
 
-/** Each list is in key order, within a batch and from batch to batch. */
-export type Work = { entries: SourceEntry[]; deleted: string[]; failed: Refusal[]; skipped: Refusal[] };
+/** Working state of a run. `where` is its unique name. */
+export type Saved = { where: string; bytes: Uint8Array };
 
-/** A stored work list, with the origin that was listed. */
-export type Listed = Work & { origin?: Origin };
+/** The folder of a run's working blobs. */
+export function workFolder({ account, runId }: Pick<RunRef, 'account' | 'runId'>): string {
+  return `work/${account}/${runId}/`;
+}
 
-/** Encrypts and stores working state that is too large or too private for a message. `where` is its unique name. */
-export async function putEncrypted(
-  platform: Platform,
-  keys: VaultKeys,
-  runRef: RunRef,
-  where: string,
-  value: unknown,
-): Promise<void> {
-  const bytes = encryptBytes(keys, aad(runRef, where), Buffer.from(JSON.stringify(value)));
-  const data = await saveBytes(platform, `work/${runRef.account}/${runRef.runId}/${where}`, bytes);
+/** Stores encrypted working state that is too large or too private for a message. */
+export async function saveWork(platform: Platform, runRef: RunRef, { where, bytes }: Saved): Promise<void> {
+  const data = await saveBytes(platform, `${workFolder(runRef)}${where}`, bytes);
   await platform.records.write([{ op: 'put', ...runRecord(runRef, where), data, expiresAt: expiry(platform) }]);
 }
 
-export async function getEncrypted<T>(platform: Platform, keys: VaultKeys, runRef: RunRef, where: string): Promise<T> {
+export async function loadWork(platform: Platform, runRef: RunRef, where: string): Promise<Uint8Array> {
   const record = await platform.records.get(runRecord(runRef, where));
   const bytes = record && (await loadBytes(platform, record.data as SavedBytes));
   if (!bytes) throw new Error(`${where} of run ${runRef.runId} is missing`);
-  return JSON.parse(Buffer.from(decryptBytes(keys, aad(runRef, where), bytes)).toString('utf8'));
+  return bytes;
 }
 
-function aad(runRef: RunRef, where: string): string {
-  return `${runRef.account}|${runRef.runId}|${where}`;
+/** Deletes the blobs of a run that has ended. Records expire. */
+export async function removeWork(platform: Platform, runRef: RunRef): Promise<void> {
+  for (;;) {
+    const { items } = await platform.blobs.list(workFolder(runRef), { limit: 1000 });
+    if (items.length === 0) return;
+    await platform.blobs.delete(items.map(({ key }) => key));
+  }
+}
+
+type Context = { account: string; runId: string; keys: VaultKeys };
+
+function aad({ account, runId }: Context, where: string): string {
+  return `${account}|${runId}|${where}`;
+}
+
+export function encryptWork(context: Context, where: string, value: unknown): Saved {
+  return { where, bytes: encryptBytes(context.keys, aad(context, where), Buffer.from(JSON.stringify(value))) };
+}
+
+export function decryptWork<T>(context: Context, { where, bytes }: Saved): T {
+  return JSON.parse(Buffer.from(decryptBytes(context.keys, aad(context, where), bytes)).toString('utf8'));
+}
+
+export function encryptList(context: Context, where: string, list: BatchList, more?: unknown): Saved {
+  return { where, bytes: encodeList(context.keys, aad(context, where), list, more) };
+}
+
+export function decryptList<T>(context: Context, { where, bytes }: Saved): { list: BatchList; more: T } {
+  const { list, more } = decodeList(context.keys, aad(context, where), bytes);
+  return { list, more: more as T };
 }
 
 /** Cuts the plan's work into batches. `rest` is the batch that is not full yet. */
-export function makeCutter(
-  limits: Pick<Limits, 'batchItems' | 'batchBytes'>,
-  open: Work = emptyWork(),
-): { add(what: Partial<Work>): void; cut(): Work[]; rest: Work } {
-  const full: Work[] = [];
-  let bytes = sizeOf(open.entries);
+export function makeCutter(limits: Pick<Limits, 'batchItems' | 'batchBytes'>, open = emptyList()) {
+  const full: BatchList[] = [];
+  let bytes = open.entries.reduce((sum, entry) => sum + entry.size, 0);
   const cutter = {
     rest: open,
-    add(what: Partial<Work>) {
+    add({ entries = [], deleted = [], failed = [], skipped = [] }: Partial<BatchList>) {
       const { rest } = cutter;
-      rest.entries.push(...(what.entries ?? []));
-      rest.deleted.push(...(what.deleted ?? []));
-      rest.failed.push(...(what.failed ?? []));
-      rest.skipped.push(...(what.skipped ?? []));
-      bytes += sizeOf(what.entries ?? []);
-      if (things(rest) >= limits.batchItems || bytes >= limits.batchBytes) {
-        full.push(rest);
-        cutter.rest = emptyWork();
-        bytes = 0;
-      }
+      rest.entries.push(...entries);
+      rest.deleted.push(...deleted);
+      rest.failed.push(...failed);
+      rest.skipped.push(...skipped);
+      for (const { size } of entries) bytes += size;
+      if (lengthOf(rest) < limits.batchItems && bytes < limits.batchBytes) return;
+      full.push(rest);
+      cutter.rest = emptyList();
+      bytes = 0;
     },
+    count: () => full.length,
     cut: () => full.splice(0),
   };
   return cutter;
 }
 
-function sizeOf(entries: SourceEntry[]): number {
-  return entries.reduce((sum, entry) => sum + entry.size, 0);
+export function lengthOf({ entries, deleted, failed, skipped }: BatchList): number {
+  return entries.length + deleted.length + failed.length + skipped.length;
 }
 
-export function things(work: Work): number {
-  return work.entries.length + work.deleted.length + work.failed.length + work.skipped.length;
-}
-
-export function emptyWork(): Work {
+export function emptyList(): BatchList {
   return { entries: [], deleted: [], failed: [], skipped: [] };
 }

@@ -177,7 +177,7 @@ describe('a message', () => {
       await handleMessage(hurried.deployment, body, { receives, deadline: 0 });
     });
     await unhurried.settle();
-    expect(plans).toBeGreaterThan(5);
+    expect(plans).toBeGreaterThan(4);
     const [inPieces, atOnce] = [await pictureOf(hurried), await pictureOf(unhurried)];
     expect({ ...inPieces, events: { ...inPieces.events, BatchStored: 0 } }).toEqual({
       ...atOnce,

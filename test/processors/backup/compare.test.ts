@@ -1,50 +1,58 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareKeys, type ListItem } from '../../../domain/entry.ts';
+import {
+  compareEntries,
+  comparePositions,
+  type EntryPosition,
+  itemPosition,
+  keyOf,
+  type ListItem,
+  positionOf,
+} from '../../../domain/entry.ts';
 import { makeComparer } from '../../../processors/backup/compare.ts';
-import { emptyWork, type Work } from '../../../processors/backup/work.ts';
-import type { ManifestEntry } from '../../../vault/entry.ts';
+import { emptyList } from '../../../processors/backup/work.ts';
+import type { EntryState } from '../../../vault/entry.ts';
+import type { BatchList } from '../../../vault/part.ts';
 
 type Kind = 'file' | 'folder' | 'link';
 
-function before(key: string, revision: string, kind: Kind): ManifestEntry {
-  return { key, kind, size: 1, modifiedAt: null, revision, version: 1, runId: 'run_0', at: '2026-01-01T00:00:00.000Z' };
+function before(key: string, revision: string, kind: Kind): EntryState {
+  return { key, kind, revision };
 }
 
 function listed(key: string, revision: string, kind: Kind): ListItem {
   return { type: 'entry', entry: { key, kind, size: 3, modifiedAt: null, revision } };
 }
 
-function refused(type: 'failed' | 'skipped', key: string): ListItem {
+function refused(type: 'failed' | 'skipped' | 'unlisted', key: string): ListItem {
   return { type, refusal: { key, code: 'some', message: '' } };
 }
 
-const keyOf = (item: ListItem) => (item.type === 'entry' ? item.entry.key : item.refusal.key);
-
 /** Compares in pages that end at `cuts`. With `resumed` each page gets a new comparer, as after a crash. */
-async function compare(old: ManifestEntry[], items: ListItem[], cuts: number[] = [], resumed = false) {
-  const work: Work = emptyWork();
-  const add = (more: Partial<Work>) => {
+async function compare(old: EntryState[], items: ListItem[], cuts: number[] = [], resumed = false, loaded = 3) {
+  const work: BatchList = emptyList();
+  const add = (more: Partial<BatchList>) => {
     work.entries.push(...(more.entries ?? []));
     work.deleted.push(...(more.deleted ?? []));
     work.failed.push(...(more.failed ?? []));
     work.skipped.push(...(more.skipped ?? []));
   };
-  async function* after(key: string | null): AsyncGenerator<ManifestEntry> {
-    yield* old.filter((entry) => key === null || compareKeys(entry.key, key) > 0);
+  async function* after(last: EntryPosition | null): AsyncGenerator<EntryState[]> {
+    const rest = old.filter(({ key }) => last === null || comparePositions(positionOf(key), last) > 0);
+    for (let at = 0; at < rest.length; at += loaded) yield rest.slice(at, at + loaded);
   }
   const total = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0 };
   const bounds = [0, ...cuts.toSorted((a, b) => a - b).map((cut) => Math.min(cut, items.length)), items.length];
   let comparer = makeComparer(after(null), add, { blind: null });
-  let lastKey: string | null = null;
+  let position: EntryPosition | null = null;
   for (let i = 1; i < bounds.length; i++) {
     const page = items.slice(bounds[i - 1], bounds[i]);
     await comparer.page(page, i === bounds.length - 1);
     const last = page.at(-1);
-    lastKey = last ? keyOf(last) : lastKey;
+    position = last ? itemPosition(last) : position;
     if (!resumed && i < bounds.length - 1) continue;
     for (const field of Object.keys(total) as (keyof typeof total)[]) total[field] += comparer.count[field];
-    comparer = makeComparer(after(lastKey), add, { blind: comparer.blind() });
+    comparer = makeComparer(after(position), add, { blind: comparer.blind() });
   }
   const { entries, deleted, failed, skipped } = work;
   const keys = (refusals: { key: string }[]) => refusals.map(({ key }) => key);
@@ -52,26 +60,31 @@ async function compare(old: ManifestEntry[], items: ListItem[], cuts: number[] =
 }
 
 /** The same result, by looking up every key. */
-function compareByLookup(old: ManifestEntry[], items: ListItem[]) {
+function compareByLookup(old: EntryState[], items: ListItem[]) {
   const has = new Map(old.map((entry) => [entry.key, entry]));
-  const lists = new Map(items.map((item) => [keyOf(item), item]));
-  const blind = items.filter((item) => item.type === 'failed' && keyOf(item).endsWith('/')).map(keyOf);
+  const unlisted = items.filter((item) => item.type === 'unlisted').map(keyOf);
+  const lists = new Map(items.filter((item) => item.type !== 'unlisted').map((item) => [keyOf(item), item]));
   const isUnchanged = (item: ListItem) => {
     const was = has.get(keyOf(item));
-    return item.type === 'entry' && was?.revision === item.entry.revision && was.kind === item.entry.kind;
+    if (item.type !== 'entry' || !was || was.deleted) return false;
+    const { revision, kind, implied } = item.entry;
+    return was.revision === revision && was.kind === kind && was.implied === implied;
   };
-  const isDeleted = (key: string) => {
+  const isDeleted = ({ key, deleted }: EntryState) => {
     const item = lists.get(key);
-    return item ? item.type === 'skipped' : !blind.some((folder) => key.startsWith(folder));
+    if (deleted) return false;
+    return item ? item.type === 'skipped' : !unlisted.some((folder) => key !== folder && key.startsWith(folder));
   };
   const found = items.filter((item) => item.type === 'entry' && !isUnchanged(item));
-  const ofType = (type: ListItem['type']) => items.filter((item) => item.type === type).map(keyOf);
-  const files = items.filter((item) => item.type !== 'entry' || item.entry.kind !== 'folder');
+  // A failed folder is counted as unlisted.
+  const isCounted = (item: ListItem) => item.type !== 'failed' || !keyOf(item).endsWith('/');
+  const ofTypes = (...types: ListItem['type'][]) => items.filter((item) => types.includes(item.type)).map(keyOf);
+  const files = items.filter((item) => (item.type === 'entry' ? item.entry.kind !== 'folder' : isCounted(item)));
   return {
     entries: found.map(keyOf),
-    deleted: old.map(({ key }) => key).filter(isDeleted),
-    failed: ofType('failed'),
-    skipped: ofType('skipped'),
+    deleted: old.filter(isDeleted).map(({ key }) => key),
+    failed: items.filter((item) => isCounted(item) && /failed|unlisted/.test(item.type)).map(keyOf),
+    skipped: ofTypes('skipped'),
     filesTotal: files.length,
     filesUnchanged: files.filter(isUnchanged).length,
     bytesTotal: 3 * found.length,
@@ -86,29 +99,38 @@ const thing = fc.oneof(
   fc.record({ key: path, revision, kind: fc.constantFrom<Kind>('file', 'link') }),
   fc.record({ key: path.map((key) => `${key}/`), revision, kind: fc.constant<Kind>('folder') }),
 );
-const fate = fc.constantFrom('there', 'there', 'there', 'gone', 'failed', 'skipped');
+const fate = fc.constantFrom('there', 'there', 'there', 'gone', 'failed', 'skipped', 'unlisted', 'implied');
 
 const world = fc
   .record({
     old: fc.uniqueArray(thing, { selector: ({ key }) => key, maxLength: 14 }),
+    marks: fc.array(fc.constantFrom<Partial<EntryState>>({}, {}, { deleted: true }, { implied: true }), {
+      ...{ minLength: 14, maxLength: 14 },
+    }),
     now: fc.uniqueArray(fc.record({ thing, fate }), { selector: ({ thing: { key } }) => key, maxLength: 14 }),
     same: fc.array(fc.boolean(), { minLength: 14, maxLength: 14 }),
   })
-  .map(({ old, now, same }) => {
+  .map(({ old, marks, now, same }) => {
     // Half of the old entries still exist.
     const kept = old.filter((_, i) => same[i]).map((each) => ({ thing: each, fate: 'there' }));
     const all = [...now, ...kept.filter(({ thing: { key } }) => !now.some((each) => each.thing.key === key))];
-    const unreadable = all
-      .filter((each) => each.fate === 'failed' && each.thing.kind === 'folder')
+    const unlisted = all
+      .filter((each) => ['unlisted', 'failed'].includes(each.fate) && each.thing.kind === 'folder')
       .map((each) => each.thing.key);
     const items = all.flatMap(({ thing: { key, revision: now, kind }, fate: what }): ListItem[] => {
       // Nothing is listed below a folder that cannot be listed.
-      if (what === 'gone' || unreadable.some((folder) => key !== folder && key.startsWith(folder))) return [];
-      return [what === 'there' ? listed(key, now, kind) : refused(what === 'failed' ? 'failed' : 'skipped', key)];
+      if (what === 'gone' || unlisted.some((folder) => key !== folder && key.startsWith(folder))) return [];
+      if (what === 'failed' && kind === 'folder') return [refused('failed', key), refused('unlisted', key)];
+      if (what === 'failed' || what === 'skipped') return [refused(what, key)];
+      const item = listed(key, now, kind);
+      if (what === 'implied' && item.type === 'entry') return [{ ...item, entry: { ...item.entry, implied: true } }];
+      return what === 'unlisted' && kind === 'folder' ? [item, refused('unlisted', key)] : [item];
     });
     return {
-      old: old.map((each) => before(each.key, each.revision, each.kind)).sort((a, b) => compareKeys(a.key, b.key)),
-      items: items.sort((a, b) => compareKeys(keyOf(a), keyOf(b))),
+      old: old
+        .map((each, i): EntryState => ({ ...before(each.key, each.revision, each.kind), ...marks[i] }))
+        .sort((a, b) => compareEntries(a.key, b.key)),
+      items: items.sort((a, b) => comparePositions(itemPosition(a), itemPosition(b))),
     };
   });
 
@@ -119,8 +141,9 @@ describe('comparing a listing with the last manifest', () => {
         world,
         fc.array(fc.nat(20), { maxLength: 6 }),
         fc.boolean(),
-        async ({ old, items }, cuts, resumed) => {
-          expect(await compare(old, items, cuts, resumed)).toEqual(compareByLookup(old, items));
+        fc.integer({ min: 1, max: 5 }),
+        async ({ old, items }, cuts, resumed, loaded) => {
+          expect(await compare(old, items, cuts, resumed, loaded)).toEqual(compareByLookup(old, items));
         },
       ),
       { numRuns: 1000 },
@@ -146,16 +169,18 @@ describe('comparing a listing with the last manifest', () => {
   });
 
   it('keeps everything below a folder that cannot be listed, and continues after it', async () => {
-    const old = ['a', 'b/', 'b/x', 'b/y/', 'b/y/z', 'b0', 'c'].map((key) =>
+    const old = ['a', 'b/', 'b0', 'c', 'c/', 'b/x', 'b/y/', 'b/y/z', 'c/x'].map((key) =>
       before(key, '1', key.endsWith('/') ? 'folder' : 'file'),
     );
-    const seen = await compare(
-      old,
-      [listed('a', '1', 'file'), refused('failed', 'b/'), listed('c', '2', 'file')],
-      [2],
-      true,
-    );
-    expect(seen).toMatchObject({ deleted: ['b0'], entries: ['c'], failed: ['b/'] });
+    const items = [
+      ...[listed('a', '1', 'file'), listed('b/', '1', 'folder'), listed('c', '2', 'file'), listed('c/', '1', 'folder')],
+      ...[refused('unlisted', 'b/'), listed('c/y', '1', 'file')],
+    ];
+    for (const cuts of [[], [4], [5], [1, 2, 3, 4, 5]])
+      for (const resumed of [false, true])
+        expect(await compare(old, items, cuts, resumed)).toMatchObject({
+          ...{ deleted: ['b0', 'c/x'], entries: ['c', 'c/y'], failed: ['b/'] },
+        });
   });
 
   it('keeps a file that cannot be read, and deletes one that became a socket', async () => {

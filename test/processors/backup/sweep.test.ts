@@ -1,14 +1,18 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { cancelRun } from '../../../commands/cancel-run.ts';
-import type { JsonObject } from '../../../domain/ports.ts';
+import type { JsonObject, Platform } from '../../../domain/ports.ts';
+import type { Engine } from '../../../processors/backup/engine.ts';
+import { makeEngine } from '../../../processors/backup/make-engine.ts';
 import { type RunRef, runRecord } from '../../../processors/backup/run.ts';
 import { sweep } from '../../../processors/backup/sweep.ts';
-import { noteAlive, openRuns, signsOfLife } from '../../../processors/backup/watch.ts';
+import { openRuns, signsOfLife, whileOpen } from '../../../processors/backup/watch.ts';
 import { handleMessage } from '../../../processors/runner.ts';
 import { getRun } from '../../../projections/runs.ts';
 import { noteExport } from '../../../vault/exports.ts';
+import { presentPacks, registerPack } from '../../../vault/pack-registry.ts';
+import { memoryBody } from '../../../vault/packer.ts';
 import { account, command, makeWorld, statusOf, type World } from '../../faults/world.ts';
 import { expectClean } from '../../support/check.ts';
 
@@ -40,9 +44,30 @@ async function take(world: World, queue: 'job' | 'data', done: boolean): Promise
   return received.map(({ body }) => body);
 }
 
-async function* pieces() {
-  for (let piece = 0; piece < 3; piece++) yield Buffer.from('piece');
+/** An engine that calls `beat` after each frame. */
+function engineWith(platform: Platform, beat: () => Promise<void>): Engine {
+  const { records, blobs, chunks, random, now } = platform;
+  const store = (of: string) => ({ account: of, records, blobs });
+  return makeEngine({
+    ...{ blobs, chunks, random, now, beat, keepSessionMs: 0 },
+    register: (of, pack, record) => registerPack(store(of), pack, record),
+    present: (of, packs) => presentPacks(store(of), packs),
+    openBody: () => memoryBody(blobs),
+  });
 }
+
+/** Lets the timer of `whileOpen` fire, and waits until it has noted that the run is alive. Needs `fakeIntervals`. */
+async function nextSignOfLife(platform: Platform, runRef: RunRef): Promise<void> {
+  const before = await signsOfLife(platform, runRef);
+  await vi.advanceTimersByTimeAsync(10_000);
+  await expect.poll(() => signsOfLife(platform, runRef)).toBe(before + 1);
+}
+
+function fakeIntervals(): void {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+}
+
+afterEach(() => void vi.useRealTimers());
 
 describe('the sweeper', () => {
   it('sends lost messages again, and fails a run after a day without progress', async () => {
@@ -66,14 +91,18 @@ describe('the sweeper', () => {
   it('does not disturb a run that reads one large file for days', async () => {
     const clock = { now: Date.UTC(2026, 0, 1), each: 0 };
     const { world, runId, runRef, batches } = await planned(clock, ['a']);
-    const alive = noteAlive(world.platform, runRef);
+    fakeIntervals();
     let sent = 0;
-    for (let checks = 1; checks <= 60; checks++) {
-      clock.now += hour;
-      for await (const _piece of alive(pieces()));
-      await sweep(world.deployment);
-      sent += (await take(world, 'data', false)).length;
-    }
+    await whileOpen(world.platform, runRef, async (stop) => {
+      for (let checks = 1; checks <= 60; checks++) {
+        clock.now += hour;
+        await nextSignOfLife(world.platform, runRef);
+        await sweep(world.deployment);
+        sent += (await take(world, 'data', false)).length;
+      }
+      expect(stop.aborted).toBe(false);
+    });
+    vi.useRealTimers();
     // At its first look the sweeper cannot know that the run is alive.
     expect(sent).toBeLessThanOrEqual(1);
     expect(await statusOf(world, runId)).not.toBe('failed');
@@ -116,7 +145,10 @@ describe('the sweeper', () => {
     const { world, runRef, batches } = await planned(clock, ['a', 'b']);
     await truncate(join(world.source, 'a'), 3 * 1024 * 1024);
     clock.each = 11 * 60_000;
-    for (const body of batches) await world.handle(body, 1);
+    fakeIntervals();
+    const engine = engineWith(world.platform, () => nextSignOfLife(world.platform, runRef));
+    for (const body of batches)
+      await handleMessage({ ...world.deployment, engine }, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });
     expect(await signsOfLife(world.platform, runRef)).toBeGreaterThan(2);
   });
 
@@ -125,14 +157,18 @@ describe('the sweeper', () => {
     const { world, runId, runRef, batches } = await planned(clock, ['a']);
     await truncate(join(world.source, 'a'), 6 * 1024 * 1024);
     const { platform } = world;
-    const add: typeof platform.records.add = async (...given) => {
+    let frames = 0;
+    const engine = engineWith(platform, async () => {
+      frames++;
       await cancelRun(platform, command(), runRef);
-      return platform.records.add(...given);
-    };
-    const deployment = { ...world.deployment, platform: { ...platform, records: { ...platform.records, add } } };
+      await nextSignOfLife(platform, runRef);
+    });
     clock.each = 11 * 60_000;
+    fakeIntervals();
     for (const body of batches)
-      await handleMessage(deployment, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });
+      await handleMessage({ ...world.deployment, engine }, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });
+    vi.useRealTimers();
+    expect(frames).toBe(1);
     expect(await signsOfLife(platform, runRef)).toBe(1);
     await world.settle();
     expect(await statusOf(world, runId)).toBe('cancelled');

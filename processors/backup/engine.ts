@@ -1,0 +1,129 @@
+/**
+ * The interface of the engine, which does the heavy work of a run: it lists, compares, reads, chunks, compresses,
+ * encrypts and packs. It runs in worker threads, or in the calling thread. It gets and returns bytes, never single
+ * files.
+ */
+import type { SourceSession } from '../../connectors/connector.ts';
+import type { BackupChainState, ManifestRef, Totals } from '../../domain/backup-chain.ts';
+import type { BatchCounts } from '../../domain/batch.ts';
+import type { Blobs, ChunkIndex } from '../../domain/ports.ts';
+import type { RunError } from '../../domain/run.ts';
+import type { VaultKeys } from '../../vault/keys.ts';
+import type { PackRecord } from '../../vault/pack-registry.ts';
+import type { PackBody, Packer } from '../../vault/packer.ts';
+import type { WriterTotals } from '../../vault/writer.ts';
+import type { Limits } from '../limits.ts';
+import type { Comparison } from './compare.ts';
+import type { RunRef } from './run.ts';
+import type { SourceAccess } from './source-access.ts';
+import type { Saved } from './work.ts';
+
+/** Requests are plain data. Calls come back to the caller's thread. `stop` ends the work with its reason. */
+export type Engine = {
+  plan(request: PlanRequest, calls: PlanCalls, stop?: AbortSignal): Promise<void>;
+  store(request: StoreRequest, calls: StoreCalls, stop?: AbortSignal): Promise<StoreResult>;
+  commit(request: CommitRequest, calls: CommitCalls, stop?: AbortSignal): Promise<CommitResult>;
+  /** Fails all open work. */
+  close(): Promise<void>;
+};
+
+/** What the engine needs of its thread. */
+export type EngineTools = {
+  blobs: Blobs;
+  chunks: ChunkIndex;
+  register(account: string, pack: string, record: PackRecord): Promise<void>;
+  present(account: string, packs: string[]): Promise<Set<string>>;
+  openBody(): PackBody;
+  random(bytes: number): Uint8Array;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Called often during work. It may let other work of the thread run. */
+  beat(): void | Promise<void>;
+  /** Whether all work of a run shares one session. It stays open until no work of the run was in hand for this time. */
+  keepSessionMs: number;
+};
+
+/** What a piece of work uses. */
+export type EngineWork = EngineTools & {
+  /** Opens the source. The session is released when the work ends. Work that reads waits for other readings. */
+  withSession<T>(
+    runId: string,
+    source: SourceAccess,
+    work: (session: SourceSession) => Promise<T>,
+    isReading?: boolean,
+  ): Promise<T>;
+  /**
+   * The packer of the account, shared with other batches. Call `leave` when everything is added: the open pack closes
+   * when no other batch could add to it. Call `release` at the end, in any case.
+   */
+  takePacker(account: string, keys: VaultKeys): Pick<Packer, 'add'> & { leave(): void; release(): void };
+  /** As `beat`, and throws the reason of `stop`. */
+  proceed(): void | Promise<void>;
+};
+
+export type PlanRequest = {
+  runRef: RunRef;
+  keys: VaultKeys;
+  source: SourceAccess;
+  head: BackupChainState['newestRestorePoint'];
+  /** The manifest to compare with. Null compares with nothing. */
+  base: ManifestRef | null;
+  /** Lost packs. Files in them are read again. */
+  lost: string[];
+  /** Where to go on. Null at the start. */
+  position: Saved | null;
+  /** Batches so far. */
+  batches: number;
+  limits: Limits;
+};
+
+/** New batches by number, and the position after them. */
+export type PlanStep = {
+  batches: (Saved & { batch: number })[];
+  position: Saved;
+  count: Comparison;
+  since: string | null;
+  sourceIdentity: string | null;
+  /** Whether pieces of the listing are stored as blobs. */
+  hasPieces: boolean;
+  done: boolean;
+};
+
+export type PlanCalls = {
+  /** Saves the step. False: stop, because the run has ended, another worker moved the step, or time is up. */
+  advance(step: PlanStep): Promise<boolean>;
+};
+
+export type StoreRequest = { runRef: RunRef; keys: VaultKeys; source: SourceAccess; batch: number; work: Saved };
+export type StoreResult = Pick<WriterTotals, 'packs' | 'requests'> & { part: Uint8Array; counts: BatchCounts };
+export type StoreCalls = {
+  /** See `Deployment.reached`. */
+  reached(step: string): void | Promise<void>;
+};
+
+export type CommitRequest = {
+  runRef: RunRef;
+  keys: VaultKeys;
+  base: ManifestRef | null;
+  /** The numbers of the first and the last batch. */
+  first: number;
+  last: number;
+  at: string;
+  /** False: only collect the errors. */
+  write: boolean;
+  /** Where an earlier attempt stopped. */
+  resume: Saved | null;
+};
+
+export type CommitCalls = {
+  /** The bytes of a part. */
+  part(batch: number): Promise<Uint8Array>;
+  checkpoint(saved: Saved): Promise<void>;
+};
+
+export type CommitResult = {
+  written: { manifest: ManifestRef; totals: Totals; bytesStored: number } | null;
+  errors: RunError[];
+  errorPages: number;
+  bytesStored: number;
+};

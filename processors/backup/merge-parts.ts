@@ -1,0 +1,86 @@
+/** Merges the parts of a run into the next manifest. Runs in the engine. */
+import { displayPath, type Refusal } from '../../domain/entry.ts';
+import type { RunError } from '../../domain/run.ts';
+import { type Change, type CommitPosition, writeManifest } from '../../vault/manifest.ts';
+import { changesOfPart, decodeList, type Part, partName } from '../../vault/part.ts';
+import { openManifest } from '../../vault/reader.ts';
+import { errorsPerPage, putErrors } from '../../vault/run-errors.ts';
+import type { CommitCalls, CommitRequest, CommitResult, EngineWork } from './engine.ts';
+import { decryptWork, encryptWork } from './work.ts';
+
+/** The name of the record with the position of a commit. */
+export const commitRecord = 'commit';
+
+/** @throws VaultDamage when the base cannot be read */
+export async function mergeParts(work: EngineWork, request: CommitRequest, calls: CommitCalls): Promise<CommitResult> {
+  const { runRef, keys, base, at } = request;
+  const { account, runId } = runRef;
+  const context = { account, keys, blobs: work.blobs };
+  const collected = collectErrors(context, runId);
+
+  async function* parts(): AsyncGenerator<Part> {
+    for (let batch = request.first; batch <= request.last; batch++) {
+      const { list } = decodeList(keys, partName(account, runId, batch), await calls.part(batch));
+      await collected.add([...list.failed, ...list.skipped]);
+      await work.proceed();
+      yield list;
+    }
+  }
+  async function* changes(): AsyncGenerator<Change[]> {
+    for await (const part of parts()) yield changesOfPart(part);
+  }
+
+  if (!request.write) {
+    for await (const _part of parts());
+    return { written: null, bytesStored: 0, ...(await collected.end()) };
+  }
+  const saving = { account, runId, keys };
+  const { manifest, totals, bytesStored } = await writeManifest({
+    ...context,
+    random: work.random,
+    runId,
+    at,
+    ...(base && { base: await openManifest(context, base) }),
+    changes: changes(),
+    note: (pack, state, bytes) => work.register(account, pack, { state, bytes, epoch: keys.epoch, run: runId }),
+    resume: request.resume ? decryptWork<CommitPosition>(saving, request.resume) : undefined,
+    checkpoint: (position) => calls.checkpoint(encryptWork(saving, commitRecord, position)),
+  });
+  return { written: { manifest, totals, bytesStored }, bytesStored, ...(await collected.end()) };
+}
+
+/** Keeps the first errors, and stores all of them in pages when there are more. */
+function collectErrors(vault: Parameters<typeof putErrors>[0], runId: string) {
+  let page: RunError[] = [];
+  let errors: RunError[] = [];
+  let errorPages = 0;
+  return {
+    async add(refusals: Refusal[]): Promise<void> {
+      page.push(...refusals.map(asError));
+      if (errorPages === 0) errors = firstErrors(page);
+      for (; page.length >= errorsPerPage; page = page.slice(errorsPerPage))
+        await putErrors(vault, runId, errorPages++, page.slice(0, errorsPerPage));
+    },
+    async end(): Promise<{ errors: RunError[]; errorPages: number }> {
+      if (page.length > 0 && (errorPages > 0 || page.length > errors.length))
+        await putErrors(vault, runId, errorPages++, page);
+      return { errors, errorPages };
+    },
+  };
+}
+
+function asError({ key, code, message }: Refusal): RunError {
+  return { path: displayPath(key).path, code, message };
+}
+
+/** The run's row holds the errors encrypted, which adds a third. A row has at most 400 KB. */
+const maxErrorBytes = 200 * 1024;
+
+/** At most 100 errors, and at most `maxErrorBytes` of them. */
+function firstErrors(errors: RunError[]): RunError[] {
+  let bytes = 0;
+  return errors.slice(0, 100).filter((error) => {
+    bytes += Buffer.byteLength(JSON.stringify(error));
+    return bytes <= maxErrorBytes;
+  });
+}
