@@ -14,6 +14,11 @@ export function blobFolder(data: string): string {
 
 const unfinished = '.unfinished';
 
+/** Returns the folder of files that are not complete, inside the folder of the blobs. */
+export function temporaryFolder(root: string): string {
+  return join(root, unfinished);
+}
+
 /** Returns whether the root holds any blob. */
 export async function holdsBlobs(root: string): Promise<boolean> {
   return (await absentIs([], () => readdir(root))).some((name) => name !== unfinished);
@@ -24,7 +29,7 @@ export async function holdsBlobs(root: string): Promise<boolean> {
  * Only one process may have a root open.
  */
 export async function openBlobs(root: string): Promise<Blobs> {
-  const temporary = join(root, unfinished);
+  const temporary = temporaryFolder(root);
   await rm(temporary, { recursive: true, force: true });
   await makeDirectory(temporary);
   return fileBlobs(root, temporary);

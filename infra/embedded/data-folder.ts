@@ -3,6 +3,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { blobFolder } from './blobs.ts';
 import { markerFile } from './bucket.ts';
+import { chunkIndexFiles } from './chunk-index.ts';
 import { databaseFile, requireUnused } from './database.ts';
 import { temporaryFile } from './durable-file.ts';
 import { keyFile } from './key-file.ts';
@@ -14,6 +15,7 @@ const ownNames = [
   markerFile,
   secretsFile,
   keyFile,
+  ...chunkIndexFiles,
   ...['-journal', '-shm', '-wal', ''].map((ending) => `${databaseFile}${ending}`),
 ];
 

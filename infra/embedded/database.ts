@@ -25,7 +25,7 @@ export type Database = {
 /**
  * The oldest schema version that migrations can start from. Raise it when a stored format changes without a migration.
  */
-export const oldestVersion = 2;
+export const oldestVersion = 3;
 
 /**
  * Entry 0 creates version `oldestVersion`. Each later entry migrates one version on. Append entries, never change one.

@@ -67,6 +67,14 @@ export async function writeDurably(
   }
 }
 
+/** Gives a synced file its name, unless the name exists. Removes the old name. Both are on one file system. */
+export async function moveDurably(from: string, to: string): Promise<void> {
+  await makeDirectory(dirname(to));
+  await linked(from, to);
+  await unlink(from);
+  await syncDirectory(dirname(to));
+}
+
 async function writeAll(path: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
   const handle = await open(path, 'wx', 0o600);
   try {

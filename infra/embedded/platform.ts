@@ -4,6 +4,13 @@ import type { Blobs, Log, Platform } from '../../domain/ports.ts';
 import { blobFolder, openBlobs } from './blobs.ts';
 import { makeBus, type Route } from './bus.ts';
 import type { Chaos } from './chaos.ts';
+import {
+  chunkIndexFile,
+  type EmbeddedChunkIndex,
+  openChunkIndex,
+  rebuildChunkIndex,
+  removeDamagedIndex,
+} from './chunk-index.ts';
 import { type Database, databaseFile, openDatabase } from './database.ts';
 import { makeDirectory } from './durable-file.ts';
 import { makeEventStore } from './event-store.ts';
@@ -63,11 +70,15 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   const data = resolve(options.data);
   await makeDirectory(data);
   const db = openDatabase(join(data, databaseFile));
+  let chunks: EmbeddedChunkIndex | undefined;
   try {
     const keys = await openKeyFile(data, () => isEmpty(db));
     const ring = makeEmbeddedKeyRing(db, keys, now);
     await requireMatchingKeys(db, ring);
     const blobs = options.blobs ?? (await openBlobs(blobFolder(data)));
+    removeDamagedIndex(join(data, chunkIndexFile));
+    chunks = openChunkIndex(join(data, chunkIndexFile));
+    const index = chunks;
     const secrets = await openSecrets(data, options.environment ?? process.env, now);
     const appended = makeSignal();
     const sockets = makeSockets(log);
@@ -75,6 +86,13 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     await queue.giveBack();
     const feeds = new Set<Feed>();
     const stopSweeping = sweep(db, now, log);
+    let stopped = false;
+    // Backups may run meanwhile. At worst they store content again.
+    const rebuilding = index.isComplete()
+      ? undefined
+      : rebuildChunkIndex({ blobs, chunks: index, keys: ring, log }, () => stopped).catch((error) =>
+          log.error('the chunk index could not be restored', {}, error),
+        );
     return {
       sockets,
       platform: {
@@ -82,6 +100,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
         rows: makeRows(db),
         records: makeRecords(db, now),
         blobs,
+        chunks: index,
         queue,
         bus: makeBus(queue, routes),
         push: sockets,
@@ -103,14 +122,18 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       },
       stopReceiving: () => queue.stop(),
       async close() {
+        stopped = true;
+        await rebuilding;
         stopSweeping();
         await sockets.stop();
         queue.stop();
         await Promise.all([...feeds].map((feed) => feed.stop()));
+        index.close();
         await db.close();
       },
     };
   } catch (error) {
+    chunks?.close();
     await db.close();
     throw error;
   }

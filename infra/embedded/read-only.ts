@@ -1,15 +1,16 @@
 /** Opens a data folder for checks without changing it. Not even a time stamp or a lock file changes. */
 import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { type Finding, failure } from '../../doctor/finding.ts';
+import { type Finding, failure, info } from '../../doctor/finding.ts';
 import { backupChainId } from '../../domain/backup-chain.ts';
-import type { Blobs, KeyRing, Log, Platform } from '../../domain/ports.ts';
+import type { Blobs, ChunkIndex, KeyRing, Log, Platform } from '../../domain/ports.ts';
 import type { RunRef } from '../../processors/backup/run.ts';
 import { blobFolder, fileBlobs } from './blobs.ts';
 import { makeBus } from './bus.ts';
+import { chunkIndexFile, indexOver, openChunkIndex } from './chunk-index.ts';
 import { type Database, databaseFile, olderFolder, oldestVersion, schemaVersion } from './database.ts';
 import { makeEventStore } from './event-store.ts';
 import { makeIdentity } from './identity.ts';
@@ -49,15 +50,14 @@ export async function openReadOnly(
     throw new Unopenable(`${data} is not a data folder of ListBackup. Name the data folder with --data.`);
   requireStopped(file);
   const copy = (await sizeOf(`${file}-wal`)) ? await copyOf(file) : undefined;
-  const sqlite = copy
-    ? new DatabaseSync(join(copy, databaseFile))
-    : new DatabaseSync(immutable(file), { readOnly: true });
+  const sqlite = openFile(file, copy);
+  const { index, fault, closeIndex } = await openIndex(join(data, chunkIndexFile));
   const close = async () => {
     sqlite.close();
     if (copy) await rm(copy, { recursive: true });
+    await closeIndex();
   };
   try {
-    if (copy) sqlite.exec('PRAGMA locking_mode = EXCLUSIVE');
     requireVersion(sqlite);
     const db = readingOnly(sqlite);
     let keyFault: string | undefined;
@@ -66,10 +66,11 @@ export async function openReadOnly(
       return undefined;
     });
     return {
-      platform: platformOver(db, keys, blobs ?? fileBlobs(blobFolder(data), join(data, 'nowhere')), log, now),
+      platform: platformOver(db, keys, index, blobs ?? fileBlobs(blobFolder(data), join(data, 'nowhere')), log, now),
       isAwaited: (runRef) => isAwaited(db, runRef),
       *findings() {
         if (keyFault) yield failure('key-file', 'keys.json', keyFault);
+        if (fault) yield info('chunk-index', chunkIndexFile, fault);
         for (const { integrity_check: result } of sqlite.prepare('PRAGMA integrity_check(20)').all()) {
           if (result !== 'ok') yield failure('database', databaseFile, String(result));
         }
@@ -79,6 +80,41 @@ export async function openReadOnly(
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Opens a database file without changing it, from the folder of a copy if there is one. */
+function openFile(file: string, copy: string | undefined): DatabaseSync {
+  if (!copy) return new DatabaseSync(immutable(file), { readOnly: true });
+  const db = new DatabaseSync(join(copy, basename(file)));
+  db.exec('PRAGMA locking_mode = EXCLUSIVE');
+  return db;
+}
+
+/** The chunk index, or an empty one with the reason. The next start makes a missing or damaged index anew. */
+async function openIndex(file: string) {
+  const copy = (await sizeOf(`${file}-wal`)) ? await copyOf(file) : undefined;
+  const opened = await openStoredIndex(file, copy);
+  const { index, fault } = opened ?? {
+    index: openChunkIndex(':memory:'),
+    fault: 'it is missing or damaged; the next start restores it from the packs',
+  };
+  const closeIndex = async () => {
+    index.close();
+    if (copy) await rm(copy, { recursive: true });
+  };
+  return { index, fault, closeIndex };
+}
+
+async function openStoredIndex(file: string, copy: string | undefined) {
+  if (!(await sizeOf(file))) return undefined;
+  let db: DatabaseSync | undefined;
+  try {
+    db = openFile(file, copy);
+    return { index: indexOver(db), fault: undefined };
+  } catch {
+    db?.close();
+    return undefined;
   }
 }
 
@@ -119,11 +155,14 @@ function immutable(file: string): URL {
   return address;
 }
 
-/** After a crash part of the data is in the write-ahead log. SQLite can merge it only into a copy. */
+/**
+ * The folder of the copy. After a crash part of the data is in the write-ahead log. SQLite can merge it only into a
+ * copy.
+ */
 async function copyOf(file: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'listbackup-doctor-'));
   try {
-    for (const ending of ['', '-wal']) await copyFile(`${file}${ending}`, join(folder, `${databaseFile}${ending}`));
+    for (const ending of ['', '-wal']) await copyFile(`${file}${ending}`, join(folder, `${basename(file)}${ending}`));
     return folder;
   } catch (error) {
     await rm(folder, { recursive: true });
@@ -163,6 +202,7 @@ function readingOnly(sqlite: DatabaseSync): Database {
 function platformOver(
   db: Database,
   keys: MachineKeys | undefined,
+  chunks: ChunkIndex,
   blobs: Blobs,
   log: Log,
   now: () => number,
@@ -183,6 +223,7 @@ function platformOver(
     rows: makeRows(db),
     records: makeRecords(db, now),
     blobs: { ...blobs, put: forbidden, delete: forbidden },
+    chunks: { ...chunks, add: forbidden },
     queue,
     bus: makeBus(queue, []),
     push: { send: async () => 'gone', close: async () => {} },

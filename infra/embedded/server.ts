@@ -1,6 +1,7 @@
 /** The self-hosted server: API, live socket, projections, bus and workers in one process, over one data folder. */
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { announcementsOf } from '../../activity/announce.ts';
 import { buildApp } from '../../api/app.ts';
 import { readRoutes } from '../../api/route.ts';
@@ -10,20 +11,21 @@ import type { ConnectorContext } from '../../connectors/connector.ts';
 import { parseStream } from '../../domain/event.ts';
 import type { Log, Platform } from '../../domain/ports.ts';
 import pkg from '../../package.json' with { type: 'json' };
-import { openIntake } from '../../processors/backup/intake.ts';
 import { sweep } from '../../processors/backup/sweep.ts';
 import { openRuns } from '../../processors/backup/watch.ts';
-import type { Deployment, Limits } from '../../processors/deployment.ts';
+import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
+import type { Limits } from '../../processors/limits.ts';
 import { free } from '../../processors/meter.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { maintainEmpty } from '../../projections/engine/maintain.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
-import { sharedPackers } from '../../vault/shared-packers.ts';
-import { openWorkerPool } from '../../vault/worker-pool.ts';
+import { blobFolder, temporaryFolder } from './blobs.ts';
 import { noteBucket, openBucket, requireSameBucket } from './bucket.ts';
 import type { Chaos } from './chaos.ts';
+import { chunkIndexFile } from './chunk-index.ts';
+import { openEnginePool } from './engine-pool.ts';
 import { openLive } from './live.ts';
 import { startMaintenance } from './maintenance.ts';
 import { type Embedded, openEmbedded } from './platform.ts';
@@ -40,10 +42,9 @@ export type RunningServer = {
 };
 
 const sweepMilliseconds = 60_000;
-/** More workers would wait for the main thread. */
-const maxVaultWorkers = 8;
-/** Some loops read while others wait until their data is on disk. */
-const dataLoops = 4;
+const maxThreads = 8;
+/** Batches that a thread has in hand. Small ones share a pack. */
+const batchesPerThread = 8;
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
 /** The host as clients write it in URLs and Host headers: an IPv6 address in brackets, in its shortest form. */
@@ -51,8 +52,12 @@ export function urlHost(host: string): string {
   return new URL(`http://${isIPv6(host) ? `[${host}]` : host}`).hostname;
 }
 
-/** For tests: unreliable delivery, a call at every step boundary, small limits and a wrapped platform. */
+/**
+ * For tests: unreliable delivery, a call at every step boundary, small limits and a wrapped platform. With
+ * `sharedBlobs` the worker threads use the blobs of that platform, instead of the files.
+ */
 export type Testing = {
+  sharedBlobs?: boolean;
   chaos?: Chaos;
   reached?: NonNullable<Deployment['reached']>;
   limits?: Limits;
@@ -61,7 +66,7 @@ export type Testing = {
 
 /** Starts the server. Throws an Error that `describeStartError` turns into one line. */
 export async function startServer(settings: Settings, log: Log, testing: Testing = {}): Promise<RunningServer> {
-  const { chaos, reached, limits, watch = (platform) => platform } = testing;
+  const { chaos, reached, limits, sharedBlobs = false, watch = (platform) => platform } = testing;
   await requireSameBucket(settings.data, settings.blobs);
   const bucket = settings.blobs && (await openBucket(settings.blobs));
   const embedded = await openEmbedded({
@@ -76,14 +81,15 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
   });
   const platform = watch(embedded.platform);
   const connectorContext = contextFor(embedded, settings);
-  const { blobs, records, random } = platform;
-  const workers = openWorkerPool(Math.min(availableParallelism(), maxVaultWorkers));
-  const storing = { workers, packers: sharedPackers({ blobs, records, random, workers }), intake: openIntake() };
+  const threads = Math.min(availableParallelism(), maxThreads);
+  const root = blobFolder(settings.data);
+  const files = bucket || sharedBlobs ? undefined : { root, temporary: temporaryFolder(root) };
+  const engine = openEnginePool(threads, { index: join(settings.data, chunkIndexFile), files }, platform);
   const deployment: Deployment = {
     platform,
     connectors: connectorContext,
     prices: free,
-    storing,
+    engine,
     ...(reached && { reached }),
     ...(limits && { limits }),
   };
@@ -121,7 +127,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
     };
     const stopWorkers = [
       startWorkers(platform.queue, 'job', 2, work, log),
-      startWorkers(platform.queue, 'data', dataLoops, work, log),
+      startWorkers(platform.queue, 'data', threads * batchesPerThread, work, log),
     ];
     const stopMaintenance = startMaintenance(platform, projections);
     const sweeping = setInterval(
@@ -141,13 +147,15 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
         await live.stop();
         await app.close();
         embedded.stopReceiving();
-        await Promise.all(stopWorkers.map((stop) => stop()));
-        await workers.close();
+        const stopped = Promise.all(stopWorkers.map((stop) => stop()));
+        await engine.close();
+        await stopped;
         await embedded.close();
         bucket?.close();
       },
     };
   } catch (error) {
+    await engine.close();
     await embedded.close();
     bucket?.close();
     throw error;

@@ -7,4 +7,6 @@ if (major < 24) {
   );
   process.exit(1);
 }
+const { enableCompileCache } = await import('node:module');
+enableCompileCache();
 await import('./main.ts');

@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { sha256 } from '../../../activity/commit.ts';
+import { chunkIndexFile } from '../../../infra/embedded/chunk-index.ts';
 import { client } from '../../acceptance/client.ts';
 import { type BackedUp, makeBackedUp } from '../../faults/backed-up.ts';
 import { killServers, startKillableServer } from '../../faults/killable-server.ts';
@@ -60,11 +61,17 @@ async function traceOf(data: string): Promise<{ [name: string]: string }> {
 
 /** Flips a bit in the middle of the first pack. */
 async function damagePack(data: string): Promise<void> {
-  const packs = (await readdir(join(data, 'blobs/packs'), { recursive: true }))
-    .filter((name) => name.endsWith('.f'))
-    .sort();
-  const path = join(data, 'blobs/packs', packs[0] ?? '');
-  const bytes = await readFile(path);
+  const names = (await readdir(join(data, 'blobs/packs'), { recursive: true })).filter((name) => name.endsWith('.f'));
+  const packs = await Promise.all(
+    names.map(async (name) => {
+      const path = join(data, 'blobs/packs', name);
+      return { path, bytes: await readFile(path) };
+    }),
+  );
+  // In a small pack the byte is outside of any slot.
+  const [largest] = packs.sort((a, b) => b.bytes.length - a.bytes.length);
+  if (!largest) throw new Error('There is no pack to damage.');
+  const { path, bytes } = largest;
   bytes.writeUInt8(bytes.readUInt8(50) ^ 1, 50);
   await writeFile(path, bytes);
 }
@@ -187,6 +194,13 @@ it.each<[string, (data: string) => Promise<void>, number, RegExp]>([
     async (data) => inDatabase(data, 'PRAGMA user_version = 0'),
     2,
     /Start and stop this version once/,
+  ],
+  ['a missing chunk index', (data) => rm(join(data, chunkIndexFile)), 0, /Info: .*\n.*chunk-index\.db: it is missing/],
+  [
+    'a chunk index that is not a database',
+    (data) => writeFile(join(data, chunkIndexFile), 'x'.repeat(8192)),
+    0,
+    /Info: .*\n.*chunk-index\.db: it is missing or damaged/,
   ],
   ['an index without one of its entries', async (data) => inDatabase(data, dropFromIndex), 1, /FAILURE: databases/],
 ])('reports %s', async (_name, damage, exitCode, output) => {

@@ -1,0 +1,222 @@
+/**
+ * The `ChunkIndex` port on a SQLite file of its own. Each thread has its own connection. The file can be rebuilt from
+ * the footers of the packs, so its writes need no fsync each.
+ */
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import type { Blobs, ChunkIndex, ChunkRef, KeyRing, Log } from '../../domain/ports.ts';
+import { deriveVaultKeys } from '../../vault/keys.ts';
+import { readPackIndex } from '../../vault/pack.ts';
+import { asStorageFull } from './full-disk.ts';
+
+/** Name of the file in the data folder. */
+export const chunkIndexFile = 'chunk-index.db';
+
+export type EmbeddedChunkIndex = ChunkIndex & {
+  /** Whether all packs are in the index. False for a file that was made anew, until `setComplete`. */
+  isComplete(): boolean;
+  setComplete(): void;
+  /** Idempotent. */
+  close(): void;
+};
+
+const version = 1;
+/** How long a write waits for those of other threads (ms). */
+const timeout = 60_000;
+
+const schema = `
+  CREATE TABLE accounts (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+  CREATE TABLE packs (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+  CREATE TABLE chunks (
+    account INTEGER, id BLOB, pack INTEGER NOT NULL, slot INTEGER NOT NULL,
+    slot_offset INTEGER NOT NULL, slot_length INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
+    PRIMARY KEY (account, id)
+  ) WITHOUT ROWID;
+  CREATE TABLE restored (done INTEGER PRIMARY KEY);
+  PRAGMA user_version = ${version};`;
+
+const columns =
+  'p.id AS pack, c.slot, c.slot_offset AS slotOffset, c.slot_length AS slotLength, c.offset, c.length, hex(c.id) AS id';
+
+/** SQLITE_ERROR (a table is missing), SQLITE_CORRUPT and SQLITE_NOTADB. */
+const damageCodes = [1, 11, 26];
+
+/** A file of this name beside the index says that damage was found in it. The next start makes it anew. */
+const damageMark = (file: string) => `${file}-damaged`;
+
+/** The names of all files of the index. */
+export const chunkIndexFiles = ['', '-wal', '-shm', '-damaged'].map((ending) => `${chunkIndexFile}${ending}`);
+
+/** Opens the file, or makes it. A file that is damaged, or of another version, is made anew. */
+export function openChunkIndex(file: string): EmbeddedChunkIndex {
+  try {
+    return connect(file);
+  } catch (error) {
+    // After any other error, for example without access or with too many open files, the file may be fine.
+    if (!(error instanceof OtherVersion) && !isDamage(error)) throw error;
+    remove(file);
+    return connect(file);
+  }
+}
+
+/** Call it before any thread opens the file: removes a file in which damage was found. */
+export function removeDamagedIndex(file: string): void {
+  if (existsSync(damageMark(file))) remove(file);
+}
+
+function remove(file: string): void {
+  for (const ending of ['', '-wal', '-shm', '-damaged']) rmSync(`${file}${ending}`, { force: true });
+}
+
+function isDamage(error: unknown): boolean {
+  return damageCodes.includes(((error as { errcode?: number }).errcode ?? 0) & 0xff);
+}
+
+class OtherVersion extends Error {}
+
+function connect(file: string): EmbeddedChunkIndex {
+  const db = new DatabaseSync(file, { timeout, defensive: true });
+  try {
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;');
+    db.exec('BEGIN IMMEDIATE');
+    const found = Number(db.prepare('PRAGMA user_version').get()?.user_version);
+    if (found === 0) db.exec(schema);
+    db.exec('COMMIT');
+    if (found !== 0 && found !== version) throw new OtherVersion('the chunk index has another version');
+    const index = indexOver(db, () => writeFileSync(damageMark(file), ''));
+    // Fails for a file whose first pages are damaged.
+    index.isComplete();
+    return index;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/**
+ * The port over an open file. Chunks on damaged pages count as not indexed, so that backups go on. They are stored
+ * again.
+ */
+export function indexOver(db: DatabaseSync, noteDamage = () => {}): EmbeddedChunkIndex {
+  const numberOf = db.prepare('SELECT number FROM accounts WHERE id = ?');
+  const isUsed = db.prepare('SELECT 1 FROM chunks WHERE account = ? LIMIT 1');
+  // CROSS JOIN keeps SQLite from scanning the chunks for each wanted id.
+  const find = db.prepare(
+    `SELECT ${columns} FROM json_each(?) AS wanted
+     CROSS JOIN chunks c ON c.account = ? AND c.id = unhex(wanted.value) CROSS JOIN packs p ON p.number = c.pack`,
+  );
+  const page = db.prepare(
+    `SELECT ${columns} FROM chunks c JOIN packs p ON p.number = c.pack
+     WHERE c.account = ? AND c.id > unhex(?) ORDER BY c.id LIMIT 1000`,
+  );
+  const accountNumber = (account: string) => Number(numberOf.get(account)?.number ?? 0);
+
+  function orDamaged<T>(damaged: T, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!isDamage(error)) throw asStorageFull(error);
+      noteDamage();
+      return damaged;
+    }
+  }
+
+  return {
+    async find(account, ids) {
+      return orDamaged(new Map(), () => {
+        const number = accountNumber(account);
+        // Most first backups need no look-up.
+        if (number === 0 || ids.length === 0 || !isUsed.get(number)) return new Map();
+        return new Map((find.all(JSON.stringify(ids), number) as Stored[]).map(chunkOf));
+      });
+    },
+
+    async add(account, chunks) {
+      const write = () => {
+        db.exec('BEGIN IMMEDIATE');
+        const number = numberFor(db, 'accounts', account);
+        const packs = new Map<string, number>();
+        const put = db.prepare('INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+        // In the order of the table, inserts take two thirds of the time.
+        for (const [id, ref] of [...chunks].sort(([a], [b]) => (a < b ? -1 : 1))) {
+          const pack = packs.get(ref.pack) ?? numberFor(db, 'packs', ref.pack);
+          packs.set(ref.pack, pack);
+          const { slot, slotOffset, slotLength, offset, length } = ref;
+          put.run(number, Buffer.from(id, 'hex'), pack, slot, slotOffset, slotLength, offset, length);
+        }
+        db.exec('COMMIT');
+      };
+      try {
+        orDamaged(undefined, write);
+      } finally {
+        if (db.isTransaction) db.exec('ROLLBACK');
+      }
+    },
+
+    async *scan(account) {
+      const number = accountNumber(account);
+      for (let last = ''; ; ) {
+        let rows: Stored[];
+        try {
+          rows = page.all(number, last) as Stored[];
+        } catch {
+          yield { unreadable: `${chunkIndexFile} after ${last === '' ? 'the start' : last}` };
+          return;
+        }
+        for (const row of rows) {
+          const [id, ref] = chunkOf(row);
+          yield { id, ref };
+        }
+        if (rows.length === 0) return;
+        last = rows.at(-1)?.id ?? '';
+      }
+    },
+
+    isComplete: () => db.prepare('SELECT 1 FROM restored').get() !== undefined,
+    setComplete: () => db.exec('INSERT OR IGNORE INTO restored VALUES (1)'),
+    close() {
+      if (db.isOpen) db.close();
+    },
+  };
+}
+
+type Stored = ChunkRef & { id: string };
+
+function chunkOf({ id, pack, slot, slotOffset, slotLength, offset, length }: Stored): [string, ChunkRef] {
+  return [id.toLowerCase(), { pack, slot, slotOffset, slotLength, offset, length }];
+}
+
+function numberFor(db: DatabaseSync, table: 'accounts' | 'packs', id: string): number {
+  db.prepare(`INSERT OR IGNORE INTO ${table} (id) VALUES (?)`).run(id);
+  return Number(db.prepare(`SELECT number FROM ${table} WHERE id = ?`).get(id)?.number);
+}
+
+/**
+ * Restores the index from the footers of all packs. A pack that cannot be read is left out: its content is stored
+ * again.
+ */
+export async function rebuildChunkIndex(
+  { blobs, chunks, keys, log }: { blobs: Blobs; chunks: EmbeddedChunkIndex; keys: KeyRing; log: Log },
+  isStopped: () => boolean,
+): Promise<void> {
+  let restored = 0;
+  for (let cursor: string | undefined; ; ) {
+    const { items, next } = await blobs.list('packs/', { limit: 1000, ...(cursor ? { cursor } : {}) });
+    for (const { key } of items) {
+      if (isStopped()) return;
+      const [, account = '', , pack = ''] = key.split('/');
+      const accountKey = await keys.accountKey(account);
+      if (!accountKey) continue;
+      try {
+        await chunks.add(account, await readPackIndex({ account, keys: deriveVaultKeys(accountKey), blobs }, pack));
+        restored++;
+      } catch (error) {
+        log.warn('a pack could not be added to the chunk index', { pack, reason: String(error) });
+      }
+    }
+    if (!next) break;
+    cursor = next;
+  }
+  chunks.setComplete();
+  if (restored > 0) log.warn('the chunk index was missing and has been restored', { packs: restored });
+}

@@ -1,0 +1,80 @@
+/** A worker thread of the engine pool. It opens sources and the chunk index itself, and calls the pool for the rest. */
+import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Blobs } from '../../domain/ports.ts';
+import { makeEngine } from '../../processors/backup/make-engine.ts';
+import { memoryBody } from '../../vault/packer.ts';
+import { fileBlobs } from './blobs.ts';
+import { openChunkIndex } from './chunk-index.ts';
+import type { WorkerSettings } from './engine-pool.ts';
+import { fileBody } from './pack-body.ts';
+import { fromWire, makePeer, type WireError } from './rpc.ts';
+
+const { index, files } = workerData as WorkerSettings;
+const port = parentPort;
+if (!port) throw new Error('engine-worker.ts runs in a worker thread only');
+
+/** The thread lets messages in after this time (ms). */
+const turnMs = 20;
+/** The pool hears of the thread at least this often (ms). */
+const aliveMs = 5_000;
+/** A session stays open for the next batches of its run. */
+const keepSessionMs = 5_000;
+
+let lastTurn = performance.now();
+let lastAlive = performance.now();
+const alive = () => {
+  lastAlive = performance.now();
+  port.postMessage({ alive: true });
+};
+setInterval(alive, aliveMs).unref();
+
+const stops = new Map<number, AbortController>();
+const peer = makePeer(port, (target, args) => {
+  const [work, request] = args as [number, never];
+  if (target === 'stop') return stops.get(work)?.abort(fromWire(request as WireError));
+  const stop = new AbortController();
+  stops.set(work, stop);
+  const call = (name: string) => (value: unknown) => peer.call(`work.${name}`, [work, value]) as Promise<never>;
+  const done = () => void stops.delete(work);
+  switch (target) {
+    case 'plan':
+      return engine.plan(request, { advance: call('advance') }, stop.signal).finally(done);
+    case 'store':
+      return engine.store(request, { reached: call('reached') }, stop.signal).finally(done);
+    case 'commit':
+      return engine.commit(request, { part: call('part'), checkpoint: call('checkpoint') }, stop.signal).finally(done);
+    default:
+      throw new Error(`the engine has no method ${target}`);
+  }
+});
+
+/** Blobs that are not files are read and written by the main thread, which has the client. */
+const remoteBlobs = Object.fromEntries(
+  (['put', 'get', 'size', 'list', 'delete'] as const).map((method) => [
+    method,
+    (...args: unknown[]) => peer.call(`blobs.${method}`, args),
+  ]),
+) as unknown as Blobs;
+const blobs = files ? fileBlobs(files.root, files.temporary) : remoteBlobs;
+const chunks = openChunkIndex(index);
+
+const engine = makeEngine({
+  blobs,
+  chunks,
+  register: (...args) => peer.call('register', args),
+  present: (...args) => peer.call('present', args),
+  openBody: () => (files ? fileBody(files.root, files.temporary) : memoryBody(blobs)),
+  random: (bytes) => new Uint8Array(randomBytes(bytes)),
+  now: Date.now,
+  beat() {
+    const now = performance.now();
+    if (now - lastAlive >= aliveMs) alive();
+    if (now - lastTurn < turnMs) return;
+    return turn().then(() => {
+      lastTurn = performance.now();
+    });
+  },
+  keepSessionMs,
+});

@@ -1,0 +1,120 @@
+/** Calls between threads. Both sides serve calls of the other. Arguments and results are plain data. */
+import type { MessagePort, Worker } from 'node:worker_threads';
+import { SourceProblem } from '../../connectors/connector.ts';
+import { type ErrorCode, Problem } from '../../domain/errors.ts';
+import { RunCancelled } from '../../processors/backup/watch.ts';
+import { VaultDamage } from '../../vault/damage.ts';
+
+type Message =
+  | { call: number; target: string; args: unknown[] }
+  | { answer: number; result: unknown }
+  | { answer: number; error: WireError };
+
+export type Peer = {
+  call<T>(target: string, args: unknown[]): Promise<T>;
+  /** Fails all open calls, and those to come. */
+  end(error: Error): void;
+};
+
+/** `serve` answers the calls of the other side. `seen` is called for each message. */
+export function makePeer(
+  port: Pick<MessagePort | Worker, 'postMessage'> & {
+    on(event: 'message', listener: (message: Message) => void): unknown;
+  },
+  serve: (target: string, args: unknown[]) => unknown,
+  seen: () => void = () => {},
+): Peer {
+  const open = new Map<number, { resolve(result: unknown): void; reject(error: unknown): void }>();
+  let calls = 0;
+  let ended: Error | undefined;
+
+  port.on('message', async (message) => {
+    seen();
+    if ('answer' in message) {
+      const waiting = open.get(message.answer);
+      open.delete(message.answer);
+      if ('error' in message) waiting?.reject(fromWire(message.error));
+      else waiting?.resolve(message.result);
+    } else if ('call' in message) {
+      const answer = await resultOf(() => serve(message.target, message.args));
+      port.postMessage({ answer: message.call, ...answer });
+    }
+  });
+
+  return {
+    call<T>(target: string, args: unknown[]) {
+      if (ended) return Promise.reject(ended);
+      const call = calls++;
+      return new Promise<T>((resolve, reject) => {
+        open.set(call, { resolve: (result) => resolve(result as T), reject });
+        port.postMessage({ call, target, args } satisfies Message);
+      });
+    },
+    end(error) {
+      ended ??= error;
+      for (const { reject } of open.values()) reject(error);
+      open.clear();
+    },
+  };
+}
+
+async function resultOf(work: () => unknown): Promise<{ result: unknown } | { error: WireError }> {
+  try {
+    return { result: await work() };
+  } catch (error) {
+    return { error: toWire(error) };
+  }
+}
+
+/** An error as plain data, with the fields that its class needs. */
+export type WireError = {
+  name: string;
+  message: string;
+  stack?: string | undefined;
+  more?: { [field: string]: unknown };
+};
+
+export function toWire(error: unknown): WireError {
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  if (error instanceof SourceProblem) {
+    const { code, retryable, retryAfterSeconds } = error;
+    return { name, message, stack, more: { code, retryable, retryAfterSeconds } };
+  }
+  if (error instanceof Problem) return { name, message, stack, more: { code: error.code, extra: error.extra } };
+  if (error instanceof VaultDamage) return { name, message, stack, more: { what: error.what } };
+  if (error instanceof RunCancelled) return { name: 'RunCancelled', message };
+  return { name, message, stack };
+}
+
+export function fromWire({ name, message, stack, more = {} }: WireError): Error {
+  const error = made(name, message, more);
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+function made(name: string, message: string, more: { [field: string]: unknown }): Error {
+  switch (name) {
+    case 'SourceProblem': {
+      const { code, retryable, retryAfterSeconds } = more as Pick<
+        SourceProblem,
+        'code' | 'retryable' | 'retryAfterSeconds'
+      >;
+      return new SourceProblem(code, message, {
+        retryable,
+        ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+      });
+    }
+    case 'Problem': {
+      const { code, extra } = more as { code: ErrorCode; extra: Problem['extra'] };
+      return new Problem(code, message, { extra });
+    }
+    case 'VaultDamage': {
+      const what = String(more.what);
+      return new VaultDamage(what, message.slice(what.length + 2));
+    }
+    case 'RunCancelled':
+      return new RunCancelled(message);
+    default:
+      return Object.assign(new Error(message), { name });
+  }
+}
