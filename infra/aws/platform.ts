@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Blobs, Bus, Identity, KeyRing, Platform, Push, Queue, Secrets } from '../../domain/ports.ts';
 import type { SendAdminCommand } from './admin-commands.ts';
+import { awsChunkIndex } from './chunk-index.ts';
 import { required } from './environment.ts';
 import { awsEventStore, awsStreamShares, type StreamShares } from './event-store.ts';
 import type { ExportLink } from './export-links.ts';
@@ -50,10 +51,12 @@ export function openAws(
   );
   const bus: Bus = { publish: live.publish };
   const now = Date.now;
+  const records = awsRecords(documents, prefix, now);
   return {
     events,
     rows: awsRows(documents, prefix),
-    records: awsRecords(documents, prefix, now),
+    records,
+    chunks: awsChunkIndex(records),
     blobs: lazyPort<Blobs>({ put: true, get: true, size: true, list: true, delete: true }, async () => {
       const [{ awsBlobs }, client] = await Promise.all([import('./blobs.ts'), clients.s3()]);
       return awsBlobs(() => client, bucket);

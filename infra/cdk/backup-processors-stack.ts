@@ -15,7 +15,7 @@ import { lambdaFunction } from './function.ts';
 import {
   appendEvents,
   consume,
-  deleteExports,
+  deleteTemporaryBlobs,
   loadEvents,
   publish,
   readStream,
@@ -56,7 +56,13 @@ export class BackupProcessorsStack extends Stack {
 
     makeRoutes(this, core, routes);
 
-    const work = [...appendEvents(core), ...useRecords(core), ...useKeys(core), ...send(core.jobQueue, core.dataQueue)];
+    const work = [
+      ...appendEvents(core),
+      ...useRecords(core),
+      ...useKeys(core),
+      ...send(core.jobQueue, core.dataQueue),
+      ...deleteTemporaryBlobs(core),
+    ];
     const orchestrator = lambdaFunction(this, stage, {
       entry: 'job-queue',
       network: core.network?.outward,
@@ -76,8 +82,7 @@ export class BackupProcessorsStack extends Stack {
       memory: 3008, // MB, 1.7 vCPUs, the maximum of a new AWS account
       timeout: workTimeout,
       environment,
-      // The worker deletes an export that it finishes after the expiry, because the sweeper has already passed.
-      grants: [...consume(core.dataQueue), ...work, ...deleteExports(core)],
+      grants: [...consume(core.dataQueue), ...work],
     });
     mapQueue(this, 'DataMapping', core.dataQueue, worker, 50);
 
@@ -88,7 +93,7 @@ export class BackupProcessorsStack extends Stack {
       memory: 512,
       timeout: Duration.minutes(5),
       environment,
-      grants: [...work, ...deleteExports(core)],
+      grants: work,
     });
     // Both functions repeat missed work, so a lost call needs no retry.
     const everyMinute = new Rule(this, 'EveryMinute', {

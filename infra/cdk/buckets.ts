@@ -153,6 +153,13 @@ function dataBucket(scope: Construct, at: Placement, replication: Partial<Bucket
         expiration: Duration.days(1),
         noncurrentVersionExpiration: Duration.days(1),
       },
+      {
+        // A run deletes its own working blobs. A crash may leave some, and no run takes this long.
+        id: 'work',
+        prefix: 'work/',
+        expiration: Duration.days(60),
+        noncurrentVersionExpiration: Duration.days(1),
+      },
       // The product deletes by version id. For 30 days an operator can undo any other deletion or overwrite.
       { id: 'old-versions', noncurrentVersionExpiration: Duration.days(30), expiredObjectDeleteMarker: true },
     ],

@@ -113,13 +113,11 @@ export function writeBlobs(core: CoreStack): PolicyStatement[] {
   return [withWildcard(allow(['s3:PutObject', 's3:AbortMultipartUpload'], [core.bucket.arnForObjects('*')]), objects)];
 }
 
-/** Deletes every version of an export, and no other object. */
-export function deleteExports(core: CoreStack): PolicyStatement[] {
+/** Deletes every version of exports and of working blobs of runs, and no other object. */
+export function deleteTemporaryBlobs(core: CoreStack): PolicyStatement[] {
+  const arns = ['exports/*', 'work/*'].map((keys) => core.bucket.arnForObjects(keys));
   return [
-    withWildcard(
-      allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], [core.bucket.arnForObjects('exports/*')]),
-      objects,
-    ),
+    withWildcard(allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], arns), objects),
     allow(['s3:ListBucketVersions'], [core.bucket.bucketArn]),
   ];
 }

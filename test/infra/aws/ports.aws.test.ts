@@ -4,6 +4,7 @@ import type { Identity } from '../../../domain/ports.ts';
 import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
 import { blobPromises } from '../../contract/blobs.ts';
 import { busPromises } from '../../contract/bus.ts';
+import { chunkPromises } from '../../contract/chunks.ts';
 import { eventPromises } from '../../contract/events.ts';
 import { identityPromises } from '../../contract/identity.ts';
 import { keyRingPromises } from '../../contract/key-ring.ts';
@@ -54,6 +55,7 @@ describe('the AWS deployment', () => {
   describeContract('rows', rowPromises, () => platform.rows);
   describeContract('records', recordPromises, () => platform.records);
   describeContract('blobs', blobPromises, () => platform.blobs);
+  describeContract('chunk index', chunkPromises, () => platform.chunks);
   describeContract('queue', queuePromises, () => platform.queue);
   describeContract('bus', busPromises, () => platform);
   describeContract('identity', identityPromises, () => serialSignUps(platform.identity));

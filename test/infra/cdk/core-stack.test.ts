@@ -103,14 +103,16 @@ test('the data bucket is versioned, logs access, and has no archive tiers', () =
   });
 });
 
-test('only exports expire, after a day', () => {
+test('only exports and what a run left over expire', () => {
   const data = main
     .ofType('AWS::S3::Bucket')
     .filter(([, { Properties }]) => /data|checkpoints/.test(String(Properties.BucketName)));
   expect(data).toHaveLength(2);
   const rules = data.flatMap(([, { Properties }]) => Properties.LifecycleConfiguration?.Rules ?? []);
   const expiring = rules.filter((rule) => Object.keys(rule).some((name) => /^Expiration/.test(name)));
-  expect(expiring).toEqual([expect.objectContaining({ Prefix: 'exports/', ExpirationInDays: 1, Status: 'Enabled' })]);
+  const expires = (Prefix: string, ExpirationInDays: number) =>
+    expect.objectContaining({ Prefix, ExpirationInDays, Status: 'Enabled' });
+  expect(expiring).toEqual([expires('exports/', 1), expires('work/', 60)]);
 });
 
 test('checkpoints are locked for a year, except on stage test', () => {
