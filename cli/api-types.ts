@@ -211,7 +211,7 @@ export interface paths {
     put?: never;
     /**
      * Search files
-     * @description Searches the newest restore point of each source. One request examines a limited number of files. So a page may have fewer items than `limit`, or none, although there are more: continue until `next` is null.
+     * @description Searches the newest restore point of each source, or the one at `asOf`, in the order of paths. If the filters exclude a million files that match the query, a page has fewer items than `limit`: continue until `next` is null.
      */
     post: operations['postDataSearch'];
     delete?: never;
@@ -1909,6 +1909,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `backup-damaged`: The restore point is damaged. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
@@ -2057,6 +2066,11 @@ export interface operations {
          *     }
          */
         'application/json': {
+          /**
+           * Format: date-time
+           * @description Use the newest restore point at or before this time. Default: now.
+           */
+          asOf?: string;
           /** @description The maximum size in bytes. Excludes folders and links. */
           maxSize?: number;
           /** @description The minimum size in bytes. Excludes folders and links. */
@@ -2118,7 +2132,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description `idempotency-in-progress`: The same request is still in progress. */
+      /** @description `backup-damaged`: The restore point is damaged. `idempotency-in-progress`: The same request is still in progress. */
       409: {
         headers: {
           [name: string]: unknown;

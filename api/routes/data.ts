@@ -65,6 +65,7 @@ const searchFields = z.strictObject({
   modifiedBefore: time
     .optional()
     .meta({ description: 'Only files modified before this time. Excludes files without a time.' }),
+  asOf: time.optional().meta({ description: 'Use the newest restore point at or before this time. Default: now.' }),
 });
 const search = searchFields.meta({ examples: [{ query: 'invoice 2026', types: ['pdf'], minSize: 1 }] });
 
@@ -84,6 +85,7 @@ export const data: RouteModule = [
     },
     tags: ['data'],
     reads: [model.name],
+    problems: ['backup-damaged'],
     item: file,
     filters: {
       sourceId: idField('source').optional().meta({ description: 'Only this source. Default: all sources.' }),
@@ -122,14 +124,16 @@ export const data: RouteModule = [
     url: '/data/search',
     summary: 'Search files',
     description:
-      'Searches the newest restore point of each source. One request examines a limited number of files. So a page may have ' +
-      'fewer items than `limit`, or none, although there are more: continue until `next` is null.',
+      'Searches the newest restore point of each source, or the one at `asOf`, in the order of paths. If the filters exclude a ' +
+      'million files that match the query, a page has fewer items than `limit`: continue until `next` is null.',
     tags: ['data'],
     reads: [model.name],
+    problems: ['backup-damaged'],
     item: file,
     body: search,
     handler: async ({ platform, principal, body, page }) => {
-      const { items, next } = await searchFiles(platform, principal.account, body, {
+      const wanted = { ...body, asOf: body.asOf && utc(body.asOf) };
+      const { items, next } = await searchFiles(platform, principal.account, wanted, {
         limit: page.limit,
         ...positionOf(page),
       });

@@ -5,10 +5,11 @@ import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Platform } from '../../domain/ports.ts';
+import { VaultDamage } from '../../vault/damage.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import { fileId } from '../../vault/file-id.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
-import { folderAt, listFolder, namesake, openManifest, type ReaderContext } from '../../vault/reader.ts';
+import { folderAt, listFolder, listTree, namesake, openManifest, type ReaderContext } from '../../vault/reader.ts';
 import { currentRows } from '../engine/generations.ts';
 import { prefixes, type RestorePoint } from '../files.ts';
 
@@ -41,7 +42,7 @@ export type FilesQuery = {
 /** Where the next page starts: in this source, after this entry key. */
 export type FilesPosition = { sourceId: string; after: string | null };
 
-/** A page of files in key order. Without a source or job it goes through all sources of the account. */
+/** A page of files in path order. Without a source or job it goes through all sources of the account. */
 export async function listFiles(
   platform: Platform,
   account: string,
@@ -56,7 +57,8 @@ export async function listFiles(
     const restorePoint = await findRestorePoint(platform, account, { ...query, sourceId });
     if (!restorePoint) continue;
     let after = page.position?.sourceId === sourceId ? page.position.after : null;
-    for await (const entry of entriesOf(ctx, restorePoint, query, after)) {
+    const all = entriesOf(ctx, restorePoint, query, after);
+    for await (const entry of namingDamage(platform, account, restorePoint, all)) {
       if (items.length === page.limit) return { items, next: { sourceId, after } };
       items.push(fileView(ctx, restorePoint, entry));
       after = entry.key;
@@ -75,7 +77,35 @@ async function* entriesOf(
   const folder = await folderAt(ctx, root, query.path ?? '');
   const file = after === null ? await namesake(ctx, root, folder) : undefined;
   if (file) yield file;
-  yield* listFolder(ctx, root, folder, { recursive: query.recursive, ...(after === null ? {} : { after }) });
+  yield* (query.recursive ? listTree : listFolder)(ctx, root, folder, after === null ? {} : { after });
+}
+
+/**
+ * Passes the items on. Throws Problem `backup-damaged` if the restore point is damaged. The problem names it, and the
+ * restore point before it.
+ */
+export async function* namingDamage<T>(
+  platform: Platform,
+  account: string,
+  { sourceId, jobId, runId, at }: RestorePoint,
+  items: AsyncIterable<T>,
+): AsyncGenerator<T> {
+  try {
+    yield* items;
+  } catch (error) {
+    if (!(error instanceof VaultDamage)) throw error;
+    platform.log.error('a restore point is damaged', { runId }, error);
+    const asOf = new Date(Date.parse(at) - 1).toISOString();
+    const before = await findRestorePoint(platform, account, { sourceId, jobId, asOf });
+    const hint = before ? `Use the one before it with asOf=${before.at}, or run` : 'Run';
+    throw new Problem(
+      'backup-damaged',
+      `The restore point of run ${runId} (${at}) is damaged. ${hint} the job again.`,
+      {
+        extra: { runId, at, ...(before && { runIdBefore: before.runId, asOf: before.at }) },
+      },
+    );
+  }
 }
 
 /** Selects the newest restore point of a source or a job, optionally as of a time. */

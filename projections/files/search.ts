@@ -1,8 +1,10 @@
-/** Searches files by a scan of the newest manifests. There is no index to maintain, and a page does bounded work. */
+/** Searches files by the name blocks of the manifests. There is no index to maintain. */
 import { displayPath } from '../../domain/entry.ts';
 import type { Platform } from '../../domain/ports.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
-import { entries, openManifest } from '../../vault/reader.ts';
+import { findEntry, listTree, openManifest, type ReaderContext } from '../../vault/reader.ts';
+import { searchKeys } from '../../vault/search.ts';
+import type { RestorePoint } from '../files.ts';
 import {
   type FilesPosition,
   type FileView,
@@ -10,6 +12,7 @@ import {
   findRestorePoint,
   heldSources,
   mimeTypeOf,
+  namingDamage,
   readerContext,
 } from './listing.ts';
 
@@ -25,51 +28,77 @@ export type FilesSearch = {
   /** ISO-8601, inclusive `modifiedAfter` and exclusive `modifiedBefore`. Entries without a time do not match. */
   modifiedAfter?: string | undefined;
   modifiedBefore?: string | undefined;
+  /** UTC ISO-8601, inclusive: searches the newest restore point up to then. */
+  asOf?: string | undefined;
 };
 
-/** Maximum number of entries that one page scans. */
-const scanLimit = 50_000;
-/** Opening a source counts as this many entries, so many empty sources also end a page. */
+/** Maximum number of matches of the words that one page examines, so that a request ends in time. */
+const examineLimit = 1_000_000;
+/** Opening a source counts as this many matches, so many empty sources also end a page. */
 const sourceCost = 200;
+/** Matches whose entries are read at once. */
+const parallelReads = 16;
 
-/** A page of matches in key order, source by source. It may have fewer items than `limit`, even none, and a `next`. */
+/**
+ * A page of matches in path order, source by source. Pages are complete, unless the filters refuse more than
+ * `examineLimit` matches of the words. Then a page has fewer items than `limit`, and a `next`.
+ */
 export async function searchFiles(
   platform: Platform,
   account: string,
   search: FilesSearch,
-  page: { limit: number; position?: FilesPosition; scan?: number },
+  page: { limit: number; position?: FilesPosition; examine?: number },
 ): Promise<{ items: FileView[]; next: FilesPosition | null }> {
   const ctx = await readerContext(platform, account);
   const matches = matcher(search);
+  const words = search.query.split(/\s+/).filter(Boolean);
   const items: FileView[] = [];
-  let budget = page.scan ?? scanLimit;
+  let budget = page.examine ?? examineLimit;
   const sources = search.sourceId ? [search.sourceId] : heldSources(platform, account, page.position?.sourceId);
   for await (const sourceId of sources) {
     let after = page.position?.sourceId === sourceId ? page.position.after : null;
     if (budget <= 0) return { items, next: { sourceId, after } };
     budget -= sourceCost;
-    const restorePoint = await findRestorePoint(platform, account, { sourceId });
+    const restorePoint = await findRestorePoint(platform, account, { sourceId, asOf: search.asOf });
     if (!restorePoint) continue;
-    let scanned = 0;
-    for await (const entry of entries(
-      ctx,
-      await openManifest(ctx, restorePoint.manifest),
-      after === null ? {} : { after },
-    )) {
-      // A page scans at least one entry, else paging would not end.
-      if (items.length === page.limit || (budget <= 0 && scanned > 0)) return { items, next: { sourceId, after } };
+    let examined = 0;
+    const found = entriesWith(ctx, restorePoint, words, after);
+    for await (const entry of namingDamage(platform, account, restorePoint, found)) {
+      // A page examines at least one match, else paging would not end.
+      if (items.length === page.limit || (budget <= 0 && examined > 0)) return { items, next: { sourceId, after } };
       if (matches(entry)) items.push(fileView(ctx, restorePoint, entry));
       after = entry.key;
       budget--;
-      scanned++;
+      examined++;
     }
   }
   return { items, next: null };
 }
 
+/** The entries whose paths contain every word, in path order. */
+async function* entriesWith(
+  ctx: ReaderContext,
+  restorePoint: RestorePoint,
+  words: string[],
+  after: string | null,
+): AsyncGenerator<ManifestEntry> {
+  const root = await openManifest(ctx, restorePoint.manifest);
+  if (words.length === 0) return yield* listTree(ctx, root, '', after === null ? {} : { after });
+  let keys: string[] = [];
+  const read = async () => {
+    const found = await Promise.all(keys.map((key) => findEntry(ctx, root, key)));
+    keys = [];
+    return found.filter((entry) => entry !== undefined && !entry.implied && !entry.deleted) as ManifestEntry[];
+  };
+  for await (const key of searchKeys(ctx, root, words, after ?? undefined)) {
+    keys.push(key);
+    if (keys.length === parallelReads) yield* await read();
+  }
+  yield* await read();
+}
+
 function matcher(search: FilesSearch): (entry: ManifestEntry) => boolean {
   const { types, minSize = 0, maxSize = Number.POSITIVE_INFINITY, modifiedAfter, modifiedBefore } = search;
-  const words = folded(search.query).split(/\s+/).filter(Boolean);
   const after = modifiedAfter === undefined ? Number.NEGATIVE_INFINITY : Date.parse(modifiedAfter);
   const before = modifiedBefore === undefined ? Number.POSITIVE_INFINITY : Date.parse(modifiedBefore);
   const timed = modifiedAfter !== undefined || modifiedBefore !== undefined;
@@ -78,18 +107,8 @@ function matcher(search: FilesSearch): (entry: ManifestEntry) => boolean {
     if (sized && (entry.kind !== 'file' || entry.size < minSize || entry.size > maxSize)) return false;
     const at = entry.modifiedAt === null ? Number.NaN : Date.parse(entry.modifiedAt);
     if (timed && !(at >= after && at < before)) return false;
-    const { path } = displayPath(entry.key);
-    if (types && !types.some((type) => matchesType(entry, path, type.trim().toLowerCase()))) return false;
-    const text = words.length > 0 ? folded(path) : '';
-    return words.every((word) => text.includes(word));
+    return !types || types.some((type) => matchesType(entry, displayPath(entry.key).path, type.trim().toLowerCase()));
   };
-}
-
-const plain = /^[\x20-\x7e]*$/;
-
-/** Removes accents (Unicode NFKD without marks) and converts to upper case, which maps `ß` to `SS` and `ς` to `Σ`. */
-export function folded(text: string): string {
-  return plain.test(text) ? text.toUpperCase() : text.normalize('NFKD').replaceAll(/\p{M}/gu, '').toUpperCase();
 }
 
 const kinds = ['file', 'folder', 'link'];

@@ -2,9 +2,10 @@
 import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Page, Platform } from '../../domain/ports.ts';
+import { VaultDamage } from '../../vault/damage.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import { parseFileId } from '../../vault/file-id.ts';
-import { entries, openManifest, type ReaderContext, versions } from '../../vault/reader.ts';
+import { openManifest, type ReaderContext, versions } from '../../vault/reader.ts';
 import { findRestorePoint, manifestRef, readerContext } from './listing.ts';
 
 export type VersionView = {
@@ -45,7 +46,7 @@ export async function listVersions(
     if (items.length < page.limit || entry.previous === undefined) continue;
     return { items, next: (await manifestRef(platform, account, entry.previous)) ? entry.previous : null };
   }
-  return { items: items.length > 0 ? items : await impliedFolder(fileRef), next: null };
+  return { items, next: null };
 }
 
 /**
@@ -85,11 +86,24 @@ function noContent(kind: string): Problem {
 async function fileRefOf(platform: Platform, account: string, id: string): Promise<FileRef> {
   const ctx = await readerContext(platform, account);
   const parts = parseFileId(ctx.keys, id);
-  const restorePoint =
-    parts && (await findRestorePoint(platform, account, { jobId: parts.jobId, sourceId: parts.sourceId }));
-  if (!restorePoint) throw new Problem('not-found', 'This file does not exist. List files with GET /data/files.');
-  return { ctx, ...parts, newest: restorePoint.manifest };
+  if (parts) {
+    const { jobId, sourceId } = parts;
+    let asOf: string | undefined;
+    for (let tried = 1; ; tried++) {
+      const restorePoint = await findRestorePoint(platform, account, { jobId, sourceId, asOf });
+      if (!restorePoint) break;
+      const opened = await openManifest(ctx, restorePoint.manifest).catch((error: unknown) => {
+        if (!(error instanceof VaultDamage) || tried === maxTries) throw error;
+      });
+      if (opened) return { ctx, ...parts, newest: restorePoint.manifest };
+      // The versions before a damaged restore point are still there.
+      asOf = new Date(Date.parse(restorePoint.at) - 1).toISOString();
+    }
+  }
+  throw new Problem('not-found', 'This file does not exist. List files with GET /data/files.');
 }
+
+const maxTries = 10;
 
 async function* history(platform: Platform, { ctx, key }: FileRef, start: ManifestRef) {
   let manifest = start;
@@ -99,19 +113,6 @@ async function* history(platform: Platform, { ctx, key }: FileRef, start: Manife
     return ref;
   };
   for await (const entry of versions(ctx, await openManifest(ctx, start), key, locate)) yield { entry, manifest };
-}
-
-/** A folder without an entry of its own takes the time and run of the first entry below it. */
-async function impliedFolder({ ctx, key, newest }: FileRef): Promise<VersionView[]> {
-  if (!key.endsWith('/')) return [];
-  for await (const below of entries(ctx, await openManifest(ctx, newest), {
-    prefix: key,
-    limit: 1,
-    includeDeleted: true,
-  })) {
-    return [{ version: 1, runId: below.runId, at: below.at, size: 0, sha256: null, deleted: false }];
-  }
-  return [];
 }
 
 function view({ version, runId, at, size, sha256, deleted }: ManifestEntry): VersionView {

@@ -1,6 +1,9 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { compareKeys } from '../../../domain/entry.ts';
 import type { FilesPosition } from '../../../projections/files/listing.ts';
-import { type FilesSearch, folded, searchFiles } from '../../../projections/files/search.ts';
+import { type FilesSearch, searchFiles } from '../../../projections/files/search.ts';
+import { fold } from '../../../vault/names.ts';
 import { testPlatform } from '../../support/api.ts';
 import { makeBackupChain, type Things } from '../../support/backups.ts';
 
@@ -11,7 +14,7 @@ async function box(things: Things) {
   const platform = await testPlatform();
   const backupChain = makeBackupChain(platform, account);
   await backupChain.backUp(things);
-  const all = async (search: Partial<FilesSearch>, page: { limit?: number; scan?: number } = {}) => {
+  const all = async (search: Partial<FilesSearch>, page: { limit?: number; examine?: number } = {}) => {
     const paths: string[] = [];
     let pages = 0;
     for (let position: FilesPosition | null | undefined; position !== null; pages++) {
@@ -49,7 +52,7 @@ describe('search', () => {
 
   it('folds ASCII text on the fast path to the same result as on the slow path', () => {
     const plain = Array.from({ length: 95 }, (_, code) => String.fromCharCode(32 + code)).join('');
-    expect(folded(plain)).toBe(folded(`${plain}é`).slice(0, -1));
+    expect(fold(plain)).toBe(fold(`${plain}é`).slice(0, -1));
   });
 
   it('filters by MIME type, group, file name extension and kind', async () => {
@@ -119,13 +122,50 @@ describe('search', () => {
     for (const page of [
       { limit: 1 },
       { limit: 2 },
-      { limit: 50, scan: 1 },
-      { limit: 50, scan: 207 },
-      { limit: 2, scan: 203 },
+      { limit: 50, examine: 1 },
+      { limit: 50, examine: 207 },
+      { limit: 2, examine: 203 },
     ]) {
       expect((await all({ types: ['pdf'] }, page)).paths.toSorted()).toEqual(pdfs);
     }
-    expect((await all({ query: 'nothing has this name' }, { scan: 205 })).pages).toBeGreaterThanOrEqual(5);
+    expect((await all({ types: ['pdf'] }, { examine: 205 })).pages).toBeGreaterThanOrEqual(5);
     expect((await all({}, {})).pages).toBe(1);
+  });
+
+  it('gives complete pages in path order, as a filter of all paths does', async () => {
+    const part = fc.constantFrom('a', 'B', 'ab', 'Été', 'été.txt', '!', 'b a', '\uff0f', '0');
+    const path = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
+    const word = fc.oneof(part, path, fc.constantFrom('/', 'a/', '/b', 'T', 'zz'));
+    const given = fc.record({
+      paths: fc.uniqueArray(path, { minLength: 1, maxLength: 30 }),
+      words: fc.array(word, { maxLength: 3 }),
+      limit: fc.integer({ min: 1, max: 5 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(given, async ({ paths, words, limit }) => {
+        const { platform, backupChain } = await box(Object.fromEntries(paths.map((name) => [name, 'x'])));
+        const query = words.join(' ');
+        const wanted = query.split(/\s+/).filter(Boolean).map(fold);
+        const expected = paths.filter((name) => wanted.every((one) => fold(name).includes(one))).sort(compareKeys);
+        const found: string[] = [];
+        for (let position: FilesPosition | null | undefined; position !== null; ) {
+          const page = { limit, ...(position && { position }) };
+          const result = await searchFiles(platform, account, { query, sourceId: backupChain.sourceId }, page);
+          found.push(...result.items.map(({ path: name }) => name));
+          if (result.next) expect(result.items.length).toBe(limit);
+          position = result.next;
+        }
+        expect(found).toEqual(expected);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('searches as of a time', async () => {
+    const { backupChain, paths } = await box({ old: 'x' });
+    const { at } = await backupChain.backUp({ old: undefined, new: 'x' });
+    expect(await paths({ query: 'o', asOf: new Date(Date.parse(at) - 1).toISOString() })).toEqual(['old']);
+    expect(await paths({ query: 'e', asOf: at })).toEqual(['new']);
+    expect(await paths({ query: 'o', asOf: '2001-01-01T00:00:00.000Z' })).toEqual([]);
   });
 });
