@@ -103,7 +103,8 @@ function checkAccountVault(
   const exports = [...facts.zips].flatMap(([id, { size, until }]): [string, number][] =>
     size !== null && Date.parse(until) > platform.now() ? [[exportKey(account, id), size]] : [],
   );
-  const vault = { account, keys, blobs: platform.blobs, records: platform.records };
+  const { blobs, records, chunks } = platform;
+  const vault = { account, keys, blobs, records, chunks };
   return checkVault(vault, { ...facts, mayBeNamed, exports: new Map(exports) }, checks);
 }
 

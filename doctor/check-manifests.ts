@@ -4,12 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
-import { compareKeys } from '../domain/entry.ts';
+import { compareEntries } from '../domain/entry.ts';
 import type { ManifestEntry } from '../vault/entry.ts';
+import { type ReaderContext, readOne } from '../vault/metadata.ts';
+import { decodeNames, namesIn } from '../vault/names.ts';
 import { verifyFile } from '../vault/read-file.ts';
 import { findEntry, openManifest } from '../vault/reader.ts';
-import { type ManifestRoot, readRoot } from '../vault/root.ts';
-import { addTotals, type ReaderContext, readSegment, type SegmentRef } from '../vault/segment.ts';
+import { type ManifestNode, type ManifestRoot, type NodeRef, readNode, readRoot } from '../vault/root.ts';
+import { type Extent, extentOfEntries, extentOfParts, readSegment, type SegmentRef } from '../vault/segment.ts';
 import type { CheckedPacks } from './check-packs.ts';
 import { type Count, type Finding, failure } from './finding.ts';
 import { reasonOf } from './reading.ts';
@@ -17,7 +19,8 @@ import { reasonOf } from './reading.ts';
 /** A restore point as the log records it. */
 export type NamedManifest = { ref: ManifestRef; totals: Totals; runId: string };
 
-export type ManifestChecks = { packs: CheckedPacks; readData: boolean; count: Count };
+/** `usedMetadata` gets the metadata packs that the manifests use. */
+export type ManifestChecks = { packs: CheckedPacks; readData: boolean; count: Count; usedMetadata: Set<string> };
 
 /** Checks each segment and each content once, however many manifests share it. */
 export async function* checkManifests(
@@ -26,10 +29,10 @@ export async function* checkManifests(
   checks: ManifestChecks,
 ): AsyncGenerator<Finding> {
   const refs = new Map(named.map(({ ref }) => [ref.id, ref]));
-  const checkedSegments = new Set<string>();
-  const checkedContents = new Set<string>();
+  const checked: Seen = { nodes: new Set(), segments: new Set(), contents: new Set(), refs };
   for (const { ref, totals, runId } of named) {
     checks.count('manifest');
+    checks.usedMetadata.add(ref.id);
     let root: ManifestRoot;
     try {
       root = await readRoot(context, ref);
@@ -38,60 +41,115 @@ export async function* checkManifests(
       continue;
     }
     yield* checkRoot(root, totals, refs);
-    for (const segment of root.segments) {
-      const name = `${segment.manifest} ${segment.offset} ${segment.sha256}`;
-      if (checkedSegments.has(name)) continue;
-      checkedSegments.add(name);
-      yield* checkSegment(context, segment, refs, checkedContents, checks);
+    for (const node of root.nodes) {
+      checks.usedMetadata.add(node.pack);
+      if (checked.nodes.has(node.sha256)) continue;
+      checked.nodes.add(node.sha256);
+      yield* checkNode(context, node, checked, checks);
     }
   }
 }
+
+/** What was checked, and the manifests of the log by id. */
+type Seen = { nodes: Set<string>; segments: Set<string>; contents: Set<string>; refs: Map<string, ManifestRef> };
 
 function* checkRoot(root: ManifestRoot, totals: Totals, refs: Map<string, ManifestRef>): Generator<Finding> {
   const fault = (detail: string) => failure('manifest', root.ref.id, detail);
   if (!sameTotals(root.totals, totals)) yield fault('its totals differ from those in the log');
   if (root.base !== null && !refs.has(root.base)) yield fault(`its base ${root.base} is not in the log`);
-  for (const [i, segment] of root.segments.entries()) {
-    const previous = root.segments[i - 1];
-    if (previous && compareKeys(previous.last, segment.first) >= 0)
-      yield fault(`segment ${i} is not sorted after the segment before it`);
-    if (compareKeys(segment.first, segment.last) > 0) yield fault(`the last key of segment ${i} is before its first`);
+  yield* checkOrder('node', root.nodes, fault);
+}
+
+function* checkOrder(kind: string, parts: Extent[], fault: (detail: string) => Finding): Generator<Finding> {
+  for (const [i, part] of parts.entries()) {
+    const previous = parts[i - 1];
+    if (previous && compareEntries(previous.last, part.first) >= 0)
+      yield fault(`${kind} ${i} is not sorted after the ${kind} before it`);
+    if (compareEntries(part.first, part.last) > 0) yield fault(`the last key of ${kind} ${i} is before its first`);
+  }
+}
+
+async function* checkNode(
+  context: ReaderContext,
+  ref: NodeRef,
+  checked: Seen,
+  checks: ManifestChecks,
+): AsyncGenerator<Finding> {
+  checks.count('node');
+  const where = `${ref.pack} node ${ref.offset}`;
+  const fault = (detail: string) => failure('node', where, detail);
+  let node: ManifestNode;
+  try {
+    node = await readNode(context, ref);
+  } catch (error) {
+    return yield fault(`${reasonOf(error)}; it lists ${ref.totals.files} files`);
+  }
+  yield* checkOrder('segment', node.segments, fault);
+  if (node.segments.length === 0 || !sameExtent(extentOfParts(node.segments), ref))
+    yield fault('its segments differ from the keys and counts in the manifest');
+  checks.usedMetadata.add(node.names.pack);
+  const names: string[] = [];
+  for (const segment of node.segments) {
+    checks.usedMetadata.add(segment.pack);
+    const isNew = !checked.segments.has(segment.sha256);
+    checked.segments.add(segment.sha256);
+    let entries: ManifestEntry[];
+    try {
+      entries = await readSegment(context, segment);
+    } catch (error) {
+      if (isNew) {
+        checks.count('segment');
+        const detail = `${reasonOf(error)}; it lists ${segment.totals.files} files`;
+        yield failure('segment', `${segment.pack} segment ${segment.offset}`, detail);
+      }
+      continue;
+    }
+    names.push(...entries.map(nameOf));
+    if (isNew) yield* checkSegment(context, segment, entries, checked, checks);
+  }
+  if (names.length === ref.count) yield* checkNames(context, node, names, where);
+}
+
+function nameOf({ key, deleted }: { key: string; deleted?: boolean }): string {
+  return `${deleted ? 'deleted' : 'live'} ${key}`;
+}
+
+async function* checkNames(
+  context: ReaderContext,
+  node: ManifestNode,
+  expected: string[],
+  where: string,
+): AsyncGenerator<Finding> {
+  try {
+    const names = [...namesIn(decodeNames(await readOne(context, 'names', node.names)))].map(nameOf);
+    if (names.length !== expected.length || names.some((name, i) => name !== expected[i]))
+      yield failure('node', where, 'its names differ from the entries of its segments: searches miss files');
+  } catch (error) {
+    yield failure('node', where, `${reasonOf(error)}: searches fail`);
   }
 }
 
 async function* checkSegment(
   context: ReaderContext,
   segment: SegmentRef,
-  refs: Map<string, ManifestRef>,
-  checkedContents: Set<string>,
+  entries: ManifestEntry[],
+  { contents, refs }: Seen,
   { packs, readData, count }: ManifestChecks,
 ): AsyncGenerator<Finding> {
   count('segment');
-  const where = `${segment.manifest} segment ${segment.offset}`;
-  let entries: ManifestEntry[];
-  try {
-    entries = await readSegment(context, segment);
-  } catch (error) {
-    return yield failure('segment', where, `${reasonOf(error)}; it lists ${segment.totals.files} files`);
-  }
-  const [first, last] = [entries[0], entries.at(-1)];
-  if (
-    first?.key !== segment.first ||
-    last?.key !== segment.last ||
-    entries.length !== segment.count ||
-    !sameTotals(totalsOf(entries), segment.totals)
-  )
+  const where = `${segment.pack} segment ${segment.offset}`;
+  if (entries.length === 0 || !sameExtent(extentOfEntries(entries), segment))
     yield failure('segment', where, 'its entries differ from the keys and counts in the manifest');
   for (const [i, entry] of entries.entries()) {
     const previous = entries[i - 1];
     const entryRef = `${where} entry ${i}`;
-    if (previous && compareKeys(previous.key, entry.key) >= 0)
+    if (previous && compareEntries(previous.key, entry.key) >= 0)
       yield failure('segment', entryRef, 'the entry is not sorted after the entry before it');
     const fault = faultOfEntry(entry) ?? (await faultOfHistory(context, entry, refs));
     if (fault) yield failure('segment', entryRef, fault);
     if (entry.kind !== 'file' || entry.deleted) continue;
     count('file');
-    yield* checkContent(context, entry, entryRef, checkedContents, packs, readData);
+    yield* checkContent(context, entry, entryRef, contents, packs, readData);
   }
 }
 
@@ -156,14 +214,9 @@ async function faultOfHistory(
   }
 }
 
-function totalsOf(entries: ManifestEntry[]): Totals {
-  return addTotals(
-    entries.flatMap((entry) => {
-      if (entry.deleted) return [];
-      const one = (kind: ManifestEntry['kind']) => (entry.kind === kind ? 1 : 0);
-      return [{ files: one('file'), folders: one('folder'), links: one('link'), bytes: entry.size }];
-    }),
-  );
+function sameExtent(a: Extent, b: Extent): boolean {
+  const same = a.first === b.first && a.last === b.last && a.count === b.count && a.live === b.live;
+  return same && sameTotals(a.totals, b.totals);
 }
 
 function sameTotals(a: Totals, b: Totals): boolean {

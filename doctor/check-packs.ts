@@ -1,10 +1,10 @@
 /** Checks packs: each is intact, holds the chunks that manifests need, and agrees with the chunk index. */
 import { hash } from 'node:crypto';
-import type { Records } from '../domain/ports.ts';
+import type { ChunkIndex, ChunkRef } from '../domain/ports.ts';
 import { cacheOf } from '../vault/cache.ts';
-import { chunkId, findChunks, indexedChunks, readPackIndex } from '../vault/chunk-index.ts';
-import { type ChunkRef, decryptSlot, packBlobKey } from '../vault/pack.ts';
-import type { ReaderContext } from '../vault/segment.ts';
+import { chunkId } from '../vault/digest.ts';
+import type { ReaderContext } from '../vault/metadata.ts';
+import { decryptSlot, packBlobKey, readPackIndex } from '../vault/pack.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 import { allBlobs, describeUnused, reasonOf } from './reading.ts';
 
@@ -18,7 +18,7 @@ export type CheckedPacks = {
    */
   need(ref: ChunkRef): Promise<'found' | 'missing' | 'damaged'>;
   /** Compares all stored and all needed packs with the chunk index. With `readData` it decrypts every slot. */
-  check(records: Records, options: { readData: boolean; mayBeNamed: Set<string> }): AsyncGenerator<Finding>;
+  check(chunks: ChunkIndex, options: { readData: boolean; mayBeNamed: Set<string> }): AsyncGenerator<Finding>;
 };
 
 /** Chunks of cached footers: about 100 MB. */
@@ -43,7 +43,7 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
     });
 
   async function* checkPack(
-    records: Records,
+    chunks: ChunkIndex,
     pack: string,
     readData: boolean,
     index: IndexCounts,
@@ -56,7 +56,7 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
       return;
     }
     if (readData) yield* checkSlots(pack, footer.chunks);
-    const indexed = await findChunks(records, account, [...footer.chunks.keys()]).catch(() => undefined);
+    const indexed = await chunks.find(account, [...footer.chunks.keys()]).catch(() => undefined);
     if (!indexed) return;
     for (const [id, ref] of footer.chunks) {
       const indexRef = indexed.get(id);
@@ -95,10 +95,10 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
   }
 
   /** Index records that point into a pack whose footer does not have the chunk. */
-  async function* checkUnknownChunks(records: Records, packs: Set<string>): AsyncGenerator<Finding> {
+  async function* checkUnknownChunks(chunks: ChunkIndex, packs: Set<string>): AsyncGenerator<Finding> {
     const pointers: [pack: string, id: string][] = [];
     const scan = scanIndex(
-      records,
+      chunks,
       account,
       () => {},
       (id, { pack }) => {
@@ -123,21 +123,20 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
       return footer.slotRefs.has(slotRefOf(ref)) ? 'found' : 'missing';
     },
 
-    async *check(records, { readData, mayBeNamed }) {
+    async *check(chunks, { readData, mayBeNamed }) {
       const stored = new Map<string, number>();
       for await (const { key, size } of allBlobs(blobs, `packs/${account}/`))
         stored.set(key.slice(key.lastIndexOf('/') + 1), size);
       const index: IndexCounts = { all: new Map(), inFooter: new Map(), unindexed: 0 };
-      yield* scanIndex(records, account, count, (_id, { pack }) => {
+      yield* scanIndex(chunks, account, count, (_id, { pack }) => {
         index.all.set(pack, (index.all.get(pack) ?? 0) + 1);
         return stored.has(pack) ? undefined : `its pack ${pack} is missing: new backups would refer to missing content`;
       });
-      for (const pack of new Set([...stored.keys(), ...needed.keys()]))
-        yield* checkPack(records, pack, readData, index);
+      for (const pack of new Set([...stored.keys(), ...needed.keys()])) yield* checkPack(chunks, pack, readData, index);
       const suspects = [...index.all]
         .filter(([pack, pointers]) => stored.has(pack) && pointers !== (index.inFooter.get(pack) ?? 0))
         .map(([pack]) => pack);
-      if (suspects.length > 0) yield* checkUnknownChunks(records, new Set(suspects));
+      if (suspects.length > 0) yield* checkUnknownChunks(chunks, new Set(suspects));
       if (index.unindexed > 0) {
         const detail = `the index lacks ${index.unindexed} stored chunks: backups may store that content once more`;
         yield info('chunk-index', account, detail);
@@ -155,12 +154,12 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
 type IndexCounts = { all: Map<string, number>; inFooter: Map<string, number>; unindexed: number };
 
 async function* scanIndex(
-  records: Records,
+  chunks: ChunkIndex,
   account: string,
   count: Count,
   faultOf: (id: string, ref: ChunkRef) => string | undefined,
 ): AsyncGenerator<Finding> {
-  for await (const entry of indexedChunks(records, account)) {
+  for await (const entry of chunks.scan(account)) {
     if ('unreadable' in entry) yield failure('chunk-index', entry.unreadable, 'its records cannot be read');
     else {
       count('chunk-index');

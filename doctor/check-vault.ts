@@ -3,10 +3,12 @@
  * missing content.
  */
 
-import type { Records } from '../domain/ports.ts';
+import type { ChunkIndex, Records } from '../domain/ports.ts';
 import { exportSize, readExport } from '../vault/exports.ts';
+import { metadataKey, type ReaderContext } from '../vault/metadata.ts';
+import { packBlobKey } from '../vault/pack.ts';
+import { registeredPacks } from '../vault/pack-registry.ts';
 import { getErrors } from '../vault/run-errors.ts';
-import type { ReaderContext } from '../vault/segment.ts';
 import { checkManifests, type NamedManifest } from './check-manifests.ts';
 import { checkedPacks } from './check-packs.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
@@ -30,31 +32,49 @@ export type VaultChecks = {
 };
 
 export async function* checkVault(
-  vault: ReaderContext & { records: Records },
+  vault: ReaderContext & { records: Records; chunks: ChunkIndex },
   log: VaultLog,
   { readData, count }: VaultChecks,
 ): AsyncGenerator<Finding> {
-  const { account, keys, blobs, records } = vault;
+  const { account, keys, blobs, records, chunks } = vault;
   // Vault readers cache by context. A new context makes sure that everything is read again.
   const context = { account, keys, blobs };
   const packs = checkedPacks(context, count);
-  yield* checkManifests(context, log.manifests, { packs, readData, count });
-  yield* packs.check(records, { readData, mayBeNamed: log.mayBeNamed });
-  yield* findUnusedManifests(context, log.manifests);
+  const usedMetadata = new Set<string>();
+  yield* checkManifests(context, log.manifests, { packs, readData, count, usedMetadata });
+  yield* packs.check(chunks, { readData, mayBeNamed: log.mayBeNamed });
+  yield* checkRegistry(context, records, count);
+  yield* findUnusedMetadata(context, usedMetadata);
   for (const list of log.errorLists) yield* checkErrors(context, list, count);
   for (const [blob, size] of log.exports) yield* checkExport(context, blob, size, readData, count);
 }
 
-/** A run that crashed, or lost to a concurrent worker, leaves a manifest that the log does not name. */
-async function* findUnusedManifests(
+/** Every registered pack is stored with its size. */
+async function* checkRegistry(
   { account, blobs }: ReaderContext,
-  named: NamedManifest[],
+  records: Records,
+  count: Count,
 ): AsyncGenerator<Finding> {
-  const known = new Set(named.map(({ ref }) => ref.id));
+  for await (const { pack, state, bytes } of registeredPacks({ account, records, blobs })) {
+    count('pack-registry');
+    const key = pack.startsWith('man_') ? metadataKey(account, pack) : packBlobKey(account, pack);
+    const size = await blobs.size(key).catch(() => undefined);
+    if (state === 'live' && size !== bytes)
+      yield failure(
+        'pack-registry',
+        pack,
+        size === undefined ? 'it is missing' : `it has ${size} bytes instead of ${bytes}`,
+      );
+    if (state === 'lost') yield failure('pack-registry', pack, 'it is lost: files in it cannot be restored');
+  }
+}
+
+/** A run that crashed, or lost to a concurrent worker, leaves metadata packs that no manifest uses. */
+async function* findUnusedMetadata({ account, blobs }: ReaderContext, used: Set<string>): AsyncGenerator<Finding> {
   const unused: [string, number][] = [];
   for await (const { key, size } of allBlobs(blobs, `manifests/${account}/`)) {
     const id = key.slice(key.lastIndexOf('/') + 1);
-    if (!known.has(id)) unused.push([id, size]);
+    if (!used.has(id)) unused.push([id, size]);
   }
   if (unused.length > 0) yield info('manifest', account, describeUnused('manifests', unused));
 }

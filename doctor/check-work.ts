@@ -10,9 +10,9 @@ import { partName, type StoredPart } from '../processors/backup/parts.ts';
 import { type RunRef, runRecord } from '../processors/backup/run.ts';
 import { loadBytes } from '../processors/backup/saved-bytes.ts';
 import { openRuns } from '../processors/backup/watch.ts';
-import { getEncrypted } from '../processors/backup/work.ts';
+import { decryptList, loadWork } from '../processors/backup/work.ts';
 import type { VaultKeys } from '../vault/keys.ts';
-import { decodePart } from '../vault/part.ts';
+import { decodeList, partName as partAad } from '../vault/part.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 import type { LogFacts, UnfinishedRun } from './log-facts.ts';
 import { allItems } from './reading.ts';
@@ -93,10 +93,12 @@ async function* checkRecords(
   yield* checkTally(run, records, count);
   if (!keys || run.ended === 'RunEnded') return;
   const decrypts = (name: string) =>
-    getEncrypted(platform, keys, runRef, name).then(
-      () => true,
-      () => false,
-    );
+    loadWork(platform, runRef, name)
+      .then((bytes) => decryptList({ ...runRef, keys }, { where: name, bytes }))
+      .then(
+        () => true,
+        () => false,
+      );
   for (const { sk, data } of records.values()) {
     const isPosition = sk === 'plan' && run.planned === null && typeof data.cursor === 'string';
     const batch = Number(data.batch);
@@ -153,7 +155,7 @@ async function faultOfPart(
   if (loggedHash !== undefined && loggedHash !== part.partHash) return 'it is another part than the log names';
   if (sha256(bytes) !== part.partHash) return 'its hash does not match its bytes';
   try {
-    decodePart(keys, account, runId, number, bytes);
+    decodeList(keys, partAad(account, runId, number), bytes);
     return undefined;
   } catch {
     return 'it cannot be decrypted';

@@ -1,14 +1,18 @@
 /** Compares the newest backup of a source with the source. Only meaningful while the source does not change. */
 import { createHash } from 'node:crypto';
 import { load } from '../activity/store.ts';
-import type { SourceSession } from '../connectors/connector.ts';
+import { contentOf, type SourceSession } from '../connectors/connector.ts';
 import { backupChain } from '../domain/backup-chain.ts';
-import { compareKeys, type ListItem, type SourceEntry } from '../domain/entry.ts';
-import { openSource } from '../processors/backup/open-source.ts';
+import { comparePositions, itemPosition, keyOf, type ListItem, positionOf, type SourceEntry } from '../domain/entry.ts';
+import type { Blobs } from '../domain/ports.ts';
+import { listInOrder, listingStart } from '../processors/backup/list-in-order.ts';
+import { accessSource, openSession, requireConnector } from '../processors/backup/open-source.ts';
 import { backupChainStream, type RunRef, vaultKeys } from '../processors/backup/run.ts';
+import type { SourceAccess } from '../processors/backup/source-access.ts';
 import type { Deployment } from '../processors/deployment.ts';
 import type { ManifestEntry } from '../vault/entry.ts';
 import { fileId } from '../vault/file-id.ts';
+import type { VaultKeys } from '../vault/keys.ts';
 import { entries, openManifest } from '../vault/reader.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 
@@ -37,23 +41,26 @@ export async function* compareWithSource(
   const fault = (key: string, detail: string) =>
     failure('source', `${sourceId} ${fileId(keys, { jobId, sourceId, key })}`, detail);
   const backup = entries(context, await openManifest(context, head.manifest))[Symbol.asyncIterator]();
-  const { session } = await openSource(deployment, target);
+  const source = await accessSource(deployment, target);
+  const session = await openSession(source);
   try {
     let next = await backup.next();
     /** The last folder that could not be listed. Nothing is known about the entries below it. */
     let unlisted: string | undefined;
-    for await (const item of listing(session)) {
+    for await (const item of listing(session, source, keys)) {
       count('source');
-      const key = item.type === 'entry' ? item.entry.key : item.refusal.key;
-      for (; !next.done && compareKeys(next.value.key, key) < 0; next = await backup.next()) {
+      const key = keyOf(item);
+      const position = itemPosition(item);
+      for (; !next.done && comparePositions(positionOf(next.value.key), position) < 0; next = await backup.next()) {
         if (unlisted === undefined || !next.value.key.startsWith(unlisted))
           yield fault(next.value.key, 'it is in the backup, but not at the source');
       }
-      const entry = !next.done && next.value.key === key ? next.value : undefined;
+      if (item.type === 'unlisted') unlisted = key;
+      const isSame = !next.done && item.type !== 'unlisted' && next.value.key === key;
+      const entry = isSame ? (next.value as ManifestEntry) : undefined;
       if (entry) next = await backup.next();
-      if (item.type === 'failed') {
-        if (key.endsWith('/') && !item.entry) unlisted = key;
-      } else if (item.type === 'skipped') {
+      if (item.type === 'failed' || item.type === 'unlisted') continue;
+      if (item.type === 'skipped') {
         if (entry) yield fault(key, 'it is in the backup, but the source skips it');
       } else {
         const detail = entry
@@ -71,13 +78,15 @@ export async function* compareWithSource(
   }
 }
 
-async function* listing(session: SourceSession): AsyncGenerator<ListItem> {
-  for (let page: string | null = null; ; ) {
-    const listed = await session.changes({ since: null, page }, { limit: 1000 });
-    yield* listed.items;
-    if (listed.page === null) return;
-    page = listed.page;
-  }
+const unused = () => Promise.reject(new Error('A check stores nothing.'));
+const noBlobs: Blobs = { put: unused, get: unused, size: unused, list: unused, delete: unused };
+
+async function* listing(session: SourceSession, source: SourceAccess, keys: VaultKeys): AsyncGenerator<ListItem> {
+  const { order } = requireConnector(source.type);
+  // A check stores nothing, so it sorts the whole listing in memory.
+  const tools = { blobs: noBlobs, keys, folder: '', random: () => new Uint8Array(), page: 1000 };
+  const sortItems = Number.POSITIVE_INFINITY;
+  for await (const page of listInOrder(session, order, null, listingStart, { ...tools, sortItems })) yield* page.items;
 }
 
 function differenceOf(entry: SourceEntry, backup: ManifestEntry): string | undefined {
@@ -98,7 +107,7 @@ async function contentDifference(
   if (!readData || entry.kind !== 'file') return undefined;
   const digest = createHash('sha256');
   try {
-    for await (const piece of await session.read(entry)) digest.update(piece);
+    for await (const piece of contentOf(session, entry)) digest.update(piece);
   } catch {
     // A failing source says nothing about the backup.
     return undefined;

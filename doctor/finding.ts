@@ -14,7 +14,9 @@ export type Checked =
   | 'parked'
   // the vault
   | 'manifest'
+  | 'node'
   | 'segment'
+  | 'pack-registry'
   | 'pack-footer'
   | 'pack-slot'
   | 'file'

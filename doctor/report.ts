@@ -68,8 +68,10 @@ const kinds: { [C in Checked]: { one: string; many: string; advice: string } } =
     advice: 'Fix the cause, which the log of the process shows. Then continue with: npm run read-models -- unpark',
   },
   manifest: { one: 'manifest', many: 'manifests', advice: damaged },
+  node: { one: 'manifest node', many: 'manifest nodes', advice: damaged },
   segment: { one: 'manifest segment', many: 'manifest segments', advice: damaged },
   'pack-footer': { one: 'pack', many: 'packs', advice: damaged },
+  'pack-registry': { one: 'registered pack', many: 'registered packs', advice: damaged },
   'pack-slot': { one: 'pack slot', many: 'pack slots', advice: damaged },
   file: { one: 'file version', many: 'file versions', advice: damaged },
   'chunk-index': {

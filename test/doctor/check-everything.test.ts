@@ -20,13 +20,13 @@ import {
   nothing,
 } from '../../domain/backup-chain.ts';
 import { streamName } from '../../domain/event.ts';
-import type { LedgerEntry, Platform } from '../../domain/ports.ts';
+import type { ChunkRef, LedgerEntry, Platform } from '../../domain/ports.ts';
 import { finishRun, type RunOutcome, run } from '../../domain/run.ts';
 import { openRuns } from '../../processors/backup/watch.ts';
-import { indexedChunks } from '../../vault/chunk-index.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import { writeManifest } from '../../vault/manifest.ts';
-import { encodePart } from '../../vault/part.ts';
+import { checkPacks } from '../../vault/pack-registry.ts';
+import { encodeList, partName } from '../../vault/part.ts';
 import { findEntry, openManifest } from '../../vault/reader.ts';
 import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
 import { account, command, makeWorld, statusOf, type World } from '../faults/world.ts';
@@ -116,7 +116,9 @@ describe('without faults', () => {
       'row',
       'cursor',
       'manifest',
+      'node',
       'segment',
+      'pack-registry',
       'pack-footer',
       'pack-slot',
       'file',
@@ -368,13 +370,14 @@ describe('the vault', () => {
 
   it('reports missing packs and the files in them', async () => {
     await world.platform.blobs.delete(await blobs('packs/'));
-    expect(await kinds()).toEqual(['chunk-index', 'file', 'pack-footer']);
-    expect(await kinds(world.platform, { readData: false })).toEqual(['chunk-index', 'file', 'pack-footer']);
+    const expected = ['chunk-index', 'file', 'pack-footer', 'pack-registry'];
+    expect(await kinds()).toEqual(expected);
+    expect(await kinds(world.platform, { readData: false })).toEqual(expected);
   });
 
   it('reports missing manifests', async () => {
     await world.platform.blobs.delete(await blobs('manifests/'));
-    expect(await kinds()).toEqual(['manifest']);
+    expect(await kinds()).toEqual(['manifest', 'pack-registry']);
   });
 
   it('reports an unused manifest and an unindexed chunk as info', async () => {
@@ -384,34 +387,64 @@ describe('the vault', () => {
       `manifests/${account}/man_stray`,
       (await platform.blobs.get(manifest)) ?? new Uint8Array(),
     );
-    const chunk = await someChunk();
-    await platform.records.write([{ op: 'delete', ...chunk }]);
-    const found = await findingsOf(platform);
+    const [id] = await someChunk();
+    const chunks: Platform['chunks'] = {
+      ...platform.chunks,
+      async find(...asked) {
+        const all = await platform.chunks.find(...asked);
+        all.delete(id);
+        return all;
+      },
+      async *scan(...asked) {
+        for await (const chunk of platform.chunks.scan(...asked)) if (!('id' in chunk) || chunk.id !== id) yield chunk;
+      },
+    };
+    const found = await findingsOf({ ...platform, chunks });
     expect(failures(found)).toEqual([]);
-    expect(found.map(({ what }) => what)).toEqual(expect.arrayContaining(['manifest', 'chunk-index']));
+    expect(found.map(({ what }) => what).sort()).toEqual(['chunk-index', 'manifest']);
   });
 
-  it.each([
-    ['a missing pack', { p: 'pak_00000000000000000000000000' }],
-    ['a wrong position', { o: 1 }],
-  ])('reports a chunk index record with %s', async (_fault, change) => {
-    const { pk, sk, data } = await someChunk();
-    await world.platform.records.putMany([{ pk, sk, data: { ...data, ...change } }]);
+  it.each<[string, Partial<ChunkRef>]>([
+    ['a missing pack', { pack: 'pak_00000000000000000000000000' }],
+    ['a wrong position', { offset: 1 }],
+  ])('reports an indexed chunk with %s', async (_fault, change) => {
+    const [id, ref] = await someChunk();
+    await world.platform.chunks.add(account, new Map([[id, { ...ref, ...change }]]));
     expect(await kinds(world.platform, { readData: false })).toEqual(['chunk-index']);
   });
 
-  it('reports a chunk index record for a chunk that its pack does not have', async () => {
-    const { data } = await someChunk();
-    await world.platform.records.putMany([{ pk: `chunk/${account}/00`, sk: '0'.repeat(32), data }]);
+  it('reports an indexed chunk that its pack does not have', async () => {
+    const [, ref] = await someChunk();
+    await world.platform.chunks.add(account, new Map([['0'.repeat(40), ref]]));
     expect(await kinds(world.platform, { readData: false })).toEqual(['chunk-index']);
   });
 
-  async function someChunk() {
-    for await (const found of indexedChunks(world.platform.records, account)) {
-      if ('unreadable' in found) continue;
-      const record = await world.platform.records.get({ pk: `chunk/${account}/${found.id.slice(0, 2)}`, sk: found.id });
-      if (record) return record;
-    }
+  it('reports a part of the chunk index that cannot be read', async () => {
+    const { platform } = world;
+    const scan = async function* () {
+      yield { unreadable: 'the last part' };
+    };
+    const found = failures(await findingsOf({ ...platform, chunks: { ...platform.chunks, scan } }));
+    expect(found).toEqual([expect.objectContaining({ what: 'chunk-index', where: 'the last part' })]);
+  });
+
+  it('reports a lost pack until it is back', async () => {
+    const { platform } = world;
+    const store = { account, records: platform.records, blobs: platform.blobs };
+    const [key = ''] = await blobs('packs/');
+    const bytes = (await platform.blobs.get(key)) ?? new Uint8Array();
+    await platform.blobs.delete([key]);
+    await checkPacks(store, platform.now());
+    expect(failures(await findingsOf(platform))).toContainEqual(
+      expect.objectContaining({ what: 'pack-registry', detail: expect.stringContaining('it is lost') }),
+    );
+    await platform.blobs.put(key, bytes);
+    await checkPacks(store, platform.now());
+    expect(await kinds()).toEqual([]);
+  });
+
+  async function someChunk(): Promise<[id: string, ref: ChunkRef]> {
+    for await (const found of world.platform.chunks.scan(account)) if ('id' in found) return [found.id, found.ref];
     throw new Error('the index has no chunk');
   }
 });
@@ -471,7 +504,7 @@ describe('a run under way', () => {
     const key = await world.platform.keys.accountKey(account);
     if (!record || !key) throw new Error('the run has no part');
     const part = { entries: [], deleted: [], failed: [], skipped: [] };
-    const bytes = encodePart(deriveVaultKeys(key), account, runId, Number(record.sk.slice(5)), part);
+    const bytes = encodeList(deriveVaultKeys(key), partName(account, runId, Number(record.sk.slice(5))), part);
     const data = { ...record.data, partHash: sha256(bytes), encrypted: Buffer.from(bytes).toString('base64') };
     await world.platform.records.putMany([{ ...record, data }]);
     expect(await kinds()).toEqual(['part']);
@@ -552,7 +585,7 @@ describe('the sources', () => {
     if (!entry) throw new Error('the backup has no such file');
     const at = '2026-01-01T00:00:00.000Z';
     const changes = (async function* () {
-      yield { put: { ...entry, sha256: 'f'.repeat(64) } };
+      yield [{ put: { ...entry, sha256: 'f'.repeat(64) } }];
     })();
     const { manifest, totals } = await writeManifest({
       ...context,
