@@ -6,6 +6,7 @@ import { buildApp } from '../../api/app.ts';
 import { parseStream } from '../../domain/event.ts';
 import type { BusEvent, JsonObject, StreamNotification } from '../../domain/ports.ts';
 import type { AwsClients } from '../../infra/aws/clients.ts';
+import { awsLimits } from '../../infra/aws/limits.ts';
 import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
 import { awsList } from '../../infra/aws/prices.ts';
 import { relayNotifications } from '../../infra/aws/relay-notifications.ts';
@@ -83,7 +84,7 @@ export async function openStage(
   }
 
   const allowed = { allowHosts: [], folders: { roots: 'any' as const, never: [] } };
-  const deployment: Deployment = { platform, connectors: () => allowed, prices: awsList };
+  const deployment: Deployment = { platform, connectors: () => allowed, prices: awsList, limits: awsLimits };
   const app: FastifyInstance = await buildApp({
     platform,
     deployment: 'aws',

@@ -112,14 +112,16 @@ describe.runIf(process.platform === 'linux')('the command', () => {
   it('counts the requests of a backup to a bucket', async () => {
     const { stdout } = await bench('requests', '--tools', 'listbackup');
     const counts = [...stdout.matchAll(/^\| (.+) \| ListBackup \| (\d+) \| \d+ \| \d+ \| (\d+) \|$/gm)];
-    // 22 files fit into fewer than ten objects, and an unchanged tree adds none
+    // 22 files fit into fewer than ten objects, and an unchanged tree adds none. Its two writes are listings, which
+    // find
+    // lost packs. S3 prices a listing as a write.
     const [first, unchanged, changed] = counts.map(([, , writes, bytes]) => ({
       writes: Number(writes),
       bytes: Number(bytes),
     }));
     expect(first?.writes).toBeLessThan(10);
     expect(first?.bytes).toBeGreaterThan(5 * 1024 * 1024);
-    expect(unchanged).toEqual({ writes: 0, bytes: 0 });
+    expect(unchanged).toEqual({ writes: 2, bytes: 0 });
     expect(changed?.bytes).toBeGreaterThan(4 * 1024);
   });
 

@@ -108,6 +108,7 @@ describe('unreadable entries', () => {
       'fine',
       'fine/4',
       'fresh',
+      'fresh shut',
       'secret',
       'shut',
       'shut/1',
@@ -158,14 +159,14 @@ function betweenListingAndReading(world: World, change: () => void): void {
 /** Calls `change` in the middle of reading a file, when the vault checks its first chunks up. */
 function whileReading(world: World, change: () => void): void {
   const { platform } = world.deployment;
-  const { records } = platform;
+  const { chunks } = platform;
   world.deployment.platform = {
     ...platform,
-    records: {
-      ...records,
-      getMany(keys) {
-        if (keys[0]?.pk.startsWith('chunk/')) change();
-        return records.getMany(keys);
+    chunks: {
+      ...chunks,
+      find(of, ids) {
+        change();
+        return chunks.find(of, ids);
       },
     },
   };

@@ -32,6 +32,7 @@ async function backedUpServer(data: string, disk: Disk) {
   const deployment = await startServer(settings, log, {
     limits: smallLimits,
     watch: (platform) => withShortPauses(disk.watch(platform)),
+    sharedBlobs: disk.isOfBlobs ?? false,
     reached: (step) => reached(step),
   });
   let closed = false;

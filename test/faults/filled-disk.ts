@@ -8,8 +8,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, vi } from 'vitest';
 import type { Platform } from '../../domain/ports.ts';
+import { databaseFile } from '../../infra/embedded/database.ts';
 
 export type Disk = {
+  /** Whether `watch` wraps the blobs. */
+  isOfBlobs?: boolean;
   fill(): Promise<void>;
   free(): Promise<void>;
   /** Wraps the server's platform. */
@@ -38,6 +41,7 @@ export function blobsDisk(): Disk {
     throw noSpace();
   }
   return {
+    isOfBlobs: true,
     async fill() {
       full = true;
     },
@@ -66,7 +70,7 @@ export function databaseDisk(): Disk {
   });
   onTestFinished(() => spy.mockRestore());
   const each = (sql: string) => {
-    for (const one of connections) if (one.isOpen) exec.call(one, sql);
+    for (const one of connections) if (one.isOpen && one.location()?.endsWith(databaseFile)) exec.call(one, sql);
   };
   return {
     async fill() {

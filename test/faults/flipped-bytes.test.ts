@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Checked } from '../../doctor/finding.ts';
 import { blobPath } from '../../infra/embedded/blob-path.ts';
 import { describeStartError } from '../../infra/embedded/start-error.ts';
-import { manifestBlobKey } from '../../vault/segment.ts';
+import { metadataKey } from '../../vault/metadata.ts';
 import { findingsIn } from '../support/check.ts';
 import { type Answers, answersOf, type BackedUp, makeBackedUp, openServer } from './backed-up.ts';
 
@@ -23,7 +23,7 @@ let right: Answers;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'listbackup-flipped-'));
   kept = await makeBackedUp(root);
-  inDatabase(kept.data, (db) => {
+  inDatabase(kept.data, 'listbackup.db', (db) => {
     ledgerEnd = Number(db.prepare('SELECT max(seq) AS seq FROM commits').get()?.seq);
   });
   const answers = await answersIn(await copyOf());
@@ -49,8 +49,8 @@ async function answersIn(data: string): Promise<Answers | string> {
   }
 }
 
-function inDatabase(data: string, work: (db: DatabaseSync) => void): void {
-  const db = new DatabaseSync(join(data, 'listbackup.db'));
+function inDatabase(data: string, file: string, work: (db: DatabaseSync) => void): void {
+  const db = new DatabaseSync(join(data, file));
   try {
     work(db);
   } finally {
@@ -59,9 +59,9 @@ function inDatabase(data: string, work: (db: DatabaseSync) => void): void {
 }
 
 /** Changes a column of the first row that matches `where`. Text keeps its length. */
-function inTable(table: string, column: string, where: string, flip: (value: Buffer) => void) {
+function inTable(table: string, column: string, where: string, flip: (value: Buffer) => void, file = 'listbackup.db') {
   return async (data: string) =>
-    inDatabase(data, (db) => {
+    inDatabase(data, file, (db) => {
       const triggers = db
         .prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?")
         .all(table);
@@ -120,7 +120,7 @@ const newestManifest = (data: string) => {
       one(data, "SELECT data FROM rows WHERE model = 'files' AND sk LIKE 'source#%' ORDER BY sk DESC LIMIT 1").data,
     ),
   );
-  return `blobs/${blobPath(manifestBlobKey(String(one(data, 'SELECT account FROM commits LIMIT 1').account), manifest.id))}`;
+  return `blobs/${blobPath(metadataKey(String(one(data, 'SELECT account FROM commits LIMIT 1').account), manifest.id))}`;
 };
 const namedBlob = (data: string) =>
   `blobs/${blobPath(String(one(data, 'SELECT blob FROM commits WHERE blob IS NOT NULL LIMIT 1').blob))}`;
@@ -227,17 +227,17 @@ const cases: Case[] = [
   {
     name: 'the chunk index',
     found: 'chunk-index',
-    damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipIn('"l":', 4)),
+    damage: inTable('chunks', 'length', 'true', (bytes) => bytes.fill('9'), 'chunk-index.db'),
   },
   {
     name: 'the pack in the chunk index',
     found: 'chunk-index',
-    damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipIn('pak_', 9)),
+    damage: inTable('packs', 'id', 'true', flipAt(9), 'chunk-index.db'),
   },
   {
-    name: 'the syntax of a record',
-    found: 'chunk-index',
-    damage: inTable('records', 'data', "pk LIKE 'chunk/%'", flipAt(0)),
+    name: 'the size of a registered pack',
+    found: 'pack-registry',
+    damage: inTable('records', 'data', "pk LIKE 'packs/%'", flipIn('"bytes":', 8)),
   },
   {
     name: 'credentials',

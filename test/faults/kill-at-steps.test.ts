@@ -40,7 +40,7 @@ const expected = [
     'record:stored',
     'record:tally',
   ],
-  ...['record:chunk', 'blob:packs', 'blob:manifests'],
+  'record:packs',
   ...['send:store', 'send:commit', 'work:done', 'ack:job', 'ack:data', 'feed:projected', 'feed:published'],
 ];
 
@@ -193,6 +193,10 @@ describe.each(cases)('$name, killed', ({ prepared, count, points, nth }) => {
 
   it.concurrent.each(points)('at %s', async (step) => {
     expect(await run(from, count, `${step}@${nth(step)}`)).toEqual({ ...undisturbed, trace: expect.anything() });
+  });
+
+  it.concurrent.each([2, 3, 4, 5])('before or after the upload of a pack (%i)', async (n) => {
+    expect(await run(from, count, `record:packs@${n}`)).toEqual({ ...undisturbed, trace: expect.anything() });
   });
 
   it.concurrent('more often than a message may be received', async () => {

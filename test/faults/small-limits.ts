@@ -1,4 +1,7 @@
 /** Small limits, so that few files make several pages, steps and batches. */
-import type { Limits } from '../../processors/deployment.ts';
+import type { Limits } from '../../processors/limits.ts';
 
-export const smallLimits: Limits = { page: 4, pagesPerStep: 2, batchItems: 7, batchBytes: 128 * 1024 };
+export const smallLimits: Limits = {
+  ...{ page: 4, pagesPerStep: 2, batchItems: 7, batchBytes: 128 * 1024 },
+  ...{ sortItems: 10, packCheckMs: 0 },
+};

@@ -9,15 +9,16 @@ import {
   type ManifestRef,
   requestRun,
 } from '../../domain/backup-chain.ts';
-import { compareKeys, type SourceEntry } from '../../domain/entry.ts';
+import type { SourceEntry } from '../../domain/entry.ts';
 import { streamName } from '../../domain/event.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
 import { files } from '../../projections/files.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import { type Change, writeManifest } from '../../vault/manifest.ts';
-import { openManifest } from '../../vault/reader.ts';
-import { openWriter } from '../../vault/writer.ts';
+import { findEntry, openManifest } from '../../vault/reader.ts';
+import { chunksOf } from '../../vault/writer.ts';
+import { changesOf, impliedBy, openTestWriter } from '../vault/vault-fixture.ts';
 import type { TestPlatform } from './api.ts';
 
 /** Path → content. `null` is a folder, undefined is deleted, and an object gives the fields of another entry. */
@@ -50,32 +51,42 @@ export function makeBackupChain(
     const key = await platform.keys.accountKey(account);
     if (!key) throw new Error('The account was erased.');
     const ctx = { account, keys: deriveVaultKeys(key), blobs: platform.blobs };
-    const writer = openWriter({ ...ctx, records: platform.records, random: platform.random });
-    const found = await Promise.all(
-      Object.entries(changes).map(async ([name, thing]): Promise<() => Change> => {
-        if (thing === undefined) return () => ({ delete: name });
-        const entry = entryOf(name, thing, runId, at);
-        if (entry.kind !== 'file') return () => ({ put: entry });
-        const file = await writer.store(once(contentOf(thing)));
-        return () => ({ put: { ...entry, size: file.size, sha256: file.sha256, chunks: file.chunks } });
-      }),
-    );
-    await writer.finish();
-    writer.close();
-    const keyOf = (change: Change) => ('put' in change ? change.put.key : change.delete);
-    const sorted = found.map((make) => make()).sort((a, b) => compareKeys(keyOf(a), keyOf(b)));
+    const writer = openTestWriter({
+      ...ctx,
+      records: platform.records,
+      chunks: platform.chunks,
+      random: platform.random,
+    });
     const { state } = await load(platform, backupChain, stream);
     const base = state.newestRestorePoint ? { base: await openManifest(ctx, state.newestRestorePoint.manifest) } : {};
-    const all = async function* () {
-      yield* sorted;
-    };
+    const found: (() => Change)[] = [];
+    for (const [name, thing] of Object.entries(changes)) {
+      if (thing === undefined) {
+        found.push(() => ({ delete: name }));
+        continue;
+      }
+      const entry = entryOf(name, thing, runId, at);
+      if (entry.kind !== 'file') found.push(() => ({ put: entry }));
+      else {
+        const file = await writer.store(once(contentOf(thing)));
+        found.push(() => ({ put: { ...entry, size: file.size, sha256: file.sha256, chunks: chunksOf(file) } }));
+      }
+    }
+    await writer.finish();
+    const present = Object.keys(changes).filter((key) => changes[key] !== undefined);
+    const implied: Change[] = [];
+    for (const change of impliedBy(present, { runId, at })) {
+      // A folder that the base has needs no implied one.
+      const known = base.base && 'put' in change ? await findEntry(ctx, base.base, change.put.key) : undefined;
+      if (!known || known.deleted) implied.push(change);
+    }
     const { manifest, totals } = await writeManifest({
       ...ctx,
       random: platform.random,
       runId,
       at,
       ...base,
-      changes: all(),
+      changes: changesOf([...found.map((make) => make()), ...implied]),
     });
     const head = await transact(
       platform,

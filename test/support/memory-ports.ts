@@ -1,7 +1,9 @@
-/** Blobs and Records in memory that keep the promises of domain/ports.ts and count their calls. */
+/** Blobs, Records and ChunkIndex in memory that keep the promises of domain/ports.ts and count their calls. */
 import type {
   Blobs,
   ByteRange,
+  ChunkIndex,
+  ChunkRef,
   JsonObject,
   RecordKey,
   Records,
@@ -113,4 +115,30 @@ export function memoryRecords(): MemoryRecords {
     },
   };
   return records;
+}
+
+export type MemoryChunks = ChunkIndex & { stored: Map<string, ChunkRef>; lookUps: number };
+
+/** `stored` has the chunks of all accounts, by account and id. */
+export function memoryChunks(): MemoryChunks {
+  const stored = new Map<string, ChunkRef>();
+  const chunks: MemoryChunks = {
+    stored,
+    lookUps: 0,
+    async find(account, ids) {
+      chunks.lookUps++;
+      const found = ids.map((id) => ({ id, ref: stored.get(`${account} ${id}`) }));
+      return new Map(found.flatMap(({ id, ref }): [string, ChunkRef][] => (ref ? [[id, { ...ref }]] : [])));
+    },
+    async add(account, more) {
+      for (const [id, ref] of more) stored.set(`${account} ${id}`, { ...ref });
+    },
+    async *scan(account) {
+      for (const [name, ref] of stored) {
+        const [of, id = ''] = name.split(' ');
+        if (of === account) yield { id, ref: { ...ref } };
+      }
+    },
+  };
+  return chunks;
 }
