@@ -48,7 +48,7 @@ const searchFields = z.strictObject({
   }),
   sourceId: idField('source').optional().meta({ description: 'Only files of this source.' }),
   types: z
-    .array(z.string().trim().min(1).max(200))
+    .array(z.string().trim().regex(/\S/, 'Give a type.').max(200))
     .min(1)
     .max(50)
     .optional()

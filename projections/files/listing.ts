@@ -77,7 +77,9 @@ async function* entriesOf(
   const folder = await folderAt(ctx, root, query.path ?? '');
   const file = after === null ? await namesake(ctx, root, folder) : undefined;
   if (file) yield file;
-  yield* (query.recursive ? listTree : listFolder)(ctx, root, folder, after === null ? {} : { after });
+  // The namesake is not below the folder: nothing of the folder was on the page before.
+  const isFirst = after === null || `${after}/` === folder;
+  yield* (query.recursive ? listTree : listFolder)(ctx, root, folder, isFirst ? {} : { after });
 }
 
 /**
