@@ -8,6 +8,8 @@ import { revisionOf } from './folder-walk.ts';
 
 const frameBytes = 1024 * 1024;
 const frameFiles = 256;
+/** A slow folder gives short frames, so that progress is seen (ms). */
+const longestFrameMs = 1000;
 /** Files up to this size share a frame. They are read with one call, and checked once, after it. */
 const smallFile = 128 * 1024;
 
@@ -44,6 +46,7 @@ export async function* readFrames(
 ): AsyncGenerator<Frame, void> {
   let frame: Frame = [];
   let used = 0;
+  let started = performance.now();
   for (const [index, { entry, range }] of requests.entries()) {
     if (isClosed()) throw closed();
     if (entry.kind !== 'file') {
@@ -51,10 +54,12 @@ export async function* readFrames(
       continue;
     }
     const isSmall = entry.size <= smallFile && range === undefined;
-    if (frame.length > 0 && (frame.length >= frameFiles || !isSmall || used + entry.size > memory.length)) {
+    const isFull = frame.length >= frameFiles || used + entry.size > memory.length;
+    if (frame.length > 0 && (isFull || !isSmall || performance.now() - started > longestFrameMs)) {
       yield frame;
       frame = [];
       used = 0;
+      started = performance.now();
     }
     if (!isSmall) {
       yield* readLarge(parents, index, requests[index] as ReadRequest, memory, isClosed);

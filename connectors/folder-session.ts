@@ -1,6 +1,8 @@
 /** A session with a folder. Loaded at the first `open` only. */
+import { statSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, relative, sep } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import ignore from 'ignore';
 import { itemPosition, type ListItem } from '../domain/entry.ts';
 import {
@@ -23,11 +25,15 @@ type Allowed = NonNullable<ConnectorContext['folders']>;
 /** Throws Problem `invalid-input` for a folder that is not allowed. */
 export async function startSession(settings: FolderConfig, allowed: Allowed): Promise<SourceSession> {
   // A missing folder is not an error of the settings: it may be mounted later. `check` reports it.
+  await touch(settings.path).catch(() => undefined);
   const real = await realpath(settings.path).catch(() => undefined);
   const refusal = real === undefined ? undefined : await refusalOf(real, allowed);
   if (refusal) throw invalidSettings([{ path: 'config.path', message: refusal }]);
   return sessionOf(settings, allowed);
 }
+
+/** A slow folder gives short pages, so that progress is seen (ms). */
+const longestPageMs = 2000;
 
 function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
   let opened: Promise<Tree> | undefined;
@@ -59,14 +65,15 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
     async list(cursor, { limit }): Promise<ListPage> {
       try {
         if (walker === undefined || walker.at !== cursor.page) {
-          walker?.items.return();
           const { root, never } = await tree();
+          walker?.items.return();
           const after = cursor.page === null ? null : positionAfter(cursor.page);
           walker = { at: cursor.page, items: walk(root, { after, never, excluded }), ahead: undefined };
         }
         const items: ListItem[] = [];
         let next = walker.ahead ?? walker.items.next().value;
-        while (next && items.length < limit) {
+        const until = performance.now() + longestPageMs;
+        while (next && items.length < limit && (items.length === 0 || performance.now() < until)) {
           items.push(next);
           next = walker.items.next().value;
         }
@@ -121,10 +128,18 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
 
 type Tree = { root: Directory; never: ReadonlySet<string>; parents: Parents; close(): void };
 
+/**
+ * A dead network mount blocks here. In a worker thread it blocks the thread, which is then replaced. Elsewhere it
+ * blocks a thread of Node's pool.
+ */
+async function touch(path: string): Promise<void> {
+  if (isMainThread) await stat(path);
+  else statSync(path);
+}
+
 async function openTree(path: string, allowed: Allowed): Promise<Tree> {
   try {
-    // A dead network mount blocks here, in the thread pool, before it could block this thread.
-    await stat(path);
+    await touch(path);
     const root = openRoot(path);
     try {
       // Checks the real path of the handle: `path` may lead elsewhere since it was opened.

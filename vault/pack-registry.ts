@@ -60,7 +60,9 @@ export async function checkPacks(store: Store, now: number): Promise<void> {
     for await (const record of allOf((page) => records.query(registryKey(account), { prefix, ...page }))) {
       const key = keyOf(account, record.sk);
       while (!blob.done && blob.value.key < key) blob = await stored.next();
-      const size = !blob.done && blob.value.key === key ? blob.value.size : undefined;
+      const listed = !blob.done && blob.value.key === key ? blob.value.size : undefined;
+      // The pack may have been stored after that page of the list.
+      const size = listed ?? (await blobs.size(key));
       const writes = correction(account, record, size, now);
       if (writes.length > 0) await records.write(writes);
     }

@@ -4,7 +4,9 @@
  */
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Blobs, ChunkIndex, ChunkRef, KeyRing, Log } from '../../domain/ports.ts';
+import { VaultDamage } from '../../vault/damage.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import { readPackIndex } from '../../vault/pack.ts';
 import { asStorageFull } from './full-disk.ts';
@@ -22,7 +24,7 @@ export type EmbeddedChunkIndex = ChunkIndex & {
 
 const version = 1;
 /** How long a write waits for those of other threads (ms). */
-const timeout = 60_000;
+const timeout = 20_000;
 
 const schema = `
   CREATE TABLE accounts (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
@@ -191,6 +193,15 @@ function numberFor(db: DatabaseSync, table: 'accounts' | 'packs', id: string): n
   return Number(db.prepare(`SELECT number FROM ${table} WHERE id = ?`).get(id)?.number);
 }
 
+/** Lets the event loop run between the slices: this is the thread that answers requests. */
+async function addInSlices(chunks: ChunkIndex, account: string, refs: Map<string, ChunkRef>): Promise<void> {
+  const all = [...refs];
+  for (let from = 0; from < all.length; from += 2000) {
+    await chunks.add(account, new Map(all.slice(from, from + 2000)));
+    await turn();
+  }
+}
+
 /**
  * Restores the index from the footers of all packs. A pack that cannot be read is left out: its content is stored
  * again.
@@ -208,9 +219,12 @@ export async function rebuildChunkIndex(
       const accountKey = await keys.accountKey(account);
       if (!accountKey) continue;
       try {
-        await chunks.add(account, await readPackIndex({ account, keys: deriveVaultKeys(accountKey), blobs }, pack));
+        const refs = await readPackIndex({ account, keys: deriveVaultKeys(accountKey), blobs }, pack);
+        await addInSlices(chunks, account, refs);
         restored++;
       } catch (error) {
+        // Anything else may pass: the next start tries again.
+        if (!(error instanceof VaultDamage)) throw error;
         log.warn('a pack could not be added to the chunk index', { pack, reason: String(error) });
       }
     }

@@ -1,5 +1,6 @@
 /** The engine in worker threads. Each thread runs engine-worker.ts. A thread that dies or falls silent is replaced. */
 import { Worker } from 'node:worker_threads';
+import { SourceProblem } from '../../connectors/connector.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Platform } from '../../domain/ports.ts';
 import type { Engine } from '../../processors/backup/engine.ts';
@@ -79,7 +80,11 @@ export function openEnginePool(
       if (!thread || thread.works.size === 0 || performance.now() - thread.lastSeen < silence) continue;
       threads[index] = undefined;
       log.error('a worker thread is silent and was replaced', { seconds: Math.round(silence / 1000) });
-      thread.peer.end(new Error('The source did not answer for a minute.'));
+      thread.peer.end(
+        new SourceProblem('unreachable', 'The source did not answer for a minute. Check its disk or mount.', {
+          retryable: true,
+        }),
+      );
       void thread.worker.terminate();
     }
   }

@@ -32,6 +32,13 @@ export function fileBody(root: string, temporary: string): PackBody {
     length = 0;
   }
 
+  function close(): void {
+    const closing = fd;
+    // Linux releases the number even if closing fails, and it may then be that of another file.
+    fd = undefined;
+    if (closing !== undefined) closeSync(closing);
+  }
+
   return {
     append(bytes) {
       if (length + bytes.length > waiting.length) flush();
@@ -44,16 +51,14 @@ export function fileBody(root: string, temporary: string): PackBody {
         flush();
         if (fd === undefined) throw new Error('the pack is empty');
         await sync(fd);
-        closeSync(fd);
-        fd = undefined;
+        close();
         await moveDurably(path, join(root, blobPath(key)));
       } catch (error) {
         throw asStorageFull(error);
       }
     },
     drop() {
-      if (fd !== undefined) closeSync(fd);
-      fd = undefined;
+      close();
       rmSync(path, { force: true });
     },
   };

@@ -28,7 +28,11 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   const meter = metered(deployment.platform, deployment.prices);
   const { platform } = meter;
   const state = await loadRun(platform, runRef);
-  if (state.run.status === 'finished') return unwatchRun(platform, runRef);
+  if (state.run.status === 'finished') {
+    // A process that was killed after the end of the run left its working blobs.
+    await removeWork(platform, runRef);
+    return unwatchRun(platform, runRef);
+  }
   if (state.run.status !== 'running' || !state.run.planned) return;
   const plan = state.run.planned;
   const { counts, cost, part } = sumParts(platform, runRef, plan);

@@ -161,7 +161,7 @@ const frameItems = 250;
 const readBytes = 256 * 1024;
 const lengthBytes = 4;
 
-/** A piece is a sequence of frames: the length (u32 BE), then the encrypted items as JSON. */
+/** A piece is a sequence of frames: the length (u32 BE), then the encrypted items as JSON. A length of 0 ends it. */
 async function storePiece(items: ListItem[], { blobs, keys, folder, random }: ListTools): Promise<string> {
   const name = `${folder}sorted-${Buffer.from(random(8)).toString('hex')}`;
   items.sort(byPosition);
@@ -173,7 +173,7 @@ async function storePiece(items: ListItem[], { blobs, keys, folder, random }: Li
     length.writeUInt32BE(frame.length);
     frames.push(length, frame);
   }
-  await blobs.put(name, Buffer.concat(frames));
+  await blobs.put(name, Buffer.concat([...frames, Buffer.alloc(lengthBytes)]));
   return name;
 }
 
@@ -191,9 +191,12 @@ async function readPiece(name: string, { blobs, keys }: ListTools): Promise<Asyn
         }
         return true;
       };
-      if (!(await need(lengthBytes))) return;
+      // Without its end, a lost piece would look like files that the source no longer has.
+      const truncated = () => new Error(`the sorted listing ${name} is missing or truncated`);
+      if (!(await need(lengthBytes))) throw truncated();
       const length = Buffer.from(bytes.subarray(0, lengthBytes)).readUInt32BE();
-      if (!(await need(lengthBytes + length))) throw new Error(`the sorted listing ${name} is truncated`);
+      if (length === 0) return;
+      if (!(await need(lengthBytes + length))) throw truncated();
       const frame = decryptBytes(keys, `${name}/${number}`, bytes.subarray(lengthBytes, lengthBytes + length));
       bytes = bytes.subarray(lengthBytes + length);
       yield JSON.parse(Buffer.from(frame).toString()) as ListItem[];

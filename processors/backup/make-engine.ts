@@ -112,7 +112,11 @@ function makePackers(tools: EngineTools): EngineWork['takePacker'] {
     const close = () => {
       clearTimeout(shared.lingering);
       shared.lingering = undefined;
-      shared.packer.close();
+      try {
+        shared.packer.close();
+      } catch {
+        // The batches of this pack fail with the same error.
+      }
     };
     const leave = () => {
       if (!isReading) return;

@@ -232,8 +232,7 @@ describe('a thread that is silent', () => {
     const { started, ended } = begin('block');
     await started;
     const waiting = begin('wait');
-    for (const each of [ended, waiting.ended])
-      expect(await failureOf(each)).toMatchObject({ message: 'The source did not answer for a minute.' });
+    for (const each of [ended, waiting.ended]) expect(await failureOf(each)).toMatchObject({ code: 'unreachable' });
     expect(errors).toEqual(['a worker thread is silent and was replaced']);
     expect(await work('thread')).not.toBe(before);
   });

@@ -179,6 +179,21 @@ describe('listing a source of any order', () => {
     expect(Math.max(...[...with_.blobs.stored.values()].map(({ length }) => length))).toBeGreaterThan(300_000);
   });
 
+  it('rejects a piece that is missing or ends after a frame', async () => {
+    const items = Array.from({ length: 600 }, (_, i) => listed(`${i}`));
+    const endOfFirstFrame = (bytes: Uint8Array) => 4 + Buffer.from(bytes).readUInt32BE();
+    for (const lengthOf of [() => 0, endOfFirstFrame]) {
+      const with_ = tools(100, 600);
+      const { blobs } = with_;
+      const get: typeof blobs.get = async (name, range) => {
+        const { offset = 0, length = 0 } = range ?? {};
+        const bytes = (await blobs.get(name)) ?? new Uint8Array();
+        return bytes.subarray(0, lengthOf(bytes)).subarray(offset, offset + length);
+      };
+      await expect(pages(sessionOf(items), { ...with_, blobs: { ...blobs, get } })).rejects.toThrow(/missing or/);
+    }
+  });
+
   it('rejects a piece that is damaged or truncated', async () => {
     const items = Array.from({ length: 20 }, (_, i) => listed(`${i}`));
     for (const damage of [(bytes: Uint8Array) => bytes.slice(0, -1), (bytes: Uint8Array) => bytes.fill(1, 50, 51)]) {
