@@ -65,7 +65,9 @@ async function* checkRegistry(
         pack,
         size === undefined ? 'it is missing' : `it has ${size} bytes instead of ${bytes}`,
       );
-    if (state === 'lost') yield failure('pack-registry', pack, 'it is lost: files in it cannot be restored');
+    if (state === 'lost' && size === bytes) yield info('pack-registry', pack, 'it was lost and is back');
+    if (state === 'lost' && size !== bytes)
+      yield failure('pack-registry', pack, 'it is lost: files in it cannot be restored');
   }
 }
 
