@@ -5,28 +5,30 @@ import { fold, isDeletedAt, keyAt, matchingNames, type NameBlock } from './names
 import { extentsFrom, openNames, within } from './reader.ts';
 import type { ManifestRoot } from './root.ts';
 
+type Match = { block: NameBlock; number: number };
 /** The matches of one folder, in the order of their keys. */
-type Group = { parent: string; matches: { block: NameBlock; number: number }[] };
+type Group = { parent: string; matches: Match[] };
 
 /** Nodes whose names are read at once. */
 const readAhead = 16;
 
 /**
  * The keys whose paths contain every word, in path order, after the key `after`. Case and accents do not matter. Words
- * may contain slashes. Without words every key matches.
+ * may contain slashes. Without words every key matches. Holds about `limit` matches of each folder on the way.
  */
 export async function* searchKeys(
   context: ReaderContext,
   root: ManifestRoot,
   words: string[],
   after?: string,
+  limit = heldLimit,
 ): AsyncGenerator<string> {
   const wanted = words.map(fold);
   const pieces = wanted.flatMap((word) => word.split('/')).sort((a, b) => b.length - a.length);
   const piece = pieces[0] ?? '';
   const isExact = wanted.length <= 1 && !wanted.some((word) => word.includes('/'));
   const groups = (from: EntryPosition | undefined, to?: EntryPosition) => matchesOf(context, root, piece, from, to);
-  for await (const key of inPathOrder(groups, after)) {
+  for await (const key of inPathOrder(groups, after, limit)) {
     const path = isExact ? '' : fold(displayPath(key).path);
     if (isExact || wanted.every((word) => path.includes(word))) yield key;
   }
@@ -51,7 +53,7 @@ async function* matchesOf(
       for (const { parent, start, end } of block.groups) {
         const isDue = (!from || compareKeys(parent, from.parent) >= 0) && (!to || compareKeys(parent, to.parent) < 0);
         const all = piece === '' || fold(displayPath(parent).path).includes(piece);
-        const matches: Group['matches'] = [];
+        const matches: Match[] = [];
         const add = (number: number) => isDue && !isDeletedAt(block, number) && matches.push({ block, number });
         if (all) for (let number = start; number < end; number++) add(number);
         for (; numbers && next && !next.done && next.value < end; next = numbers.next()) if (!all) add(next.value);
@@ -61,61 +63,78 @@ async function* matchesOf(
   }
 }
 
-type Level = { parent: string; matches: Group['matches']; at: number };
+/** `held`: matches in hand. `rest` gives the matches after them, and is undefined when `held` has them all. */
+type Level = { parent: string; held: Match[]; at: number; rest: AsyncGenerator<Match[]> | undefined };
+
+/** A level that holds more matches reads the others when it needs them. */
+const heldLimit = 10_000;
 
 /**
  * The keys of the groups in path order. Folders come in the order in which a walk enters them. So only the folders on
- * the way to the current one are held.
+ * the way to the current one are held, and only a part of a large one.
  */
 async function* inPathOrder(
   groups: (from: EntryPosition | undefined, to?: EntryPosition) => AsyncGenerator<Group>,
   after: string | undefined,
+  limit: number,
 ): AsyncGenerator<string> {
-  const levels: Level[] = [];
-  let from: EntryPosition | undefined;
-  if (after !== undefined) {
-    for (const parent of foldersOf(after)) {
-      const { from: start, to } = within(parent);
-      for await (const { matches } of groups(start, to))
-        push(levels, { parent, matches: matchesAfter(matches, after) });
-    }
-    // Folders before the key are either on the way to it, or behind it.
-    from = { parent: after, key: '' };
+  async function* restOf(parent: string, last: string): AsyncGenerator<Match[]> {
+    for await (const { matches } of groups({ parent, key: last }, within(parent).to)) yield matchesAfter(matches, last);
   }
-  for await (const group of groups(from)) {
-    for (let top = levels.at(-1); top && !group.parent.startsWith(top.parent); top = levels.at(-1)) {
+
+  const on = after === undefined ? [] : foldersOf(after);
+  const levels = on.map((parent): Level => ({ parent, held: [], at: 0, rest: restOf(parent, after ?? '') }));
+  // Folders before the key are either on the way to it, or behind it.
+  let stream = groups(after === undefined ? undefined : { parent: after, key: '' });
+  for (let next = await stream.next(); !next.done; next = await stream.next()) {
+    const { parent, matches } = next.value;
+    for (let top = levels.at(-1); top && !parent.startsWith(top.parent); top = levels.at(-1)) {
       yield* keysUpTo(top, undefined);
       levels.pop();
     }
     const top = levels.at(-1);
-    if (top && top.parent !== group.parent) yield* keysUpTo(top, group.parent);
-    push(levels, group);
+    if (top && top.parent !== parent) yield* keysUpTo(top, parent);
+    const level = push(levels, next.value);
+    const last = matches.at(-1);
+    if (level.held.length <= limit || !last) continue;
+    level.rest = restOf(parent, keyAt(last.block, last.number));
+    stream = groups(within(parent).to);
   }
   for (let top = levels.pop(); top; top = levels.pop()) yield* keysUpTo(top, undefined);
 }
 
-function push(levels: Level[], { parent, matches }: Group): void {
-  const top = levels.at(-1);
-  if (top?.parent === parent) for (const match of matches) top.matches.push(match);
-  else levels.push({ parent, matches, at: 0 });
+function push(levels: Level[], { parent, matches }: Group): Level {
+  let top = levels.at(-1);
+  if (top?.parent !== parent) {
+    top = { parent, held: [], at: 0, rest: undefined };
+    levels.push(top);
+  }
+  for (const match of matches) top.held.push(match);
+  return top;
 }
 
 /** The remaining keys of the level that come before the key, which is then passed. */
-function* keysUpTo(level: Level, bound: string | undefined): Generator<string> {
-  for (; level.at < level.matches.length; level.at++) {
-    const { block, number } = level.matches[level.at] as Group['matches'][number];
-    const key = keyAt(block, number);
-    if (bound !== undefined && compareKeys(key, bound) > 0) return;
-    yield key;
+async function* keysUpTo(level: Level, bound: string | undefined): AsyncGenerator<string> {
+  for (;;) {
+    for (; level.at < level.held.length; level.at++) {
+      const { block, number } = level.held[level.at] as Match;
+      const key = keyAt(block, number);
+      if (bound !== undefined && compareKeys(key, bound) > 0) return;
+      yield key;
+    }
+    const more = await level.rest?.next();
+    if (!more || more.done) return;
+    level.held = more.value;
+    level.at = 0;
   }
 }
 
-function matchesAfter(matches: Group['matches'], after: string): Group['matches'] {
+function matchesAfter(matches: Match[], after: string): Match[] {
   let low = 0;
   let high = matches.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    const { block, number } = matches[middle] as Group['matches'][number];
+    const { block, number } = matches[middle] as Match;
     if (compareKeys(keyAt(block, number), after) <= 0) low = middle + 1;
     else high = middle;
   }

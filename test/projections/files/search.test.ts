@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareKeys } from '../../../domain/entry.ts';
-import type { FilesPosition } from '../../../projections/files/listing.ts';
+import { type FilesPosition, readerContext } from '../../../projections/files/listing.ts';
 import { type FilesSearch, searchFiles } from '../../../projections/files/search.ts';
 import { fold } from '../../../vault/names.ts';
+import { openManifest } from '../../../vault/reader.ts';
+import { searchKeys } from '../../../vault/search.ts';
 import { testPlatform } from '../../support/api.ts';
 import { makeBackupChain, type Things } from '../../support/backups.ts';
 
@@ -158,6 +160,34 @@ describe('search', () => {
         expect(found).toEqual(expected);
       }),
       { numRuns: 25 },
+    );
+  });
+
+  it('finds the same in folders with more matches than a search holds, from any key on', async () => {
+    const part = fc.constantFrom('a', 'ab', 'b', '!', 'ba', '0');
+    const path = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
+    const given = fc.record({
+      paths: fc.uniqueArray(path, { minLength: 1, maxLength: 30 }),
+      words: fc.array(fc.constantFrom('a', 'b', 'a/'), { maxLength: 2 }),
+      limit: fc.integer({ min: 0, max: 3 }),
+      after: fc.option(path, { nil: undefined }),
+    });
+    const platform = await testPlatform();
+    await fc.assert(
+      fc.asyncProperty(given, async ({ paths, words, limit, after }) => {
+        const backupChain = makeBackupChain(platform, account);
+        const { manifest } = await backupChain.backUp(Object.fromEntries(paths.map((name) => [name, 'x'])));
+        const ctx = await readerContext(platform, account);
+        const root = await openManifest(ctx, manifest);
+        const expected = paths
+          .filter((name) => words.every((word) => name.includes(word)))
+          .filter((name) => after === undefined || compareKeys(name, after) > 0)
+          .sort(compareKeys);
+        const found: string[] = [];
+        for await (const key of searchKeys(ctx, root, words, after, limit)) if (!key.endsWith('/')) found.push(key);
+        expect(found).toEqual(expected);
+      }),
+      { numRuns: 200 },
     );
   });
 
