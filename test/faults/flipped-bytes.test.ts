@@ -227,7 +227,7 @@ const cases: Case[] = [
   {
     name: 'the chunk index',
     found: 'chunk-index',
-    damage: inTable('chunks', 'length', 'true', (bytes) => bytes.fill('9'), 'chunk-index.db'),
+    damage: inTable('chunks', 'length', 'true', (bytes) => bytes.fill(bytes[0] === 0x39 ? '8' : '9'), 'chunk-index.db'),
   },
   {
     name: 'the pack in the chunk index',
