@@ -5,6 +5,7 @@
 import { displayPath, isAscii, keyBytes, keyFromBytes, parentOf } from '../domain/entry.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
+import { firstIndex } from './first-index.ts';
 
 /** The key of an entry, and whether it is deleted. */
 export type Name = { key: string; deleted?: boolean };
@@ -105,14 +106,7 @@ export function keyAt(block: NameBlock, number: number): string {
 }
 
 function groupOf({ groups }: NameBlock, number: number): NameBlock['groups'][number] {
-  let low = 0;
-  let high = groups.length - 1;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((groups[middle]?.end ?? 0) <= number) low = middle + 1;
-    else high = middle;
-  }
-  const group = groups[low];
+  const group = groups[firstIndex(groups.length - 1, (at) => (groups[at]?.end ?? 0) <= number)];
   if (!group) throw new VaultDamage('entries', 'the names have no such entry');
   return group;
 }
@@ -141,14 +135,7 @@ function slashesIn(text: Buffer): Uint32Array {
 
 /** The index of the first number that is at least `value`. */
 function firstAtLeast(numbers: Uint32Array, value: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((numbers[middle] ?? 0) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(numbers.length, (at) => (numbers[at] ?? 0) < value);
 }
 
 /** Removes accents (Unicode NFKD without marks) and converts to upper case, which maps `ß` to `SS` and `ς` to `Σ`. */

@@ -14,6 +14,7 @@ import {
 import { remembered } from './cache.ts';
 import { VaultDamage } from './damage.ts';
 import { decodeStates, type EntryState, type ManifestEntry } from './entry.ts';
+import { firstIndex } from './first-index.ts';
 import { type ReaderContext, readMetadata } from './metadata.ts';
 import { decodeNames, type NameBlock, sizeOfNames } from './names.ts';
 import { decodeNode, type ManifestNode, type ManifestRoot, type NodeRef, readNode, readRoot } from './root.ts';
@@ -184,25 +185,15 @@ export function* extentsFrom<T extends Extent>(extents: T[], from: EntryPosition
 
 /** The index of the first range whose last entry is at or after the position. */
 function extentAt(extents: Extent[], from: EntryPosition): number {
-  let low = 0;
-  let high = extents.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (comparePositions(positionOf((extents[middle] as Extent).last), from) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(extents.length, (at) => isKeyBefore((extents[at] as Extent).last, from));
 }
 
 function firstNotBefore(held: ManifestEntry[], from: EntryPosition): number {
-  let low = 0;
-  let high = held.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (comparePositions(positionOf((held[middle] as ManifestEntry).key), from) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(held.length, (at) => isKeyBefore((held[at] as ManifestEntry).key, from));
+}
+
+function isKeyBefore(key: string, position: EntryPosition): boolean {
+  return comparePositions(positionOf(key), position) < 0;
 }
 
 async function segmentOf(context: ReaderContext, ref: SegmentRef): Promise<ManifestEntry[]> {

@@ -1,5 +1,6 @@
 /** Searches the names of a manifest. It reads name blocks, and no segments. */
 import { compareKeys, displayPath, type EntryPosition, parentOf } from '../domain/entry.ts';
+import { firstIndex } from './first-index.ts';
 import type { ReaderContext } from './metadata.ts';
 import { fold, isDeletedAt, keyAt, matchingNames, type NameBlock } from './names.ts';
 import { extentsFrom, openNames, within } from './reader.ts';
@@ -130,15 +131,11 @@ async function* keysUpTo(level: Level, bound: string | undefined): AsyncGenerato
 }
 
 function matchesAfter(matches: Match[], after: string): Match[] {
-  let low = 0;
-  let high = matches.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const { block, number } = matches[middle] as Match;
-    if (compareKeys(keyAt(block, number), after) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  return matches.slice(low);
+  const first = firstIndex(matches.length, (at) => {
+    const { block, number } = matches[at] as Match;
+    return compareKeys(keyAt(block, number), after) <= 0;
+  });
+  return matches.slice(first);
 }
 
 /** The folders on the way to the key, from the root on. */
