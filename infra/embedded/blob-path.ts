@@ -6,7 +6,7 @@
  * - So the blob `a` and the blobs under `a/` never collide.
  */
 const plain = /[a-z0-9_-]/;
-/** Bytes of a key part per name. Three characters per byte plus the ending stay below the usual limit of 255. */
+/** Most bytes of a key part per name. Three characters per byte plus the ending stay below the usual limit of 255. */
 const pieceBytes = 80;
 
 /** Returns the path of the key's file, relative to the root. */
@@ -17,7 +17,7 @@ export function blobPath(key: string): string {
 
 /** Returns `abc` for a short part and `abc….c/def` for a long part. */
 function pieces(part: Uint8Array): string {
-  if (part.length < pieceBytes) return encode(part);
+  if (part.length <= pieceBytes) return encode(part);
   return `${encode(part.subarray(0, pieceBytes))}.c/${pieces(part.subarray(pieceBytes))}`;
 }
 
