@@ -2,6 +2,7 @@
  * The pack registry: one record for each pack of an account. Deduplication trusts a position only if the registry has
  * the pack and its blob is there.
  */
+import pMap from 'p-map';
 import type { Blobs, JsonObject, Page, Records, RecordWrite, StoredRecord } from '../domain/ports.ts';
 import { metadataKey } from './metadata.ts';
 import { packBlobKey } from './pack.ts';
@@ -12,13 +13,15 @@ export type PackRecord = { state: PackState; bytes: number; epoch: number; run: 
 
 type Store = { account: string; records: Records; blobs: Blobs };
 
-/** The kinds of packs, by the prefix of their ids. */
-const kinds = [
-  { prefix: 'man_', keyOf: metadataKey, folder: (account: string) => `manifests/${account}/` },
-  { prefix: 'pak_', keyOf: packBlobKey, folder: (account: string) => `packs/${account}/` },
-];
+/** The key of a registered pack's blob. Keys have the order of the ids, in `storedPacks` too. */
+export function registeredKey(account: string, pack: string): string {
+  return pack.startsWith('man_') ? metadataKey(account, pack) : packBlobKey(account, pack);
+}
+
 const registryKey = (account: string) => `packs/${account}`;
 const lostKey = (account: string) => `packs-lost/${account}`;
+/** Packs that are checked at once. */
+const concurrency = 16;
 
 /** Call it with `uploading` before the upload, and with `live` once the pack is stored. */
 export async function registerPack({ account, records }: Store, pack: string, data: PackRecord): Promise<void> {
@@ -32,17 +35,29 @@ export async function presentPacks({ account, records, blobs }: Store, packs: st
   return new Set(found.filter(({ data }, i) => data.state === 'live' && data.bytes === sizes[i]).map(({ sk }) => sk));
 }
 
-/** The packs that the last check found lost. */
-export async function lostPacks({ account, records }: Store): Promise<Set<string>> {
+/** The lost packs. Checks each of them again, so that it is live as soon as it is back. */
+export async function lostPacks(store: Store, now: number): Promise<Set<string>> {
+  const { account, records } = store;
   const lost = new Set<string>();
-  for await (const { sk } of allOf((page) => records.query(lostKey(account), page))) lost.add(sk);
+  for await (const page of pagesOf((page) => records.query(lostKey(account), page))) {
+    for (const { sk } of page) lost.add(sk);
+    const registered = await records.getMany(page.map(({ sk }) => ({ pk: registryKey(account), sk })));
+    const check = async (record: StoredRecord) => (await correct(store, record, now)) && lost.delete(record.sk);
+    await pMap(registered, check, { concurrency });
+  }
   return lost;
 }
 
-/** Registered packs of an account, for the doctor. */
+/** Registered packs of an account in the order of their ids, for the doctor. */
 export async function* registeredPacks({ account, records }: Store): AsyncGenerator<PackRecord & { pack: string }> {
   for await (const { sk, data } of allOf((page) => records.query(registryKey(account), page)))
     yield { pack: sk, ...(data as PackRecord) };
+}
+
+/** All packs of an account that are stored, in the order of their keys. */
+export async function* storedPacks({ account, blobs }: Omit<Store, 'records'>) {
+  yield* allOf((page) => blobs.list(`manifests/${account}/`, page));
+  yield* allOf((page) => blobs.list(`packs/${account}/`, page));
 }
 
 /** Uploads that did not finish in this time never will. */
@@ -53,26 +68,35 @@ const longestUploadMs = 24 * 3600_000;
  * all packs of the account: one request for each 1,000.
  */
 export async function checkPacks(store: Store, now: number): Promise<void> {
-  const { account, records, blobs } = store;
-  for (const { prefix, keyOf, folder } of kinds) {
-    const stored = allOf((page) => blobs.list(folder(account), page))[Symbol.asyncIterator]();
-    let blob = await stored.next();
-    for await (const record of allOf((page) => records.query(registryKey(account), { prefix, ...page }))) {
-      const key = keyOf(account, record.sk);
+  const { account, records } = store;
+  const stored = storedPacks(store);
+  let blob = await stored.next();
+  for await (const page of pagesOf((page) => records.query(registryKey(account), page))) {
+    const sizes = new Map<string, number>();
+    for (const { sk } of page) {
+      const key = registeredKey(account, sk);
       while (!blob.done && blob.value.key < key) blob = await stored.next();
-      const listed = !blob.done && blob.value.key === key ? blob.value.size : undefined;
-      // The pack may have been stored after that page of the list.
-      const size = listed ?? (await blobs.size(key));
-      const writes = correction(account, record, size, now);
-      if (writes.length > 0) await records.write(writes);
+      if (!blob.done && blob.value.key === key) sizes.set(sk, blob.value.size);
     }
+    // `lostPacks` asks for the sizes of lost packs.
+    const checked = page.filter(({ sk, data }) => data.state !== 'lost' || sizes.has(sk));
+    await pMap(checked, (record) => correct(store, record, now, sizes.get(record.sk)), { concurrency });
   }
 }
 
-function correction(account: string, record: StoredRecord, size: number | undefined, now: number): RecordWrite[] {
+/** Corrects the state of a record. Returns whether the pack is stored. */
+async function correct(store: Store, record: StoredRecord, now: number, listed?: number): Promise<boolean> {
+  // The pack may have been stored after that page of the list.
+  const size = listed ?? (await store.blobs.size(registeredKey(store.account, record.sk)));
+  const isStored = size === record.data.bytes;
+  const writes = correction(store.account, record, isStored, now);
+  if (writes.length > 0) await store.records.write(writes);
+  return isStored;
+}
+
+function correction(account: string, record: StoredRecord, isStored: boolean, now: number): RecordWrite[] {
   const { pk, sk } = record;
   const data = record.data as PackRecord & { at?: number };
-  const isStored = size === data.bytes;
   const condition = { equals: { state: data.state } };
   const become = (state: PackState): RecordWrite => ({ op: 'put', pk, sk, data: { ...data, state }, if: condition });
   if (data.state === 'live' && !isStored) return [become('lost'), { op: 'put', pk: lostKey(account), sk, data: {} }];
@@ -84,9 +108,13 @@ function correction(account: string, record: StoredRecord, size: number | undefi
 }
 
 async function* allOf<T>(read: (page: { limit: number; cursor?: string }) => Promise<Page<T>>): AsyncGenerator<T> {
+  for await (const page of pagesOf(read)) yield* page;
+}
+
+async function* pagesOf<T>(read: (page: { limit: number; cursor?: string }) => Promise<Page<T>>): AsyncGenerator<T[]> {
   for (let cursor: string | undefined; ; ) {
     const { items, next } = await read({ limit: 1000, ...(cursor ? { cursor } : {}) });
-    yield* items;
+    yield items;
     if (!next) return;
     cursor = next;
   }

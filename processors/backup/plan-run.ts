@@ -106,7 +106,7 @@ async function listSource(
   return outcome ?? step;
 }
 
-/** Checks that the packs are there, unless they were checked recently. */
+/** Checks that the packs are there, unless they were checked recently. Lost ones are always checked. */
 async function findLostPacks(platform: Platform, account: string, maxAgeMs: number): Promise<string[]> {
   const { records, blobs } = platform;
   const key = { pk: `packs-checked/${account}`, sk: 'at' };
@@ -115,7 +115,7 @@ async function findLostPacks(platform: Platform, account: string, maxAgeMs: numb
     await checkPacks({ account, records, blobs }, platform.now());
     if (maxAgeMs > 0) await records.write([{ op: 'put', ...key, data: { at: platform.now() } }]);
   }
-  return [...(await lostPacks({ account, records, blobs }))];
+  return [...(await lostPacks({ account, records, blobs }, platform.now()))];
 }
 
 /** Most concurrent workers finish within this time. If one has died, the run waits no longer than this. */

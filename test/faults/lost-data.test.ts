@@ -9,8 +9,10 @@ import { findRestorePoint, listFiles } from '../../projections/files/listing.ts'
 import { searchFiles } from '../../projections/files/search.ts';
 import { getRun } from '../../projections/runs.ts';
 import { metadataKey } from '../../vault/metadata.ts';
+import { checkPacks } from '../../vault/pack-registry.ts';
 import { expectClean } from '../support/check.ts';
 import { flipped, noise } from '../vault/vault-fixture.ts';
+import { smallLimits } from './small-limits.ts';
 import { account, command, makeWorld, pictureOf, type World } from './world.ts';
 
 async function worldWithFiles(): Promise<World> {
@@ -71,6 +73,25 @@ describe.each(losses)('packs that are %s', (_how, lose) => {
     expect(repaired?.progress.filesDone).toBeGreaterThan(0);
     expect(sorted((await pictureOf(world)).restored)).toEqual(hashes(world));
     expect(await run(world)).toMatchObject({ progress: { filesDone: 0, filesUnchanged: 13 } });
+  });
+});
+
+describe('a pack that was lost and is back', () => {
+  it('is used by the next run, although the next check of all packs is not due', async () => {
+    const world = await worldWithFiles();
+    const { platform, deployment } = world;
+    await run(world);
+    const [key = ''] = await packsOf(world);
+    const bytes = (await platform.blobs.get(key)) ?? noise(1);
+    await platform.blobs.delete([key]);
+    await checkPacks({ ...platform, account }, platform.now());
+    await platform.records.write([
+      { op: 'put', pk: `packs-checked/${account}`, sk: 'at', data: { at: platform.now() } },
+    ]);
+    await platform.blobs.put(key, bytes);
+    deployment.limits = { ...smallLimits, packCheckMs: 24 * 3600_000 };
+    expect(await run(world)).toMatchObject({ progress: { filesDone: 0, filesUnchanged: 13 }, errors: [] });
+    await expectClean(platform, { deployment });
   });
 });
 
