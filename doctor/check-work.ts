@@ -5,17 +5,20 @@
 import { sha256 } from '../activity/commit.ts';
 import { getCredentials } from '../commands/credentials.ts';
 import { connectorFor } from '../connectors/index.ts';
-import type { Platform, StoredRecord } from '../domain/ports.ts';
+import type { JsonObject, Platform } from '../domain/ports.ts';
+import { readPiece, TruncatedPiece } from '../processors/backup/list-in-order.ts';
+import type { PlanPosition } from '../processors/backup/list-source.ts';
 import { partName, type StoredPart } from '../processors/backup/parts.ts';
 import { type RunRef, runRecord } from '../processors/backup/run.ts';
-import { loadBytes } from '../processors/backup/saved-bytes.ts';
+import { loadBytes, type SavedBytes } from '../processors/backup/saved-bytes.ts';
 import { openRuns } from '../processors/backup/watch.ts';
-import { decryptList, loadWork } from '../processors/backup/work.ts';
+import { decryptList } from '../processors/backup/work.ts';
+import { VaultDamage } from '../vault/damage.ts';
 import type { VaultKeys } from '../vault/keys.ts';
 import { decodeList, partName as partAad } from '../vault/part.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 import type { LogFacts, UnfinishedRun } from './log-facts.ts';
-import { allItems } from './reading.ts';
+import { allItems, reasonOf } from './reading.ts';
 
 export type WorkChecks = {
   count: Count;
@@ -76,57 +79,85 @@ function checkProgress(
   return (quiet ? failure : info)('run', runRef.runId, state);
 }
 
-/** Checks the working records that later steps of the run need. */
+/** Working records by name. A large run has many lists and parts of up to 256 KB each, so these are empty here. */
+type WorkRecords = Map<string, JsonObject>;
+const isSmall = (name: string) => name === 'plan' || name === 'tally' || name.startsWith('batch-');
+
+/** Checks the working state that later steps of the run need. */
 async function* checkRecords(
   platform: Platform,
   run: UnfinishedRun,
   { keys, count }: WorkChecks,
 ): AsyncGenerator<Finding> {
   const { runRef, stored } = run;
-  const records = new Map<string, StoredRecord>();
+  const records: WorkRecords = new Map();
   try {
     const all = allItems((page) => platform.records.query(runRecord(runRef, '').pk, page));
-    for await (const record of all) records.set(record.sk, record);
+    for await (const { sk, data } of all) records.set(sk, isSmall(sk) ? data : {});
   } catch {
     return yield failure('work', runRef.runId, 'its working records cannot all be read');
   }
   yield* checkTally(run, records, count);
   if (!keys || run.ended === 'RunEnded') return;
-  const decrypts = (name: string) =>
-    loadWork(platform, runRef, name)
-      .then((bytes) => decryptList({ ...runRef, keys }, { where: name, bytes }))
-      .then(
-        () => true,
-        () => false,
-      );
-  for (const { sk, data } of records.values()) {
+  for (const [sk, data] of records) {
     const isPosition = sk === 'plan' && run.planned === null && typeof data.cursor === 'string';
     const batch = Number(data.batch);
     const isBatch = sk.startsWith('batch-') && !stored.has(batch) && !records.has(partName(batch));
     if (!isPosition && !isBatch) continue;
     count('work');
     const name = String(isPosition ? data.cursor : data.work);
-    if (!(await decrypts(name)))
-      yield failure('work', `${runRef.runId} ${name}`, 'it is missing or cannot be decrypted');
+    try {
+      const position = await readWork(platform, runRef, keys, name);
+      if (isPosition && data.done !== true) yield* checkPieces(platform, run, keys, position.listing.pieces, count);
+    } catch (error) {
+      yield failure('work', `${runRef.runId} ${name}`, reasonOf(error));
+    }
   }
   const parts = new Set([...stored.keys()].map(partName));
   for (const name of records.keys()) if (name.startsWith('part-')) parts.add(name);
   for (const name of parts) {
     count('part');
     const number = Number(name.slice('part-'.length));
-    const fault = await faultOfPart(platform, keys, runRef, number, records.get(name), stored.get(number));
+    const fault = await faultOfPart(platform, keys, runRef, number, stored.get(number));
     if (fault) yield failure('part', `${runRef.runId} ${name}`, fault);
+  }
+}
+
+/** A position of the plan, or what else a list has besides its work. @throws VaultDamage */
+async function readWork(platform: Platform, runRef: RunRef, keys: VaultKeys, where: string): Promise<PlanPosition> {
+  const record = await platform.records.get(runRecord(runRef, where));
+  const bytes = record && (await loadBytes(platform, record.data as SavedBytes));
+  if (!bytes) throw new VaultDamage('work', 'it is missing');
+  return decryptList<PlanPosition>({ ...runRef, keys }, { where, bytes }).more;
+}
+
+/** The plan merges the sorted pieces of a listing when it is complete. */
+async function* checkPieces(
+  { blobs }: Platform,
+  { runRef }: UnfinishedRun,
+  keys: VaultKeys,
+  pieces: string[],
+  count: Count,
+): AsyncGenerator<Finding> {
+  for (const piece of pieces) {
+    count('work');
+    try {
+      for await (const _frame of readPiece(piece, { blobs, keys }));
+    } catch (error) {
+      const detail = error instanceof TruncatedPiece ? 'it is missing or truncated' : reasonOf(error);
+      yield failure('work', `${runRef.runId} ${piece.slice(piece.lastIndexOf('/') + 1)}`, detail);
+    }
   }
 }
 
 /** The tally must equal the number of batches marked as stored, and the log must have each of them. */
 function* checkTally(
   { runRef, stored, planned }: UnfinishedRun,
-  records: Map<string, StoredRecord>,
+  records: WorkRecords,
   count: Count,
 ): Generator<Finding> {
   const marked = [...records.keys()].filter((sk) => sk.startsWith('stored-'));
-  const tally = records.get('tally')?.data;
+  const tally = records.get('tally');
   if (!tally && marked.length === 0) return;
   count('tally');
   const fault = (detail: string) => failure('tally', runRef.runId, detail);
@@ -143,22 +174,22 @@ function* checkTally(
 async function faultOfPart(
   platform: Platform,
   keys: VaultKeys,
-  { account, runId }: RunRef,
+  runRef: RunRef,
   number: number,
-  record: StoredRecord | undefined,
   loggedHash: string | undefined,
 ): Promise<string | undefined> {
-  if (!record) return 'the log names it, but it is missing';
-  const part = record.data as StoredPart;
-  const bytes = await loadBytes(platform, part).catch(() => undefined);
-  if (!bytes) return 'its blob is missing';
-  if (loggedHash !== undefined && loggedHash !== part.partHash) return 'it is another part than the log names';
-  if (sha256(bytes) !== part.partHash) return 'its hash does not match its bytes';
   try {
-    decodeList(keys, partAad(account, runId, number), bytes);
+    const record = await platform.records.get(runRecord(runRef, partName(number)));
+    if (!record) return 'the log names it, but it is missing';
+    const part = record.data as StoredPart;
+    const bytes = await loadBytes(platform, part);
+    if (!bytes) return 'its blob is missing';
+    if (loggedHash !== undefined && loggedHash !== part.partHash) return 'it is another part than the log names';
+    if (sha256(bytes) !== part.partHash) return 'its hash does not match its bytes';
+    decodeList(keys, partAad(runRef.account, runRef.runId, number), bytes);
     return undefined;
-  } catch {
-    return 'it cannot be decrypted';
+  } catch (error) {
+    return reasonOf(error);
   }
 }
 
@@ -174,7 +205,7 @@ async function* checkCredentials(
     if (!connector?.credentials) continue;
     count('credentials');
     const credentials = await getCredentials(platform, account, id).catch(() => 'unreadable' as const);
-    if (credentials === 'unreadable') yield failure('credentials', id, 'they cannot be decrypted');
+    if (credentials === 'unreadable') yield failure('credentials', id, 'they cannot be read or decrypted');
     else if (!credentials) yield failure('credentials', id, 'they are missing');
   }
 }

@@ -99,7 +99,7 @@ async function* sorted(
     open = makeCollector();
     yield { items: [], done: false, position };
   }
-  const pieces = await Promise.all(position.pieces.map((name) => readPiece(name, tools)));
+  const pieces = position.pieces.map((name) => readPiece(name, tools));
   yield* pagesOf(merge(pieces), position, tools);
 }
 
@@ -177,31 +177,33 @@ async function storePiece(items: ListItem[], { blobs, keys, folder, random }: Li
   return name;
 }
 
-async function readPiece(name: string, { blobs, keys }: ListTools): Promise<AsyncGenerator<ListItem[]>> {
-  return (async function* () {
-    let bytes = new Uint8Array();
-    let offset = 0;
-    for (let number = 0; ; number++) {
-      const need = async (length: number) => {
-        while (bytes.length < length) {
-          const more = await blobs.get(name, { offset, length: readBytes });
-          if (!more || more.length === 0) return false;
-          offset += more.length;
-          bytes = Buffer.concat([bytes, more]);
-        }
-        return true;
-      };
-      // Without its end, a lost piece would look like files that the source no longer has.
-      const truncated = () => new Error(`the sorted listing ${name} is missing or truncated`);
-      if (!(await need(lengthBytes))) throw truncated();
-      const length = Buffer.from(bytes.subarray(0, lengthBytes)).readUInt32BE();
-      if (length === 0) return;
-      if (!(await need(lengthBytes + length))) throw truncated();
-      const frame = decryptBytes(keys, `${name}/${number}`, bytes.subarray(lengthBytes, lengthBytes + length));
-      bytes = bytes.subarray(lengthBytes + length);
-      yield JSON.parse(Buffer.from(frame).toString()) as ListItem[];
-    }
-  })();
+/** Without its end, a lost piece would look like files that the source no longer has. */
+export class TruncatedPiece extends Error {}
+
+/** The items of a piece, frame by frame. @throws TruncatedPiece */
+export async function* readPiece(
+  name: string,
+  { blobs, keys }: Pick<ListTools, 'blobs' | 'keys'>,
+): AsyncGenerator<ListItem[]> {
+  let bytes = new Uint8Array();
+  let offset = 0;
+  for (let number = 0; ; number++) {
+    const need = async (length: number) => {
+      while (bytes.length < length) {
+        const more = await blobs.get(name, { offset, length: readBytes });
+        if (!more?.length) throw new TruncatedPiece(`the sorted listing ${name} is missing or truncated`);
+        offset += more.length;
+        bytes = Buffer.concat([bytes, more]);
+      }
+    };
+    await need(lengthBytes);
+    const length = Buffer.from(bytes.subarray(0, lengthBytes)).readUInt32BE();
+    if (length === 0) return;
+    await need(lengthBytes + length);
+    const frame = decryptBytes(keys, `${name}/${number}`, bytes.subarray(lengthBytes, lengthBytes + length));
+    bytes = bytes.subarray(lengthBytes + length);
+    yield JSON.parse(Buffer.from(frame).toString()) as ListItem[];
+  }
 }
 
 type Head = { items: ListItem[]; at: number; rest: AsyncGenerator<ListItem[]> };

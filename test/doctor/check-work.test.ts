@@ -1,0 +1,106 @@
+/** Sorted pieces of a listing, which only sources without an order have. Other work: check-everything.test.ts. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { SourceSession } from '../../connectors/connector.ts';
+import { checkWork } from '../../doctor/check-work.ts';
+import { type LogFacts, readFacts } from '../../doctor/log-facts.ts';
+import type { ListItem } from '../../domain/entry.ts';
+import type { Blobs, Platform } from '../../domain/ports.ts';
+import { type ListPosition, listInOrder, listingStart } from '../../processors/backup/list-in-order.ts';
+import { runRecord } from '../../processors/backup/run.ts';
+import { openRuns } from '../../processors/backup/watch.ts';
+import { emptyList, encryptList, saveWork, workFolder } from '../../processors/backup/work.ts';
+import { account, collect, flipped, keys, memoryVault, noise } from '../vault/vault-fixture.ts';
+
+const runRef = { account, runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
+let vault: ReturnType<typeof memoryVault>;
+let pieces: string[];
+
+beforeEach(async () => {
+  vault = memoryVault();
+  const items = Array.from({ length: 600 }, (_, n): ListItem => {
+    const revision = Buffer.from(noise(600, n)).toString('hex');
+    return { type: 'entry', entry: { key: `${n}`, kind: 'file', size: 1, modifiedAt: null, revision } };
+  });
+  const session: Pick<SourceSession, 'list'> = {
+    list: async ({ page }) => ({
+      ...{ mode: 'full', since: null },
+      ...(page === null ? { items: items.slice(0, 550), page: '2' } : { items: items.slice(550), page: null }),
+    }),
+  };
+  let listing: ListPosition = listingStart;
+  const tools = { ...vault, folder: workFolder(runRef), page: 1000, sortItems: 500 };
+  for await (const page of listInOrder(session as SourceSession, 'any', null, listingStart, tools))
+    if (!page.done) listing = page.position;
+  pieces = listing.pieces;
+  expect(pieces).toHaveLength(2);
+  const count = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0 };
+  const position = { listing, last: null, blind: null, count, origin: { settings: 'x', sourceIdentity: null } };
+  await saveWork(platform(), runRef, encryptList({ ...runRef, keys }, 'position-0-1', emptyList(), position));
+  await savePlan({ done: false });
+  await vault.records.write([{ op: 'put', pk: openRuns, sk: runRef.runId, data: { account } }]);
+});
+
+async function savePlan(step: { done: boolean }): Promise<void> {
+  await vault.records.write([{ op: 'put', ...runRecord(runRef, 'plan'), data: { ...step, cursor: 'position-0-1' } }]);
+}
+
+function platform(blobs: Blobs = vault.blobs): Platform {
+  return { ...vault, blobs, now: () => Date.parse('2026-02-01T00:00:00.000Z') } as unknown as Platform;
+}
+
+/** What the log says about one run that is being planned. */
+function planning(): LogFacts {
+  const { facts } = readFacts(account);
+  const sums = { filesDone: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, bytesRead: 0 };
+  facts.unfinished.set(runRef.runId, {
+    ...{ runRef, requestedAt: '2026-02-01T00:00:00.000Z', started: true, planned: null, ended: null },
+    ...{ stored: new Map(), packs: new Set(), sums, manifest: null, end: null },
+  });
+  return facts;
+}
+
+async function failures(blobs?: Blobs) {
+  const checks = { count: () => {}, keys, quiet: false };
+  const all = await collect(checkWork(platform(blobs), account, planning(), checks));
+  return all.filter(({ severity }) => severity === 'failure');
+}
+
+describe('the sorted pieces of a run that lists its source', () => {
+  it('give no failure when they are complete', async () => expect(await failures()).toEqual([]));
+
+  it.each<[string, (bytes: Uint8Array) => Uint8Array | undefined, RegExp]>([
+    ['missing', () => undefined, /^it is missing or truncated$/],
+    ['without its end', (bytes) => bytes.slice(0, -4), /^it is missing or truncated$/],
+    ['cut in a frame', (bytes) => bytes.slice(0, bytes.length / 2), /^it is missing or truncated$/],
+    ['altered in the last frame', (bytes) => flipped(bytes, bytes.length - 30), /do not authenticate/],
+  ])('are reported when one is %s', async (_how, damage, detail) => {
+    const [, piece = ''] = pieces;
+    const bytes = damage((await vault.blobs.get(piece)) as Uint8Array);
+    if (bytes) await vault.blobs.put(piece, bytes);
+    else await vault.blobs.delete([piece]);
+    const where = `run_1 ${piece.slice(piece.lastIndexOf('/') + 1)}`;
+    expect(await failures()).toEqual([
+      expect.objectContaining({ what: 'work', where, detail: expect.stringMatching(detail) }),
+    ]);
+    await savePlan({ done: true });
+    expect(await failures()).toEqual([]);
+  });
+
+  it('are reported as unreadable when the store does not answer', async () => {
+    const get = () => Promise.reject(Object.assign(new Error('busy'), { code: 'EIO' }));
+    const found = await failures({ ...vault.blobs, get });
+    expect(found.map(({ detail }) => detail)).toEqual(pieces.map(() => 'it cannot be read (EIO)'));
+  });
+});
+
+it('reports working state as unreadable, not as missing, when the records cannot be read', async () => {
+  const get = () => Promise.reject(Object.assign(new Error('busy'), { code: 'EIO' }));
+  const records = { ...vault.records, get };
+  await vault.records.write([{ op: 'put', ...runRecord(runRef, 'part-1'), data: {} }]);
+  const checks = { count: () => {}, keys, quiet: false };
+  const all = await collect(checkWork({ ...platform(), records }, account, planning(), checks));
+  expect(all.filter(({ severity }) => severity === 'failure')).toEqual([
+    { severity: 'failure', what: 'work', where: 'run_1 position-0-1', detail: 'it cannot be read (EIO)' },
+    { severity: 'failure', what: 'part', where: 'run_1 part-1', detail: 'it cannot be read (EIO)' },
+  ]);
+});
