@@ -10,6 +10,7 @@ import { decrypt } from '../activity/personal-data.ts';
 import { isEncrypted, parseStream, type Recorded } from '../domain/event.ts';
 import type { LedgerEntry, Platform, StoredCommit } from '../domain/ports.ts';
 import { type Count, type Finding, failure } from './finding.ts';
+import { reasonOf } from './reading.ts';
 
 type Ports = Pick<Platform, 'events' | 'blobs' | 'keys'>;
 
@@ -119,7 +120,9 @@ async function readEvents(
     const isNewer = error instanceof UnreadableCommit && error.why === 'unknown';
     const detail = isNewer
       ? 'a newer version of ListBackup wrote this commit: check with that version'
-      : 'the commit cannot be decoded';
+      : error instanceof UnreadableCommit
+        ? 'the commit cannot be decoded'
+        : reasonOf(error);
     faults.push(failure('event', where, detail));
     return undefined;
   }
@@ -149,7 +152,7 @@ function fieldChecker(platform: Ports, account: string, count: Count) {
       const key = await platform.keys.subjectKey(owner, value.subject).catch(() => 'unreadable' as const);
       if (key === 'unreadable') {
         reported.add(value.subject);
-        const detail = 'the key cannot be read, so personal data encrypted with it is lost';
+        const detail = 'the key cannot be read, and without it no personal data of this subject decrypts';
         yield failure('key', `${account} ${value.subject}`, detail);
         continue;
       }

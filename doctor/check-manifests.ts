@@ -3,8 +3,11 @@
  * their counts are right. Packs hold all its chunks. The history of every entry can be followed.
  */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { LRUCache } from 'lru-cache';
 import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
 import { compareEntries } from '../domain/entry.ts';
+import { VaultDamage } from '../vault/damage.ts';
 import type { ManifestEntry } from '../vault/entry.ts';
 import { type ReaderContext, readOne } from '../vault/metadata.ts';
 import { decodeNames, namesIn } from '../vault/names.ts';
@@ -20,16 +23,30 @@ import { reasonOf } from './reading.ts';
 export type NamedManifest = { ref: ManifestRef; totals: Totals; runId: string };
 
 /** `usedMetadata` gets the metadata packs that the manifests use. */
-export type ManifestChecks = { packs: CheckedPacks; readData: boolean; count: Count; usedMetadata: Set<string> };
+export type ManifestChecks = {
+  packs: CheckedPacks;
+  readData: boolean;
+  count: Count;
+  usedMetadata: Set<string>;
+  maxRemembered?: number | undefined;
+};
 
-/** Checks each segment and each content once, however many manifests share it. */
+/** A manifest of 100 million files has about 100,000 segments. The memory is about 100 MB. */
+const defaultRemembered = 256 * 1024;
+
+/**
+ * Checks each node, segment and content once, however many manifests share it, as long as it remembers them. It
+ * compares content with that of the base too, so that a backup of any size is read once.
+ */
 export async function* checkManifests(
   context: ReaderContext,
   named: NamedManifest[],
   checks: ManifestChecks,
 ): AsyncGenerator<Finding> {
   const refs = new Map(named.map(({ ref }) => [ref.id, ref]));
-  const checked: Seen = { nodes: new Set(), segments: new Set(), contents: new Set(), refs };
+  const remembered = () => new LRUCache<string, true>({ max: checks.maxRemembered ?? defaultRemembered });
+  const checked = { nodes: remembered(), segments: remembered(), contents: remembered(), refs };
+  const manifests = new Set<string>();
   for (const { ref, totals, runId } of named) {
     checks.count('manifest');
     checks.usedMetadata.add(ref.id);
@@ -41,17 +58,32 @@ export async function* checkManifests(
       continue;
     }
     yield* checkRoot(root, totals, refs);
+    const base = root.base !== null && manifests.has(root.base) ? refs.get(root.base) : undefined;
     for (const node of root.nodes) {
       checks.usedMetadata.add(node.pack);
-      if (checked.nodes.has(node.sha256)) continue;
-      checked.nodes.add(node.sha256);
-      yield* checkNode(context, node, checked, checks);
+      if (isKnown(checked.nodes, node.sha256)) continue;
+      yield* checkNode(context, node, { ...checked, base }, checks);
     }
+    manifests.add(ref.id);
   }
 }
 
-/** What was checked, and the manifests of the log by id. */
-type Seen = { nodes: Set<string>; segments: Set<string>; contents: Set<string>; refs: Map<string, ManifestRef> };
+type Remembered = LRUCache<string, true>;
+
+/** What was checked, and the manifests of the log by id. `base`: the base of this manifest, if it was checked. */
+type Seen = {
+  segments: Remembered;
+  contents: Remembered;
+  refs: Map<string, ManifestRef>;
+  base: ManifestRef | undefined;
+};
+
+/** Whether it was known before. From now on it is. */
+function isKnown(known: Remembered, name: string): boolean {
+  const before = known.get(name) ?? false;
+  known.set(name, true);
+  return before;
+}
 
 function* checkRoot(root: ManifestRoot, totals: Totals, refs: Map<string, ManifestRef>): Generator<Finding> {
   const fault = (detail: string) => failure('manifest', root.ref.id, detail);
@@ -91,8 +123,7 @@ async function* checkNode(
   const names: string[] = [];
   for (const segment of node.segments) {
     checks.usedMetadata.add(segment.pack);
-    const isNew = !checked.segments.has(segment.sha256);
-    checked.segments.add(segment.sha256);
+    const isNew = !isKnown(checked.segments, segment.sha256);
     let entries: ManifestEntry[];
     try {
       entries = await readSegment(context, segment);
@@ -133,10 +164,10 @@ async function* checkSegment(
   context: ReaderContext,
   segment: SegmentRef,
   entries: ManifestEntry[],
-  { contents, refs }: Seen,
-  { packs, readData, count }: ManifestChecks,
+  checked: Seen,
+  checks: ManifestChecks,
 ): AsyncGenerator<Finding> {
-  count('segment');
+  checks.count('segment');
   const where = `${segment.pack} segment ${segment.offset}`;
   if (entries.length === 0 || !sameExtent(extentOfEntries(entries), segment))
     yield failure('segment', where, 'its entries differ from the keys and counts in the manifest');
@@ -145,11 +176,11 @@ async function* checkSegment(
     const entryRef = `${where} entry ${i}`;
     if (previous && compareEntries(previous.key, entry.key) >= 0)
       yield failure('segment', entryRef, 'the entry is not sorted after the entry before it');
-    const fault = faultOfEntry(entry) ?? (await faultOfHistory(context, entry, refs));
+    const fault = faultOfEntry(entry) ?? (await faultOfHistory(context, entry, checked.refs));
     if (fault) yield failure('segment', entryRef, fault);
     if (entry.kind !== 'file' || entry.deleted) continue;
-    count('file');
-    yield* checkContent(context, entry, entryRef, contents, packs, readData);
+    checks.count('file');
+    yield* checkContent(context, entry, entryRef, checked, checks);
   }
 }
 
@@ -157,28 +188,39 @@ async function* checkContent(
   context: ReaderContext,
   entry: ManifestEntry,
   where: string,
-  checkedContents: Set<string>,
-  packs: CheckedPacks,
-  readData: boolean,
+  { contents, base }: Seen,
+  { packs, readData }: ManifestChecks,
 ): AsyncGenerator<Finding> {
   let complete = true;
+  let unreadable: string | undefined;
   for (const ref of entry.chunks ?? []) {
     const state = await packs.need(ref);
     complete &&= state === 'found';
+    if (state === 'unreadable') unreadable = ref.pack;
     if (state === 'missing')
       yield failure('file', where, `${ref.pack} does not have the chunk that the file needs in slot ${ref.slot}`);
   }
+  if (unreadable) return yield failure('file', where, `its content was not checked: ${unreadable} cannot be read`);
   if (!complete) return yield failure('file', where, 'its content cannot be restored');
   if (!readData) return;
   const content = createHash('sha256')
     .update(JSON.stringify([entry.sha256, entry.chunks]))
     .digest('base64');
-  if (checkedContents.has(content)) return;
-  checkedContents.add(content);
+  if (isKnown(contents, content) || (base && (await hasContent(context, base, entry)))) return;
   try {
     await verifyFile(context, entry);
   } catch (error) {
     yield failure('file', where, reasonOf(error));
+  }
+}
+
+/** Whether the manifest has this content for the key. A manifest that cannot be read has a finding of its own. */
+async function hasContent(context: ReaderContext, ref: ManifestRef, entry: ManifestEntry): Promise<boolean> {
+  try {
+    const other = await findEntry(context, await openManifest(context, ref), entry.key);
+    return isDeepStrictEqual([other?.sha256, other?.chunks], [entry.sha256, entry.chunks]);
+  } catch {
+    return false;
   }
 }
 
@@ -208,9 +250,9 @@ async function faultOfHistory(
   try {
     const before = await findEntry(context, await openManifest(context, ref), key);
     return before?.version === version - 1 ? undefined : `the version before it is not in ${previous}`;
-  } catch {
+  } catch (error) {
     // The damage of that manifest or segment is a finding of its own.
-    return undefined;
+    return error instanceof VaultDamage ? undefined : `the version before it, in ${previous}: ${reasonOf(error)}`;
   }
 }
 

@@ -2,27 +2,38 @@
 import { hash } from 'node:crypto';
 import type { ChunkIndex, ChunkRef } from '../domain/ports.ts';
 import { cacheOf } from '../vault/cache.ts';
+import { VaultDamage } from '../vault/damage.ts';
 import { chunkId } from '../vault/digest.ts';
 import type { ReaderContext } from '../vault/metadata.ts';
 import { decryptSlot, packBlobKey, readPackIndex } from '../vault/pack.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
-import { allBlobs, describeUnused, reasonOf } from './reading.ts';
+import { allBlobs, countUnused, reasonOf } from './reading.ts';
 
-/** The chunks of a pack by id, and their slot positions. `damage`: why the footer cannot be read. */
-type Footer = { chunks: Map<string, ChunkRef>; slotRefs: Set<string> } | { damage: string };
+/**
+ * The chunks of a pack by id, and their slot positions. `fault`: why there are none. `damaged`: the pack is missing or
+ * altered. `unreadable`: nothing is known about it.
+ */
+type Footer =
+  | { chunks: Map<string, ChunkRef>; slotRefs: Set<string> }
+  | { state: 'damaged' | 'unreadable'; fault: string };
 
 export type CheckedPacks = {
   /**
    * Notes that a file version needs the chunk. `missing`: the pack is intact but has no such chunk. `check` reports
-   * damaged packs, once each.
+   * damaged and unreadable packs, once each.
    */
-  need(ref: ChunkRef): Promise<'found' | 'missing' | 'damaged'>;
+  need(ref: ChunkRef): Promise<'found' | 'missing' | 'damaged' | 'unreadable'>;
+  /** Whether a file version needs a chunk of the pack. */
+  isNeeded(pack: string): boolean;
   /** Compares all stored and all needed packs with the chunk index. With `readData` it decrypts every slot. */
   check(chunks: ChunkIndex, options: { readData: boolean; mayBeNamed: Set<string> }): AsyncGenerator<Finding>;
 };
 
 /** Chunks of cached footers: about 100 MB. */
 const cachedChunks = 300_000;
+
+/** Index records that are compared with footers at once: about 50 MB. */
+const comparedRecords = 256 * 1024;
 
 const wrongReference = 'new backups would refer to wrong content';
 
@@ -38,7 +49,7 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
         const chunks = await readPackIndex(context, pack);
         return { chunks, slotRefs: new Set([...chunks.values()].map(slotRefOf)) };
       } catch (error) {
-        return { damage: reasonOf(error) };
+        return { state: error instanceof VaultDamage ? 'damaged' : 'unreadable', fault: reasonOf(error) };
       }
     });
 
@@ -51,13 +62,17 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
     count('pack-footer');
     const uses = needed.get(pack) ?? 0;
     const footer = await footerOf(pack);
-    if ('damage' in footer) {
-      yield failure('pack-footer', pack, `${footer.damage}; backed-up files need ${uses} of its chunks`);
+    if ('fault' in footer) {
+      yield failure('pack-footer', pack, `${footer.fault}; backed-up files need ${uses} of its chunks`);
       return;
     }
     if (readData) yield* checkSlots(pack, footer.chunks);
-    const indexed = await chunks.find(account, [...footer.chunks.keys()]).catch(() => undefined);
-    if (!indexed) return;
+    let indexed: Map<string, ChunkRef>;
+    try {
+      indexed = await chunks.find(account, [...footer.chunks.keys()]);
+    } catch (error) {
+      return yield failure('chunk-index', `${account} ${pack}`, `the records of its chunks: ${reasonOf(error)}`);
+    }
     for (const [id, ref] of footer.chunks) {
       const indexRef = indexed.get(id);
       if (!indexRef) index.unindexed++;
@@ -69,7 +84,12 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
   }
 
   async function* checkSlots(pack: string, chunks: Map<string, ChunkRef>): AsyncGenerator<Finding> {
-    const bytes = (await blobs.get(packBlobKey(account, pack)).catch(() => undefined)) ?? new Uint8Array();
+    let bytes: Uint8Array;
+    try {
+      bytes = (await blobs.get(packBlobKey(account, pack))) ?? new Uint8Array();
+    } catch (error) {
+      return yield failure('pack-slot', `${pack}, all slots`, reasonOf(error));
+    }
     const slots = Map.groupBy(chunks, ([, ref]) => ref.slot);
     for (const [slot, expected] of slots) {
       count('pack-slot');
@@ -96,32 +116,34 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
 
   /** Index records that point into a pack whose footer does not have the chunk. */
   async function* checkUnknownChunks(chunks: ChunkIndex, packs: Set<string>): AsyncGenerator<Finding> {
-    const pointers: [pack: string, id: string][] = [];
-    const scan = scanIndex(
-      chunks,
-      account,
-      () => {},
-      (id, { pack }) => {
-        if (packs.has(pack)) pointers.push([pack, id]);
-        return undefined;
-      },
-    );
-    // The first scan reported these findings already.
-    for await (const _finding of scan);
-    for (const [pack, id] of pointers.sort()) {
-      const footer = await footerOf(pack);
-      if ('chunks' in footer && !footer.chunks.has(id))
-        yield failure('chunk-index', `${account} ${id}`, `${pack} does not have this chunk: ${wrongReference}`);
+    let pointers: [pack: string, id: string][] = [];
+    async function* compare(): AsyncGenerator<Finding> {
+      // In the order of packs, each footer is read once.
+      for (const [pack, id] of pointers.sort()) {
+        const footer = await footerOf(pack);
+        if ('chunks' in footer && !footer.chunks.has(id))
+          yield failure('chunk-index', `${account} ${id}`, `${pack} does not have this chunk: ${wrongReference}`);
+      }
+      pointers = [];
     }
+    for await (const entry of chunks.scan(account)) {
+      // The first scan reported unreadable parts.
+      if ('unreadable' in entry || !packs.has(entry.ref.pack)) continue;
+      pointers.push([entry.ref.pack, entry.id]);
+      if (pointers.length === comparedRecords) yield* compare();
+    }
+    yield* compare();
   }
 
   return {
     async need(ref) {
       needed.set(ref.pack, (needed.get(ref.pack) ?? 0) + 1);
       const footer = await footerOf(ref.pack);
-      if ('damage' in footer) return 'damaged';
+      if ('fault' in footer) return footer.state;
       return footer.slotRefs.has(slotRefOf(ref)) ? 'found' : 'missing';
     },
+
+    isNeeded: (pack) => needed.has(pack),
 
     async *check(chunks, { readData, mayBeNamed }) {
       const stored = new Map<string, number>();
@@ -141,8 +163,10 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
         const detail = `the index lacks ${index.unindexed} stored chunks: backups may store that content once more`;
         yield info('chunk-index', account, detail);
       }
-      const orphans = [...stored].filter(([pack]) => !needed.has(pack) && !mayBeNamed.has(pack));
-      if (orphans.length > 0) yield info('pack-footer', account, describeUnused('packs', orphans));
+      const unused = countUnused('packs');
+      for (const [pack, size] of stored) if (!needed.has(pack) && !mayBeNamed.has(pack)) unused.add(pack, size);
+      const detail = unused.text();
+      if (detail) yield info('pack-footer', account, detail);
     },
   };
 }

@@ -5,14 +5,13 @@
 
 import type { ChunkIndex, Records } from '../domain/ports.ts';
 import { exportSize, readExport } from '../vault/exports.ts';
-import { metadataKey, type ReaderContext } from '../vault/metadata.ts';
-import { packBlobKey } from '../vault/pack.ts';
-import { registeredPacks } from '../vault/pack-registry.ts';
+import type { ReaderContext } from '../vault/metadata.ts';
+import { type PackRecord, registeredKey, registeredPacks, storedPacks } from '../vault/pack-registry.ts';
 import { getErrors } from '../vault/run-errors.ts';
 import { checkManifests, type NamedManifest } from './check-manifests.ts';
 import { checkedPacks } from './check-packs.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
-import { allBlobs, describeUnused, reasonOf } from './reading.ts';
+import { countUnused, pairs, reasonOf } from './reading.ts';
 
 /** What the vault must hold, according to the log. */
 export type VaultLog = {
@@ -29,56 +28,77 @@ export type VaultChecks = {
   /** Reads and decrypts all content. Otherwise only roots, segments, footers and sizes are checked. */
   readData: boolean;
   count: Count;
+  /** How many checked nodes, segments and contents it remembers. More are checked again. Tests set it. */
+  maxRemembered?: number;
 };
 
 export async function* checkVault(
   vault: ReaderContext & { records: Records; chunks: ChunkIndex },
   log: VaultLog,
-  { readData, count }: VaultChecks,
+  { readData, count, maxRemembered }: VaultChecks,
 ): AsyncGenerator<Finding> {
   const { account, keys, blobs, records, chunks } = vault;
   // Vault readers cache by context. A new context makes sure that everything is read again.
   const context = { account, keys, blobs };
   const packs = checkedPacks(context, count);
   const usedMetadata = new Set<string>();
-  yield* checkManifests(context, log.manifests, { packs, readData, count, usedMetadata });
+  yield* checkManifests(context, log.manifests, { packs, readData, count, usedMetadata, maxRemembered });
   yield* packs.check(chunks, { readData, mayBeNamed: log.mayBeNamed });
-  yield* checkRegistry(context, records, count);
-  yield* findUnusedMetadata(context, usedMetadata);
+  const isUsed = (pack: string) => usedMetadata.has(pack) || packs.isNeeded(pack) || log.mayBeNamed.has(pack);
+  yield* checkRegistry(context, records, isUsed, count);
   for (const list of log.errorLists) yield* checkErrors(context, list, count);
   for (const [blob, size] of log.exports) yield* checkExport(context, blob, size, readData, count);
 }
 
-/** Every registered pack is stored with its size. */
+type RegisteredPack = PackRecord & { pack: string; key: string };
+
+/**
+ * Every registered pack that is in use is stored with its size. A run that crashed, or lost to a concurrent worker,
+ * leaves packs that nothing uses.
+ */
 async function* checkRegistry(
-  { account, blobs }: ReaderContext,
+  context: ReaderContext,
   records: Records,
+  isUsed: (pack: string) => boolean,
   count: Count,
 ): AsyncGenerator<Finding> {
-  for await (const { pack, state, bytes } of registeredPacks({ account, records, blobs })) {
-    count('pack-registry');
-    const key = pack.startsWith('man_') ? metadataKey(account, pack) : packBlobKey(account, pack);
-    const size = await blobs.size(key).catch(() => undefined);
-    if (state === 'live' && size !== bytes)
-      yield failure(
-        'pack-registry',
-        pack,
-        size === undefined ? 'it is missing' : `it has ${size} bytes instead of ${bytes}`,
-      );
-    if (state === 'lost' && size === bytes) yield info('pack-registry', pack, 'it was lost and is back');
-    if (state === 'lost' && size !== bytes)
-      yield failure('pack-registry', pack, 'it is lost: files in it cannot be restored');
+  const { account, blobs } = context;
+  async function* registered(): AsyncGenerator<RegisteredPack> {
+    for await (const record of registeredPacks({ account, records, blobs }))
+      yield { ...record, key: registeredKey(account, record.pack) };
   }
+  const unused = countUnused('manifests');
+  for await (const [record, blob] of pairs(registered(), storedPacks(context))) {
+    const id = blob?.key.slice(blob.key.lastIndexOf('/') + 1) ?? '';
+    if (blob?.key.startsWith('manifests/') && !isUsed(id)) unused.add(id, blob.size);
+    if (!record) continue;
+    count('pack-registry');
+    const finding = await findingOf(context, record, isUsed(record.pack), blob?.size);
+    if (finding) yield finding;
+  }
+  const detail = unused.text();
+  if (detail) yield info('manifest', account, detail);
 }
 
-/** A run that crashed, or lost to a concurrent worker, leaves metadata packs that no manifest uses. */
-async function* findUnusedMetadata({ account, blobs }: ReaderContext, used: Set<string>): AsyncGenerator<Finding> {
-  const unused: [string, number][] = [];
-  for await (const { key, size } of allBlobs(blobs, `manifests/${account}/`)) {
-    const id = key.slice(key.lastIndexOf('/') + 1);
-    if (!used.has(id)) unused.push([id, size]);
+async function findingOf(
+  { blobs }: ReaderContext,
+  { pack, key, state, bytes }: RegisteredPack,
+  isUsed: boolean,
+  listed: number | undefined,
+): Promise<Finding | undefined> {
+  if (state === 'uploading') return undefined;
+  let size: number | undefined;
+  try {
+    // The pack may have been stored after that page of the list.
+    size = listed ?? (await blobs.size(key));
+  } catch (error) {
+    return failure('pack-registry', pack, reasonOf(error));
   }
-  if (unused.length > 0) yield info('manifest', account, describeUnused('manifests', unused));
+  if (size === bytes) return state === 'lost' ? info('pack-registry', pack, 'it was lost and is back') : undefined;
+  const fault = size === undefined ? 'it is missing' : `it has ${size} bytes instead of ${bytes}`;
+  if (!isUsed) return info('pack-registry', pack, `${fault}, but no backup needs it`);
+  const detail = state === 'lost' ? 'it is lost: files in it cannot be restored' : fault;
+  return failure('pack-registry', pack, detail);
 }
 
 async function* checkErrors(
@@ -110,10 +130,10 @@ async function* checkExport(
   count: Count,
 ): AsyncGenerator<Finding> {
   count('export');
-  if ((await exportSize(blobs, blob)) !== size)
-    return yield failure('export', blob, `it is missing or incomplete: it should have ${size} bytes`);
-  if (!readData) return;
   try {
+    if ((await exportSize(blobs, blob)) !== size)
+      return yield failure('export', blob, `it is missing or incomplete: it should have ${size} bytes`);
+    if (!readData) return;
     for await (const _piece of readExport(blobs, blob, { offset: 0, length: size }));
   } catch (error) {
     yield failure('export', blob, reasonOf(error));

@@ -33,7 +33,8 @@ const restoreLog = restoreCopy('The event store does not hold the bytes that wer
 const rerun = 'Cancel the run (POST /runs/{id}/cancel), then run the job again.';
 const damaged =
   'Restore the blob from a copy of the data folder, if you have one. ' +
-  'Until then, downloads of the damaged files are refused. Other files are not affected.';
+  'Until then, downloads of the damaged files are refused. Other files are not affected. ' +
+  'If it cannot be read, correct that first, and run the doctor again.';
 
 function restoreCopy(reason: string): string {
   return `${reason} Restore the data folder from a copy.`;

@@ -82,7 +82,8 @@ function register(pack: string, record: Pick<PackRecord, 'state' | 'bytes'>): Pr
   return registerPack(vault, pack, { ...record, epoch: keys.epoch, run: 'run_1' });
 }
 
-const findings = (readData = true) => collect(checkVault(vault, log, { readData, count: () => {} }));
+const findings = (readData = true, more: { maxRemembered?: number } = {}) =>
+  collect(checkVault(vault, log, { readData, count: () => {}, ...more }));
 
 async function failures(readData = true): Promise<Finding[]> {
   return (await findings(readData)).filter(({ severity }) => severity === 'failure');
@@ -247,6 +248,8 @@ describe('a node', () => {
   });
 });
 
+const broken = () => Promise.reject(Object.assign(new Error('busy'), { code: 'EIO' }));
+
 describe('the pack registry', () => {
   const [pack, metadata] = ['pak_00000000000000000000000009', 'man_00000000000000000000000009'];
 
@@ -260,9 +263,48 @@ describe('the pack registry', () => {
     await register(id, { state, bytes: 100 });
     const key = id === pack ? packBlobKey(account, id) : metadataKey(account, id);
     if (size !== undefined) await vault.blobs.put(key, noise(size));
-    expect((await failures()).filter(({ what }) => what === 'pack-registry')).toEqual([
-      expect.objectContaining({ where: id, detail: expect.stringMatching(detail) }),
+    const found = async () => (await findings()).filter(({ what, where }) => what === 'pack-registry' && where === id);
+    expect(await found()).toEqual([
+      expect.objectContaining({ severity: 'info', detail: expect.stringMatching(/, but no backup needs it$/) }),
     ]);
+    log.mayBeNamed.add(id);
+    expect(await found()).toEqual([
+      expect.objectContaining({ severity: 'failure', detail: expect.stringMatching(detail) }),
+    ]);
+  });
+
+  it('reports a missing pack that a backup needs, and the metadata pack of a restore point', async () => {
+    const { id } = await put([[file]]);
+    const pack = file.chunks?.[0]?.pack ?? '';
+    await vault.blobs.delete([packBlobKey(account, pack), metadataKey(account, id)]);
+    const registered = async () => (await failures()).filter(({ what }) => what === 'pack-registry');
+    expect((await registered()).map(({ where }) => where)).toEqual([id]);
+    await put([[file]]);
+    expect((await registered()).map(({ where }) => where)).toEqual([id, pack]);
+  });
+
+  it('reports a pack whose size cannot be read as unreadable, in use or not', async () => {
+    await register(pack, { state: 'live', bytes: 100 });
+    vault.blobs.size = broken;
+    expect((await failures()).filter(({ what }) => what === 'pack-registry')).toEqual([
+      expect.objectContaining({ where: pack, detail: 'it cannot be read (EIO)' }),
+    ]);
+  });
+
+  it('asks for the sizes only of packs that the list lacks', async () => {
+    const { id } = await put([[file]]);
+    await register(pack, { state: 'live', bytes: 100 });
+    await register(metadata, { state: 'live', bytes: 100 });
+    const asked: string[] = [];
+    const { size } = vault.blobs;
+    vault.blobs.size = (key) => {
+      asked.push(key);
+      return size(key);
+    };
+    await findings();
+    // The first two are the sizes of the manifest and of the pack with the file. Readers need them to find the footer.
+    const read = [metadataKey(account, id), packBlobKey(account, file.chunks?.[0]?.pack ?? '')];
+    expect(asked).toEqual([...read, metadataKey(account, metadata), packBlobKey(account, pack)]);
   });
 
   it('reports no failure for a lost pack that is stored again', async () => {
@@ -330,6 +372,94 @@ describe('an entry', () => {
     await put([[{ ...file, size: 7000, chunks }]]);
     expect(await kinds(false)).toEqual([]);
     expect(await kinds()).toEqual(['file']);
+  });
+});
+
+describe('content', () => {
+  const files = Array.from({ length: 12 }, (_, n) => `f${String(n).padStart(2, '0')}`);
+  /** Files whose content is wrong, each in its own way. */
+  const wrong = () => files.map((key, n): ManifestEntry => ({ ...file, key, sha256: `${n % 10}`.repeat(64) }));
+
+  it('is checked once however many backups have it, and however little the check remembers', async () => {
+    const first = wrong();
+    const { id } = await put([first]);
+    // A changed file in each segment, so that no segment is shared.
+    const second = first.map((entry, n) =>
+      n % 6 ? entry : { ...entry, version: 2, previous: id, sha256: file.sha256 },
+    );
+    const { id: next } = await put([second.slice(0, 6), second.slice(6)] as ManifestEntry[][], { base: id });
+    await put([second.slice(0, 6), [...second.slice(6), { ...file, key: 'z' }]] as ManifestEntry[][], { base: next });
+    const found = await failures();
+    expect(found.map(({ what }) => what)).toEqual(first.slice(0, 10).map(() => 'file'));
+    const few = await findings(true, { maxRemembered: 1 });
+    expect(few.filter(({ severity }) => severity === 'failure')).toHaveLength(first.length);
+    expect(few).toEqual(expect.arrayContaining(found));
+  });
+
+  it('is checked although a base that cannot be read has it', async () => {
+    const { id, segments } = await put([wrong()]);
+    await alter(id, (segments[0]?.offset ?? 0) + 20);
+    await put([[...wrong(), { ...file, key: 'z' }]], { base: id });
+    expect(await kinds()).toEqual([
+      'segment',
+      ...wrong()
+        .slice(0, 10)
+        .map(() => 'file'),
+    ]);
+  });
+});
+
+describe('a pack that cannot be read', () => {
+  const read = async (isBroken: (key: string) => boolean, readData = true) => {
+    const { get } = vault.blobs;
+    vault.blobs.get = (key, range) => (isBroken(key) ? broken() : get(key, range));
+    const found = await failures(readData);
+    return found.map(({ what, detail }) => `${what}: ${detail}`);
+  };
+
+  it('is reported as unreadable, with its files, not as damaged', async () => {
+    await put([[file]]);
+    const pack = file.chunks?.[0]?.pack;
+    expect(await read((key) => key.startsWith('packs/'))).toEqual([
+      `file: its content was not checked: ${pack} cannot be read`,
+      'pack-footer: it cannot be read (EIO); backed-up files need 1 of its chunks',
+    ]);
+  });
+
+  it('is reported as unreadable when only its slots cannot be read', async () => {
+    await put([[file]]);
+    let reads = 0;
+    // The trailer and the footer come first.
+    expect(await read((key) => key.startsWith('packs/') && ++reads > 2)).toEqual([
+      'file: it cannot be read (EIO)',
+      'pack-slot: it cannot be read (EIO)',
+    ]);
+  });
+
+  it('is reported when the records of its chunks cannot be found', async () => {
+    await put([[file]]);
+    vault.chunks.find = broken;
+    expect(await read(() => false)).toEqual(['chunk-index: the records of its chunks: it cannot be read (EIO)']);
+  });
+
+  it('is reported when the version before an entry cannot be read', async () => {
+    const { id } = await put([[file]]);
+    await put([[{ ...file, version: 2, previous: id }]], { base: id });
+    const { get } = vault.blobs;
+    let reads = 0;
+    // The first reads check that manifest itself.
+    vault.blobs.get = (key, range) => (key === metadataKey(account, id) && ++reads > 5 ? broken() : get(key, range));
+    expect((await failures(false)).map(({ detail }) => detail)).toEqual([
+      `the version before it, in ${id}: it cannot be read (EIO)`,
+    ]);
+  });
+
+  it('is reported as unreadable when it is a zip', async () => {
+    log.exports.set(`exports/${account}/dow_1`, 100);
+    vault.blobs.size = broken;
+    expect((await failures()).filter(({ what }) => what === 'export')).toEqual([
+      expect.objectContaining({ detail: 'it cannot be read (EIO)' }),
+    ]);
   });
 });
 
