@@ -17,7 +17,7 @@ export type Connector<Config, Credentials> = {
   type: 'folder' | 's3';
   /**
    * The order of listings. `entries`: by `comparePositions`, with an item for each folder. `any`: the planner sorts the
-   * items, and adds folders that the source does not list.
+   * items, and adds folders that the source does not list. The doctor compares these only if they come by key.
    */
   order: 'entries' | 'any';
   /** A strict schema: an unknown field is an error. */

@@ -1,19 +1,23 @@
 /** Compares the newest backup of a source with the source. Only meaningful while the source does not change. */
 import { createHash } from 'node:crypto';
 import { load } from '../activity/store.ts';
-import { contentOf, type SourceSession } from '../connectors/connector.ts';
+import { contentOf, type ListPage, type SourceSession } from '../connectors/connector.ts';
 import { backupChain } from '../domain/backup-chain.ts';
-import { comparePositions, itemPosition, keyOf, type ListItem, positionOf, type SourceEntry } from '../domain/entry.ts';
-import type { Blobs } from '../domain/ports.ts';
-import { listInOrder, listingStart } from '../processors/backup/list-in-order.ts';
+import {
+  compareKeys,
+  comparePositions,
+  itemPosition,
+  keyOf,
+  type ListItem,
+  positionOf,
+  type SourceEntry,
+} from '../domain/entry.ts';
 import { accessSource, openSession, requireConnector } from '../processors/backup/open-source.ts';
 import { backupChainStream, type RunRef, vaultKeys } from '../processors/backup/run.ts';
-import type { SourceAccess } from '../processors/backup/source-access.ts';
 import type { Deployment } from '../processors/deployment.ts';
 import type { ManifestEntry } from '../vault/entry.ts';
 import { fileId } from '../vault/file-id.ts';
-import type { VaultKeys } from '../vault/keys.ts';
-import { entries, openManifest } from '../vault/reader.ts';
+import { entries, listTree, openManifest } from '../vault/reader.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 
 export type SourceChecks = {
@@ -40,18 +44,26 @@ export async function* compareWithSource(
   const context = { account, keys, blobs: platform.blobs };
   const fault = (key: string, detail: string) =>
     failure('source', `${sourceId} ${fileId(keys, { jobId, sourceId, key })}`, detail);
-  const backup = entries(context, await openManifest(context, head.manifest))[Symbol.asyncIterator]();
   const source = await accessSource(deployment, target);
+  const root = await openManifest(context, head.manifest);
+  // S3 lists by key. The tree of the backup has that order too, so neither has to be sorted.
+  const isByKey = requireConnector(source.type).order === 'any';
+  const backup = isByKey ? listTree(context, root, '') : entries(context, root);
+  const order = (key: string, item: ListItem) =>
+    isByKey ? compareKeys(key, keyOf(item)) : comparePositions(positionOf(key), itemPosition(item));
   const session = await openSession(source);
   try {
     let next = await backup.next();
     /** The last folder that could not be listed. Nothing is known about the entries below it. */
     let unlisted: string | undefined;
-    for await (const item of listing(session, source, keys)) {
+    let last = '';
+    for await (const item of listing(session)) {
       count('source');
       const key = keyOf(item);
-      const position = itemPosition(item);
-      for (; !next.done && comparePositions(positionOf(next.value.key), position) < 0; next = await backup.next()) {
+      if (isByKey && compareKeys(last, key) >= 0)
+        return yield info('source', sourceId, 'the rest was not compared, because the source does not list by key');
+      last = key;
+      for (; !next.done && order(next.value.key, item) < 0; next = await backup.next()) {
         if (unlisted === undefined || !next.value.key.startsWith(unlisted))
           yield fault(next.value.key, 'it is in the backup, but not at the source');
       }
@@ -78,15 +90,13 @@ export async function* compareWithSource(
   }
 }
 
-const unused = () => Promise.reject(new Error('A check stores nothing.'));
-const noBlobs: Blobs = { put: unused, get: unused, size: unused, list: unused, delete: unused };
-
-async function* listing(session: SourceSession, source: SourceAccess, keys: VaultKeys): AsyncGenerator<ListItem> {
-  const { order } = requireConnector(source.type);
-  // A check stores nothing, so it sorts the whole listing in memory.
-  const tools = { blobs: noBlobs, keys, folder: '', random: () => new Uint8Array(), page: 1000 };
-  const sortItems = Number.POSITIVE_INFINITY;
-  for await (const page of listInOrder(session, order, null, listingStart, { ...tools, sortItems })) yield* page.items;
+async function* listing(session: SourceSession): AsyncGenerator<ListItem> {
+  for (let page: string | null = null; ; ) {
+    const listed: ListPage = await session.list({ since: null, page }, { limit: 1000 });
+    yield* listed.items;
+    if (listed.page === null) return;
+    page = listed.page;
+  }
 }
 
 function differenceOf(entry: SourceEntry, backup: ManifestEntry): string | undefined {

@@ -6,7 +6,7 @@ import { readSettings } from '../../infra/embedded/settings.ts';
 import { zipName, zipNameBeside } from '../../processors/export/zip-names.ts';
 import { free } from '../../processors/meter.ts';
 import { type Body, type Client, newPerson, runJob } from '../acceptance/client.ts';
-import { expectClean } from '../support/check.ts';
+import { expectClean, findingsOf } from '../support/check.ts';
 import { silent, testFolder } from '../support/embedded.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { zipOf } from '../support/unzip.ts';
@@ -63,12 +63,11 @@ async function startServerWithBucket(server: S3Server) {
   });
   const job = await api.expect(201, 'POST', '/jobs', { body: { name: 'Bucket', sourceId: source.id } });
   const { platform } = deployment.embedded;
+  const compared = { deployment: { platform, prices: free, connectors: () => ({ allowHosts: [server.host] }) } };
   return {
     ...{ api, sourceId: String(source.id), jobId: String(job.id) },
-    check: () =>
-      expectClean(platform, {
-        deployment: { platform, prices: free, connectors: () => ({ allowHosts: [server.host] }) },
-      }),
+    check: () => expectClean(platform, compared),
+    differences: async () => (await findingsOf(platform, compared)).filter(({ what }) => what === 'source'),
   };
 }
 
@@ -123,6 +122,31 @@ describe('awkward keys of a bucket', () => {
     const browsed = new Set((await browse(api, sourceId)).map(({ id }) => id));
     expect(browsed).toEqual(new Set(listed.filter(({ kind }) => kind === 'file').map(({ id }) => id)));
     await check();
+  });
+});
+
+describe('a bucket that the doctor compares with its backup', () => {
+  it('differs in exactly the keys that changed, of any form', async () => {
+    const server = await serverOf(objects);
+    const { api, sourceId, jobId, differences } = await startServerWithBucket(server);
+    await runJob(api, jobId);
+    expect(await differences()).toEqual([]);
+    const ids = new Map<string, unknown>();
+    for (const { path, id, kind } of await api.all(`/data/files?sourceId=${sourceId}&recursive=true`))
+      if (kind === 'file') ids.set(String(path), id);
+    const changed = ['a//b', '//', 'both', '\u00e9', '..'];
+    const deleted = ['a/b', '/x', 'both/below', '\u{1f469}\u200d\u{1f680}'];
+    for (const key of changed) server.put(key, `${objects[key]}, later`);
+    for (const key of deleted) server.objects.delete(key);
+    const added = ['a//', 'a/!', 'both0', '\uffee'];
+    for (const key of added) server.put(key, 'new');
+    const found = await differences();
+    const of = (text: string) => found.filter(({ detail }) => detail.includes(text)).map(({ where }) => where);
+    const where = (key: string) => `${sourceId} ${ids.get(key)}`;
+    expect(of('bytes at the source').sort()).toEqual(changed.map(where).sort());
+    expect(of('but not at the source').sort()).toEqual(deleted.map(where).sort());
+    expect(of('but not in the backup')).toHaveLength(added.length);
+    expect(found).toHaveLength(changed.length + deleted.length + added.length);
   });
 });
 
