@@ -17,6 +17,8 @@ export type SourceEntry = {
   mode?: number;
   /** The target of a link, in the encoding of `key`. */
   target?: string;
+  /** The id at the source. It stays when the entry is renamed or moved. Sources that list deltas set it. */
+  id?: string;
   /** As the source reports it. If absent, readers guess it from the name. */
   mimeType?: string;
   /** A folder that the source does not list. It exists because of the keys below it, as in S3. */
@@ -24,7 +26,7 @@ export type SourceEntry = {
 };
 
 /** Why an entry is not in the backup. */
-export type Refusal = { key: string; code: string; message: string };
+export type Refusal = { key: string; code: string; message: string; id?: string };
 
 /** The possible keys of the folder at a path, the most likely first. The path may end in `/`. The root is `''`. */
 export function folderKeys(path: string): string[] {

@@ -39,6 +39,7 @@ const has = {
   noTime: 512,
   textTime: 1024,
   implied: 2048,
+  id: 4096,
 };
 
 /** One column per field, because similar values compress well together. Recurring names are numbers in a table. */
@@ -77,6 +78,7 @@ export function encodeEntries(entries: (FoundEntry & Partial<ManifestEntry>)[]):
     out.revisions.text(entry.revision);
     if (entry.mode !== undefined) out.rare.varint(entry.mode);
     if (entry.target !== undefined) out.rare.bytes(keyBytes(entry.target));
+    if (entry.id !== undefined) out.rare.text(entry.id);
     if (entry.mimeType !== undefined) out.names.varint(names.number(entry.mimeType));
     if (entry.sha256 !== undefined) out.hashes.hex(entry.sha256);
     if (entry.chunks !== undefined) refs(entry.chunks, entry.size);
@@ -130,7 +132,7 @@ function keyReader(keys: ByteReader): () => string {
 }
 
 /** The fields that a comparison with a listing needs. */
-export type EntryState = Pick<ManifestEntry, 'key' | 'kind' | 'revision' | 'deleted' | 'implied'>;
+export type EntryState = Pick<ManifestEntry, 'key' | 'kind' | 'revision' | 'id' | 'deleted' | 'implied'>;
 
 /**
  * As `decodeEntries`, but only the fields of EntryState, in a third of the time. `names` holds the ids of all packs
@@ -142,6 +144,9 @@ export function decodeStates(bytes: Uint8Array): { states: EntryState[]; names: 
   const states = Array.from({ length: count }, (): EntryState => {
     const flags = read.flags.varint();
     const state: EntryState = { key: nextKey(), kind: kinds[flags & 3] ?? 'file', revision: read.revisions.text() };
+    if (flags & has.mode) read.rare.varint();
+    if (flags & has.target) read.rare.bytes();
+    if (flags & has.id) state.id = read.rare.text();
     if (flags & has.deleted) state.deleted = true;
     if (flags & has.implied) state.implied = true;
     return state;
@@ -180,6 +185,7 @@ export function decodeEntries(bytes: Uint8Array): ManifestEntry[] {
     };
     if (flags & has.mode) entry.mode = read.rare.varint();
     if (flags & has.target) entry.target = keyFromBytes(read.rare.bytes());
+    if (flags & has.id) entry.id = read.rare.text();
     if (flags & has.mimeType) entry.mimeType = name(read.names.varint());
     if (flags & has.sha256) entry.sha256 = read.hashes.hex(32);
     if (flags & has.chunks) entry.chunks = refs(size);
@@ -201,7 +207,7 @@ function flagsOf(entry: FoundEntry & Partial<ManifestEntry>, time: number | unde
   if (entry.implied) flags |= has.implied;
   if (entry.modifiedAt === null) flags |= has.noTime;
   else if (time === undefined) flags |= has.textTime;
-  for (const field of ['mode', 'target', 'mimeType', 'sha256', 'chunks', 'previous'] as const) {
+  for (const field of ['mode', 'target', 'id', 'mimeType', 'sha256', 'chunks', 'previous'] as const) {
     if (entry[field] !== undefined) flags |= has[field];
   }
   return flags;

@@ -30,6 +30,8 @@ export type NewManifest = ReaderContext & {
   at: string;
   /** The previous manifest. Without it there was nothing. */
   base?: ManifestRoot;
+  /** Without name blocks, deleted entries and history. */
+  isIndex?: boolean;
   /** In the order of entries, a key at most once. In batches of any size. */
   changes: AsyncIterable<Change[]>;
   /** Called before and after the upload of each metadata pack, with its size. */
@@ -148,7 +150,8 @@ async function* rewriteNode(merge: Merge, ref: NodeRef | null, upTo: string | nu
     const segments = pieces.map(({ segment }) => segment);
     if (old && !effect.names) return { segments, newNames: undefined, oldNames: old.names };
     const names: Name[] = [];
-    for (const piece of pieces) names.push(...(piece.names ?? (await namesOf(piece.from, piece.segment.count))));
+    for (const piece of options.isIndex ? [] : pieces)
+      names.push(...(piece.names ?? (await namesOf(piece.from, piece.segment.count))));
     return { segments, newNames: Uint8Array.from(encodeNames(names)), oldNames: undefined };
   }
 
@@ -225,7 +228,7 @@ async function* rewriteSegment(
       effect.names ||= found === undefined || found.deleted !== now.deleted;
     }
     const entry = now ?? found;
-    if (entry) cutter.add(entry);
+    if (entry && !(now?.deleted && options.isIndex)) cutter.add(entry);
     changes.take();
     // Until something really differs, the old segment may yet stay.
     if (effect.count > effectsBefore) for (const entries of cutter.take()) yield piece(entries);
@@ -252,6 +255,7 @@ function applied(options: NewManifest, old: ManifestEntry | undefined, change: C
   if (old && sameThing(old, change.put)) return undefined;
   // A decoded part has neither. Leaving them out here would copy each entry once more.
   const found: FoundEntry & Partial<ManifestEntry> = change.put;
+  if (options.isIndex) return { ...found, version: 0 };
   if (found.previous === undefined && !found.deleted) return { ...found, ...history };
   const { previous: _previous, deleted: _deleted, ...rest } = found;
   return { ...rest, ...history };

@@ -134,7 +134,7 @@ async function addOddManifest(vault: ReaderContext, base: ManifestRef): Promise<
   const changes = [
     ...impliedBy(['deep/er/x']),
     put('deep/er/x', nothing),
-    put('cloud/', { kind: 'file', ...nothing, mimeType: 'text/plain', modifiedAt: null }),
+    put('cloud/', { kind: 'file', ...nothing, id: 'id/1', mimeType: 'text/plain', modifiedAt: null }),
     put('cloud//', { modifiedAt: '2026-01-02T03:04:05Z' }),
     put('cloud//x', { ...nothing, modifiedAt: '1960-01-02T03:04:05.678Z', revision: '' }),
     put('/', {}),

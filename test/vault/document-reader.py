@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KINDS = ("file", "folder", "link")
 MODE, TARGET, MIME_TYPE, HAS_SHA256, HAS_CHUNKS, PREVIOUS = 8, 16, 32, 64, 128, 256
-DELETED, NO_TIME, TEXT_TIME, IMPLIED = 4, 512, 1024, 2048
+DELETED, NO_TIME, TEXT_TIME, IMPLIED, ID = 4, 512, 1024, 2048, 4096
 EXTENT_AT = 4
 """A reference has 4 fields. The extent follows."""
 
@@ -106,6 +106,7 @@ class Entry:
     previous: str | None
     mode: int | None
     target: str | None
+    id: str | None
     sha256: bytes | None
     chunks: list[Chunk]
 
@@ -121,7 +122,7 @@ class Entry:
         fields = {
             **{"key": as_json(self.key), "kind": self.kind, "size": self.size, "modifiedAt": self.time},
             **{"revision": self.revision, "mode": self.mode, "mimeType": self.mime_type, "version": self.version},
-            **{"target": self.target, "runId": self.run_id, "at": self.at},
+            **{"target": self.target, "id": self.id, "runId": self.run_id, "at": self.at},
             **{"previous": self.previous, "deleted": self.has(DELETED) or None, "implied": self.has(IMPLIED) or None},
         }
         return {name: value for name, value in fields.items() if value is not None or name == "modifiedAt"}
@@ -167,6 +168,7 @@ def decode_entries(encoded: bytes) -> list[Entry]:
             previous=names[numbers.varint()] if flag & PREVIOUS else None,
             mode=rare.varint() if flag & MODE else None,
             target=as_json(rare.bytes()) if flag & TARGET else None,
+            id=rare.text() if flag & ID else None,
             sha256=hashes.take(32) if flag & HAS_SHA256 else None,
             chunks=[],
         )

@@ -27,6 +27,7 @@ const entry: fc.Arbitrary<ManifestEntry> = fc.record(
     mode: fc.nat(0o7777),
     target: key,
     mimeType: fc.constantFrom('text/plain', 'image/png'),
+    id: fc.constantFrom('id/1', 'é'),
     sha256: fc.nat().map((n) => Buffer.from(noise(32, n)).toString('hex')),
     chunks: fc.array(ref, { maxLength: 4 }),
     runId: fc.constantFrom('run_1', 'run_2'),
@@ -53,8 +54,9 @@ describe('entries', () => {
     fc.assert(
       fc.property(sorted, (entries) => {
         const { states, names } = decodeStates(encodeEntries(entries));
-        const wanted = entries.map(({ key: of, kind, revision, deleted, implied }) => ({
+        const wanted = entries.map(({ key: of, kind, revision, id, deleted, implied }) => ({
           ...{ key: of, kind, revision },
+          ...(id !== undefined && { id }),
           ...(deleted && { deleted }),
           ...(implied && { implied }),
         }));
