@@ -35,22 +35,36 @@ export type Connector<Config, Credentials> = {
 /** A connector in the registry, without its types. `open` validates its arguments. */
 export type AnyConnector = Connector<unknown, unknown>;
 
-export type ListCursor = {
-  /** `since` from the last page of an earlier listing, to list the changes after it. Null lists everything. */
-  since: string | null;
-  /** `page` from the page before, null for the first. Valid in any session of the source, also in another process. */
-  page: string | null;
-};
-
-export type ListPage = {
-  /** `full`: all entries. `delta`: only the entries that changed after `since`. */
-  mode: 'full' | 'delta';
+export type ListPage<Item = ListItem> = {
   /** In the order that the connector declares, over all pages, even if the source changes between two pages. */
-  items: ListItem[];
+  items: Item[];
   /** Token of the next page, null on the last. Any page may hold fewer items than `limit`. */
   page: string | null;
-  /** On the last page, if the source supports deltas: the cursor for the next listing. Else null. */
+  /**
+   * On the last page, if the source lists deltas: the cursor for the next one, which covers all changes since this
+   * listing began. Else null.
+   */
   since: string | null;
+};
+
+/**
+ * What changed. Each item has an id, and the id of its folder: null for the root. Its key is its name alone, with a `/`
+ * for folders. What is below a folder that moved or is gone needs no items.
+ */
+export type DeltaItem =
+  | (Exclude<ListItem, { type: 'unlisted' }> & { parent: string | null })
+  | { type: 'gone'; id: string };
+
+/** Lists changes. Pages are as those of a listing. */
+export type Deltas = {
+  /** What changed after `since`, in any order. The last item of an id counts. @throws SourceProblem as `list` */
+  list(since: string, page: string | null, options: { limit: number }): Promise<ListPage<DeltaItem>>;
+  /** What is in the folder of that id, without deeper entries. @throws SourceProblem */
+  listFolder(
+    id: string,
+    page: string | null,
+    options: { limit: number },
+  ): Promise<Pick<ListPage<DeltaItem>, 'items' | 'page'>>;
 };
 
 /** A file to read, or a range of it, clipped at the end of the file. */
@@ -66,10 +80,13 @@ export type SourceSession = {
   /** Resolves if the source exists and can be listed. @throws SourceProblem */
   check(): Promise<void>;
   /**
-   * The next page, with at most `limit` items. An error of one entry is an item of the page.
-   * @throws SourceProblem if the listing fails
+   * A page of everything, with at most `limit` items. `page` is the token from the page before, null for the first. It
+   * is valid in any session of the source, also in another process. An error of one entry is an item of the page.
+   * @throws SourceProblem if the listing fails, `reset` if a token or cursor has expired
    */
-  list(cursor: ListCursor, options: { limit: number }): Promise<ListPage>;
+  list(page: string | null, options: { limit: number }): Promise<ListPage>;
+  /** If the source lists deltas. Then each entry and each refusal has an id. */
+  deltas?: Deltas;
   /**
    * The contents of `file` entries, in any order. Each is pinned to its `revision`: it ends without a problem only if
    * every byte is of that revision. A frame is valid until the next one is requested. To stop early, return from the
@@ -78,11 +95,12 @@ export type SourceSession = {
    */
   read(requests: ReadRequest[]): AsyncGenerator<Frame, void>;
   /**
-   * The entry with exactly that key, as a listing would return it now. Undefined if a listing would not return an
-   * entry: it was deleted, is excluded, or would be skipped.
+   * The entry with exactly that key, as a listing would return it now. With an id: the entry of that id wherever it is,
+   * under the given key. Undefined if a listing would not return an entry: it was deleted, is excluded, or would be
+   * skipped.
    * @throws SourceProblem if the source does not say, or the entry cannot be read
    */
-  look(key: string): Promise<SourceEntry | undefined>;
+  look(at: { key: string; id?: string | undefined }): Promise<SourceEntry | undefined>;
   /**
    * The source identity. For types where another source may appear at the same address, for example another folder at
    * the same path. Equal for all sessions of one source, also after a restart, and different for different sources.
@@ -120,6 +138,8 @@ export type SourceProblemCode =
   | 'throttled'
   /** The source behaves in a way that rules out a correct backup. */
   | 'unusable'
+  /** The source must be listed anew. */
+  | 'reset'
   // The following concern one entry.
   | 'vanished'
   | 'changed'

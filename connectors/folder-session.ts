@@ -62,13 +62,13 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
       }
     },
 
-    async list(cursor, { limit }): Promise<ListPage> {
+    async list(token, { limit }): Promise<ListPage> {
       try {
-        if (walker === undefined || walker.at !== cursor.page) {
+        if (walker === undefined || walker.at !== token) {
           const { root, never } = await tree();
           walker?.items.return();
-          const after = cursor.page === null ? null : positionAfter(cursor.page);
-          walker = { at: cursor.page, items: walk(root, { after, never, excluded }), ahead: undefined };
+          const after = token === null ? null : positionAfter(token);
+          walker = { at: token, items: walk(root, { after, never, excluded }), ahead: undefined };
         }
         const items: ListItem[] = [];
         let next = walker.ahead ?? walker.items.next().value;
@@ -82,7 +82,7 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
         walker.at = next && last ? pageAfter(itemPosition(last)) : null;
         const page = walker.at;
         if (page === null) walker = undefined;
-        return { mode: 'full', items, page, since: null };
+        return { items, page, since: null };
       } catch (error) {
         walker = undefined;
         throw rootProblem(error);
@@ -95,7 +95,7 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
       yield* readFrames(parents, requests, memory, () => isClosed);
     },
 
-    async look(key) {
+    async look({ key }) {
       try {
         const { root, never, parents } = await tree();
         // A later read must use the folder of this lookup, not a kept handle to a folder that was moved away.

@@ -96,8 +96,8 @@ export function startSession(
     },
 
     /** A page token holds the last key, not the token of the server. So it stays valid after restarts and changes. */
-    async list(cursor, { limit }): Promise<ListPage> {
-      const after = cursor.page === null ? null : positionAfter(cursor.page).key;
+    async list(token, { limit }): Promise<ListPage> {
+      const after = token === null ? null : positionAfter(token).key;
       const answer = await list(prefix, after === null ? null : prefix + after, limit);
       const items: ListItem[] = [];
       let last = after;
@@ -109,7 +109,6 @@ export function startSession(
         if (item !== undefined) items.push(item);
       }
       return {
-        mode: 'full',
         items,
         page: answer.IsTruncated && last !== null ? pageAfter(positionOf(last)) : null,
         since: null,
@@ -119,7 +118,7 @@ export function startSession(
     read: (requests) => interleaved(requests, parallelReads, content),
 
     /** Uses a listing: HeadObject returns times in whole seconds, which would change the revision. */
-    async look(key) {
+    async look({ key }) {
       const name = prefix + key;
       const answer = await list(name, null, 1);
       // Of all keys with this prefix, the key itself sorts first.

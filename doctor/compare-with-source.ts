@@ -92,7 +92,7 @@ export async function* compareWithSource(
 
 async function* listing(session: SourceSession): AsyncGenerator<ListItem> {
   for (let page: string | null = null; ; ) {
-    const listed: ListPage = await session.list({ since: null, page }, { limit: 1000 });
+    const listed: ListPage = await session.list(page, { limit: 1000 });
     yield* listed.items;
     if (listed.page === null) return;
     page = listed.page;

@@ -1,8 +1,8 @@
 /**
- * Lists a source in the order of entries, whatever order its connector lists in. Items that do not fit in memory are
- * sorted in pieces, which are stored as encrypted blobs and merged.
+ * Lists a source in the order of entries, whatever order its connector lists in, or lists what changed since an earlier
+ * listing.
  */
-import { type ListPage, SourceProblem, type SourceSession } from '../../connectors/connector.ts';
+import type { DeltaItem, ListPage, SourceSession } from '../../connectors/connector.ts';
 import {
   comparePositions,
   type EntryPosition,
@@ -11,10 +11,10 @@ import {
   keyOf,
   type ListItem,
   parentOf,
+  positionOf,
 } from '../../domain/entry.ts';
-import type { Blobs } from '../../domain/ports.ts';
-import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
-import type { VaultKeys } from '../../vault/keys.ts';
+import { completeDelta, type DeltaBase, type Item, type PathChange, pathChanges, reset } from './delta.ts';
+import { mergePieces, type SortTools, storePiece } from './sorter.ts';
 
 /** Where a listing goes on. Plain JSON. */
 export type ListPosition = {
@@ -24,83 +24,109 @@ export type ListPosition = {
   pieces: string[];
   /** All pages are in `pieces`. */
   isListed: boolean;
+  /** The source listed changes only. They are one piece, in the order of the source. */
+  isDelta: boolean;
   /** Items up to here are done. */
   after: EntryPosition | null;
   since: string | null;
 };
 
-export const listingStart: ListPosition = { page: null, pieces: [], isListed: false, after: null, since: null };
-
-export type ListedPage = { items: ListItem[]; done: boolean; position: ListPosition };
-
-export type ListTools = {
-  blobs: Blobs;
-  keys: VaultKeys;
-  /** Prefix of the blobs. */
-  folder: string;
-  random(bytes: number): Uint8Array;
-  /** Items of a page. */
-  page: number;
-  /** Items that are sorted in memory. */
-  sortItems: number;
+export const listingStart: ListPosition = {
+  ...{ page: null, pieces: [], isListed: false, isDelta: false, after: null, since: null },
 };
 
-/** @throws SourceProblem if the listing fails, or if it is a delta */
+export type ItemPage = { items: ListItem[]; done: boolean; position: ListPosition };
+export type ChangePage = { changes: PathChange[]; done: boolean; position: ListPosition };
+
+/** `page`: items of a page. */
+export type ListTools = SortTools & { page: number };
+
+/** A source with more changes than this is listed as a whole, because they are held in memory. */
+const maxChanges = 100_000;
+
+/** Everything. @throws SourceProblem if the listing fails */
 export async function* listInOrder(
-  session: SourceSession,
+  session: Pick<SourceSession, 'list'>,
   order: 'entries' | 'any',
-  since: string | null,
   start: ListPosition,
   tools: ListTools,
-): AsyncGenerator<ListedPage> {
-  if (order === 'any') return yield* sorted(session, since, start, tools);
-  for (let position = start; ; ) {
-    const listed = await nextPage(session, since, position, tools);
-    position = { ...position, page: listed.page, since: listed.since };
-    const done = listed.page === null;
-    yield { items: listed.items, done, position };
-    if (done) return;
-  }
-}
-
-/** A delta lacks the unchanged entries, so the comparison would take them for deleted ones. */
-async function nextPage(
-  session: SourceSession,
-  since: string | null,
-  { page }: ListPosition,
-  tools: ListTools,
-): Promise<ListPage> {
-  const listed = await session.list({ since, page }, { limit: tools.page });
-  if (listed.mode === 'full') return listed;
-  throw new SourceProblem(
-    'unusable',
-    'This version cannot back up a source that lists only changes. Update ListBackup.',
-  );
-}
-
-async function* sorted(
-  session: SourceSession,
-  since: string | null,
-  start: ListPosition,
-  tools: ListTools,
-): AsyncGenerator<ListedPage> {
+): AsyncGenerator<ItemPage> {
   let position = start;
   let open = makeCollector();
   while (!position.isListed) {
-    const { items, page, since: next } = await nextPage(session, since, position, tools);
-    open.add(items);
-    position = { ...position, page, since: next, isListed: page === null };
+    const listed = await session.list(position.page, { limit: tools.page });
+    const isLast = listed.page === null;
+    position = { ...position, page: listed.page, since: listed.since };
+    if (order === 'entries') {
+      yield { items: listed.items, done: isLast, position };
+      if (isLast) return;
+      continue;
+    }
+    open.add(listed.items);
+    position = { ...position, isListed: isLast };
     const isFull = open.items.length >= tools.sortItems;
-    // If everything fits in memory, a later attempt lists the source again.
-    if (position.isListed && position.pieces.length === 0 && !isFull)
-      return yield* pagesOf(inMemory(open.items), { ...start, since: next }, tools);
-    if (!isFull && !position.isListed) continue;
-    position = { ...position, pieces: [...position.pieces, await storePiece(open.items, tools)] };
+    // If all fits in memory, a later attempt lists the source again. But a cursor must not come from another listing.
+    if (isLast && position.pieces.length === 0 && !isFull && listed.since === null)
+      return yield* itemPages(inMemory(open.items), start, tools);
+    if (!isFull && !isLast) continue;
+    position = { ...position, pieces: [...position.pieces, await storePiece(open.items, byPosition, tools)] };
     open = makeCollector();
     yield { items: [], done: false, position };
   }
-  const pieces = position.pieces.map((name) => readPiece(name, tools));
-  yield* pagesOf(merge(pieces), position, tools);
+  yield* itemPages(mergePieces(position.pieces, byPosition, tools), position, tools);
+}
+
+/**
+ * What changed after `since`. The delta is stored before the first change, so that another attempt goes on with it.
+ * @throws SourceProblem if the listing fails, `reset` if everything has to be listed
+ */
+export async function* listChanges(
+  session: SourceSession,
+  since: string,
+  base: DeltaBase,
+  start: ListPosition,
+  tools: ListTools,
+): AsyncGenerator<ChangePage> {
+  let position = start;
+  if (!position.isDelta) {
+    const { items, since: next } = await listDelta(session, since, base, tools);
+    const pieces = items.length > 0 ? [await storePiece(items, asListed, tools)] : [];
+    position = { ...listingStart, pieces, isListed: true, isDelta: true, since: next };
+    if (pieces.length > 0) yield { changes: [], done: false, position };
+  }
+  const items: Item[] = [];
+  for await (const some of mergePieces<Item>(position.pieces, asListed, tools)) items.push(...some);
+  let changes: PathChange[] = [];
+  let { after } = position;
+  for await (const change of pathChanges(base, items, after)) {
+    if (changes.length >= tools.page) {
+      yield { changes, done: false, position: { ...position, after } };
+      changes = [];
+    }
+    changes.push(change);
+    after = positionOf(change.key);
+  }
+  yield { changes, done: true, position: { ...position, after } };
+}
+
+const asListed = () => 0;
+
+async function listDelta(
+  session: SourceSession,
+  since: string,
+  base: DeltaBase,
+  tools: ListTools,
+): Promise<{ items: Item[]; since: string | null }> {
+  if (!session.deltas) throw reset('the source no longer lists them');
+  const listed: DeltaItem[] = [];
+  for (let page: string | null = null; ; ) {
+    const answer: ListPage<DeltaItem> = await session.deltas.list(since, page, { limit: tools.page });
+    listed.push(...answer.items);
+    if (listed.length > maxChanges) throw reset('there are too many');
+    if (answer.page === null)
+      return { items: await completeDelta(base, session, listed, maxChanges), since: answer.since };
+    page = answer.page;
+  }
 }
 
 /** Collects items, and the folders that they imply. */
@@ -130,112 +156,29 @@ function impliedness(item: ListItem): number {
   return item.type === 'entry' && item.entry.implied ? 1 : 0;
 }
 
-async function* inMemory(items: ListItem[]): AsyncGenerator<ListItem> {
-  yield* items.sort(byPosition);
+async function* inMemory(items: ListItem[]): AsyncGenerator<ListItem[]> {
+  yield items.sort(byPosition);
 }
 
 /** Pages of sorted items, without those up to `after` and without repeated keys. */
-async function* pagesOf(
-  items: AsyncIterable<ListItem>,
+async function* itemPages(
+  items: AsyncIterable<ListItem[]>,
   position: ListPosition,
   { page }: ListTools,
-): AsyncGenerator<ListedPage> {
+): AsyncGenerator<ItemPage> {
   let open: ListItem[] = [];
   let last = position.after;
-  for await (const item of items) {
-    const at = itemPosition(item);
-    if (last && comparePositions(at, last) <= 0) continue;
-    if (open.length >= page) {
-      yield { items: open, done: false, position: { ...position, after: last } };
-      open = [];
+  for await (const some of items) {
+    for (const item of some) {
+      const at = itemPosition(item);
+      if (last && comparePositions(at, last) <= 0) continue;
+      if (open.length >= page) {
+        yield { items: open, done: false, position: { ...position, after: last } };
+        open = [];
+      }
+      open.push(item);
+      last = at;
     }
-    open.push(item);
-    last = at;
   }
   yield { items: open, done: true, position: { ...position, after: last } };
-}
-
-/** Items of one frame of a piece. */
-const frameItems = 250;
-/** Bytes of a piece that are read at once. */
-const readBytes = 256 * 1024;
-const lengthBytes = 4;
-
-/** A piece is a sequence of frames: the length (u32 BE), then the encrypted items as JSON. A length of 0 ends it. */
-async function storePiece(items: ListItem[], { blobs, keys, folder, random }: ListTools): Promise<string> {
-  const name = `${folder}sorted-${Buffer.from(random(8)).toString('hex')}`;
-  items.sort(byPosition);
-  const frames: Uint8Array[] = [];
-  for (let from = 0; from < items.length; from += frameItems) {
-    const text = JSON.stringify(items.slice(from, from + frameItems));
-    const frame = encryptBytes(keys, `${name}/${frames.length / 2}`, Buffer.from(text));
-    const length = Buffer.alloc(lengthBytes);
-    length.writeUInt32BE(frame.length);
-    frames.push(length, frame);
-  }
-  await blobs.put(name, Buffer.concat([...frames, Buffer.alloc(lengthBytes)]));
-  return name;
-}
-
-/** Without its end, a lost piece would look like files that the source no longer has. */
-export class TruncatedPiece extends Error {}
-
-/** The items of a piece, frame by frame. @throws TruncatedPiece */
-export async function* readPiece(
-  name: string,
-  { blobs, keys }: Pick<ListTools, 'blobs' | 'keys'>,
-): AsyncGenerator<ListItem[]> {
-  let bytes = new Uint8Array();
-  let offset = 0;
-  for (let number = 0; ; number++) {
-    const need = async (length: number) => {
-      while (bytes.length < length) {
-        const more = await blobs.get(name, { offset, length: readBytes });
-        if (!more?.length) throw new TruncatedPiece(`the sorted listing ${name} is missing or truncated`);
-        offset += more.length;
-        bytes = Buffer.concat([bytes, more]);
-      }
-    };
-    await need(lengthBytes);
-    const length = Buffer.from(bytes.subarray(0, lengthBytes)).readUInt32BE();
-    if (length === 0) return;
-    await need(lengthBytes + length);
-    const frame = decryptBytes(keys, `${name}/${number}`, bytes.subarray(lengthBytes, lengthBytes + length));
-    bytes = bytes.subarray(lengthBytes + length);
-    yield JSON.parse(Buffer.from(frame).toString()) as ListItem[];
-  }
-}
-
-type Head = { items: ListItem[]; at: number; rest: AsyncGenerator<ListItem[]> };
-
-/** Merges sorted pieces. The heads form a binary heap. */
-async function* merge(pieces: AsyncGenerator<ListItem[]>[]): AsyncGenerator<ListItem> {
-  const heap: Head[] = [];
-  const itemOf = (head: Head | undefined) => head?.items[head.at] as ListItem;
-  const sink = (from: number) => {
-    for (let i = from; ; ) {
-      const child = [2 * i + 1, 2 * i + 2]
-        .filter((c) => c < heap.length)
-        .sort((a, b) => byPosition(itemOf(heap[a]), itemOf(heap[b])))[0];
-      if (child === undefined || byPosition(itemOf(heap[i]), itemOf(heap[child])) <= 0) return;
-      [heap[i], heap[child]] = [heap[child] as Head, heap[i] as Head];
-      i = child;
-    }
-  };
-  for (const rest of pieces) {
-    const first = await rest.next();
-    if (!first.done) heap.push({ items: first.value, at: 0, rest });
-  }
-  for (let i = heap.length >>> 1; i >= 0; i--) if (i < heap.length) sink(i);
-  for (let top = heap[0]; top; top = heap[0]) {
-    yield itemOf(top);
-    if (++top.at === top.items.length) {
-      const next = await top.rest.next();
-      if (next.done) {
-        const last = heap.pop() as Head;
-        if (last !== top) heap[0] = last;
-      } else Object.assign(top, { items: next.value, at: 0 });
-    }
-    sink(0);
-  }
 }

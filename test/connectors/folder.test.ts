@@ -103,7 +103,7 @@ describe('folder connector', () => {
     const items: ListItem[] = [];
     let page: string | null = null;
     do {
-      const result = await session.list({ since: null, page }, { limit });
+      const result = await session.list(page, { limit });
       items.push(...result.items);
       page = result.page;
     } while (page !== null);
@@ -213,7 +213,7 @@ describe('folder connector', () => {
       const resumed: ListItem[] = [];
       let page: string | null = null;
       do {
-        const next = await (await open()).list({ since: null, page }, { limit: 1 });
+        const next = await (await open()).list(page, { limit: 1 });
         resumed.push(...next.items);
         page = next.page;
       } while (page !== null);
@@ -236,11 +236,11 @@ describe('folder connector', () => {
     await mkdir(at('d'));
     for (const name of ['1', '2', '3']) await writeFile(at(`d/${name}`), name);
     await chmod(root, 0o755);
-    const first = await (await open()).list({ since: null, page: null }, { limit: 2 });
+    const first = await (await open()).list(null, { limit: 2 });
     await chmod(at('d'), 0);
     const resumed = await open();
     await asNobody(async () => {
-      expect(await problemOf(resumed.list({ since: null, page: first.page }, { limit: 10 }))).toMatchObject({
+      expect(await problemOf(resumed.list(first.page, { limit: 10 }))).toMatchObject({
         code: 'unreadable',
         retryable: true,
       });
@@ -252,12 +252,12 @@ describe('folder connector', () => {
     await mkdir(at('d'));
     for (const name of ['a', 'd/1', 'e']) await writeFile(at(name), name);
     await chmod(root, 0o755);
-    const first = await (await open()).list({ since: null, page: null }, { limit: 3 });
+    const first = await (await open()).list(null, { limit: 3 });
     expect(keys(first.items)).toEqual(['file a', 'folder d/', 'file e']);
     await chmod(at('d'), 0);
     const resumed = await open();
     await asNobody(async () => {
-      const { items } = await resumed.list({ since: null, page: first.page }, { limit: 10 });
+      const { items } = await resumed.list(first.page, { limit: 10 });
       expect(items).toMatchObject([{ type: 'unlisted', refusal: { key: 'd/', code: 'unreadable' } }]);
     });
     await chmod(at('d'), 0o755);
@@ -270,11 +270,11 @@ describe('folder connector', () => {
       await writeFile(at(name), name);
     }
     const session = await open();
-    const first = await session.list({ since: null, page: null }, { limit: 3 });
+    const first = await session.list(null, { limit: 3 });
     expect(keys(first.items)).toEqual(['folder d/', 'folder z/', 'file d/1']);
     await rm(at('d'), { recursive: true });
     for (const resumed of [session, await open()]) {
-      const rest = await resumed.list({ since: null, page: first.page }, { limit: 10 });
+      const rest = await resumed.list(first.page, { limit: 10 });
       // Prefetched items may still be listed. Reading them fails as vanished.
       expect(keys(rest.items).filter((key) => key !== 'folder d/e/' && key !== 'file d/f')).toEqual(['file z/1']);
     }
@@ -285,7 +285,7 @@ describe('folder connector', () => {
     await rm(root, { recursive: true });
     expect(await problemOf(session.check())).toMatchObject({ code: 'not-found' });
     await writeFile(root, 'a file');
-    expect(await problemOf(session.list({ since: null, page: null }, { limit: 1 }))).toMatchObject({
+    expect(await problemOf(session.list(null, { limit: 1 }))).toMatchObject({
       code: 'not-found',
     });
     await rm(root);
@@ -390,15 +390,13 @@ describe('folder connector', () => {
     await link(at('d/e/f'), join(outside, 'e/f'));
     const session = await open();
     const entry = await file(session, 'd/e/f');
-    const page = (await session.list({ since: null, page: null }, { limit: 1 })).page;
+    const page = (await session.list(null, { limit: 1 })).page;
     await rename(at('d'), at('moved'));
     await symlink(outside, at('d'));
     expect(await problemOf(readWhole(session, entry))).toMatchObject({ code: 'changed' });
-    expect(
-      keys((await (await open()).list({ since: null, page }, { limit: 10 })).items).filter((key) =>
-        key.includes(' d/'),
-      ),
-    ).toEqual([]);
+    expect(keys((await (await open()).list(page, { limit: 10 })).items).filter((key) => key.includes(' d/'))).toEqual(
+      [],
+    );
   });
 
   test.each([
@@ -447,7 +445,7 @@ describe('folder connector', () => {
       'file d/x',
     ]);
     for (const item of listed)
-      expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
+      expect(await session.look({ key: keyOf(item) })).toEqual(item.type === 'entry' ? item.entry : undefined);
     const others = [
       'data/x',
       'd',
@@ -461,7 +459,7 @@ describe('folder connector', () => {
       'way/x',
     ];
     for (const key of [...others, '/', '.', '..', '../', './d/x', 'd/../way', 'd//x', 'nul\0'])
-      expect(await session.look(key)).toBeUndefined();
+      expect(await session.look({ key })).toBeUndefined();
   });
 
   test('looks up a key in the current folder only, not through a link or in a moved folder', async () => {
@@ -471,11 +469,11 @@ describe('folder connector', () => {
     await readWhole(session, await file(session, 'd/f'));
     await rename(at('d'), at('moved'));
     await symlink(outside, at('d'));
-    expect(await session.look('d/f')).toBeUndefined();
+    expect(await session.look({ key: 'd/f' })).toBeUndefined();
     await rm(at('d'));
     await mkdir(at('d'));
     await writeFile(at('d/f'), 'second');
-    const entry = await session.look('d/f');
+    const entry = await session.look({ key: 'd/f' });
     expect(entry && (await readWhole(session, entry)).toString()).toBe('second');
   });
 
@@ -497,13 +495,13 @@ describe('folder connector', () => {
     await chmod(root, 0o755);
     await chmod(at('shut'), 0);
     const session = await open();
-    await asNobody(async () => expect((await problemOf(session.look('shut/x'))).code).toBe('unreadable'));
+    await asNobody(async () => expect((await problemOf(session.look({ key: 'shut/x' }))).code).toBe('unreadable'));
     await chmod(at('shut'), 0o755);
-    expect(await session.look('gone')).toBeUndefined();
+    expect(await session.look({ key: 'gone' })).toBeUndefined();
     await rm(root, { recursive: true });
-    expect((await problemOf(session.look('shut/x'))).code).toBe('not-found');
+    expect((await problemOf(session.look({ key: 'shut/x' }))).code).toBe('not-found');
     await mkdir(root);
-    expect(await problemOf(session.look('shut/x'))).toMatchObject({ code: 'not-found', retryable: true });
+    expect(await problemOf(session.look({ key: 'shut/x' }))).toMatchObject({ code: 'not-found', retryable: true });
   });
 
   test('has the same source identity in every session, and another one for another folder at the path', async () => {
@@ -546,7 +544,7 @@ describe('folder connector', () => {
       const items: ListItem[] = [];
       let page: string | null = null;
       do {
-        const result = await session.list({ since: null, page }, { limit });
+        const result = await session.list(page, { limit });
         items.push(...result.items);
         page = result.page;
         maxHandles = Math.max(maxHandles, (await handles()) - before);

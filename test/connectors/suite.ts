@@ -59,7 +59,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
     async function listAll(session: SourceSession, limit = 1_000, page: string | null = null): Promise<ListItem[]> {
       const items: ListItem[] = [];
       do {
-        const result = await session.list({ since: null, page }, { limit });
+        const result = await session.list(page, { limit });
         expect(result.items.length).toBeLessThanOrEqual(limit);
         items.push(...result.items);
         page = result.page;
@@ -120,7 +120,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
     test('continues from a page token in another session', async () => {
       await fill();
       const whole = await listAll(await open());
-      const first = await (await open()).list({ since: null, page: null }, { limit: 5 });
+      const first = await (await open()).list(null, { limit: 5 });
       const rest = await listAll(await open(), 1_000, first.page);
       expect([...first.items, ...rest]).toEqual(whole);
     });
@@ -128,9 +128,9 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
     test('returns the same page for the same token', async () => {
       await fill();
       const session = await open();
-      const first = await session.list({ since: null, page: null }, { limit: 3 });
-      const second = await session.list({ since: null, page: first.page }, { limit: 3 });
-      expect(await session.list({ since: null, page: first.page }, { limit: 3 })).toEqual(second);
+      const first = await session.list(null, { limit: 3 });
+      const second = await session.list(first.page, { limit: 3 });
+      expect(await session.list(first.page, { limit: 3 })).toEqual(second);
     });
 
     test('keeps the order and lists all unchanged files when the source changes between pages', async () => {
@@ -140,7 +140,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
         let page: string | null = null;
         const items: ListItem[] = [];
         do {
-          const result = await session.list({ since: null, page }, { limit: 6 });
+          const result = await session.list(page, { limit: 6 });
           items.push(...result.items);
           page = result.page;
         } while (page !== null && !items.some((item) => keyOf(item) === 'b/1' || keyOf(item) === 'z'));
@@ -177,7 +177,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       const session = await open();
       expect(items.length).toBeGreaterThan(source.awkward.length);
       for (const item of items)
-        expect(await session.look(keyOf(item))).toEqual(item.type === 'entry' ? item.entry : undefined);
+        expect(await session.look({ key: keyOf(item) })).toEqual(item.type === 'entry' ? item.entry : undefined);
     });
 
     test('looks up undefined for a missing key, also among keys with the same prefix', async () => {
@@ -185,13 +185,13 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       const session = await open();
       for (const key of ['b', 'b/', 'b/1', 'b/10', 'c', 'b/deep', 'b/deep/e', 'a.tx', 'a/b', 'a/', '/a', '']) {
         const listed = (await listAll(session)).find((item) => keyOf(item) === key);
-        expect(await session.look(key)).toEqual(listed?.type === 'entry' ? listed.entry : undefined);
+        expect(await session.look({ key })).toEqual(listed?.type === 'entry' ? listed.entry : undefined);
       }
-      await session.look('b/1');
+      await session.look({ key: 'b/1' });
       await source.remove('b/1');
       await source.remove('a');
-      for (const key of ['b/1', 'a']) expect(await session.look(key)).toBeUndefined();
-      for (const key of ['b/10', 'a.txt']) expect(await session.look(key)).toMatchObject({ key });
+      for (const key of ['b/1', 'a']) expect(await session.look({ key })).toBeUndefined();
+      for (const key of ['b/10', 'a.txt']) expect(await session.look({ key })).toMatchObject({ key });
     });
 
     test('looks up a changed file, and reads it', async () => {
@@ -201,7 +201,7 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       await readWhole(session, before);
       await source.put('in/file', 'other');
       expect((await problemOf(readWhole(session, before))).code).toBe('changed');
-      const after = await session.look('in/file');
+      const after = await session.look({ key: 'in/file' });
       expect(after?.revision).not.toBe(before.revision);
       expect(after).toEqual(await fileOf(await open(), 'in/file'));
       expect(after && (await readWhole(session, after)).toString()).toBe('other');
@@ -364,8 +364,8 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       const session = await open(source.missing);
       const problem = await problemOf(session.check());
       expect(problem.code).toBe('not-found');
-      expect((await problemOf(session.list({ since: null, page: null }, { limit: 10 }))).code).toBe('not-found');
-      expect((await problemOf(session.look('file'))).code).toBe('not-found');
+      expect((await problemOf(session.list(null, { limit: 10 }))).code).toBe('not-found');
+      expect((await problemOf(session.look({ key: 'file' }))).code).toBe('not-found');
       expect(problem.message).not.toMatch(/undefined|\[object/);
     });
 

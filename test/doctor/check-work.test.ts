@@ -22,19 +22,25 @@ beforeEach(async () => {
     return { type: 'entry', entry: { key: `${n}`, kind: 'file', size: 1, modifiedAt: null, revision } };
   });
   const session: Pick<SourceSession, 'list'> = {
-    list: async ({ page }) => ({
-      ...{ mode: 'full', since: null },
+    list: async (page) => ({
+      since: null,
       ...(page === null ? { items: items.slice(0, 550), page: '2' } : { items: items.slice(550), page: null }),
     }),
   };
   let listing: ListPosition = listingStart;
   const tools = { ...vault, folder: workFolder(runRef), page: 1000, sortItems: 500 };
-  for await (const page of listInOrder(session as SourceSession, 'any', null, listingStart, tools))
-    if (!page.done) listing = page.position;
+  for await (const page of listInOrder(session, 'any', listingStart, tools)) if (!page.done) listing = page.position;
   pieces = listing.pieces;
   expect(pieces).toHaveLength(2);
   const count = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0 };
-  const position = { listing, last: null, blind: null, count, origin: { settings: 'x', sourceIdentity: null } };
+  const position = {
+    listing,
+    since: null,
+    last: null,
+    blind: null,
+    count,
+    origin: { settings: 'x', sourceIdentity: null },
+  };
   await saveWork(platform(), runRef, encryptList({ ...runRef, keys }, 'position-0-1', emptyList(), position));
   await savePlan({ done: false });
   await vault.records.write([{ op: 'put', pk: openRuns, sk: runRef.runId, data: { account } }]);

@@ -365,7 +365,7 @@ function scripted(script: { [key: string]: Script }, { breaks, forgets }: { brea
         readings.open--;
       }
     },
-    async look(key) {
+    async look({ key }) {
       asked.push(`look ${key}`);
       const answer = next(script[key]?.looks, key);
       if (answer instanceof Error) throw answer;
