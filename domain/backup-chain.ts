@@ -29,6 +29,8 @@ export type BackupChainState = {
     totals: Totals;
     /** The cursor from which the source can list later changes. Null: the next run lists everything. */
     since: string | null;
+    /** The paths of the ids of the source. Set with `since`. */
+    idIndex?: ManifestRef;
     /** Set by connectors whose path or address may later lead to another source. For a folder: its inode. */
     sourceIdentity?: string;
   } | null;
@@ -106,11 +108,12 @@ export function createRestorePoint(
     manifest: ManifestRef;
     totals: Totals;
     since: string | null;
+    idIndex?: ManifestRef;
     sourceIdentity?: string | undefined;
     at: string;
   },
 ): Decide<BackupChainState, BackupChainEvent> {
-  const { outcome, manifest, totals, since, sourceIdentity, at } = result;
+  const { outcome, manifest, totals, since, idIndex, sourceIdentity, at } = result;
   return (state) => {
     if (state.openRun?.runId !== ids.runId) return [];
     const before = state.newestRestorePoint?.totals ?? nothing;
@@ -120,6 +123,7 @@ export function createRestorePoint(
       manifest,
       totals,
       since,
+      ...(idIndex && { idIndex }),
       ...(sourceIdentity !== undefined && { sourceIdentity }),
     };
     return [

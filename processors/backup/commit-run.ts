@@ -42,6 +42,7 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   const resume = isOpen && (await platform.records.get(runRecord(runRef, commitRecord)));
   const request = {
     ...{ runRef, base, at, write: isOpen, first: plan.first ?? 1, last: plan.batches },
+    ids: plan.since === null ? null : { last: state.backupChain.newestRestorePoint?.idIndex ?? null },
     keys: await vaultKeys(platform, runRef.account),
     resume: resume ? { where: commitRecord, bytes: await loadWork(platform, runRef, commitRecord) } : null,
   };
@@ -50,10 +51,12 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   await deployment.reached?.('commit:summed');
   if (result.written) {
     await deployment.reached?.('commit:manifest-written');
-    const { manifest, totals } = result.written;
+    const { manifest, totals, idIndex } = result.written;
     const outcome = counts.filesFailed > 0 ? 'partial' : 'succeeded';
     const { since, sourceIdentity } = plan;
-    const restorePoint = createRestorePoint(idsOf(runRef), { outcome, manifest, totals, since, sourceIdentity, at });
+    const cursor = idIndex ? { since, idIndex } : { since: null };
+    const fields = { outcome, manifest, totals, sourceIdentity, at, ...cursor } as const;
+    const restorePoint = createRestorePoint(idsOf(runRef), fields);
     await transact(platform, backupChain, backupChainStream(runRef), restorePoint, cause(runRef));
     await deployment.reached?.('commit:committed');
   }

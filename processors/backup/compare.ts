@@ -1,4 +1,5 @@
 /** Compares a listing of the source with the last manifest. Both are in the order of entries, so one pass is enough. */
+import type { Totals } from '../../domain/backup-chain.ts';
 import {
   compareEntries,
   comparePositions,
@@ -11,6 +12,7 @@ import {
 import type { EntryState } from '../../vault/entry.ts';
 import type { BatchList } from '../../vault/part.ts';
 import { peekable } from '../../vault/peekable.ts';
+import type { PathChange } from './delta.ts';
 
 export type Comparison = {
   /** Files, links and refused entries. Folders do not count. */
@@ -72,6 +74,7 @@ export function makeComparer(
       !same.deleted &&
       same.revision === entry.revision &&
       same.kind === entry.kind &&
+      same.id === entry.id &&
       same.implied === entry.implied;
     if (item.type !== 'entry') {
       const { refusal } = item;
@@ -101,10 +104,31 @@ export function makeComparer(
   return {
     count,
     blind: () => blind,
+    /** Before the first changes of a delta: everything counts as unchanged. */
+    startFrom({ files, links }: Totals): void {
+      count.filesTotal = files + links;
+      count.filesUnchanged = files + links;
+    },
     /** After the last page, the remaining entries of the old manifest count as deleted. */
     async page(items: ListItem[], last: boolean): Promise<void> {
       for (const item of items) await take(item);
       if (last) for (let old = await peek(); old; old = await peek()) drop(old);
     },
   };
+}
+
+/** Takes the changes that a delta makes. The callback gets them as that of `makeComparer`. */
+export function applyChanges(changes: PathChange[], add: (work: Partial<BatchList>) => void, count: Comparison): void {
+  for (const { key, was, put, isDeleted, refused } of changes) {
+    if (was) {
+      count.filesTotal--;
+      count.filesUnchanged--;
+    }
+    if (refused || (put && put.kind !== 'folder')) count.filesTotal++;
+    if (put && !('chunks' in put)) count.bytesTotal += put.size;
+    add({
+      ...(put ? { entries: [put] } : isDeleted && { deleted: [key] }),
+      ...(refused && { [refused.as]: [refused.refusal] }),
+    });
+  }
 }

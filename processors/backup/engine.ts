@@ -68,6 +68,10 @@ export type PlanRequest = {
   head: BackupChainState['newestRestorePoint'];
   /** The manifest to compare with. Null compares with nothing. */
   base: ManifestRef | null;
+  /** The id index of `base`. Null if there is none. */
+  idIndex: ManifestRef | null;
+  /** Lists everything, not only changes. */
+  isFull: boolean;
   /** Lost packs. Files in them are read again. */
   lost: string[];
   /** Where to go on. Null at the start. */
@@ -105,6 +109,8 @@ export type CommitRequest = {
   runRef: RunRef;
   keys: VaultKeys;
   base: ManifestRef | null;
+  /** Null if the source lists no deltas. `last`: the id index of `base`. */
+  ids: { last: ManifestRef | null } | null;
   /** The numbers of the first and the last batch. */
   first: number;
   last: number;
@@ -122,7 +128,8 @@ export type CommitCalls = {
 };
 
 export type CommitResult = {
-  written: { manifest: ManifestRef; totals: Totals; bytesStored: number } | null;
+  /** With `idIndex` the next run may list changes only. */
+  written: { manifest: ManifestRef; totals: Totals; bytesStored: number; idIndex: ManifestRef | null } | null;
   errors: RunError[];
   errorPages: number;
   bytesStored: number;

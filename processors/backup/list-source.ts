@@ -1,12 +1,16 @@
 /** Lists a source, compares it with the last manifest, and cuts the differences into batches. Runs in the engine. */
+import { hash } from 'node:crypto';
 import type { SourceSession } from '../../connectors/connector.ts';
+import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { type EntryPosition, itemPosition } from '../../domain/entry.ts';
+import { VaultDamage } from '../../vault/damage.ts';
 import type { EntryState } from '../../vault/entry.ts';
 import type { BatchList } from '../../vault/part.ts';
 import { entryStates, openManifest } from '../../vault/reader.ts';
-import { type Comparison, makeComparer } from './compare.ts';
+import { applyChanges, type Comparison, makeComparer } from './compare.ts';
+import { type DeltaBase, reset } from './delta.ts';
 import type { EngineWork, PlanCalls, PlanRequest, PlanStep } from './engine.ts';
-import { type ListPosition, listInOrder, listingStart } from './list-in-order.ts';
+import { type ListPosition, listChanges, listInOrder, listingStart } from './list-in-order.ts';
 import { rejectEmptyReplacement, requireConnector, requireSameSource, requireSettings } from './open-source.ts';
 import type { Origin } from './source-access.ts';
 import { decryptList, emptyList, encryptList, lengthOf, makeCutter, type Saved, workFolder } from './work.ts';
@@ -14,6 +18,8 @@ import { decryptList, emptyList, encryptList, lengthOf, makeCutter, type Saved, 
 /** What the plan saves besides the batch that is not full yet. */
 export type PlanPosition = {
   listing: ListPosition;
+  /** The cursor that the listing began with. */
+  since: string | null;
   /** The position of the last compared item. */
   last: EntryPosition | null;
   blind: string | null;
@@ -54,18 +60,28 @@ async function listWith(
   let last = saved.position?.last ?? null;
   const before = baseStates(work, request, last);
   const comparer = makeComparer(before, cutter.add, { blind });
+  const since = saved.position ? saved.position.since : usableCursor(request, origin, work.now());
   const total = (field: keyof Comparison) => (saved.position?.count[field] ?? 0) + comparer.count[field];
   const tools = { blobs, keys, folder: workFolder(runRef), random, page: limits.page, sortItems: limits.sortItems };
   let batches = request.batches;
   let pages = 0;
   let pieces = start.pieces.length;
   const { order } = requireConnector(source.type);
-  for await (const page of listInOrder(session, order, request.base ? (head?.since ?? null) : null, start, tools)) {
-    const isEmpty = page.done && page.items.length === 0 && start === listingStart && pages === 0;
-    if (isEmpty) rejectEmptyReplacement(head, origin);
-    await comparer.page(page.items, page.done);
-    const lastItem = page.items.at(-1);
-    if (lastItem) last = itemPosition(lastItem);
+  const listing =
+    since === null
+      ? listInOrder(session, order, start, tools)
+      : listChanges(session, since, await openDeltaBase(work, request), start, tools);
+  for await (const page of listing) {
+    if ('changes' in page) {
+      if (head && !start.isDelta && pages === 0) comparer.startFrom(head.totals);
+      applyChanges(page.changes, cutter.add, comparer.count);
+    } else {
+      const isEmpty = page.done && page.items.length === 0 && start === listingStart && pages === 0;
+      if (isEmpty) rejectEmptyReplacement(head, origin);
+      await comparer.page(page.items, page.done);
+      const lastItem = page.items.at(-1);
+      if (lastItem) last = itemPosition(lastItem);
+    }
     await work.proceed();
     pages++;
     const isDue =
@@ -88,19 +104,71 @@ async function listWith(
       filesUnchanged: total('filesUnchanged'),
       bytesTotal: total('bytesTotal'),
     };
-    const position: PlanPosition = { listing: page.position, last, blind: comparer.blind(), count, origin };
+    const position: PlanPosition = { listing: page.position, since, last, blind: comparer.blind(), count, origin };
+    const isWhole = page.position.since !== null && comparer.blind() === null;
     const rest = page.done ? emptyList() : cutter.rest;
     const step: PlanStep = {
       batches: newBatches,
       position: encryptList(context, `position-${batches}-${attempt}`, rest, position),
       count,
-      since: page.position.since,
+      since: isWhole ? keptCursor(request, origin, page.position, work.now()) : null,
       sourceIdentity: origin.sourceIdentity,
       hasPieces: pieces > 0,
       done: page.done,
     };
     if (!(await calls.advance(step)) || page.done) return;
   }
+}
+
+/** A cursor as a restore point keeps it, with all that it depends on. */
+type KeptCursor = {
+  cursor: string;
+  settings: string;
+  /** A hash of the lost packs that the full listing knew of. Files in them were read again. */
+  lost: string;
+  /** The time of the last full listing. */
+  listedAt: number;
+};
+
+/** A full listing finds what earlier deltas have missed. */
+const longestDeltasMs = 30 * 24 * 3600_000;
+
+function lostHash({ lost }: PlanRequest): string {
+  return hash('sha256', [...lost].sort().join(' '));
+}
+
+function kept({ head }: PlanRequest): KeptCursor | undefined {
+  return head?.since ? (JSON.parse(head.since) as KeptCursor) : undefined;
+}
+
+/** The cursor to list changes from. Null: list everything. */
+function usableCursor(request: PlanRequest, origin: Origin, now: number): string | null {
+  const last = kept(request);
+  const isUsable =
+    last !== undefined &&
+    !request.isFull &&
+    request.base !== null &&
+    request.idIndex !== null &&
+    last.settings === origin.settings &&
+    last.lost === lostHash(request) &&
+    request.head?.sourceIdentity === (origin.sourceIdentity ?? undefined) &&
+    Math.abs(now - last.listedAt) < longestDeltasMs;
+  return isUsable ? last.cursor : null;
+}
+
+function keptCursor(request: PlanRequest, { settings }: Origin, { since, isDelta }: ListPosition, now: number): string {
+  const listedAt = isDelta ? (kept(request)?.listedAt ?? 0) : now;
+  const cursor: KeptCursor = { cursor: since ?? '', settings, lost: lostHash(request), listedAt };
+  return JSON.stringify(cursor);
+}
+
+async function openDeltaBase({ blobs }: EngineWork, { runRef, keys, base, idIndex }: PlanRequest): Promise<DeltaBase> {
+  const context = { account: runRef.account, keys, blobs };
+  const index = await openManifest(context, idIndex as ManifestRef).catch((error) => {
+    if (error instanceof VaultDamage) throw reset('the id index is damaged');
+    throw error;
+  });
+  return { context, base: await openManifest(context, base as ManifestRef), index };
 }
 
 async function* baseStates(

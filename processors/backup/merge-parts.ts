@@ -1,4 +1,6 @@
 /** Merges the parts of a run into the next manifest. Runs in the engine. */
+
+import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { displayPath, type Refusal } from '../../domain/entry.ts';
 import type { RunError } from '../../domain/run.ts';
 import { type Change, type CommitPosition, writeManifest } from '../../vault/manifest.ts';
@@ -6,7 +8,8 @@ import { changesOfPart, decodeList, type Part, partName } from '../../vault/part
 import { openManifest } from '../../vault/reader.ts';
 import { errorsPerPage, putErrors } from '../../vault/run-errors.ts';
 import type { CommitCalls, CommitRequest, CommitResult, EngineWork } from './engine.ts';
-import { decryptWork, encryptWork } from './work.ts';
+import { maxFailed, writeIdIndex } from './id-index.ts';
+import { decryptWork, encryptWork, workFolder } from './work.ts';
 
 /** The name of the record with the position of a commit. */
 export const commitRecord = 'commit';
@@ -17,11 +20,15 @@ export async function mergeParts(work: EngineWork, request: CommitRequest, calls
   const { account, runId } = runRef;
   const context = { account, keys, blobs: work.blobs };
   const collected = collectErrors(context, runId);
+  /** What the next delta does not name, though it is not in the backup. */
+  const again: Refusal[] = [];
 
   async function* parts(): AsyncGenerator<Part> {
     for (let batch = request.first; batch <= request.last; batch++) {
       const { list } = decodeList(keys, partName(account, runId, batch), await calls.part(batch));
       await collected.add([...list.failed, ...list.skipped]);
+      again.push(...list.failed, ...list.skipped.filter(({ code }) => code === 'vanished'));
+      again.length = Math.min(again.length, maxFailed + 1);
       await work.proceed();
       yield list;
     }
@@ -35,19 +42,40 @@ export async function mergeParts(work: EngineWork, request: CommitRequest, calls
     return { written: null, bytesStored: 0, ...(await collected.end()) };
   }
   const saving = { account, runId, keys };
-  const { manifest, totals, bytesStored } = await writeManifest({
+  const options = {
     ...context,
     random: work.random,
     runId,
     at,
-    ...(base && { base: await openManifest(context, base) }),
+    note: (pack: string, state: 'uploading' | 'live', bytes: number) =>
+      work.register(account, pack, { state, bytes, epoch: keys.epoch, run: runId }),
+  };
+  const before = base ? await openManifest(context, base) : undefined;
+  const { manifest, root, totals, bytesStored } = await writeManifest({
+    ...options,
+    ...(before && { base: before }),
     changes: changes(),
-    note: (pack, state, bytes) => work.register(account, pack, { state, bytes, epoch: keys.epoch, run: runId }),
     resume: request.resume ? decryptWork<CommitPosition>(saving, request.resume) : undefined,
     checkpoint: (position) => calls.checkpoint(encryptWork(saving, commitRecord, position)),
   });
-  return { written: { manifest, totals, bytesStored }, bytesStored, ...(await collected.end()) };
+  const isKnown = again.length <= maxFailed && again.every(({ id }) => id !== undefined);
+  const ids = request.ids && isKnown ? await indexIds(request.ids) : undefined;
+  const stored = bytesStored + (ids?.bytesStored ?? 0);
+  const idIndex = ids?.isUnique ? ids.index : null;
+  return {
+    written: { manifest, totals, bytesStored: stored, idIndex },
+    bytesStored: stored,
+    ...(await collected.end()),
+  };
+
+  function indexIds({ last }: { last: ManifestRef | null }) {
+    const tools = { blobs: work.blobs, keys, folder: workFolder(runRef), random: work.random, sortItems: idsInMemory };
+    return writeIdIndex(options, last && before ? { index: last, manifest: before } : undefined, root, again, tools);
+  }
 }
+
+/** Ids that are sorted in memory. */
+const idsInMemory = 200_000;
 
 /** Keeps the first errors, and stores all of them in pages when there are more. */
 function collectErrors(vault: Parameters<typeof putErrors>[0], runId: string) {

@@ -5,6 +5,7 @@
  */
 import { transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
+import { SourceProblem } from '../../connectors/connector.ts';
 import type { BackupChainState } from '../../domain/backup-chain.ts';
 import type { JsonObject, Platform } from '../../domain/ports.ts';
 import { planRun as planned, run, startRun } from '../../domain/run.ts';
@@ -49,7 +50,8 @@ export async function planRun(deployment: Deployment, runRef: RunRef, until: Unt
     ...idsOf(runRef),
     ...{ batches, filesTotal, filesUnchanged, bytesTotal, since },
     ...(sourceIdentity !== null && { sourceIdentity }),
-    ...(isBaseDamaged && { first, isBaseDamaged }),
+    ...(first > 1 && { first }),
+    ...(isBaseDamaged && { isBaseDamaged }),
   };
   await transact(platform, run, runStream(runRef), planned(plan), cause);
   await deployment.reached?.('plan:planned');
@@ -90,18 +92,21 @@ async function listSource(
   const { cursor } = step;
   const position = cursor === null ? null : { where: cursor, bytes: await loadWork(platform, runRef, cursor) };
   const base = step.isBaseDamaged ? null : (head?.manifest ?? null);
-  const request = { runRef, keys, source, head, base, lost, position, batches: step.batches, limits };
+  const idIndex = head?.idIndex ?? null;
+  const { isFull, batches } = step;
+  const request = { runRef, keys, source, head, base, idIndex, isFull, lost, position, batches, limits };
   try {
     await whileOpen(platform, runRef, (stop) => engineOf(deployment).plan(request, { advance }, stop));
   } catch (error) {
     if (error instanceof RunCancelled) return 'ended';
+    const { runId } = runRef;
+    if (error instanceof SourceProblem && error.code === 'reset' && !(step.isFull && step.step === from.step)) {
+      platform.log.warn('everything is listed again', { runId, reason: error.message });
+      return (await restart(platform, runRef, step, { isFull: true })) ?? 'overtaken';
+    }
     if (!(error instanceof VaultDamage) || base === null) throw error;
-    platform.log.error(
-      'the last restore point is damaged, so everything is read again',
-      { runId: runRef.runId },
-      error,
-    );
-    return (await restart(platform, runRef, step)) ?? 'overtaken';
+    platform.log.error('the last restore point is damaged, so everything is read again', { runId }, error);
+    return (await restart(platform, runRef, step, { isBaseDamaged: true })) ?? 'overtaken';
   }
   return outcome ?? step;
 }
@@ -152,10 +157,15 @@ async function moveStep(
   return writeStep(platform, runRef, from, step);
 }
 
-/** Starts the listing again, without the damaged restore point. Batches so far no longer count. */
-function restart(platform: Platform, runRef: RunRef, from: Step): Promise<Step | undefined> {
+/** Starts the listing again: without the damaged restore point, or in full. Batches so far no longer count. */
+function restart(
+  platform: Platform,
+  runRef: RunRef,
+  from: Step,
+  how: Partial<Pick<Step, 'isBaseDamaged' | 'isFull'>>,
+): Promise<Step | undefined> {
   const start = { cursor: null, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, pending: [] };
-  const step = { ...from, ...start, step: from.step + 1, first: from.batches + 1, isBaseDamaged: true };
+  const step = { ...from, ...start, ...how, step: from.step + 1, first: from.batches + 1 };
   return writeStep(platform, runRef, from, step);
 }
 

@@ -13,13 +13,12 @@ export type Step = {
   cursor: string | null;
   /** Batches of this step, which may not have been sent yet. */
   pending: { batch: number; work: string }[];
-  /**
-   * The first batch that counts. It is above 1 if the last restore point turned out damaged, and the plan started again
-   * without it. Then earlier batches compare with that restore point.
-   */
+  /** The first batch that counts. It is above 1 if the plan started again. */
   first: number;
   /** The last restore point is damaged, and everything is read again. */
   isBaseDamaged: boolean;
+  /** Changes alone cannot be used, so everything is listed. */
+  isFull: boolean;
   /** Whether the listing was sorted in pieces, which are blobs. */
   hasPieces: boolean;
   /** The listing's cursor for the next run, and the source identity. Set once `done`. */
@@ -32,6 +31,6 @@ export async function readStep(platform: Platform, runRef: RunRef): Promise<Step
   if (record) return record.data as Step;
   return {
     ...{ step: 0, batches: 0, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, done: false, cursor: null, pending: [] },
-    ...{ first: 1, isBaseDamaged: false, hasPieces: false, since: null, sourceIdentity: null },
+    ...{ first: 1, isBaseDamaged: false, isFull: false, hasPieces: false, since: null, sourceIdentity: null },
   };
 }

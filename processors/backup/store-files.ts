@@ -29,11 +29,12 @@ export async function storeFiles(
   beat: () => void | Promise<void>,
 ): Promise<Fetched> {
   const result: Fetched = { stored: [], failed: [], skipped: [], vanished: [] };
-  const addFailed = ({ key }: SourceEntry, { code, message }: SourceProblem) =>
-    void result.failed.push({ key, code, message });
+  const addFailed = ({ key, id }: SourceEntry, { code, message }: SourceProblem) =>
+    void result.failed.push({ key, code, message, ...(id !== undefined && { id }) });
   let files: SourceEntry[] = [];
   for (const entry of entries) {
-    if (entry.kind === 'file') files.push(entry);
+    // The content of an entry that moved is stored already.
+    if (entry.kind === 'file' && !('chunks' in entry)) files.push(entry);
     else result.stored.push({ entry });
   }
   for (let attempt = 1; files.length > 0; attempt++) {
@@ -48,7 +49,7 @@ export async function storeFiles(
     files = [];
     for (const { entry, problem } of again) {
       const now = await lookAgain(session, entry, problem, addFailed);
-      if (now === null) addVanished(entry.key, result);
+      if (now === null) addVanished(entry, result);
       else if (now?.kind === 'file') files.push(now);
       else if (now) result.stored.push({ entry: now });
     }
@@ -70,7 +71,7 @@ async function lookAgain(
 ): Promise<SourceEntry | null | undefined> {
   if (problem.code !== 'changed' && problem.code !== 'vanished') return entry;
   try {
-    return (await session.look(entry.key)) ?? null;
+    return (await session.look(entry)) ?? null;
   } catch (error) {
     if (!(error instanceof SourceProblem) || concernsSource(error)) throw error;
     onFailed(entry, error);
@@ -136,7 +137,8 @@ async function addPiece(file: OpenFile, bytes: Uint8Array, writer: Pick<VaultWri
   await file.stream.push(bytes);
 }
 
-function addVanished(key: string, result: Fetched): void {
+function addVanished({ key, id }: SourceEntry, result: Fetched): void {
   result.vanished.push(key);
-  result.skipped.push({ key, code: 'vanished', message: 'The file was deleted during the backup.' });
+  const message = 'The file was deleted during the backup.';
+  result.skipped.push({ key, code: 'vanished', message, ...(id !== undefined && { id }) });
 }

@@ -1,4 +1,5 @@
 /** The working state of a run: encrypted records and blobs, because they hold names. */
+import type { SourceEntry } from '../../domain/entry.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
@@ -63,7 +64,9 @@ export function decryptList<T>(context: Context, { where, bytes }: Saved): { lis
 /** Cuts the plan's work into batches. `rest` is the batch that is not full yet. */
 export function makeCutter(limits: Pick<Limits, 'batchItems' | 'batchBytes'>, open = emptyList()) {
   const full: BatchList[] = [];
-  let bytes = open.entries.reduce((sum, entry) => sum + entry.size, 0);
+  /** Bytes to read. The content of an entry that moved is stored already. */
+  const bytesOf = (entry: SourceEntry) => ('chunks' in entry ? 0 : entry.size);
+  let bytes = open.entries.reduce((sum, entry) => sum + bytesOf(entry), 0);
   const cutter = {
     rest: open,
     add({ entries = [], deleted = [], failed = [], skipped = [] }: Partial<BatchList>) {
@@ -72,7 +75,7 @@ export function makeCutter(limits: Pick<Limits, 'batchItems' | 'batchBytes'>, op
       rest.deleted.push(...deleted);
       rest.failed.push(...failed);
       rest.skipped.push(...skipped);
-      for (const { size } of entries) bytes += size;
+      for (const entry of entries) bytes += bytesOf(entry);
       if (lengthOf(rest) < limits.batchItems && bytes < limits.batchBytes) return;
       full.push(rest);
       cutter.rest = emptyList();

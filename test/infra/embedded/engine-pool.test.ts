@@ -316,7 +316,16 @@ describe('a real thread', () => {
       runRef: { account: account, runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' },
       keys,
       source: { type: 'folder', config: { path }, credentials: null, context, settings: 'hash' },
-      ...{ head: null, base: null, lost: [], position: null, batches: 0, limits: smallLimits },
+      ...{
+        head: null,
+        base: null,
+        idIndex: null,
+        isFull: false,
+        lost: [],
+        position: null,
+        batches: 0,
+        limits: smallLimits,
+      },
     });
     return { engine, folder, requestFor };
   }

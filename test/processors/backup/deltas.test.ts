@@ -1,0 +1,279 @@
+import fc from 'fast-check';
+import { describe, expect, it, vi } from 'vitest';
+import type { AnyConnector } from '../../../connectors/connector.ts';
+import { compareEntries, positionOf } from '../../../domain/entry.ts';
+import { completeDelta, pathChanges } from '../../../processors/backup/delta.ts';
+import { pathsOfIds, writeIdIndex } from '../../../processors/backup/id-index.ts';
+import { handleMessage } from '../../../processors/runner.ts';
+import { findRestorePoint, readerContext } from '../../../projections/files/listing.ts';
+import { getRun } from '../../../projections/runs.ts';
+import type { FoundEntry } from '../../../vault/entry.ts';
+import { type Change as ManifestChange, writeManifest } from '../../../vault/manifest.ts';
+import { readFile } from '../../../vault/read-file.ts';
+import { entries, openManifest } from '../../../vault/reader.ts';
+import { account, makeWorld } from '../../faults/world.ts';
+import { type IdSource, makeIdSource } from '../../support/id-source.ts';
+import { collect, memoryVault } from '../../vault/vault-fixture.ts';
+
+const registry = vi.hoisted(() => ({ connector: undefined as AnyConnector | undefined }));
+vi.mock('../../../connectors/index.ts', () => ({ connectorFor: () => registry.connector }));
+
+const day = 24 * 3600_000;
+
+/** A backup chain of a source in memory. The plan stops after each step, so that it goes on in another delivery. */
+async function chainOf(source: IdSource) {
+  registry.connector = source.connector;
+  const clock = { now: Date.UTC(2026, 0, 1) };
+  const world = await makeWorld({ now: () => clock.now });
+  const { platform } = world;
+  return {
+    world,
+    clock,
+    async run() {
+      clock.now += day;
+      const id = await world.request();
+      await world.settle((body, receives) => handleMessage(world.deployment, body, { receives, deadline: 0 }));
+      const run = await getRun(platform, account, id);
+      return { status: run?.status, ...run?.progress };
+    },
+    /** The newest restore point, as the source lists its own content. */
+    async backup() {
+      const restorePoint = await findRestorePoint(platform, account, { jobId: world.jobId });
+      if (!restorePoint) throw new Error('no restore point');
+      const vault = await readerContext(platform, account);
+      const root = await openManifest(vault, restorePoint.manifest);
+      const files: { [path: string]: string } = {};
+      const folders: string[] = [];
+      for await (const entry of entries(vault, root)) {
+        if (entry.kind === 'folder') folders.push(entry.key);
+        else {
+          const content: Uint8Array[] = [];
+          for await (const piece of readFile(vault, entry)) content.push(piece);
+          files[entry.key] = Buffer.concat(content).toString();
+        }
+      }
+      expect(root.totals).toMatchObject({ files: Object.keys(files).length, folders: folders.length });
+      return { files, folders: folders.sort() };
+    },
+  };
+}
+
+const contentOf = (source: IdSource) => ({ files: source.files(), folders: source.folders().sort() });
+
+/** A change of the source. `a` and `b` pick entries and folders among those that exist. */
+const change = fc.record({
+  op: fc.constantFrom('file', 'file', 'folder', 'folder', 'edit', 'move', 'move', 'move', 'swap', 'remove', 'restore'),
+  a: fc.nat(1000),
+  b: fc.nat(1000),
+  name: fc.constantFrom('a', 'b', 'c', 'd!', 'é'),
+});
+type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
+
+function apply(source: IdSource, { op, a, b, name }: Change): void {
+  const pick = <T>(all: T[], at: number): T | undefined => all[at % Math.max(1, all.length)];
+  const all = source.ids();
+  const folder = pick([null, ...all.filter((id) => source.isFolder(id))], a) ?? null;
+  const [one, other] = [pick(all, b), pick(all, a)];
+  const file = pick(
+    all.filter((id) => !source.isFolder(id)),
+    b,
+  );
+  const trashed = pick(source.trashed(), a);
+  if (op === 'file') source.add(folder, name, `content ${b}`);
+  else if (op === 'folder') source.add(folder, name, null);
+  else if (op === 'edit' && file) source.edit(file, `edited ${a}`);
+  else if (op === 'move' && one) source.move(one, folder, name);
+  else if (op === 'swap' && one && other) source.swap(one, other);
+  else if (op === 'remove' && one) source.remove(one);
+  else if (op === 'restore' && trashed) source.restore(trashed);
+}
+
+/** Folders in folders, with a file each. */
+function plant(source: IdSource, parent: string | null, depth: number): void {
+  source.add(parent, 'c', 'planted');
+  if (depth > 0) for (const name of ['a', 'b']) plant(source, source.add(parent, name, null) ?? null, depth - 1);
+}
+
+/** The entries of a source, as a manifest has them. */
+async function entriesOf(source: IdSource): Promise<FoundEntry[]> {
+  const all: FoundEntry[] = [];
+  for (let page: string | null | undefined; page !== null; ) {
+    const listed = await source.session.list(page ?? null, { limit: 100 });
+    for (const item of listed.items) if (item.type === 'entry') all.push({ ...item.entry, runId: 'run', at: 'now' });
+    page = listed.page;
+  }
+  return all.sort((a, b) => compareEntries(a.key, b.key));
+}
+
+async function* each(changes: ManifestChange[]): AsyncGenerator<ManifestChange[]> {
+  for (const one of changes) yield [one];
+}
+
+describe('the changes of a delta', () => {
+  it('lead from the base to the source, from any position on, and so does the id index', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(change, { maxLength: 10 }),
+        fc.array(fc.array(change, { maxLength: 10, size: 'max' }), { minLength: 1, maxLength: 4 }),
+        fc.nat(1000),
+        async (first, later, stop) => {
+          const vault = { ...memoryVault(), runId: 'run', at: 'now' };
+          const tools = { ...vault, folder: 'work/', sortItems: 5 };
+          const source = makeIdSource();
+          plant(source, null, 3);
+          for (const one of first) apply(source, one);
+          const puts = (await entriesOf(source)).map((put) => ({ put }));
+          let { root: base } = await writeManifest({ ...vault, changes: each(puts) });
+          let index = (await writeIdIndex(vault, undefined, base, [], tools)).index;
+          for (const changes of later) {
+            const since = source.cursor();
+            for (const one of changes) apply(source, one);
+            const on = { context: vault, base, index: await openManifest(vault, index) };
+            const { items } = await source.session.deltas.list(since, null, { limit: 1000 });
+            const complete = await completeDelta(on, source.session, items, 1000);
+            const all = await collect(pathChanges(on, complete, null));
+            const at = all[stop % Math.max(1, all.length)]?.key;
+            if (at !== undefined) {
+              const rest = await collect(pathChanges(on, complete, positionOf(at)));
+              expect(rest).toEqual(all.slice(all.findIndex(({ key }) => key === at) + 1));
+            }
+            const made = all.map(({ key, put }): ManifestChange => {
+              return put ? { put: { ...put, runId: 'run', at: 'now' } } : { delete: key };
+            });
+            const written = await writeManifest({ ...vault, base, changes: each(made) });
+            index = (await writeIdIndex(vault, { index, manifest: base }, written.root, [], tools)).index;
+            base = written.root;
+            const expected = await entriesOf(source);
+            const found = await collect(entries(vault, base));
+            expect(found.map(({ key, id, revision }) => ({ key, id, revision }))).toEqual(
+              expected.map(({ key, id, revision }) => ({ key, id, revision })),
+            );
+            const ids = expected.map(({ id = '' }) => id);
+            const paths = await pathsOfIds(vault, await openManifest(vault, index), [...ids, ...source.trashed()]);
+            expect(paths).toEqual(new Map(expected.map(({ id = '', key }) => [id, key])));
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe('a source that lists deltas', () => {
+  it('is backed up as it is after each run, and listed as a whole once', async () => {
+    const history = fc.array(fc.array(change, { maxLength: 8 }), { minLength: 2, maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 10, maxLength: 25 }), history, async (first, more) => {
+        const source = makeIdSource();
+        const chain = await chainOf(source);
+        source.add(null, 'first', 'x');
+        for (const one of first) apply(source, one);
+        expect(await chain.run()).toMatchObject({ status: 'succeeded' });
+        const listings = source.calls.list;
+        for (const changes of more) {
+          for (const one of changes) apply(source, one);
+          const { status, filesTotal, filesUnchanged = 0, filesDone = 0 } = await chain.run();
+          expect(await chain.backup()).toEqual(contentOf(source));
+          const count = Object.keys(source.files()).length;
+          expect({ status, filesTotal }).toEqual({ status: 'succeeded', filesTotal: count });
+          expect(filesUnchanged + filesDone).toBe(count);
+        }
+        expect(source.calls.list).toBe(listings);
+        expect(chain.world.failures).toEqual([]);
+      }),
+      { numRuns: 3 },
+    );
+  });
+
+  /** A folder with files that a delta does not name, in a chain with one restore point. */
+  async function backedUp() {
+    const source = makeIdSource();
+    const chain = await chainOf(source);
+    const folder = source.add(null, 'papers', null) as string;
+    const files = Array.from({ length: 12 }, (_, i) => source.add(folder, `file ${i}`, `content ${i}`) as string);
+    expect(await chain.run()).toMatchObject({ status: 'succeeded' });
+    source.calls.read = [];
+    return { source, chain, folder, files };
+  }
+
+  it('reads no content of entries that moved', async () => {
+    const { source, chain, folder, files } = await backedUp();
+    source.move(folder, null, 'archive');
+    source.move(files[0] as string, null, 'top');
+    expect(await chain.run()).toMatchObject({ status: 'succeeded', filesDone: 12, bytesRead: 0 });
+    expect(source.calls.read).toEqual([]);
+    expect(await chain.backup()).toEqual(contentOf(source));
+  });
+
+  it('lists folders that are new to it, because the delta does not name what is in them', async () => {
+    const { source, chain, folder } = await backedUp();
+    source.add(folder, 'deeper', null);
+    source.add(source.add(folder, 'deepest', null) as string, 'file', 'x');
+    source.remove(folder);
+    await chain.run();
+    expect(await chain.backup()).toEqual({ files: {}, folders: [] });
+    source.restore(folder);
+    await chain.run();
+    expect(await chain.backup()).toEqual(contentOf(source));
+  });
+
+  it.each(['unreadable', 'vanishing'] as const)('looks again at an entry that was %s', async (fault) => {
+    const { source, chain, folder, files } = await backedUp();
+    const [edited, untouched] = files as [string, string];
+    source.faults[fault].add(edited);
+    source.edit(edited, 'new');
+    expect(await chain.run()).toMatchObject({ status: fault === 'unreadable' ? 'partial' : 'succeeded' });
+    source.faults[fault].clear();
+    source.calls.read = [];
+    source.move(folder, null, 'moved meanwhile');
+    expect(await chain.run()).toMatchObject({ status: 'succeeded' });
+    expect(source.calls.read).toEqual([edited]);
+    expect(await chain.backup()).toEqual(contentOf(source));
+    source.calls.read = [];
+    source.move(untouched, null, 'later');
+    await chain.run();
+    expect(source.calls.read).toEqual([]);
+  });
+
+  it('is listed as a whole when its cursor has expired, after 30 days', async () => {
+    const { source, chain, files } = await backedUp();
+    const listsAll = async () => {
+      const before = source.calls.list;
+      expect(await chain.run()).toMatchObject({ status: 'succeeded' });
+      expect(await chain.backup()).toEqual(contentOf(source));
+      return source.calls.list > before;
+    };
+    expect(await listsAll()).toBe(false);
+    source.faults.expired = true;
+    source.remove(files[0] as string);
+    expect(await listsAll()).toBe(true);
+    source.faults.expired = false;
+    source.edit(files[1] as string, 'new');
+    expect(await listsAll()).toBe(false);
+    chain.clock.now += 27 * day;
+    expect(await listsAll()).toBe(false);
+    expect(await listsAll()).toBe(true);
+  });
+
+  it('is listed as a whole when an entry takes the path of another', async () => {
+    const { source, chain, folder, files } = await backedUp();
+    source.faults.sameNames = true;
+    source.move(files[0] as string, folder, 'file 1');
+    source.calls.list = 0;
+    expect(await chain.run()).toMatchObject({ status: 'succeeded' });
+    expect(source.calls.list).toBeGreaterThan(0);
+    source.faults.sameNames = false;
+    source.move(files[0] as string, folder, 'file 0');
+    await chain.run();
+    expect(await chain.backup()).toEqual(contentOf(source));
+  });
+
+  it('reads two roots in the plan and in the commit when nothing changed', async () => {
+    const { source, chain } = await backedUp();
+    const get = vi.spyOn(chain.world.platform.blobs, 'get');
+    source.calls.list = 0;
+    expect(await chain.run()).toMatchObject({ status: 'succeeded', filesTotal: 12, filesUnchanged: 12 });
+    expect(source.calls).toMatchObject({ list: 0, changes: 1, listFolder: 0, read: [] });
+    expect(get.mock.calls.length).toBeLessThanOrEqual(4);
+  });
+});
