@@ -8,6 +8,7 @@ import { exportSize, readExport } from '../vault/exports.ts';
 import type { ReaderContext } from '../vault/metadata.ts';
 import { type PackRecord, registeredKey, registeredPacks, storedPacks } from '../vault/pack-registry.ts';
 import { getErrors } from '../vault/run-errors.ts';
+import { checkIdIndexes, type NamedIndex } from './check-id-index.ts';
 import { checkManifests, type NamedManifest } from './check-manifests.ts';
 import { checkedPacks } from './check-packs.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
@@ -16,6 +17,8 @@ import { countUnused, pairs, reasonOf } from './reading.ts';
 /** What the vault must hold, according to the log. */
 export type VaultLog = {
   manifests: NamedManifest[];
+  /** That of the newest restore point of each backup chain. */
+  idIndexes: NamedIndex[];
   /** Error lists of runs: the number of pages, and of errors on all pages. */
   errorLists: { runId: string; pages: number; errors: number }[];
   /** Sizes of the zips that have not expired, by blob key. */
@@ -43,6 +46,7 @@ export async function* checkVault(
   const packs = checkedPacks(context, count);
   const usedMetadata = new Set<string>();
   yield* checkManifests(context, log.manifests, { packs, readData, count, usedMetadata, maxRemembered });
+  yield* checkIdIndexes(context, log.idIndexes, { count, usedMetadata });
   yield* packs.check(chunks, { readData, mayBeNamed: log.mayBeNamed });
   const isUsed = (pack: string) => usedMetadata.has(pack) || packs.isNeeded(pack) || log.mayBeNamed.has(pack);
   yield* checkRegistry(context, records, isUsed, count);

@@ -14,6 +14,7 @@ export type Checked =
   | 'parked'
   // the vault
   | 'manifest'
+  | 'id-index'
   | 'node'
   | 'segment'
   | 'pack-registry'

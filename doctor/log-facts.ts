@@ -14,6 +14,7 @@ import type { AnyEvent } from '../domain/catalogue.ts';
 import type { Recorded } from '../domain/event.ts';
 import type { Counts } from '../domain/run.ts';
 import type { RunRef } from '../processors/backup/run.ts';
+import type { NamedIndex } from './check-id-index.ts';
 import type { NamedManifest } from './check-manifests.ts';
 import type { VaultLog } from './check-vault.ts';
 import { type Finding, failure } from './finding.ts';
@@ -43,6 +44,8 @@ type End = Extract<AnyEvent, { type: 'RunFinished' }>['data'];
 
 export type LogFacts = {
   manifests: NamedManifest[];
+  /** The newest of each backup chain. Complete after `end`. */
+  idIndexes: NamedIndex[];
   errorLists: VaultLog['errorLists'];
   /** By run id. */
   unfinished: Map<string, UnfinishedRun>;
@@ -69,6 +72,7 @@ export type FactsReader = {
 export function readFacts(account: string): FactsReader {
   const facts: LogFacts = {
     manifests: [],
+    idIndexes: [],
     errorLists: [],
     unfinished: new Map(),
     backupChains: new Map(),
@@ -179,6 +183,10 @@ export function readFacts(account: string): FactsReader {
       for (const event of events) take(event as Recorded & AnyEvent);
     },
     end() {
+      for (const { newestRestorePoint } of backupChains.values()) {
+        const { idIndex, manifest } = newestRestorePoint ?? {};
+        if (idIndex && manifest) facts.idIndexes.push({ index: idIndex, manifest });
+      }
       for (const [runId, run] of [...facts.unfinished]) {
         if (!run.end) continue;
         facts.unfinished.delete(runId);

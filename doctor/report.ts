@@ -68,6 +68,11 @@ const kinds: { [C in Checked]: { one: string; many: string; advice: string } } =
     many: 'parked streams',
     advice: 'Fix the cause, which the log of the process shows. Then continue with: npm run read-models -- unpark',
   },
+  'id-index': {
+    one: 'id index',
+    many: 'id indexes',
+    advice: 'The next run lists everything and makes it anew.',
+  },
   manifest: { one: 'manifest', many: 'manifests', advice: damaged },
   node: { one: 'manifest node', many: 'manifest nodes', advice: damaged },
   segment: { one: 'manifest segment', many: 'manifest segments', advice: damaged },

@@ -30,7 +30,7 @@ let file: ManifestEntry;
 
 beforeEach(async () => {
   vault = memoryVault();
-  log = { manifests: [], errorLists: [], exports: new Map(), mayBeNamed: new Set() };
+  log = { manifests: [], idIndexes: [], errorLists: [], exports: new Map(), mayBeNamed: new Set() };
   file = { ...found('b'), ...(await stored(noise(5000))), version: 1 };
 });
 
