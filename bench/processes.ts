@@ -66,10 +66,12 @@ export async function settleDisk(): Promise<void> {
   await exec('sync');
 }
 
-/** Bytes of all files below a folder, 0 if it does not exist. */
+/** Bytes of all files below a folder, 0 if it does not exist. A file may vanish meanwhile. */
 export async function bytesBelow(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  const sizes = entries.filter((entry) => entry.isFile()).map((entry) => stat(join(entry.parentPath, entry.name)));
+  const sizes = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => stat(join(entry.parentPath, entry.name)).catch(() => ({ size: 0 })));
   return (await Promise.all(sizes)).reduce((sum, { size }) => sum + size, 0);
 }
 
