@@ -8,6 +8,7 @@ export function borg(name: string, compression: string): Contestant {
   return {
     name,
     settings: `\`--encryption repokey-blake2\`, \`--compression ${compression}\`, its caches on`,
+    install: 'apt-get install borgbackup time',
     version: () => askVersion('borg', ['--version']),
     async round(corpus, work) {
       const stored = join(work, 'repository');

@@ -19,6 +19,8 @@ export type Contestant = {
   name: string;
   /** The settings that matter to the numbers. */
   settings: string;
+  /** How to install the tool. */
+  install: string;
   /** Undefined if the tool is not installed. */
   version(): Promise<string | undefined>;
   /** Runs all phases in an empty folder. The corpus is unchanged before and after. */

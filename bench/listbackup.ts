@@ -11,6 +11,7 @@ import { type Usage, watchChildren } from './processes.ts';
 export const listbackup: Contestant = {
   name: 'ListBackup',
   settings: '`npm start`, a `folder` source, blobs in files, all defaults',
+  install: '',
   version: async () => `listbackup ${JSON.parse(await readFile('package.json', 'utf8')).version}`,
   async round(corpus, work) {
     const data = join(work, 'data');
@@ -23,39 +24,54 @@ export const listbackup: Contestant = {
   },
 };
 
-export type Product = {
+export type Server = {
   started: Started;
-  sourceId: string;
   /** A signed-in client. It signs in again before its access token expires after 15 minutes. */
   api(): Promise<Client>;
+  stop(): Promise<void>;
+};
+
+const who = { email: 'bench@example.com', password: 'correct horse battery' };
+
+/** Starts the product. The data folder may be new or have the data of an earlier server of the benchmark. */
+export async function startServer(env: { [name: string]: string }): Promise<Server> {
+  const started = await npmStart(env);
+  const nobody = client(started.url);
+  let signedIn = { api: nobody, at: Number.NEGATIVE_INFINITY };
+  return {
+    started,
+    async api() {
+      if (performance.now() - signedIn.at > 5 * 60_000) {
+        const { accessToken } = await nobody.expect(200, 'POST', '/auth/login', { body: who });
+        signedIn = { api: client(started.url, accessToken as string), at: performance.now() };
+      }
+      return signedIn.api;
+    },
+    async stop() {
+      await started.stop();
+    },
+  };
+}
+
+export type Product = Server & {
+  sourceId: string;
   /** Measures one run, from the request until the API reports its end. Throws unless it succeeded. */
   run(): Promise<Usage & { finished: Run }>;
-  stop(): Promise<void>;
 };
 
 /** Starts the product and creates a job on the corpus. */
 export async function startProduct(corpus: Corpus, env: { [name: string]: string }): Promise<Product> {
-  const started = await npmStart(env);
-  const nobody = client(started.url);
-  const who = { email: 'bench@example.com', password: 'correct horse battery' };
-  await nobody.expect(201, 'POST', '/auth/register', { body: { ...who, name: 'Bench' } });
-  let signedIn = { api: nobody, at: Number.NEGATIVE_INFINITY };
-  const api = async () => {
-    if (performance.now() - signedIn.at > 5 * 60_000) {
-      const { accessToken } = await nobody.expect(200, 'POST', '/auth/login', { body: who });
-      signedIn = { api: client(started.url, accessToken as string), at: performance.now() };
-    }
-    return signedIn.api;
-  };
+  const server = await startServer(env);
+  const { started, api } = server;
+  await client(started.url).expect(201, 'POST', '/auth/register', { body: { ...who, name: 'Bench' } });
   const source = await (await api()).expect(201, 'POST', '/sources', {
     body: { type: 'folder', name: 'Corpus', config: { path: corpus.tree } },
   });
   const sourceId = source.id as string;
   const job = await (await api()).expect(201, 'POST', '/jobs', { body: { name: 'Corpus', sourceId } });
   return {
-    started,
+    ...server,
     sourceId,
-    api,
     async run() {
       await api();
       const done = watchChildren(started.process.pid as number);
@@ -65,9 +81,6 @@ export async function startProduct(corpus: Corpus, env: { [name: string]: string
       if (finished.status !== 'succeeded')
         throw new Error(`the run ended ${finished.status}: ${JSON.stringify(finished.errors)}`);
       return { ...usage, finished };
-    },
-    async stop() {
-      await started.stop();
     },
   };
 }

@@ -1,4 +1,4 @@
-/** Medians of the rounds and their ratios, as a Markdown table. */
+/** Medians of the rounds, their noise and their ratios, as a Markdown table. */
 import { type Measure, type Phase, phases, type Round } from './contestant.ts';
 
 export type Result = { name: string; version: string; settings: string; rounds: Round[] };
@@ -17,7 +17,7 @@ const columns: { title: string; of: (measure: Measure) => number; text: (value: 
   { title: 'beside', of: ({ besideBytes }) => besideBytes, text: bytesText },
 ];
 
-/** Each number with its ratio to the reference in brackets, if the reference was measured. */
+/** Each median with its noise, and with its ratio to the reference in brackets, if the reference was measured. */
 export function table(results: Result[], reference: string): string {
   const yardstick = results.find(({ name }) => name === reference);
   const lines = [
@@ -27,9 +27,11 @@ export function table(results: Result[], reference: string): string {
   for (const phase of phases) {
     for (const result of results) {
       const cells = columns.map(({ of, text }) => {
-        const value = median(result.rounds.map((round) => of(round[phase])));
+        const values = result.rounds.map((round) => of(round[phase]));
+        const value = median(values);
         const against = yardstick && yardstick !== result && median(yardstick.rounds.map((round) => of(round[phase])));
-        return against ? `${text(value)} (${(value / against).toFixed(2)}×)` : text(value);
+        const shown = `${text(value)}${noise(values)}`;
+        return against ? `${shown} (${(value / against).toFixed(2)}×)` : shown;
       });
       lines.push(row([titles[phase], result.name, ...cells]));
     }
@@ -37,13 +39,19 @@ export function table(results: Result[], reference: string): string {
   return lines.join('\n');
 }
 
-function row(cells: string[]): string {
+export function row(cells: string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-function bytesText(bytes: number): string {
+export function bytesText(bytes: number): string {
   const [size, unit] = bytes < 1024 ** 2 ? [bytes / 1024, 'KiB'] : [bytes / 1024 ** 2, 'MiB'];
   return `${size.toFixed(size < 100 ? 1 : 0)} ${unit}`;
+}
+
+/** Half of the range between the smallest and the largest value, relative to the median. Empty below 1 %. */
+export function noise(values: number[]): string {
+  const percent = ((Math.max(...values) - Math.min(...values)) / 2 / median(values)) * 100;
+  return percent >= 1 ? ` ±${percent.toFixed(0)} %` : '';
 }
 
 /** For an even count the mean of the two middle values. */

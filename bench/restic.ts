@@ -6,6 +6,7 @@ import { askVersion, runMeasured } from './processes.ts';
 export const restic: Contestant = {
   name: 'restic',
   settings: 'repository format 2, `--compression auto` and the cache, all defaults',
+  install: 'apt-get install restic time',
   version: () => askVersion('restic', ['version']),
   async round(corpus, work) {
     const stored = join(work, 'repository');

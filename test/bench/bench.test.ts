@@ -1,14 +1,14 @@
 /** Runs the benchmarks at 1/500 of their size. The measured numbers do not matter here. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { phases } from '../../bench/contestant.ts';
-import { type Corpus, openCorpus } from '../../bench/corpus.ts';
-import { askVersion } from '../../bench/processes.ts';
+import { type Corpus, corpusNames, openCorpus } from '../../bench/corpus.ts';
+import { askVersion, runMeasured, watchChildren } from '../../bench/processes.ts';
 import { median, type Result, table } from '../../bench/report.ts';
 import { type StoreResult, storeTable } from '../../bench/store.ts';
 import { compareLists } from '../../bench/verify.ts';
@@ -21,25 +21,52 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The files in the tree, with their hashes. */
-function hashes(): { [path: string]: string } {
-  const files = readdirSync(corpus.tree, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+/** The files in a tree, with their hashes. */
+function hashes(tree = corpus.tree): { [path: string]: string } {
+  const files = readdirSync(tree, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map((entry) => join(entry.parentPath, entry.name));
   return Object.fromEntries(
-    paths.map((path) => [
-      path.slice(corpus.tree.length + 1),
-      createHash('sha256').update(readFileSync(path)).digest('hex'),
-    ]),
+    paths.map((path) => [path.slice(tree.length + 1), createHash('sha256').update(readFileSync(path)).digest('hex')]),
   );
 }
 
 describe('the corpus', () => {
-  it('equals its list before the change, after it, and after the revert', async () => {
-    expect(hashes()).toEqual(Object.fromEntries(corpus.base));
-    await corpus.change();
-    expect(hashes()).toEqual(Object.fromEntries(corpus.changed));
-    await corpus.revert();
-    expect(hashes()).toEqual(Object.fromEntries(corpus.base));
+  it.each(corpusNames)('%s equals its list before the change, after it, and after the revert', async (name) => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'listbackup-bench-test-'));
+    try {
+      const { tree, base, changed, ...one } = await openCorpus(elsewhere, { name, scale });
+      expect(hashes(tree)).toEqual(Object.fromEntries(base));
+      await one.change();
+      expect(hashes(tree)).toEqual(Object.fromEntries(changed));
+      await one.revert();
+      expect(hashes(tree)).toEqual(Object.fromEntries(base));
+      const [gone, added] = [base, changed].map((list, i) =>
+        [...list.keys()].filter((key) => ![changed, base][i]?.has(key)),
+      );
+      const edited = [...base].filter(([path, hash]) => changed.has(path) && changed.get(path) !== hash);
+      const percent = (n: number) => Math.max(1, Math.round((base.size * n) / 100));
+      expect([gone?.length, added?.length]).toEqual([percent(1), percent(1)]);
+      const grown = edited.filter(([path]) => path.startsWith('large/'));
+      expect(grown).toHaveLength(name === 'bench' ? 2 : 0);
+      expect(edited.length - grown.length).toBe(percent(2));
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
+  });
+
+  it('modules nests packages, with the names and sizes of node_modules', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'listbackup-bench-test-'));
+    try {
+      const { tree, base } = await openCorpus(elsewhere, { name: 'modules', scale: 0.02 });
+      const paths = [...base.keys()];
+      expect(paths).toHaveLength(600);
+      expect(paths.some((path) => /^node_modules\/[^/]+\/node_modules\/.*package\.json$/.test(path))).toBe(true);
+      const sizes = paths.map((path) => statSync(join(tree, path)).size);
+      expect(Math.min(...sizes)).toBeGreaterThanOrEqual(200);
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(60_000);
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
   });
 
   it('is the same for the same seed, and different for another seed', async () => {
@@ -57,22 +84,10 @@ describe('the corpus', () => {
     corpus = await openCorpus(folder, { scale });
     expect(hashes()).toEqual(Object.fromEntries(corpus.base));
   });
-
-  it('edits, deletes, creates and grows files', () => {
-    const [before, after] = [corpus.base, corpus.changed];
-    const gone = [...before.keys()].filter((path) => !after.has(path));
-    const other = [...before]
-      .filter(([path, hash]) => after.has(path) && after.get(path) !== hash)
-      .map(([path]) => path);
-    expect(gone).toHaveLength(1);
-    expect([...after.keys()].filter((path) => !before.has(path))).toHaveLength(1);
-    expect(other.filter((path) => path.endsWith('.json'))).toHaveLength(1);
-    expect(other.filter((path) => path.startsWith('large/'))).toHaveLength(2);
-  });
 });
 
 const bench = (...args: string[]) =>
-  promisify(execFile)('npm', ['run', '--silent', 'bench', '--', ...args, '--folder', folder, '--scale', String(scale)]);
+  promisify(execFile)('npm', ['run', '--silent', 'bench', '--', '--folder', folder, '--scale', String(scale), ...args]);
 
 describe.runIf(process.platform === 'linux')('the command', () => {
   it('measures every phase', async () => {
@@ -109,20 +124,14 @@ describe.runIf(process.platform === 'linux')('the command', () => {
     expect(hashes(), 'as made').toEqual(Object.fromEntries(corpus.base));
   });
 
-  it('counts the requests of a backup to a bucket', async () => {
-    const { stdout } = await bench('requests', '--tools', 'listbackup');
-    const counts = [...stdout.matchAll(/^\| (.+) \| ListBackup \| (\d+) \| \d+ \| \d+ \| (\d+) \|$/gm)];
-    // 22 files fit into fewer than ten objects, and an unchanged tree adds none. Its two writes are listings, which
-    // find
-    // lost packs. S3 prices a listing as a write.
-    const [first, unchanged, changed] = counts.map(([, , writes, bytes]) => ({
-      writes: Number(writes),
-      bytes: Number(bytes),
-    }));
-    expect(first?.writes).toBeLessThan(10);
-    expect(first?.bytes).toBeGreaterThan(5 * 1024 * 1024);
-    expect(unchanged).toEqual({ writes: 2, bytes: 0 });
-    expect(changed?.bytes).toBeGreaterThan(4 * 1024);
+  it('times searches and pages on a corpus of small files', async () => {
+    const { stdout } = await bench('browse', '--corpus', 'million', '--folder', join(folder, 'million'));
+    const rows = [...stdout.matchAll(/^\| (.+?) \| (\d+) \|(?: \d+\.\d ms \|){4}$/gm)].map(([, ...cells]) => cells);
+    expect(rows).toEqual([
+      ['search for a part of a name', '1'],
+      ['search for a near miss', '1'],
+      ['page of the root folder', '1'],
+    ]);
   });
 
   it('measures the event store without emmett-sqlite', async () => {
@@ -165,6 +174,33 @@ describe('a contestant', () => {
   });
 });
 
+/** Uses 0.2 s of CPU time in a thread and 0.2 s in a process that ends. Says so, and waits. */
+const busy = `
+  const { Worker } = require('node:worker_threads');
+  const burn = 'while (process.cpuUsage().user + process.cpuUsage().system < 200_000 + before);';
+  require('node:child_process').execFileSync(process.execPath, ['-e', 'const before = 0;' + burn]);
+  new Worker('const before = process.cpuUsage().user + process.cpuUsage().system;' + burn, { eval: true })
+    .on('exit', () => { console.log('done'); if (process.argv[1] === 'stay') process.stdin.resume(); });`;
+
+describe.runIf(process.platform === 'linux')('CPU time', () => {
+  it('of a launcher covers the threads and the ended processes of its children', async () => {
+    const launcher = spawn('sh', ['-c', `"$0" -e "$1" stay; true`, process.execPath, busy], { stdio: 'pipe' });
+    try {
+      const done = watchChildren(launcher.pid as number);
+      await new Promise((resolve) => launcher.stdout.once('data', resolve));
+      expect(done().cpuSeconds).toBeGreaterThanOrEqual(0.38);
+    } finally {
+      launcher.stdin.end();
+      await new Promise((resolve) => launcher.on('exit', resolve));
+    }
+  });
+
+  it('of a command covers its threads and ended processes', async (test) => {
+    if ((await askVersion('true', [])) === undefined) return test.skip('GNU time is not installed');
+    expect((await runMeasured(process.execPath, ['-e', busy], {})).cpuSeconds).toBeGreaterThanOrEqual(0.38);
+  });
+});
+
 describe('the report', () => {
   it('lists every difference between the listing and the corpus', () => {
     const expected = new Map([
@@ -186,7 +222,7 @@ describe('the report', () => {
     ]);
   });
 
-  it('shows medians and their ratios to the reference', () => {
+  it('shows medians, half of their range and their ratios to the reference', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(median([7])).toBe(7);
@@ -207,7 +243,7 @@ describe('the report', () => {
       { name: 'B', version: '', settings: '', rounds: [round(4), round(4), round(4)] },
     ];
     expect(table(results, 'B').split('\n').slice(2, 4)).toEqual([
-      '| first | A | 2.00 (0.50×) | 1.00 (1.00×) | 1.0 MiB (1.00×) | 0.5 KiB (1.00×) | 0.0 KiB |',
+      '| first | A | 2.00 ±725 % (0.50×) | 1.00 (1.00×) | 1.0 MiB (1.00×) | 0.5 KiB (1.00×) | 0.0 KiB |',
       '| first | B | 4.00 | 1.00 | 1.0 MiB | 0.5 KiB | 0.0 KiB |',
     ]);
   });
