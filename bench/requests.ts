@@ -5,10 +5,13 @@ import { phases } from './contestant.ts';
 import type { Corpus } from './corpus.ts';
 import { startProduct } from './listbackup.ts';
 import { askVersion, runMeasured } from './processes.ts';
-import { titles } from './report.ts';
+import { row, titles } from './report.ts';
 import { type Requests, type S3Counter, startS3Counter } from './s3-counter.ts';
 
-export type RequestCount = { name: string; phases: { requests: Requests; bytes: number }[] };
+export type RequestCount = {
+  name: string;
+  phases: { requests: Requests; kinds: { [kind: string]: number }; bytes: number }[];
+};
 
 const bucket = 'bench-bucket';
 const keys = { AWS_ACCESS_KEY_ID: 'bench', AWS_SECRET_ACCESS_KEY: 'bench-secret', AWS_REGION: 'us-east-1' };
@@ -79,15 +82,20 @@ async function countPhases(
   backup: () => Promise<unknown>,
 ): Promise<RequestCount['phases'] | undefined> {
   const measure = async () => {
-    const [before, bytes] = [counter.count(), counter.bytes()];
+    const [before, kinds, bytes] = [counter.count(), counter.kinds(), counter.bytes()];
     await backup();
     const after = counter.count();
+    const more = [...counter.kinds()].map(([kind, count]) => [kind, count - (kinds.get(kind) ?? 0)] as const);
     const requests = {
       writes: after.writes - before.writes,
       reads: after.reads - before.reads,
       deletes: after.deletes - before.deletes,
     };
-    return { requests, bytes: counter.bytes() - bytes };
+    return {
+      requests,
+      kinds: Object.fromEntries(more.filter(([, count]) => count > 0)),
+      bytes: counter.bytes() - bytes,
+    };
   };
   const first = await measure();
   if (first.bytes === 0) return undefined;
@@ -102,13 +110,15 @@ async function countPhases(
 
 export function requestTable(counts: RequestCount[]): string {
   const lines = [
-    '| backup to a bucket | tool | PUT, POST, LIST | GET, HEAD | DELETE | bytes added |',
-    '| --- | --- | ---: | ---: | ---: | ---: |',
+    '| backup to a bucket | tool | PUT, POST, LIST | GET, HEAD | DELETE | bytes added | by folder |',
+    '| --- | --- | ---: | ---: | ---: | ---: | --- |',
   ];
   for (const [i, phase] of phases.entries()) {
     for (const { name, phases: measured } of counts) {
-      const { writes = 0, reads = 0, deletes = 0 } = measured[i]?.requests ?? {};
-      lines.push(`| ${titles[phase]} | ${name} | ${writes} | ${reads} | ${deletes} | ${measured[i]?.bytes ?? 0} |`);
+      const { requests, kinds = {}, bytes = 0 } = measured[i] ?? {};
+      const { writes = 0, reads = 0, deletes = 0 } = requests ?? {};
+      const byFolder = Object.entries(kinds).map(([kind, count]) => `${kind} ${count}`);
+      lines.push(row([titles[phase], name, ...[writes, reads, deletes, bytes].map(String), byFolder.join(', ')]));
     }
   }
   return lines.join('\n');

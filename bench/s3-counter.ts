@@ -8,7 +8,14 @@ import type { AddressInfo } from 'node:net';
 
 /** Requests by price: writing and listing, reading, deleting. */
 export type Requests = { writes: number; reads: number; deletes: number };
-export type S3Counter = { endpoint: string; count(): Requests; bytes(): number; close(): Promise<void> };
+export type S3Counter = {
+  endpoint: string;
+  count(): Requests;
+  /** Requests by method and folder: `PUT packs` for an object `prefix/packs/…`. A listing is `LIST`. */
+  kinds(): Map<string, number>;
+  bytes(): number;
+  close(): Promise<void>;
+};
 
 type Call = {
   method: string;
@@ -24,10 +31,12 @@ export async function startS3Counter(): Promise<S3Counter> {
   const objects = new Map<string, Buffer>();
   const parts = new Map<string, Map<number, Buffer>>();
   const requests: Requests = { writes: 0, reads: 0, deletes: 0 };
+  const kinds = new Map<string, number>();
   const server = createServer((incoming, response) => {
     receive(incoming)
       .then((call) => {
-        requests[kindOf(call)] += 1;
+        requests[priceOf(call)] += 1;
+        kinds.set(kindOf(call), (kinds.get(kindOf(call)) ?? 0) + 1);
         send(response, call, answer(call, objects, parts));
       })
       .catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
@@ -36,6 +45,7 @@ export async function startS3Counter(): Promise<S3Counter> {
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     count: () => ({ ...requests }),
+    kinds: () => new Map(kinds),
     bytes: () => [...objects.values()].reduce((sum, { length }) => sum + length, 0),
     async close() {
       server.closeAllConnections();
@@ -72,7 +82,13 @@ function unchunked(raw: Buffer): Buffer {
   return Buffer.concat(pieces);
 }
 
-function kindOf({ method, key, query }: Call): keyof Requests {
+function kindOf({ method, key, query }: Call): string {
+  const isList = method === 'GET' && key === '';
+  const [, folder = ''] = (isList ? (query.get('prefix') ?? '') : key).split('/');
+  return `${isList ? 'LIST' : method} ${folder}`;
+}
+
+function priceOf({ method, key, query }: Call): keyof Requests {
   if (method === 'DELETE' || query.has('delete')) return 'deletes';
   if (method === 'HEAD' || (method === 'GET' && (key !== '' || query.has('location')))) return 'reads';
   return 'writes';
