@@ -8,8 +8,9 @@ import { makeSignal } from './signal.ts';
 
 export type EmbeddedQueue = Queue & {
   /**
-   * Makes the messages visible that a previous process had received. Their receive is not counted, because the process
-   * failed and not the message. Also shortens delays over the maximum, which appear when the clock was set back.
+   * Makes the messages visible that a previous process had received, however long ago. Their last receive is not
+   * counted, because the process failed and not the message. A message that had failed before, and waited for its next
+   * receive, has one more. Also shortens delays over the maximum, which appear when the clock was set back.
    * Call it before the first receive.
    */
   giveBack(): Promise<void>;
@@ -127,7 +128,7 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
       await db.write(() => {
         const time = now();
         db.sql(
-          'UPDATE messages SET visible_at = ?1, receives = receives - 1 WHERE receives > 0 AND dead = 0 AND visible_at > ?1',
+          'UPDATE messages SET visible_at = min(visible_at, ?1), receives = receives - 1 WHERE receives > 0 AND dead = 0',
         ).run(time);
         db.sql('UPDATE messages SET visible_at = ?1 WHERE dead = 0 AND visible_at > ?1 + ?2').run(
           time,
