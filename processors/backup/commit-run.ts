@@ -19,7 +19,7 @@ import { backupChainStream, idsOf, loadRun, type RunRef, runRecord, runStream, v
 import { findRunEnd } from './run-end.ts';
 import { readStep } from './step.ts';
 import { unwatchRun } from './watch.ts';
-import { loadWork, removeWork, type Saved, saveWork } from './work.ts';
+import { clearRun, loadWork, removeWork, type Saved, saveWork } from './work.ts';
 
 type RestorePoint = Extract<BackupChainEvent, { type: 'RestorePointCreated' }>['data'];
 type Sums = { counts: Counts; cost: Cost };
@@ -28,11 +28,7 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   const meter = metered(deployment.platform, deployment.prices);
   const { platform } = meter;
   const state = await loadRun(platform, runRef);
-  if (state.run.status === 'finished') {
-    // A process that was killed after the end of the run left its working blobs.
-    await removeWork(platform, runRef);
-    return unwatchRun(platform, runRef);
-  }
+  if (state.run.status === 'finished') return clearRun(platform, runRef);
   if (state.run.status !== 'running' || !state.run.planned) return;
   const plan = state.run.planned;
   const { counts, cost, part } = sumParts(platform, runRef, plan);

@@ -13,8 +13,7 @@ import { backupChainStream, idsOf, loadRun, type RunRef, runRecord, runStream, v
 import { findRunEnd } from './run-end.ts';
 import { readStep } from './step.ts';
 import { readTally } from './tally.ts';
-import { unwatchRun } from './watch.ts';
-import { decryptWork, encryptWork, loadWork, removeWork, saveWork } from './work.ts';
+import { clearRun, decryptWork, encryptWork, loadWork, saveWork } from './work.ts';
 
 export type Reason = { code: string; message: string };
 
@@ -64,8 +63,16 @@ export async function finishEndedRun(deployment: Deployment, runRef: RunRef, req
   const { appended } = await transact(platform, run, runStream(runRef), finishRun(data), cause(runRef));
   if (appended) measureRun(platform, data, requestedAt);
   await deployment.reached?.('fail:finished');
-  await removeWork(platform, runRef);
-  await unwatchRun(platform, runRef);
+  await clearRun(platform, runRef);
+}
+
+/** Ends a message of a run that is not open: finishes the run if that is missing, and removes what came too late. */
+export async function leaveEndedRun(deployment: Deployment, runRef: RunRef): Promise<void> {
+  const { platform } = deployment;
+  const { run: state } = await loadRun(platform, runRef);
+  // Until a run with a restore point is finished, a repeat of its commit needs the parts.
+  if (state.status === 'finished') return clearRun(platform, runRef);
+  return finishEndedRun(deployment, runRef);
 }
 
 const cause = (runRef: RunRef) => systemContext(runRef.account, 'fail-run', runRef.runId, runRef.runId);

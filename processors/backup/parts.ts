@@ -7,6 +7,7 @@ import type { Platform } from '../../domain/ports.ts';
 import type { Cost } from '../../domain/run.ts';
 import { expiry, type RunRef, runRecord } from './run.ts';
 import { loadBytes, type SavedBytes, saveBytes } from './saved-bytes.ts';
+import { isOpen, RunCancelled } from './watch.ts';
 
 export type PartRecord = { partHash: string; packs: string[]; counts: BatchCounts; cost: Cost };
 export type StoredPart = PartRecord & SavedBytes;
@@ -20,7 +21,7 @@ export async function readPart(platform: Platform, runRef: RunRef, number: numbe
   return (await platform.records.get(partKey(runRef, number)))?.data as PartRecord | undefined;
 }
 
-/** Puts the part unless the batch has one already. Returns the part that counts. */
+/** Puts the part unless the batch has one already. Returns the part that counts. @throws RunCancelled */
 export async function putPart(
   platform: Platform,
   runRef: RunRef,
@@ -31,7 +32,10 @@ export async function putPart(
   const partHash = sha256(bytes);
   const record: PartRecord = { partHash, ...counts };
   const blob = `work/${runRef.account}/${runRef.runId}/part-${number}-${partHash}`;
-  const data: StoredPart = { ...record, ...(await saveBytes(platform, blob, bytes)) };
+  const saved = await saveBytes(platform, blob, bytes);
+  // If the run ends later, its end removes the blob.
+  if ('blob' in saved && !(await isOpen(platform, runRef))) throw new RunCancelled(`run ${runRef.runId} is over`);
+  const data: StoredPart = { ...record, ...saved };
   const isFirst = await platform.records.write([
     { op: 'put', ...partKey(runRef, number), data, expiresAt: expiry(platform), if: 'absent' },
   ]);

@@ -14,13 +14,13 @@ import { checkPacks, lostPacks } from '../../vault/pack-registry.ts';
 import type { Deployment } from '../deployment.ts';
 import { defaultLimits } from '../limits.ts';
 import type { PlanStep } from './engine.ts';
-import { finishEndedRun } from './fail-run.ts';
+import { leaveEndedRun } from './fail-run.ts';
 import { engineOf } from './in-thread-engine.ts';
 import { accessSource } from './open-source.ts';
 import { expiry, idsOf, loadRun, type RunRef, runRecord, runStream, send, type Task, vaultKeys } from './run.ts';
 import { readStep, type Step } from './step.ts';
 import { closeTally } from './tally.ts';
-import { isOpen, RunCancelled, unwatchRun, watchRun, whileOpen } from './watch.ts';
+import { isOpen, RunCancelled, watchRun, whileOpen } from './watch.ts';
 import { loadWork, saveWork } from './work.ts';
 
 /** When to stop (ms since the epoch) and leave the rest to another message. It may become earlier during the work. */
@@ -29,8 +29,7 @@ type Until = { readonly deadline: number };
 export async function planRun(deployment: Deployment, runRef: RunRef, until: Until): Promise<void> {
   const { platform } = deployment;
   const state = await loadRun(platform, runRef);
-  if (state.run.status === 'finished') return unwatchRun(platform, runRef);
-  if (state.backupChain.openRun?.runId !== runRef.runId) return finishEndedRun(deployment, runRef);
+  if (state.backupChain.openRun?.runId !== runRef.runId) return leaveEndedRun(deployment, runRef);
   const cause = systemContext(runRef.account, 'plan-run', runRef.runId, runRef.runId);
   await watchRun(platform, runRef);
   await transact(platform, run, runStream(runRef), startRun(idsOf(runRef)), cause);
@@ -40,7 +39,7 @@ export async function planRun(deployment: Deployment, runRef: RunRef, until: Unt
   await sendPending(platform, runRef, step);
   if (!step.done) {
     const outcome = await listSource(deployment, runRef, step, state.backupChain.newestRestorePoint, until);
-    if (outcome === 'ended') return;
+    if (outcome === 'ended') return leaveEndedRun(deployment, runRef);
     if (outcome === 'overtaken') return planLater(platform, runRef);
     if (!outcome.done) return send(platform, [{ type: 'plan', ...runRef }]);
     step = outcome;
@@ -76,12 +75,9 @@ async function listSource(
 
   async function advance(next: PlanStep): Promise<boolean> {
     await deployment.reached?.('plan:listed');
-    if (!(await isOpen(platform, runRef))) outcome = 'ended';
-    else {
-      const moved = await moveStep(deployment, runRef, step, next);
-      if (!moved) outcome = 'overtaken';
-      else step = moved;
-    }
+    const moved = await moveStep(deployment, runRef, step, next);
+    if (typeof moved === 'string') outcome = moved;
+    else step = moved;
     if (outcome) return false;
     await deployment.reached?.('plan:advanced');
     await sendPending(platform, runRef, step);
@@ -136,16 +132,17 @@ function planLater(platform: Platform, runRef: RunRef): Promise<void> {
 
 /**
  * Saves the lists under names of this attempt, then the step that names them. A crash in between leaves unused records.
- * Returns undefined when a concurrent worker has moved the step.
  */
 async function moveStep(
   { platform, reached }: Deployment,
   runRef: RunRef,
   from: Step,
   { batches, position, count, since, sourceIdentity, hasPieces, done }: PlanStep,
-): Promise<Step | undefined> {
+): Promise<Step | 'overtaken' | 'ended'> {
   await Promise.all([position, ...batches].map((saved) => saveWork(platform, runRef, saved)));
   await reached?.('plan:saved');
+  // Looks after the save: if the run ends later, its end removes the lists.
+  if (!(await isOpen(platform, runRef))) return 'ended';
   const step: Step = {
     ...from,
     step: from.step + 1,
@@ -154,7 +151,7 @@ async function moveStep(
     cursor: position.where,
     pending: batches.map(({ batch, where }) => ({ batch, work: where })),
   };
-  return writeStep(platform, runRef, from, step);
+  return (await writeStep(platform, runRef, from, step)) ?? 'overtaken';
 }
 
 /** Starts the listing again: without the damaged restore point, or in full. Batches so far no longer count. */

@@ -8,26 +8,25 @@ import { batch, batchId, storeBatch as stored } from '../../domain/batch.ts';
 import { streamName } from '../../domain/event.ts';
 import type { Deployment } from '../deployment.ts';
 import { metered } from '../meter.ts';
-import { finishEndedRun } from './fail-run.ts';
+import { leaveEndedRun } from './fail-run.ts';
 import { engineOf } from './in-thread-engine.ts';
 import { accessSource } from './open-source.ts';
 import { type PartRecord, putPart, readPart } from './parts.ts';
 import { idsOf, loadRun, type RunRef, vaultKeys } from './run.ts';
 import { countStored } from './tally.ts';
-import { RunCancelled, unwatchRun, whileOpen } from './watch.ts';
+import { RunCancelled, whileOpen } from './watch.ts';
 import { loadWork } from './work.ts';
 
 export async function storeBatch(deployment: Deployment, runRef: RunRef, number: number, work: string): Promise<void> {
   const { platform } = deployment;
-  const { backupChain, run } = await loadRun(platform, runRef);
-  if (run.status === 'finished') return unwatchRun(platform, runRef);
-  if (backupChain.openRun?.runId !== runRef.runId) return finishEndedRun(deployment, runRef);
+  const { backupChain } = await loadRun(platform, runRef);
+  if (backupChain.openRun?.runId !== runRef.runId) return leaveEndedRun(deployment, runRef);
   const stream = streamName(runRef.account, 'batch', batchId(runRef.runId, number));
   const { state } = await load(platform, batch, stream);
   const part =
     (await readPart(platform, runRef, number)) ??
     (await makePart(deployment, runRef, number, work).catch(ignoreCancelled));
-  if (!part) return finishEndedRun(deployment, runRef);
+  if (!part) return leaveEndedRun(deployment, runRef);
   if (state.status === 'none') {
     await deployment.reached?.('store:part-saved');
     const { partHash, packs, counts, cost } = part;

@@ -6,7 +6,8 @@ import { failRun, finishEndedRun } from './fail-run.ts';
 import { loadRun, type RunRef, runRecord, send, type Task } from './run.ts';
 import { readStep } from './step.ts';
 import { commitIfComplete } from './tally.ts';
-import { openRuns, signsOfLife, unwatchRun, type Watched } from './watch.ts';
+import { openRuns, signsOfLife, type Watched } from './watch.ts';
+import { clearRun } from './work.ts';
 
 /** A run is checked when nothing has changed for this time, and fails after this many checks without a change. */
 const quietMs = 60 * 60_000;
@@ -39,7 +40,7 @@ async function look(deployment: Deployment, watched: Watched): Promise<void> {
   const { platform } = deployment;
   const { quietSince: _, checks: before, seen, ...runRef } = watched;
   const { run, backupChain } = await loadRun(platform, runRef);
-  if (run.status === 'finished') return unwatchRun(platform, runRef);
+  if (run.status === 'finished') return clearRun(platform, runRef);
   if (backupChain.openRun?.runId !== runRef.runId) await finishEndedRun(deployment, runRef);
   const now = await progressOf(platform, runRef);
   const checks = now === seen ? before + 1 : 1;
