@@ -57,6 +57,8 @@ export type EngineWork = EngineTools & {
    * when no other batch could add to it. Call `release` at the end, in any case.
    */
   takePacker(account: string, keys: VaultKeys): Pick<Packer, 'add'> & { leave(): void; release(): void };
+  /** Fails the work if `proceed` is not called for an hour. `withSession` includes it, except while it waits. */
+  moving<T>(work: Promise<T>): Promise<T>;
   /** As `beat`, and throws the reason of `stop`. */
   proceed(): void | Promise<void>;
 };

@@ -1,5 +1,5 @@
 /** Makes an engine over the tools of a thread. */
-import type { SourceSession } from '../../connectors/connector.ts';
+import { SourceProblem, type SourceSession } from '../../connectors/connector.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
 import { openPacker, type Packer } from '../../vault/packer.ts';
 import type { Engine, EngineTools, EngineWork } from './engine.ts';
@@ -12,28 +12,64 @@ import { storePart } from './store-part.ts';
 export function makeEngine(tools: EngineTools): Engine {
   const sessions = makeSessions(tools.keepSessionMs);
   const takePacker = makePackers(tools);
-  const workWith = (stop?: AbortSignal): EngineWork => ({
-    ...tools,
-    withSession: sessions.use,
-    takePacker,
-    proceed() {
-      stop?.throwIfAborted();
-      return tools.beat();
-    },
-  });
+  const workWith = (stop?: AbortSignal): EngineWork => {
+    let lastProgress = performance.now();
+    const progressAt = () => lastProgress;
+    return {
+      ...tools,
+      moving: (work) => whileMoving(work, () => new Error('the work made no progress for an hour'), progressAt),
+      withSession: (...work) => sessions.use(progressAt, ...work),
+      takePacker,
+      proceed() {
+        lastProgress = performance.now();
+        stop?.throwIfAborted();
+        return tools.beat();
+      },
+    };
+  };
   return {
     plan: (request, calls, stop) => listSource(workWith(stop), request, calls),
     store: (request, calls, stop) => storePart(workWith(stop), request, calls),
-    commit: (request, calls, stop) => mergeParts(workWith(stop), request, calls),
+    async commit(request, calls, stop) {
+      const work = workWith(stop);
+      return work.moving(mergeParts(work, request, calls));
+    },
     close: sessions.close,
   };
 }
 
-/** `turn`: the last reading, because readings of one session must not overlap. */
+/** The longest time for a frame, a page, a pack over a slow network, or to open a source (ms). */
+const longestStepMs = 3600_000;
+const checkMs = 60_000;
+
+/** Fails when the work makes no progress for an hour, because a promise that never settles would hold its run. */
+async function whileMoving<T>(work: Promise<T>, stalled: () => Error, progressAt = () => 0): Promise<T> {
+  const start = performance.now();
+  const over = Promise.withResolvers<never>();
+  const timer = setInterval(() => {
+    if (performance.now() - Math.max(start, progressAt()) >= longestStepMs) over.reject(stalled());
+  }, checkMs).unref();
+  try {
+    return await Promise.race([work, over.promise]);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function stalledSource(): SourceProblem {
+  const message = 'The source gave nothing for an hour. Check it and its network.';
+  return new SourceProblem('unreachable', message, { retryable: true });
+}
+
+/**
+ * `turn`: the last reading, because readings of one session must not overlap. `stalled`: the error of a reading that
+ * may still go on, so that nothing else may use the session.
+ */
 type Held = {
   session: Promise<SourceSession>;
   users: number;
   turn: Promise<unknown>;
+  stalled?: Error;
   closing?: NodeJS.Timeout | undefined;
 };
 
@@ -42,7 +78,11 @@ function makeSessions(keepMs: number) {
   const held = new Map<string, Held>();
 
   function take(name: string, source: SourceAccess): Held {
-    const known = held.get(name) ?? { session: openSession(source), users: 0, turn: Promise.resolve() };
+    const known = held.get(name) ?? {
+      session: whileMoving(openSession(source), stalledSource),
+      users: 0,
+      turn: Promise.resolve(),
+    };
     if (keepMs > 0) held.set(name, known);
     clearTimeout(known.closing);
     known.users++;
@@ -62,6 +102,7 @@ function makeSessions(keepMs: number) {
 
   return {
     async use<T>(
+      progressAt: () => number,
       runId: string,
       source: SourceAccess,
       work: (session: SourceSession) => Promise<T>,
@@ -71,8 +112,12 @@ function makeSessions(keepMs: number) {
       const one = take(name, source);
       try {
         const session = await one.session;
-        if (!isReading) return await work(session);
-        const turn = one.turn.then(() => work(session));
+        const attempt = async () => {
+          if (one.stalled) throw one.stalled;
+          return whileMoving(work(session), () => (one.stalled = stalledSource()), progressAt);
+        };
+        if (!isReading) return await attempt();
+        const turn = one.turn.then(attempt);
         one.turn = turn.catch(() => {});
         return await turn;
       } catch (error) {
@@ -109,6 +154,7 @@ function makePackers(tools: EngineTools): EngineWork['takePacker'] {
     shared.reading++;
     shared.users++;
     let isReading = true;
+    let isReleased = false;
     const close = () => {
       clearTimeout(shared.lingering);
       shared.lingering = undefined;
@@ -125,10 +171,15 @@ function makePackers(tools: EngineTools): EngineWork['takePacker'] {
       else shared.lingering ??= setTimeout(close, lingerMs);
     };
     return {
-      add: shared.packer.add,
+      async add(run, chunks) {
+        // The rest of work that has failed must not open a pack that nothing closes.
+        if (isReleased) throw new Error('the packer was released');
+        return shared.packer.add(run, chunks);
+      },
       leave,
       release() {
         leave();
+        isReleased = true;
         if (--shared.users === 0) all.delete(name);
       },
     };

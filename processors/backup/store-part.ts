@@ -28,7 +28,7 @@ export async function storePart(work: EngineWork, request: StoreRequest, calls: 
     const fetched = await work.withSession(runId, source, read, true);
     await calls.reached('store:fetched');
     packer.leave();
-    const { packs, bytesStored, requests } = await writer.finish();
+    const { packs, bytesStored, requests } = await work.moving(writer.finish());
     await calls.reached('store:packed');
     const at = new Date(work.now()).toISOString();
     const failed = [...list.failed, ...fetched.failed];
