@@ -11,6 +11,8 @@ export type ConnectorContext = {
   folders?: { roots: readonly string[] | 'any'; never: readonly string[] };
   /** From `LISTBACKUP_ALLOW_HOSTS`. Each is `host` or `host:port`, and may have a private address. */
   allowHosts: readonly string[];
+  /** Called with true before synchronous calls to the source, which may block the thread, and with false after them. */
+  blocking?(isBlocking: boolean): void;
 };
 
 export type Connector<Config, Credentials> = {

@@ -68,8 +68,10 @@ export async function* readFrames(
     try {
       const bytes = memory.subarray(used, used + entry.size);
       // Two reads at most: a file that changed in this tick of the clock may change again unnoticed.
-      for (let pause = readSmall(parents, entry, bytes); pause > 0; pause = readSmall(parents, entry, bytes))
+      for (let pause = readSmall(parents, entry, bytes); pause > 0; pause = readSmall(parents, entry, bytes)) {
         await wait(pause);
+        if (isClosed()) throw closed();
+      }
       frame.push({ index, bytes, end: true });
       used += entry.size;
     } catch (error) {

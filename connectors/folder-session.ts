@@ -21,28 +21,33 @@ import { type Directory, identityOf, openRoot, systemCode, throwIfExhausted } fr
 import { walk } from './folder-walk.ts';
 
 type Allowed = NonNullable<ConnectorContext['folders']>;
+type Blocking = NonNullable<ConnectorContext['blocking']>;
 
 /** Throws Problem `invalid-input` for a folder that is not allowed. */
-export async function startSession(settings: FolderConfig, allowed: Allowed): Promise<SourceSession> {
+export async function startSession(
+  settings: FolderConfig,
+  allowed: Allowed,
+  blocking: Blocking = () => {},
+): Promise<SourceSession> {
   // A missing folder is not an error of the settings: it may be mounted later. `check` reports it.
-  await touch(settings.path).catch(() => undefined);
+  await touch(settings.path, blocking).catch(() => undefined);
   const real = await realpath(settings.path).catch(() => undefined);
   const refusal = real === undefined ? undefined : await refusalOf(real, allowed);
   if (refusal) throw invalidSettings([{ path: 'config.path', message: refusal }]);
-  return sessionOf(settings, allowed);
+  return sessionOf(settings, allowed, blocking);
 }
 
 /** A slow folder gives short pages, so that progress is seen (ms). */
 const longestPageMs = 2000;
 
-function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
+function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking): SourceSession {
   let opened: Promise<Tree> | undefined;
   let walker: { at: string | null; items: Generator<ListItem, void>; ahead: ListItem | undefined } | undefined;
   let memory: Uint8Array | undefined;
   let isClosed = false;
   const tree = () => {
     if (isClosed) throw new SourceProblem('unreachable', 'The session with the source was closed.');
-    opened ??= openTree(settings.path, allowed).catch((error: unknown) => {
+    opened ??= openTree(settings.path, allowed, blocking).catch((error: unknown) => {
       opened = undefined;
       throw error;
     });
@@ -52,7 +57,7 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
 
   return {
     async check() {
-      const fresh = await openTree(settings.path, allowed);
+      const fresh = await openTree(settings.path, allowed, blocking);
       try {
         walk(fresh.root, { after: null, never: fresh.never, excluded: () => true }).next();
       } catch (error) {
@@ -64,8 +69,9 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
 
     async list(token, { limit }): Promise<ListPage> {
       try {
+        const { root, never } = await tree();
+        blocking(true);
         if (walker === undefined || walker.at !== token) {
-          const { root, never } = await tree();
           walker?.items.return();
           const after = token === null ? null : positionAfter(token);
           walker = { at: token, items: walk(root, { after, never, excluded }), ahead: undefined };
@@ -86,18 +92,32 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
       } catch (error) {
         walker = undefined;
         throw rootProblem(error);
+      } finally {
+        blocking(false);
       }
     },
 
     async *read(requests) {
       const { parents } = await tree();
       memory ??= frameMemory();
-      yield* readFrames(parents, requests, memory, () => isClosed);
+      const isOver = () => {
+        blocking(true);
+        return isClosed;
+      };
+      try {
+        for await (const frame of readFrames(parents, requests, memory, isOver)) {
+          blocking(false);
+          yield frame;
+        }
+      } finally {
+        blocking(false);
+      }
     },
 
     async look({ key }) {
       try {
         const { root, never, parents } = await tree();
+        blocking(true);
         // A later read must use the folder of this lookup, not a kept handle to a folder that was moved away.
         parents.forget();
         const entry = lookBelow(root, key, { never, excluded });
@@ -105,6 +125,8 @@ function sessionOf(settings: FolderConfig, allowed: Allowed): SourceSession {
         return entry;
       } catch (error) {
         throw rootProblem(error);
+      } finally {
+        blocking(false);
       }
     },
 
@@ -132,14 +154,19 @@ type Tree = { root: Directory; never: ReadonlySet<string>; parents: Parents; clo
  * A dead network mount blocks here. In a worker thread it blocks the thread, which is then replaced. Elsewhere it
  * blocks a thread of Node's pool.
  */
-async function touch(path: string): Promise<void> {
-  if (isMainThread) await stat(path);
-  else statSync(path);
+async function touch(path: string, blocking: Blocking): Promise<void> {
+  if (isMainThread) return void (await stat(path));
+  blocking(true);
+  try {
+    statSync(path);
+  } finally {
+    blocking(false);
+  }
 }
 
-async function openTree(path: string, allowed: Allowed): Promise<Tree> {
+async function openTree(path: string, allowed: Allowed, blocking: Blocking): Promise<Tree> {
   try {
-    await touch(path);
+    await touch(path, blocking);
     const root = openRoot(path);
     try {
       // Checks the real path of the handle: `path` may lead elsewhere since it was opened.

@@ -8,7 +8,7 @@ export const folder: Connector<FolderConfig, undefined> = {
   order: 'entries',
   config,
   credentials: undefined,
-  async open(given, _credentials, { folders }) {
+  async open(given, _credentials, { folders, blocking }) {
     const settings = parseSettings(config, given, 'config');
     if (folders === undefined) {
       throw new Problem(
@@ -17,6 +17,6 @@ export const folder: Connector<FolderConfig, undefined> = {
       );
     }
     const { startSession } = await import('./folder-session.ts');
-    return startSession(settings, folders);
+    return startSession(settings, folders, blocking);
   },
 };

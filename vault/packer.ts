@@ -249,8 +249,8 @@ function refsOf(pack: OpenPack): Map<string, ChunkRef> {
   return refs;
 }
 
-/** Collects a pack in memory and puts it as a whole. */
-export function memoryBody(blobs: Blobs): PackBody {
+/** Collects a pack in memory of its own, which `put` may take, and puts it as a whole. */
+export function memoryBody(blobs: Pick<Blobs, 'put'>): PackBody {
   let bytes = Buffer.alloc(0);
   let size = 0;
   return {

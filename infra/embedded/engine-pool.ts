@@ -1,10 +1,14 @@
-/** The engine in worker threads. Each thread runs engine-worker.ts. A thread that dies or falls silent is replaced. */
+/**
+ * The engine in worker threads. Each thread runs engine-worker.ts. A thread that dies or falls silent is replaced. A
+ * thread says which source it reads, so a source that blocks it fails no work of other sources.
+ */
 import { Worker } from 'node:worker_threads';
 import { SourceProblem } from '../../connectors/connector.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Platform } from '../../domain/ports.ts';
-import type { Engine } from '../../processors/backup/engine.ts';
+import type { CommitRequest, Engine, PlanRequest, StoreRequest } from '../../processors/backup/engine.ts';
 import { presentPacks, registerPack } from '../../vault/pack-registry.ts';
+import { serveBlobs } from './remote-blobs.ts';
 import { makePeer, type Peer, toWire } from './rpc.ts';
 
 export type WorkerSettings = {
@@ -14,12 +18,19 @@ export type WorkerSettings = {
   files: { root: string; temporary: string } | undefined;
 };
 
+export type WorkerData = WorkerSettings & {
+  /** Shared with the pool: the number of the source whose calls may block the thread now. 0: none. */
+  blocking: Int32Array;
+};
+
 type Calls = { [name: string]: (value: never) => unknown };
-type Thread = {
+/** `source`: its number, 0 for work that reads none. */
+type Work = { calls: Calls; source: number; fail(error: Error): void };
+type Thread = Pick<WorkerData, 'blocking'> & {
   worker: Worker;
   peer: Peer;
-  /** The callbacks of the work in hand. */
-  works: Map<number, Calls>;
+  /** The work in hand. */
+  works: Map<number, Work>;
   lastSeen: number;
 };
 
@@ -35,15 +46,19 @@ export function openEnginePool(
   { entry = new URL('./engine-worker.js', import.meta.url), silence = silentMs } = {},
 ): Engine {
   const threads: (Thread | undefined)[] = Array.from({ length: count });
-  const watching = setInterval(check, Math.min(checkMs, silence / 4)).unref();
+  const interval = Math.min(checkMs, silence / 4);
+  const watching = setInterval(check, interval).unref();
+  let lastCheck = performance.now();
+  const sources = new Map<string, number>();
   let numbers = 0;
   let closed: Error | undefined;
 
   function start(index: number): Thread {
+    const blocking = new Int32Array(new SharedArrayBuffer(4));
     const worker = new Worker(entry, {
       name: 'engine',
       execArgv: ['--disable-warning=ExperimentalWarning'],
-      workerData: settings,
+      workerData: { ...settings, blocking } satisfies WorkerData,
       resourceLimits: { maxYoungGenerationSizeMb: 48, maxOldGenerationSizeMb: 512 },
     });
     const works: Thread['works'] = new Map();
@@ -54,7 +69,7 @@ export function openEnginePool(
         thread.lastSeen = performance.now();
       },
     );
-    const thread: Thread = { worker, peer, works, lastSeen: performance.now() };
+    const thread: Thread = { worker, peer, works, blocking, lastSeen: performance.now() };
     const fail = (reason: string) => {
       if (threads[index] === thread) threads[index] = undefined;
       peer.end(closed ?? new Error(reason));
@@ -67,8 +82,8 @@ export function openEnginePool(
 
   function serve(works: Thread['works'], target: string, args: unknown[]): unknown {
     const [area, method = ''] = target.split('.');
-    if (area === 'work') return works.get(args[0] as number)?.[method]?.(args[1] as never);
-    if (area === 'blobs') return (blobs[method as keyof typeof blobs] as (...all: unknown[]) => unknown)(...args);
+    if (area === 'work') return works.get(args[0] as number)?.calls[method]?.(args[1] as never);
+    if (area === 'blobs') return serveBlobs(blobs, method, args);
     const [account, what, record] = args as [string, never, never];
     const store = { account, records, blobs };
     return target === 'register' ? registerPack(store, what, record) : presentPacks(store, what);
@@ -76,15 +91,18 @@ export function openEnginePool(
 
   /** Abandons silent threads. A thread in a system call cannot be ended, so nothing waits for it. */
   function check(): void {
+    const now = performance.now();
+    // After a pause of the whole process the messages of the threads are still unread.
+    const isLate = now - lastCheck > 2 * interval;
+    lastCheck = now;
+    if (isLate) return;
     for (const [index, thread] of threads.entries()) {
-      if (!thread || thread.works.size === 0 || performance.now() - thread.lastSeen < silence) continue;
+      if (!thread || thread.works.size === 0 || now - thread.lastSeen < silence) continue;
       threads[index] = undefined;
       log.error('a worker thread is silent and was replaced', { seconds: Math.round(silence / 1000) });
-      thread.peer.end(
-        new SourceProblem('unreachable', 'The source did not answer for a minute. Check its disk or mount.', {
-          retryable: true,
-        }),
-      );
+      const blocking = Atomics.load(thread.blocking, 0);
+      for (const work of thread.works.values()) work.fail(errorOfSilence(work.source, blocking));
+      thread.peer.end(new Error('a worker thread is silent'));
       void thread.worker.terminate();
     }
   }
@@ -99,20 +117,34 @@ export function openEnginePool(
     return thread;
   }
 
-  async function work<T>(method: string, request: object, calls: object, stop?: AbortSignal): Promise<T> {
+  /** Sources are few, so none is forgotten. */
+  function sourceNumber(sourceId: string): number {
+    const number = sources.get(sourceId) ?? sources.size + 1;
+    sources.set(sourceId, number);
+    return number;
+  }
+
+  async function work<T>(
+    method: string,
+    request: PlanRequest | StoreRequest | CommitRequest,
+    calls: object,
+    stop?: AbortSignal,
+  ): Promise<T> {
     if (closed) throw closed;
     const thread = pick();
     const number = numbers++;
+    const source = 'source' in request ? sourceNumber(request.runRef.sourceId) : 0;
+    const failed = Promise.withResolvers<never>();
     if (thread.works.size === 0) thread.lastSeen = performance.now();
-    thread.works.set(number, calls as Calls);
+    thread.works.set(number, { calls: calls as Calls, source, fail: failed.reject });
     // A process may end while its workers have nothing to do, and only then.
     thread.worker.ref();
     const onStop = () => void thread.peer.call('stop', [number, toWire(stop?.reason)]).catch(() => {});
     stop?.addEventListener('abort', onStop);
     try {
-      const result = thread.peer.call<T>(method, [number, request]);
+      const result = thread.peer.call<T>(method, [number, request, source]);
       if (stop?.aborted) onStop();
-      return await result;
+      return await Promise.race([failed.promise, result]);
     } finally {
       stop?.removeEventListener('abort', onStop);
       thread.works.delete(number);
@@ -138,4 +170,13 @@ export function openEnginePool(
       );
     },
   };
+}
+
+/** The error of work of `source` whose thread fell silent while calls to `blocking` could block it. */
+function errorOfSilence(source: number, blocking: number): Error {
+  if (blocking === 0) return new Error('a worker thread was silent for too long');
+  if (blocking !== source) return new Problem('unavailable', 'Another source blocked the work. It is repeated.');
+  return new SourceProblem('unreachable', 'The source did not answer for a minute. Check its disk or mount.', {
+    retryable: true,
+  });
 }

@@ -2,16 +2,17 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Blobs } from '../../domain/ports.ts';
+import type { PlanRequest } from '../../processors/backup/engine.ts';
 import { makeEngine } from '../../processors/backup/make-engine.ts';
 import { memoryBody } from '../../vault/packer.ts';
 import { fileBlobs } from './blobs.ts';
 import { openChunkIndex } from './chunk-index.ts';
-import type { WorkerSettings } from './engine-pool.ts';
+import type { WorkerData } from './engine-pool.ts';
 import { fileBody } from './pack-body.ts';
+import { movingPut, remoteBlobs } from './remote-blobs.ts';
 import { fromWire, makePeer, type WireError } from './rpc.ts';
 
-const { index, files } = workerData as WorkerSettings;
+const { index, files, blocking } = workerData as WorkerData;
 const port = parentPort;
 if (!port) throw new Error('engine-worker.ts runs in a worker thread only');
 
@@ -32,12 +33,14 @@ setInterval(alive, aliveMs).unref();
 
 const stops = new Map<number, AbortController>();
 const peer = makePeer(port, (target, args) => {
-  const [work, request] = args as [number, never];
+  const [work, request, source] = args as [number, never, number];
   if (target === 'stop') return stops.get(work)?.abort(fromWire(request as WireError));
   const stop = new AbortController();
   stops.set(work, stop);
   const call = (name: string) => (value: unknown) => peer.call(`work.${name}`, [work, value]) as Promise<never>;
   const done = () => void stops.delete(work);
+  const { context } = (request as Partial<PlanRequest>).source ?? {};
+  if (context) context.blocking = (isBlocking) => void Atomics.store(blocking, 0, isBlocking ? source : 0);
   switch (target) {
     case 'plan':
       return engine.plan(request, { advance: call('advance') }, stop.signal).finally(done);
@@ -50,14 +53,7 @@ const peer = makePeer(port, (target, args) => {
   }
 });
 
-/** Blobs that are not files are read and written by the main thread, which has the client. */
-const remoteBlobs = Object.fromEntries(
-  (['put', 'get', 'size', 'list', 'delete'] as const).map((method) => [
-    method,
-    (...args: unknown[]) => peer.call(`blobs.${method}`, args),
-  ]),
-) as unknown as Blobs;
-const blobs = files ? fileBlobs(files.root, files.temporary) : remoteBlobs;
+const blobs = files ? fileBlobs(files.root, files.temporary) : remoteBlobs(peer);
 const chunks = openChunkIndex(index);
 
 const engine = makeEngine({
@@ -65,7 +61,7 @@ const engine = makeEngine({
   chunks,
   register: (...args) => peer.call('register', args),
   present: (...args) => peer.call('present', args),
-  openBody: () => (files ? fileBody(files.root, files.temporary) : memoryBody(blobs)),
+  openBody: () => (files ? fileBody(files.root, files.temporary) : memoryBody(movingPut(peer))),
   random: (bytes) => new Uint8Array(randomBytes(bytes)),
   now: Date.now,
   beat() {

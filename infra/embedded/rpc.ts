@@ -11,7 +11,8 @@ type Message =
   | { answer: number; error: WireError };
 
 export type Peer = {
-  call<T>(target: string, args: unknown[]): Promise<T>;
+  /** The memory in `moved` is not copied. This side loses it. */
+  call<T>(target: string, args: unknown[], moved?: ArrayBuffer[]): Promise<T>;
   /** Fails all open calls, and those to come. */
   end(error: Error): void;
 };
@@ -36,18 +37,23 @@ export function makePeer(
       if ('error' in message) waiting?.reject(fromWire(message.error));
       else waiting?.resolve(message.result);
     } else if ('call' in message) {
-      const answer = await resultOf(() => serve(message.target, message.args));
-      port.postMessage({ answer: message.call, ...answer });
+      const answer = message.call;
+      try {
+        port.postMessage({ answer, result: await serve(message.target, message.args) });
+      } catch (error) {
+        port.postMessage({ answer, error: toWire(error) });
+      }
     }
   });
 
   return {
-    call<T>(target: string, args: unknown[]) {
+    call<T>(target: string, args: unknown[], moved: ArrayBuffer[] = []) {
       if (ended) return Promise.reject(ended);
       const call = calls++;
       return new Promise<T>((resolve, reject) => {
+        // Throws for arguments that cannot be copied.
+        port.postMessage({ call, target, args } satisfies Message, moved);
         open.set(call, { resolve: (result) => resolve(result as T), reject });
-        port.postMessage({ call, target, args } satisfies Message);
       });
     },
     end(error) {
@@ -56,14 +62,6 @@ export function makePeer(
       open.clear();
     },
   };
-}
-
-async function resultOf(work: () => unknown): Promise<{ result: unknown } | { error: WireError }> {
-  try {
-    return { result: await work() };
-  } catch (error) {
-    return { error: toWire(error) };
-  }
 }
 
 /** An error as plain data, with the fields that its class needs. */

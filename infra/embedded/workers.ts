@@ -69,7 +69,8 @@ export function startWorkers(
 
   /**
    * Handles the message. Returns false if this worker must handle it again itself, without counting a receive.
-   * That happens if the queue cannot store the outcome, or if a full disk would turn the message into a dead letter.
+   * That happens if the queue cannot store the outcome, if a full disk would turn the message into a dead letter, or if
+   * the work was interrupted by something else (`unavailable`): the server stops, or another source blocked the thread.
    */
   async function isSettled(message: Received): Promise<boolean> {
     try {
@@ -82,6 +83,7 @@ export function startWorkers(
       await queue.ack(name, message.receipt);
       return true;
     } catch (error) {
+      if (error instanceof Problem && error.code === 'unavailable') return stopped;
       // `handleMessage` has logged a problem of the source, with its run.
       if (!(error instanceof SourceProblem))
         log.error('a message failed, will retry', { queue: name, receives: message.receives }, error);

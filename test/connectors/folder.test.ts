@@ -117,6 +117,24 @@ describe('folder connector', () => {
   const keys = (items: ListItem[]) =>
     items.map((item) => `${item.type === 'entry' ? item.entry.kind : item.type} ${keyOf(item)}`);
 
+  test('says while synchronous calls may block the thread, and never while others may run', async () => {
+    const calls: boolean[] = [];
+    const blocking = (isBlocking: boolean) => void calls.push(isBlocking);
+    const context = { folders: { roots: 'any' as const, never: [] }, allowHosts: [], blocking };
+    const session = await folder.open({ path: root }, undefined, context);
+    sessions.push(session);
+    await writeFile(at('small'), 'x');
+    await writeFile(at('large'), Buffer.alloc(2_500_000));
+    const expectBlocked = () => expect([calls.includes(true), calls.splice(0).at(-1)]).toEqual([true, false]);
+    const entries = filesOf(await list(session));
+    expectBlocked();
+    for await (const _frame of session.read(entries.map((entry) => ({ entry })))) expectBlocked();
+    expect(await session.look('small')).toMatchObject({ key: 'small' });
+    expectBlocked();
+    await expect(session.look('missing/below')).resolves.toBeUndefined();
+    expectBlocked();
+  });
+
   test('lists folders, empty folders, links and files by folder, then by the bytes of their names', async () => {
     await mkdir(at('a/empty'), { recursive: true });
     for (const name of ['a!', 'a.txt', 'a0', 'a/x']) await writeFile(at(name), name);

@@ -1,5 +1,7 @@
 /** The engine pool: errors, dead and silent threads, and a backup by the real threads. */
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SourceProblem } from '../../../connectors/connector.ts';
 import { Problem } from '../../../domain/errors.ts';
@@ -8,7 +10,7 @@ import { blobFolder, temporaryFolder } from '../../../infra/embedded/blobs.ts';
 import { chunkIndexFile } from '../../../infra/embedded/chunk-index.ts';
 import { openEnginePool, type WorkerSettings } from '../../../infra/embedded/engine-pool.ts';
 import { makePeer } from '../../../infra/embedded/rpc.ts';
-import type { Engine, PlanRequest } from '../../../processors/backup/engine.ts';
+import type { CommitRequest, Engine, PlanRequest } from '../../../processors/backup/engine.ts';
 import { RunCancelled } from '../../../processors/backup/watch.ts';
 import { handleMessage } from '../../../processors/runner.ts';
 import { VaultDamage } from '../../../vault/damage.ts';
@@ -24,7 +26,7 @@ const fake = new URL('./fake-engine-worker.ts', import.meta.url);
 /** Longer than any test takes. */
 const never = 3_600_000;
 
-type Work = { stop?: AbortSignal; advance?: (value: unknown) => unknown };
+type Work = { stop?: AbortSignal; advance?: (value: unknown) => unknown; sourceId?: string };
 type TestPool = {
   engine: Engine;
   /** Starts the behaviour of fake-engine-worker.ts. */
@@ -38,8 +40,8 @@ function openFake(count: number, { silence = never, log = silent } = {}, ports =
   const platform = { records: memoryRecords(), blobs: memoryBlobs(), log, ...ports };
   const engine = openEnginePool(count, settings, platform, { entry: fake, silence });
   onTestFinished(() => engine.close());
-  const work: TestPool['work'] = (behaviour, { stop, advance = () => true } = {}) => {
-    const request = { runRef: { runId: behaviour } } as PlanRequest;
+  const work: TestPool['work'] = (behaviour, { stop, advance = () => true, sourceId = 'src_1' } = {}) => {
+    const request = { runRef: { runId: behaviour, sourceId }, source: {} } as PlanRequest;
     return engine.plan(request, { advance: async (step) => advance(step) as boolean }, stop);
   };
   return {
@@ -65,7 +67,7 @@ describe('a thread', () => {
   it('gets the request and returns the result as plain data', async () => {
     const { engine } = openFake(1);
     const bytes = Uint8Array.of(1, 2, 3);
-    const request = { runRef: { runId: 'answer' }, more: [bytes, { a: null }, new Map([[1, 2]])] };
+    const request = { runRef: { runId: 'answer', sourceId: 'src_1' }, more: [bytes, { a: null }, new Map([[1, 2]])] };
     expect(await engine.plan(request as never, {} as never)).toEqual({ target: 'plan', request });
     expect(await engine.store(request as never, {} as never)).toEqual({ target: 'store', request });
     expect(await engine.commit(request as never, {} as never)).toEqual({ target: 'commit', request });
@@ -94,6 +96,8 @@ describe('a thread', () => {
     const { work } = openFake(1, {}, { records, blobs });
     expect(await work('blob')).toEqual(Uint8Array.of(2));
     expect([...blobs.stored]).toEqual([['packs/acc_1/1/pak_1', Uint8Array.of(1, 2, 3)]]);
+    expect(await work('move')).toBe(0);
+    expect(blobs.stored.get('packs/acc_1/1/pak_2')).toEqual(Uint8Array.of(7, 7, 7));
     expect(await work('register')).toEqual(new Set(['pak_1']));
     expect([...records.stored.values()]).toEqual([
       { pk: 'packs/acc_1', sk: 'pak_1', data: { state: 'live', bytes: 3, epoch: 0, run: 'run_1' } },
@@ -224,17 +228,43 @@ describe('a thread that is silent', () => {
   /** Longer than a thread takes to start on a slow machine (ms). */
   const silence = 3000;
 
-  it('fails its work after `silence` and is replaced', async () => {
+  it('is replaced after `silence`, and fails the work of the source that blocked it only', async () => {
     const errors: string[] = [];
     const log = { ...silent, error: (message: string) => void errors.push(message) };
-    const { begin, work } = openFake(1, { silence, log });
+    const { engine, begin, work } = openFake(1, { silence, log });
     const before = await work('thread');
-    const { started, ended } = begin('block');
-    await started;
-    const waiting = begin('wait');
-    for (const each of [ended, waiting.ended]) expect(await failureOf(each)).toMatchObject({ code: 'unreachable' });
+    const sharing = [begin('wait'), begin('wait', { sourceId: 'src_2' })];
+    await Promise.all(sharing.map(({ started }) => started));
+    const commit = engine.commit({ runRef: { runId: 'wait', sourceId: 'src_1' } } as CommitRequest, {} as never);
+    const blocked = begin('block in the source');
+    const [same, other] = sharing.map(({ ended }) => failureOf(ended));
+    for (const each of [failureOf(blocked.ended), same]) {
+      expect(await each).toBeInstanceOf(SourceProblem);
+      expect(await each).toMatchObject({ code: 'unreachable', retryable: true });
+    }
+    for (const each of [other, failureOf(commit)]) {
+      expect(await each).toBeInstanceOf(Problem);
+      expect(await each).toMatchObject({ code: 'unavailable' });
+    }
     expect(errors).toEqual(['a worker thread is silent and was replaced']);
     expect(await work('thread')).not.toBe(before);
+  });
+
+  it('fails all its work if no source blocked it', async () => {
+    const { begin } = openFake(1, { silence });
+    const work = [begin('wait'), begin('block', { sourceId: 'src_2' })];
+    for (const { ended } of work) expect(await failureOf(ended)).toMatchObject({ name: 'Error' });
+  });
+
+  it('is kept when the main thread was blocked itself', async () => {
+    const { begin, work } = openFake(1, { silence });
+    const thread = await work('thread');
+    await begin('alive').started;
+    // After it the timers run first, and then the messages arrive.
+    await turn();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1.5 * silence);
+    expect(await work('thread')).toBe(thread);
+    expect(await work('thread')).toBe(thread);
   });
 
   it('is kept while it has no work', async () => {
@@ -355,6 +385,16 @@ describe('a real thread', () => {
 });
 
 describe('a peer', () => {
+  it('rejects a call whose arguments or result cannot be copied', async () => {
+    const { port1, port2 } = new MessageChannel();
+    onTestFinished(() => port1.close());
+    const results = [() => {}, 5];
+    const [one] = [makePeer(port1, () => {}), makePeer(port2, () => results.shift())];
+    expect(await failureOf(one.call('a', []))).toMatchObject({ name: 'DataCloneError' });
+    expect(await failureOf(one.call('a', [() => {}]))).toMatchObject({ name: 'DataCloneError' });
+    expect(await one.call('a', [])).toBe(5);
+  });
+
   it('fails open calls and later calls once it has ended', async () => {
     const sent: unknown[] = [];
     const peer = makePeer({ postMessage: (message: unknown) => sent.push(message), on: () => {} }, () => {});

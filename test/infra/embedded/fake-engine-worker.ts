@@ -2,9 +2,10 @@
  * A worker thread for engine-pool.test.ts. The run id of a request names the behaviour. Behaviours that do not end by
  * themselves first call `advance`, so that the test knows that the work is in hand.
  */
-import { parentPort, threadId } from 'node:worker_threads';
+import { parentPort, threadId, workerData } from 'node:worker_threads';
 import { SourceProblem } from '../../../connectors/connector.ts';
 import { Problem } from '../../../domain/errors.ts';
+import { movingPut } from '../../../infra/embedded/remote-blobs.ts';
 import { fromWire, makePeer, type WireError } from '../../../infra/embedded/rpc.ts';
 import { RunCancelled } from '../../../processors/backup/watch.ts';
 import { VaultDamage } from '../../../vault/damage.ts';
@@ -25,9 +26,9 @@ export const thrown = {
 const stops = new Map<number, (reason: Error) => void>();
 
 const peer = makePeer(port, async (target, args) => {
-  const [work, request] = args as [number, { runRef: { runId: string } }];
+  const [work, request, source] = args as [number, { runRef: { runId: string } }, number];
   if (target === 'stop') return stops.get(work)?.(fromWire(args[1] as WireError));
-  const [behaviour = '', detail = ''] = request.runRef.runId.split(' ');
+  const [, behaviour = '', detail = ''] = request.runRef.runId.match(/^(\S+) ?(.*)$/) ?? [];
   const advance = (value: unknown) => peer.call<unknown>('work.advance', [work, value]);
   switch (behaviour) {
     case 'throw':
@@ -62,8 +63,20 @@ const peer = makePeer(port, async (target, args) => {
     case 'chat':
       while (await advance('still here'));
       return threadId;
+    case 'move': {
+      const memory = new Uint8Array(8).fill(7);
+      const put = movingPut(peer).put('packs/acc_1/1/pak_2', memory.subarray(0, 3));
+      const left = memory.byteLength;
+      await put;
+      return left;
+    }
+    case 'alive':
+      setInterval(() => port.postMessage({ alive: true }), 50);
+      await advance('alive');
+      return new Promise(() => {});
     case 'block':
       await advance('blocking');
+      if (detail === 'in the source') Atomics.store(workerData.blocking, 0, source);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       return undefined;
     default:

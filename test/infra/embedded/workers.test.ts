@@ -117,6 +117,20 @@ describe('workers', () => {
     expect(seen).toEqual([1, 1]);
   });
 
+  it('handle a message again without a new receive if its work was interrupted', async () => {
+    const seen: number[] = [];
+    const done = countdown(1);
+    const { queue, end } = await working(1, async (_body, { receives }) => {
+      seen.push(receives);
+      if (seen.length < 3) throw new Problem('unavailable', 'Another source blocked the work.');
+      done.call();
+    });
+    await queue.send('job', [{ body: {} }]);
+    await done.promise;
+    await end();
+    expect(seen).toEqual([1, 1, 1]);
+  });
+
   it('never turn a message into a dead letter because the disk is full', async () => {
     const seen: number[] = [];
     const done = countdown(1);
