@@ -4,11 +4,8 @@
  */
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { setImmediate as turn } from 'node:timers/promises';
-import type { Blobs, ChunkIndex, ChunkRef, KeyRing, Log } from '../../domain/ports.ts';
-import { VaultDamage } from '../../vault/damage.ts';
-import { deriveVaultKeys } from '../../vault/keys.ts';
-import { readPackIndex } from '../../vault/pack.ts';
+import type { ChunkIndex, ChunkRef } from '../../domain/ports.ts';
+import type { RebuildPosition } from '../rebuild-chunk-index.ts';
 import { asStorageFull } from './full-disk.ts';
 
 /** Name of the file in the data folder. */
@@ -18,6 +15,8 @@ export type EmbeddedChunkIndex = ChunkIndex & {
   /** Whether all packs are in the index. False for a file that was made anew, until `setComplete`. */
   isComplete(): boolean;
   setComplete(): void;
+  /** How far a rebuild of this file has come. */
+  rebuildPosition: RebuildPosition;
   /** Idempotent. */
   close(): void;
 };
@@ -36,6 +35,8 @@ const schema = `
   ) WITHOUT ROWID;
   CREATE TABLE restored (done INTEGER PRIMARY KEY);
   PRAGMA user_version = ${version};`;
+
+const rebuildTable = 'CREATE TABLE IF NOT EXISTS rebuild (one INTEGER PRIMARY KEY, position TEXT NOT NULL)';
 
 const columns =
   'p.id AS pack, c.slot, c.slot_offset AS slotOffset, c.slot_length AS slotLength, c.offset, c.length, hex(c.id) AS id';
@@ -83,6 +84,7 @@ function connect(file: string): EmbeddedChunkIndex {
     db.exec('BEGIN IMMEDIATE');
     const found = Number(db.prepare('PRAGMA user_version').get()?.user_version);
     if (found === 0) db.exec(schema);
+    if (found === 0 || found === version) db.exec(rebuildTable);
     db.exec('COMMIT');
     if (found !== 0 && found !== version) throw new OtherVersion('the chunk index has another version');
     const index = indexOver(db, () => writeFileSync(damageMark(file), ''));
@@ -176,6 +178,15 @@ export function indexOver(db: DatabaseSync, noteDamage = () => {}): EmbeddedChun
 
     isComplete: () => db.prepare('SELECT 1 FROM restored').get() !== undefined,
     setComplete: () => db.exec('INSERT OR IGNORE INTO restored VALUES (1)'),
+    rebuildPosition: {
+      async load() {
+        const row = db.prepare('SELECT position FROM rebuild').get();
+        return row === undefined ? undefined : String(row.position);
+      },
+      async save(key) {
+        db.prepare('INSERT OR REPLACE INTO rebuild VALUES (1, ?)').run(key);
+      },
+    },
     close() {
       if (db.isOpen) db.close();
     },
@@ -191,46 +202,4 @@ function chunkOf({ id, pack, slot, slotOffset, slotLength, offset, length }: Sto
 function numberFor(db: DatabaseSync, table: 'accounts' | 'packs', id: string): number {
   db.prepare(`INSERT OR IGNORE INTO ${table} (id) VALUES (?)`).run(id);
   return Number(db.prepare(`SELECT number FROM ${table} WHERE id = ?`).get(id)?.number);
-}
-
-/** Lets the event loop run between the slices: this is the thread that answers requests. */
-async function addInSlices(chunks: ChunkIndex, account: string, refs: Map<string, ChunkRef>): Promise<void> {
-  const all = [...refs];
-  for (let from = 0; from < all.length; from += 2000) {
-    await chunks.add(account, new Map(all.slice(from, from + 2000)));
-    await turn();
-  }
-}
-
-/**
- * Restores the index from the footers of all packs. A pack that cannot be read is left out: its content is stored
- * again.
- */
-export async function rebuildChunkIndex(
-  { blobs, chunks, keys, log }: { blobs: Blobs; chunks: EmbeddedChunkIndex; keys: KeyRing; log: Log },
-  isStopped: () => boolean,
-): Promise<void> {
-  let restored = 0;
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await blobs.list('packs/', { limit: 1000, ...(cursor ? { cursor } : {}) });
-    for (const { key } of items) {
-      if (isStopped()) return;
-      const [, account = '', , pack = ''] = key.split('/');
-      const accountKey = await keys.accountKey(account);
-      if (!accountKey) continue;
-      try {
-        const refs = await readPackIndex({ account, keys: deriveVaultKeys(accountKey), blobs }, pack);
-        await addInSlices(chunks, account, refs);
-        restored++;
-      } catch (error) {
-        // Anything else may pass: the next start tries again.
-        if (!(error instanceof VaultDamage)) throw error;
-        log.warn('a pack could not be added to the chunk index', { pack, reason: String(error) });
-      }
-    }
-    if (!next) break;
-    cursor = next;
-  }
-  chunks.setComplete();
-  if (restored > 0) log.warn('the chunk index was missing and has been restored', { packs: restored });
 }

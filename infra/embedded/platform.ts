@@ -1,16 +1,10 @@
 /** The platform of the self-hosted deployment: all ports in one process, over one data folder. */
 import { join, resolve } from 'node:path';
 import type { Blobs, Log, Platform } from '../../domain/ports.ts';
-import { blobFolder, openBlobs } from './blobs.ts';
+import { blobFolder, openBlobs, temporaryFolder } from './blobs.ts';
 import { makeBus, type Route } from './bus.ts';
 import type { Chaos } from './chaos.ts';
-import {
-  chunkIndexFile,
-  type EmbeddedChunkIndex,
-  openChunkIndex,
-  rebuildChunkIndex,
-  removeDamagedIndex,
-} from './chunk-index.ts';
+import { chunkIndexFile, type EmbeddedChunkIndex, openChunkIndex, removeDamagedIndex } from './chunk-index.ts';
 import { type Database, databaseFile, openDatabase } from './database.ts';
 import { makeDirectory } from './durable-file.ts';
 import { makeEventStore } from './event-store.ts';
@@ -21,6 +15,7 @@ import { makeEmbeddedKeyRing, requireMatchingKeys } from './key-ring.ts';
 import { makeQueue } from './queue.ts';
 import { openRandom } from './random.ts';
 import { makeRecords, removeExpired } from './records.ts';
+import { restoreIndex } from './restore-index.ts';
 import { makeRows } from './rows.ts';
 import { openSecrets } from './secrets.ts';
 import { makeSignal } from './signal.ts';
@@ -76,8 +71,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     const ring = makeEmbeddedKeyRing(db, keys, now);
     await requireMatchingKeys(db, ring);
     const blobs = options.blobs ?? (await openBlobs(blobFolder(data)));
-    removeDamagedIndex(join(data, chunkIndexFile));
-    chunks = openChunkIndex(join(data, chunkIndexFile));
+    const indexFile = join(data, chunkIndexFile);
+    removeDamagedIndex(indexFile);
+    chunks = openChunkIndex(indexFile);
     const index = chunks;
     const secrets = await openSecrets(data, options.environment ?? process.env, now);
     const appended = makeSignal();
@@ -86,13 +82,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     await queue.giveBack();
     const feeds = new Set<Feed>();
     const stopSweeping = sweep(db, now, log);
-    let stopped = false;
-    // Backups may run meanwhile. At worst they store content again.
-    const rebuilding = index.isComplete()
-      ? undefined
-      : rebuildChunkIndex({ blobs, chunks: index, keys: ring, log }, () => stopped).catch((error) =>
-          log.error('the chunk index could not be restored', {}, error),
-        );
+    const root = blobFolder(data);
+    const files = options.blobs ? undefined : { root, temporary: temporaryFolder(root) };
+    const stopRestoring = restoreIndex({ index: indexFile, files }, { blobs, chunks: index, keys: ring, log });
     return {
       sockets,
       platform: {
@@ -122,8 +114,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       },
       stopReceiving: () => queue.stop(),
       async close() {
-        stopped = true;
-        await rebuilding;
+        await stopRestoring();
         stopSweeping();
         await sockets.stop();
         queue.stop();

@@ -3,17 +3,18 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { ChunkIndex, ChunkRef, JsonObject, Log, Platform } from '../../../domain/ports.ts';
+import type { Blobs, ChunkIndex, ChunkRef, JsonObject, Platform } from '../../../domain/ports.ts';
 import {
   chunkIndexFile,
   type EmbeddedChunkIndex,
   openChunkIndex,
-  rebuildChunkIndex,
   removeDamagedIndex,
 } from '../../../infra/embedded/chunk-index.ts';
+import { rebuildChunkIndex } from '../../../infra/rebuild-chunk-index.ts';
 import { deriveVaultKeys } from '../../../vault/keys.ts';
 import { packBlobKey } from '../../../vault/pack.ts';
 import { openTestPlatform, silent, testFolder } from '../../support/embedded.ts';
+import { memoryBlobs } from '../../support/memory-ports.ts';
 import { collect, countingRandom, flipped, noise, openTestWriter, sliced } from '../../vault/vault-fixture.ts';
 
 const account = 'acc_00000000000000000000000001';
@@ -166,23 +167,31 @@ describe('rebuildChunkIndex', () => {
 
   const contents = [noise(150_000, 1), noise(2_000_000, 2), noise(100, 3)];
 
-  /** Rebuilds into an empty index. Returns the index and the warnings. */
-  async function rebuilt(platform: Platform, isStopped = () => false) {
+  /** Rebuilds into an index of the test's file. Returns the index, the number of packs and the warnings. */
+  async function rebuilt(platform: Platform, blobs = platform.blobs) {
     const warnings: (JsonObject | undefined)[] = [];
-    const log: Log = { ...silent, warn: (_message, fields) => void warnings.push(fields) };
     const index = open();
-    await rebuildChunkIndex({ ...platform, chunks: index, log }, isStopped);
-    return { index, warnings };
+    const packs = await rebuildChunkIndex({
+      blobs,
+      chunks: index,
+      async keysOf(owner) {
+        const key = await platform.keys.accountKey(owner);
+        return key && deriveVaultKeys(key);
+      },
+      warn: (_message, fields) => void warnings.push(fields),
+      position: index.rebuildPosition,
+    });
+    return { index, packs, warnings };
   }
 
   it('restores the chunks of all accounts from their packs', async () => {
     const { platform } = await openTestPlatform();
     const [mine, theirs] = [await store(platform, account, contents), await store(platform, other, contents)];
     expect(mine.size).toBeGreaterThanOrEqual(3);
-    const { index, warnings } = await rebuilt(platform);
+    const { index, packs, warnings } = await rebuilt(platform);
     expect(await chunksIn(index, account)).toEqual(mine);
     expect(await chunksIn(index, other)).toEqual(theirs);
-    expect(warnings).toEqual([{ packs: 6 }]);
+    expect([packs, warnings]).toEqual([6, []]);
   });
 
   it.each<[string, (bytes: Uint8Array) => Uint8Array]>([
@@ -195,11 +204,11 @@ describe('rebuildChunkIndex', () => {
     const [[, { pack }]] = [...all] as [[string, ChunkRef]];
     const key = packBlobKey(account, pack);
     await platform.blobs.put(key, damage((await platform.blobs.get(key)) as Uint8Array));
-    const { index, warnings } = await rebuilt(platform);
+    const { index, packs, warnings } = await rebuilt(platform);
     const left = [...all].filter(([, ref]) => ref.pack !== pack);
     expect(left.length).toBeLessThan(all.size);
     expect(await chunksIn(index, account)).toEqual(new Map(left));
-    expect(warnings).toEqual([{ pack, reason: expect.stringContaining('pack: ') }, { packs: 2 }]);
+    expect([packs, warnings]).toEqual([2, [{ pack, reason: expect.stringContaining('pack: ') }]]);
   });
 
   it('skips the packs of an erased account', async () => {
@@ -207,29 +216,77 @@ describe('rebuildChunkIndex', () => {
     const mine = await store(platform, account, contents);
     await store(platform, other, contents);
     await platform.keys.destroyAccount(other);
-    const { index, warnings } = await rebuilt(platform);
+    const { index, packs, warnings } = await rebuilt(platform);
     expect(await chunksIn(index, account)).toEqual(mine);
     expect(await chunksIn(index, other)).toEqual(new Map());
-    expect(warnings).toEqual([{ packs: 3 }]);
+    expect([packs, warnings]).toEqual([3, []]);
   });
 
-  it('ends when the server stops', async () => {
+  it('goes on after the last pack that is done', async () => {
     const { platform } = await openTestPlatform();
     const all = await store(platform, account, contents);
-    let packs = 0;
-    const { index } = await rebuilt(platform, () => packs++ === 1);
-    const found = await chunksIn(index, account);
-    expect(found.size).toBeGreaterThan(0);
-    expect(found.size).toBeLessThan(all.size);
+    const read: string[] = [];
+    let failAt = 2;
+    const size: Blobs['size'] = async (key) => {
+      if (read.length === failAt) throw new Error('the disk does not answer');
+      read.push(key);
+      return platform.blobs.size(key);
+    };
+    const blobs = { ...platform.blobs, size };
+    await expect(rebuilt(platform, blobs)).rejects.toThrow('the disk does not answer');
+    failAt = Number.POSITIVE_INFINITY;
+    const { index, packs } = await rebuilt(platform, blobs);
+    expect(packs).toBe(1);
+    expect(await chunksIn(index, account)).toEqual(all);
+    expect(new Set(read).size).toBe(3);
+    expect(read).toHaveLength(3);
   });
 
-  it('runs at the start when the file is missing', async () => {
+  const removeIndex = async (data: string) => {
+    for (const name of await readdir(data)) if (name.startsWith(chunkIndexFile)) await rm(join(data, name));
+  };
+
+  it.each([
+    ['files in the data folder', undefined],
+    ['blobs that the main thread has', memoryBlobs()],
+  ])('runs at the start when the file is missing, with %s', async (_where, blobs) => {
     const data = await testFolder();
-    const first = await openTestPlatform({ data });
+    const options = { data, ...(blobs && { blobs }) };
+    const first = await openTestPlatform(options);
     const all = await store(first.platform, account, contents);
     await first.close();
-    for (const name of await readdir(data)) if (name.startsWith(chunkIndexFile)) await rm(join(data, name));
-    const { platform } = await openTestPlatform({ data });
+    await removeIndex(data);
+    const warn = vi.fn();
+    const { platform, close } = await openTestPlatform({ ...options, log: { ...silent, warn } });
+    await expect.poll(() => warn.mock.calls).toEqual([[expect.stringContaining('has been restored'), { packs: 3 }]]);
+    expect(await chunksIn(platform.chunks, account)).toEqual(all);
+    await close();
+    warn.mockClear();
+    await (await openTestPlatform({ ...options, log: { ...silent, warn } })).close();
+    expect(warn).not.toHaveBeenCalled();
+  });
+
+  it('ends when the server stops, and goes on at the next start', async () => {
+    const data = await testFolder();
+    const stored = memoryBlobs();
+    const first = await openTestPlatform({ data, blobs: stored });
+    const all = await store(first.platform, account, contents);
+    await first.close();
+    await removeIndex(data);
+    let packs = 0;
+    const stuck = Promise.withResolvers<void>();
+    const size: Blobs['size'] = (key) => {
+      if (++packs === 1) return stored.size(key);
+      stuck.resolve();
+      return new Promise(() => {});
+    };
+    const error = vi.fn();
+    const log = { ...silent, error };
+    const second = await openTestPlatform({ data, blobs: { ...stored, size }, log });
+    await stuck.promise;
+    await second.close();
+    expect(error).not.toHaveBeenCalled();
+    const { platform } = await openTestPlatform({ data, blobs: stored, log });
     await expect.poll(() => chunksIn(platform.chunks, account)).toEqual(all);
   });
 
