@@ -100,7 +100,7 @@ function reasonOf(error: unknown, receives: number): { code: string; message: st
     const retry = error.retryable && error.code !== 'not-found' && !isLast;
     return retry ? undefined : { code: sourceCode(error), message: error.message };
   }
-  // The process stops, and the step continues at the next start.
+  // The process stops, or another source blocked the thread of the step. The step is repeated.
   if (error instanceof Problem && error.code === 'unavailable') return undefined;
   if (error instanceof Problem && (!temporary.has(error.code) || (isLast && error.code === 'storage-full')))
     return { code: error.code, message: error.message };
