@@ -53,6 +53,17 @@ export function impliedEntry(key: string) {
   return { key, kind: 'folder', size: 0, modifiedAt: null, revision: '', implied: true } as const;
 }
 
+/**
+ * Keeps the folder of entries whose folder is an object that cannot be read. It replaces no live entry: the last
+ * version of the object stays.
+ */
+export function standInEntry(key: string) {
+  return { ...impliedEntry(key), revision: standInRevision };
+}
+
+/** No connector gives this revision. */
+export const standInRevision = '\0stand-in';
+
 export function keyOf(item: ListItem): string {
   return item.type === 'entry' ? item.entry.key : item.refusal.key;
 }

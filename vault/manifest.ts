@@ -2,7 +2,7 @@
  * Makes the next manifest from the last one and the changes. It reads and writes only changed segments and their nodes.
  */
 import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
-import { compareEntries } from '../domain/entry.ts';
+import { compareEntries, standInRevision } from '../domain/entry.ts';
 import { VaultDamage } from './damage.ts';
 import { encodeEntries, type FoundEntry, type ManifestEntry } from './entry.ts';
 import { type MetadataRef, type MetadataWriter, openMetadataWriter, type ReaderContext, readOne } from './metadata.ts';
@@ -252,7 +252,8 @@ function applied(options: NewManifest, old: ManifestEntry | undefined, change: C
     const { sha256: _sha256, chunks: _chunks, ...rest } = old;
     return { ...rest, runId: options.runId, at: options.at, ...history, deleted: true };
   }
-  if (old && sameThing(old, change.put)) return undefined;
+  const isStandIn = change.put.revision === standInRevision;
+  if (old && (isStandIn ? !old.deleted : sameThing(old, change.put))) return undefined;
   // A decoded part has neither. Leaving them out here would copy each entry once more.
   const found: FoundEntry & Partial<ManifestEntry> = change.put;
   if (options.isIndex) return { ...found, version: 0 };

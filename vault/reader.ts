@@ -3,7 +3,6 @@
 import type { ManifestRef } from '../domain/backup-chain.ts';
 import {
   compareEntries,
-  compareKeys,
   comparePositions,
   type EntryPosition,
   folderKeys,
@@ -21,12 +20,13 @@ import { decodeNode, type ManifestNode, type ManifestRoot, type NodeRef, readNod
 import { type Extent, readSegments, type SegmentRef } from './segment.ts';
 
 export type { ReaderContext } from './metadata.ts';
+export type { ManifestRoot } from './root.ts';
 
 /** Caches, limited in entries, in references of all manifests together, and in bytes of names. */
 const segments = remembered<ManifestEntry[]>(32 * 1024, (entries) => entries.length);
 const roots = remembered<ManifestRoot>(32 * 1024, (root) => 1 + root.nodes.length);
 const nodes = remembered<ManifestNode>(32 * 1024, (node) => 1 + node.segments.length);
-const names = remembered<NameBlock>(64 * 1024 * 1024, sizeOfNames);
+const names = remembered<NameBlock>(128 * 1024 * 1024, sizeOfNames);
 
 /** @throws VaultDamage when the manifest is missing or damaged, or is not the one that the log recorded */
 export function openManifest(context: ReaderContext, ref: ManifestRef): Promise<ManifestRoot> {
@@ -283,10 +283,8 @@ export async function* listFolder(
   if (after === undefined) yield* fileOfFolder(context, root, folder, includeDeleted);
   const last = after === undefined || after === folder ? undefined : after;
   const query = { ...within(folder), ...(last !== undefined && { after: last }) };
-  for await (const entry of entries(context, root, { ...query, includeDeleted: true })) {
-    const shown = entry.kind === 'folder' || !entry.key.endsWith('/') ? entry : await folderOf(context, root, entry);
-    if (includeDeleted || !shown.deleted) yield shown;
-  }
+  for await (const entry of entries(context, root, { ...query, includeDeleted }))
+    yield entry.kind === 'folder' || !entry.key.endsWith('/') ? entry : folderOf(entry);
 }
 
 /** The file that has the key of the folder. */
@@ -300,11 +298,9 @@ async function* fileOfFolder(
   if (entry && entry.kind !== 'folder' && (includeDeleted || !entry.deleted)) yield entry;
 }
 
-/** The folder that has the key of a file. It is deleted when the file and all entries below it are. */
-async function folderOf(context: ReaderContext, root: ManifestRoot, file: ManifestEntry): Promise<ManifestEntry> {
-  const { key, runId, at } = file;
-  const deleted = file.deleted && !(await hasBelow(context, root, key));
-  return { ...impliedEntry(key), runId, at, version: 1, ...(deleted && { deleted: true }) };
+/** The folder that has the key of a file. */
+function folderOf({ key, runId, at, deleted }: ManifestEntry): ManifestEntry {
+  return { ...impliedEntry(key), runId, at, version: 1, ...(deleted && { deleted }) };
 }
 
 /**
@@ -318,11 +314,11 @@ export async function* listTree(
   { after, includeDeleted = false }: ListOptions = {},
 ): AsyncGenerator<ManifestEntry> {
   const list = (of: string, from?: string) => {
-    const options = { includeDeleted: true, ...(from !== undefined && { after: from }) };
+    const options = { includeDeleted, ...(from !== undefined && { after: from }) };
     return listFolder(context, root, of, options);
   };
   const levels =
-    after === undefined ? [list(folder)] : foldersTo(folder, after).map((of, i, all) => list(of, all[i + 1] ?? after));
+    after === undefined ? [list(folder)] : foldersTo(after, folder).map((of, i, all) => list(of, all[i + 1] ?? after));
   // The page before may have ended with a folder. Its entries follow.
   if (after?.endsWith('/') && after !== folder) levels.push(list(after, after));
   for (let level = levels.at(-1); level; level = levels.at(-1)) {
@@ -332,16 +328,16 @@ export async function* listTree(
       continue;
     }
     const entry = next.value;
-    if (!entry.implied && (includeDeleted || !entry.deleted)) yield entry;
+    if (!entry.implied) yield entry;
     // The first entry of a level may be the file that has the key of the folder.
-    const isFolder = entry.kind === 'folder' && entry.key.endsWith('/');
-    if (isFolder && (includeDeleted || !entry.deleted)) levels.push(list(entry.key));
+    if (entry.kind === 'folder' && entry.key.endsWith('/')) levels.push(list(entry.key));
   }
 }
 
-/** The folders from `folder` down to the one that holds the key. */
-function foldersTo(folder: string, key: string): string[] {
-  const folders = [parentOf(key)];
-  while ((folders[0] as string).length > folder.length) folders.unshift(parentOf(folders[0] as string));
-  return compareKeys(folders[0] as string, folder) === 0 ? folders : [folder];
+/** The folders from `from` down to the one that holds the key. Only `from` if the key is not below it. */
+export function foldersTo(key: string, from = ''): string[] {
+  const folders: string[] = [];
+  for (let folder = parentOf(key); folder !== from && folder.startsWith(from); folder = parentOf(folder))
+    folders.unshift(folder);
+  return [from, ...folders];
 }

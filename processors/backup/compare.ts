@@ -8,6 +8,7 @@ import {
   type ListItem,
   positionOf,
   type SourceEntry,
+  standInEntry,
 } from '../../domain/entry.ts';
 import type { EntryState } from '../../vault/entry.ts';
 import type { BatchList } from '../../vault/part.ts';
@@ -88,7 +89,8 @@ export function makeComparer(
       if (item.type === 'failed' && item.entry && isUnchanged(item.entry)) return void count.filesUnchanged++;
       // A failed entry may still exist. A skipped entry has become something that is never backed up.
       if (item.type === 'skipped' && same && !same.deleted) add({ deleted: [refusal.key] });
-      return add({ [item.type]: [refusal] });
+      const standIn = item.type === 'failed' && refusal.key.endsWith('/') ? [standInEntry(refusal.key)] : [];
+      return add({ [item.type]: [refusal], entries: standIn });
     }
     const { entry } = item;
     const unchanged = isUnchanged(entry);

@@ -1,6 +1,6 @@
 /** Reads a batch's files from the source into the vault, and gives a reason for each failed file. */
 import { concernsSource, SourceProblem, type SourceSession } from '../../connectors/connector.ts';
-import { compareEntries, type Refusal, type SourceEntry } from '../../domain/entry.ts';
+import { compareEntries, impliedEntry, type Refusal, type SourceEntry, standInEntry } from '../../domain/entry.ts';
 import { minChunk } from '../../vault/chunker.ts';
 import type { FileStream, StoredFile, VaultWriter } from '../../vault/writer.ts';
 
@@ -11,7 +11,7 @@ export type Fetched = {
   stored: { entry: SourceEntry; file?: StoredFile }[];
   failed: Refusal[];
   skipped: Refusal[];
-  /** Keys that were listed but no longer exist. They leave the backup. */
+  /** Keys that were listed but no longer exist. They leave the backup, except those in `stored`. */
   vanished: string[];
 };
 
@@ -29,8 +29,10 @@ export async function storeFiles(
   beat: () => void | Promise<void>,
 ): Promise<Fetched> {
   const result: Fetched = { stored: [], failed: [], skipped: [], vanished: [] };
-  const addFailed = ({ key, id }: SourceEntry, { code, message }: SourceProblem) =>
-    void result.failed.push({ key, code, message, ...(id !== undefined && { id }) });
+  const addFailed = ({ key, id }: SourceEntry, { code, message }: SourceProblem) => {
+    result.failed.push({ key, code, message, ...(id !== undefined && { id }) });
+    if (key.endsWith('/')) result.stored.push({ entry: standInEntry(key) });
+  };
   let files: SourceEntry[] = [];
   for (const entry of entries) {
     // The content of an entry that moved is stored already.
@@ -137,7 +139,9 @@ async function addPiece(file: OpenFile, bytes: Uint8Array, writer: Pick<VaultWri
   await file.stream.push(bytes);
 }
 
+/** What is below a vanished folder object may still exist. The next listing shows whether it does. */
 function addVanished({ key, id }: SourceEntry, result: Fetched): void {
+  if (key.endsWith('/')) result.stored.push({ entry: impliedEntry(key) });
   result.vanished.push(key);
   const message = 'The file was deleted during the backup.';
   result.skipped.push({ key, code: 'vanished', message, ...(id !== undefined && { id }) });

@@ -131,6 +131,18 @@ describe('reader', () => {
     expect(vault.blobs.gets.length).toBeLessThanOrEqual(6);
   });
 
+  it('reads no ranges of deleted entries alone, unless they are wanted', async () => {
+    const gone = Array.from({ length: 30_000 }, (_, n) => `gone/${n % 7}/${n}`);
+    const { vault, root } = await vaultWith(['a', 'z/b'], gone);
+    for (const list of [listFolder, listTree]) {
+      vault.blobs.gets.length = 0;
+      expect(await keysOf(list({ ...vault }, root, ''))).toEqual(list === listTree ? ['a', 'z/b'] : ['a', 'z/']);
+      expect(vault.blobs.gets.length).toBeLessThanOrEqual(4);
+    }
+    expect(await keysOf(listTree({ ...vault }, root, '', { includeDeleted: true }))).toHaveLength(30_002);
+    expect(vault.blobs.gets.length).toBeGreaterThan(20);
+  });
+
   it('yields entries between positions and after a key as a filter would', async () => {
     const names = Array.from({ length: 4000 }, (_, n) => `p${n % 13}/${n}`);
     const { vault, root } = await vaultWith(names, ['p1/gone', 'q']);
