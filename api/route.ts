@@ -188,9 +188,13 @@ export function listRoute<
       const filters = { ...chosen, ...(incoming.params as object), ...(incoming.body as object) };
       const scope = { account, route: `${method} ${spec.url}`, filters };
       const page = { limit, ...(cursor === undefined ? {} : { cursor: await decryptCursor(platform, scope, cursor) }) };
-      const { items, next } = await handler({ ...incoming, query: chosen, page } as unknown as Parameters<
-        typeof handler
-      >[0]);
+      const listing = { ...incoming, query: chosen, page } as unknown as Parameters<typeof handler>[0];
+      const { items, next } = await handler(listing).catch(async (error: unknown) => {
+        // A problem may tell where the list goes on behind it.
+        if (!(error instanceof Problem) || typeof error.extra.next !== 'string') throw error;
+        const cursor = await encryptCursor(platform, scope, error.extra.next);
+        throw new Problem(error.code, error.message, { extra: { ...error.extra, next: cursor } });
+      });
       return ok({ items, next: next === null ? null : await encryptCursor(platform, scope, next) });
     },
   };

@@ -169,7 +169,7 @@ export interface paths {
     };
     /**
      * Browse files
-     * @description Lists a folder in the newest restore point of each source, or in the restore point at `asOf`. With `recursive=true`, it lists everything below the folder.
+     * @description Lists a folder in the newest restore point of each source, or in the restore point at `asOf`. With `recursive=true`, it lists everything below the folder. A page that takes long ends early, with fewer items than `limit` or none: continue until `next` is null. A page ends before a damaged restore point. The next page is a 409 `backup-damaged` that names it. Without a `sourceId` or `jobId` the problem has a `next`: send it as the cursor to get the other sources.
      */
     get: operations['getDataFiles'];
     put?: never;
@@ -211,7 +211,7 @@ export interface paths {
     put?: never;
     /**
      * Search files
-     * @description Searches the newest restore point of each source, or the one at `asOf`, in the order of paths. If the filters exclude a million files that match the query, a page has fewer items than `limit`: continue until `next` is null.
+     * @description Searches the newest restore point of each source, or the one at `asOf`, in the order of paths. A page that takes long ends early, with fewer items than `limit` or none: continue until `next` is null. A page ends before a damaged restore point. The next page is a 409 `backup-damaged` that names it. Without a `sourceId` or `jobId` the problem has a `next`: send it as the cursor to get the other sources.
      */
     post: operations['postDataSearch'];
     delete?: never;

@@ -51,8 +51,8 @@ export function encodeNames(names: Iterable<Name>): Uint8Array {
 
 /** A decoded name block. */
 export type NameBlock = {
-  /** The folders in order, each with the number of its first entry. */
-  groups: { parent: string; start: number; end: number }[];
+  /** The folders in order, each with the number of its first entry. `folded`: the path, computed when needed. */
+  groups: { parent: string; folded?: string; start: number; end: number }[];
   flags: Uint8Array;
   /** The names, each ended by a slash. */
   text: Buffer;
@@ -81,9 +81,9 @@ export function decodeNames(bytes: Uint8Array): NameBlock {
   return { groups, flags, text, folded: foldedNames(text) };
 }
 
-/** Bytes of memory that the block takes. */
+/** Bytes of memory that the block takes, with `ends`. */
 export function sizeOfNames({ groups, flags, text, folded }: NameBlock): number {
-  return groups.length * 100 + flags.length + 2 * (text.length + folded.length);
+  return groups.length * 150 + flags.length * 9 + text.length + folded.length;
 }
 
 /** The names of the entries with the numbers `from` to `to`, exclusive. */
@@ -120,6 +120,12 @@ export function* matchingNames(block: NameBlock, text: Uint8Array): Generator<nu
     yield number;
     at = folded.indexOf(text, (ends[number] ?? folded.length) + 1);
   }
+}
+
+/** Whether the folded name of that entry contains the text. */
+export function isInName(block: NameBlock, number: number, text: Uint8Array): boolean {
+  const { folded: ends } = endsOf(block);
+  return block.folded.subarray(number === 0 ? 0 : (ends[number - 1] ?? 0) + 1, ends[number]).includes(text);
 }
 
 function endsOf(block: NameBlock): { text: Uint32Array; folded: Uint32Array } {

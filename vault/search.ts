@@ -1,132 +1,160 @@
 /** Searches the names of a manifest. It reads name blocks, and no segments. */
-import { compareKeys, displayPath, type EntryPosition, parentOf } from '../domain/entry.ts';
+import {
+  compareKeys,
+  comparePositions,
+  displayPath,
+  type EntryPosition,
+  parentOf,
+  positionOf,
+} from '../domain/entry.ts';
 import { firstIndex } from './first-index.ts';
 import type { ReaderContext } from './metadata.ts';
-import { fold, isDeletedAt, keyAt, matchingNames, type NameBlock } from './names.ts';
-import { extentsFrom, openNames, within } from './reader.ts';
+import { fold, isDeletedAt, isInName, keyAt, matchingNames, type NameBlock } from './names.ts';
+import { extentsFrom, foldersTo, openNames, within } from './reader.ts';
 import type { ManifestRoot } from './root.ts';
 
+/** A key that matches. Or a key that need not exist: all matches up to `passed` were found. */
+export type SearchStep = { key: string } | { passed: string };
+
 type Match = { block: NameBlock; number: number };
-/** The matches of one folder, in the order of their keys. */
-type Group = { parent: string; matches: Match[] };
+/** The matches of one folder, in the order of their keys. `end`: the last key read, in the order of entries. */
+type Group = { parent: string; matches: Match[]; end?: string };
 
 /** Nodes whose names are read at once. */
-const readAhead = 16;
+const nodesAtOnce = 16;
 
 /**
  * The keys whose paths contain every word, in path order, after the key `after`. Case and accents do not matter. Words
- * may contain slashes. Without words every key matches. Holds about `limit` matches of each folder on the way.
+ * may contain slashes. Without words every key matches. Reports what it has passed after each read of name blocks, so
+ * that a caller can stop and go on from there. It holds the matches of one read for each folder on the way.
  */
 export async function* searchKeys(
   context: ReaderContext,
   root: ManifestRoot,
   words: string[],
   after?: string,
-  limit = heldLimit,
-): AsyncGenerator<string> {
+  readAhead = nodesAtOnce,
+): AsyncGenerator<SearchStep> {
   const wanted = words.map(fold);
   const pieces = wanted.flatMap((word) => word.split('/')).sort((a, b) => b.length - a.length);
-  const piece = pieces[0] ?? '';
-  const isExact = wanted.length <= 1 && !wanted.some((word) => word.includes('/'));
-  const groups = (from: EntryPosition | undefined, to?: EntryPosition) => matchesOf(context, root, piece, from, to);
-  for await (const key of inPathOrder(groups, after, limit)) {
-    const path = isExact ? '' : fold(displayPath(key).path);
-    if (isExact || wanted.every((word) => path.includes(word))) yield key;
+  const isExact = !wanted.some((word) => word.includes('/'));
+  const groups = (from: EntryPosition | undefined, to?: EntryPosition) =>
+    matchesOf(context, root, { pieces, readAhead, from, to });
+  for await (const step of inPathOrder(groups, after)) {
+    const path = isExact || 'passed' in step ? '' : fold(displayPath(step.key).path);
+    if (isExact || 'passed' in step || wanted.every((word) => path.includes(word))) yield step;
   }
 }
 
-/** The folders with matches between the positions, in order. A folder may come in several groups. */
+type Scan = { pieces: string[]; readAhead: number; from: EntryPosition | undefined; to: EntryPosition | undefined };
+
+/**
+ * The folders with entries between the positions that have every piece in their paths, in order. A folder may come in
+ * several groups. The last group of each read has an `end`, even without matches.
+ */
 async function* matchesOf(
   context: ReaderContext,
   root: ManifestRoot,
-  piece: string,
-  from: EntryPosition | undefined,
-  to: EntryPosition | undefined,
+  { pieces, readAhead, from, to }: Scan,
 ): AsyncGenerator<Group> {
+  const [piece = '', ...others] = pieces;
   const text = Buffer.from(piece);
-  const refs = [...extentsFrom(root.nodes, from)].filter(({ live }) => live > 0);
+  const refs = [...extentsFrom(root.nodes, from)].filter(
+    ({ live, first }) => live > 0 && (!to || comparePositions(positionOf(first), to) < 0),
+  );
   for (let at = 0; at < refs.length; at += readAhead) {
     const ahead = refs.slice(at, at + readAhead);
-    if (to && compareKeys(parentOf(ahead[0]?.first ?? ''), to.parent) >= 0) return;
     for (const block of await openNames(context, ahead)) {
       const numbers = piece === '' ? undefined : matchingNames(block, text);
       let next = numbers?.next();
-      for (const { parent, start, end } of block.groups) {
+      for (const group of block.groups) {
+        const { parent, start, end } = group;
         const isDue = (!from || compareKeys(parent, from.parent) >= 0) && (!to || compareKeys(parent, to.parent) < 0);
-        const all = piece === '' || fold(displayPath(parent).path).includes(piece);
+        group.folded ??= fold(displayPath(parent).path);
+        const path = group.folded;
+        const all = path.includes(piece);
+        const inName = others.filter((other) => !path.includes(other)).map((other) => Buffer.from(other));
         const matches: Match[] = [];
-        const add = (number: number) => isDue && !isDeletedAt(block, number) && matches.push({ block, number });
+        const add = (number: number) => {
+          if (!isDue || isDeletedAt(block, number) || !inName.every((other) => isInName(block, number, other))) return;
+          matches.push({ block, number });
+        };
         if (all) for (let number = start; number < end; number++) add(number);
         for (; numbers && next && !next.done && next.value < end; next = numbers.next()) if (!all) add(next.value);
         if (matches.length > 0) yield { parent, matches };
       }
     }
+    const end = ahead.at(-1)?.last ?? '';
+    if (!to || comparePositions(positionOf(end), to) < 0) yield { parent: parentOf(end), matches: [], end };
   }
 }
 
-/** `held`: matches in hand. `rest` gives the matches after them, and is undefined when `held` has them all. */
-type Level = { parent: string; held: Match[]; at: number; rest: AsyncGenerator<Match[]> | undefined };
-
-/** A level that holds more matches reads the others when it needs them. */
-const heldLimit = 10_000;
+/** `held`: matches in hand. `rest` gives those after them. Everything up to the key `end` was read. */
+type Level = { parent: string; held: Match[]; at: number; end: string; rest: AsyncGenerator<Group> | undefined };
 
 /**
  * The keys of the groups in path order. Folders come in the order in which a walk enters them. So only the folders on
- * the way to the current one are held, and only a part of a large one.
+ * the way to the current one are held. When a read ends within a folder, the folders below come first, and the rest of
+ * the folder is read when it is due. So each read brings the search further in path order, however large a folder is.
  */
 async function* inPathOrder(
   groups: (from: EntryPosition | undefined, to?: EntryPosition) => AsyncGenerator<Group>,
   after: string | undefined,
-  limit: number,
-): AsyncGenerator<string> {
-  async function* restOf(parent: string, last: string): AsyncGenerator<Match[]> {
-    for await (const { matches } of groups({ parent, key: last }, within(parent).to)) yield matchesAfter(matches, last);
+): AsyncGenerator<SearchStep> {
+  async function* restOf(parent: string, end: string): AsyncGenerator<Group> {
+    // No key comes between `end` and this position.
+    const from = { parent, key: `${end}\0` };
+    for await (const group of groups(from, within(parent).to))
+      yield { ...group, matches: matchesAfter(group.matches, end) };
   }
+  const levels: Level[] = [];
+  const push = (parent: string): Level => {
+    levels.push({ parent, held: [], at: 0, end: '', rest: undefined });
+    return levels.at(-1) as Level;
+  };
+  const split = (level: Level, end: string) => Object.assign(level, { end, rest: restOf(level.parent, end) });
 
-  const on = after === undefined ? [] : foldersOf(after);
-  const levels = on.map((parent): Level => ({ parent, held: [], at: 0, rest: restOf(parent, after ?? '') }));
+  if (after !== undefined) for (const parent of foldersTo(after)) split(push(parent), after);
   // Folders before the key are either on the way to it, or behind it.
   let stream = groups(after === undefined ? undefined : { parent: after, key: '' });
   for (let next = await stream.next(); !next.done; next = await stream.next()) {
-    const { parent, matches } = next.value;
+    const { parent, matches, end } = next.value;
     for (let top = levels.at(-1); top && !parent.startsWith(top.parent); top = levels.at(-1)) {
       yield* keysUpTo(top, undefined);
       levels.pop();
     }
-    const top = levels.at(-1);
-    if (top && top.parent !== parent) yield* keysUpTo(top, parent);
-    const level = push(levels, next.value);
-    const last = matches.at(-1);
-    if (level.held.length <= limit || !last) continue;
-    level.rest = restOf(parent, keyAt(last.block, last.number));
+    let top = levels.at(-1);
+    if (top?.parent !== parent) {
+      if (top) yield* keysUpTo(top, parent);
+      top = push(parent);
+    }
+    for (const match of matches) top.held.push(match);
+    if (end === undefined) continue;
+    split(top, end);
     stream = groups(within(parent).to);
+    // Nothing comes before the root, so a search that goes on from there starts.
+    if (parent !== '') yield { passed: parent };
   }
   for (let top = levels.pop(); top; top = levels.pop()) yield* keysUpTo(top, undefined);
 }
 
-function push(levels: Level[], { parent, matches }: Group): Level {
-  let top = levels.at(-1);
-  if (top?.parent !== parent) {
-    top = { parent, held: [], at: 0, rest: undefined };
-    levels.push(top);
-  }
-  for (const match of matches) top.held.push(match);
-  return top;
-}
-
-/** The remaining keys of the level that come before the key, which is then passed. */
-async function* keysUpTo(level: Level, bound: string | undefined): AsyncGenerator<string> {
+/** The remaining keys of the level up to the key `bound`. It reads no further than needed. */
+async function* keysUpTo(level: Level, bound: string | undefined): AsyncGenerator<SearchStep> {
   for (;;) {
     for (; level.at < level.held.length; level.at++) {
       const { block, number } = level.held[level.at] as Match;
       const key = keyAt(block, number);
       if (bound !== undefined && compareKeys(key, bound) > 0) return;
-      yield key;
+      yield { key };
     }
+    if (bound !== undefined && compareKeys(level.end, bound) >= 0) return;
     const more = await level.rest?.next();
     if (!more || more.done) return;
-    level.held = more.value;
-    level.at = 0;
+    const { matches, end } = more.value;
+    Object.assign(level, { held: matches, at: 0 });
+    if (end === undefined) continue;
+    level.end = end;
+    yield { passed: bound !== undefined && compareKeys(bound, end) < 0 ? bound : end };
   }
 }
 
@@ -136,11 +164,4 @@ function matchesAfter(matches: Match[], after: string): Match[] {
     return compareKeys(keyAt(block, number), after) <= 0;
   });
   return matches.slice(first);
-}
-
-/** The folders on the way to the key, from the root on. */
-function foldersOf(key: string): string[] {
-  const folders = [parentOf(key)];
-  while (folders[0] !== '') folders.unshift(parentOf(folders[0] as string));
-  return folders;
 }

@@ -71,12 +71,18 @@ const search = searchFields.meta({ examples: [{ query: 'invoice 2026', types: ['
 
 const fileParams = z.strictObject({ id: z.string().meta({ description: 'The id of the file.' }) });
 
+const pages =
+  'A page that takes long ends early, with fewer items than `limit` or none: continue until `next` is null. A page ends ' +
+  'before a damaged restore point. The next page is a 409 `backup-damaged` that names it. Without a `sourceId` or ' +
+  '`jobId` the problem has a `next`: send it as the cursor to get the other sources.';
+
 export const data: RouteModule = [
   listRoute({
     url: '/data/files',
     summary: 'Browse files',
     description:
-      'Lists a folder in the newest restore point of each source, or in the restore point at `asOf`. With `recursive=true`, it lists everything below the folder.',
+      'Lists a folder in the newest restore point of each source, or in the restore point at `asOf`. With `recursive=true`, it lists everything below the folder. ' +
+      pages,
     leadsTo: {
       200: [
         'GET /data/files/{id}/versions',
@@ -123,9 +129,7 @@ export const data: RouteModule = [
   listRoute({
     url: '/data/search',
     summary: 'Search files',
-    description:
-      'Searches the newest restore point of each source, or the one at `asOf`, in the order of paths. If the filters exclude a ' +
-      'million files that match the query, a page has fewer items than `limit`: continue until `next` is null.',
+    description: `Searches the newest restore point of each source, or the one at \`asOf\`, in the order of paths. ${pages}`,
     tags: ['data'],
     reads: [model.name],
     problems: ['backup-damaged'],

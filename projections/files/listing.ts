@@ -1,4 +1,7 @@
-/** Finds a restore point and lists its files. A listing is a range read over the segments of the manifest. */
+/**
+ * Finds restore points, lists their files, and fills the pages of lists and searches. A listing is a range read over
+ * the segments of the manifest.
+ */
 import { LRUCache } from 'lru-cache';
 import mime from 'mime';
 import type { ManifestRef } from '../../domain/backup-chain.ts';
@@ -9,7 +12,15 @@ import { VaultDamage } from '../../vault/damage.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import { fileId } from '../../vault/file-id.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
-import { folderAt, listFolder, listTree, namesake, openManifest, type ReaderContext } from '../../vault/reader.ts';
+import {
+  folderAt,
+  listFolder,
+  listTree,
+  type ManifestRoot,
+  namesake,
+  openManifest,
+  type ReaderContext,
+} from '../../vault/reader.ts';
 import { currentRows } from '../engine/generations.ts';
 import { prefixes, type RestorePoint } from '../files.ts';
 
@@ -39,41 +50,30 @@ export type FilesQuery = {
   asOf?: string | undefined;
 };
 
-/** Where the next page starts: in this source, after this entry key. */
+/** Where the next page starts: in this source, after this key, which need not exist. */
 export type FilesPosition = { sourceId: string; after: string | null };
 
+/** `work`: what a page may do, in entries. Default: `pageWork`. */
+export type FilesPage = { limit: number; position?: FilesPosition; work?: number };
+
 /** A page of files in path order. Without a source or job it goes through all sources of the account. */
-export async function listFiles(
+export function listFiles(
   platform: Platform,
   account: string,
   query: FilesQuery,
-  page: { limit: number; position?: FilesPosition },
+  page: FilesPage,
 ): Promise<{ items: FileView[]; next: FilesPosition | null }> {
-  const ctx = await readerContext(platform, account);
-  const items: FileView[] = [];
-  const sources =
-    query.sourceId || query.jobId ? [query.sourceId ?? ''] : heldSources(platform, account, page.position?.sourceId);
-  for await (const sourceId of sources) {
-    const restorePoint = await findRestorePoint(platform, account, { ...query, sourceId });
-    if (!restorePoint) continue;
-    let after = page.position?.sourceId === sourceId ? page.position.after : null;
-    const all = entriesOf(ctx, restorePoint, query, after);
-    for await (const entry of namingDamage(platform, account, restorePoint, all)) {
-      if (items.length === page.limit) return { items, next: { sourceId, after } };
-      items.push(fileView(ctx, restorePoint, entry));
-      after = entry.key;
-    }
-  }
-  return { items, next: null };
+  return fillPage(platform, account, query, page, async function* (ctx, root, after) {
+    for await (const entry of entriesOf(ctx, root, query, after)) yield { passed: entry.key, entry, work: 1 };
+  });
 }
 
 async function* entriesOf(
   ctx: ReaderContext,
-  restorePoint: RestorePoint,
+  root: ManifestRoot,
   query: FilesQuery,
   after: string | null,
 ): AsyncGenerator<ManifestEntry> {
-  const root = await openManifest(ctx, restorePoint.manifest);
   const folder = await folderAt(ctx, root, query.path ?? '');
   const file = after === null ? await namesake(ctx, root, folder) : undefined;
   if (file) yield file;
@@ -82,32 +82,91 @@ async function* entriesOf(
   yield* (query.recursive ? listTree : listFolder)(ctx, root, folder, isFirst ? {} : { after });
 }
 
+/** All items up to the key `passed` were yielded. `entry` is the next item. `work` is what it took, in entries. */
+export type PageStep = { passed: string; entry?: ManifestEntry; work: number };
+
+/** The work of a page, in entries. It limits what a request reads. */
+const pageWork = 1_000_000;
+/** Opening a source counts as this many entries, so many empty sources also end a page. */
+const sourceWork = 200;
+/** A page ends after this time, ms. A request on AWS has 30 s. */
+const pageTime = 10_000;
+
 /**
- * Passes the items on. Throws Problem `backup-damaged` if the restore point is damaged. The problem names it, and the
- * restore point before it.
+ * A page of the items of one source or job, or of all sources, source by source. It ends with fewer than `limit` items
+ * or none when its work or its time is used up, or before a damaged restore point. `next` is null only at the end.
+ * @throws Problem `backup-damaged` if the page starts at the damage
  */
-export async function* namingDamage<T>(
+export async function fillPage(
+  platform: Platform,
+  account: string,
+  query: RestorePointQuery,
+  { limit, position, work = pageWork }: FilesPage,
+  stepsOf: (ctx: ReaderContext, root: ManifestRoot, after: string | null) => AsyncIterable<PageStep>,
+): Promise<{ items: FileView[]; next: FilesPosition | null }> {
+  const ctx = await readerContext(platform, account);
+  const items: FileView[] = [];
+  const endsAt = platform.now() + pageTime;
+  const isOne = query.sourceId !== undefined || query.jobId !== undefined;
+  const sources = isOne ? [query.sourceId ?? ''] : heldSources(platform, account, position?.sourceId);
+  let left = work;
+  // Each page goes on at least a little, else paging would not end.
+  let isOn = false;
+  const isOver = () => isOn && (left <= 0 || platform.now() >= endsAt);
+  for await (const sourceId of sources) {
+    let after = position?.sourceId === sourceId ? position.after : null;
+    if (isOver()) return { items, next: { sourceId, after } };
+    left -= sourceWork;
+    const restorePoint = await findRestorePoint(platform, account, { ...query, sourceId });
+    try {
+      const root = restorePoint && (await openManifest(ctx, restorePoint.manifest));
+      for await (const { passed, entry, work } of root ? stepsOf(ctx, root, after) : []) {
+        if (items.length === limit || isOver()) return { items, next: { sourceId, after } };
+        if (restorePoint && entry) items.push(fileView(ctx, restorePoint, entry));
+        isOn ||= passed !== after;
+        after = passed;
+        left -= work;
+      }
+    } catch (error) {
+      if (!restorePoint || !(error instanceof VaultDamage)) throw error;
+      if (isOn) return { items, next: { sourceId, after } };
+      throw await damaged(platform, account, restorePoint, error, isOne);
+    }
+    isOn = true;
+  }
+  return { items, next: null };
+}
+
+/**
+ * Names the restore point, and the one before it. With more sources to come, `next` is the position behind the damaged
+ * one.
+ */
+async function damaged(
   platform: Platform,
   account: string,
   { sourceId, jobId, runId, at }: RestorePoint,
-  items: AsyncIterable<T>,
-): AsyncGenerator<T> {
-  try {
-    yield* items;
-  } catch (error) {
-    if (!(error instanceof VaultDamage)) throw error;
-    platform.log.error('a restore point is damaged', { runId }, error);
-    const asOf = new Date(Date.parse(at) - 1).toISOString();
-    const before = await findRestorePoint(platform, account, { sourceId, jobId, asOf });
-    const hint = before ? `Use the one before it with asOf=${before.at}, or run` : 'Run';
-    throw new Problem(
-      'backup-damaged',
-      `The restore point of run ${runId} (${at}) is damaged. ${hint} the job again.`,
-      {
-        extra: { runId, at, ...(before && { runIdBefore: before.runId, asOf: before.at }) },
+  error: VaultDamage,
+  isOne: boolean,
+): Promise<Problem> {
+  platform.log.error('a restore point is damaged', { runId }, error);
+  const asOf = new Date(Date.parse(at) - 1).toISOString();
+  const before = await findRestorePoint(platform, account, { sourceId, jobId, asOf });
+  const alone = isOne ? '' : `sourceId=${sourceId} and `;
+  const hint = before ? `Use the one before it with ${alone}asOf=${before.at}, or run` : 'Run';
+  const others = isOne ? '' : ' To go on with the other sources, send `next` as the cursor.';
+  // `~` comes after every id, so no source is skipped.
+  const next: FilesPosition = { sourceId: `${sourceId}~`, after: null };
+  return new Problem(
+    'backup-damaged',
+    `The restore point of run ${runId} (${at}) is damaged. ${hint} the job again.${others}`,
+    {
+      extra: {
+        ...{ sourceId, runId, at },
+        ...(before && { runIdBefore: before.runId, asOf: before.at }),
+        ...(!isOne && { next: JSON.stringify(next) }),
       },
-    );
-  }
+    },
+  );
 }
 
 /** Selects the newest restore point of a source or a job, optionally as of a time. */

@@ -2,19 +2,9 @@
 import { displayPath } from '../../domain/entry.ts';
 import type { Platform } from '../../domain/ports.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
-import { findEntry, listTree, openManifest, type ReaderContext } from '../../vault/reader.ts';
+import { findEntry, listTree, type ManifestRoot, type ReaderContext } from '../../vault/reader.ts';
 import { searchKeys } from '../../vault/search.ts';
-import type { RestorePoint } from '../files.ts';
-import {
-  type FilesPosition,
-  type FileView,
-  fileView,
-  findRestorePoint,
-  heldSources,
-  mimeTypeOf,
-  namingDamage,
-  readerContext,
-} from './listing.ts';
+import { type FilesPage, type FilesPosition, type FileView, fillPage, mimeTypeOf, type PageStep } from './listing.ts';
 
 export type FilesSearch = {
   /** The path must contain every word. Case and accents do not matter. An empty query matches everything. */
@@ -32,69 +22,60 @@ export type FilesSearch = {
   asOf?: string | undefined;
 };
 
-/** Maximum number of matches of the words that one page examines, so that a request ends in time. */
-const examineLimit = 1_000_000;
-/** Opening a source counts as this many matches, so many empty sources also end a page. */
-const sourceCost = 200;
 /** Matches whose entries are read at once. */
 const parallelReads = 16;
+/** The work of a search step that finds nothing, in entries. It reads 16 blocks, each about as large as a segment. */
+const passedWork = 16 * 1024;
 
-/**
- * A page of matches in path order, source by source. Pages are complete, unless the filters refuse more than
- * `examineLimit` matches of the words. Then a page has fewer items than `limit`, and a `next`.
- */
-export async function searchFiles(
+/** A page of matches in path order, source by source. */
+export function searchFiles(
   platform: Platform,
   account: string,
   search: FilesSearch,
-  page: { limit: number; position?: FilesPosition; examine?: number },
+  page: FilesPage,
 ): Promise<{ items: FileView[]; next: FilesPosition | null }> {
-  const ctx = await readerContext(platform, account);
   const matches = matcher(search);
   const words = search.query.split(/\s+/).filter(Boolean);
-  const items: FileView[] = [];
-  let budget = page.examine ?? examineLimit;
-  const sources = search.sourceId ? [search.sourceId] : heldSources(platform, account, page.position?.sourceId);
-  for await (const sourceId of sources) {
-    let after = page.position?.sourceId === sourceId ? page.position.after : null;
-    if (budget <= 0) return { items, next: { sourceId, after } };
-    budget -= sourceCost;
-    const restorePoint = await findRestorePoint(platform, account, { sourceId, asOf: search.asOf });
-    if (!restorePoint) continue;
-    let examined = 0;
-    const found = entriesWith(ctx, restorePoint, words, after);
-    for await (const entry of namingDamage(platform, account, restorePoint, found)) {
-      // A page examines at least one match, else paging would not end.
-      if (items.length === page.limit || (budget <= 0 && examined > 0)) return { items, next: { sourceId, after } };
-      if (matches(entry)) items.push(fileView(ctx, restorePoint, entry));
-      after = entry.key;
-      budget--;
-      examined++;
-    }
-  }
-  return { items, next: null };
+  const { sourceId, asOf } = search;
+  return fillPage(platform, account, { sourceId, asOf }, page, async function* (ctx, root, after) {
+    for await (const { entry, ...step } of stepsWith(ctx, root, words, after))
+      yield entry && matches(entry) ? { ...step, entry } : step;
+  });
 }
 
 /** The entries whose paths contain every word, in path order. */
-async function* entriesWith(
+async function* stepsWith(
   ctx: ReaderContext,
-  restorePoint: RestorePoint,
+  root: ManifestRoot,
   words: string[],
   after: string | null,
-): AsyncGenerator<ManifestEntry> {
-  const root = await openManifest(ctx, restorePoint.manifest);
-  if (words.length === 0) return yield* listTree(ctx, root, '', after === null ? {} : { after });
-  let keys: string[] = [];
-  const read = async () => {
-    const found = await Promise.all(keys.map((key) => findEntry(ctx, root, key)));
-    keys = [];
-    return found.filter((entry) => entry !== undefined && !entry.implied && !entry.deleted) as ManifestEntry[];
-  };
-  for await (const key of searchKeys(ctx, root, words, after ?? undefined)) {
-    keys.push(key);
-    if (keys.length === parallelReads) yield* await read();
+): AsyncGenerator<PageStep> {
+  if (words.length === 0) {
+    const entries = listTree(ctx, root, '', after === null ? {} : { after });
+    for await (const entry of entries) yield { passed: entry.key, entry, work: 1 };
+    return;
   }
-  yield* await read();
+  let keys: string[] = [];
+  async function* read(): AsyncGenerator<PageStep> {
+    const found = await Promise.allSettled(keys.map((key) => findEntry(ctx, root, key)));
+    keys = [];
+    for (const one of found) {
+      if (one.status === 'rejected') throw one.reason;
+      if (one.value) yield { passed: one.value.key, work: 1, ...(!one.value.implied && { entry: one.value }) };
+    }
+  }
+  try {
+    for await (const step of searchKeys(ctx, root, words, after ?? undefined)) {
+      if ('key' in step) keys.push(step.key);
+      if ('passed' in step || keys.length === parallelReads) yield* read();
+      if ('passed' in step) yield { ...step, work: passedWork };
+    }
+  } catch (error) {
+    // The matches before a damaged name block.
+    yield* read();
+    throw error;
+  }
+  yield* read();
 }
 
 function matcher(search: FilesSearch): (entry: ManifestEntry) => boolean {

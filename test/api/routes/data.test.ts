@@ -374,3 +374,33 @@ describe('POST /data/download of a zip', () => {
     expect((await platform.blobs.list('exports/', { limit: 10 })).items).toEqual([]);
   });
 });
+
+describe('a damaged restore point', () => {
+  it.each(['list', 'search'])(
+    'is reported by a %s of all sources, which goes on behind it with `next`',
+    async (how) => {
+      const { platform, backupChain, ada } = await apiWithBackup({ 'a.txt': 'x' });
+      const others = [makeBackupChain(platform, account), makeBackupChain(platform, account)];
+      for (const other of others) await other.backUp({ 'a.txt': 'x' });
+      const chains = [backupChain, ...others].toSorted((a, b) => (a.sourceId < b.sourceId ? -1 : 1));
+      const [first, second, third] = chains.map(({ sourceId }) => sourceId);
+      const { manifest } = await (chains[1] as typeof backupChain).backUp({ 'b.txt': 'x' });
+      await platform.blobs.delete([`manifests/${account}/${manifest.id}`]);
+      const request = async (cursor?: string) => {
+        const query = cursor === undefined ? '' : `?cursor=${cursor}`;
+        const answer = await ada(
+          how === 'list'
+            ? { url: `/data/files${query}` }
+            : { method: 'POST', url: `/data/search${query}`, payload: { query: 'txt' } },
+        );
+        return answer.json();
+      };
+      const before = await request();
+      expect(before.items).toMatchObject([{ sourceId: first }]);
+      const damaged = await request(before.next);
+      expect(damaged).toMatchObject({ code: 'backup-damaged', sourceId: second, asOf: expect.any(String) });
+      expect(damaged.detail).toContain(`sourceId=${second}`);
+      expect(await request(damaged.next)).toMatchObject({ items: [{ sourceId: third }], next: null });
+    },
+  );
+});

@@ -16,7 +16,7 @@ async function box(things: Things) {
   const platform = await testPlatform();
   const backupChain = makeBackupChain(platform, account);
   await backupChain.backUp(things);
-  const all = async (search: Partial<FilesSearch>, page: { limit?: number; examine?: number } = {}) => {
+  const all = async (search: Partial<FilesSearch>, page: { limit?: number; work?: number } = {}) => {
     const paths: string[] = [];
     let pages = 0;
     for (let position: FilesPosition | null | undefined; position !== null; pages++) {
@@ -124,13 +124,13 @@ describe('search', () => {
     for (const page of [
       { limit: 1 },
       { limit: 2 },
-      { limit: 50, examine: 1 },
-      { limit: 50, examine: 207 },
-      { limit: 2, examine: 203 },
+      { limit: 50, work: 1 },
+      { limit: 50, work: 207 },
+      { limit: 2, work: 203 },
     ]) {
       expect((await all({ types: ['pdf'] }, page)).paths.toSorted()).toEqual(pdfs);
     }
-    expect((await all({ types: ['pdf'] }, { examine: 205 })).pages).toBeGreaterThanOrEqual(5);
+    expect((await all({ types: ['pdf'] }, { work: 205 })).pages).toBeGreaterThanOrEqual(5);
     expect((await all({}, {})).pages).toBe(1);
   });
 
@@ -163,18 +163,17 @@ describe('search', () => {
     );
   });
 
-  it('finds the same in folders with more matches than a search holds, from any key on', async () => {
+  it('finds the same from any key on', async () => {
     const part = fc.constantFrom('a', 'ab', 'b', '!', 'ba', '0');
     const path = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
     const given = fc.record({
       paths: fc.uniqueArray(path, { minLength: 1, maxLength: 30 }),
       words: fc.array(fc.constantFrom('a', 'b', 'a/'), { maxLength: 2 }),
-      limit: fc.integer({ min: 0, max: 3 }),
       after: fc.option(path, { nil: undefined }),
     });
     const platform = await testPlatform();
     await fc.assert(
-      fc.asyncProperty(given, async ({ paths, words, limit, after }) => {
+      fc.asyncProperty(given, async ({ paths, words, after }) => {
         const backupChain = makeBackupChain(platform, account);
         const { manifest } = await backupChain.backUp(Object.fromEntries(paths.map((name) => [name, 'x'])));
         const ctx = await readerContext(platform, account);
@@ -184,7 +183,8 @@ describe('search', () => {
           .filter((name) => after === undefined || compareKeys(name, after) > 0)
           .sort(compareKeys);
         const found: string[] = [];
-        for await (const key of searchKeys(ctx, root, words, after, limit)) if (!key.endsWith('/')) found.push(key);
+        for await (const step of searchKeys(ctx, root, words, after))
+          if ('key' in step && !step.key.endsWith('/')) found.push(step.key);
         expect(found).toEqual(expected);
       }),
       { numRuns: 200 },
