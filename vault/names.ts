@@ -123,7 +123,7 @@ export function* matchingNames(block: NameBlock, text: Uint8Array): Generator<nu
 }
 
 /** Whether the folded name of that entry contains the text. */
-export function isInName(block: NameBlock, number: number, text: Uint8Array): boolean {
+export function isInName(block: NameBlock, number: number, text: Buffer): boolean {
   const { folded: ends } = endsOf(block);
   return block.folded.subarray(number === 0 ? 0 : (ends[number - 1] ?? 0) + 1, ends[number]).includes(text);
 }

@@ -57,7 +57,8 @@ async function* matchesOf(
   root: ManifestRoot,
   { pieces, readAhead, from, to }: Scan,
 ): AsyncGenerator<Group> {
-  const [piece = '', ...others] = pieces;
+  const [piece = '', ...more] = pieces;
+  const others = more.map((other) => ({ other, bytes: Buffer.from(other) }));
   const text = Buffer.from(piece);
   const refs = [...extentsFrom(root.nodes, from)].filter(
     ({ live, first }) => live > 0 && (!to || comparePositions(positionOf(first), to) < 0),
@@ -73,11 +74,11 @@ async function* matchesOf(
         group.folded ??= fold(displayPath(parent).path);
         const path = group.folded;
         const all = path.includes(piece);
-        const inName = others.filter((other) => !path.includes(other)).map((other) => Buffer.from(other));
+        const hasOthers = (number: number) =>
+          others.every(({ other, bytes }) => path.includes(other) || isInName(block, number, bytes));
         const matches: Match[] = [];
         const add = (number: number) => {
-          if (!isDue || isDeletedAt(block, number) || !inName.every((other) => isInName(block, number, other))) return;
-          matches.push({ block, number });
+          if (isDue && !isDeletedAt(block, number) && hasOthers(number)) matches.push({ block, number });
         };
         if (all) for (let number = start; number < end; number++) add(number);
         for (; numbers && next && !next.done && next.value < end; next = numbers.next()) if (!all) add(next.value);
