@@ -128,8 +128,9 @@ export function applyChanges(changes: PathChange[], add: (work: Partial<BatchLis
     }
     if (refused || (put && put.kind !== 'folder')) count.filesTotal++;
     if (put && !('chunks' in put)) count.bytesTotal += put.size;
+    const entry = put ?? (refused?.as === 'failed' && key.endsWith('/') ? standInEntry(key) : undefined);
     add({
-      ...(put ? { entries: [put] } : isDeleted && { deleted: [key] }),
+      ...(entry ? { entries: [entry] } : isDeleted && { deleted: [key] }),
       ...(refused && { [refused.as]: [refused.refusal] }),
     });
   }

@@ -129,9 +129,9 @@ describe('folder connector', () => {
     const entries = filesOf(await list(session));
     expectBlocked();
     for await (const _frame of session.read(entries.map((entry) => ({ entry })))) expectBlocked();
-    expect(await session.look('small')).toMatchObject({ key: 'small' });
+    expect(await session.look({ key: 'small' })).toMatchObject({ key: 'small' });
     expectBlocked();
-    await expect(session.look('missing/below')).resolves.toBeUndefined();
+    await expect(session.look({ key: 'missing/below' })).resolves.toBeUndefined();
     expectBlocked();
   });
 

@@ -67,7 +67,7 @@ async function backUp(
     { blind: null },
   );
   const tools = { ...vault, folder: 'work/', page: 3, sortItems: 100 };
-  for await (const { items, done } of listInOrder(session, 'any', null, listingStart, tools))
+  for await (const { items, done } of listInOrder(session, 'any', listingStart, tools))
     await comparer.page(items, done);
   const fetched = await storeFiles(session, writer, list.entries, () => {});
   const found = fetched.stored.map(({ entry, file }): FoundEntry => ({ ...entry, ...(file && { ...file }), ...run }));

@@ -39,7 +39,8 @@ async function open(tools: Partial<EngineTools> = {}) {
   const context = { allowHosts: [], folders: { roots: 'any' as const, never: [] } };
   const source = { type: 'folder', config: { path }, credentials: null, context, settings: 'hash' };
   const planned: PlanRequest = {
-    ...{ runRef, keys, source, head: null, base: null, lost: [], position: null, batches: 0 },
+    ...{ runRef, keys, source, head: null, base: null, idIndex: null, isFull: false },
+    ...{ lost: [], position: null, batches: 0 },
     limits: { ...smallLimits, batchItems: 1 },
   };
   return { engine, runRef, keys, source, path, planned };
@@ -82,7 +83,17 @@ it('fails a commit that makes no progress for an hour', async () => {
     return never();
   };
   const request: CommitRequest = {
-    ...{ runRef, keys, base: null, first: 1, last: 1, at: '2026-01-01T00:00:00.000Z', write: true, resume: null },
+    ...{
+      runRef,
+      keys,
+      base: null,
+      ids: null,
+      first: 1,
+      last: 1,
+      at: '2026-01-01T00:00:00.000Z',
+      write: true,
+      resume: null,
+    },
   };
   const error = await stalledBy(started.promise, engine.commit(request, { part, checkpoint: async () => {} }));
   expect(error).toMatchObject({ name: 'Error', message: 'the work made no progress for an hour' });
