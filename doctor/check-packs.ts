@@ -100,7 +100,7 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
         const content = decryptSlot(keys, account, pack, slot, bytes.subarray(slotOffset, slotOffset + slotLength));
         const wrong = expected.filter(([id, { offset, length }]) => {
           const chunk = content.subarray(offset, offset + length);
-          return chunk.length !== length || chunkId(keys, hash('sha256', chunk, 'buffer')) !== id;
+          return chunk.length !== length || chunkId(keys, hash('sha256', chunk)) !== id;
         });
         if (wrong.length > 0)
           yield failure(
