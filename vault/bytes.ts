@@ -42,12 +42,16 @@ export class ByteWriter {
 
   /** In UTF-8. */
   text(text: string): this {
-    // Direct writes spare a buffer for each of the many short texts.
     if (text.length > maxShort) return this.bytes(Buffer.from(text));
-    this.#reserve(1 + 3 * text.length);
-    const written = this.#buffer.write(text, this.#length + 1);
-    this.#buffer[this.#length] = written;
-    this.#length += 1 + written;
+    this.#reserve(1 + text.length);
+    // Most texts are short and ASCII. A loop is faster than a call into Node.
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) return this.bytes(Buffer.from(text));
+      this.#buffer[this.#length + 1 + i] = code;
+    }
+    this.#buffer[this.#length] = text.length;
+    this.#length += 1 + text.length;
     return this;
   }
 
@@ -77,8 +81,8 @@ export class ByteWriter {
   }
 }
 
-/** The length of a text of so many characters has one byte, whatever they are. */
-const maxShort = 42;
+/** The length of an ASCII text of so many characters has one byte. */
+const maxShort = 127;
 
 /** Reads what ByteWriter wrote. Throws VaultDamage when it reaches the end too early. */
 export class ByteReader {
@@ -123,9 +127,9 @@ export class ByteReader {
     return this.raw(this.varint());
   }
 
-  text(): string {
+  text(encoding: 'utf8' | 'latin1' = 'utf8'): string {
     const length = this.varint();
-    return this.#slice(length, 'utf8');
+    return this.#slice(length, encoding);
   }
 
   /** The next bytes as hex digits. */
@@ -133,7 +137,7 @@ export class ByteReader {
     return this.#slice(length, 'hex');
   }
 
-  #slice(length: number, encoding: 'utf8' | 'hex'): string {
+  #slice(length: number, encoding: 'utf8' | 'latin1' | 'hex'): string {
     const end = this.#at + length;
     if (end > this.#buffer.length) throw new VaultDamage('entries', 'a byte string is truncated');
     const text = this.#buffer.toString(encoding, this.#at, end);

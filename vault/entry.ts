@@ -1,5 +1,4 @@
 /** Manifest entries, and their encoding: a sorted sequence of entries as few bytes. */
-import { isAscii as isAsciiBytes } from 'node:buffer';
 import { isAscii, keyBytes, keyFromBytes, type SourceEntry } from '../domain/entry.ts';
 import { fromIso, toIso } from '../domain/iso-time.ts';
 import type { ChunkRef } from '../domain/ports.ts';
@@ -57,7 +56,7 @@ const columns = [
 ] as const;
 
 /** Encodes sorted entries, without compression. Keys are stored as the raw bytes of the file names. */
-export function encodeEntries(entries: (FoundEntry & Partial<ManifestEntry>)[]): Uint8Array {
+export function encodeEntries(entries: (SourceEntry & Partial<ManifestEntry>)[]): Uint8Array {
   const out = Object.fromEntries(columns.map((name) => [name, new ByteWriter()])) as Record<
     (typeof columns)[number],
     ByteWriter
@@ -83,7 +82,7 @@ export function encodeEntries(entries: (FoundEntry & Partial<ManifestEntry>)[]):
     if (entry.sha256 !== undefined) out.hashes.hex(entry.sha256);
     if (entry.chunks !== undefined) refs(entry.chunks, entry.size);
     out.versions.varint(entry.version ?? 0);
-    out.names.varint(names.number(entry.runId)).varint(names.number(entry.at));
+    out.names.varint(names.number(entry.runId ?? '')).varint(names.number(entry.at ?? ''));
     if (entry.previous !== undefined) out.names.varint(names.number(entry.previous));
   }
   const all = new ByteWriter().varint(format).varint(entries.length).varint(names.list.length);
@@ -107,12 +106,17 @@ function openColumns(bytes: Uint8Array): { count: number; list: string[]; read: 
 /** A key as the number of bytes that it shares with the key before, and the rest. */
 function keyWriter(keys: ByteWriter): (key: string) => void {
   let last = '';
+  let wasAscii = true;
   return (key) => {
-    let shared = sharedLength(last, key);
-    if (isAscii(key)) keys.varint(shared).text(key.slice(shared));
+    let shared = 0;
+    while (shared < last.length && last.charCodeAt(shared) === key.charCodeAt(shared)) shared++;
+    const rest = key.slice(shared);
+    wasAscii = isAscii(wasAscii ? rest : key);
+    if (wasAscii) keys.varint(shared).text(rest);
     else {
-      const bytes = keyBytes(key);
-      shared = sharedLength(keyBytes(last), bytes);
+      const [before, bytes] = [keyBytes(last), keyBytes(key)];
+      shared = 0;
+      while (shared < before.length && before[shared] === bytes[shared]) shared++;
       keys.varint(shared).bytes(bytes.subarray(shared));
     }
     last = key;
@@ -121,12 +125,16 @@ function keyWriter(keys: ByteWriter): (key: string) => void {
 
 function keyReader(keys: ByteReader): () => string {
   let last = '';
+  let wasAscii = true;
   return () => {
     const shared = keys.varint();
-    const rest = keys.bytes();
+    const rest = keys.text('latin1');
     // Most keys are ASCII, and then bytes are characters.
-    if (isAsciiBytes(rest) && isAscii(last)) last = last.slice(0, shared) + rest.toString('latin1');
-    else last = keyFromBytes(Buffer.concat([keyBytes(last).subarray(0, shared), rest]));
+    if (wasAscii && isAscii(rest)) last = last.slice(0, shared) + rest;
+    else {
+      last = keyFromBytes(Buffer.concat([keyBytes(last).subarray(0, shared), Buffer.from(rest, 'latin1')]));
+      wasAscii = isAscii(last);
+    }
     return last;
   };
 }
@@ -175,13 +183,15 @@ export function decodeEntries(bytes: Uint8Array): ManifestEntry[] {
       lastTime += read.times.zigzag();
       modifiedAt = toIso(lastTime);
     }
-    const entry: Omit<ManifestEntry, 'runId' | 'at'> = {
+    const entry: ManifestEntry = {
       key,
       kind: kinds[flags & 3] ?? 'file',
       size,
       modifiedAt,
       revision: read.revisions.text(),
       version: read.versions.varint(),
+      runId: '',
+      at: '',
     };
     if (flags & has.mode) entry.mode = read.rare.varint();
     if (flags & has.target) entry.target = keyFromBytes(read.rare.bytes());
@@ -189,27 +199,30 @@ export function decodeEntries(bytes: Uint8Array): ManifestEntry[] {
     if (flags & has.mimeType) entry.mimeType = name(read.names.varint());
     if (flags & has.sha256) entry.sha256 = read.hashes.hex(32);
     if (flags & has.chunks) entry.chunks = refs(size);
-    const whole: ManifestEntry = Object.assign(entry, {
-      runId: name(read.names.varint()),
-      at: name(read.names.varint()),
-    });
-    if (flags & has.previous) whole.previous = name(read.names.varint());
-    if (flags & has.deleted) whole.deleted = true;
-    if (flags & has.implied) whole.implied = true;
-    return whole;
+    entry.runId = name(read.names.varint());
+    entry.at = name(read.names.varint());
+    if (flags & has.previous) entry.previous = name(read.names.varint());
+    if (flags & has.deleted) entry.deleted = true;
+    if (flags & has.implied) entry.implied = true;
+    return entry;
   });
 }
 
-function flagsOf(entry: FoundEntry & Partial<ManifestEntry>, time: number | undefined): number {
+function flagsOf(entry: SourceEntry & Partial<ManifestEntry>, time: number | undefined): number {
   if (entry.sha256 !== undefined && entry.sha256.length !== 64) throw new Error('sha256 is 64 lower-case hex digits');
   let flags = kinds.indexOf(entry.kind);
   if (entry.deleted) flags |= has.deleted;
   if (entry.implied) flags |= has.implied;
   if (entry.modifiedAt === null) flags |= has.noTime;
   else if (time === undefined) flags |= has.textTime;
-  for (const field of ['mode', 'target', 'id', 'mimeType', 'sha256', 'chunks', 'previous'] as const) {
-    if (entry[field] !== undefined) flags |= has[field];
-  }
+  // Written out, because this runs for each entry.
+  if (entry.mode !== undefined) flags |= has.mode;
+  if (entry.target !== undefined) flags |= has.target;
+  if (entry.id !== undefined) flags |= has.id;
+  if (entry.mimeType !== undefined) flags |= has.mimeType;
+  if (entry.sha256 !== undefined) flags |= has.sha256;
+  if (entry.chunks !== undefined) flags |= has.chunks;
+  if (entry.previous !== undefined) flags |= has.previous;
   return flags;
 }
 
@@ -223,13 +236,6 @@ function milliseconds(time: string | null): number | undefined {
   if (usual !== undefined) return usual;
   const at = Date.parse(time);
   return Number.isNaN(at) || Math.abs(at) > farTime || new Date(at).toISOString() !== time ? undefined : at;
-}
-
-function sharedLength<T extends string | Uint8Array>(a: T, b: T): number {
-  const end = Math.min(a.length, b.length);
-  let at = 0;
-  while (at < end && a[at] === b[at]) at++;
-  return at;
 }
 
 function numbered(): { list: string[]; number(name: string): number } {
@@ -274,18 +280,24 @@ function chunkReader(read: ByteReader, name: (number: number) => string): (size:
   let last = zeroRef;
   return (size) => {
     let left = size;
-    return Array.from({ length: read.varint() }, () => {
-      const pack = read.varint();
-      if (pack === 0) last = { ...last, offset: read.zigzag() + last.offset + last.length };
-      else {
-        const slot = read.zigzag() + last.slot + 1;
-        const slotOffset = read.zigzag() + last.slotOffset + last.slotLength;
-        last = { pack: name(pack - 1), slot, slotOffset, slotLength: read.varint(), offset: read.zigzag(), length: 0 };
+    const refs: ChunkRef[] = [];
+    for (let count = read.varint(); count > 0; count--) {
+      const named = read.varint();
+      let { pack, slot, slotOffset, slotLength } = last;
+      let offset = last.offset + last.length;
+      if (named > 0) {
+        pack = name(named - 1);
+        slot += read.zigzag() + 1;
+        slotOffset += slotLength + read.zigzag();
+        slotLength = read.varint();
+        offset = 0;
       }
-      last.length = read.zigzag() + left;
+      offset += read.zigzag();
+      last = { pack, slot, slotOffset, slotLength, offset, length: read.zigzag() + left };
       left -= last.length;
-      return last;
-    });
+      refs.push(last);
+    }
+    return refs;
   };
 }
 

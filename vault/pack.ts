@@ -78,7 +78,11 @@ export function encryptFooter(lock: PackLock, slots: SlotIndex[]): Uint8Array {
   const index = new ByteWriter().varint(slots.length);
   for (const slot of slots) {
     index.varint(slot.stored).varint(slot.chunks.length);
-    for (const chunk of slot.chunks) index.bytes(Buffer.from(chunk.id, 'hex')).varint(chunk.length);
+    for (const chunk of slot.chunks)
+      index
+        .varint(chunk.id.length / 2)
+        .hex(chunk.id)
+        .varint(chunk.length);
   }
   const trailer = Buffer.alloc(trailerLength);
   trailer.write(magic, 0, 'latin1');

@@ -28,8 +28,7 @@ export function encodeList(keys: VaultKeys, aad: string, list: BatchList<SourceE
   const { entries, deleted, failed, skipped } = list;
   // JSON.stringify writes lone surrogates as escapes, so keys survive it.
   const rest = JSON.stringify({ deleted, failed, skipped, more });
-  const encoded = encodeEntries(entries.map((entry) => ('runId' in entry ? entry : { ...entry, runId: '', at: '' })));
-  return encryptBytes(keys, aad, new ByteWriter().varint(format).text(rest).bytes(encoded).done());
+  return encryptBytes(keys, aad, new ByteWriter().varint(format).text(rest).bytes(encodeEntries(entries)).done());
 }
 
 /** @throws VaultDamage unless the bytes are that list */
