@@ -6,6 +6,7 @@ export function peekable<T>(batches: AsyncIterable<T[]>, check = (batch: T[]) =>
   const iterator = batches[Symbol.asyncIterator]();
   let batch: T[] = [];
   let at = 0;
+  let isDone = false;
 
   async function load(): Promise<T | undefined> {
     for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
@@ -13,8 +14,9 @@ export function peekable<T>(batches: AsyncIterable<T[]>, check = (batch: T[]) =>
       at = 0;
       if (batch.length > 0) return batch[0];
     }
+    isDone = true;
     return undefined;
   }
 
-  return { peek: () => batch[at] ?? load(), take: () => void at++ };
+  return { peek: () => (at < batch.length || isDone ? batch[at] : load()), take: () => void at++ };
 }

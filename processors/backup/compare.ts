@@ -37,23 +37,21 @@ export function makeComparer(
   const base = peekable(before);
   let blind = start.blind;
 
-  async function peek(): Promise<EntryState | undefined> {
-    return base.peek();
-  }
-
   function drop(entry: EntryState): void {
     const isUnlisted = blind !== null && entry.key.startsWith(blind);
     if (!entry.deleted && !isUnlisted) add({ deleted: [entry.key] });
     base.take();
   }
 
-  /** The old entry of the item's key, after the entries before it, which the listing lacks, are marked as deleted. */
-  async function oldEntryOf(item: ListItem): Promise<EntryState | undefined> {
+  /**
+   * The old entry of the item's key, after the entries before it, which the listing lacks, are marked as deleted. A
+   * promise only when entries must be loaded, because a promise for each item is slow. Call it again then.
+   */
+  function oldEntryOf(item: ListItem): EntryState | undefined | Promise<unknown> {
     const key = keyOf(item);
     for (;;) {
-      const next = base.peek();
-      const old = next instanceof Promise ? await next : next;
-      if (!old) return undefined;
+      const old = base.peek();
+      if (!old || old instanceof Promise) return old;
       if (item.type === 'unlisted') {
         if (comparePositions(positionOf(old.key), itemPosition(item)) >= 0) return undefined;
       } else {
@@ -68,8 +66,7 @@ export function makeComparer(
     }
   }
 
-  async function take(item: ListItem): Promise<void> {
-    const same = await oldEntryOf(item);
+  function take(item: ListItem, same: EntryState | undefined) {
     const isUnchanged = (entry: SourceEntry) =>
       same &&
       !same.deleted &&
@@ -113,8 +110,12 @@ export function makeComparer(
     },
     /** After the last page, the remaining entries of the old manifest count as deleted. */
     async page(items: ListItem[], last: boolean): Promise<void> {
-      for (const item of items) await take(item);
-      if (last) for (let old = await peek(); old; old = await peek()) drop(old);
+      for (const item of items) {
+        let same = oldEntryOf(item);
+        for (; same instanceof Promise; same = oldEntryOf(item)) await same;
+        take(item, same);
+      }
+      if (last) for (let old = await base.peek(); old; old = await base.peek()) drop(old);
     },
   };
 }
