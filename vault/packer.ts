@@ -38,7 +38,7 @@ export type PackerOptions = PackerTools & {
 };
 
 /** Chunks compressed together. Its position is known once its pack is durable. */
-export type Slot = SlotIndex & { pack: OpenPack; number: number; offset: number };
+export type Slot = SlotIndex & { pack: OpenPack; number: number; offset: number; chunks: Placed[] };
 
 export type OpenPack = {
   id: string;
@@ -59,8 +59,11 @@ export type OpenPack = {
   close(): void;
 };
 
+/** A chunk in a slot of this packer. `counted`: whether a batch has counted its bytes as new. */
+export type Placed = { id: string; slot: Slot; offset: number; length: number; counted: boolean };
+
 /** The position of a chunk: in a slot of this packer, or as the index has it. */
-export type Placement = { slot: Slot; offset: number; length: number; fresh: boolean } | { known: ChunkRef };
+export type Placement = Placed | ChunkRef;
 
 export type Packer = {
   /**
@@ -83,7 +86,7 @@ const maxUploads = 2;
 export function openPacker(options: PackerOptions): Packer {
   const { account, keys, chunks: index, packSize = usualPackSize } = options;
   /** Chunks that are not in the index yet. */
-  const pending = new Map<string, { slot: Slot; offset: number; length: number }>();
+  const pending = new Map<string, Placed>();
   /** Packs that were found present. */
   const present = new Set<string>();
   const uploads = new Set<Promise<void>>();
@@ -94,14 +97,9 @@ export function openPacker(options: PackerOptions): Packer {
 
   async function add(run: string, chunks: { id: string; bytes: Uint8Array }[]): Promise<Placement[]> {
     while (uploads.size >= maxUploads) await Promise.race(uploads);
-    const unknown = chunks.filter(({ id }) => !pending.has(id)).map(({ id }) => id);
+    const unknown = chunks.map(({ id }) => id).filter((id) => !pending.has(id));
     const found = unknown.length > 0 ? await lookUp(unknown) : undefined;
-    return chunks.map(({ id, bytes }) => {
-      const open = pending.get(id);
-      if (open) return { ...open, fresh: false };
-      const known = found?.get(id);
-      return known ? { known } : { ...append(run, id, bytes), fresh: true };
-    });
+    return chunks.map(({ id, bytes }) => pending.get(id) ?? found?.get(id) ?? append(run, id, bytes));
   }
 
   /** The positions that can be trusted: those in packs that are present. */
@@ -113,12 +111,12 @@ export function openPacker(options: PackerOptions): Packer {
     return found;
   }
 
-  function append(run: string, id: string, bytes: Uint8Array): { slot: Slot; offset: number; length: number } {
+  function append(run: string, id: string, bytes: Uint8Array): Placed {
     pack ??= newPack(run);
     const alone = bytes.length >= loneChunk;
     const slot = alone ? newSlot(pack) : (group ?? newSlot(pack));
-    const placement = { slot, offset: alone ? 0 : grouped, length: bytes.length };
-    slot.chunks.push({ id, length: bytes.length });
+    const placement = { id, slot, offset: alone ? 0 : grouped, length: bytes.length, counted: false };
+    slot.chunks.push(placement);
     pack.chunks++;
     pending.set(id, placement);
     if (alone) encrypt(slot, bytes);
@@ -231,7 +229,7 @@ function newSlot(pack: OpenPack): Slot {
 
 /** The reference of a placed chunk. Throws before its pack is durable. */
 export function locate(placement: Placement): ChunkRef {
-  if ('known' in placement) return placement.known;
+  if ('pack' in placement) return placement;
   const { slot, offset, length } = placement;
   if (slot.pack.state !== 'durable') throw new Error('the position of a chunk is known once its pack is durable');
   return { pack: slot.pack.id, slot: slot.number, slotOffset: slot.offset, slotLength: slot.stored, offset, length };
@@ -240,11 +238,8 @@ export function locate(placement: Placement): ChunkRef {
 function refsOf(pack: OpenPack): Map<string, ChunkRef> {
   const refs = new Map<string, ChunkRef>();
   for (const { number, offset: slotOffset, stored, chunks } of pack.slots) {
-    let offset = 0;
-    for (const { id, length } of chunks) {
+    for (const { id, offset, length } of chunks)
       refs.set(id, { pack: pack.id, slot: number, slotOffset, slotLength: stored, offset, length });
-      offset += length;
-    }
   }
   return refs;
 }

@@ -59,28 +59,27 @@ export function openWriter(
   async function add(chunks: { id: string; bytes: Uint8Array }[]): Promise<Placement[]> {
     const placements = await packer.add(run, chunks);
     for (const placement of placements) {
-      if ('known' in placement) requests.recordRead++;
+      if ('pack' in placement) requests.recordRead++;
       else {
-        const { slot, fresh, length } = placement;
-        if (fresh) {
+        const { slot, counted, length } = placement;
+        if (!counted) {
           requests.recordRead++;
           requests.recordWrite++;
         }
-        packs.set(slot.pack, (packs.get(slot.pack) ?? 0) + (fresh ? length : 0));
+        packs.set(slot.pack, (packs.get(slot.pack) ?? 0) + (counted ? 0 : length));
+        placement.counted = true;
       }
     }
     return placements;
   }
 
   async function small(contents: Uint8Array[]): Promise<StoredFile[]> {
-    const digests = contents.map((content) => digestShort(digestKeys, content));
-    const chunks: { id: string; bytes: Uint8Array }[] = [];
-    for (const [i, bytes] of contents.entries())
-      if (bytes.length > 0) chunks.push({ id: (digests[i] as { id: string }).id, bytes });
-    const placements = (await add(chunks)).values();
-    return digests.map(({ sha256 }, i) => {
-      const size = (contents[i] as Uint8Array).length;
-      return { size, sha256, placements: size > 0 ? [placements.next().value as Placement] : [] };
+    const chunks = contents.map((bytes) => ({ ...digestShort(digestKeys, bytes), bytes }));
+    const placements = await add(chunks.filter(({ bytes }) => bytes.length > 0));
+    let next = 0;
+    return chunks.map(({ sha256, bytes }) => {
+      const size = bytes.length;
+      return { size, sha256, placements: size > 0 ? [placements[next++] as Placement] : [] };
     });
   }
 

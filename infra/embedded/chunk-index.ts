@@ -140,13 +140,13 @@ export function indexOver(db: DatabaseSync, noteDamage = () => {}): EmbeddedChun
         db.exec('BEGIN IMMEDIATE');
         const number = numberFor(db, 'accounts', account);
         const packs = new Map<string, number>();
-        const put = db.prepare('INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+        const put = db.prepare('INSERT OR REPLACE INTO chunks VALUES (?, unhex(?), ?, ?, ?, ?, ?, ?)');
         // In the order of the table, inserts take two thirds of the time.
-        for (const [id, ref] of [...chunks].sort(([a], [b]) => (a < b ? -1 : 1))) {
+        for (const id of [...chunks.keys()].sort()) {
+          const ref = chunks.get(id) as ChunkRef;
           const pack = packs.get(ref.pack) ?? numberFor(db, 'packs', ref.pack);
           packs.set(ref.pack, pack);
-          const { slot, slotOffset, slotLength, offset, length } = ref;
-          put.run(number, Buffer.from(id, 'hex'), pack, slot, slotOffset, slotLength, offset, length);
+          put.run(number, id, pack, ref.slot, ref.slotOffset, ref.slotLength, ref.offset, ref.length);
         }
         db.exec('COMMIT');
       };
