@@ -41,6 +41,9 @@ export type VaultWriter = {
   finish(): Promise<WriterTotals>;
 };
 
+/** Room for one chunk, used by one stream at a time. Otherwise each large file would take new memory. */
+let spare: Buffer | undefined;
+
 /** The gear table of each key, because making one takes 0.1 ms. */
 const gears = new WeakMap<Uint8Array, GearTable>();
 
@@ -92,7 +95,10 @@ export function openWriter(
 
     const keep = (part: Uint8Array) => {
       if (part.length === 0) return;
-      open ??= Buffer.allocUnsafeSlow(maxChunk);
+      if (!open) {
+        open = spare ?? Buffer.allocUnsafeSlow(maxChunk);
+        spare = undefined;
+      }
       open.set(part, length);
       length += part.length;
     };
@@ -116,6 +122,7 @@ export function openWriter(
         const { cuts, ...whole } = digest.end();
         const bytes = open?.subarray(0, length) ?? new Uint8Array();
         if (cuts.length > 0) placed.push(...(await add(cuts.map(({ id }) => ({ id, bytes })))));
+        spare ??= open;
         return { ...whole, placements: placed };
       },
     };
