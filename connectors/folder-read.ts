@@ -47,7 +47,8 @@ export async function* readFrames(
   let frame: Frame = [];
   let used = 0;
   let started = performance.now();
-  for (const [index, { entry, range }] of requests.entries()) {
+  for (let index = 0; index < requests.length; index++) {
+    const { entry, range } = requests[index] as ReadRequest;
     if (isClosed()) throw closed();
     if (entry.kind !== 'file') {
       frame.push({ index, problem: new SourceProblem('unreadable', 'This is not a file, so it has no content.') });

@@ -15,17 +15,18 @@ import { decryptList } from './work.ts';
 export async function storePart(work: EngineWork, request: StoreRequest, calls: StoreCalls): Promise<StoreResult> {
   const { runRef, keys, source, batch } = request;
   const { account, runId } = runRef;
-  const { list, more } = decryptList<Origin>({ account, runId, keys }, request.work);
-  requireSettings(source.settings, more);
   const packer = work.takePacker(account, keys);
   const writer = openWriter(packer, keys, runId);
   try {
     const read = async (session: SourceSession) => {
-      const result = await storeFiles(session, writer, list.entries, work.proceed);
-      if (result.vanished.length > 0) await requireSameSource(session, more);
-      return result;
+      // Lists that wait for their turn stay encrypted, because they take much less memory.
+      const { list, more } = decryptList<Origin>({ account, runId, keys }, request.work);
+      requireSettings(source.settings, more);
+      const fetched = await storeFiles(session, writer, list.entries, work.proceed);
+      if (fetched.vanished.length > 0) await requireSameSource(session, more);
+      return { list, fetched };
     };
-    const fetched = await work.withSession(runId, source, read, true);
+    const { list, fetched } = await work.withSession(runId, source, read, true);
     await calls.reached('store:fetched');
     packer.leave();
     const { packs, bytesStored, requests } = await work.moving(writer.finish());
