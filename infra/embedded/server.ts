@@ -53,20 +53,22 @@ export function urlHost(host: string): string {
 }
 
 /**
- * For tests: unreliable delivery, a call at every step boundary, small limits and a wrapped platform. With
- * `sharedBlobs` the worker threads use the blobs of that platform, instead of the files.
+ * For tests: unreliable delivery, a call at every step boundary, small limits, a wrapped platform and the number of
+ * worker threads. With `sharedBlobs` the worker threads use the blobs of that platform, instead of the files.
  */
 export type Testing = {
   sharedBlobs?: boolean;
   chaos?: Chaos;
   reached?: NonNullable<Deployment['reached']>;
   limits?: Limits;
+  threads?: number;
   watch?: (platform: Platform) => Platform;
 };
 
 /** Starts the server. Throws an Error that `describeStartError` turns into one line. */
 export async function startServer(settings: Settings, log: Log, testing: Testing = {}): Promise<RunningServer> {
   const { chaos, reached, limits, sharedBlobs = false, watch = (platform) => platform } = testing;
+  const { threads = Math.min(availableParallelism(), maxThreads) } = testing;
   await requireSameBucket(settings.data, settings.blobs);
   const bucket = settings.blobs && (await openBucket(settings.blobs));
   const embedded = await openEmbedded({
@@ -81,7 +83,6 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
   });
   const platform = watch(embedded.platform);
   const connectorContext = contextFor(embedded, settings);
-  const threads = Math.min(availableParallelism(), maxThreads);
   const root = blobFolder(settings.data);
   const files = bucket || sharedBlobs ? undefined : { root, temporary: temporaryFolder(root) };
   const engine = openEnginePool(threads, { index: join(settings.data, chunkIndexFile), files }, platform);

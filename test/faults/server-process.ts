@@ -3,7 +3,7 @@
  *
  * With `LISTBACKUP_FAULT=commit:restore-point@2` it dies when it reaches that boundary for the second time, with `*@37`
  * at the 37th boundary of any kind. `LISTBACKUP_CHAOS=7` seeds faults of feeds and queues. `LISTBACKUP_NOW` is the
- * clock at the start, in ms since the epoch.
+ * clock at the start, in ms since the epoch. `LISTBACKUP_THREADS` is the number of engine threads.
  *
  * The process prints `{"url"}` when it is ready. At SIGTERM it closes and prints how often it reached each boundary.
  */
@@ -15,7 +15,8 @@ import { readSettings } from '../../infra/embedded/settings.ts';
 import { watched } from './boundaries.ts';
 import { smallLimits } from './small-limits.ts';
 
-const { LISTBACKUP_FAULT: fault = '', LISTBACKUP_CHAOS: seed, LISTBACKUP_NOW: startedAt } = process.env;
+const { LISTBACKUP_FAULT: fault = '', LISTBACKUP_CHAOS: seed } = process.env;
+const { LISTBACKUP_NOW: startedAt, LISTBACKUP_THREADS: threads } = process.env;
 const [point, nth = '1'] = fault.split('@');
 const trace: { [step: string]: number } = {};
 let boundaries = 0;
@@ -33,6 +34,7 @@ const deployment = await startServer(settings, openLog(settings.logLevel ?? 'sil
   reached,
   limits: smallLimits,
   watch: (platform) => watched({ ...platform, ...clock }, reached),
+  ...(threads && { threads: Number(threads) }),
   ...(seed && { chaos: makeChaos(Number(seed)) }),
 });
 process.on('SIGTERM', async () => {
