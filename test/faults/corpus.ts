@@ -4,11 +4,18 @@ import { join } from 'node:path';
 import { sha256 } from '../../activity/commit.ts';
 import { makeChaos } from '../../infra/embedded/chaos.ts';
 
+/** The bytes are generated once, because that takes most of the time of a corpus. */
+const made = new Map<string, Buffer>();
+
 function bytes(seed: number, length: number): Buffer {
+  const known = made.get(`${seed} ${length}`);
+  if (known) return known;
   const { chance } = makeChaos(seed);
-  return Buffer.from(
+  const content = Buffer.from(
     Array.from({ length }, () => Number(chance(0.5)) * 61 + Number(chance(0.5)) * 17 + Number(chance(0.5)) * 3 + 32),
   );
+  made.set(`${seed} ${length}`, content);
+  return content;
 }
 
 /** Writes files of many sizes, also empty and equal ones, a link, and names that are neither ASCII nor UTF-8. */
