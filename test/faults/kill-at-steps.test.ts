@@ -171,13 +171,13 @@ async function run(
   return { ...outcome, types, trace };
 }
 
-/** Waits until the fault has killed the server. Fails if the run ends first. */
+/** Waits until the fault has killed the server. Fails if the run ends first or does not go on. */
 async function struck(server: KillableServer, owner: Owner, count: number, fault: string): Promise<void> {
-  const survived = allEnded(clientOf(server, owner), count).then(
-    () => server.stop().catch(() => undefined),
-    // The server no longer answers
-    () => undefined,
-  );
+  const survived = allEnded(clientOf(server, owner), count)
+    .catch(() => undefined)
+    .then(() => server.stop())
+    // The fault has killed the server
+    .catch(() => undefined);
   await Promise.race([server.ended, survived]);
   expect(await server.ended, `killed at ${fault}`).toBe('SIGKILL');
 }
