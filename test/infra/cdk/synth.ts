@@ -39,8 +39,20 @@ export type Statement = {
   Condition?: { [operator: string]: { [key: string]: unknown } };
 };
 
+type Options = { [option in keyof StageOptions]?: string };
+
+/** Test files share each synthesized stage, because one takes most of a second. Tests must not change it. */
+const known = new Map<string, ReturnType<typeof synthesizeNew>>();
+
 /** `options`: the text of stage options, as an operator sets them. */
-export function synthesize(name: string, options: { [option in keyof StageOptions]?: string } = {}) {
+export function synthesize(name: string, options: Options = {}): ReturnType<typeof synthesizeNew> {
+  const key = JSON.stringify([name, options]);
+  const made = known.get(key) ?? synthesizeNew(name, options);
+  known.set(key, made);
+  return made;
+}
+
+function synthesizeNew(name: string, options: Options) {
   const app = new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] } });
   const stacks = listbackup(
     app,
