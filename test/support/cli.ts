@@ -35,6 +35,7 @@ export async function cliFor(url: string, env: { [name: string]: string } = {}):
       cwd: config,
       env: {
         PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
         HOME: config,
         XDG_CONFIG_HOME: config,
         LISTBACKUP_URL: url,

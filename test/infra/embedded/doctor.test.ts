@@ -30,7 +30,8 @@ type Ended = { code: number; stdout: string; stderr: string };
 
 function run(script: string, args: string[], env: { [name: string]: string } = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    const options = { env: { PATH: process.env.PATH, ...env }, cwd: root };
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
+    const options = { env: { PATH, NODE_COMPILE_CACHE, ...env }, cwd: root };
     execFile(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', script, ...args],
