@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { AnyConnector } from '../../../connectors/connector.ts';
+import { connectors } from '../../../connectors/index.ts';
 import { compareEntries, positionOf } from '../../../domain/entry.ts';
 import { completeDelta, pathChanges } from '../../../processors/backup/delta.ts';
 import { pathsOfIds, writeIdIndex } from '../../../processors/backup/id-index.ts';
@@ -15,14 +16,14 @@ import { account, makeWorld } from '../../faults/world.ts';
 import { type IdSource, makeIdSource } from '../../support/id-source.ts';
 import { collect, memoryVault } from '../../vault/vault-fixture.ts';
 
-const registry = vi.hoisted(() => ({ connector: undefined as AnyConnector | undefined }));
-vi.mock('../../../connectors/index.ts', () => ({ connectorFor: () => registry.connector }));
-
 const day = 24 * 3600_000;
 
 /** A backup chain of a source in memory. The plan stops after each step, so that it goes on in another delivery. */
 async function chainOf(source: IdSource) {
-  registry.connector = source.connector;
+  // The registry has the connectors of the product only, and the first of a type counts.
+  const registry = connectors as AnyConnector[];
+  registry.unshift(source.connector);
+  onTestFinished(() => void registry.splice(registry.indexOf(source.connector), 1));
   const clock = { now: Date.UTC(2026, 0, 1) };
   const world = await makeWorld({ now: () => clock.now });
   const { platform } = world;
