@@ -1,4 +1,7 @@
-/** A piece of a run: at most 1,000 files or 64 MiB. Concurrent workers may store it twice. The first event counts. */
+/**
+ * A piece of the work of a run. It closes at 1,000 items (with folders, deletions and refusals), or after the file that
+ * brings it to 64 MiB. Concurrent workers may store it twice. The first event counts.
+ */
 import type { Aggregate, Decide } from './aggregate.ts';
 import type { RunIds } from './backup-chain.ts';
 import type { Cost } from './run.ts';
