@@ -43,25 +43,25 @@ export type ListPage<Item = ListItem> = {
   /** Token of the next page, null on the last. Any page may hold fewer items than `limit`. */
   page: string | null;
   /**
-   * On the last page, if the source lists deltas: the cursor for the next one, which covers all changes since this
-   * listing began. Else null.
+   * On the last page, if the source lists deltas: the cursor for the next listing, which covers all changes since
+   * this listing began. Else null.
    */
   since: string | null;
 };
 
 /**
- * What changed. Each item has an id, and the id of its folder: null for the root. Its key is its name alone, with a `/`
- * for folders. What is below a folder that moved or is gone needs no items.
+ * A change. Each item has an id, and the id of its folder: null for the root. Its key is its name alone, with a `/` for
+ * folders. Entries below a folder that moved or is gone need no items.
  */
 export type DeltaItem =
   | (Exclude<ListItem, { type: 'unlisted' }> & { parent: string | null })
   | { type: 'gone'; id: string };
 
-/** Lists changes. Pages are as those of a listing. */
+/** Lists changes, in pages like a listing. */
 export type Deltas = {
-  /** What changed after `since`, in any order. The last item of an id counts. @throws SourceProblem as `list` */
+  /** The changes after `since`, in any order. The last item of an id counts. @throws SourceProblem as `list` */
   list(since: string, page: string | null, options: { limit: number }): Promise<ListPage<DeltaItem>>;
-  /** What is in the folder of that id, without deeper entries. @throws SourceProblem */
+  /** The entries of the folder with that id, without deeper entries. @throws SourceProblem */
   listFolder(
     id: string,
     page: string | null,
@@ -73,8 +73,8 @@ export type Deltas = {
 export type ReadRequest = { entry: SourceEntry; range?: ByteRange };
 
 /**
- * Pieces of files, at most about 1 MiB or 256 files. `index` is that of the request. The pieces of a file come in
- * order, between those of other files. The last one has `end`. A problem also ends a file.
+ * Pieces of files, at most about 1 MiB or 256 files. `index` is the index of the request. The pieces of a file come in
+ * order, between pieces of other files. The last piece has `end`. A problem also ends a file.
  */
 export type Frame = ({ index: number; bytes: Uint8Array; end?: boolean } | { index: number; problem: SourceProblem })[];
 

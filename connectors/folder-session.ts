@@ -189,7 +189,7 @@ async function openTree(path: string, allowed: Allowed, blocking: Blocking): Pro
   }
 }
 
-/** Returns why the folder may not be backed up, and what to do. Undefined if it may. */
+/** Returns an error text if the folder may not be backed up. */
 async function refusalOf(real: string, allowed: Allowed): Promise<string | undefined> {
   const never = await Promise.all(allowed.never.map(realOrAsIs));
   if (never.includes(real)) return 'This folder is the data folder of ListBackup. Choose another folder.';

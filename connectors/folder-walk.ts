@@ -40,8 +40,8 @@ type Level = {
 const maxOpenFolders = 64;
 
 /**
- * Yields items in strictly ascending order: the entries of a folder, then those of its subfolders. It omits entries
- * that are deleted meanwhile. An entry that cannot be read is a failed item.
+ * Yields items in strictly ascending order: the entries of a folder, then the entries of its subfolders. It omits
+ * entries that are deleted meanwhile. An entry that cannot be read is a failed item.
  * @throws SourceProblem, system errors for the root
  */
 export function* walk(root: Directory, options: WalkOptions): Generator<ListItem, void> {
@@ -92,13 +92,13 @@ function namesIn(directory: Directory): string[] {
   try {
     return readdirSync(path, { encoding: 'latin1', withFileTypes: true }).map((child) => named(child, child.name));
   } catch {
-    // If the file system gives no types, Node takes such a name for UTF-8 and does not find it.
+    // If the file system gives no types, Node takes a Latin-1 name for UTF-8 and does not find it.
     const found = readdirSync(Buffer.from(path), { encoding: 'buffer', withFileTypes: true });
     return found.map((child) => named(child as unknown as Dirent, child.name.toString('latin1')));
   }
 }
 
-/** Yields the entries of the folder, without those of earlier pages, and notes the subfolders to enter. */
+/** Yields the entries of the folder that earlier pages did not have, and notes the subfolders to enter. */
 function* listLevel(level: Level, { after, never, excluded }: WalkOptions): Generator<ListItem, void> {
   const { prefix, directory, children, subfolders } = level;
   level.children = [];
@@ -129,7 +129,7 @@ function latin1(text: string): string {
     .join('/');
 }
 
-/** The level of the subfolder, or the item of one that cannot be listed. */
+/** The level of the subfolder. If it cannot be listed, its item. */
 function enter(
   parent: Level,
   opened: Directory,
@@ -174,7 +174,7 @@ function closeOuter(levels: Level[], root: Directory): void {
 }
 
 /**
- * The item of one child of the folder, undefined if it was deleted. `isFolder`: what the listing of the folder says.
+ * The item of one child of the folder, undefined if it was deleted. `isFolder`: according to the listing of the folder.
  */
 export function itemOf(
   directory: Directory,

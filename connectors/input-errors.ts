@@ -1,4 +1,4 @@
-/** Turns the issues of a zod schema into the errors that callers get: a dotted path, and what to give there. */
+/** Turns the issues of a zod schema into the errors that callers get: a dotted path, and the expected value. */
 import type * as z from 'zod';
 import type { InputError } from '../domain/errors.ts';
 

@@ -88,7 +88,7 @@ export async function withRetries<T>(
   }
 }
 
-/** A failed request as the SDK reports it. `name`: the error code of the server. `code`: that of a system error. */
+/** A failed request as the SDK reports it. `name`: the error code of the server. `code`: the code of a system error. */
 type Failure = { name: string; code: string; status: number; header(name: string): string | undefined };
 
 /** Translates a failure for the user. The result has nothing of the request, so no credentials. */

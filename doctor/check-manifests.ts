@@ -36,7 +36,7 @@ const defaultRemembered = 256 * 1024;
 
 /**
  * Checks each node, segment and content once, however many manifests share it, as long as it remembers them. It
- * compares content with that of the base too, so that a backup of any size is read once.
+ * compares content with the content of the base too, so that a backup of any size is read once.
  */
 export async function* checkManifests(
   context: ReaderContext,
@@ -70,7 +70,7 @@ export async function* checkManifests(
 
 type Remembered = LRUCache<string, true>;
 
-/** What was checked, and the manifests of the log by id. `base`: the base of this manifest, if it was checked. */
+/** The checked objects, and the manifests of the log by id. `base`: the base of this manifest, if it was checked. */
 type Seen = {
   segments: Remembered;
   contents: Remembered;

@@ -19,7 +19,7 @@ type Footer =
 
 export type CheckedPacks = {
   /**
-   * Notes that a file version needs the chunk. `missing`: the pack is intact but has no such chunk. `check` reports
+   * Notes that a file version needs the chunk. `missing`: the pack is intact but lacks the chunk. `check` reports
    * damaged and unreadable packs, once each.
    */
   need(ref: ChunkRef): Promise<'found' | 'missing' | 'damaged' | 'unreadable'>;
@@ -172,8 +172,8 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
 }
 
 /**
- * `all`: index records by the pack they point to. `inFooter`: those whose chunk is in that pack's footer. `unindexed`:
- * the number of chunks without a record.
+ * `all`: index records by the pack they point to. `inFooter`: records whose chunk is in that pack's footer.
+ * `unindexed`: the number of chunks without a record.
  */
 type IndexCounts = { all: Map<string, number>; inFooter: Map<string, number>; unindexed: number };
 

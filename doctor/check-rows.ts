@@ -1,4 +1,4 @@
-/** Checks read models: rows are what the log gives, and every cursor is at the head of its stream. */
+/** Checks read models: rows equal the projected log, and every cursor is at the head of its stream. */
 import { isDeepStrictEqual } from 'node:util';
 import { parseStream } from '../domain/event.ts';
 import type { Json, JsonObject, Platform, Row, StoredCommit } from '../domain/ports.ts';
@@ -15,7 +15,7 @@ type Table = Projection['name'];
 type Heads = ReadonlyMap<string, { version: number }>;
 
 export type RowsCheck = {
-  /** Must get every commit of the account, those of a stream in order. */
+  /** Must get every commit of the account, and the commits of a stream in order. */
   take(commit: StoredCommit): Promise<void>;
   /** Compares rows and cursors, after the last commit. It adds the number of compared rows to `compared`. */
   compare(heads: Heads, count: Count, compared: ComparedRows): AsyncGenerator<Finding>;

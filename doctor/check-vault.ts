@@ -14,10 +14,10 @@ import { checkedPacks } from './check-packs.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 import { countUnused, pairs, reasonOf } from './reading.ts';
 
-/** What the vault must hold, according to the log. */
+/** The objects that the vault must hold, according to the log. */
 export type VaultLog = {
   manifests: NamedManifest[];
-  /** That of the newest restore point of each backup chain. */
+  /** The id index of the newest restore point of each backup chain. */
   idIndexes: NamedIndex[];
   /** Error lists of runs: the number of pages, and of errors on all pages. */
   errorLists: { runId: string; pages: number; errors: number }[];

@@ -123,7 +123,7 @@ async function* checkRecords(
   }
 }
 
-/** A position of the plan, or what else a list has besides its work. @throws VaultDamage */
+/** The `more` of a list: the position of a plan, or the origin of a run. @throws VaultDamage */
 async function readWork(platform: Platform, runRef: RunRef, keys: VaultKeys, where: string): Promise<PlanPosition> {
   const record = await platform.records.get(runRecord(runRef, where));
   const bytes = record && (await loadBytes(platform, record.data as SavedBytes));

@@ -28,7 +28,7 @@ export type SourceChecks = {
 
 /**
  * Compares in both directions: every source entry is in the backup as it is, and the backup holds nothing else.
- * It skips what the source refuses to list or read.
+ * It skips entries that the source refuses to list or read.
  */
 export async function* compareWithSource(
   deployment: Deployment,

@@ -1,4 +1,4 @@
-/** Findings: what the checks report. */
+/** Findings: the results of the checks. */
 
 /** The kind of thing that was checked. Operators and scripts filter by it, so a name never changes. */
 export type Checked =
@@ -44,7 +44,7 @@ export type Checked =
  */
 export type Finding = { severity: 'failure' | 'info'; what: Checked; where: string; detail: string };
 
-/** Called for each checked thing, so that a report can say what "no failures" covers. */
+/** Called for each checked thing, so that a report can count the checked things. */
 export type Count = (what: Checked, many?: number) => void;
 
 export function failure(what: Checked, where: string, detail: string): Finding {

@@ -1,4 +1,4 @@
-/** The doctor's report for people: what was checked, the findings, and what to do about each failure. */
+/** The doctor's report for people: what was checked, the findings, and advice for each failure. */
 import type { Checked, Finding } from './finding.ts';
 
 export type Report = {
@@ -40,7 +40,7 @@ function restoreCopy(reason: string): string {
   return `${reason} Restore the data folder from a copy.`;
 }
 
-/** Singular, plural, and what to do about a failure. */
+/** Singular, plural, and advice for a failure. */
 const kinds: { [C in Checked]: { one: string; many: string; advice: string } } = {
   ledger: { one: 'ledger entry', many: 'ledger entries', advice: restoreLog },
   commit: { one: 'commit', many: 'commits', advice: restoreLog },

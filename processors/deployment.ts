@@ -1,4 +1,4 @@
-/** What a deployment gives the processors besides its ports. */
+/** The environment of the processors: ports, connectors, prices, limits and the engine. */
 import type { ConnectorContext } from '../connectors/connector.ts';
 import type { Platform } from '../domain/ports.ts';
 import type { Engine } from './backup/engine.ts';

@@ -1,4 +1,4 @@
-/** What a deployment needs to know of the queues to set them up. */
+/** The routes and limits of the queues. Each deployment sets up its queues with them. */
 import type { QueueName } from '../domain/ports.ts';
 
 /** Events that start work, and the queue that gets them. Each deployment makes its bus rules from this list. */

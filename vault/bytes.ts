@@ -84,7 +84,7 @@ export class ByteWriter {
 /** The length of an ASCII text of so many characters has one byte. */
 const maxShort = 127;
 
-/** Reads what ByteWriter wrote. Throws VaultDamage when it reaches the end too early. */
+/** Reads the output of ByteWriter. Throws VaultDamage when it reaches the end too early. */
 export class ByteReader {
   readonly #buffer: Buffer;
   #at = 0;

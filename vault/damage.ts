@@ -1,6 +1,6 @@
 /** Stored bytes differ from the bytes that were written, are missing, or were encrypted with a key that is lost. */
 export class VaultDamage extends Error {
-  /** What is damaged: `pack`, `manifest`, `encrypted`, `entries`, `file` or `export`. */
+  /** The kind of the damaged object: `pack`, `manifest`, `encrypted`, `entries`, `file` or `export`. */
   readonly what: string;
 
   constructor(what: string, detail: string, options?: { cause?: unknown }) {

@@ -49,7 +49,7 @@ export type Digested = { cuts: Cut[]; size: number; sha256: string };
 /** Digests one stream. `push` does not keep the slice. */
 export type Digest = { push(slice: Uint8Array): Cut[]; end(): Digested };
 
-/** The digest of content that is shorter than `minChunk`, so that it is one chunk. `id` is that of the chunk. */
+/** Digests content that is shorter than `minChunk`, so that it is one chunk. `id` is the chunk id. */
 export function digestShort(keys: DigestKeys, content: Uint8Array): { id: string; sha256: string } {
   const sha256 = hash('sha256', content);
   return { id: chunkId(keys, sha256), sha256 };

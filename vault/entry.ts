@@ -20,7 +20,7 @@ export type ManifestEntry = FoundEntry & {
   version: number;
   /** A manifest that holds the version before this one. */
   previous?: string;
-  /** The key no longer existed. The other fields are those of its last version, without content. */
+  /** The key no longer existed. The other fields come from its last version, without content. */
   deleted?: true;
 };
 

@@ -1,4 +1,4 @@
-/** The first index below `length` that does not come before what is searched, or `length`. Before it, all do. */
+/** Binary search. Returns the first index where `isBefore` is false, or `length`. */
 export function firstIndex(length: number, isBefore: (index: number) => boolean): number {
   let low = 0;
   let high = length;

@@ -64,7 +64,7 @@ export function rollOf(gear: Int32Array): Roll {
 }
 
 type Code = (at: number, end: number, mask: number, hash: number) => number;
-/** The part of WebAssembly used here. Neither the types of Node nor those of ECMAScript have it. */
+/** The part of WebAssembly used here. Neither Node nor ECMAScript declares types for it. */
 type WebAssemblyOf = {
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object) => { exports: { memory: { buffer: ArrayBuffer }; roll: Code } };

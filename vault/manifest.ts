@@ -44,7 +44,7 @@ export type NewManifest = ReaderContext & {
 export type WrittenManifest = {
   manifest: ManifestRef;
   root: ManifestRoot;
-  /** Of what is not deleted. */
+  /** Without deleted entries and implied folders. */
   totals: Totals;
   bytesStored: number;
   /** False: everything was as it is in `base`, which is given back, and nothing was written. */
@@ -108,7 +108,7 @@ function sameNode(a: NodeRef, b: NodeRef | undefined): boolean {
   return a.pack === b?.pack && a.offset === b.offset;
 }
 
-/** What one attempt shares while it goes through the manifest. */
+/** The state of one attempt while it goes through the manifest. */
 type Merge = { options: NewManifest; writer: MetadataWriter; changes: Peekable<Change>; borders: Borders };
 /** `mayResume`: everything up to the last key of the node is in nodes, and no old node goes on after it. */
 type Merged = { node: NodeRef | NodeDraft; mayResume: boolean };

@@ -28,7 +28,7 @@ export async function registerPack({ account, records }: Store, pack: string, da
   await records.write([{ op: 'put', pk: registryKey(account), sk: pack, data }]);
 }
 
-/** Those of the packs whose blobs are there with the registered size. */
+/** Returns the `live` packs whose blobs have the registered size. */
 export async function presentPacks({ account, records, blobs }: Store, packs: string[]): Promise<Set<string>> {
   const found = await records.getMany(packs.map((sk) => ({ pk: registryKey(account), sk })));
   const sizes = await Promise.all(found.map(({ sk }) => blobs.size(packBlobKey(account, sk))));

@@ -18,7 +18,7 @@ export type PackBody = {
   drop(): void;
 };
 
-/** What a packer needs besides the keys. Threads give their own. */
+/** The ports and functions of a packer. Each thread gives its own. */
 export type PackerTools = {
   chunks: ChunkIndex;
   /** Writes the record of a pack, see `registerPack`. */
@@ -102,7 +102,7 @@ export function openPacker(options: PackerOptions): Packer {
     return chunks.map(({ id, bytes }) => pending.get(id) ?? found?.get(id) ?? append(run, id, bytes));
   }
 
-  /** The positions that can be trusted: those in packs that are present. */
+  /** Finds positions in the index. Leaves out positions in packs that are not present. */
   async function lookUp(ids: string[]): Promise<Map<string, ChunkRef>> {
     const found = await index.find(account, ids);
     const unchecked = new Set([...found.values()].map((ref) => ref.pack).filter((id) => !present.has(id)));

@@ -28,7 +28,7 @@ const roots = remembered<ManifestRoot>(32 * 1024, (root) => 1 + root.nodes.lengt
 const nodes = remembered<ManifestNode>(32 * 1024, (node) => 1 + node.segments.length);
 const names = remembered<NameBlock>(128 * 1024 * 1024, sizeOfNames);
 
-/** @throws VaultDamage when the manifest is missing or damaged, or is not the one that the log recorded */
+/** @throws VaultDamage when the manifest is missing or damaged, or its hash differs from the log */
 export function openManifest(context: ReaderContext, ref: ManifestRef): Promise<ManifestRoot> {
   return roots(context).get(`${ref.id} ${ref.hash}`, () => readRoot(context, ref));
 }
@@ -334,7 +334,7 @@ export async function* listTree(
   }
 }
 
-/** The folders from `from` down to the one that holds the key. Only `from` if the key is not below it. */
+/** The folders from `from` down to the parent folder of the key. Only `from` if the key is not below it. */
 export function foldersTo(key: string, from = ''): string[] {
   const folders: string[] = [];
   for (let folder = parentOf(key); folder !== from && folder.startsWith(from); folder = parentOf(folder))

@@ -86,7 +86,7 @@ export async function writeRoot(
   return { ...fields, ref: { id, hash: sha256 }, totals: addTotals(nodes.map((node) => node.totals)) };
 }
 
-/** @throws VaultDamage when the root is missing or altered, or is not the one that the log recorded */
+/** @throws VaultDamage when the root is missing or altered, or its hash differs from the log */
 export async function readRoot(context: ReaderContext, ref: ManifestRef): Promise<ManifestRoot> {
   const key = metadataKey(context.account, ref.id);
   const size = await context.blobs.size(key);

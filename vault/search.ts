@@ -25,8 +25,8 @@ const nodesAtOnce = 16;
 
 /**
  * The keys whose paths contain every word, in path order, after the key `after`. Case and accents do not matter. Words
- * may contain slashes. Without words every key matches. Reports what it has passed after each read of name blocks, so
- * that a caller can stop and go on from there. It holds the matches of one read for each folder on the way.
+ * may contain slashes. Without words every key matches. Reports its position after each read of name blocks, so that a
+ * caller can stop and go on from there. It holds the matches of one read for each folder on the way.
  */
 export async function* searchKeys(
   context: ReaderContext,
@@ -90,7 +90,7 @@ async function* matchesOf(
   }
 }
 
-/** `held`: matches in hand. `rest` gives those after them. Everything up to the key `end` was read. */
+/** `held`: matches in hand. `rest` gives later matches. Everything up to the key `end` was read. */
 type Level = { parent: string; held: Match[]; at: number; end: string; rest: AsyncGenerator<Group> | undefined };
 
 /**

@@ -4,7 +4,7 @@ import { decodeEntries, encodeEntries, type ManifestEntry } from './entry.ts';
 import type { VaultKeys } from './keys.ts';
 import { type MetadataRef, type MetadataWriter, type ReaderContext, readMetadata, readOne } from './metadata.ts';
 
-/** What a manifest knows of a sorted range of entries without reading them. */
+/** Borders and counts of a sorted range of entries. Nodes and roots hold them, so that readers can skip the range. */
 export type Extent = {
   first: string;
   last: string;

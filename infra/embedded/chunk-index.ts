@@ -22,7 +22,7 @@ export type EmbeddedChunkIndex = ChunkIndex & {
 };
 
 const version = 1;
-/** How long a write waits for those of other threads (ms). */
+/** How long a write waits for writes of other threads (ms). */
 const timeout = 20_000;
 
 const schema = `

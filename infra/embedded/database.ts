@@ -71,7 +71,7 @@ const migrations = [
   `,
 ];
 
-/** What to do about a data folder with a format that this version cannot read. */
+/** The error for a data folder with a format that this version cannot read. */
 export const olderFolder =
   'An older version of ListBackup made this data folder, and this version cannot read it. ' +
   'Use an empty folder (LISTBACKUP_DATA), or delete this one with: npm start -- --reset';

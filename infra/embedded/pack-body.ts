@@ -34,7 +34,7 @@ export function fileBody(root: string, temporary: string): PackBody {
 
   function close(): void {
     const closing = fd;
-    // Linux releases the number even if closing fails, and it may then be that of another file.
+    // Linux releases the number even if closing fails, and another file may then have it.
     fd = undefined;
     if (closing !== undefined) closeSync(closing);
   }

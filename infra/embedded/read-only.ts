@@ -127,7 +127,7 @@ async function sizeOf(path: string): Promise<number> {
 
 /**
  * Throws Unopenable while a process uses the file. Tries to lock the file over a connection that cannot write.
- * Such a connection can never lock exclusively, and fails before it would create a write-ahead log.
+ * A read-only connection can never lock exclusively, and fails before it would create a write-ahead log.
  */
 export function requireStopped(file: string): void {
   const address = pathToFileURL(file);

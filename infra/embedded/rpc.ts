@@ -13,7 +13,7 @@ type Message =
 export type Peer = {
   /** The memory in `moved` is not copied. This side loses it. */
   call<T>(target: string, args: unknown[], moved?: ArrayBuffer[]): Promise<T>;
-  /** Fails all open calls, and those to come. */
+  /** Fails all open and future calls. */
   end(error: Error): void;
 };
 

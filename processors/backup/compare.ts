@@ -120,7 +120,7 @@ export function makeComparer(
   };
 }
 
-/** Takes the changes that a delta makes. The callback gets them as that of `makeComparer`. */
+/** Passes the changes of a delta to `add`, as `makeComparer` does, and counts them. */
 export function applyChanges(changes: PathChange[], add: (work: Partial<BatchList>) => void, count: Comparison): void {
   for (const { key, was, put, isDeleted, refused } of changes) {
     if (was) {

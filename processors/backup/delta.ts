@@ -17,7 +17,7 @@ import { failedBefore, pathsOfIds } from './id-index.ts';
 /** `again`: an entry that failed in the last run. Its key is its path, and it is read in any case. */
 export type Item = DeltaItem & { again?: true };
 
-/** What is different at one key. At least one of the last three fields is set. */
+/** The changes at one key. At least one of the last three fields is set. */
 export type PathChange = {
   key: string;
   /** Whether the base has a file or link there. */
@@ -28,7 +28,7 @@ export type PathChange = {
   refused?: { as: 'failed' | 'skipped'; refusal: Refusal };
 };
 
-/** What a delta is compared with: the manifest before, and its id index. */
+/** The manifest that a delta is compared with, and its id index. */
 export type DeltaBase = { context: ReaderContext; base: ManifestRoot; index: ManifestRoot };
 
 /** Asks for a listing of everything. */
@@ -37,8 +37,8 @@ export function reset(reason: string): SourceProblem {
 }
 
 /**
- * Completes a delta: adds what is in folders that the base does not have, and looks at what failed in the last run. At
- * most `limit` items.
+ * Completes a delta: adds the content of folders that the base does not have, and looks at entries that failed in the
+ * last run. At most `limit` items.
  * @throws SourceProblem, `reset` when everything has to be listed
  */
 export async function completeDelta(
@@ -109,7 +109,7 @@ export async function* pathChanges(
     return entry.kind !== 'folder';
   }
 
-  /** What is below a folder of the base moves to another folder, or is gone. */
+  /** Moves the entries below a folder of the base to another folder. Without a target they are gone. */
   async function* moveBelow(folder: string, target: string | null, from: EntryPosition): AsyncGenerator<PathChange> {
     for await (const entry of entries(context, base, { ...below(folder), from })) {
       const isElsewhere = (entry.id !== undefined && byId.has(entry.id)) || nearest(folders, entry.key) !== folder;
@@ -127,7 +127,7 @@ export async function* pathChanges(
     const before = old.get(id);
     const key = paths.of(id);
     if (item.type === 'failed') {
-      // It may still exist, so what the backup has of it stays.
+      // The entry may still exist, so its last version stays in the backup.
       const refused = key !== undefined && { as: item.type, refusal: { ...item.refusal, key } };
       if (refused) direct.push({ key, was: await isFileAt(key, id), refused });
       continue;
@@ -153,7 +153,7 @@ export async function* pathChanges(
   yield* joined(inOrder([scanOfAll(direct), ...scans], after));
 }
 
-/** What the base has of each id, and where everything is now. `folders`: the ids of changed folders by old path. */
+/** The base's entries by id, and the paths after the delta. `folders`: the ids of changed folders by old path. */
 async function resolve({ context, base, index }: DeltaBase, items: Item[]) {
   const byId = new Map(items.map((item) => [idOf(item), item]));
   const parents = items.flatMap((item) => ('parent' in item && item.parent !== null ? [item.parent] : []));
@@ -189,7 +189,7 @@ const maxDepth = 4_000;
 function makePaths(byId: Map<string, Item>, known: Map<string, string>, folders: Map<string, string>) {
   const found = new Map<string, string | undefined>();
 
-  /** Undefined for what is gone, and for what is outside the source. */
+  /** The path of an id. Undefined if the entry is gone or outside the source. */
   function of(id: string, depth = 0): string | undefined {
     if (depth > maxDepth) throw reset('its folders form a cycle');
     if (!found.has(id)) found.set(id, find(id, depth));
@@ -208,7 +208,7 @@ function makePaths(byId: Map<string, Item>, known: Map<string, string>, folders:
     return parent === undefined ? undefined : `${parent}${name}`;
   }
 
-  /** Where something is that the delta does not name. Folders above it may have moved. */
+  /** The path of an entry that the delta does not name. Folders above it may have moved. */
   function moved(path: string | undefined, depth = 0): string | undefined {
     const folder = path === undefined ? undefined : nearest(folders, path);
     if (path === undefined || folder === undefined) return path;
@@ -278,7 +278,7 @@ async function* inOrder(scans: Scan[], after: EntryPosition | null): AsyncGenera
   }
 }
 
-/** Joins the changes of one key. What is new there counts, not what was deleted. */
+/** Joins the changes of one key. A new entry replaces a deletion. */
 async function* joined(changes: AsyncIterable<PathChange>): AsyncGenerator<PathChange> {
   let last: PathChange | undefined;
   for await (const change of changes) {

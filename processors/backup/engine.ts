@@ -27,7 +27,7 @@ export type Engine = {
   close(): Promise<void>;
 };
 
-/** What the engine needs of its thread. */
+/** The ports and functions that a thread gives the engine. */
 export type EngineTools = {
   blobs: Blobs;
   chunks: ChunkIndex;
@@ -39,11 +39,11 @@ export type EngineTools = {
   now(): number;
   /** Called often during work. It may let other work of the thread run. */
   beat(): void | Promise<void>;
-  /** Whether all work of a run shares one session. It stays open until no work of the run was in hand for this time. */
+  /** How long a session stays open after its last use (ms). 0: each piece of work opens its own. */
   keepSessionMs: number;
 };
 
-/** What a piece of work uses. */
+/** The tools of the engine, with sessions, packers and checks for one piece of work. */
 export type EngineWork = EngineTools & {
   /** Opens the source. The session is released when the work ends. Work that reads waits for other readings. */
   withSession<T>(

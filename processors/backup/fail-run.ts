@@ -66,7 +66,7 @@ export async function finishEndedRun(deployment: Deployment, runRef: RunRef, req
   await clearRun(platform, runRef);
 }
 
-/** Ends a message of a run that is not open: finishes the run if that is missing, and removes what came too late. */
+/** Ends a message of a run that is not open: finishes the run if necessary, and removes late working state. */
 export async function leaveEndedRun(deployment: Deployment, runRef: RunRef): Promise<void> {
   const { platform } = deployment;
   const { run: state } = await loadRun(platform, runRef);

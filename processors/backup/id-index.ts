@@ -11,14 +11,14 @@ import { below, entries, findEntry, openManifest, type ReaderContext } from '../
 import type { ManifestRoot } from '../../vault/root.ts';
 import { type SortTools, sortAll } from './sorter.ts';
 
-/** The folders of the index. An entry has the path, or the id of what failed, in its target. */
+/** The folders of the index. An entry has the path, or the id of the failed entry, in its target. */
 const ids = 'ids/';
 const failures = 'failed/';
 
 /** With more failed entries than this, the next run lists everything. */
 export const maxFailed = 1000;
 
-/** The paths of those ids that the index has. */
+/** The paths of the wanted ids. Ids that the index does not have are left out. */
 export async function pathsOfIds(
   context: ReaderContext,
   index: ManifestRoot,

@@ -1,5 +1,5 @@
 /**
- * Lists a source in the order of entries, whatever order its connector lists in, or lists what changed since an earlier
+ * Lists a source in the order of entries, whatever order its connector lists in, or lists the changes since an earlier
  * listing.
  */
 import type { DeltaItem, ListPage, SourceSession } from '../../connectors/connector.ts';
@@ -77,7 +77,7 @@ export async function* listInOrder(
 }
 
 /**
- * What changed after `since`. The delta is stored before the first change, so that another attempt goes on with it.
+ * The changes after `since`. The delta is stored before the first change, so that another attempt goes on with it.
  * @throws SourceProblem if the listing fails, `reset` if everything has to be listed
  */
 export async function* listChanges(

@@ -15,7 +15,7 @@ import { rejectEmptyReplacement, requireConnector, requireSameSource, requireSet
 import type { Origin } from './source-access.ts';
 import { decryptList, emptyList, encryptList, lengthOf, makeCutter, type Saved, workFolder } from './work.ts';
 
-/** What the plan saves besides the batch that is not full yet. */
+/** The state of a plan. It is saved with the batch that is not full yet. */
 export type PlanPosition = {
   listing: ListPosition;
   /** The cursor that the listing began with. */
@@ -130,7 +130,7 @@ type KeptCursor = {
   listedAt: number;
 };
 
-/** A full listing finds what earlier deltas have missed. */
+/** A full listing finds changes that earlier deltas have missed. */
 const longestDeltasMs = 30 * 24 * 3600_000;
 
 function lostHash({ lost }: PlanRequest): string {

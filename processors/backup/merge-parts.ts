@@ -20,7 +20,7 @@ export async function mergeParts(work: EngineWork, request: CommitRequest, calls
   const { account, runId } = runRef;
   const context = { account, keys, blobs: work.blobs };
   const collected = collectErrors(context, runId);
-  /** What the next delta does not name, though it is not in the backup. */
+  /** Failed and vanished entries. They are not in the backup, and the next delta does not name them. */
   const again: Refusal[] = [];
 
   async function* parts(): AsyncGenerator<Part> {

@@ -1,4 +1,4 @@
-/** Opens the source of a run, and makes sure that it is the one that was listed. */
+/** Opens the source of a run, and makes sure that it is the listed source. */
 import { sha256 } from '../../activity/commit.ts';
 import { decrypt } from '../../activity/personal-data.ts';
 import { load } from '../../activity/store.ts';
@@ -15,7 +15,7 @@ import type { Origin, SourceAccess } from './source-access.ts';
 
 /**
  * The current settings and credentials of the source.
- * @throws SourceProblem that says what to do, also when the settings differ from those of `origin`
+ * @throws SourceProblem for the user, also when the settings differ from `origin.settings`
  */
 export async function accessSource(
   deployment: Pick<Deployment, 'platform' | 'connectors'>,
@@ -36,13 +36,13 @@ export async function accessSource(
   return { type: state.kind, config: config ?? {}, credentials: credentials ?? null, context, settings };
 }
 
-/** Throws if the settings are not those of the listing. */
+/** Throws if the settings changed since the listing. */
 export function requireSettings(settings: string, origin: Origin): void {
   if (origin.settings === settings) return;
   throw new SourceProblem('unusable', 'The settings of the source changed during the backup. Run the job again.');
 }
 
-/** @throws SourceProblem or Problem that says what to do */
+/** @throws SourceProblem or Problem for the user */
 export async function openSession({ type, config, credentials, context }: SourceAccess): Promise<SourceSession> {
   return requireConnector(type).open(config, credentials ?? undefined, context);
 }

@@ -1,5 +1,5 @@
 /**
- * The parts of a run: one a batch, encrypted, with its counts. The first part put for a batch is the one that counts.
+ * The parts of a run: one a batch, encrypted, with its counts. The first part put for a batch counts.
  */
 import { sha256 } from '../../activity/commit.ts';
 import type { BatchCounts } from '../../domain/batch.ts';

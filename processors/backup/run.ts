@@ -1,4 +1,4 @@
-/** What all steps of a run share: references, tasks and working records. */
+/** References, tasks and working records for all steps of a run. */
 import { load } from '../../activity/store.ts';
 import { type BackupChainState, backupChain, backupChainId, type RunIds } from '../../domain/backup-chain.ts';
 import { streamName } from '../../domain/event.ts';

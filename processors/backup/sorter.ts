@@ -16,7 +16,7 @@ export type SortTools = {
   sortItems: number;
 };
 
-/** All values in order, in batches. Of equal ones, those of earlier pieces come first. */
+/** All values in order, in batches. Equal values come in the order of their pieces. */
 export async function* sortAll<T>(values: AsyncIterable<T[]>, order: Order<T>, tools: SortTools): AsyncGenerator<T[]> {
   const pieces: string[] = [];
   let open: T[] = [];

@@ -3,12 +3,12 @@ import type { ConnectorContext } from '../../connectors/connector.ts';
 import type { JsonObject } from '../../domain/ports.ts';
 
 /**
- * What the run listed: a hash of the source's settings and, where the connector knows it, the source identity. All
- * steps of a run must have the same origin, so that no other folder is taken for the listed one.
+ * Identifies the listed source: a hash of its settings and, where the connector knows it, the source identity. All
+ * steps of a run must have the same origin, so that no step reads another folder.
  */
 export type Origin = { settings: string; sourceIdentity: string | null };
 
-/** What a thread needs to open the source. Plain data. */
+/** Settings and credentials with which a thread opens the source. Plain data. */
 export type SourceAccess = {
   type: string;
   config: JsonObject;

@@ -21,7 +21,7 @@ export type Step = {
   isFull: boolean;
   /** Whether the listing was sorted in pieces, which are blobs. */
   hasPieces: boolean;
-  /** The listing's cursor for the next run, and the source identity. Set once `done`. */
+  /** The listing's cursor for the next run, and the source identity. Each step sets them. Final once `done`. */
   since: string | null;
   sourceIdentity: string | null;
 };

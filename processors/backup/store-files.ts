@@ -18,7 +18,7 @@ export type Fetched = {
 const maxAttempts = 3;
 
 /**
- * Stores the content of the entries. A file that changes during the read is looked up and read again. After three such
+ * Stores the content of the entries. A file that changes during the read is looked up and read again. After three
  * attempts it fails as `changed`. `beat` is called after each frame, and may throw to stop.
  * @throws SourceProblem when the whole source fails
  */
@@ -139,7 +139,7 @@ async function addPiece(file: OpenFile, bytes: Uint8Array, writer: Pick<VaultWri
   await file.stream.push(bytes);
 }
 
-/** What is below a vanished folder object may still exist. The next listing shows whether it does. */
+/** Entries below a vanished folder object may still exist. The next listing shows whether they do. */
 function addVanished({ key, id }: SourceEntry, result: Fetched): void {
   if (key.endsWith('/')) result.stored.push({ entry: impliedEntry(key) });
   result.vanished.push(key);

@@ -53,7 +53,7 @@ export type FilesQuery = {
 /** Where the next page starts: in this source, after this key, which need not exist. */
 export type FilesPosition = { sourceId: string; after: string | null };
 
-/** `work`: what a page may do, in entries. Default: `pageWork`. */
+/** `work`: the limit of a page's work, in entries. Default: `pageWork`. */
 export type FilesPage = { limit: number; position?: FilesPosition; work?: number };
 
 /** A page of files in path order. Without a source or job it goes through all sources of the account. */
@@ -82,10 +82,10 @@ async function* entriesOf(
   yield* (query.recursive ? listTree : listFolder)(ctx, root, folder, isFirst ? {} : { after });
 }
 
-/** All items up to the key `passed` were yielded. `entry` is the next item. `work` is what it took, in entries. */
+/** All items up to the key `passed` were yielded. `entry`: the next item. `work`: the cost of the step, in entries. */
 export type PageStep = { passed: string; entry?: ManifestEntry; work: number };
 
-/** The work of a page, in entries. It limits what a request reads. */
+/** The work of a page, in entries. It limits the reads of a request. */
 const pageWork = 1_000_000;
 /** Opening a source counts as this many entries, so many empty sources also end a page. */
 const sourceWork = 200;
