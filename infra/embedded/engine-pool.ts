@@ -2,6 +2,7 @@
  * The engine in worker threads. Each thread runs engine-worker.ts. A thread that dies or falls silent is replaced. A
  * thread says which source it reads, so a source that blocks it fails no work of other sources.
  */
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { SourceProblem } from '../../connectors/connector.ts';
 import { Problem } from '../../domain/errors.ts';
@@ -55,11 +56,13 @@ export function openEnginePool(
 
   function start(index: number): Thread {
     const blocking = new Int32Array(new SharedArrayBuffer(4));
+    // The flag of `npm start` is for the main thread. For workers it would override their limits.
+    setFlagsFromString('--max-semi-space-size=0');
     const worker = new Worker(entry, {
       name: 'engine',
       execArgv: ['--disable-warning=ExperimentalWarning'],
       workerData: { ...settings, blocking } satisfies WorkerData,
-      resourceLimits: { maxYoungGenerationSizeMb: 48, maxOldGenerationSizeMb: 512 },
+      resourceLimits: { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 512 },
     });
     const works: Thread['works'] = new Map();
     const peer = makePeer(

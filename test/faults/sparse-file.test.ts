@@ -16,7 +16,7 @@ const size = (process.env.LISTBACKUP_SOAK ? 5120 : 1024) * MiB;
 
 /** Starts the server as `npm start` does, as a direct child process, to read its memory. */
 async function start(data: string) {
-  const flags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8'];
+  const flags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4'];
   const child = spawn(process.execPath, [...flags, 'infra/embedded/start.js', '--json'], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, PORT: '0', LISTBACKUP_DATA: data, LISTBACKUP_RATE_LIMIT: '0' },
