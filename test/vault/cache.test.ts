@@ -1,38 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { cacheOf } from '../../vault/cache.ts';
 
-describe('cache', () => {
-  it('fetches once, also for concurrent callers', async () => {
-    const cache = cacheOf<string>(10, (value) => value.length);
-    let fetches = 0;
-    const fetch = async () => `value ${++fetches}`;
-    expect(await Promise.all([cache.get('a', fetch), cache.get('a', fetch)])).toEqual(['value 1', 'value 1']);
-    expect(await cache.get('a', fetch)).toBe('value 1');
-  });
-
-  it('drops the least recently used values, and a value that alone is too heavy', async () => {
-    const cache = cacheOf<string>(3, (value) => value.length);
-    const fetched: string[] = [];
-    const get = (key: string, value = key) =>
-      cache.get(key, async () => {
-        fetched.push(key);
-        return value;
-      });
-    for (const key of ['a', 'b', 'c', 'a', 'd']) await get(key);
-    fetched.length = 0;
-    for (const key of ['a', 'c', 'd', 'b']) await get(key);
-    expect(fetched).toEqual(['b']);
-    await get('heavy', 'xxxx');
-    await get('heavy', 'xxxx');
-    expect(fetched).toEqual(['b', 'heavy', 'heavy']);
-  });
-
-  it('does not cache a failed fetch', async () => {
-    const cache = cacheOf<number>(3, () => 1);
-    const failing = async (): Promise<number> => {
-      throw new Error('unreachable');
-    };
-    await expect(cache.get('a', failing)).rejects.toThrow('unreachable');
-    expect(await cache.get('a', async () => 1)).toBe(1);
-  });
+it('answers a fetch that other values push out, and values of no weight', async () => {
+  const cache = cacheOf<string[]>(2, (value) => value.length);
+  const slow = Promise.withResolvers<string[]>();
+  const waiting = [1, 2].map(() => cache.get('slow', () => slow.promise));
+  for (const key of ['a', 'b', 'c', 'd']) expect(await cache.get(key, async () => [key])).toEqual([key]);
+  slow.resolve([]);
+  expect(await Promise.all(waiting)).toEqual([[], []]);
+  expect(await cache.get('a', async () => ['new'])).toEqual(['new']);
+  expect(await cache.get('a', async () => ['newer'])).toEqual(['new']);
 });
