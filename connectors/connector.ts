@@ -159,7 +159,7 @@ export class SourceProblem extends Error {
   constructor(
     code: SourceProblemCode,
     message: string,
-    options: { retryable?: boolean; retryAfterSeconds?: number } = {},
+    options: { retryable?: boolean; retryAfterSeconds?: number | undefined } = {},
   ) {
     super(message);
     this.name = 'SourceProblem';
@@ -167,6 +167,11 @@ export class SourceProblem extends Error {
     this.retryable = options.retryable ?? false;
     this.retryAfterSeconds = options.retryAfterSeconds;
   }
+}
+
+/** A problem that may have passed when the same call is made again. */
+export function temporary(code: SourceProblemCode, message: string, retryAfterSeconds?: number): SourceProblem {
+  return new SourceProblem(code, message, { retryable: true, retryAfterSeconds });
 }
 
 /** A problem of the whole source. The batch is tried again later, and its files do not fail. */

@@ -1,7 +1,7 @@
 /** Looks up one key of a folder without listing the folder. */
 import { lstatSync, statSync } from 'node:fs';
 import type { ListItem, SourceEntry } from '../domain/entry.ts';
-import { SourceProblem } from './connector.ts';
+import { temporary } from './connector.ts';
 import {
   type Directory,
   identityOf,
@@ -23,9 +23,7 @@ type LookOptions = Omit<WalkOptions, 'after'>;
 export function lookBelow(root: Directory, key: string, options: LookOptions): SourceEntry | undefined {
   const item = isKey(key) && !options.excluded(key) ? find(root, key, options) : undefined;
   if (item?.type !== 'failed') return item?.type === 'entry' ? item.entry : undefined;
-  throw new SourceProblem(item.refusal.code === 'changed' ? 'changed' : 'unreadable', item.refusal.message, {
-    retryable: true,
-  });
+  throw temporary(item.refusal.code === 'changed' ? 'changed' : 'unreadable', item.refusal.message);
 }
 
 /**
@@ -34,9 +32,7 @@ export function lookBelow(root: Directory, key: string, options: LookOptions): S
  */
 export function requireSameFolder(path: string, root: Directory): void {
   if (identityOf(statSync(path)) === identityOf(root.stat)) return;
-  throw new SourceProblem('not-found', 'Another folder replaced this source while it was read. Run the job again.', {
-    retryable: true,
-  });
+  throw temporary('not-found', 'Another folder replaced this source while it was read. Run the job again.');
 }
 
 function find(root: Directory, key: string, { never }: LookOptions): ListItem | undefined {

@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { SourceEntry } from '../domain/entry.ts';
-import { type Frame, type ReadRequest, SourceProblem } from './connector.ts';
+import { type Frame, type ReadRequest, SourceProblem, temporary } from './connector.ts';
 import { type Directory, nameOf, OwnData, openBelow, openFile, systemCode, throwIfExhausted } from './folder-tree.ts';
 import { revisionOf } from './folder-walk.ts';
 
@@ -168,13 +168,11 @@ export function restOfTick(ctimeMs: number, now: number): number {
 }
 
 function changed(): SourceProblem {
-  return new SourceProblem('changed', 'The file changed during the backup. The next run backs it up.', {
-    retryable: true,
-  });
+  return temporary('changed', 'The file changed during the backup. The next run backs it up.');
 }
 
 function closed(): SourceProblem {
-  return new SourceProblem('unreachable', 'The session with the source was closed.', { retryable: true });
+  return temporary('unreachable', 'The session with the source was closed.');
 }
 
 /** @throws anything that is not about the file */
@@ -190,5 +188,5 @@ function problemOf(error: unknown): SourceProblem {
   if (code === 'EACCES' || code === 'EPERM') {
     return new SourceProblem('unreadable', 'ListBackup has no permission to read the file. Let its user read it.');
   }
-  return new SourceProblem('unreadable', `The file cannot be read (${code}). Check its disk.`, { retryable: true });
+  return temporary('unreadable', `The file cannot be read (${code}). Check its disk.`);
 }

@@ -13,6 +13,7 @@ import {
   positionAfter,
   SourceProblem,
   type SourceSession,
+  temporary,
 } from './connector.ts';
 import { lookBelow, requireSameFolder } from './folder-look.ts';
 import { frameMemory, type Parents, parentsBelow, readFrames } from './folder-read.ts';
@@ -215,12 +216,9 @@ function rootProblem(error: unknown): unknown {
   const code = systemCode(error);
   if (code === '') return error;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new SourceProblem(
+    return temporary(
       'not-found',
       'No folder exists at the path of this source. Mount the disk, or connect the source again with the right path.',
-      {
-        retryable: true,
-      },
     );
   }
   if (code === 'EACCES' || code === 'EPERM') {
@@ -229,11 +227,7 @@ function rootProblem(error: unknown): unknown {
       'ListBackup has no permission to read the folder of this source. Let its user read and search it.',
     );
   }
-  return new SourceProblem(
-    'unreachable',
-    `The folder of this source cannot be read (${code}). Check its disk or mount.`,
-    { retryable: true },
-  );
+  return temporary('unreachable', `The folder of this source cannot be read (${code}). Check its disk or mount.`);
 }
 
 /** The library caches every answer without bound, so the matcher is replaced after this many. */

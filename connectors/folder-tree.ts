@@ -8,7 +8,7 @@
  */
 import { closeSync, constants, existsSync, fstatSync, openSync, type Stats } from 'node:fs';
 import { isAscii, keyBytes, keyFromBytes } from '../domain/entry.ts';
-import { SourceProblem } from './connector.ts';
+import { SourceProblem, temporary } from './connector.ts';
 
 const throughHandles = process.platform === 'linux' && existsSync('/proc/self/fd');
 /** O_NOFOLLOW_ANY from <sys/fcntl.h> of macOS. Node has no constant for it. */
@@ -95,12 +95,9 @@ export function systemCode(error: unknown): string {
 /** Throws for errors of the machine, which must not count as an unreadable file. @throws SourceProblem `unreachable` */
 export function throwIfExhausted(error: unknown): void {
   if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(systemCode(error))) {
-    throw new SourceProblem(
+    throw temporary(
       'unreachable',
       'The machine that runs ListBackup is out of file handles or memory. Raise ulimit -n, or run fewer jobs at once.',
-      {
-        retryable: true,
-      },
     );
   }
 }

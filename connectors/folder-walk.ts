@@ -2,7 +2,7 @@
 import { type Dirent, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { type EntryPosition, keyFromBytes, type ListItem, type SourceEntry } from '../domain/entry.ts';
 import { toIso } from '../domain/iso-time.ts';
-import { SourceProblem } from './connector.ts';
+import { temporary } from './connector.ts';
 import {
   type Directory,
   identityOf,
@@ -148,9 +148,7 @@ function enter(
     if (systemCode(error) === 'ENOENT') return { item: undefined };
     // Some of its entries were on an earlier page. Without an error the others would count as deleted.
     if (after?.parent.startsWith(prefix))
-      throw new SourceProblem('unreadable', 'A folder became unreadable during the listing. Run the job again.', {
-        retryable: true,
-      });
+      throw temporary('unreadable', 'A folder became unreadable during the listing. Run the job again.');
     return { item: { type: 'unlisted', refusal: refusalFor(prefix, error) } };
   }
 }
@@ -160,9 +158,7 @@ function reopen(root: Directory, prefix: string, options: WalkOptions): Director
     return openBelow(root, prefix, options.never);
   } catch (error) {
     throwIfExhausted(error);
-    throw new SourceProblem('changed', 'A folder was moved during the listing. Run the job again.', {
-      retryable: true,
-    });
+    throw temporary('changed', 'A folder was moved during the listing. Run the job again.');
   }
 }
 

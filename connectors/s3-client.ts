@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { SourceProblem } from './connector.ts';
+import { SourceProblem, temporary } from './connector.ts';
 import { isRefusedAddress, safeAgents } from './safe-agent.ts';
 
 export type S3Target = {
@@ -76,8 +76,7 @@ export async function withRetries<T>(
       closed.throwIfAborted();
       return await request(client, { abortSignal: closed });
     } catch (error) {
-      if (closed.aborted)
-        throw new SourceProblem('unreachable', 'The session with the source was closed.', { retryable: true });
+      if (closed.aborted) throw temporary('unreachable', 'The session with the source was closed.');
       const problem = problemOf(error, target);
       const mayHelp = problem.code === 'throttled' || (problem.code === 'unreachable' && problem.retryable);
       const limit = problem.code === 'throttled' ? maxTriesThrottled : maxTries;
@@ -107,15 +106,8 @@ export function problemOf(error: unknown, target: 'bucket' | 'object'): SourcePr
     status === 503 ||
     ['SlowDown', 'Throttling', 'ThrottlingException', 'RequestLimitExceeded'].includes(name)
   ) {
-    const seconds = retryAfter(failure.header('retry-after'));
-    return new SourceProblem(
-      'throttled',
-      'The server asks for fewer requests. Try again later, or run fewer jobs on this bucket at once.',
-      {
-        retryable: true,
-        ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
-      },
-    );
+    const message = 'The server asks for fewer requests. Try again later, or run fewer jobs on this bucket at once.';
+    return temporary('throttled', message, retryAfter(failure.header('retry-after')));
   }
   return (target === 'object' ? objectProblem(failure) : undefined) ?? bucketProblem(failure);
 }
@@ -143,9 +135,7 @@ export const archivedMessage =
   'The object is archived. Restore it at the source first, or move it to a storage class with instant access.';
 
 export function changed(): SourceProblem {
-  return new SourceProblem('changed', 'The object changed during the backup. The next run backs it up.', {
-    retryable: true,
-  });
+  return temporary('changed', 'The object changed during the backup. The next run backs it up.');
 }
 
 function bucketProblem(failure: Failure): SourceProblem {
@@ -165,13 +155,7 @@ function bucketProblem(failure: Failure): SourceProblem {
     return new SourceProblem('unusable', `The bucket is in another region or at another endpoint. Set ${hint}.`);
   }
   if (name === 'RequestTimeTooSkewed') {
-    return new SourceProblem(
-      'unreachable',
-      'The clocks of ListBackup and of the server differ too much. Correct them.',
-      {
-        retryable: true,
-      },
-    );
+    return temporary('unreachable', 'The clocks of ListBackup and of the server differ too much. Correct them.');
   }
   if (status === 403)
     return new SourceProblem('forbidden', 'The access key may not list this bucket. Grant it s3:ListBucket.');
@@ -193,12 +177,9 @@ function bucketProblem(failure: Failure): SourceProblem {
     );
   }
   const cause = status >= 500 ? `it answered ${status}` : code || name;
-  return new SourceProblem(
+  return temporary(
     'unreachable',
     `The server cannot be reached (${cause}). Check region and endpoint, then try again.`,
-    {
-      retryable: true,
-    },
   );
 }
 

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { SourceEntry } from '../domain/entry.ts';
 import type { ByteRange } from '../domain/ports.ts';
-import { SourceProblem } from './connector.ts';
+import { SourceProblem, temporary } from './connector.ts';
 import { type Connection, changed, problemOf, withRetries } from './s3-client.ts';
 
 export type ObjectToRead = { connection: Connection; bucket: string; key: string; entry: SourceEntry };
@@ -72,8 +72,7 @@ async function bodyOf({ connection, bucket, key, entry }: ObjectToRead, at: numb
   });
   const answer = await withRetries(connection, 'object', (client, options) => client.send(command, options));
   const body = answer.Body;
-  if (!(body instanceof Readable))
-    throw new SourceProblem('unreachable', 'The server sent no content. Try again.', { retryable: true });
+  if (!(body instanceof Readable)) throw temporary('unreachable', 'The server sent no content. Try again.');
   const total = whole ? answer.ContentLength : Number(answer.ContentRange?.match(/^bytes \d+-\d+\/(\d+)$/)?.[1]);
   const problem =
     total !== entry.size || !isRevision(answer, entry.revision)
@@ -89,12 +88,9 @@ async function bodyOf({ connection, bucket, key, entry }: ObjectToRead, at: numb
 
 function brokenOff(failure: unknown): SourceProblem {
   if (failure !== undefined) return problemOf(failure, 'object');
-  return new SourceProblem(
+  return temporary(
     'unreachable',
     'The server breaks off in the middle of this object again and again. Check it there.',
-    {
-      retryable: true,
-    },
   );
 }
 

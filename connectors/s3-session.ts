@@ -10,6 +10,7 @@ import {
   type ReadRequest,
   SourceProblem,
   type SourceSession,
+  temporary,
 } from './connector.ts';
 import { interleaved } from './interleaved.ts';
 import {
@@ -78,7 +79,7 @@ export function startSession(
       return problem;
     }
     const message = 'The server answers but does not return this object. Check there whether it is damaged.';
-    return new SourceProblem('unreadable', message, { retryable: true });
+    return temporary('unreadable', message);
   }
 
   async function* content({ entry, range = { offset: 0, length: entry.size } }: ReadRequest) {
@@ -108,11 +109,7 @@ export function startSession(
         const item = itemOf(object, key);
         if (item !== undefined) items.push(item);
       }
-      return {
-        items,
-        page: answer.IsTruncated && last !== null ? pageAfter(positionOf(last)) : null,
-        since: null,
-      };
+      return { items, page: answer.IsTruncated && last !== null ? pageAfter(positionOf(last)) : null, since: null };
     },
 
     read: (requests) => interleaved(requests, parallelReads, content),

@@ -43,10 +43,7 @@ export function bordersOf(keys: Pick<VaultKeys, 'border'>): Borders {
     h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
     return h ^ (h >>> 16);
   };
-  return {
-    endsSegment: (key) => (hashOf(key) & segmentMask) === 0,
-    endsNode: (key) => (hashOf(key) & nodeMask) === 0,
-  };
+  return { endsSegment: (key) => (hashOf(key) & segmentMask) === 0, endsNode: (key) => (hashOf(key) & nodeMask) === 0 };
 }
 
 /** Cuts sorted entries into segments. It holds the open segment. */

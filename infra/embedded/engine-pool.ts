@@ -4,7 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { SourceProblem } from '../../connectors/connector.ts';
+import { temporary } from '../../connectors/connector.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Platform } from '../../domain/ports.ts';
 import type { CommitRequest, Engine, PlanRequest, StoreRequest } from '../../processors/backup/engine.ts';
@@ -179,7 +179,5 @@ export function openEnginePool(
 function errorOfSilence(source: number, blocking: number): Error {
   if (blocking === 0) return new Error('a worker thread was silent for too long');
   if (blocking !== source) return new Problem('unavailable', 'Another source blocked the work. It is repeated.');
-  return new SourceProblem('unreachable', 'The source did not answer for a minute. Check its disk or mount.', {
-    retryable: true,
-  });
+  return temporary('unreachable', 'The source did not answer for a minute. Check its disk or mount.');
 }

@@ -1,6 +1,6 @@
 /** Calls between threads. Both sides serve calls of the other. Arguments and results are plain data. */
 import type { MessagePort, Worker } from 'node:worker_threads';
-import { SourceProblem } from '../../connectors/connector.ts';
+import { SourceProblem, type SourceProblemCode } from '../../connectors/connector.ts';
 import { type ErrorCode, Problem } from '../../domain/errors.ts';
 import { RunCancelled } from '../../processors/backup/watch.ts';
 import { VaultDamage } from '../../vault/damage.ts';
@@ -92,16 +92,8 @@ export function fromWire({ name, message, stack, more = {} }: WireError): Error 
 
 function made(name: string, message: string, more: { [field: string]: unknown }): Error {
   switch (name) {
-    case 'SourceProblem': {
-      const { code, retryable, retryAfterSeconds } = more as Pick<
-        SourceProblem,
-        'code' | 'retryable' | 'retryAfterSeconds'
-      >;
-      return new SourceProblem(code, message, {
-        retryable,
-        ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
-      });
-    }
+    case 'SourceProblem':
+      return new SourceProblem(more.code as SourceProblemCode, message, more);
     case 'Problem': {
       const { code, extra } = more as { code: ErrorCode; extra: Problem['extra'] };
       return new Problem(code, message, { extra });

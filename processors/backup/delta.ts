@@ -1,5 +1,11 @@
 /** Turns a delta of a source, which names entries by ids, into changes of the paths in the base. See adr/deltas.md. */
-import { concernsSource, type DeltaItem, SourceProblem, type SourceSession } from '../../connectors/connector.ts';
+import {
+  concernsSource,
+  type DeltaItem,
+  SourceProblem,
+  type SourceSession,
+  temporary,
+} from '../../connectors/connector.ts';
 import {
   compareEntries,
   comparePositions,
@@ -33,7 +39,7 @@ export type DeltaBase = { context: ReaderContext; base: ManifestRoot; index: Man
 
 /** Asks for a listing of everything. */
 export function reset(reason: string): SourceProblem {
-  return new SourceProblem('reset', `The changes of the source cannot be used: ${reason}.`, { retryable: true });
+  return temporary('reset', `The changes of the source cannot be used: ${reason}.`);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Makes an engine over the tools of a thread. */
-import { SourceProblem, type SourceSession } from '../../connectors/connector.ts';
+import { type SourceProblem, type SourceSession, temporary } from '../../connectors/connector.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
 import { openPacker, type Packer } from '../../vault/packer.ts';
 import type { Engine, EngineTools, EngineWork } from './engine.ts';
@@ -58,7 +58,7 @@ async function whileMoving<T>(work: Promise<T>, stalled: () => Error, progressAt
 
 function stalledSource(): SourceProblem {
   const message = 'The source gave nothing for an hour. Check it and its network.';
-  return new SourceProblem('unreachable', message, { retryable: true });
+  return temporary('unreachable', message);
 }
 
 /**

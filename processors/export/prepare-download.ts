@@ -131,16 +131,10 @@ function reasonOf(error: unknown, last: boolean): DownloadFailure | undefined {
     return { code: 'too-large', message: 'The selection is too large for one zip. Select fewer files.' };
   if (error instanceof DamagedFile) {
     const { path } = displayPath(error.key);
-    return {
-      code: 'damaged',
-      message: `"${path}" is damaged in the backup. Download the other files without it.`,
-    };
+    return { code: 'damaged', message: `"${path}" is damaged in the backup. Download the other files without it.` };
   }
   if (error instanceof VaultDamage)
-    return {
-      code: 'damaged',
-      message: 'This backup is damaged. Download from an earlier one with `asOf`.',
-    };
+    return { code: 'damaged', message: 'This backup is damaged. Download from an earlier one with `asOf`.' };
   if (last && error instanceof Problem && error.code === 'storage-full')
     return { code: error.code, message: error.message };
   return last
