@@ -4,6 +4,7 @@
  * fault test, and for operators (`listbackup doctor`).
  */
 import { verify } from 'node:crypto';
+import { allOf } from '../domain/pages.ts';
 import type { Platform, QueueName } from '../domain/ports.ts';
 import type { RunRef } from '../processors/backup/run.ts';
 import type { Deployment } from '../processors/deployment.ts';
@@ -17,7 +18,6 @@ import { checkWork } from './check-work.ts';
 import { compareWithSource } from './compare-with-source.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 import { type LogFacts, readFacts } from './log-facts.ts';
-import { allItems } from './reading.ts';
 
 export type DoctorOptions = {
   /** Default: all accounts. */
@@ -50,7 +50,7 @@ export async function* checkEverything(platform: Platform, options: DoctorOption
 /** The last version of each stream, by account and stream. */
 async function readHeads({ events }: Platform): Promise<Map<string, Map<string, number>>> {
   const accounts = new Map<string, Map<string, number>>();
-  for await (const { stream, version } of allItems((page) => events.streams(page))) {
+  for await (const { stream, version } of allOf((page) => events.streams(page))) {
     const account = stream.split('/', 1)[0] ?? '';
     const heads = accounts.get(account) ?? new Map();
     accounts.set(account, heads.set(stream, Math.max(version, heads.get(stream) ?? 0)));

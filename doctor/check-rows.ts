@@ -1,13 +1,13 @@
 /** Checks read models: rows equal the projected log, and every cursor is at the head of its stream. */
 import { isDeepStrictEqual } from 'node:util';
 import { parseStream } from '../domain/event.ts';
+import { allOf } from '../domain/pages.ts';
 import type { Json, JsonObject, Platform, Row, StoredCommit } from '../domain/ports.ts';
 import { type Fold, foldOf } from '../projections/engine/fold.ts';
 import { generationOf, readGenerations, rowsAt } from '../projections/engine/generations.ts';
 import { parked } from '../projections/engine/parking.ts';
 import type { Projection } from '../projections/engine/projection.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
-import { allItems } from './reading.ts';
 
 type Ports = Pick<Platform, 'rows' | 'records' | 'blobs'>;
 type Table = Projection['name'];
@@ -142,7 +142,7 @@ export async function* checkStrayRows(
     const rowsOf = new Map<string, number>();
     let unknown = 0;
     try {
-      for await (const { pk } of allItems((page) => platform.rows.scan(name, page))) {
+      for await (const { pk } of allOf((page) => platform.rows.scan(name, page))) {
         const rowGeneration = generationOf({ pk });
         if (!known.has(rowGeneration)) unknown++;
         if (rowGeneration !== current) continue;
@@ -177,7 +177,7 @@ async function* compareRows(
     const missing = new Map(byPk.get(pk)?.map(({ sk, data }) => [sk, data]));
     const where = (sk: string) => `${table} ${pk} ${sk}`;
     try {
-      for await (const { sk, data } of allItems((page) => rows.query({ table, pk, ...page }))) {
+      for await (const { sk, data } of allOf((page) => rows.query({ table, pk, ...page }))) {
         count('row');
         compared.add(table, account, 1);
         const expected = missing.get(sk);

@@ -5,6 +5,7 @@
 import { sha256 } from '../activity/commit.ts';
 import { getCredentials } from '../commands/credentials.ts';
 import { connectorFor } from '../connectors/index.ts';
+import { allOf } from '../domain/pages.ts';
 import type { JsonObject, Platform } from '../domain/ports.ts';
 import type { PlanPosition } from '../processors/backup/list-source.ts';
 import { partName, type StoredPart } from '../processors/backup/parts.ts';
@@ -18,7 +19,7 @@ import type { VaultKeys } from '../vault/keys.ts';
 import { decodeList, partName as partAad } from '../vault/part.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 import type { LogFacts, UnfinishedRun } from './log-facts.ts';
-import { allItems, reasonOf } from './reading.ts';
+import { reasonOf } from './reading.ts';
 
 export type WorkChecks = {
   count: Count;
@@ -54,7 +55,7 @@ export async function* checkWork(
 
 async function watchedRuns({ records }: Platform, account: string): Promise<Set<string>> {
   const watched = new Set<string>();
-  for await (const { sk, data } of allItems((page) => records.query(openRuns, page)))
+  for await (const { sk, data } of allOf((page) => records.query(openRuns, page)))
     if (data.account === account) watched.add(sk);
   return watched;
 }
@@ -92,7 +93,7 @@ async function* checkRecords(
   const { runRef, stored } = run;
   const records: WorkRecords = new Map();
   try {
-    const all = allItems((page) => platform.records.query(runRecord(runRef, '').pk, page));
+    const all = allOf((page) => platform.records.query(runRecord(runRef, '').pk, page));
     for await (const { sk, data } of all) records.set(sk, isSmall(sk) ? data : {});
   } catch {
     return yield failure('work', runRef.runId, 'its working records cannot all be read');

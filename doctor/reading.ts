@@ -1,23 +1,12 @@
-/** Helpers that several checks share: paged lists, and texts for findings. */
+/** Helpers that several checks share: lists of blobs, and texts for findings. */
 import { compareKeys } from '../domain/entry.ts';
-import type { Blobs, Page } from '../domain/ports.ts';
+import { allOf } from '../domain/pages.ts';
+import type { Blobs } from '../domain/ports.ts';
 import { VaultDamage } from '../vault/damage.ts';
-
-/** All items of a paged list, read page by page. */
-export async function* allItems<T>(
-  read: (page: { limit: number; cursor?: string }) => Promise<Page<T>>,
-): AsyncGenerator<T> {
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await read({ limit: 1000, ...(cursor ? { cursor } : {}) });
-    yield* items;
-    if (!next) return;
-    cursor = next;
-  }
-}
 
 /** All blobs whose key starts with the prefix. */
 export function allBlobs(blobs: Blobs, prefix: string): AsyncGenerator<{ key: string; size: number }> {
-  return allItems((page) => blobs.list(prefix, page));
+  return allOf((page) => blobs.list(prefix, page));
 }
 
 type Keyed = { key: string };

@@ -2,6 +2,7 @@
  * Restores a chunk index from the footers of the packs. For any deployment. AWS does not need it: the index is in the
  * same table as the pack registry, and a position without its registered pack is not used.
  */
+import { allOf } from '../domain/pages.ts';
 import type { Blobs, ChunkIndex, Log } from '../domain/ports.ts';
 import { VaultDamage } from '../vault/damage.ts';
 import type { VaultKeys } from '../vault/keys.ts';
@@ -26,24 +27,20 @@ export type RebuildTools = {
 export async function rebuildChunkIndex({ blobs, chunks, keysOf, warn, position }: RebuildTools): Promise<number> {
   const done = await position.load();
   let restored = 0;
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await blobs.list('packs/', { limit: 1000, ...(cursor ? { cursor } : {}) });
-    for (const { key } of items) {
-      if (done !== undefined && key <= done) continue;
-      const [, account = '', , pack = ''] = key.split('/');
-      const keys = await keysOf(account);
-      if (!keys) continue;
-      try {
-        await chunks.add(account, await readPackIndex({ account, keys, blobs }, pack));
-        restored++;
-      } catch (error) {
-        // Anything else may pass: the next rebuild tries again.
-        if (!(error instanceof VaultDamage)) throw error;
-        warn('a pack could not be added to the chunk index', { pack, reason: String(error) });
-      }
-      await position.save(key);
+  for await (const { key } of allOf((page) => blobs.list('packs/', page))) {
+    if (done !== undefined && key <= done) continue;
+    const [, account = '', , pack = ''] = key.split('/');
+    const keys = await keysOf(account);
+    if (!keys) continue;
+    try {
+      await chunks.add(account, await readPackIndex({ account, keys, blobs }, pack));
+      restored++;
+    } catch (error) {
+      // Anything else may pass: the next rebuild tries again.
+      if (!(error instanceof VaultDamage)) throw error;
+      warn('a pack could not be added to the chunk index', { pack, reason: String(error) });
     }
-    if (!next) return restored;
-    cursor = next;
+    await position.save(key);
   }
+  return restored;
 }

@@ -4,6 +4,7 @@
  */
 import { nothing, type Totals } from '../domain/backup-chain.ts';
 import { parseStream } from '../domain/event.ts';
+import { allOf } from '../domain/pages.ts';
 import type { JsonObject, Platform, RowChange } from '../domain/ports.ts';
 import { currentRows } from './engine/generations.ts';
 import { accountOf, type Projection } from './engine/projection.ts';
@@ -83,15 +84,6 @@ export async function getOverview(platform: Platform, account: string): Promise<
 }
 
 async function* rowsOf(platform: Platform, account: string): AsyncGenerator<JsonObject> {
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await currentRows(platform).query({
-      table: 'analytics-aggregates',
-      pk: account,
-      limit: 1000,
-      ...(cursor ? { cursor } : {}),
-    });
-    for (const { data } of items) yield data;
-    if (!next) return;
-    cursor = next;
-  }
+  const rows = { table: 'analytics-aggregates', pk: account } as const;
+  for await (const { data } of allOf((page) => currentRows(platform).query({ ...rows, ...page }))) yield data;
 }

@@ -3,7 +3,8 @@
  * the pack and its blob is there.
  */
 import pMap from 'p-map';
-import type { Blobs, JsonObject, Page, Records, RecordWrite, StoredRecord } from '../domain/ports.ts';
+import { allOf, pagesOf } from '../domain/pages.ts';
+import type { Blobs, JsonObject, Records, RecordWrite, StoredRecord } from '../domain/ports.ts';
 import { metadataKey } from './metadata.ts';
 import { packBlobKey } from './pack.ts';
 
@@ -105,17 +106,4 @@ function correction(account: string, record: StoredRecord, isStored: boolean, no
   if (data.at === undefined) return [{ op: 'put', pk, sk, data: { ...data, at: now } as JsonObject, if: condition }];
   if (now - data.at <= longestUploadMs) return [];
   return isStored ? [become('live')] : [{ op: 'delete', pk, sk, if: condition }];
-}
-
-async function* allOf<T>(read: (page: { limit: number; cursor?: string }) => Promise<Page<T>>): AsyncGenerator<T> {
-  for await (const page of pagesOf(read)) yield* page;
-}
-
-async function* pagesOf<T>(read: (page: { limit: number; cursor?: string }) => Promise<Page<T>>): AsyncGenerator<T[]> {
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await read({ limit: 1000, ...(cursor ? { cursor } : {}) });
-    yield items;
-    if (!next) return;
-    cursor = next;
-  }
 }

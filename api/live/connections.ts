@@ -1,5 +1,6 @@
 /** The open live sockets of an account, in `Records`: how far each one is, and which process is sending to it. */
 import { Problem } from '../../domain/errors.ts';
+import { allOf } from '../../domain/pages.ts';
 import type { JsonObject, Platform, RecordKey } from '../../domain/ports.ts';
 import type { Runs } from './run-views.ts';
 import type { Holder } from './tickets.ts';
@@ -75,15 +76,9 @@ export async function removeConnection(platform: Platform, id: string): Promise<
 export async function connectionsOf(platform: Platform, account: string): Promise<Connection[]> {
   const connections: Connection[] = [];
   // Sockets that opened at the same time may exceed the maximum a little. They get messages too.
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await platform.records.query(partition(account), {
-      limit: maxConnections,
-      ...(cursor ? { cursor } : {}),
-    });
-    connections.push(...items.map(({ sk, data }) => connection(sk, data)));
-    if (!next) return connections;
-    cursor = next;
-  }
+  for await (const { sk, data } of allOf((page) => platform.records.query(partition(account), page), maxConnections))
+    connections.push(connection(sk, data));
+  return connections;
 }
 
 export async function findConnection(platform: Platform, account: string, id: string): Promise<Connection | undefined> {

@@ -8,6 +8,7 @@
 
 import { announcements } from '../../activity/announce.ts';
 import { parseStream } from '../../domain/event.ts';
+import { pagesOf } from '../../domain/pages.ts';
 import type { JsonObject, Platform, StreamNotification } from '../../domain/ports.ts';
 import { BusUnavailable } from './bus.ts';
 import { inParallel } from './parallel.ts';
@@ -36,9 +37,8 @@ export async function relayAgain(platform: Parts): Promise<void> {
   let left = 0;
   let oldest = platform.now();
   const visit = { isBusUnavailable: false };
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await platform.records.query(setAsidePk, { limit: 99, ...(cursor ? { cursor } : {}) });
-    const notifications = items.map(({ data }) => data as SetAside);
+  for await (const page of pagesOf((page) => platform.records.query(setAsidePk, page), 99)) {
+    const notifications = page.map(({ data }) => data as SetAside);
     const failed = new Set(await relay(platform, notifications, visit));
     const relayed = notifications.filter((notification) => !failed.has(notification));
     if (relayed.length > 0)
@@ -47,8 +47,6 @@ export async function relayAgain(platform: Parts): Promise<void> {
       left++;
       oldest = Math.min(oldest, since);
     }
-    if (!next) break;
-    cursor = next;
   }
   if (left > 0) platform.log.measure({ RelaySetAside: left, LedgerLagSeconds: (platform.now() - oldest) / 1000 });
 }

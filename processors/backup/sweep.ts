@@ -1,4 +1,5 @@
 /** Revives runs that have stopped, and deletes expired exports. Safe at any time, because every step can repeat. */
+import { allOf, pagesOf } from '../../domain/pages.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { removeExpiredExports } from '../../vault/exports.ts';
 import type { Deployment } from '../deployment.ts';
@@ -25,14 +26,9 @@ export async function sweep(deployment: Deployment): Promise<void> {
 /** Sends messages again that may have been lost. */
 async function sweepRuns(deployment: Deployment, failed: (error: unknown) => void): Promise<void> {
   const { platform } = deployment;
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await platform.records.query(openRuns, { limit: 100, ...(cursor ? { cursor } : {}) });
-    for (const { data } of items) {
-      const run = data as Watched;
-      if (platform.now() - run.quietSince >= quietMs) await look(deployment, run).catch(failed);
-    }
-    if (!next) return;
-    cursor = next;
+  for await (const { data } of allOf((page) => platform.records.query(openRuns, page))) {
+    const run = data as Watched;
+    if (platform.now() - run.quietSince >= quietMs) await look(deployment, run).catch(failed);
   }
 }
 
@@ -72,13 +68,9 @@ async function progressOf(platform: Platform, runRef: RunRef): Promise<string> {
 }
 
 async function sendMissing(platform: Platform, runRef: RunRef): Promise<void> {
-  for (let cursor: string | undefined; ; ) {
-    const page = await platform.records.query(runRecord(runRef, '').pk, {
-      prefix: 'batch-',
-      limit: 100,
-      ...(cursor ? { cursor } : {}),
-    });
-    const batches = page.items.map(({ data }) => data as { batch: number; work: string });
+  const { pk } = runRecord(runRef, '');
+  for await (const page of pagesOf((page) => platform.records.query(pk, { prefix: 'batch-', ...page }), 100)) {
+    const batches = page.map(({ data }) => data as { batch: number; work: string });
     const stored = await platform.records.getMany(batches.map(({ batch }) => runRecord(runRef, `stored-${batch}`)));
     const done = new Set(stored.map(({ sk }) => sk));
     const missing = batches.filter(({ batch }) => !done.has(`stored-${batch}`));
@@ -86,7 +78,5 @@ async function sendMissing(platform: Platform, runRef: RunRef): Promise<void> {
       platform,
       missing.map(({ batch, work }): Task => ({ type: 'store', ...runRef, batch, work })),
     );
-    if (!page.next) return;
-    cursor = page.next;
   }
 }

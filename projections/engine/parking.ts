@@ -1,5 +1,6 @@
 /** Lists the streams at which projections are parked, and unparks them after the fault is fixed. */
 import { parseStream } from '../../domain/event.ts';
+import { allOf } from '../../domain/pages.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { catchUp, type ParkedRecord, parkedKey, parkedPartition, type Target, updateDependencies } from './catch-up.ts';
 import { alive, cursorName, readGenerations } from './generations.ts';
@@ -124,10 +125,5 @@ async function catchUpToHead(platform: Platform, target: Target, stream: string)
 }
 
 async function* allParked({ records }: Pick<Platform, 'records'>): AsyncGenerator<ParkedRecord> {
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await records.query(parkedPartition, { limit: 100, ...(cursor ? { cursor } : {}) });
-    for (const { data } of items) yield data as ParkedRecord;
-    if (!next) return;
-    cursor = next;
-  }
+  for await (const { data } of allOf((page) => records.query(parkedPartition, page), 100)) yield data as ParkedRecord;
 }

@@ -4,6 +4,7 @@
  * rebuild. Several at once do no harm.
  */
 import { parseStream } from '../../domain/event.ts';
+import { pagesOf } from '../../domain/pages.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { catchUpAll, type ParkedRecord, parkedKey, parkedPartition, updateDependencies } from './catch-up.ts';
 import {
@@ -97,13 +98,9 @@ async function countNewFaults(platform: Platform, projection: Projection, genera
 
 /** The parked records of a generation, in pages. */
 async function* parkedOf(platform: Platform, { name }: Projection, generation: number): AsyncGenerator<ParkedRecord[]> {
-  for (let cursor: string | undefined; ; ) {
-    const page = { prefix: `${cursorName(name, generation)} `, limit: 90, ...(cursor ? { cursor } : {}) };
-    const { items, next } = await platform.records.query(parkedPartition, page);
-    yield items.map(({ data }) => data as ParkedRecord);
-    if (!next) return;
-    cursor = next;
-  }
+  const prefix = `${cursorName(name, generation)} `;
+  for await (const page of pagesOf((page) => platform.records.query(parkedPartition, { prefix, ...page }), 90))
+    yield page.map(({ data }) => data as ParkedRecord);
 }
 
 /** After this time no process reads or writes a retired generation any more. */

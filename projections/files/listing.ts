@@ -7,6 +7,7 @@ import mime from 'mime';
 import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
+import { allOf } from '../../domain/pages.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
@@ -193,19 +194,9 @@ export async function findRestorePoint(
 
 /** The ids of the sources that have a restore point, in order, starting at `from`. */
 export async function* heldSources(platform: Platform, account: string, from = ''): AsyncGenerator<string> {
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await currentRows(platform).query({
-      table: 'files',
-      pk: account,
-      from: `${prefixes.held}${from}`,
-      to: `${prefixes.held}~`,
-      limit: 1000,
-      ...(cursor ? { cursor } : {}),
-    });
-    for (const row of items) yield String(row.data.sourceId);
-    if (!next) return;
-    cursor = next;
-  }
+  const range = { table: 'files', pk: account, from: `${prefixes.held}${from}`, to: `${prefixes.held}~` } as const;
+  for await (const { data } of allOf((page) => currentRows(platform).query({ ...range, ...page })))
+    yield String(data.sourceId);
 }
 
 /** The reference of a manifest as the log recorded it. Undefined when no restore point has that manifest. */
