@@ -11,7 +11,7 @@ import type { PlanPosition } from '../processors/backup/list-source.ts';
 import { partName, type StoredPart } from '../processors/backup/parts.ts';
 import { type RunRef, runRecord } from '../processors/backup/run.ts';
 import { loadBytes, type SavedBytes } from '../processors/backup/saved-bytes.ts';
-import { readPiece, TruncatedPiece } from '../processors/backup/sorter.ts';
+import { DamagedPiece, readPiece } from '../processors/backup/sorter.ts';
 import { openRuns } from '../processors/backup/watch.ts';
 import { decryptList } from '../processors/backup/work.ts';
 import { VaultDamage } from '../vault/damage.ts';
@@ -145,7 +145,7 @@ async function* checkPieces(
     try {
       for await (const _frame of readPiece(piece, { blobs, keys }));
     } catch (error) {
-      const detail = error instanceof TruncatedPiece ? 'it is missing or truncated' : reasonOf(error);
+      const detail = error instanceof DamagedPiece ? 'it is missing or damaged' : reasonOf(error);
       yield failure('work', `${runRef.runId} ${piece.slice(piece.lastIndexOf('/') + 1)}`, detail);
     }
   }

@@ -15,6 +15,7 @@ import {
   type Refusal,
   type SourceEntry,
 } from '../../domain/entry.ts';
+import { VaultDamage } from '../../vault/damage.ts';
 import type { FoundEntry, ManifestEntry } from '../../vault/entry.ts';
 import { below, endOf, entries, findEntry, type ReaderContext } from '../../vault/reader.ts';
 import type { ManifestRoot } from '../../vault/root.ts';
@@ -35,7 +36,16 @@ export type PathChange = {
 };
 
 /** The manifest that a delta is compared with, and its id index. */
-export type DeltaBase = { context: ReaderContext; base: ManifestRoot; index: ManifestRoot };
+export type DeltaBase = {
+  context: ReaderContext;
+  base: ManifestRoot;
+  index: ManifestRoot;
+  /** Called often. It may throw to stop. */
+  proceed(): void | Promise<void>;
+};
+
+/** A delta with more new folders than this takes longer to complete than a listing of everything. */
+const maxNewFolders = 2000;
 
 /** Asks for a listing of everything. */
 export function reset(reason: string): SourceProblem {
@@ -53,18 +63,19 @@ export async function completeDelta(
   listed: DeltaItem[],
   limit: number,
 ): Promise<Item[]> {
-  const items = new Map<string, Item>(listed.map((item) => [idOf(item), item]));
-  const isFolder = (item: Item) => item.type === 'entry' && item.entry.kind === 'folder';
+  const items = new Map<string, Item>(listed.map((item) => [idOf(item), withValidName(item)]));
   let folders = [...items].filter(([, item]) => isFolder(item)).map(([id]) => id);
-  while (folders.length > 0) {
-    const known = await pathsOfIds(on.context, on.index, folders);
+  for (let count = 0; folders.length > 0; ) {
+    const known = await pathsIn(on, folders);
     const found: string[] = [];
     for (const id of folders.filter((id) => !known.has(id))) {
+      if (++count > maxNewFolders) throw reset('it has too many new folders');
+      await on.proceed();
       for (let page: string | null | undefined; page !== null; ) {
         const answer = await session.deltas?.listFolder(id, page ?? null, { limit: 1000 });
         if (!answer) throw reset('it has a new folder that cannot be listed');
         for (const item of answer.items.filter((item) => !items.has(idOf(item)))) {
-          items.set(idOf(item), item);
+          items.set(idOf(item), withValidName(item));
           if (isFolder(item)) found.push(idOf(item));
         }
         if (items.size > limit) throw reset('there are too many');
@@ -74,13 +85,49 @@ export async function completeDelta(
     folders = found;
   }
   const { moved } = (await resolve(on, [...items.values()])).paths;
-  for (const { key: path, id } of await failedBefore(on.context, on.index)) {
+  for (const { key: path, id } of await orReset(failedBefore(on.context, on.index))) {
+    await on.proceed();
     const key = moved(path);
     if (key === undefined || items.has(id)) continue;
     const item = await lookAgain(session, { key, id });
     if (item) items.set(id, { ...item, again: true });
   }
   return [...items.values()];
+}
+
+function isFolder(item: Item): boolean {
+  return item.type === 'entry' && item.entry.kind === 'folder';
+}
+
+/** An item whose name cannot be part of a path is skipped. */
+function withValidName(item: DeltaItem): DeltaItem {
+  const name = nameOf(item);
+  if (item.type === 'gone' || isName(name)) return item;
+  const message = 'The name is empty or has a slash. Rename the entry at the source.';
+  return {
+    type: 'skipped',
+    refusal: { key: name, id: idOf(item), code: 'invalid-name', message },
+    parent: item.parent,
+  };
+}
+
+function nameOf(item: DeltaItem): string {
+  return item.type === 'entry' ? item.entry.key : item.type === 'gone' ? '' : item.refusal.key;
+}
+
+function isName(name: string): boolean {
+  return parentOf(name) === '' && name !== '' && name !== '/';
+}
+
+/** Paths by id, from the id index. @throws SourceProblem `reset` if the index is damaged */
+function pathsIn({ context, index }: DeltaBase, ids: string[]): Promise<Map<string, string>> {
+  return orReset(pathsOfIds(context, index, ids));
+}
+
+function orReset<T>(reading: Promise<T>): Promise<T> {
+  return reading.catch((error) => {
+    throw error instanceof VaultDamage ? reset('the id index is damaged') : error;
+  });
 }
 
 async function lookAgain(session: Pick<SourceSession, 'look'>, at: { key: string; id: string }) {
@@ -104,9 +151,10 @@ export async function* pathChanges(
   items: Item[],
   after: EntryPosition | null,
 ): AsyncGenerator<PathChange> {
-  const { context, base } = on;
+  const { context, base, proceed } = on;
   const { old, folders, paths, byId } = await resolve(on, items);
 
+  /** Whether the base has a file at the key. The entry of another id must not stay there. */
   async function isFileAt(key: string, id?: string): Promise<boolean> {
     const entry = await findEntry(context, base, key);
     if (!entry || entry.deleted) return false;
@@ -117,58 +165,70 @@ export async function* pathChanges(
 
   /** Moves the entries below a folder of the base to another folder. Without a target they are gone. */
   async function* moveBelow(folder: string, target: string | null, from: EntryPosition): AsyncGenerator<PathChange> {
-    for await (const entry of entries(context, base, { ...below(folder), from })) {
-      const isElsewhere = (entry.id !== undefined && byId.has(entry.id)) || nearest(folders, entry.key) !== folder;
-      if (isElsewhere) continue;
-      const { version: _version, previous: _previous, ...found } = entry;
-      const key = `${target}${entry.key.slice(folder.length)}`;
-      if (target === null) yield deletionOf(entry);
-      else yield { key, was: await isFileAt(key), put: { ...found, key } };
+    for (let start: EntryPosition | undefined = from; start; ) {
+      let next: EntryPosition | undefined;
+      for await (const entry of entries(context, base, { ...below(folder), from: start })) {
+        await proceed();
+        const nested = outermost(folders, entry.key, folder);
+        // A changed folder has scans of its own.
+        if (nested !== undefined) {
+          next = endOf(nested);
+          break;
+        }
+        if (entry.id !== undefined && byId.has(entry.id)) continue;
+        const key = `${target}${entry.key.slice(folder.length)}`;
+        if (target === null) yield deletionOf(entry);
+        else yield { key, was: await isFileAt(key), put: { ...foundOf(entry), key } };
+      }
+      start = next;
     }
   }
 
   const direct: PathChange[] = [];
   const scans: Scan[] = [];
   for (const [id, item] of byId) {
+    await proceed();
     const before = old.get(id);
     const key = paths.of(id);
-    if (item.type === 'failed') {
-      // The entry may still exist, so its last version stays in the backup.
-      const refused = key !== undefined && { as: item.type, refusal: { ...item.refusal, key } };
-      if (refused) direct.push({ key, was: await isFileAt(key, id), refused });
+    if (item.type === 'failed' && key?.endsWith('/')) throw reset('one of its folders cannot be read');
+    const leaves = before !== undefined && (before.key !== key || item.type === 'skipped');
+    if (leaves) direct.push(deletionOf(before));
+    if (leaves && before.kind === 'folder') {
+      const targets = isFolder(item) && key !== undefined ? [null, key] : [null];
+      for (const target of targets)
+        scans.push(scanOf(before.key, target, (from) => moveBelow(before.key, target, from)));
+    }
+    if (item.type === 'gone' || (item.type !== 'skipped' && key === undefined)) continue;
+    if (item.type === 'entry') {
+      const isSame = !item.again && before?.revision === item.entry.revision && before.kind === item.entry.kind;
+      if (!key || (isSame && before.key === key)) continue;
+      const { sha256, chunks, size } = before ?? {};
+      const content = isSame && before.kind === 'file' && { sha256, chunks, size, runId: '', at: '' };
+      direct.push({ key, was: await isFileAt(key, id), put: { ...item.entry, key, ...content } as SourceEntry });
       continue;
     }
-    const entry = item.type === 'entry' && key !== undefined ? { ...item.entry, key } : undefined;
-    if (before && before.key !== entry?.key) {
-      direct.push(deletionOf(before));
-      const targets = entry?.kind === 'folder' ? [null, entry.key] : [null];
-      if (before.kind === 'folder')
-        for (const target of targets)
-          scans.push(scanOf(before.key, target, (from) => moveBelow(before.key, target, from)));
-    }
-    if (item.type === 'skipped' && key !== undefined)
-      direct.push({ key, was: false, refused: { as: item.type, refusal: { ...item.refusal, key } } });
-    if (!entry) continue;
-    const isSame = !item.again && before?.revision === entry.revision && before.kind === entry.kind;
-    if (isSame && before.key === entry.key) continue;
-    const { sha256, chunks, size } = before ?? {};
-    const content = isSame && entry.kind === 'file' && { sha256, chunks, size, runId: '', at: '' };
-    direct.push({ key: entry.key, was: await isFileAt(entry.key, id), put: { ...entry, ...content } as SourceEntry });
+    const at = key ?? item.refusal.key;
+    const refused = { as: item.type, refusal: { ...item.refusal, key: at } };
+    if (item.type === 'skipped') direct.push({ key: at, was: false, refused });
+    // A failed entry may still exist, so its last version stays in the backup, where the entry is now.
+    else if (!before || before.key === at) direct.push({ key: at, was: await isFileAt(at, id), refused });
+    else direct.push({ key: at, was: await isFileAt(at, id), refused, put: { ...foundOf(before), key: at } });
   }
   direct.sort((a, b) => compareEntries(a.key, b.key));
   yield* joined(inOrder([scanOfAll(direct), ...scans], after));
 }
 
 /** The base's entries by id, and the paths after the delta. `folders`: the ids of changed folders by old path. */
-async function resolve({ context, base, index }: DeltaBase, items: Item[]) {
+async function resolve(on: DeltaBase, items: Item[]) {
   const byId = new Map(items.map((item) => [idOf(item), item]));
   const parents = items.flatMap((item) => ('parent' in item && item.parent !== null ? [item.parent] : []));
-  const known = await pathsOfIds(context, index, [...new Set([...byId.keys(), ...parents])]);
+  const known = await pathsIn(on, [...new Set([...byId.keys(), ...parents])]);
   const old = new Map<string, ManifestEntry>();
   const folders = new Map<string, string>();
   for (const [id, path] of [...known].sort(([, a], [, b]) => compareEntries(a, b))) {
     if (!byId.has(id)) continue;
-    const entry = await findEntry(context, base, path);
+    await on.proceed();
+    const entry = await findEntry(on.context, on.base, path);
     if (entry?.id !== id || entry.deleted) throw reset('the id index does not match the restore point');
     old.set(id, entry);
     if (entry.kind === 'folder') folders.set(entry.key, id);
@@ -188,41 +248,60 @@ function nearest(folders: ReadonlyMap<string, string>, key: string): string | un
   return undefined;
 }
 
-/** A deeper path is a cycle. */
-const maxDepth = 4_000;
+/** The outermost folder above the key, but below `within`, that is in the delta, by its old path. */
+function outermost(folders: ReadonlyMap<string, string>, key: string, within: string): string | undefined {
+  let found: string | undefined;
+  for (let at = parentOf(key); at.length > within.length; at = parentOf(at)) if (folders.has(at)) found = at;
+  return found;
+}
+
+/** A source with deeper folders is listed as a whole. */
+const maxDepth = 1000;
 
 /** The paths after the delta. `known`: the old ones by id. */
 function makePaths(byId: Map<string, Item>, known: Map<string, string>, folders: Map<string, string>) {
   const found = new Map<string, string | undefined>();
+  const open = new Set<string>();
 
   /** The path of an id. Undefined if the entry is gone or outside the source. */
-  function of(id: string, depth = 0): string | undefined {
-    if (depth > maxDepth) throw reset('its folders form a cycle');
-    if (!found.has(id)) found.set(id, find(id, depth));
+  function of(id: string): string | undefined {
+    if (found.has(id)) return found.get(id);
+    if (open.has(id) || open.size > maxDepth) throw reset('its folders form a cycle or are too deep');
+    open.add(id);
+    found.set(id, find(id));
+    open.delete(id);
     return found.get(id);
   }
 
-  function find(id: string, depth: number): string | undefined {
+  function find(id: string): string | undefined {
     const item = byId.get(id);
-    if (!item) return moved(known.get(id), depth);
-    if (item.type === 'gone') return undefined;
-    const name = item.type === 'entry' ? item.entry.key : item.refusal.key;
-    if (item.again) return name;
-    if (parentOf(name) !== '' || name === '' || name === '/')
-      throw new SourceProblem('unusable', 'The source lists a change whose name is empty or has a slash.');
-    const parent = item.parent === null ? '' : of(item.parent, depth + 1);
+    if (!item) return moved(known.get(id));
+    const name = nameOf(item);
+    if (item.type === 'gone' || item.again) return name || undefined;
+    if (!isName(name)) return undefined;
+    const parent = item.parent === null ? '' : folder(item.parent);
     return parent === undefined ? undefined : `${parent}${name}`;
   }
 
+  function folder(id: string): string | undefined {
+    const item = byId.get(id);
+    const path = !item || isFolder(item) || item.type === 'failed' ? of(id) : undefined;
+    return path?.endsWith('/') ? path : undefined;
+  }
+
   /** The path of an entry that the delta does not name. Folders above it may have moved. */
-  function moved(path: string | undefined, depth = 0): string | undefined {
-    const folder = path === undefined ? undefined : nearest(folders, path);
-    if (path === undefined || folder === undefined) return path;
-    const target = of(folders.get(folder) as string, depth + 1);
-    return target?.endsWith('/') ? `${target}${path.slice(folder.length)}` : undefined;
+  function moved(path: string | undefined): string | undefined {
+    const above = path === undefined ? undefined : nearest(folders, path);
+    if (path === undefined || above === undefined) return path;
+    const target = folder(folders.get(above) as string);
+    return target === undefined ? undefined : `${target}${path.slice(above.length)}`;
   }
 
   return { of, moved: (path: string) => moved(path) };
+}
+
+function foundOf({ version: _version, previous: _previous, ...found }: ManifestEntry): FoundEntry {
+  return found;
 }
 
 function deletionOf({ key, kind }: ManifestEntry): PathChange {

@@ -11,7 +11,7 @@ import { below, entries, findEntry, openManifest, type ReaderContext } from '../
 import type { ManifestRoot } from '../../vault/root.ts';
 import { type SortTools, sortAll } from './sorter.ts';
 
-/** The folders of the index. An entry has the path, or the id of the failed entry, in its target. */
+/** The folders of the index. An entry has an id in its key, and the path in its target. */
 const ids = 'ids/';
 const failures = 'failed/';
 
@@ -44,10 +44,12 @@ export async function failedBefore(
 ): Promise<{ key: string; id: string }[]> {
   const failed: { key: string; id: string }[] = [];
   for await (const { key, target = '' } of entries(context, index, below(failures)))
-    failed.push({ key: key.slice(failures.length), id: target });
+    failed.push({ key: target, id: key.slice(failures.length) });
   return failed;
 }
 
+/** `proceed` is called often. It may throw to stop. */
+type IndexTools = SortTools & { proceed(): void | Promise<void> };
 type IndexChange = { key: string; target: string | null };
 export type WrittenIndex = { index: ManifestRef; bytesStored: number; isUnique: boolean };
 
@@ -60,7 +62,7 @@ export async function writeIdIndex(
   last: { index: ManifestRef; manifest: ManifestRoot } | undefined,
   now: ManifestRoot,
   failed: Refusal[],
-  tools: SortTools,
+  tools: IndexTools,
 ): Promise<WrittenIndex> {
   const base = last && (await openManifest(options, last.index).catch(ifDamaged));
   try {
@@ -82,38 +84,46 @@ async function write(
   before: ManifestRoot | undefined,
   now: ManifestRoot,
   failed: Refusal[],
-  tools: SortTools,
+  tools: IndexTools,
 ): Promise<WrittenIndex> {
   let isUnique = true;
 
   async function* differing(): AsyncGenerator<IndexChange[]> {
-    if (base) for (const { key } of await failedBefore(options, base)) yield [{ key: failures + key, target: null }];
-    yield failed.map(({ key, id = '' }) => ({ key: failures + key, target: id }));
+    if (base) for (const { id } of await failedBefore(options, base)) yield [{ key: failures + id, target: null }];
+    yield failed.map(({ key, id = '' }) => ({ key: failures + id, target: key }));
     for await (const { before: old, now: entry } of differences(options, before, now)) {
+      await tools.proceed();
       if (old?.id !== undefined && !old.deleted) yield [{ key: ids + old.id, target: null }];
       if (entry?.id !== undefined && !entry.deleted) yield [{ key: ids + entry.id, target: entry.key }];
     }
   }
 
-  /** A new path of an id comes before an old one, and counts. */
-  async function* changes(): AsyncGenerator<Change[]> {
+  /** Each id once. A new path of an id comes after the old one, and counts. */
+  async function* merged(): AsyncGenerator<IndexChange> {
     const order = (a: IndexChange, b: IndexChange) =>
-      compareEntries(a.key, b.key) || Number(a.target === null) - Number(b.target === null);
+      compareEntries(a.key, b.key) || Number(a.target !== null) - Number(b.target !== null);
     let last: IndexChange | undefined;
     for await (const sorted of sortAll(differing(), order, tools)) {
-      const some: Change[] = [];
       for (const change of sorted) {
-        const { key, target } = change;
-        if (last?.key === key) {
-          if (target !== null) isUnique = false;
-          continue;
-        }
+        if (last && last.key !== change.key) yield last;
+        const other = last?.key === change.key ? last : await unchanged(change);
+        if (other && other.target !== null && other.target !== change.target) isUnique = false;
         last = change;
-        const fields = { kind: 'file', size: 0, modifiedAt: null, revision: '', runId: '', at: '' } as const;
-        some.push(target === null ? { delete: key } : { put: { ...fields, key, target } });
       }
-      yield some;
     }
+    if (last) yield last;
+  }
+
+  /** The path in the base of an id that has a new path, but no old path that is gone. */
+  async function unchanged({ key, target }: IndexChange): Promise<IndexChange | undefined> {
+    const entry = base && target !== null ? await findEntry(options, base, key) : undefined;
+    return entry && { key, target: entry.target ?? null };
+  }
+
+  async function* changes(): AsyncGenerator<Change[]> {
+    const fields = { kind: 'file', size: 0, modifiedAt: null, revision: '', runId: '', at: '' } as const;
+    for await (const { key, target } of merged())
+      yield [target === null ? { delete: key } : { put: { ...fields, key, target } }];
   }
 
   const written = await writeManifest({ ...options, ...(base && { base }), changes: changes(), isIndex: true });

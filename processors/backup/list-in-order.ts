@@ -121,7 +121,8 @@ async function listDelta(
   const listed: DeltaItem[] = [];
   for (let page: string | null = null; ; ) {
     const answer: ListPage<DeltaItem> = await session.deltas.list(since, page, { limit: tools.page });
-    listed.push(...answer.items);
+    await base.proceed();
+    for (const item of answer.items) listed.push(item);
     if (listed.length > maxChanges) throw reset('there are too many');
     if (answer.page === null)
       return { items: await completeDelta(base, session, listed, maxChanges), since: answer.since };

@@ -12,6 +12,7 @@ import { type DeltaBase, reset } from './delta.ts';
 import type { EngineWork, PlanCalls, PlanRequest, PlanStep } from './engine.ts';
 import { type ListPosition, listChanges, listInOrder, listingStart } from './list-in-order.ts';
 import { rejectEmptyReplacement, requireConnector, requireSameSource, requireSettings } from './open-source.ts';
+import { DamagedPiece } from './sorter.ts';
 import type { Origin } from './source-access.ts';
 import { decryptList, emptyList, encryptList, lengthOf, makeCutter, type Saved, workFolder } from './work.ts';
 
@@ -20,6 +21,8 @@ export type PlanPosition = {
   listing: ListPosition;
   /** The cursor that the listing began with. */
   since: string | null;
+  /** A hash of the lost packs when the listing began. */
+  lost: string;
   /** The position of the last compared item. */
   last: EntryPosition | null;
   blind: string | null;
@@ -40,7 +43,11 @@ export async function listSource(work: EngineWork, request: PlanRequest, calls: 
     if (saved) await requireSameSource(session, saved.position.origin);
     const sourceIdentity = (await session.identity?.()) ?? null;
     const origin = saved?.position.origin ?? { settings: source.settings, sourceIdentity };
-    await listWith(work, request, calls, session, saved ?? { rest: emptyList(), position: undefined }, origin);
+    await listWith(work, request, calls, session, saved ?? { rest: emptyList(), position: undefined }, origin).catch(
+      (error) => {
+        throw error instanceof DamagedPiece ? reset(error.message) : error;
+      },
+    );
   });
 }
 
@@ -60,6 +67,7 @@ async function listWith(
   let last = saved.position?.last ?? null;
   const before = baseStates(work, request, last);
   const comparer = makeComparer(before, cutter.add, { blind });
+  const lost = saved.position?.lost ?? lostHash(request);
   const since = saved.position ? saved.position.since : usableCursor(request, origin, work.now());
   const total = (field: keyof Comparison) => (saved.position?.count[field] ?? 0) + comparer.count[field];
   const tools = { blobs, keys, folder: workFolder(runRef), random, page: limits.page, sortItems: limits.sortItems };
@@ -104,14 +112,22 @@ async function listWith(
       filesUnchanged: total('filesUnchanged'),
       bytesTotal: total('bytesTotal'),
     };
-    const position: PlanPosition = { listing: page.position, since, last, blind: comparer.blind(), count, origin };
+    const position: PlanPosition = {
+      listing: page.position,
+      since,
+      lost,
+      last,
+      blind: comparer.blind(),
+      count,
+      origin,
+    };
     const isWhole = page.position.since !== null && comparer.blind() === null;
     const rest = page.done ? emptyList() : cutter.rest;
     const step: PlanStep = {
       batches: newBatches,
       position: encryptList(context, `position-${batches}-${attempt}`, rest, position),
       count,
-      since: isWhole ? keptCursor(request, origin, page.position, work.now()) : null,
+      since: isWhole ? keptCursor(request, origin, lost, page.position, work.now()) : null,
       sourceIdentity: origin.sourceIdentity,
       hasPieces: pieces > 0,
       done: page.done,
@@ -156,19 +172,28 @@ function usableCursor(request: PlanRequest, origin: Origin, now: number): string
   return isUsable ? last.cursor : null;
 }
 
-function keptCursor(request: PlanRequest, { settings }: Origin, { since, isDelta }: ListPosition, now: number): string {
+function keptCursor(
+  request: PlanRequest,
+  { settings }: Origin,
+  lost: string,
+  { since, isDelta }: ListPosition,
+  now: number,
+): string {
   const listedAt = isDelta ? (kept(request)?.listedAt ?? 0) : now;
-  const cursor: KeptCursor = { cursor: since ?? '', settings, lost: lostHash(request), listedAt };
+  const cursor: KeptCursor = { cursor: since ?? '', settings, lost, listedAt };
   return JSON.stringify(cursor);
 }
 
-async function openDeltaBase({ blobs }: EngineWork, { runRef, keys, base, idIndex }: PlanRequest): Promise<DeltaBase> {
+async function openDeltaBase(
+  { blobs, proceed }: EngineWork,
+  { runRef, keys, base, idIndex }: PlanRequest,
+): Promise<DeltaBase> {
   const context = { account: runRef.account, keys, blobs };
   const index = await openManifest(context, idIndex as ManifestRef).catch((error) => {
     if (error instanceof VaultDamage) throw reset('the id index is damaged');
     throw error;
   });
-  return { context, base: await openManifest(context, base as ManifestRef), index };
+  return { context, base: await openManifest(context, base as ManifestRef), index, proceed };
 }
 
 async function* baseStates(
@@ -181,7 +206,12 @@ async function* baseStates(
   yield* entryStates(context, await openManifest(context, base), after, new Set(lost));
 }
 
+/** @throws SourceProblem `reset` if it is damaged */
 function decryptPosition({ runRef, keys }: PlanRequest, saved: Saved): { rest: BatchList; position: PlanPosition } {
-  const { list, more } = decryptList<PlanPosition>({ ...runRef, keys }, saved);
-  return { rest: list, position: more };
+  try {
+    const { list, more } = decryptList<PlanPosition>({ ...runRef, keys }, saved);
+    return { rest: list, position: more };
+  } catch (error) {
+    throw error instanceof VaultDamage ? reset('the position of the plan is damaged') : error;
+  }
 }

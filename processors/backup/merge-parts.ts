@@ -69,7 +69,14 @@ export async function mergeParts(work: EngineWork, request: CommitRequest, calls
   };
 
   function indexIds({ last }: { last: ManifestRef | null }) {
-    const tools = { blobs: work.blobs, keys, folder: workFolder(runRef), random: work.random, sortItems: idsInMemory };
+    const tools = {
+      blobs: work.blobs,
+      keys,
+      folder: workFolder(runRef),
+      random: work.random,
+      sortItems: idsInMemory,
+      proceed: work.proceed,
+    };
     return writeIdIndex(options, last && before ? { index: last, manifest: before } : undefined, root, again, tools);
   }
 }

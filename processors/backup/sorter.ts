@@ -1,5 +1,6 @@
 /** Sorts values that may not fit in memory. Sorted pieces are stored as encrypted blobs, and merged. */
 import type { Blobs } from '../../domain/ports.ts';
+import { VaultDamage } from '../../vault/damage.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
 
@@ -60,10 +61,10 @@ export async function storePiece<T>(
   return name;
 }
 
-/** Without its end, a lost piece would look like files that the source no longer has. */
-export class TruncatedPiece extends Error {}
+/** A piece is missing, truncated or altered. Without its end, files would look like deleted ones. */
+export class DamagedPiece extends Error {}
 
-/** The values of a piece, frame by frame. @throws TruncatedPiece */
+/** The values of a piece, frame by frame. @throws DamagedPiece */
 export async function* readPiece<T>(
   name: string,
   { blobs, keys }: Pick<SortTools, 'blobs' | 'keys'>,
@@ -74,7 +75,7 @@ export async function* readPiece<T>(
     const need = async (length: number) => {
       while (bytes.length < length) {
         const more = await blobs.get(name, { offset, length: readBytes });
-        if (!more?.length) throw new TruncatedPiece(`the sorted piece ${name} is missing or truncated`);
+        if (!more?.length) throw new DamagedPiece(`the sorted piece ${name} is missing or truncated`);
         offset += more.length;
         bytes = Buffer.concat([bytes, more]);
       }
@@ -83,9 +84,17 @@ export async function* readPiece<T>(
     const length = Buffer.from(bytes.subarray(0, lengthBytes)).readUInt32BE();
     if (length === 0) return;
     await need(lengthBytes + length);
-    const frame = decryptBytes(keys, `${name}/${number}`, bytes.subarray(lengthBytes, lengthBytes + length));
+    const frame = decrypted(keys, `${name}/${number}`, bytes.subarray(lengthBytes, lengthBytes + length));
     bytes = bytes.subarray(lengthBytes + length);
     yield JSON.parse(Buffer.from(frame).toString()) as T[];
+  }
+}
+
+function decrypted(keys: VaultKeys, aad: string, frame: Uint8Array): Uint8Array {
+  try {
+    return decryptBytes(keys, aad, frame);
+  } catch (error) {
+    throw error instanceof VaultDamage ? new DamagedPiece(`the frame ${aad} is altered`) : error;
   }
 }
 

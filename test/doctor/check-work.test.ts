@@ -36,6 +36,7 @@ beforeEach(async () => {
   const position = {
     listing,
     since: null,
+    lost: '',
     last: null,
     blind: null,
     count,
@@ -75,10 +76,10 @@ describe('the sorted pieces of a run that lists its source', () => {
   it('give no failure when they are complete', async () => expect(await failures()).toEqual([]));
 
   it.each<[string, (bytes: Uint8Array) => Uint8Array | undefined, RegExp]>([
-    ['missing', () => undefined, /^it is missing or truncated$/],
-    ['without its end', (bytes) => bytes.slice(0, -4), /^it is missing or truncated$/],
-    ['cut in a frame', (bytes) => bytes.slice(0, bytes.length / 2), /^it is missing or truncated$/],
-    ['altered in the last frame', (bytes) => flipped(bytes, bytes.length - 30), /do not authenticate/],
+    ['missing', () => undefined, /^it is missing or damaged$/],
+    ['without its end', (bytes) => bytes.slice(0, -4), /^it is missing or damaged$/],
+    ['cut in a frame', (bytes) => bytes.slice(0, bytes.length / 2), /^it is missing or damaged$/],
+    ['altered in the last frame', (bytes) => flipped(bytes, bytes.length - 30), /^it is missing or damaged$/],
   ])('are reported when one is %s', async (_how, damage, detail) => {
     const [, piece = ''] = pieces;
     const bytes = damage((await vault.blobs.get(piece)) as Uint8Array);

@@ -22,7 +22,13 @@ export function makeIdSource() {
   const changed: string[] = [];
   let ids = 0;
   const calls = { list: 0, changes: 0, listFolder: 0, read: [] as string[] };
-  const faults = { unreadable: new Set<string>(), vanishing: new Set<string>(), expired: false, sameNames: false };
+  const faults = {
+    ...{ unreadable: new Set<string>(), vanishing: new Set<string>(), expired: false, sameNames: false },
+    /** Files that a delta names as failed. */
+    failing: new Set<string>(),
+    /** A delta names them as skipped, which excludes all entries below. */
+    skipped: new Set<string>(),
+  };
 
   const childrenOf = (id: string | null) => [...nodes].filter(([, node]) => node.parent === id).map(([child]) => child);
   const below = (id: string): string[] => childrenOf(id).flatMap((child) => [child, ...below(child)]);
@@ -43,6 +49,9 @@ export function makeIdSource() {
   function itemOf(id: string): DeltaItem {
     const node = nodes.get(id);
     if (!node) return { type: 'gone', id };
+    const refusal = { key: nameOf(node), id, code: 'refused', message: 'Refused.' };
+    if (faults.skipped.has(id)) return { type: 'skipped', refusal, parent: node.parent };
+    if (faults.failing.has(id)) return { type: 'failed', refusal, parent: node.parent };
     return { type: 'entry', entry: entryOf(id, nameOf(node)), parent: node.parent };
   }
 
@@ -76,6 +85,7 @@ export function makeIdSource() {
     },
     read: (requests) => interleaved(requests, 2, contentOf),
     async look({ key, id = '' }) {
+      if (faults.failing.has(id)) throw new SourceProblem('unreadable', 'It cannot be read.');
       return nodes.has(id) && !faults.vanishing.has(id) ? entryOf(id, key) : undefined;
     },
     identity: async () => 'the account',
@@ -137,6 +147,20 @@ export function makeIdSource() {
       nodes.set(a, { ...left, parent: right.parent, name: right.name });
       nodes.set(b, { ...right, parent: left.parent, name: left.name });
       changed.push(a, b);
+    },
+    /** The source names the entry in the next delta. */
+    touch: (id: string) => void changed.push(id),
+    /** Excludes the entry and all entries below it, or includes them again. */
+    skip(id: string): void {
+      if (!faults.skipped.delete(id)) faults.skipped.add(id);
+      changed.push(id);
+    },
+    /** The entries that are not skipped. */
+    included(): { id: string; path: string; revision: string }[] {
+      const isIncluded = (id: string | null): boolean =>
+        id === null || (!faults.skipped.has(id) && isIncluded((nodes.get(id) as Node).parent));
+      const all = [...nodes].filter(([id]) => isIncluded(id));
+      return all.map(([id, { revision }]) => ({ id, path: pathOf(id), revision: `r${revision}` }));
     },
     /** With all that is below it. The delta names the entry alone. */
     remove(id: string): void {

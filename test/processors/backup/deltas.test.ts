@@ -1,20 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { AnyConnector } from '../../../connectors/connector.ts';
+import { load } from '../../../activity/store.ts';
+import type { AnyConnector, DeltaItem } from '../../../connectors/connector.ts';
 import { connectors } from '../../../connectors/index.ts';
+import { backupChain, backupChainId } from '../../../domain/backup-chain.ts';
 import { compareEntries, positionOf } from '../../../domain/entry.ts';
+import { streamName } from '../../../domain/event.ts';
+import { applyChanges } from '../../../processors/backup/compare.ts';
 import { completeDelta, pathChanges } from '../../../processors/backup/delta.ts';
 import { pathsOfIds, writeIdIndex } from '../../../processors/backup/id-index.ts';
 import { handleMessage } from '../../../processors/runner.ts';
 import { findRestorePoint, readerContext } from '../../../projections/files/listing.ts';
 import { getRun } from '../../../projections/runs.ts';
-import type { FoundEntry } from '../../../vault/entry.ts';
-import { type Change as ManifestChange, writeManifest } from '../../../vault/manifest.ts';
+import { writeManifest } from '../../../vault/manifest.ts';
+import { metadataKey } from '../../../vault/metadata.ts';
+import { type BatchList, changesOfPart, type Part } from '../../../vault/part.ts';
 import { readFile } from '../../../vault/read-file.ts';
 import { entries, openManifest } from '../../../vault/reader.ts';
 import { account, makeWorld } from '../../faults/world.ts';
 import { type IdSource, makeIdSource } from '../../support/id-source.ts';
-import { collect, memoryVault } from '../../vault/vault-fixture.ts';
+import { collect, flipped, memoryVault } from '../../vault/vault-fixture.ts';
 
 const day = 24 * 3600_000;
 
@@ -30,10 +35,15 @@ async function chainOf(source: IdSource) {
   return {
     world,
     clock,
-    async run() {
+    /** `between` is called after the first step of the plan. */
+    async run(between = async () => {}) {
       clock.now += day;
       const id = await world.request();
-      await world.settle((body, receives) => handleMessage(world.deployment, body, { receives, deadline: 0 }));
+      let plans = 0;
+      await world.settle(async (body, receives) => {
+        await handleMessage(world.deployment, body, { receives, deadline: 0 });
+        if (body.type === 'plan' && ++plans === 1) await between();
+      });
       const run = await getRun(platform, account, id);
       return { status: run?.status, ...run?.progress };
     },
@@ -61,13 +71,20 @@ async function chainOf(source: IdSource) {
 
 const contentOf = (source: IdSource) => ({ files: source.files(), folders: source.folders().sort() });
 
+const picks = { a: fc.nat(1000), b: fc.nat(1000), name: fc.constantFrom('a', 'b', 'c', 'd!', 'é') };
+
 /** A change of the source. `a` and `b` pick entries and folders among those that exist. */
 const change = fc.record({
-  op: fc.constantFrom('file', 'file', 'folder', 'folder', 'edit', 'move', 'move', 'move', 'swap', 'remove', 'restore'),
-  a: fc.nat(1000),
-  b: fc.nat(1000),
-  name: fc.constantFrom('a', 'b', 'c', 'd!', 'é'),
+  op: fc.constantFrom(
+    ...['file', 'file', 'folder', 'folder', 'edit', 'move', 'move', 'move', 'swap', 'remove', 'restore'],
+  ),
+  ...picks,
 });
+/** The source refuses some entries too. */
+const changeOrRefusal = fc.oneof(
+  { weight: 5, arbitrary: change },
+  fc.record({ op: fc.constantFrom('fail', 'skip'), ...picks }),
+);
 type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
 
 function apply(source: IdSource, { op, a, b, name }: Change): void {
@@ -87,6 +104,11 @@ function apply(source: IdSource, { op, a, b, name }: Change): void {
   else if (op === 'swap' && one && other) source.swap(one, other);
   else if (op === 'remove' && one) source.remove(one);
   else if (op === 'restore' && trashed) source.restore(trashed);
+  else if (op === 'skip' && one) source.skip(one);
+  else if (op === 'fail' && file) {
+    if (!source.faults.failing.delete(file)) source.faults.failing.add(file);
+    source.touch(file);
+  }
 }
 
 /** Folders in folders, with a file each. */
@@ -95,19 +117,56 @@ function plant(source: IdSource, parent: string | null, depth: number): void {
   if (depth > 0) for (const name of ['a', 'b']) plant(source, source.add(parent, name, null) ?? null, depth - 1);
 }
 
-/** The entries of a source, as a manifest has them. */
-async function entriesOf(source: IdSource): Promise<FoundEntry[]> {
-  const all: FoundEntry[] = [];
-  for (let page: string | null | undefined; page !== null; ) {
-    const listed = await source.session.list(page ?? null, { limit: 100 });
-    for (const item of listed.items) if (item.type === 'entry') all.push({ ...item.entry, runId: 'run', at: 'now' });
-    page = listed.page;
-  }
-  return all.sort((a, b) => compareEntries(a.key, b.key));
+/** In batches of one. */
+async function* each<T>(changes: T[]): AsyncGenerator<T[]> {
+  for (const one of changes) yield [one];
 }
 
-async function* each(changes: ManifestChange[]): AsyncGenerator<ManifestChange[]> {
-  for (const one of changes) yield [one];
+/** Backs up the entries of a source by deltas, without their content. */
+async function chainInMemory(source: IdSource) {
+  const vault = { ...memoryVault(), runId: 'run', at: 'now' };
+  const tools = { ...vault, folder: 'work/', sortItems: 5, proceed() {} };
+  const found = { runId: 'run', at: 'now', size: 0, modifiedAt: null };
+  const puts = source.included().map(({ id, path, revision }) => {
+    const kind = path.endsWith('/') ? ('folder' as const) : ('file' as const);
+    return { put: { ...found, key: path, id, kind, revision } };
+  });
+  puts.sort((a, b) => compareEntries(a.put.key, b.put.key));
+  let base = (await writeManifest({ ...vault, changes: each(puts) })).root;
+  let index = (await writeIdIndex(vault, undefined, base, [], tools)).index;
+  let since = source.cursor();
+  return {
+    /** Stops at a position and goes on from there. */
+    async run(stop: number): Promise<void> {
+      const on = { context: vault, base, index: await openManifest(vault, index), proceed() {} };
+      const { items } = await source.session.deltas.list(since, null, { limit: 1000 });
+      since = source.cursor();
+      const complete = await completeDelta(on, source.session, items, 1000);
+      const all = await collect(pathChanges(on, complete, null));
+      const at = all[stop % Math.max(1, all.length)]?.key;
+      if (at !== undefined) {
+        const rest = await collect(pathChanges(on, complete, positionOf(at)));
+        expect(rest).toEqual(all.slice(all.findIndex(({ key }) => key === at) + 1));
+      }
+      const part: Part = { entries: [], deleted: [], failed: [], skipped: [] };
+      const add = (work: Partial<BatchList>) => {
+        for (const field of ['entries', 'deleted', 'failed', 'skipped'] as const)
+          (part[field] as unknown[]).push(...(work[field] ?? []));
+      };
+      const { files, links } = base.totals;
+      const count = { filesTotal: files + links, filesUnchanged: files + links, bytesTotal: 0 };
+      applyChanges(all, add, count);
+      const put = part.entries.map((entry) => ({ ...entry, ...found, size: entry.size }));
+      const changes = each(changesOfPart({ ...part, entries: put }));
+      const written = await writeManifest({ ...vault, base, changes });
+      index = (await writeIdIndex(vault, { index, manifest: base }, written.root, part.failed, tools)).index;
+      base = written.root;
+    },
+    entries: () => collect(entries(vault, base)),
+    async paths(ids: string[]) {
+      return pathsOfIds(vault, await openManifest(vault, index), ids);
+    },
+  };
 }
 
 describe('the changes of a delta', () => {
@@ -115,48 +174,60 @@ describe('the changes of a delta', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(change, { maxLength: 10 }),
-        fc.array(fc.array(change, { maxLength: 10, size: 'max' }), { minLength: 1, maxLength: 4 }),
+        fc.array(fc.array(changeOrRefusal, { maxLength: 10, size: 'max' }), { minLength: 1, maxLength: 4 }),
         fc.nat(1000),
         async (first, later, stop) => {
-          const vault = { ...memoryVault(), runId: 'run', at: 'now' };
-          const tools = { ...vault, folder: 'work/', sortItems: 5 };
           const source = makeIdSource();
           plant(source, null, 3);
           for (const one of first) apply(source, one);
-          const puts = (await entriesOf(source)).map((put) => ({ put }));
-          let { root: base } = await writeManifest({ ...vault, changes: each(puts) });
-          let index = (await writeIdIndex(vault, undefined, base, [], tools)).index;
+          const chain = await chainInMemory(source);
           for (const changes of later) {
-            const since = source.cursor();
+            const before = new Map((await chain.entries()).map(({ id, revision }) => [id, revision]));
             for (const one of changes) apply(source, one);
-            const on = { context: vault, base, index: await openManifest(vault, index) };
-            const { items } = await source.session.deltas.list(since, null, { limit: 1000 });
-            const complete = await completeDelta(on, source.session, items, 1000);
-            const all = await collect(pathChanges(on, complete, null));
-            const at = all[stop % Math.max(1, all.length)]?.key;
-            if (at !== undefined) {
-              const rest = await collect(pathChanges(on, complete, positionOf(at)));
-              expect(rest).toEqual(all.slice(all.findIndex(({ key }) => key === at) + 1));
-            }
-            const made = all.map(({ key, put }): ManifestChange => {
-              return put ? { put: { ...put, runId: 'run', at: 'now' } } : { delete: key };
+            await chain.run(stop);
+            // A failed entry keeps its last version, wherever it is now.
+            const expected = source.included().flatMap(({ id, path: key, revision }) => {
+              const last = source.faults.failing.has(id) ? before.get(id) : revision;
+              return last === undefined ? [] : [{ id, key, revision: last }];
             });
-            const written = await writeManifest({ ...vault, base, changes: each(made) });
-            index = (await writeIdIndex(vault, { index, manifest: base }, written.root, [], tools)).index;
-            base = written.root;
-            const expected = await entriesOf(source);
-            const found = await collect(entries(vault, base));
-            expect(found.map(({ key, id, revision }) => ({ key, id, revision }))).toEqual(
-              expected.map(({ key, id, revision }) => ({ key, id, revision })),
-            );
-            const ids = expected.map(({ id = '' }) => id);
-            const paths = await pathsOfIds(vault, await openManifest(vault, index), [...ids, ...source.trashed()]);
-            expect(paths).toEqual(new Map(expected.map(({ id = '', key }) => [id, key])));
+            expected.sort((a, b) => compareEntries(a.key, b.key));
+            const found = await chain.entries();
+            expect(found.map(({ id, key, revision }) => ({ id, key, revision }))).toEqual(expected);
+            const paths = await chain.paths([...expected.map(({ id }) => id), ...source.trashed()]);
+            expect(paths).toEqual(new Map(expected.map(({ id, key }) => [id, key])));
           }
         },
       ),
       { numRuns: 40 },
     );
+  });
+
+  const entryOf = (key: string, id: string, parent: string | null): DeltaItem => {
+    const kind = key.endsWith('/') ? 'folder' : 'file';
+    return { type: 'entry', entry: { key, id, kind, size: 0, modifiedAt: null, revision: 'new' }, parent };
+  };
+
+  async function changesFor(items: DeltaItem[]) {
+    const source = makeIdSource();
+    const [a, file] = [source.add(null, 'a', null) as string, source.add(null, 'file', 'x') as string];
+    const b = source.add(null, 'b', null) as string;
+    const chain = await chainInMemory(source);
+    source.session.deltas.list = async () => ({ items: items.map((item) => item), page: null, since: null });
+    await chain.run(0);
+    return { keys: (await chain.entries()).map(({ key }) => key), a, b, file };
+  }
+
+  it('ask for a full listing if folders form a cycle, or a folder cannot be read', async () => {
+    const cycle = [entryOf('a/', 'id/1', 'id/3'), entryOf('b/', 'id/3', 'id/1')];
+    await expect(changesFor(cycle)).rejects.toMatchObject({ code: 'reset' });
+    await expect(changesFor([entryOf('a/', 'id/1', 'id/1')])).rejects.toMatchObject({ code: 'reset' });
+    const refusal = { key: 'a/', id: 'id/1', code: 'unreadable', message: 'It cannot be read.' };
+    await expect(changesFor([{ type: 'failed', refusal, parent: null }])).rejects.toMatchObject({ code: 'reset' });
+  });
+
+  it('leave out entries whose folder is no folder, or whose name cannot be part of a path', async () => {
+    const items = [entryOf('x', 'new 1', 'id/2'), entryOf('up/down', 'new 2', 'id/1'), entryOf('', 'new 3', null)];
+    expect((await changesFor([...items, entryOf('y', 'new 4', 'unknown')])).keys).toEqual(['a/', 'b/', 'file']);
   });
 });
 
@@ -254,6 +325,38 @@ describe('a source that lists deltas', () => {
     chain.clock.now += 27 * day;
     expect(await listsAll()).toBe(false);
     expect(await listsAll()).toBe(true);
+  });
+
+  it('is listed as a whole when its id index is damaged, and keeps its history', async () => {
+    const { source, chain, files } = await backedUp();
+    const { platform, jobId, sourceId } = chain.world;
+    const stream = streamName(account, 'backup-chain', backupChainId(jobId, sourceId));
+    const { newestRestorePoint } = (await load(platform, backupChain, stream)).state;
+    const key = metadataKey(account, newestRestorePoint?.idIndex?.id ?? '');
+    // The first object of the pack is the segment.
+    const damaged = flipped((await platform.blobs.get(key)) as Uint8Array, 30);
+    await platform.blobs.delete([key]);
+    await platform.blobs.put(key, damaged);
+    source.calls.list = 0;
+    source.edit(files[0] as string, 'new');
+    expect(await chain.run()).toMatchObject({ status: 'succeeded', filesDone: 1 });
+    expect(source.calls.list).toBeGreaterThan(0);
+    expect(await chain.backup()).toEqual(contentOf(source));
+    source.calls.list = 0;
+    source.edit(files[1] as string, 'new');
+    await chain.run();
+    expect(source.calls.list).toBe(0);
+  });
+
+  it('reads files again whose pack is lost between two steps of a plan', async () => {
+    const { source, chain } = await backedUp();
+    const { blobs } = chain.world.platform;
+    source.add(null, 'new', 'new content');
+    await chain.run(async () => {
+      await blobs.delete((await blobs.list('packs/', { limit: 100 })).items.map(({ key }) => key));
+    });
+    await chain.run();
+    expect(await chain.backup()).toEqual(contentOf(source));
   });
 
   it('is listed as a whole when an entry takes the path of another', async () => {
