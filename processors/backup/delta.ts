@@ -20,6 +20,7 @@ import type { FoundEntry, ManifestEntry } from '../../vault/entry.ts';
 import { below, endOf, entries, findEntry, type ReaderContext } from '../../vault/reader.ts';
 import type { ManifestRoot } from '../../vault/root.ts';
 import { failedBefore, pathsOfIds } from './id-index.ts';
+import { mergeSorted } from './sorter.ts';
 
 /** `again`: an entry that failed in the last run. Its key is its path, and it is read in any case. */
 export type Item = DeltaItem & { again?: true };
@@ -333,34 +334,19 @@ function scanOf(folder: string, target: string | null, rows: (from: EntryPositio
   };
 }
 
-/** The changes of all scans after a position, in order. A scan starts when its first position is reached. */
+/** The changes of all scans after a position, in order. A scan reads nothing before its first position is reached. */
 async function* inOrder(scans: Scan[], after: EntryPosition | null): AsyncGenerator<PathChange> {
-  const waiting = scans
-    .filter(({ end }) => !after || !end || comparePositions(end, after) > 0)
-    .sort((a, b) => comparePositions(a.start, b.start));
-  const active: { head: PathChange; rest: AsyncIterator<PathChange> }[] = [];
-  const isAfter = ({ key }: PathChange) => !after || comparePositions(positionOf(key), after) > 0;
-
-  async function advance(rest: AsyncIterator<PathChange>): Promise<void> {
-    let next = await rest.next();
-    while (!next.done && !isAfter(next.value)) next = await rest.next();
-    if (!next.done) active.push({ head: next.value, rest });
+  async function* stepsOf({ start, from }: Scan): AsyncGenerator<{ at: EntryPosition; change?: PathChange }[]> {
+    yield [{ at: start }];
+    for await (const change of from(after && comparePositions(after, start) > 0 ? after : start)) {
+      const at = positionOf(change.key);
+      if (!after || comparePositions(at, after) > 0) yield [{ at, change }];
+    }
   }
 
-  for (;;) {
-    active.sort((a, b) => compareEntries(b.head.key, a.head.key));
-    const least = active.at(-1);
-    const next = waiting[0];
-    if (next && (!least || comparePositions(next.start, positionOf(least.head.key)) <= 0)) {
-      waiting.shift();
-      const from = after && comparePositions(after, next.start) > 0 ? after : next.start;
-      await advance(next.from(from)[Symbol.asyncIterator]());
-    } else if (least) {
-      active.pop();
-      yield least.head;
-      await advance(least.rest);
-    } else return;
-  }
+  const open = scans.filter(({ end }) => !after || !end || comparePositions(end, after) > 0);
+  for await (const steps of mergeSorted(open.map(stepsOf), (a, b) => comparePositions(a.at, b.at)))
+    for (const { change } of steps) if (change) yield change;
 }
 
 /** Joins the changes of one key. A new entry replaces a deletion. */

@@ -14,7 +14,7 @@ import {
   positionOf,
 } from '../../domain/entry.ts';
 import { completeDelta, type DeltaBase, type Item, type PathChange, pathChanges, reset } from './delta.ts';
-import { mergePieces, type SortTools, storePiece } from './sorter.ts';
+import { mergeSorted, readPiece, type SortTools, storePiece } from './sorter.ts';
 
 /** Where a listing goes on. Plain JSON. */
 export type ListPosition = {
@@ -69,11 +69,12 @@ export async function* listInOrder(
     if (isLast && position.pieces.length === 0 && !isFull && listed.since === null)
       return yield* itemPages(inMemory(open.items), start, tools);
     if (!isFull && !isLast) continue;
-    position = { ...position, pieces: [...position.pieces, await storePiece(open.items, byPosition, tools)] };
+    position = { ...position, pieces: [...position.pieces, await storePiece(open.items.sort(byPosition), tools)] };
     open = makeCollector();
     yield { items: [], done: false, position };
   }
-  yield* itemPages(mergePieces(position.pieces, byPosition, tools), position, tools);
+  const pieces = position.pieces.map((name) => readPiece<ListItem>(name, tools));
+  yield* itemPages(mergeSorted(pieces, byPosition), position, tools);
 }
 
 /**
@@ -90,12 +91,12 @@ export async function* listChanges(
   let position = start;
   if (!position.isDelta) {
     const { items, since: next } = await listDelta(session, since, base, tools);
-    const pieces = items.length > 0 ? [await storePiece(items, asListed, tools)] : [];
+    const pieces = items.length > 0 ? [await storePiece(items, tools)] : [];
     position = { ...listingStart, pieces, isListed: true, isDelta: true, since: next };
     if (pieces.length > 0) yield { changes: [], done: false, position };
   }
   const items: Item[] = [];
-  for await (const some of mergePieces<Item>(position.pieces, asListed, tools)) items.push(...some);
+  for (const name of position.pieces) for await (const some of readPiece<Item>(name, tools)) items.push(...some);
   let changes: PathChange[] = [];
   let { after } = position;
   for await (const change of pathChanges(base, items, after)) {
@@ -108,8 +109,6 @@ export async function* listChanges(
   }
   yield { changes, done: true, position: { ...position, after } };
 }
-
-const asListed = () => 0;
 
 async function listDelta(
   session: SourceSession,

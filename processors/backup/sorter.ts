@@ -2,6 +2,7 @@
 import type { Blobs } from '../../domain/ports.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
+import { firstIndex } from '../../vault/first-index.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
 
 /** Values are plain JSON. */
@@ -24,12 +25,16 @@ export async function* sortAll<T>(values: AsyncIterable<T[]>, order: Order<T>, t
   for await (const some of values) {
     for (const value of some) open.push(value);
     if (open.length < tools.sortItems) continue;
-    pieces.push(await storePiece(open, order, tools));
+    pieces.push(await storePiece(open.sort(order), tools));
     open = [];
   }
-  if (pieces.length === 0) return yield open.sort(order);
-  pieces.push(await storePiece(open, order, tools));
-  yield* mergePieces(pieces, order, tools);
+  open.sort(order);
+  if (pieces.length === 0) return yield open;
+  pieces.push(await storePiece(open, tools));
+  yield* mergeSorted(
+    pieces.map((name) => readPiece<T>(name, tools)),
+    order,
+  );
 }
 
 /** Values of one frame of a piece. */
@@ -39,16 +44,14 @@ const readBytes = 256 * 1024;
 const lengthBytes = 4;
 
 /**
- * Sorts the array of values, and stores it. A piece is a sequence of frames: the length (u32 BE), then the encrypted
+ * Stores values in the order given. A piece is a sequence of frames: the length (u32 BE), then the encrypted
  * values as JSON. A length of 0 ends it. Returns its name.
  */
 export async function storePiece<T>(
   values: T[],
-  order: Order<T>,
   { blobs, keys, folder, random }: Omit<SortTools, 'sortItems'>,
 ): Promise<string> {
   const name = `${folder}sorted-${Buffer.from(random(8)).toString('hex')}`;
-  values.sort(order);
   const frames: Uint8Array[] = [];
   for (let from = 0; from < values.length; from += frameItems) {
     const text = JSON.stringify(values.slice(from, from + frameItems));
@@ -98,44 +101,29 @@ function decrypted(keys: VaultKeys, aad: string, frame: Uint8Array): Uint8Array 
   }
 }
 
-type Head<T> = { values: T[]; at: number; rest: AsyncGenerator<T[]>; number: number };
+type Head<T> = { values: T[]; at: number; rest: AsyncIterator<T[]>; number: number };
 
-/** The values of all pieces in order. The heads form a binary heap. */
-export async function* mergePieces<T>(
-  names: string[],
-  order: Order<T>,
-  tools: Pick<SortTools, 'blobs' | 'keys'>,
-): AsyncGenerator<T[]> {
-  const heap: Head<T>[] = [];
-  const leastOf = (head: Head<T>) => head.values[head.at] as T;
-  const byHead = (a: Head<T>, b: Head<T>) => order(leastOf(a), leastOf(b)) || a.number - b.number;
-  const sink = (from: number) => {
-    for (let i = from; ; ) {
-      const child = [2 * i + 1, 2 * i + 2]
-        .filter((c) => c < heap.length)
-        .sort((a, b) => byHead(heap[a] as Head<T>, heap[b] as Head<T>))[0];
-      if (child === undefined || byHead(heap[i] as Head<T>, heap[child] as Head<T>) <= 0) return;
-      [heap[i], heap[child]] = [heap[child] as Head<T>, heap[i] as Head<T>];
-      i = child;
-    }
+/** The values of streams that are in order, as one. Of equal ones, those of earlier streams come first. */
+export async function* mergeSorted<T>(streams: AsyncIterable<T[]>[], order: Order<T>): AsyncGenerator<T[]> {
+  const byHead = (a: Head<T>, b: Head<T>) => order(a.values[a.at] as T, b.values[b.at] as T) || a.number - b.number;
+  /** The head with the least value is last, so that few others move when its next value is inserted. */
+  const heads: Head<T>[] = [];
+  const insert = (head: Head<T>) => {
+    const index = firstIndex(heads.length, (at) => byHead(heads[at] as Head<T>, head) > 0);
+    heads.splice(index, 0, head);
   };
-  for (const [number, name] of names.entries()) {
-    const rest = readPiece<T>(name, tools);
+  for (const [number, stream] of streams.entries()) {
+    const rest = stream[Symbol.asyncIterator]();
     const first = await rest.next();
-    if (!first.done) heap.push({ values: first.value, at: 0, rest, number });
+    if (!first.done) heads.push({ values: first.value, at: 0, rest, number });
   }
-  for (let i = heap.length >>> 1; i >= 0; i--) if (i < heap.length) sink(i);
+  heads.sort((a, b) => byHead(b, a));
   let out: T[] = [];
-  for (let top = heap[0]; top; top = heap[0]) {
-    out.push(leastOf(top));
-    if (++top.at === top.values.length) {
-      const next = await top.rest.next();
-      if (next.done) {
-        const last = heap.pop() as Head<T>;
-        if (last !== top) heap[0] = last;
-      } else Object.assign(top, { values: next.value, at: 0 });
-    }
-    sink(0);
+  for (let top = heads.pop(); top; top = heads.pop()) {
+    out.push(top.values[top.at++] as T);
+    const next = top.at === top.values.length ? await top.rest.next() : undefined;
+    if (next && !next.done) Object.assign(top, { values: next.value, at: 0 });
+    if (!next?.done) insert(top);
     if (out.length < frameItems) continue;
     yield out;
     out = [];
