@@ -10,11 +10,11 @@ import {
   parentOf,
   positionOf,
 } from '../domain/entry.ts';
-import { remembered } from './cache.ts';
+import { type Cache, remembered } from './cache.ts';
 import { VaultDamage } from './damage.ts';
 import { decodeStates, type EntryState, type ManifestEntry } from './entry.ts';
 import { firstIndex } from './first-index.ts';
-import { type ReaderContext, readMetadata } from './metadata.ts';
+import { type MetadataKind, type MetadataRef, type ReaderContext, readMetadata } from './metadata.ts';
 import { decodeNames, type NameBlock, sizeOfNames } from './names.ts';
 import { decodeNode, type ManifestNode, type ManifestRoot, type NodeRef, readNode, readRoot } from './root.ts';
 import { type Extent, readSegments, type SegmentRef } from './segment.ts';
@@ -40,37 +40,30 @@ export function openNode(context: ReaderContext, ref: NodeRef): Promise<Manifest
 
 /** The names of the nodes, cached. Reads adjacent ones at once. @throws VaultDamage */
 export async function openNames(context: ReaderContext, refs: NodeRef[]): Promise<NameBlock[]> {
-  const known = nodes(context);
-  const reading = once(async () => {
-    const read = new Map<string, ManifestNode>();
-    let i = 0;
-    for await (const bytes of readMetadata(context, 'node', refs)) read.set(refs[i++]?.sha256 ?? '', decodeNode(bytes));
-    return read;
-  });
-  const opened = await Promise.all(
-    refs.map((ref) => known.get(ref.sha256, async () => (await reading()).get(ref.sha256) as ManifestNode)),
-  );
+  const opened = await cached(context, 'node', refs, nodes(context), decodeNode);
   const blocks = opened.map((node) => node.names);
-  const readingNames = once(async () => {
-    const read = new Map<string, NameBlock>();
-    let i = 0;
-    for await (const bytes of readMetadata(context, 'names', blocks))
-      read.set(blocks[i++]?.sha256 ?? '', decodeNames(bytes));
-    return read;
-  });
-  return Promise.all(
-    blocks.map((ref) =>
-      names(context).get(ref.sha256, async () => (await readingNames()).get(ref.sha256) as NameBlock),
-    ),
-  );
+  return cached(context, 'names', blocks, names(context), decodeNames);
 }
 
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let started: Promise<T> | undefined;
-  return () => {
-    started ??= work();
-    return started;
-  };
+/** The objects from the cache. If one is not there, all are read once. */
+function cached<T>(
+  context: ReaderContext,
+  kind: MetadataKind,
+  refs: MetadataRef[],
+  cache: Cache<T>,
+  decode: (bytes: Uint8Array) => T,
+): Promise<T[]> {
+  let reading: Promise<T[]> | undefined;
+  async function readAll(): Promise<T[]> {
+    const found: T[] = [];
+    for await (const bytes of readMetadata(context, kind, refs)) found.push(decode(bytes));
+    return found;
+  }
+  async function fetch(i: number): Promise<T> {
+    reading ??= readAll();
+    return (await reading)[i] as T;
+  }
+  return Promise.all(refs.map(({ sha256 }, i) => cache.get(sha256, () => fetch(i))));
 }
 
 export type EntryQuery = {
