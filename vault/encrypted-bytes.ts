@@ -25,7 +25,7 @@ export function encryptBytes(keys: VaultKeys, aad: string, bytes: Uint8Array): U
   const content = useful ? compressed : bytes;
   const header = Uint8Array.of(format, useful ? codecZstd : codecRaw, keys.epoch >>> 8, keys.epoch & 0xff);
   const bound = Buffer.concat([header, Buffer.from(aad)]);
-  const root = rootKey(keys, keys.epoch);
+  const root = epochKey(keys, keys.epoch, 'encrypted');
   const length = Buffer.alloc(4);
   length.writeUInt32BE(bound.length);
   const macKey = deriveKey(root, 'listbackup/encrypted/1/salt');
@@ -40,7 +40,7 @@ export function encryptBytes(keys: VaultKeys, aad: string, bytes: Uint8Array): U
 
 /** @throws VaultDamage unless `encrypted` was made by `encryptBytes` with these keys and this `aad` */
 export function decryptBytes(keys: VaultKeys, aad: string, encrypted: Uint8Array): Uint8Array {
-  const [version, codec, high, low] = encrypted;
+  const [version, codec, high = 0, low = 0] = encrypted;
   if (
     encrypted.length < headerLength + saltLength + tagLength ||
     version !== format ||
@@ -50,7 +50,7 @@ export function decryptBytes(keys: VaultKeys, aad: string, encrypted: Uint8Array
   }
   const bound = Buffer.concat([encrypted.subarray(0, headerLength), Buffer.from(aad)]);
   const salt = encrypted.subarray(headerLength, headerLength + saltLength);
-  const key = encryptionKey(rootKey(keys, ((high ?? 0) << 8) | (low ?? 0)), salt);
+  const key = encryptionKey(epochKey(keys, (high << 8) | low, 'encrypted'), salt);
   const content = gcmDecrypt(key, zeroNonce, bound, encrypted.subarray(headerLength + saltLength));
   if (!content)
     throw new VaultDamage('encrypted', 'the bytes do not authenticate: they were altered, or belong to another object');
@@ -59,10 +59,4 @@ export function decryptBytes(keys: VaultKeys, aad: string, encrypted: Uint8Array
 
 function encryptionKey(root: Uint8Array, salt: Uint8Array): Uint8Array {
   return deriveKey(root, 'listbackup/encrypted/1/key', { salt });
-}
-
-function rootKey(keys: VaultKeys, epoch: number): Uint8Array {
-  const root = epochKey(keys, epoch);
-  if (!root) throw new VaultDamage('encrypted', `the key epoch ${epoch} is unknown`);
-  return root;
 }

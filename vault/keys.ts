@@ -1,5 +1,6 @@
 /** The keys of one account's vault. All derive from the account key, so destroying that key erases the whole vault. */
 import { deriveKey } from '../crypto/hkdf.ts';
+import { VaultDamage } from './damage.ts';
 
 /** Plain data, so that it can be posted to a worker thread. Every key has 32 bytes. */
 export type VaultKeys = {
@@ -34,7 +35,9 @@ export function deriveVaultKeys(accountKey: Uint8Array, epoch = 1): VaultKeys {
   };
 }
 
-/** Undefined for an unknown epoch. */
-export function epochKey(keys: VaultKeys, epoch: number): Uint8Array | undefined {
-  return keys.epochKeys[epoch - 1];
+/** @throws VaultDamage for an unknown epoch. `name`: what its key encrypts. */
+export function epochKey(keys: VaultKeys, epoch: number, name: string): Uint8Array {
+  const key = keys.epochKeys[epoch - 1];
+  if (!key) throw new VaultDamage(name, `it is encrypted with the unknown key epoch ${epoch}`);
+  return key;
 }

@@ -36,8 +36,7 @@ export function packBlobKey(account: string, pack: string): string {
  * @throws VaultDamage for an unknown epoch
  */
 export function lockPack(keys: VaultKeys, account: string, pack: string, epoch = keys.epoch): PackLock {
-  const root = epochKey(keys, epoch);
-  if (!root) throw new VaultDamage('pack', `${pack} names the unknown key epoch ${epoch}`);
+  const root = epochKey(keys, epoch, pack);
   return { account, pack, epoch, key: deriveKey(root, 'listbackup/pack/1', { salt: Buffer.from(pack) }) };
 }
 
