@@ -1,4 +1,4 @@
-/** Measures a piece of work: requests to the platform by kind, their price, and bytes put to blobs. */
+/** Measures a piece of work: requests to the platform by kind, and their price. */
 import type { Blobs, Platform, Queue, Records } from '../domain/ports.ts';
 import type { Cost } from '../domain/run.ts';
 
@@ -14,29 +14,16 @@ export type Meter = {
   /** Adds requests that did not go through `platform`. */
   count(requests: Partial<Prices>): void;
   cost(): Cost;
-  bytesStored(): number;
 };
 
 /** Wraps the platform so that its requests are counted. */
 export function metered(platform: Platform, prices: Prices): Meter {
-  const counts: { [kind in keyof Prices]: number } = {
-    blobWrite: 0,
-    blobRead: 0,
-    recordWrite: 0,
-    recordRead: 0,
-    message: 0,
-  };
-  let bytes = 0;
+  const counts = { ...free };
 
   const blobs: Blobs = {
-    async put(key, body, options) {
+    put(key, body, options) {
       counts.blobWrite++;
-      if (body instanceof Uint8Array) {
-        const result = await platform.blobs.put(key, body, options);
-        if (result === 'stored') bytes += body.length;
-        return result;
-      }
-      return platform.blobs.put(key, countBytes(body), options);
+      return platform.blobs.put(key, body, options);
     },
     get(key, range) {
       counts.blobRead++;
@@ -52,12 +39,6 @@ export function metered(platform: Platform, prices: Prices): Meter {
     },
     delete: (keys) => platform.blobs.delete(keys),
   };
-  async function* countBytes(body: AsyncIterable<Uint8Array>) {
-    for await (const piece of body) {
-      bytes += piece.length;
-      yield piece;
-    }
-  }
 
   const records: Records = {
     get: (key) => {
@@ -103,7 +84,6 @@ export function metered(platform: Platform, prices: Prices): Meter {
     count(requests) {
       for (const kind of Object.keys(counts) as (keyof Prices)[]) counts[kind] += requests[kind] ?? 0;
     },
-    bytesStored: () => bytes,
     cost() {
       const kinds = Object.keys(prices) as (keyof Prices)[];
       return {
@@ -112,11 +92,4 @@ export function metered(platform: Platform, prices: Prices): Meter {
       };
     },
   };
-}
-
-export function addCosts(costs: Cost[]): Cost {
-  return costs.reduce((sum, cost) => ({ requests: sum.requests + cost.requests, usd: sum.usd + cost.usd }), {
-    requests: 0,
-    usd: 0,
-  });
 }

@@ -4,25 +4,21 @@
  */
 import { transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
-import { type BackupChainEvent, backupChain, createRestorePoint } from '../../domain/backup-chain.ts';
-import type { Platform } from '../../domain/ports.ts';
-import { type Cost, type Counts, finishRun, type RunError, run } from '../../domain/run.ts';
+import { backupChain, createRestorePoint } from '../../domain/backup-chain.ts';
+import type { RunError } from '../../domain/run.ts';
 import type { Deployment } from '../deployment.ts';
-import { addCosts, metered } from '../meter.ts';
-import type { CommitResult } from './engine.ts';
+import { metered } from '../meter.ts';
 import { finishEndedRun } from './fail-run.ts';
+import { appendFinished } from './finish-run.ts';
 import { engineOf } from './in-thread-engine.ts';
-import { measureRun } from './measure-run.ts';
 import { commitRecord } from './merge-parts.ts';
 import { loadPart } from './parts.ts';
-import { backupChainStream, idsOf, loadRun, type RunRef, runRecord, runStream, vaultKeys } from './run.ts';
+import { backupChainStream, idsOf, loadRun, type RunRef, runRecord, vaultKeys } from './run.ts';
 import { findRunEnd } from './run-end.ts';
 import { readStep } from './step.ts';
+import { addTo, noSums } from './tally.ts';
 import { unwatchRun } from './watch.ts';
 import { clearRun, loadWork, removeWork, type Saved, saveWork } from './work.ts';
-
-type RestorePoint = Extract<BackupChainEvent, { type: 'RestorePointCreated' }>['data'];
-type Sums = { counts: Counts; cost: Cost };
 
 export async function commitRun(deployment: Deployment, runRef: RunRef): Promise<void> {
   const meter = metered(deployment.platform, deployment.prices);
@@ -31,7 +27,6 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   if (state.run.status === 'finished') return clearRun(platform, runRef);
   if (state.run.status !== 'running' || !state.run.planned) return;
   const plan = state.run.planned;
-  const { counts, cost, part } = sumParts(platform, runRef, plan);
   const isOpen = state.backupChain.openRun?.runId === runRef.runId;
   const base = plan.isBaseDamaged ? null : (state.backupChain.newestRestorePoint?.manifest ?? null);
   const at = new Date(platform.now()).toISOString();
@@ -42,13 +37,19 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
     keys: await vaultKeys(platform, runRef.account),
     resume: resume ? { where: commitRecord, bytes: await loadWork(platform, runRef, commitRecord) } : null,
   };
+  let sums = noSums;
+  const part = async (batch: number) => {
+    const { record, bytes } = await loadPart(platform, runRef, batch);
+    sums = addTo(sums, { ...record.counts, ...record.cost });
+    return bytes;
+  };
   const checkpoint = (saved: Saved) => saveWork(platform, runRef, saved);
   const result = await engineOf({ ...deployment, platform }).commit(request, { part, checkpoint });
   await deployment.reached?.('commit:summed');
   if (result.written) {
     await deployment.reached?.('commit:manifest-written');
     const { manifest, totals, idIndex } = result.written;
-    const outcome = counts.filesFailed > 0 ? 'partial' : 'succeeded';
+    const outcome = sums.filesFailed > 0 ? 'partial' : 'succeeded';
     const { since, sourceIdentity } = plan;
     const cursor = idIndex ? { since, idIndex } : { since: null };
     const fields = { outcome, manifest, totals, sourceIdentity, at, ...cursor } as const;
@@ -58,10 +59,12 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   }
   const end = await findRunEnd(platform, runRef);
   if (end?.type !== 'RestorePointCreated') return finishEndedRun(deployment, runRef);
-  const stored = { ...counts, bytesStored: counts.bytesStored + result.bytesStored };
-  const sums = { counts: stored, cost: addCosts([cost, meter.cost()]) };
-  if (plan.isBaseDamaged) result.errors.unshift(damagedBase);
-  await finish(platform, runRef, end.data, sums, result, state.backupChain.openRun?.requestedAt);
+  sums = addTo(sums, { bytesStored: result.bytesStored, ...meter.cost() });
+  const { outcome, manifest, totals } = end.data;
+  const errors = plan.isBaseDamaged ? [damagedBase, ...result.errors] : result.errors;
+  const finished = { outcome, manifest, totals, reason: null, errors, errorPages: result.errorPages };
+  const requestedAt = state.backupChain.openRun?.requestedAt;
+  await appendFinished(platform, runRef, { result: finished, plan, sums, requestedAt }, cause(runRef));
   await deployment.reached?.('commit:finished');
   if (plan.batches > 0 || (await readStep(platform, runRef)).hasPieces) await removeWork(platform, runRef);
   await unwatchRun(platform, runRef);
@@ -74,41 +77,3 @@ const damagedBase: RunError = {
   code: 'base-damaged',
   message: 'The restore point before this run is damaged, so the run read all files again. Run the doctor.',
 };
-
-/** `part` returns the bytes of a part, and adds its counts and cost to the sums. */
-function sumParts(platform: Platform, runRef: RunRef, plan: { filesTotal: number; filesUnchanged: number }) {
-  const counts: Counts = {
-    filesTotal: plan.filesTotal,
-    filesDone: 0,
-    filesUnchanged: plan.filesUnchanged,
-    filesDeleted: 0,
-    filesFailed: 0,
-    filesSkipped: 0,
-    bytesRead: 0,
-    bytesStored: 0,
-  };
-  const cost: Cost = { requests: 0, usd: 0 };
-  const part = async (batch: number) => {
-    const { record, bytes } = await loadPart(platform, runRef, batch);
-    for (const field of Object.keys(record.counts) as (keyof typeof record.counts)[])
-      counts[field] += record.counts[field];
-    cost.requests += record.cost.requests;
-    cost.usd += record.cost.usd;
-    return bytes;
-  };
-  return { counts, cost, part };
-}
-
-async function finish(
-  platform: Platform,
-  runRef: RunRef,
-  restorePoint: RestorePoint,
-  { counts, cost }: Sums,
-  { errors, errorPages }: Pick<CommitResult, 'errors' | 'errorPages'>,
-  requestedAt: string | undefined,
-): Promise<void> {
-  const { outcome, manifest, totals } = restorePoint;
-  const data = { ...idsOf(runRef), outcome, counts, cost, manifest, totals, reason: null, errors, errorPages };
-  const { appended } = await transact(platform, run, runStream(runRef), finishRun(data), cause(runRef));
-  if (appended) measureRun(platform, data, requestedAt);
-}

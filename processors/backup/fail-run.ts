@@ -6,10 +6,9 @@
 import { transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
 import { backupChain, endRun } from '../../domain/backup-chain.ts';
-import { type Counts, finishRun, run } from '../../domain/run.ts';
 import type { Deployment } from '../deployment.ts';
-import { measureRun } from './measure-run.ts';
-import { backupChainStream, idsOf, loadRun, type RunRef, runRecord, runStream, vaultKeys } from './run.ts';
+import { appendFinished } from './finish-run.ts';
+import { backupChainStream, idsOf, loadRun, type RunRef, runRecord, vaultKeys } from './run.ts';
 import { findRunEnd } from './run-end.ts';
 import { readStep } from './step.ts';
 import { readTally } from './tally.ts';
@@ -41,27 +40,11 @@ export async function finishEndedRun(deployment: Deployment, runRef: RunRef, req
   const { platform } = deployment;
   const end = await findRunEnd(platform, runRef);
   if (end?.type !== 'RunEnded') return;
-  const [{ requests, usd, ...stored }, { filesTotal, filesUnchanged }] = await Promise.all([
-    readTally(platform, runRef),
-    readStep(platform, runRef),
-  ]);
-  const counts: Counts = { filesTotal, filesUnchanged, ...stored };
+  const [sums, plan] = await Promise.all([readTally(platform, runRef), readStep(platform, runRef)]);
   const { outcome } = end.data;
   const reason = outcome === 'failed' ? await readReason(deployment, runRef) : null;
-  const cost = { requests, usd };
-  const data = {
-    ...idsOf(runRef),
-    outcome,
-    counts,
-    cost,
-    manifest: null,
-    totals: null,
-    reason,
-    errors: [],
-    errorPages: 0,
-  };
-  const { appended } = await transact(platform, run, runStream(runRef), finishRun(data), cause(runRef));
-  if (appended) measureRun(platform, data, requestedAt);
+  const result = { outcome, manifest: null, totals: null, reason, errors: [], errorPages: 0 };
+  await appendFinished(platform, runRef, { result, plan, sums, requestedAt }, cause(runRef));
   await deployment.reached?.('fail:finished');
   await clearRun(platform, runRef);
 }

@@ -27,19 +27,20 @@ export async function countStored(
 }
 
 /** Sums of the batches stored so far, for a run that fails or is cancelled. */
-export async function readTally(platform: Platform, runRef: RunRef): Promise<BatchCounts & Cost> {
-  const tally = (await platform.records.get(runRecord(runRef, 'tally')))?.data ?? {};
-  const of = (field: string) => Number(tally[field] ?? 0);
-  return {
-    filesDone: of('filesDone'),
-    filesDeleted: of('filesDeleted'),
-    filesFailed: of('filesFailed'),
-    filesSkipped: of('filesSkipped'),
-    bytesRead: of('bytesRead'),
-    bytesStored: of('bytesStored'),
-    requests: of('requests'),
-    usd: of('usd'),
-  };
+export async function readTally(platform: Platform, runRef: RunRef): Promise<Sums> {
+  return addTo(noSums, (await platform.records.get(runRecord(runRef, 'tally')))?.data ?? {});
+}
+
+export type Sums = BatchCounts & Cost;
+
+export const noSums: Sums = {
+  ...{ filesDone: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, bytesRead: 0, bytesStored: 0 },
+  ...{ requests: 0, usd: 0 },
+};
+
+export function addTo(sums: Sums, more: { [field in keyof Sums]?: unknown }): Sums {
+  const added = Object.entries(sums).map(([field, sum]) => [field, sum + Number(more[field as keyof Sums] ?? 0)]);
+  return Object.fromEntries(added);
 }
 
 /** Sets the number of batches, once the plan is complete. */
