@@ -1,5 +1,5 @@
 /** Measures a piece of work: requests to the platform by kind, and their price. */
-import type { Blobs, Platform, Queue, Records } from '../domain/ports.ts';
+import type { Platform } from '../domain/ports.ts';
 import type { Cost } from '../domain/run.ts';
 
 /** US dollars per request. */
@@ -18,78 +18,43 @@ export type Meter = {
 
 /** Wraps the platform so that its requests are counted. */
 export function metered(platform: Platform, prices: Prices): Meter {
+  const kinds = Object.keys(free) as (keyof Prices)[];
   const counts = { ...free };
+  const { blobs, records, queue } = platform;
 
-  const blobs: Blobs = {
-    put(key, body, options) {
-      counts.blobWrite++;
-      return platform.blobs.put(key, body, options);
-    },
-    get(key, range) {
-      counts.blobRead++;
-      return platform.blobs.get(key, range);
-    },
-    size(key) {
-      counts.blobRead++;
-      return platform.blobs.size(key);
-    },
-    list(prefix, options) {
-      counts.blobWrite++;
-      return platform.blobs.list(prefix, options);
-    },
-    delete: (keys) => platform.blobs.delete(keys),
-  };
-
-  const records: Records = {
-    get: (key) => {
-      counts.recordRead++;
-      return platform.records.get(key);
-    },
-    getMany: (keys) => {
-      counts.recordRead += keys.length;
-      return platform.records.getMany(keys);
-    },
-    query: (pk, options) => {
-      counts.recordRead++;
-      return platform.records.query(pk, options);
-    },
-    write: (writes) => {
-      counts.recordWrite += writes.length === 1 ? 1 : 2 * writes.length;
-      return platform.records.write(writes);
-    },
-    add: (key, add, expiresAt) => {
-      counts.recordWrite++;
-      return platform.records.add(key, add, expiresAt);
-    },
-    putMany: (all) => {
-      counts.recordWrite += all.length;
-      return platform.records.putMany(all);
-    },
-  };
-
-  const queue: Queue = {
-    send: (name, messages) => {
-      counts.message += messages.length;
-      return platform.queue.send(name, messages);
-    },
-    receive: (name, options) => platform.queue.receive(name, options),
-    ack: (name, receipt) => platform.queue.ack(name, receipt),
-    extend: (name, receipt, seconds) => platform.queue.extend(name, receipt, seconds),
-    deadLetters: (name) => platform.queue.deadLetters(name),
-    redrive: (name) => platform.queue.redrive(name),
-  };
+  function counting<A extends unknown[], R>(kind: keyof Prices, call: (...given: A) => R, many = (..._: A) => 1) {
+    return (...given: A): R => {
+      counts[kind] += many(...given);
+      return call(...given);
+    };
+  }
 
   return {
-    platform: { ...platform, blobs, records, queue },
+    platform: {
+      ...platform,
+      blobs: {
+        ...blobs,
+        put: counting('blobWrite', blobs.put),
+        get: counting('blobRead', blobs.get),
+        size: counting('blobRead', blobs.size),
+        list: counting('blobWrite', blobs.list),
+      },
+      records: {
+        get: counting('recordRead', records.get),
+        getMany: counting('recordRead', records.getMany, (keys) => keys.length),
+        query: counting('recordRead', records.query),
+        write: counting('recordWrite', records.write, (writes) => (writes.length === 1 ? 1 : 2 * writes.length)),
+        add: counting('recordWrite', records.add),
+        putMany: counting('recordWrite', records.putMany, (all) => all.length),
+      },
+      queue: { ...queue, send: counting('message', queue.send, (_name, messages) => messages.length) },
+    },
     count(requests) {
-      for (const kind of Object.keys(counts) as (keyof Prices)[]) counts[kind] += requests[kind] ?? 0;
+      for (const kind of kinds) counts[kind] += requests[kind] ?? 0;
     },
-    cost() {
-      const kinds = Object.keys(prices) as (keyof Prices)[];
-      return {
-        requests: kinds.reduce((sum, kind) => sum + counts[kind], 0),
-        usd: kinds.reduce((sum, kind) => sum + counts[kind] * prices[kind], 0),
-      };
-    },
+    cost: () => ({
+      requests: kinds.reduce((sum, kind) => sum + counts[kind], 0),
+      usd: kinds.reduce((sum, kind) => sum + counts[kind] * prices[kind], 0),
+    }),
   };
 }
