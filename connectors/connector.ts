@@ -109,8 +109,6 @@ export type SourceSession = {
    * @throws SourceProblem
    */
   identity?(): Promise<string>;
-  /** A stable, readable name of the source, without secrets. */
-  describe(): { identity: string };
   /** Releases all resources. A reading fails at its next frame. */
   close(): Promise<void>;
 };

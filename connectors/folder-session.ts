@@ -136,8 +136,6 @@ function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking)
       return String((await tree()).root.stat.ino);
     },
 
-    describe: () => ({ identity: settings.path }),
-
     async close() {
       walker?.items.return();
       walker = undefined;

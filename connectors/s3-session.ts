@@ -126,10 +126,6 @@ export function startSession(
       return item?.type === 'entry' ? item.entry : undefined;
     },
 
-    describe: () => ({
-      identity: `s3://${bucket}/${prefix}${endpoint === undefined ? '' : ` at ${new URL(endpoint).host}`}`,
-    }),
-
     async close() {
       closing.abort();
       client.destroy();

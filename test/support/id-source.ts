@@ -89,7 +89,6 @@ export function makeIdSource() {
       return nodes.has(id) && !faults.vanishing.has(id) ? entryOf(id, key) : undefined;
     },
     identity: async () => 'the account',
-    describe: () => ({ identity: 'memory' }),
     async close() {},
   };
 

@@ -27,7 +27,7 @@ function sessionOf(bucket: Bucket): SourceSession {
     return isRefused ? { type: 'failed', refusal: { key, code: fate, message: '' }, entry } : { type: 'entry', entry };
   });
   return {
-    ...{ check: unexpected, close: unexpected, describe: () => ({ identity: 'bucket' }) },
+    ...{ check: unexpected, close: unexpected },
     list: async () => ({ mode: 'full', items, page: null, since: null }),
     async *read(requests) {
       yield requests.map(({ entry: { key } }, index) => {

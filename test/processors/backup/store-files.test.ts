@@ -349,7 +349,6 @@ function scripted(script: { [key: string]: Script }, { breaks, forgets }: { brea
     check: unexpected,
     list: unexpected,
     close: unexpected,
-    describe: () => ({ identity: 'scripted' }),
     async *read(requests) {
       if (readings.open++ > 0) throw new Error('the readings of a session overlap');
       try {
