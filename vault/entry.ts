@@ -238,7 +238,8 @@ function milliseconds(time: string | null): number | undefined {
   return Number.isNaN(at) || Math.abs(at) > farTime || new Date(at).toISOString() !== time ? undefined : at;
 }
 
-function numbered(): { list: string[]; number(name: string): number } {
+/** Gives each name a number, its index in the list. */
+export function numbered(): { list: string[]; number(name: string): number } {
   const list: string[] = [];
   const numbers = new Map<string, number>();
   return {

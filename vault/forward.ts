@@ -4,8 +4,7 @@
  */
 import type { ChunkRef } from '../domain/ports.ts';
 import { VaultDamage } from './damage.ts';
-import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
-import type { VaultKeys } from './keys.ts';
+import { decryptBytes } from './encrypted-bytes.ts';
 import type { ReaderContext } from './metadata.ts';
 
 export function forwardKey(account: string, pack: string): string {
@@ -17,21 +16,6 @@ type Row = [number, number, number, number, number, number, number];
 type Wire = { format: number; packs: string[]; chunks: Row[] };
 
 const format = 1;
-
-/** The blob of a forward. `moves` pairs old and new positions of the pack's chunks. */
-export function encodeForward(
-  keys: VaultKeys,
-  account: string,
-  pack: string,
-  moves: { from: ChunkRef; to: ChunkRef }[],
-): Uint8Array {
-  const packs = [...new Set(moves.map(({ to }) => to.pack))];
-  const chunks = moves.map(({ from, to }): Row => {
-    return [from.slot, from.offset, packs.indexOf(to.pack), to.slot, to.slotOffset, to.slotLength, to.offset];
-  });
-  const wire: Wire = { format, packs, chunks };
-  return encryptBytes(keys, forwardKey(account, pack), Buffer.from(JSON.stringify(wire)));
-}
 
 /** Gives the new position of a chunk of the pack. Undefined if the pack has no forward. @throws VaultDamage */
 export async function readForward(

@@ -86,12 +86,9 @@ export function sizeOfNames({ groups, flags, text, folded }: NameBlock): number 
   return groups.length * 150 + flags.length * 9 + text.length + folded.length;
 }
 
-/** The names of the entries with the numbers `from` to `to`, exclusive. */
-export function* namesIn(block: NameBlock, from = 0, to = block.flags.length): Generator<Name> {
-  for (const { start, end } of block.groups) {
-    for (let number = Math.max(from, start); number < Math.min(to, end); number++)
-      yield { key: keyAt(block, number), deleted: isDeletedAt(block, number) };
-  }
+export function* namesIn(block: NameBlock): Generator<Name> {
+  for (let number = 0; number < block.flags.length; number++)
+    yield { key: keyAt(block, number), deleted: isDeletedAt(block, number) };
 }
 
 export function isDeletedAt({ flags }: NameBlock, number: number): boolean {

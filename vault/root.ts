@@ -6,6 +6,7 @@ import { hash } from 'node:crypto';
 import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
 import { VaultDamage } from './damage.ts';
 import { decryptBytes } from './encrypted-bytes.ts';
+import { numbered } from './entry.ts';
 import { type MetadataRef, type MetadataWriter, metadataKey, type ReaderContext, readOne } from './metadata.ts';
 import { addTotals, type Extent, extentOfParts, type SegmentRef } from './segment.ts';
 
@@ -46,13 +47,10 @@ const firstRead = 64 * 1024;
 
 /** `segments` must not be empty. */
 export function writeNode(writer: MetadataWriter, { names, segments }: ManifestNode): NodeRef {
-  const packs = numbered([names, ...segments]);
-  const wire: NodeWire = {
-    format,
-    packs: packs.list,
-    names: packs.row(names),
-    segments: segments.map((segment) => [...packs.row(segment), ...extentRow(segment)]),
-  };
+  const { packs, row } = rows();
+  const namesRow = row(names);
+  const segmentRows = segments.map((segment): [...Row, ...ExtentRow] => [...row(segment), ...extentRow(segment)]);
+  const wire: NodeWire = { format, packs, names: namesRow, segments: segmentRows };
   return { ...extentOfParts(segments), ...writer.add('node', json(wire)) };
 }
 
@@ -71,12 +69,10 @@ export async function writeRoot(
   writer: MetadataWriter,
   fields: Pick<ManifestRoot, 'runId' | 'at' | 'base' | 'nodes'>,
 ): Promise<ManifestRoot> {
-  const packs = numbered(fields.nodes);
+  const { packs, row } = rows();
   const { runId, at, base, nodes } = fields;
-  const wire: RootWire = {
-    ...{ format, runId, at, base, packs: packs.list },
-    nodes: nodes.map((node) => [...packs.row(node), ...extentRow(node)]),
-  };
+  const nodeRows = nodes.map((node): [...Row, ...ExtentRow] => [...row(node), ...extentRow(node)]);
+  const wire: RootWire = { format, runId, at, base, packs, nodes: nodeRows };
   const { sha256, length } = writer.add('root', json(wire));
   const trailer = Buffer.alloc(trailerLength);
   trailer.write(magic, 0, 'latin1');
@@ -127,10 +123,10 @@ function parsed<T extends { format: number }>(bytes: Uint8Array): T {
   return wire;
 }
 
-function numbered(refs: MetadataRef[]): { list: string[]; row(ref: MetadataRef): Row } {
-  const list = [...new Set(refs.map(({ pack }) => pack))];
-  const numbers = new Map(list.map((pack, number) => [pack, number]));
-  return { list, row: ({ pack, offset, length, sha256 }) => [numbers.get(pack) ?? 0, offset, length, sha256] };
+/** Packs are numbered in the order of their first row. */
+function rows(): { packs: string[]; row(ref: MetadataRef): Row } {
+  const { list, number } = numbered();
+  return { packs: list, row: ({ pack, offset, length, sha256 }) => [number(pack), offset, length, sha256] };
 }
 
 function refOf(packs: string[], [number, offset, length, sha256]: Row): MetadataRef {

@@ -1,6 +1,6 @@
 /** Stores the files of one batch and returns their chunk references. Batches may share packs. */
 import type { ChunkRef } from '../domain/ports.ts';
-import { type GearTable, gearTable, maxChunk } from './chunker.ts';
+import { gearTable, maxChunk } from './chunker.ts';
 import { digester, digestShort } from './digest.ts';
 import type { VaultKeys } from './keys.ts';
 import { locate, type OpenPack, type Packer, type Placement } from './packer.ts';
@@ -44,17 +44,12 @@ export type VaultWriter = {
 /** Room for one chunk, used by one stream at a time. Otherwise each large file would take new memory. */
 let spare: Buffer | undefined;
 
-/** The gear table of each key, because making one takes 0.1 ms. */
-const gears = new WeakMap<Uint8Array, GearTable>();
-
 export function openWriter(
   packer: Pick<Packer, 'add'>,
   keys: Pick<VaultKeys, 'gear' | 'chunkId'>,
   run: string,
 ): VaultWriter {
-  const gear = gears.get(keys.gear) ?? gearTable(keys.gear);
-  gears.set(keys.gear, gear);
-  const digestKeys = { gear, chunkId: keys.chunkId };
+  const digestKeys = { gear: gearTable(keys.gear), chunkId: keys.chunkId };
   /** Packs with chunks of this writer, and the number of new bytes that it added to each. */
   const packs = new Map<OpenPack, number>();
   const requests = { blobWrite: 0, recordRead: 0, recordWrite: 0 };

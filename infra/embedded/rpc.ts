@@ -79,7 +79,6 @@ export function toWire(error: unknown): WireError {
     return { name, message, stack, more: { code, retryable, retryAfterSeconds } };
   }
   if (error instanceof Problem) return { name, message, stack, more: { code: error.code, extra: error.extra } };
-  if (error instanceof VaultDamage) return { name, message, stack, more: { what: error.what } };
   if (error instanceof RunCancelled) return { name: 'RunCancelled', message };
   return { name, message, stack };
 }
@@ -99,8 +98,8 @@ function made(name: string, message: string, more: { [field: string]: unknown })
       return new Problem(code, message, { extra });
     }
     case 'VaultDamage': {
-      const what = String(more.what);
-      return new VaultDamage(what, message.slice(what.length + 2));
+      const [what = '', ...detail] = message.split(': ');
+      return new VaultDamage(what, detail.join(': '));
     }
     case 'RunCancelled':
       return new RunCancelled(message);

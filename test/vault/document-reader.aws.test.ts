@@ -18,7 +18,7 @@ import type { RestorePoint } from '../../projections/files.ts';
 import { getRun } from '../../projections/runs.ts';
 import { pythonWith } from '../../scripts/venv.ts';
 import type { FoundEntry, ManifestEntry } from '../../vault/entry.ts';
-import { encodeForward, forwardKey } from '../../vault/forward.ts';
+import { forwardKey } from '../../vault/forward.ts';
 import { type Change, writeManifest } from '../../vault/manifest.ts';
 import { packBlobKey } from '../../vault/pack.ts';
 import { readFile } from '../../vault/read-file.ts';
@@ -29,7 +29,7 @@ import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
 import { account, makeWorld } from '../faults/world.ts';
 import { testFolder } from '../support/embedded.ts';
 import { memoryChunks } from '../support/memory-ports.ts';
-import { changesOf, collect, found, impliedBy, noise, openTestWriter, sliced } from './vault-fixture.ts';
+import { changesOf, collect, encodeForward, found, impliedBy, noise, openTestWriter, sliced } from './vault-fixture.ts';
 
 const program = fileURLToPath(new URL('document-reader.py', import.meta.url));
 const MiB = 1024 * 1024;

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VaultDamage } from '../../vault/damage.ts';
-import { encodeForward, forwardKey } from '../../vault/forward.ts';
+import { forwardKey } from '../../vault/forward.ts';
 import { packBlobKey } from '../../vault/pack.ts';
 import { readFile, verifyFile } from '../../vault/read-file.ts';
 import { chunksOf } from '../../vault/writer.ts';
-import { flipped, gather, memoryVault, noise, openTestWriter, sliced } from './vault-fixture.ts';
+import { encodeForward, flipped, gather, memoryVault, noise, openTestWriter, sliced } from './vault-fixture.ts';
 
 const MiB = 1024 * 1024;
 

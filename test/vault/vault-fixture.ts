@@ -1,10 +1,12 @@
 /** An account's vault in memory, and pseudo-random content that is the same in every run. */
 import { createCipheriv, createHash } from 'node:crypto';
 import { compareEntries, impliedEntry, parentOf } from '../../domain/entry.ts';
-import type { Blobs, Records } from '../../domain/ports.ts';
+import type { Blobs, ChunkRef, Records } from '../../domain/ports.ts';
 import { borders, type GearTable } from '../../vault/chunker.ts';
+import { encryptBytes } from '../../vault/encrypted-bytes.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
-import { deriveVaultKeys } from '../../vault/keys.ts';
+import { forwardKey } from '../../vault/forward.ts';
+import { deriveVaultKeys, type VaultKeys } from '../../vault/keys.ts';
 import type { Change } from '../../vault/manifest.ts';
 import { presentPacks, registerPack } from '../../vault/pack-registry.ts';
 import { memoryBody, openPacker, type PackerOptions } from '../../vault/packer.ts';
@@ -138,4 +140,18 @@ export function openTestWriter(
       return writer.finish();
     },
   };
+}
+
+/** The blob of a forward. `moves` pairs old and new positions of the pack's chunks. */
+export function encodeForward(
+  keys: VaultKeys,
+  account: string,
+  pack: string,
+  moves: { from: ChunkRef; to: ChunkRef }[],
+): Uint8Array {
+  const packs = [...new Set(moves.map(({ to }) => to.pack))];
+  const chunks = moves.map(({ from, to }) => {
+    return [from.slot, from.offset, packs.indexOf(to.pack), to.slot, to.slotOffset, to.slotLength, to.offset];
+  });
+  return encryptBytes(keys, forwardKey(account, pack), Buffer.from(JSON.stringify({ format: 1, packs, chunks })));
 }

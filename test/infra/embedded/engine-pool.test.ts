@@ -122,7 +122,7 @@ describe('an error', () => {
       Problem,
       { name: 'Problem', message: 'The disk is full.', code: 'storage-full', extra: { retryAfter: 5 } },
     ],
-    ['damage', VaultDamage, { name: 'VaultDamage', message: 'pack: pak_1 is missing', what: 'pack' }],
+    ['damage', VaultDamage, { name: 'VaultDamage', message: 'pack: pak_1 is missing' }],
     ['cancelled', RunCancelled, { message: 'run run_1 is over' }],
     ['other', Error, { name: 'RangeError', message: 'out of range' }],
     ['text', Error, { message: 'just a text' }],
