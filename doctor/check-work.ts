@@ -8,7 +8,7 @@ import { connectorFor } from '../connectors/index.ts';
 import { allOf } from '../domain/pages.ts';
 import type { JsonObject, Platform } from '../domain/ports.ts';
 import type { PlanPosition } from '../processors/backup/list-source.ts';
-import { partName, type StoredPart } from '../processors/backup/parts.ts';
+import { partRecord, type StoredPart } from '../processors/backup/parts.ts';
 import { type RunRef, runRecord } from '../processors/backup/run.ts';
 import { loadBytes, type SavedBytes } from '../processors/backup/saved-bytes.ts';
 import { DamagedPiece, readPiece } from '../processors/backup/sorter.ts';
@@ -16,7 +16,7 @@ import { openRuns } from '../processors/backup/watch.ts';
 import { decryptList } from '../processors/backup/work.ts';
 import { VaultDamage } from '../vault/damage.ts';
 import type { VaultKeys } from '../vault/keys.ts';
-import { decodeList, partName as partAad } from '../vault/part.ts';
+import { decodeList, partAad } from '../vault/part.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
 import type { LogFacts, UnfinishedRun } from './log-facts.ts';
 import { reasonOf } from './reading.ts';
@@ -103,7 +103,7 @@ async function* checkRecords(
   for (const [sk, data] of records) {
     const isPosition = sk === 'plan' && run.planned === null && typeof data.cursor === 'string';
     const batch = Number(data.batch);
-    const isBatch = sk.startsWith('batch-') && !stored.has(batch) && !records.has(partName(batch));
+    const isBatch = sk.startsWith('batch-') && !stored.has(batch) && !records.has(partRecord(batch));
     if (!isPosition && !isBatch) continue;
     count('work');
     const name = String(isPosition ? data.cursor : data.work);
@@ -114,7 +114,7 @@ async function* checkRecords(
       yield failure('work', `${runRef.runId} ${name}`, reasonOf(error));
     }
   }
-  const parts = new Set([...stored.keys()].map(partName));
+  const parts = new Set([...stored.keys()].map(partRecord));
   for (const name of records.keys()) if (name.startsWith('part-')) parts.add(name);
   for (const name of parts) {
     count('part');
@@ -180,7 +180,7 @@ async function faultOfPart(
   loggedHash: string | undefined,
 ): Promise<string | undefined> {
   try {
-    const record = await platform.records.get(runRecord(runRef, partName(number)));
+    const record = await platform.records.get(runRecord(runRef, partRecord(number)));
     if (!record) return 'the log names it, but it is missing';
     const part = record.data as StoredPart;
     const bytes = await loadBytes(platform, part);

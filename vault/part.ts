@@ -40,7 +40,7 @@ export function decodeList(keys: VaultKeys, aad: string, bytes: Uint8Array): { l
 }
 
 /** The `aad` of a part. */
-export function partName(account: string, runId: string, batch: number): string {
+export function partAad(account: string, runId: string, batch: number): string {
   return `part/${account}/${runId}/${batch}`;
 }
 

@@ -4,7 +4,7 @@ import type { ManifestRef } from '../../domain/backup-chain.ts';
 import { displayPath, type Refusal } from '../../domain/entry.ts';
 import type { RunError } from '../../domain/run.ts';
 import { type Change, type CommitPosition, writeManifest } from '../../vault/manifest.ts';
-import { changesOfPart, decodeList, type Part, partName } from '../../vault/part.ts';
+import { changesOfPart, decodeList, type Part, partAad } from '../../vault/part.ts';
 import { openManifest } from '../../vault/reader.ts';
 import { errorsPerPage, putErrors } from '../../vault/run-errors.ts';
 import type { CommitCalls, CommitRequest, CommitResult, EngineWork } from './engine.ts';
@@ -25,7 +25,7 @@ export async function mergeParts(work: EngineWork, request: CommitRequest, calls
 
   async function* parts(): AsyncGenerator<Part> {
     for (let batch = request.first; batch <= request.last; batch++) {
-      const { list } = decodeList(keys, partName(account, runId, batch), await calls.part(batch));
+      const { list } = decodeList(keys, partAad(account, runId, batch), await calls.part(batch));
       await collected.add([...list.failed, ...list.skipped]);
       again.push(...list.failed, ...list.skipped.filter(({ code }) => code === 'vanished'));
       again.length = Math.min(again.length, maxFailed + 1);

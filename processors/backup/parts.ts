@@ -13,9 +13,9 @@ export type PartRecord = { partHash: string; packs: string[]; counts: BatchCount
 export type StoredPart = PartRecord & SavedBytes;
 
 /** Sort key of a part's record. Parts sort by batch number. */
-export const partName = (number: number) => `part-${String(number).padStart(9, '0')}`;
+export const partRecord = (number: number) => `part-${String(number).padStart(9, '0')}`;
 
-const partKey = (runRef: RunRef, number: number) => runRecord(runRef, partName(number));
+const partKey = (runRef: RunRef, number: number) => runRecord(runRef, partRecord(number));
 
 export async function readPart(platform: Platform, runRef: RunRef, number: number): Promise<PartRecord | undefined> {
   return (await platform.records.get(partKey(runRef, number)))?.data as PartRecord | undefined;

@@ -3,7 +3,7 @@ import type { SourceSession } from '../../connectors/connector.ts';
 import type { BatchCounts } from '../../domain/batch.ts';
 import { compareEntries } from '../../domain/entry.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
-import { encodeList, partName } from '../../vault/part.ts';
+import { encodeList, partAad } from '../../vault/part.ts';
 import { chunksOf, openWriter } from '../../vault/writer.ts';
 import type { EngineWork, StoreCalls, StoreRequest, StoreResult } from './engine.ts';
 import { requireSameSource, requireSettings } from './open-source.ts';
@@ -48,7 +48,7 @@ export async function storePart(work: EngineWork, request: StoreRequest, calls: 
       return Object.assign(entry, { size: file.size, sha256: file.sha256, chunks: chunksOf(file), runId, at });
     });
     const deleted = [...list.deleted, ...fetched.vanished].sort(compareEntries);
-    const part = encodeList(keys, partName(account, runId, batch), { entries, deleted, failed, skipped });
+    const part = encodeList(keys, partAad(account, runId, batch), { entries, deleted, failed, skipped });
     return { part, packs, counts, requests };
   } finally {
     packer.release();

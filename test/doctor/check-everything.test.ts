@@ -26,7 +26,7 @@ import { openRuns } from '../../processors/backup/watch.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import { writeManifest } from '../../vault/manifest.ts';
 import { checkPacks } from '../../vault/pack-registry.ts';
-import { encodeList, partName } from '../../vault/part.ts';
+import { encodeList, partAad } from '../../vault/part.ts';
 import { findEntry, openManifest } from '../../vault/reader.ts';
 import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
 import { account, command, makeWorld, statusOf, type World } from '../faults/world.ts';
@@ -504,7 +504,7 @@ describe('a run under way', () => {
     const key = await world.platform.keys.accountKey(account);
     if (!record || !key) throw new Error('the run has no part');
     const part = { entries: [], deleted: [], failed: [], skipped: [] };
-    const bytes = encodeList(deriveVaultKeys(key), partName(account, runId, Number(record.sk.slice(5))), part);
+    const bytes = encodeList(deriveVaultKeys(key), partAad(account, runId, Number(record.sk.slice(5))), part);
     const data = { ...record.data, partHash: sha256(bytes), encrypted: Buffer.from(bytes).toString('base64') };
     await world.platform.records.putMany([{ ...record, data }]);
     expect(await kinds()).toEqual(['part']);

@@ -5,7 +5,7 @@ import { compareEntries, keyFromBytes } from '../../domain/entry.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { decryptBytes, encryptBytes } from '../../vault/encrypted-bytes.ts';
 import { decodeEntries, decodeStates, encodeEntries, type ManifestEntry } from '../../vault/entry.ts';
-import { changesOfPart, decodeList, encodeList, type Part, partName } from '../../vault/part.ts';
+import { changesOfPart, decodeList, encodeList, type Part, partAad } from '../../vault/part.ts';
 import { account, flipped, found, keys, noise, otherKeys } from './vault-fixture.ts';
 
 /** Any bytes that a file system may have in names, also invalid UTF-8. */
@@ -149,9 +149,9 @@ describe('part', () => {
     failed: [refusal],
     skipped: [{ ...refusal, key: 'socket' }],
   };
-  const bytes = encodeList(keys, partName(account, 'run_1', 1), part, { more: [1] });
+  const bytes = encodeList(keys, partAad(account, 'run_1', 1), part, { more: [1] });
   const decode = (run: string, batch: number, of = account, from = bytes) =>
-    decodeList(keys, partName(of, run, batch), from);
+    decodeList(keys, partAad(of, run, batch), from);
 
   it('round-trips, but only as that batch of that run of that account', () => {
     expect(decode('run_1', 1)).toEqual({ list: part, more: { more: [1] } });

@@ -14,7 +14,7 @@ import { writeManifest } from '../../vault/manifest.ts';
 import { metadataKey } from '../../vault/metadata.ts';
 import { namesIn } from '../../vault/names.ts';
 import { packBlobKey, readPackIndex } from '../../vault/pack.ts';
-import { decodeList, encodeList, partName } from '../../vault/part.ts';
+import { decodeList, encodeList, partAad } from '../../vault/part.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { entries, openManifest, openNames } from '../../vault/reader.ts';
 import { chunksOf } from '../../vault/writer.ts';
@@ -77,9 +77,7 @@ describe('the formats', () => {
     ).toBe(golden.rawSlotHash);
     expect(base64(encodeEntries(listed))).toBe(golden.entries);
     expect(base64(encryptBytes(keys, 'golden', noise(40, 'encrypted')))).toBe(golden.encrypted);
-    expect(base64(encodeList(keys, partName(account, 'run_1', 3), { ...noChanges, entries: listed }))).toBe(
-      golden.part,
-    );
+    expect(base64(encodeList(keys, partAad(account, 'run_1', 3), { ...noChanges, entries: listed }))).toBe(golden.part);
     expect(base64(vault.blobs.stored.get(metadataKey(account, golden.manifest.id)))).toBe(golden.manifestBlob);
     expect(manifest).toEqual(golden.manifest);
     expect(fileId(keys, locator)).toBe(golden.fileId);
@@ -105,7 +103,7 @@ describe('the formats', () => {
     expect(names.map(({ key }) => key)).toEqual(listed.map(({ key }) => key));
     expect(decodeEntries(bytesOf(golden.entries))).toEqual(listed);
     expect(base64(decryptBytes(keys, 'golden', bytesOf(golden.encrypted)))).toBe(base64(noise(40, 'encrypted')));
-    expect(decodeList(keys, partName(account, 'run_1', 3), bytesOf(golden.part)).list.entries).toEqual(listed);
+    expect(decodeList(keys, partAad(account, 'run_1', 3), bytesOf(golden.part)).list.entries).toEqual(listed);
     expect(parseFileId(keys, golden.fileId)).toEqual(locator);
   });
 });
