@@ -25,20 +25,19 @@ export type Comparison = {
 
 /**
  * Compares listing pages with the last manifest. `before` yields its entries after the last compared item. The callback
- * `add` gets the differences. `blind` is the last folder whose entries could not be listed. Nothing is known about the
+ * `add` gets the differences. `unlisted` is the last folder whose entries could not be listed. Nothing is known about the
  * entries below it, so they stay in the backup.
  */
 export function makeComparer(
   before: AsyncIterable<EntryState[]>,
   add: (work: Partial<BatchList>) => void,
-  start: { blind: string | null },
+  unlisted: string | null,
 ) {
   const count: Comparison = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0 };
   const base = peekable(before);
-  let blind = start.blind;
 
   function drop(entry: EntryState): void {
-    const isUnlisted = blind !== null && entry.key.startsWith(blind);
+    const isUnlisted = unlisted !== null && entry.key.startsWith(unlisted);
     if (!entry.deleted && !isUnlisted) add({ deleted: [entry.key] });
     base.take();
   }
@@ -79,7 +78,7 @@ export function makeComparer(
       if (item.type === 'failed' && !item.entry && refusal.key.endsWith('/')) return;
       count.filesTotal++;
       if (item.type === 'unlisted') {
-        blind = refusal.key;
+        unlisted = refusal.key;
         return add({ failed: [refusal] });
       }
       // An unchanged file need not be read, so it does not matter that it cannot be.
@@ -102,7 +101,7 @@ export function makeComparer(
 
   return {
     count,
-    blind: () => blind,
+    unlisted: () => unlisted,
     /** Before the first changes of a delta: everything counts as unchanged. */
     startFrom({ files, links }: Totals): void {
       count.filesTotal = files + links;

@@ -6,7 +6,7 @@ import { type EntryPosition, itemPosition } from '../../domain/entry.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import type { EntryState } from '../../vault/entry.ts';
 import type { BatchList } from '../../vault/part.ts';
-import { entryStates, openManifest } from '../../vault/reader.ts';
+import { entryStates, openManifest, type ReaderContext } from '../../vault/reader.ts';
 import { applyChanges, type Comparison, makeComparer } from './compare.ts';
 import { type DeltaBase, reset } from './delta.ts';
 import type { EngineWork, PlanCalls, PlanRequest, PlanStep } from './engine.ts';
@@ -25,7 +25,7 @@ export type PlanPosition = {
   lost: string;
   /** The position of the last compared item. */
   last: EntryPosition | null;
-  blind: string | null;
+  unlisted: string | null;
   /** The counts so far. */
   count: Comparison;
   origin: Origin;
@@ -63,10 +63,10 @@ async function listWith(
   const { blobs, random } = work;
   const start = saved.position?.listing ?? listingStart;
   const cutter = makeCutter(limits, saved.rest);
-  const blind = saved.position?.blind ?? null;
+  const unlisted = saved.position?.unlisted ?? null;
   let last = saved.position?.last ?? null;
-  const before = baseStates(work, request, last);
-  const comparer = makeComparer(before, cutter.add, { blind });
+  const vault = { account: runRef.account, keys, blobs };
+  const comparer = makeComparer(baseStates(vault, request, last), cutter.add, unlisted);
   const lost = saved.position?.lost ?? lostHash(request);
   const since = saved.position ? saved.position.since : usableCursor(request, origin, work.now());
   const total = (field: keyof Comparison) => (saved.position?.count[field] ?? 0) + comparer.count[field];
@@ -78,7 +78,7 @@ async function listWith(
   const listing =
     since === null
       ? listInOrder(session, order, start, tools)
-      : listChanges(session, since, await openDeltaBase(work, request), start, tools);
+      : listChanges(session, since, await openDeltaBase(vault, request, work.proceed), start, tools);
   for await (const page of listing) {
     if ('changes' in page) {
       if (head && !start.isDelta && pages === 0) comparer.startFrom(head.totals);
@@ -117,11 +117,11 @@ async function listWith(
       since,
       lost,
       last,
-      blind: comparer.blind(),
+      unlisted: comparer.unlisted(),
       count,
       origin,
     };
-    const isWhole = page.position.since !== null && comparer.blind() === null;
+    const isWhole = page.position.since !== null && comparer.unlisted() === null;
     const rest = page.done ? emptyList() : cutter.rest;
     const step: PlanStep = {
       batches: newBatches,
@@ -185,10 +185,10 @@ function keptCursor(
 }
 
 async function openDeltaBase(
-  { blobs, proceed }: EngineWork,
-  { runRef, keys, base, idIndex }: PlanRequest,
+  context: ReaderContext,
+  { base, idIndex }: PlanRequest,
+  proceed: DeltaBase['proceed'],
 ): Promise<DeltaBase> {
-  const context = { account: runRef.account, keys, blobs };
   const index = await openManifest(context, idIndex as ManifestRef).catch((error) => {
     if (error instanceof VaultDamage) throw reset('the id index is damaged');
     throw error;
@@ -197,13 +197,11 @@ async function openDeltaBase(
 }
 
 async function* baseStates(
-  { blobs }: EngineWork,
-  { runRef, keys, base, lost }: PlanRequest,
+  context: ReaderContext,
+  { base, lost }: PlanRequest,
   after: EntryPosition | null,
 ): AsyncGenerator<EntryState[]> {
-  if (!base) return;
-  const context = { account: runRef.account, keys, blobs };
-  yield* entryStates(context, await openManifest(context, base), after, new Set(lost));
+  if (base) yield* entryStates(context, await openManifest(context, base), after, new Set(lost));
 }
 
 /** @throws SourceProblem `reset` if it is damaged */

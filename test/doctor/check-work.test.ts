@@ -38,7 +38,7 @@ beforeEach(async () => {
     since: null,
     lost: '',
     last: null,
-    blind: null,
+    unlisted: null,
     count,
     origin: { settings: 'x', sourceIdentity: null },
   };

@@ -43,7 +43,7 @@ async function compare(old: EntryState[], items: ListItem[], cuts: number[] = []
   }
   const total = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0 };
   const bounds = [0, ...cuts.toSorted((a, b) => a - b).map((cut) => Math.min(cut, items.length)), items.length];
-  let comparer = makeComparer(after(null), add, { blind: null });
+  let comparer = makeComparer(after(null), add, null);
   let position: EntryPosition | null = null;
   for (let i = 1; i < bounds.length; i++) {
     const page = items.slice(bounds[i - 1], bounds[i]);
@@ -52,7 +52,7 @@ async function compare(old: EntryState[], items: ListItem[], cuts: number[] = []
     position = last ? itemPosition(last) : position;
     if (!resumed && i < bounds.length - 1) continue;
     for (const field of Object.keys(total) as (keyof typeof total)[]) total[field] += comparer.count[field];
-    comparer = makeComparer(after(position), add, { blind: comparer.blind() });
+    comparer = makeComparer(after(position), add, comparer.unlisted());
   }
   const { entries, deleted, failed, skipped } = work;
   const keys = (refusals: { key: string }[]) => refusals.map(({ key }) => key);
