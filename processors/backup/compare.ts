@@ -25,8 +25,8 @@ export type Comparison = {
 
 /**
  * Compares listing pages with the last manifest. `before` yields its entries after the last compared item. The callback
- * `add` gets the differences. `unlisted` is the last folder whose entries could not be listed. Nothing is known about the
- * entries below it, so they stay in the backup.
+ * `add` gets the differences. `unlisted` is the last folder whose entries could not be listed. Nothing is known about
+ * the entries below it, so they stay in the backup.
  */
 export function makeComparer(
   before: AsyncIterable<EntryState[]>,
