@@ -96,7 +96,7 @@ async function listSource(
   } catch (error) {
     if (error instanceof RunCancelled) return 'ended';
     const { runId } = runRef;
-    if (error instanceof SourceProblem && error.code === 'reset' && !(step.isFull && step.step === from.step)) {
+    if (error instanceof SourceProblem && error.code === 'reset' && step.restarts < maxRestarts) {
       platform.log.warn('everything is listed again', { runId, reason: error.message });
       return (await restart(platform, runRef, step, { isFull: true })) ?? 'overtaken';
     }
@@ -154,6 +154,9 @@ async function moveStep(
   return (await writeStep(platform, runRef, from, step)) ?? 'overtaken';
 }
 
+/** A source that keeps asking for a new listing must not keep the run for ever. */
+const maxRestarts = 3;
+
 /** Starts the listing again: without the damaged restore point, or in full. Batches so far no longer count. */
 function restart(
   platform: Platform,
@@ -162,7 +165,8 @@ function restart(
   how: Partial<Pick<Step, 'isBaseDamaged' | 'isFull'>>,
 ): Promise<Step | undefined> {
   const start = { cursor: null, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, pending: [] };
-  const step = { ...from, ...start, ...how, step: from.step + 1, first: from.batches + 1 };
+  const next = { step: from.step + 1, first: from.batches + 1, restarts: from.restarts + 1 };
+  const step = { ...from, ...start, ...how, ...next };
   return writeStep(platform, runRef, from, step);
 }
 

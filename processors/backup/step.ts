@@ -19,6 +19,8 @@ export type Step = {
   isBaseDamaged: boolean;
   /** Changes alone cannot be used, so everything is listed. */
   isFull: boolean;
+  /** How often the plan started again. */
+  restarts: number;
   /** Whether the listing was sorted in pieces, which are blobs. */
   hasPieces: boolean;
   /** The listing's cursor for the next run, and the source identity. Each step sets them. Final once `done`. */
@@ -31,6 +33,7 @@ export async function readStep(platform: Platform, runRef: RunRef): Promise<Step
   if (record) return record.data as Step;
   return {
     ...{ step: 0, batches: 0, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, done: false, cursor: null, pending: [] },
-    ...{ first: 1, isBaseDamaged: false, isFull: false, hasPieces: false, since: null, sourceIdentity: null },
+    ...{ first: 1, restarts: 0, isBaseDamaged: false, isFull: false, hasPieces: false },
+    ...{ since: null, sourceIdentity: null },
   };
 }

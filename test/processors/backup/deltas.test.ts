@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { load } from '../../../activity/store.ts';
-import type { AnyConnector, DeltaItem } from '../../../connectors/connector.ts';
+import { type AnyConnector, type DeltaItem, SourceProblem } from '../../../connectors/connector.ts';
 import { connectors } from '../../../connectors/index.ts';
 import { backupChain, backupChainId } from '../../../domain/backup-chain.ts';
 import { compareEntries, positionOf } from '../../../domain/entry.ts';
@@ -9,6 +9,7 @@ import { streamName } from '../../../domain/event.ts';
 import { applyChanges } from '../../../processors/backup/compare.ts';
 import { completeDelta, pathChanges } from '../../../processors/backup/delta.ts';
 import { pathsOfIds, writeIdIndex } from '../../../processors/backup/id-index.ts';
+import { defaultLimits } from '../../../processors/limits.ts';
 import { handleMessage } from '../../../processors/runner.ts';
 import { findRestorePoint, readerContext } from '../../../projections/files/listing.ts';
 import { getRun } from '../../../projections/runs.ts';
@@ -357,6 +358,25 @@ describe('a source that lists deltas', () => {
     });
     await chain.run();
     expect(await chain.backup()).toEqual(contentOf(source));
+  });
+
+  it('fails when the listing has to start again more than three times', async () => {
+    const source = makeIdSource();
+    const { world } = await chainOf(source);
+    let starts = 0;
+    const list = async (page: string | null) => {
+      if (page !== null || starts === 9) throw new SourceProblem('reset', 'The page token has expired.');
+      starts++;
+      return { items: [], page: 'next', since: null };
+    };
+    const open = async () => ({ ...source.session, list });
+    source.connector.order = 'entries';
+    source.connector.open = open;
+    const deployment = { ...world.deployment, limits: { ...defaultLimits, pagesPerStep: 1 } };
+    const id = await world.request();
+    await world.settle((body, receives) => handleMessage(deployment, body, { receives, deadline: Infinity }));
+    expect(await getRun(world.platform, account, id)).toMatchObject({ status: 'failed' });
+    expect(starts).toBe(4);
   });
 
   it('is listed as a whole when an entry takes the path of another', async () => {
