@@ -127,7 +127,8 @@ function makeSessions(keepMs: number) {
       } finally {
         one.users--;
         if (one.users === 0) {
-          if (held.get(name) === one) one.closing = setTimeout(() => void close(name, one), keepMs).unref();
+          if (held.get(name) === one)
+            one.closing = setTimeout(() => void close(name, one).catch(() => {}), keepMs).unref();
           else await close(name, one);
         }
       }

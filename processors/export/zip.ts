@@ -33,11 +33,12 @@ const defaultMode = { file: 0o644, folder: 0o755, link: 0o777 };
  * DamagedFile rather than yield altered content. `checkDeadline` runs at every piece, and an error that it throws ends
  * the zip.
  */
-export function zipOf(
+export async function* zipOf(
   context: ReaderContext,
   entries: AsyncIterable<ZipEntry>,
   checkDeadline: () => void,
-): AsyncIterable<Uint8Array> {
+): AsyncGenerator<Uint8Array> {
+  // Nothing starts before the consumer reads: an error of a stream that nothing reads would end the process.
   const zip = new ZipFile() as Zip;
   const out = zip.outputStream as PassThrough;
   zip.on('error', (error) => out.destroy(error));
@@ -45,7 +46,7 @@ export function zipOf(
     () => zip.end(),
     (error) => zip.emit('error', error),
   );
-  return out;
+  yield* out;
 }
 
 /**

@@ -264,6 +264,19 @@ describe('a zip', () => {
     }
   });
 
+  it('fails when the manifest is lost, and does not end the process', async () => {
+    const box = await requestZip({ 'docs/a': 'x' });
+    const { items } = await box.platform.blobs.list(`manifests/${account}/`, { limit: 10 });
+    await box.platform.blobs.delete(items.map(({ key }) => key));
+    await box.prepare();
+    expect(await box.status()).toEqual({
+      status: 'failed',
+      reason: { code: 'damaged', message: expect.stringMatching(/`asOf`/) },
+    });
+    // An unhandled error of a stream would show here.
+    await turn();
+  });
+
   it('is tried again when the platform fails, and fails after the last try', async () => {
     const box = await requestZip({ a: 'x' });
     const failing = {
