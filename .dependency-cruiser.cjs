@@ -61,7 +61,9 @@ module.exports = {
       severity: 'error',
       comment: 'projections and api use what reads the vault. Only processors write packs and manifests',
       from: { path: '^(projections|api)/' },
-      to: { path: '^vault/(?!(damage|entry|exports|file-id|keys|read-file|reader|run-errors|search|selection)\\.ts$)' },
+      to: {
+        path: '^vault/(?!(damage|entry|exports|file-id|keys|pack-registry|read-file|reader|run-errors|search|selection)\\.ts$)',
+      },
     },
     {
       name: 'only-infra-knows-the-platform',

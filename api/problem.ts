@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { inputErrorsOf, quoted } from '../connectors/input-errors.ts';
 import { type ErrorCode, Problem } from '../domain/errors.ts';
 import type { JsonObject, Log } from '../domain/ports.ts';
+import { VaultDamage } from '../vault/damage.ts';
 
 const unknownUrl = 'This URL does not exist. GET /openapi.json lists all routes.';
 
@@ -83,6 +84,10 @@ export function toProblem(error: unknown, request: FastifyRequest, log: Log): Pr
     if (error.status >= 500) logFailure(log, error, request);
     return error;
   }
+  if (error instanceof VaultDamage) {
+    log.warn('a request found damage', { requestId: request.id, fault: error.message });
+    return new Problem('damaged', adviceFor(error));
+  }
   const known = frameworkProblem(error);
   if (known) return known;
   logFailure(log, error, request);
@@ -93,6 +98,16 @@ export function toProblem(error: unknown, request: FastifyRequest, log: Log): Pr
       extra: { requestId: request.id },
     },
   );
+}
+
+function adviceFor({ what }: VaultDamage): string {
+  if (what === 'export') return 'This zip is damaged. Request a new one with POST /data/download.';
+  const isContent = what === 'pack' || what === 'file';
+  return `${
+    isContent
+      ? 'The content of this file is damaged. Choose another `version` with GET /data/files/{id}/versions'
+      : 'The restore point is damaged. Choose an earlier one with `asOf`'
+  }, or run the job again with POST /jobs/{id}/run. The doctor shows what else is damaged.`;
 }
 
 const byStatus: { [status: number]: { code: ErrorCode; detail: string } } = {

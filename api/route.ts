@@ -2,6 +2,7 @@
  * Declares and serves routes. A route file gives schemas and a handler that runs a command or a query. This file does
  * the rest of HTTP: idempotency keys, consistency tokens, entity tags, cursors and the check of answers.
  */
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type * as z from 'zod';
@@ -324,15 +325,21 @@ function storableProblem({ reads }: RouteDefinition, error: unknown): StoredAnsw
   return { status: error.status, headers: problemHeaders(error), body: JSON.stringify(problemDocument(error)) };
 }
 
-function send(answer: ReadyAnswer, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+async function send(answer: ReadyAnswer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { etag } = answer.headers;
   const isRead = request.method === 'GET' || request.method === 'HEAD';
   if (isRead && answer.status === 200 && etag !== undefined && !noneMatch(request.headers['if-none-match'], etag)) {
     return reply.code(304).header('etag', etag).send();
   }
+  const body = answer.body instanceof Readable && request.method === 'HEAD' ? discard(answer.body) : answer.body;
+  if (body instanceof Readable) {
+    // An error before Fastify listens must not end the process.
+    body.on('error', () => {});
+    // An error before the first byte still becomes a problem. Later it can only break the connection.
+    await once(body, 'readable');
+  }
   reply.code(answer.status).headers(answer.headers);
-  if (answer.body === null) return reply.send();
-  return reply.send(request.method === 'HEAD' && answer.body instanceof Readable ? discard(answer.body) : answer.body);
+  return body === null ? reply.send() : reply.send(body);
 }
 
 /** Replaces the stream of a HEAD request by an empty one, because Fastify would read it to its end. */

@@ -1696,6 +1696,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `damaged`: The backup is damaged. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       /** @description `payload-too-large`: The request is too large. */
       413: {
         headers: {
@@ -2008,6 +2017,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description `damaged`: The backup is damaged. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       /** @description `rate-limited`: Too many requests. */
       429: {
         headers: {
@@ -2245,6 +2263,15 @@ export interface operations {
       };
       /** @description `not-found`: Not found. */
       404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `damaged`: The backup is damaged. */
+      409: {
         headers: {
           [name: string]: unknown;
         };

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Refusal, refusal } from './refusal.ts';
+import { fromServer, type ProblemDocument, type Refusal, refusal } from './refusal.ts';
 
 /** `sha256` and `size` (bytes) of the whole content, if known before the download. */
 export type Downloadable = { url: string; size?: number | undefined; sha256?: string | undefined };
@@ -91,7 +91,7 @@ async function receive(
         failures += 1;
         continue;
       }
-      requireContinuation(response, received);
+      await requireContinuation(response, received);
       const whole = size ?? wholeSize(response, received);
       for await (const chunk of response.body ?? []) {
         hash.update(chunk);
@@ -113,10 +113,12 @@ async function receive(
 }
 
 /** Throws unless the response starts at the next missing byte. A server without range support sends all bytes again. */
-function requireContinuation(response: Response, received: number): void {
+async function requireContinuation(response: Response, received: number): Promise<void> {
   if (response.status >= 500) throw new TypeError(`answered ${response.status}`);
   const start = Number(/^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] ?? Number.NaN);
   if (response.ok && (received === 0 ? response.status === 200 : response.status === 206 && start === received)) return;
+  if (/problem\+json/.test(response.headers.get('content-type') ?? ''))
+    throw fromServer((await response.json()) as ProblemDocument, response.url);
   throw refusal(
     'download-refused',
     'The download was refused',

@@ -40,7 +40,7 @@ export function interrupted(): Refusal {
   );
 }
 
-/** The server names its routes. The CLI names its commands instead. */
+/** The server names its routes and fields. The CLI names its commands and options instead. */
 const commandsOfRoutes: readonly [RegExp, string][] = [
   [/GET \/runs\/\{id\}\/errors/g, '`listbackup runs errors <run>`'],
   [/GET \/runs\/\{id\}/g, '`listbackup runs show <run>`'],
@@ -55,6 +55,9 @@ const commandsOfRoutes: readonly [RegExp, string][] = [
   [/GET \/activity(?![/\w])/g, '`listbackup activity`'],
   [/GET \/data\/files(?![/\w])/g, '`listbackup ls`'],
   [/POST \/data\/download(?![/\w])/g, '`listbackup get`'],
+  [/`asOf`/g, '`--as-of`'],
+  [/`version`/g, '`--version`'],
+  [/The doctor\b/g, '`listbackup doctor`'],
 ];
 
 /**

@@ -16,6 +16,7 @@ const catalogue = {
   conflict: [409, 'Another request changed the resource at the same time'],
   'in-use': [409, 'The resource is in use'],
   'backup-damaged': [409, 'The restore point is damaged'],
+  damaged: [409, 'The backup is damaged'],
   'idempotency-in-progress': [409, 'The same request is still in progress'],
   gone: [410, 'No longer available'],
   'precondition-failed': [412, 'The resource has changed'],

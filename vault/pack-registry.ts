@@ -8,8 +8,11 @@ import type { Blobs, JsonObject, Records, RecordWrite, StoredRecord } from '../d
 import { metadataKey } from './metadata.ts';
 import { packBlobKey } from './pack.ts';
 
-/** `uploading`: a crash may have kept the blob from being stored. `lost`: a check did not find the blob. */
-export type PackState = 'uploading' | 'live' | 'lost';
+/**
+ * `uploading`: a crash may have kept the blob from being stored. `lost`: a check did not find the blob. `damaged`: a
+ * read found altered content. That is final, because checks compare only sizes.
+ */
+export type PackState = 'uploading' | 'live' | 'lost' | 'damaged';
 export type PackRecord = { state: PackState; bytes: number; epoch: number; run: string };
 
 type Store = { account: string; records: Records; blobs: Blobs };
@@ -36,7 +39,7 @@ export async function presentPacks({ account, records, blobs }: Store, packs: st
   return new Set(found.filter(({ data }, i) => data.state === 'live' && data.bytes === sizes[i]).map(({ sk }) => sk));
 }
 
-/** The lost packs. Checks each of them again, so that it is live as soon as it is back. */
+/** The lost and damaged packs. Checks each lost one again, so that it is live as soon as it is back. */
 export async function lostPacks(store: Store, now: number): Promise<Set<string>> {
   const { account, records } = store;
   const lost = new Set<string>();
@@ -85,8 +88,21 @@ export async function checkPacks(store: Store, now: number): Promise<void> {
   }
 }
 
-/** Corrects the state of a record. Returns whether the pack is stored. */
+/** Call it when a read found a pack missing or altered. The next run stores its files again. */
+export async function recordDamage(store: Store, pack: string, now: number): Promise<void> {
+  const { account, records } = store;
+  const record = await records.get({ pk: registryKey(account), sk: pack });
+  // A pack of another size is lost, and live again once it is back.
+  if (!record || !(await correct(store, record, now))) return;
+  await records.write([
+    { op: 'put', ...record, data: { ...record.data, state: 'damaged' } },
+    { op: 'put', pk: lostKey(account), sk: pack, data: {} },
+  ]);
+}
+
+/** Corrects the state of a record. Returns whether the pack is stored and not damaged. */
 async function correct(store: Store, record: StoredRecord, now: number, listed?: number): Promise<boolean> {
+  if (record.data.state === 'damaged') return false;
   // The pack may have been stored after that page of the list.
   const size = listed ?? (await store.blobs.size(registeredKey(store.account, record.sk)));
   const isStored = size === record.data.bytes;

@@ -64,11 +64,11 @@ export function decryptSlot(
   const header = encrypted.subarray(0, slotHeaderLength);
   const codec = header[1];
   if (encrypted.length < slotOverhead || header[0] !== format || (codec !== codecRaw && codec !== codecZstd)) {
-    throw new VaultDamage('pack', `slot ${slot} of ${pack} has no valid header`);
+    throw new VaultDamage('pack', `slot ${slot} of ${pack} has no valid header`, pack);
   }
   const lock = lockPack(keys, account, pack, readEpoch(header, 2));
   const content = gcmDecrypt(lock.key, nonce(slot), aad(lock, slot, header), encrypted.subarray(slotHeaderLength));
-  if (!content) throw new VaultDamage('pack', `slot ${slot} of ${pack} does not authenticate`);
+  if (!content) throw new VaultDamage('pack', `slot ${slot} of ${pack} does not authenticate`, pack);
   return codec === codecZstd ? zstdDecompressSync(content) : content;
 }
 

@@ -148,11 +148,10 @@ async function fetchSlots(context: ReaderContext, refs: ChunkRef[]): Promise<{ s
 }
 
 class PackMissing extends VaultDamage {
-  readonly pack: string;
+  declare readonly pack: string;
 
   constructor(pack: string) {
-    super('pack', `${pack} is missing`);
-    this.pack = pack;
+    super('pack', `${pack} is missing`, pack);
   }
 }
 

@@ -78,7 +78,7 @@ export const dataDownload: RouteModule = [
         })
         .meta({ id: 'ZipRequested', description: 'A zip that is being prepared.' }),
     },
-    problems: ['not-found'],
+    problems: ['not-found', 'damaged'],
     handler: async ({ platform, command, body, headers, context }) => {
       if ('paths' in body) {
         const { id, written } = await requestZip(platform, command, body);

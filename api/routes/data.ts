@@ -123,7 +123,7 @@ export const data: RouteModule = [
     reads: [model.name],
     params: fileParams,
     item: version,
-    problems: ['not-found'],
+    problems: ['not-found', 'damaged'],
     handler: ({ platform, principal, params, page }) => listVersions(platform, principal.account, params.id, page),
   }),
   listRoute({

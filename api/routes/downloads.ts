@@ -7,7 +7,9 @@ import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { ByteRange, Platform } from '../../domain/ports.ts';
 import { readerContext } from '../../projections/files/listing.ts';
+import { VaultDamage } from '../../vault/damage.ts';
 import { exportKey, exportSize, noteExport, readExport } from '../../vault/exports.ts';
+import { recordDamage } from '../../vault/pack-registry.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { findEntry, openManifest, type ReaderContext } from '../../vault/reader.ts';
 import { type Download, openDownload, rangeOf } from '../downloads.ts';
@@ -34,7 +36,7 @@ export const downloads: RouteModule = [
     public: true,
     params: z.strictObject({ token: z.string().meta({ description: 'The token from the download URL.' }) }),
     answers: { 200: z.any(), 206: z.any(), 307: z.undefined() },
-    problems: ['not-found', 'gone', 'range-not-satisfiable'],
+    problems: ['not-found', 'gone', 'damaged', 'range-not-satisfiable'],
     handler: async ({ platform, context, params, headers: requested }) => {
       const content = await contentOf(platform, await openDownload(platform, params.token));
       const { name, type, size } = content;
@@ -87,8 +89,8 @@ async function fileContent(
   const { sha256, size } = entry;
   const name = displayPath(key).path.split('/').at(-1) || 'file';
   const type = entry.mimeType ?? mime.getType(name) ?? 'application/octet-stream';
-  const read = (range?: ByteRange) => readFile(vault, entry, range);
-  return { name, type, size, tag: sha256, read, blob: () => exportFile(platform, vault, { ...entry, sha256 }) };
+  const read = (range?: ByteRange) => noting(platform, vault, readFile(vault, entry, range));
+  return { name, type, size, tag: sha256, read, blob: () => exportFile(platform, vault.account, entry, read()) };
 }
 
 async function blobContent(platform: Platform, blob: string, name: string): Promise<Content> {
@@ -100,6 +102,23 @@ async function blobContent(platform: Platform, blob: string, name: string): Prom
   return { name, type: mime.getType(name) ?? 'application/octet-stream', size, tag, read, blob: async () => blob };
 }
 
+/** Records a pack that is missing or altered, so that the next run stores its files again. */
+async function* noting(
+  { records, log, now }: Platform,
+  vault: ReaderContext,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* content;
+  } catch (error) {
+    if (error instanceof VaultDamage && error.pack) {
+      log.warn('a download found a damaged pack', { pack: error.pack, fault: error.message });
+      await recordDamage({ ...vault, records }, error.pack, now());
+    }
+    throw error;
+  }
+}
+
 const periodMs = 12 * 60 * 60_000;
 
 /**
@@ -108,13 +127,14 @@ const periodMs = 12 * 60 * 60_000;
  */
 async function exportFile(
   platform: Platform,
-  vault: ReaderContext,
-  entry: { key: string; sha256: string; size: number },
+  account: string,
+  entry: { sha256?: string; size: number },
+  content: AsyncIterable<Uint8Array>,
 ): Promise<string> {
   const period = Math.floor(platform.now() / periodMs);
-  const key = exportKey(vault.account, `${entry.sha256}-${period}`);
+  const key = exportKey(account, `${entry.sha256}-${period}`);
   if ((await platform.blobs.size(key)) === entry.size) return key;
   await noteExport(platform, key, new Date((period + 1) * periodMs + 60 * 60_000).toISOString());
-  await platform.blobs.put(key, readFile(vault, entry));
+  await platform.blobs.put(key, content);
   return key;
 }

@@ -9,7 +9,7 @@ import { signedIn, wantsJson } from '../context.ts';
 import { type Address, downloadThrough, downloadTo, type Progress } from '../download.ts';
 import { findLocation } from '../naming.ts';
 import { bytes, json, line, printable } from '../output.ts';
-import { exitCodes, refusal } from '../refusal.ts';
+import { exitCodes, fromServer, refusal } from '../refusal.ts';
 import { fileAt, isFileId, locationHelp } from './files.ts';
 import { wholeNumber } from './runs.ts';
 import { parseTime } from './when.ts';
@@ -102,11 +102,8 @@ async function zipAddress(api: Api, sourceId: string, path: string, asOf: string
       const zip = await answered(api.GET('/data/downloads/{id}', { params: { path: { id } } }));
       if (zip.url !== undefined) return { url: zip.url };
       if (zip.status === 'failed') {
-        throw refusal(
-          zip.error?.code ?? 'zip-failed',
-          'The server could not make the zip',
-          zip.error?.message ?? 'Run the command again.',
-        );
+        const { code, message } = zip.error ?? { code: 'zip-failed', message: 'Run the command again.' };
+        throw fromServer({ code, title: 'The server could not make the zip', detail: message }, '');
       }
       await pause(pollEveryMs);
     }

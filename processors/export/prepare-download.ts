@@ -10,6 +10,7 @@ import type { JsonObject, Platform } from '../../domain/ports.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { deleteExports, exportKey, exportSize, noteExport, putExport } from '../../vault/exports.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
+import { recordDamage } from '../../vault/pack-registry.ts';
 import { openManifest, type ReaderContext } from '../../vault/reader.ts';
 import { isFolderToo, selectEntries } from '../../vault/selection.ts';
 import type { Deployment } from '../deployment.ts';
@@ -57,7 +58,10 @@ export async function prepareDownload(
     if (error instanceof DeadlinePassed && !hasTimeLimit) return tryAgain();
     const reason = reasonOf(error, last);
     if (!reason) throw error;
-    platform.log.warn('download failed', { downloadId: id, code: reason.code });
+    const pack = error instanceof DamagedFile && error.cause.pack;
+    platform.log.warn('download failed', { downloadId: id, code: reason.code, ...(pack && { pack }) });
+    // The next run stores the files of the pack again.
+    if (pack) await recordDamage({ ...platform, account }, pack, platform.now());
     await transact(platform, download, stream, zipFailed(id, reason), cause(account, id));
   }
 }

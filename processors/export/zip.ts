@@ -14,7 +14,9 @@ export type ZipEntry = ManifestEntry & { name: string };
 export class DamagedFile extends Error {
   readonly key: string;
 
-  constructor(key: string, cause: unknown) {
+  declare readonly cause: VaultDamage;
+
+  constructor(key: string, cause: VaultDamage) {
     super('a file of the zip is damaged', { cause });
     this.name = 'DamagedFile';
     this.key = key;

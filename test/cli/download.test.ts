@@ -86,3 +86,27 @@ test('keeps the received bytes if the server stays unreachable', async () => {
   expect(left.length).toBeGreaterThan(0);
   expect(left.equals(content.subarray(0, left.length))).toBe(true);
 });
+
+test('ends at once with the problem of a server that finds damage', async () => {
+  const asked: string[] = [];
+  const url = await testServer((request, response) => {
+    asked.push(request.headers.range ?? '');
+    if (asked.length === 1) {
+      response.writeHead(200, { 'content-length': size });
+      return response.write(content.subarray(0, 1000), () => response.destroy());
+    }
+    const detail =
+      'Choose another `version` with GET /data/files/{id}/versions, or POST /jobs/{id}/run. The doctor helps.';
+    response.writeHead(409, { 'content-type': 'application/problem+json; charset=utf-8' });
+    return response.end(JSON.stringify({ title: 'The backup is damaged', status: 409, code: 'damaged', detail }));
+  });
+  const target = join(await testFolder(), 'file');
+  await expect(downloadTo(target, async () => ({ url, size, sha256 }))).rejects.toMatchObject({
+    problem: {
+      code: 'damaged',
+      detail:
+        'Choose another `--version` with `listbackup versions <path>`, or `listbackup run <job>`. `listbackup doctor` helps.',
+    },
+  });
+  expect(asked).toEqual(['', expect.stringMatching(/^bytes=/)]);
+});

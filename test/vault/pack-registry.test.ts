@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { packBlobKey } from '../../vault/pack.ts';
-import { checkPacks, lostPacks, type PackState, registeredKey, registerPack } from '../../vault/pack-registry.ts';
+import {
+  checkPacks,
+  lostPacks,
+  type PackState,
+  recordDamage,
+  registeredKey,
+  registerPack,
+} from '../../vault/pack-registry.ts';
 import { account, memoryVault } from './vault-fixture.ts';
 
 type Vault = ReturnType<typeof memoryVault>;
@@ -25,10 +32,13 @@ const packId = (n: number) => `${n % 3 ? 'pak' : 'man'}_${n.toString(32).padStar
 const packIds = (many: number) => Array.from({ length: many }, (_, n) => packId(n));
 
 describe('the pack registry', () => {
-  it('knows a pack as lost exactly while it is not stored in its size, whatever the last check found', async () => {
-    /** The size of the blob at the check, and later. */
+  it('knows a pack as lost exactly while it is not stored in its size, and as damaged for ever', async () => {
+    /** The size of the blob at the check, when a read found damage, and later. */
     const size = fc.constantFrom(undefined, bytes - 1, bytes);
-    const packs = fc.array(fc.record({ id: fc.nat(5000), atCheck: size, later: size }), { maxLength: 30 });
+    const packs = fc.array(
+      fc.record({ id: fc.nat(5000), atCheck: size, atRead: fc.option(size, { nil: null }), later: size }),
+      { maxLength: 30 },
+    );
     await fc.assert(
       fc.asyncProperty(packs, async (all) => {
         const vault = memoryVault();
@@ -42,16 +52,24 @@ describe('the pack registry', () => {
           await store(pack, atCheck);
         }
         await checkPacks(vault, 0);
+        for (const [pack, { atRead }] of known) {
+          if (atRead === null) continue;
+          await store(pack, atRead);
+          await recordDamage(vault, pack, 0);
+        }
         for (const [pack, { later }] of known) await store(pack, later);
         const found = await lostPacks(vault, 0);
-        for (const [pack, { atCheck, later }] of known) {
-          // Packs that the check found are not checked again.
-          const isLost = atCheck !== bytes && later !== bytes;
-          expect(found.has(pack), pack).toBe(isLost);
-          expect(await stateOf(vault, pack), pack).toBe(isLost ? 'lost' : 'live');
+        for (const [pack, { atCheck, atRead, later }] of known) {
+          const isDamaged = atRead === bytes;
+          // Packs that the last check found are not checked again.
+          const isLost = (atRead === null ? atCheck : atRead) !== bytes && later !== bytes;
+          expect(found.has(pack), pack).toBe(isLost || isDamaged);
+          expect(await stateOf(vault, pack), pack).toBe(isDamaged ? 'damaged' : isLost ? 'lost' : 'live');
         }
         const listed = (await vault.records.query(`packs-lost/${account}`, { limit: 1000 })).items;
         expect(new Set(listed.map(({ sk }) => sk))).toEqual(found);
+        await checkPacks(vault, 0);
+        for (const pack of found) expect(await stateOf(vault, pack), pack).not.toBe('live');
       }),
     );
   });

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { readActivity } from '../../../activity/feed.ts';
@@ -5,10 +6,11 @@ import type { AppOptions } from '../../../api/app.ts';
 import { data } from '../../../api/routes/data.ts';
 import { dataDownload } from '../../../api/routes/data-download.ts';
 import { downloads } from '../../../api/routes/downloads.ts';
+import type { Platform } from '../../../domain/ports.ts';
 import { free } from '../../../processors/meter.ts';
 import { handleMessage } from '../../../processors/runner.ts';
 import { removeExpiredExports } from '../../../vault/exports.ts';
-import { as, bob, testApi } from '../../support/api.ts';
+import { appOver, as, bob, testApi } from '../../support/api.ts';
 import { makeBackupChain, type Things } from '../../support/backups.ts';
 import { unzip } from '../../support/unzip.ts';
 
@@ -375,7 +377,79 @@ describe('POST /data/download of a zip', () => {
   });
 });
 
+describe('a damaged pack', () => {
+  const packKeys = async ({ blobs }: Platform) =>
+    (await blobs.list(`packs/${account}/`, { limit: 10 })).items.map(({ key }) => key);
+  const states = async ({ records }: Platform) =>
+    (await records.query(`packs/${account}`, { limit: 10 })).items.map(({ data }) => data.state);
+
+  it.each([
+    ['deleted', 'lost'],
+    ['altered', 'damaged'],
+  ])('that was %s is a 409 of each download, also of a range, and becomes %s', async (how, state) => {
+    const { post, idOf, bytes, platform } = await apiWithBackup({ 'private name': 'content' });
+    const [key = ''] = await packKeys(platform);
+    const { url } = (await post('/data/download', { fileId: await idOf('private name') })).json();
+    if (how === 'deleted') await platform.blobs.delete([key]);
+    else await platform.blobs.put(key, new Uint8Array((await platform.blobs.size(key)) ?? 0));
+    for (const headers of [{}, { range: 'bytes=2-3' }]) {
+      const answer = await bytes(url, headers);
+      expect(answer.json()).toMatchObject({
+        status: 409,
+        code: 'damaged',
+        detail: expect.stringMatching(/version.*job/),
+      });
+      expect(answer.headers['content-range']).toBeUndefined();
+    }
+    expect(await states(platform)).toEqual([state]);
+    const warned = platform.lines.filter(({ level }) => level === 'warn');
+    expect(JSON.stringify(warned)).toContain(key.slice(key.lastIndexOf('/') + 1));
+    expect(JSON.stringify(platform.lines)).not.toContain('private');
+  });
+
+  it('that is found after the first bytes breaks the connection, and becomes damaged', async () => {
+    const { app, post, idOf, platform } = await apiWithBackup({ large: randomBytes(20 * 1024 * 1024) });
+    const { url } = (await post('/data/download', { fileId: await idOf('large') })).json();
+    const keys = await packKeys(platform);
+    const last = keys.at(-1) ?? '';
+    const content = (await platform.blobs.get(last)) ?? new Uint8Array();
+    await platform.blobs.put(last, content.fill(0, content.length / 2));
+    const origin = await app.listen({ host: '127.0.0.1', port: 0 });
+    const answer = await fetch(origin + new URL(url).pathname);
+    expect(answer.status).toBe(200);
+    await expect(answer.arrayBuffer()).rejects.toThrow();
+    expect(await states(platform)).toContain('damaged');
+    expect(platform.lines).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        fields: expect.objectContaining({ pack: expect.stringMatching(/^pak_/) }),
+      }),
+    );
+  });
+
+  it('of a zip becomes damaged', async () => {
+    const { post, backupChain, prepare, ada, platform } = await apiWithBackup({ a: 'content' });
+    const { id } = (await post('/data/download', { sourceId: backupChain.sourceId, paths: ['a'] })).json();
+    const [key = ''] = await packKeys(platform);
+    await platform.blobs.put(key, new Uint8Array((await platform.blobs.size(key)) ?? 0));
+    await prepare(id);
+    expect((await ada({ url: `/data/downloads/${id}` })).json()).toMatchObject({ error: { code: 'damaged' } });
+    expect(await states(platform)).toEqual(['damaged']);
+  });
+});
+
 describe('a damaged restore point', () => {
+  it('is a 409 of a request for its zip', async () => {
+    const { platform, backupChain } = await apiWithBackup({ 'a.txt': 'x' });
+    const { items } = await platform.blobs.list(`manifests/${account}/`, { limit: 10 });
+    await platform.blobs.delete(items.map(({ key }) => key));
+    // Another process, because readers cache.
+    const other = await as({ app: await appOver({ ...platform }, { routes: [data, dataDownload] }), platform });
+    const payload = { sourceId: backupChain.sourceId, paths: ['a.txt'] };
+    const answer = await other({ method: 'POST', url: '/data/download', payload });
+    expect(answer.json()).toMatchObject({ status: 409, code: 'damaged', detail: expect.stringContaining('`asOf`') });
+  });
+
   it.each(['list', 'search'])(
     'is reported by a %s of all sources, which goes on behind it with `next`',
     async (how) => {
