@@ -17,6 +17,9 @@ type Footer =
   | { chunks: Map<string, ChunkRef>; slotRefs: Set<string> }
   | { state: 'damaged' | 'unreadable'; fault: string };
 
+/** `readData`: whether to decrypt every slot of a pack. */
+type PackChecks = { readData(pack: string): boolean; mayBeNamed: Set<string> };
+
 export type CheckedPacks = {
   /**
    * Notes that a file version needs the chunk. `missing`: the pack is intact but lacks the chunk. `check` reports
@@ -25,8 +28,8 @@ export type CheckedPacks = {
   need(ref: ChunkRef): Promise<'found' | 'missing' | 'damaged' | 'unreadable'>;
   /** Whether a file version needs a chunk of the pack. */
   isNeeded(pack: string): boolean;
-  /** Compares all stored and all needed packs with the chunk index. With `readData` it decrypts every slot. */
-  check(chunks: ChunkIndex, options: { readData: boolean; mayBeNamed: Set<string> }): AsyncGenerator<Finding>;
+  /** Compares all stored and all needed packs with the chunk index. */
+  check(chunks: ChunkIndex, options: PackChecks): AsyncGenerator<Finding>;
 };
 
 /** Chunks of cached footers: about 100 MB. */
@@ -154,7 +157,8 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
         index.all.set(pack, (index.all.get(pack) ?? 0) + 1);
         return stored.has(pack) ? undefined : `its pack ${pack} is missing: new backups would refer to missing content`;
       });
-      for (const pack of new Set([...stored.keys(), ...needed.keys()])) yield* checkPack(chunks, pack, readData, index);
+      for (const pack of new Set([...stored.keys(), ...needed.keys()]))
+        yield* checkPack(chunks, pack, readData(pack), index);
       const suspects = [...index.all]
         .filter(([pack, pointers]) => stored.has(pack) && pointers !== (index.inFooter.get(pack) ?? 0))
         .map(([pack]) => pack);

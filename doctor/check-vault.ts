@@ -47,7 +47,12 @@ export async function* checkVault(
   const usedMetadata = new Set<string>();
   yield* checkManifests(context, log.manifests, { packs, readData, count, usedMetadata, maxRemembered });
   yield* checkIdIndexes(context, log.idIndexes, { count, usedMetadata });
-  yield* packs.check(chunks, { readData, mayBeNamed: log.mayBeNamed });
+  const damaged = new Set<string>();
+  for await (const { pack, state } of registeredPacks({ account, records, blobs }))
+    if (state === 'damaged') damaged.add(pack);
+  // A damaged pack may have been replaced by a copy.
+  const isRead = (pack: string) => readData || damaged.has(pack);
+  yield* packs.check(chunks, { readData: isRead, mayBeNamed: log.mayBeNamed });
   const isUsed = (pack: string) => usedMetadata.has(pack) || packs.isNeeded(pack) || log.mayBeNamed.has(pack);
   yield* checkRegistry(context, records, isUsed, count);
   for (const list of log.errorLists) yield* checkErrors(context, list, count);
@@ -98,7 +103,10 @@ async function findingOf(
   } catch (error) {
     return failure('pack-registry', pack, reasonOf(error));
   }
-  if (size === bytes) return state === 'lost' ? info('pack-registry', pack, 'it was lost and is back') : undefined;
+  if (size === bytes) {
+    if (state === 'lost') return info('pack-registry', pack, 'it was lost and is back');
+    return state === 'damaged' ? info('pack-registry', pack, 'it was altered: new backups do not use it') : undefined;
+  }
   const fault = size === undefined ? 'it is missing' : `it has ${size} bytes instead of ${bytes}`;
   if (!isUsed) return info('pack-registry', pack, `${fault}, but no backup needs it`);
   const detail = state === 'lost' ? 'it is lost: files in it cannot be restored' : fault;

@@ -316,6 +316,21 @@ describe('the pack registry', () => {
     ]);
   });
 
+  it('reads the content of a damaged pack, and reports no failure if that was restored', async () => {
+    await put([[file]]);
+    const needed = file.chunks?.[0]?.pack ?? '';
+    const key = packBlobKey(account, needed);
+    const bytes = (await vault.blobs.get(key)) ?? noise(1);
+    await register(needed, { state: 'damaged', bytes: bytes.length });
+    expect(await findings(false)).toEqual([
+      expect.objectContaining({ severity: 'info', what: 'pack-registry', where: needed }),
+    ]);
+    await vault.blobs.put(key, flipped(bytes, 60));
+    expect(await failures(false)).toEqual([
+      expect.objectContaining({ what: 'pack-slot', detail: expect.stringContaining('does not authenticate') }),
+    ]);
+  });
+
   it('gives no finding about a pack whose upload did not finish', async () => {
     await put([[file]]);
     await register(pack, { state: 'uploading', bytes: 100 });
