@@ -29,7 +29,8 @@ export type RunEvent =
   | { type: 'RunStarted'; data: RunIds }
   /**
    * `since` and `sourceIdentity`: see BackupChainState. They go into the restore point of this run. `first`: the number
-   * of the first batch that counts. `isBaseDamaged`: the last restore point is damaged, and everything is read again.
+   * of the first batch that counts. `isBaseDamaged`: the last restore point, of the time `damagedAt`, is damaged, and
+   * everything is read again. `lost`: files that are read again because their packs are lost, and all lost packs.
    */
   | {
       type: 'RunPlanned';
@@ -42,6 +43,8 @@ export type RunEvent =
         sourceIdentity?: string;
         first?: number;
         isBaseDamaged?: boolean;
+        damagedAt?: string;
+        lost?: { files: number; packs: number };
       };
     }
   | {

@@ -122,7 +122,7 @@ const readAhead = 16;
 
 /**
  * All entries after the position as a comparison needs them, in batches. It does not use the caches. An entry whose
- * content is in a lost pack gets another revision than any listing.
+ * content is in a lost pack gets `lostRevision`.
  */
 export async function* entryStates(
   context: ReaderContext,
@@ -162,8 +162,8 @@ async function markLost(
   }
 }
 
-/** No connector gives this revision. */
-const lostRevision = '\0lost';
+/** The revision of entries whose content is lost. No connector gives it. */
+export const lostRevision = '\0lost';
 
 function startOf({ from, after }: EntryQuery): EntryPosition | undefined {
   const position = after === undefined ? undefined : positionOf(after);

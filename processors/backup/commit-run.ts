@@ -61,7 +61,9 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
   if (end?.type !== 'RestorePointCreated') return finishEndedRun(deployment, runRef);
   sums = addTo(sums, { bytesStored: result.bytesStored, ...meter.cost() });
   const { outcome, manifest, totals } = end.data;
-  const errors = plan.isBaseDamaged ? [damagedBase, ...result.errors] : result.errors;
+  const errors = [...result.errors];
+  if (plan.lost) errors.unshift(packsLost(plan.lost));
+  if (plan.isBaseDamaged) errors.unshift(baseDamaged(plan.damagedAt, sums.filesFailed));
   const finished = { outcome, manifest, totals, reason: null, errors, errorPages: result.errorPages };
   const requestedAt = state.backupChain.openRun?.requestedAt;
   await appendFinished(platform, runRef, { result: finished, plan, sums, requestedAt }, cause(runRef));
@@ -72,8 +74,19 @@ export async function commitRun(deployment: Deployment, runRef: RunRef): Promise
 
 const cause = (runRef: RunRef) => systemContext(runRef.account, 'commit-run', runRef.runId, runRef.runId);
 
-const damagedBase: RunError = {
-  path: '',
-  code: 'base-damaged',
-  message: 'The restore point before this run is damaged, so the run read all files again. Run the doctor.',
-};
+function baseDamaged(at: string | undefined, failed: number): RunError {
+  const asOf = at && new Date(Date.parse(at) - 1).toISOString();
+  // There is no last good version to keep.
+  const missing =
+    failed > 0 ? ` Files and folders that it could not read (${failed}) are missing from its restore point.` : '';
+  const older = missing && asOf ? ` An older restore point may have them: use asOf=${asOf}.` : '';
+  const message = `The restore point before this run is damaged, so the run read all files again.${missing}${older}`;
+  return { path: '', code: 'base-damaged', message: `${message} Run the doctor.` };
+}
+
+function packsLost({ files, packs }: { files: number; packs: number }): RunError {
+  const message =
+    `Packs of this account are lost or damaged (${packs}). The run read the files in them again (${files}). ` +
+    'Older versions of files in them may be gone. Run the doctor.';
+  return { path: '', code: 'packs-lost', message };
+}

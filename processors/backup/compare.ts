@@ -13,6 +13,7 @@ import {
 import type { EntryState } from '../../vault/entry.ts';
 import type { BatchList } from '../../vault/part.ts';
 import { peekable } from '../../vault/peekable.ts';
+import { lostRevision } from '../../vault/reader.ts';
 import type { PathChange } from './delta.ts';
 
 export type Comparison = {
@@ -21,6 +22,8 @@ export type Comparison = {
   filesUnchanged: number;
   /** Bytes to fetch. */
   bytesTotal: number;
+  /** Files to read again because their content is lost. */
+  filesLost: number;
 };
 
 /**
@@ -33,7 +36,7 @@ export function makeComparer(
   add: (work: Partial<BatchList>) => void,
   unlisted: string | null,
 ) {
-  const count: Comparison = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0 };
+  const count: Comparison = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, filesLost: 0 };
   const base = peekable(before);
 
   function drop(entry: EntryState): void {
@@ -95,6 +98,7 @@ export function makeComparer(
       if (unchanged) count.filesUnchanged++;
     }
     if (unchanged) return;
+    if (same?.revision === lostRevision) count.filesLost++;
     count.bytesTotal += entry.size;
     add({ entries: [entry] });
   }

@@ -111,6 +111,7 @@ async function listWith(
       filesTotal: total('filesTotal'),
       filesUnchanged: total('filesUnchanged'),
       bytesTotal: total('bytesTotal'),
+      filesLost: total('filesLost'),
     };
     const position: PlanPosition = {
       listing: page.position,

@@ -45,18 +45,23 @@ export async function planRun(deployment: Deployment, runRef: RunRef, until: Unt
     step = outcome;
   }
   const { batches, first, isBaseDamaged, filesTotal, filesUnchanged, bytesTotal, since, sourceIdentity } = step;
+  const { filesLost, packsLost } = step;
+  const damagedAt = state.backupChain.newestRestorePoint?.at;
   const plan = {
     ...idsOf(runRef),
     ...{ batches, filesTotal, filesUnchanged, bytesTotal, since },
     ...(sourceIdentity !== null && { sourceIdentity }),
     ...(first > 1 && { first }),
-    ...(isBaseDamaged && { isBaseDamaged }),
+    ...(isBaseDamaged && { isBaseDamaged, ...(damagedAt && { damagedAt }) }),
+    ...(filesLost > 0 && { lost: { files: filesLost, packs: packsLost } }),
   };
   await transact(platform, run, runStream(runRef), planned(plan), cause);
   await deployment.reached?.('plan:planned');
   await closeTally(platform, runRef, batches);
   await deployment.reached?.('plan:closed');
 }
+
+const loggedPacks = 100;
 
 /** Lists until the source is done or the deadline has passed. `ended`: the run is no longer open. */
 async function listSource(
@@ -75,10 +80,15 @@ async function listSource(
 
   async function advance(next: PlanStep): Promise<boolean> {
     await deployment.reached?.('plan:listed');
-    const moved = await moveStep(deployment, runRef, step, next);
+    const moved = await moveStep(deployment, runRef, { ...step, packsLost: lost.length }, next);
     if (typeof moved === 'string') outcome = moved;
     else step = moved;
     if (outcome) return false;
+    if (step.done && step.filesLost > 0) {
+      const { runId } = runRef;
+      const packs = lost.slice(0, loggedPacks).join(' ');
+      platform.log.error('packs are lost, so the run reads their files again', { runId, lost: lost.length, packs });
+    }
     await deployment.reached?.('plan:advanced');
     await sendPending(platform, runRef, step);
     await deployment.reached?.('plan:sent');
@@ -164,7 +174,7 @@ function restart(
   from: Step,
   how: Partial<Pick<Step, 'isBaseDamaged' | 'isFull'>>,
 ): Promise<Step | undefined> {
-  const start = { cursor: null, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, pending: [] };
+  const start = { cursor: null, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, filesLost: 0, pending: [] };
   const next = { step: from.step + 1, first: from.batches + 1, restarts: from.restarts + 1 };
   const step = { ...from, ...start, ...how, ...next };
   return writeStep(platform, runRef, from, step);

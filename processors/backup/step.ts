@@ -9,6 +9,9 @@ export type Step = {
   filesTotal: number;
   filesUnchanged: number;
   bytesTotal: number;
+  filesLost: number;
+  /** Lost packs of the account, of which some may not matter to this job. */
+  packsLost: number;
   done: boolean;
   cursor: string | null;
   /** Batches of this step, which may not have been sent yet. */
@@ -32,8 +35,8 @@ export async function readStep(platform: Platform, runRef: RunRef): Promise<Step
   const record = await platform.records.get(runRecord(runRef, 'plan'));
   if (record) return record.data as Step;
   return {
-    ...{ step: 0, batches: 0, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, done: false, cursor: null, pending: [] },
-    ...{ first: 1, restarts: 0, isBaseDamaged: false, isFull: false, hasPieces: false },
-    ...{ since: null, sourceIdentity: null },
+    ...{ step: 0, batches: 0, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, filesLost: 0, packsLost: 0 },
+    ...{ done: false, cursor: null, pending: [], first: 1, restarts: 0, isBaseDamaged: false, isFull: false },
+    ...{ hasPieces: false, since: null, sourceIdentity: null },
   };
 }

@@ -20,7 +20,9 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sha256 } from '../../activity/commit.ts';
+import { findRestorePoint, listFiles } from '../../projections/files/listing.ts';
 import { getRun } from '../../projections/runs.ts';
+import { metadataKey } from '../../vault/metadata.ts';
 import { expectClean } from '../support/check.ts';
 import { testFolder } from '../support/embedded.ts';
 import { hashesOf } from './corpus.ts';
@@ -128,6 +130,32 @@ describe('unreadable entries', () => {
     expect(await run(world)).toMatchObject({ status: 'succeeded', progress: { filesFailed: 0, filesDeleted: 0 } });
     expect(await contents(world)).toEqual(await hashesOf(world.source));
     await expectAsAtSource(world);
+  });
+
+  it('leave the newest backup if the one before is damaged, and the run names the time to find them at', async () => {
+    const world = await nobodysWorld();
+    const { platform } = world;
+    for (const path of ['secret', 'z']) writeFileSync(join(world.source, path), 'first');
+    await run(world);
+    writeFileSync(join(world.source, 'z'), 'second');
+    await run(world);
+    const damaged = await findRestorePoint(platform, account, { jobId: world.jobId });
+    await platform.blobs.delete([metadataKey(account, damaged?.manifest.id ?? '')]);
+    chmodSync(join(world.source, 'secret'), 0);
+    // A crash after the restore point: the repeat must not take that for the damaged one.
+    let crashes = 0;
+    world.deployment.reached = (step) => {
+      if (step === 'commit:committed' && crashes++ === 0) throw new Error('crash');
+    };
+    const partial = await run(world);
+    expect(partial).toMatchObject({ status: 'partial', errors: [{ code: 'base-damaged' }, { path: 'secret' }] });
+    const message = partial?.errors[0]?.message ?? '';
+    expect(message).toContain('could not read (1)');
+    const [, asOf] = /asOf=(\S+?)\. /.exec(message) ?? [];
+    const paths = async (at?: string) =>
+      (await listFiles(platform, account, { recursive: true, asOf: at }, { limit: 10 })).items.map(({ path }) => path);
+    expect(await paths()).toEqual(['z']);
+    expect(await paths(asOf)).toEqual(['secret', 'z']);
   });
 
   it('fail the run if the root is unreadable: it says what to do, and no file counts as deleted', async () => {

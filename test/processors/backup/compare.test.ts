@@ -13,6 +13,7 @@ import { makeComparer } from '../../../processors/backup/compare.ts';
 import { emptyList } from '../../../processors/backup/work.ts';
 import type { EntryState } from '../../../vault/entry.ts';
 import type { BatchList } from '../../../vault/part.ts';
+import { lostRevision } from '../../../vault/reader.ts';
 
 type Kind = 'file' | 'folder' | 'link';
 
@@ -41,7 +42,7 @@ async function compare(old: EntryState[], items: ListItem[], cuts: number[] = []
     const rest = old.filter(({ key }) => last === null || comparePositions(positionOf(key), last) > 0);
     for (let at = 0; at < rest.length; at += loaded) yield rest.slice(at, at + loaded);
   }
-  const total = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0 };
+  const total = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, filesLost: 0 };
   const bounds = [0, ...cuts.toSorted((a, b) => a - b).map((cut) => Math.min(cut, items.length)), items.length];
   let comparer = makeComparer(after(null), add, null);
   let position: EntryPosition | null = null;
@@ -88,13 +89,14 @@ function compareByLookup(old: EntryState[], items: ListItem[]) {
     filesTotal: files.length,
     filesUnchanged: files.filter(isUnchanged).length,
     bytesTotal: 3 * found.length,
+    filesLost: found.filter((item) => has.get(keyOf(item))?.revision === lostRevision).length,
   };
 }
 
 /** Names that sort before, at and after `/`, beyond ASCII and not UTF-8. */
 const segment = fc.constantFrom('a', 'a!', 'a0', 'b', 'é', '😀', '\udcff');
 const path = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
-const revision = fc.constantFrom('1', '2');
+const revision = fc.constantFrom('1', '2', lostRevision);
 const thing = fc.oneof(
   fc.record({ key: path, revision, kind: fc.constantFrom<Kind>('file', 'link') }),
   fc.record({ key: path.map((key) => `${key}/`), revision, kind: fc.constant<Kind>('folder') }),
