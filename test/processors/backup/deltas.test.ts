@@ -155,7 +155,7 @@ async function chainInMemory(source: IdSource) {
           (part[field] as unknown[]).push(...(work[field] ?? []));
       };
       const { files, links } = base.totals;
-      const count = { filesTotal: files + links, filesUnchanged: files + links, bytesTotal: 0 };
+      const count = { filesTotal: files + links, filesUnchanged: files + links, bytesTotal: 0, filesLost: 0 };
       applyChanges(all, add, count);
       const put = part.entries.map((entry) => ({ ...entry, ...found, size: entry.size }));
       const changes = each(changesOfPart({ ...part, entries: put }));
