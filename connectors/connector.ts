@@ -83,7 +83,8 @@ export type SourceSession = {
   check(): Promise<void>;
   /**
    * A page of everything, with at most `limit` items. `page` is the token from the page before, null for the first. It
-   * is valid in any session of the source, also in another process. An error of one entry is an item of the page.
+   * is valid in any session of the source, also in another process. An error of one entry is an item of the page. In
+   * the order `entries` the pages list no item without its folders, even if a folder appears between two pages.
    * @throws SourceProblem if the listing fails, `reset` if a token or cursor has expired
    */
   list(page: string | null, options: { limit: number }): Promise<ListPage>;
@@ -193,15 +194,19 @@ export function invalidSettings(errors: InputError[]): Problem {
   });
 }
 
+/** `pending`: what the connector checks before it continues. */
+export type PagePosition = EntryPosition & { pending?: number };
+
 /** The page token of a listing that continues after the position. */
-export function pageAfter(position: EntryPosition): string {
+export function pageAfter(position: PagePosition): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
 /** The position in a token of `pageAfter`. @throws Error for any other text */
-export function positionAfter(page: string): EntryPosition {
+export function positionAfter(page: string): PagePosition {
   const token: unknown = JSON.parse(Buffer.from(page, 'base64url').toString('utf8'));
-  const { parent, key } = (token ?? {}) as { parent?: unknown; key?: unknown };
-  if (typeof parent === 'string' && typeof key === 'string') return { parent, key };
+  const { parent, key, pending } = (token ?? {}) as { [field in keyof PagePosition]?: unknown };
+  if (typeof parent === 'string' && typeof key === 'string')
+    return { parent, key, ...(typeof pending === 'number' && { pending }) };
   throw new Error('The page token is not of this connector.');
 }

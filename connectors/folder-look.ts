@@ -14,7 +14,7 @@ import {
 } from './folder-tree.ts';
 import { entryOf, itemOf, refusalFor, type WalkOptions } from './folder-walk.ts';
 
-type LookOptions = Omit<WalkOptions, 'after'>;
+type LookOptions = Omit<WalkOptions, 'after' | 'pending'>;
 
 /**
  * The entry that `walk` would yield for exactly that key, undefined if none. Opens every folder of the path anew.

@@ -19,7 +19,7 @@ import { lookBelow, requireSameFolder } from './folder-look.ts';
 import { frameMemory, type Parents, parentsBelow, readFrames } from './folder-read.ts';
 import type { FolderConfig } from './folder-settings.ts';
 import { type Directory, identityOf, openRoot, systemCode, throwIfExhausted } from './folder-tree.ts';
-import { walk } from './folder-walk.ts';
+import { type Pending, pendingFolders, walk } from './folder-walk.ts';
 
 type Allowed = NonNullable<ConnectorContext['folders']>;
 type Blocking = NonNullable<ConnectorContext['blocking']>;
@@ -43,7 +43,8 @@ const longestPageMs = 2000;
 
 function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking): SourceSession {
   let opened: Promise<Tree> | undefined;
-  let walker: { at: string | null; items: Generator<ListItem, void>; ahead: ListItem | undefined } | undefined;
+  type Walker = { at: string | null; items: Generator<ListItem, void>; ahead: ListItem | undefined; pending: Pending };
+  let walker: Walker | undefined;
   let memory: Uint8Array | undefined;
   let isClosed = false;
   const tree = () => {
@@ -60,7 +61,8 @@ function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking)
     async check() {
       const fresh = await openTree(settings.path, allowed, blocking);
       try {
-        walk(fresh.root, { after: null, never: fresh.never, excluded: () => true }).next();
+        const nothing = { after: null, never: fresh.never, excluded: () => true, pending: pendingFolders() };
+        walk(fresh.root, nothing).next();
       } catch (error) {
         throw rootProblem(error);
       } finally {
@@ -75,18 +77,21 @@ function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking)
         if (walker === undefined || walker.at !== token) {
           walker?.items.return();
           const after = token === null ? null : positionAfter(token);
-          walker = { at: token, items: walk(root, { after, never, excluded }), ahead: undefined };
+          const pending = pendingFolders(after?.pending);
+          walker = { at: token, items: walk(root, { after, never, excluded, pending }), ahead: undefined, pending };
         }
         const items: ListItem[] = [];
+        let pending = 0;
         let next = walker.ahead ?? walker.items.next().value;
         const until = performance.now() + longestPageMs;
         while (next && items.length < limit && (items.length === 0 || performance.now() < until)) {
           items.push(next);
+          pending = walker.pending.hash;
           next = walker.items.next().value;
         }
         const last = items.at(-1);
         walker.ahead = next ?? undefined;
-        walker.at = next && last ? pageAfter(itemPosition(last)) : null;
+        walker.at = next && last ? pageAfter({ ...itemPosition(last), pending }) : null;
         const page = walker.at;
         if (page === null) walker = undefined;
         return { items, page, since: null };

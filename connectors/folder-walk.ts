@@ -22,7 +22,31 @@ export type WalkOptions = {
   never: ReadonlySet<string>;
   /** Whether the settings exclude the key or one of its parent folders. */
   excluded(key: string): boolean;
+  pending: Pending;
 };
+
+/**
+ * `hash`: of the folders whose items were yielded, and which the walk has yet to enter. A walk that goes on must find
+ * the `expected` hash. Otherwise it would enter a folder that it has not listed.
+ */
+export type Pending = { hash: number; expected: number | undefined };
+
+export function pendingFolders(expected?: number): Pending {
+  return { hash: 0, expected };
+}
+
+/** Adds the folder, or removes it. */
+function toggle(pending: Pending, key: string): void {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  pending.hash ^= hash;
+}
+
+function requireSameFolders(pending: Pending): void {
+  if (pending.expected !== undefined && pending.expected !== pending.hash)
+    throw temporary('reset', 'The folders of the source changed while the listing was interrupted. Run the job again.');
+  pending.expected = undefined;
+}
 
 /**
  * A folder on the path of the walk. `directory` is undefined while closed. A name of `children` ends in `/` for a
@@ -45,7 +69,7 @@ const maxOpenFolders = 64;
  * @throws SourceProblem, system errors for the root
  */
 export function* walk(root: Directory, options: WalkOptions): Generator<ListItem, void> {
-  const { after } = options;
+  const { after, pending } = options;
   const levels = [readLevel(root, '')];
   try {
     yield* listLevel(levels[0] as Level, options);
@@ -56,6 +80,8 @@ export function* walk(root: Directory, options: WalkOptions): Generator<ListItem
         if (level.directory !== root) level.directory?.close();
         continue;
       }
+      if (!after?.parent.startsWith(prefix)) requireSameFolders(pending);
+      toggle(pending, prefix);
       // The page before ended with the item of this folder that could not be listed.
       if (after?.parent === prefix && after.key === prefix) continue;
       level.directory ??= reopen(root, level.prefix, options);
@@ -99,7 +125,7 @@ function namesIn(directory: Directory): string[] {
 }
 
 /** Yields the entries of the folder that earlier pages did not have, and notes the subfolders to enter. */
-function* listLevel(level: Level, { after, never, excluded }: WalkOptions): Generator<ListItem, void> {
+function* listLevel(level: Level, { after, never, excluded, pending }: WalkOptions): Generator<ListItem, void> {
   const { prefix, directory, children, subfolders } = level;
   level.children = [];
   const rest = after?.parent.startsWith(prefix) ? after.parent.slice(prefix.length) : undefined;
@@ -111,14 +137,16 @@ function* listLevel(level: Level, { after, never, excluded }: WalkOptions): Gene
     const name = isFolder ? child.slice(0, -1) : child;
     const key = `${prefix}${partOf(name)}${isFolder ? '/' : ''}`;
     if (excluded(key)) continue;
-    if (resumed !== '' || (lastName !== undefined && child <= lastName)) {
-      if (isFolder && child >= resumed) subfolders.push(key);
-      continue;
-    }
+    const isPast = resumed !== '' || (lastName !== undefined && child <= lastName);
+    if (isPast && !(isFolder && child >= resumed)) continue;
+    if (!isPast) requireSameFolders(pending);
     const item = itemOf(directory as Directory, name, key, isFolder, never);
     // The entries of a failed folder are unknown too, which its own `unlisted` item says.
-    if ((item?.type === 'entry' || item?.type === 'failed') && isFolder) subfolders.push(key);
-    if (item) yield item;
+    if ((item?.type === 'entry' || item?.type === 'failed') && isFolder) {
+      subfolders.push(key);
+      toggle(pending, key);
+    }
+    if (item && !isPast) yield item;
   }
 }
 

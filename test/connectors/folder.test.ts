@@ -20,11 +20,13 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ConnectorContext, contentOf, type SourceSession } from '../../connectors/connector.ts';
 import { folder } from '../../connectors/folder.ts';
 import { restOfTick } from '../../connectors/folder-read.ts';
-import { compareEntries, keyFromBytes, keyOf, type ListItem, type SourceEntry } from '../../domain/entry.ts';
+import { compareEntries, keyFromBytes, keyOf, type ListItem, parentOf, type SourceEntry } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import { connectorSuite, filesOf, problemOf, readWhole } from './suite.ts';
 
@@ -99,9 +101,8 @@ describe('folder connector', () => {
     sessions.push(session);
     return session;
   }
-  async function list(session: SourceSession, limit = 1_000): Promise<ListItem[]> {
+  async function list(session: SourceSession, limit = 1_000, page: string | null = null): Promise<ListItem[]> {
     const items: ListItem[] = [];
-    let page: string | null = null;
     do {
       const result = await session.list(page, { limit });
       items.push(...result.items);
@@ -404,6 +405,7 @@ describe('folder connector', () => {
   test('does not follow a link that replaced a folder, in reads and in listings', async () => {
     for (const path of [at('d/e'), join(outside, 'e')]) await mkdir(path, { recursive: true });
     await writeFile(at('d/e/f'), 'inside');
+    await writeFile(at('e'), 'listed before the entries of d');
     // A hard link to the same file, so that the revision is equal.
     await link(at('d/e/f'), join(outside, 'e/f'));
     const session = await open();
@@ -412,8 +414,58 @@ describe('folder connector', () => {
     await rename(at('d'), at('moved'));
     await symlink(outside, at('d'));
     expect(await problemOf(readWhole(session, entry))).toMatchObject({ code: 'changed' });
-    expect(keys((await (await open()).list(page, { limit: 10 })).items).filter((key) => key.includes(' d/'))).toEqual(
-      [],
+    expect(keys((await session.list(page, { limit: 10 })).items)).toEqual(['file e', 'unlisted d/']);
+    expect(await problemOf((await open()).list(page, { limit: 10 }))).toMatchObject({ code: 'reset' });
+  });
+
+  test('lists no item without its folders when another session goes on after changes', async () => {
+    const folders = ['a/', 'a/b/', 'a/b/c/', 'a/d/', 'c/', 'c/a/', 'd/'];
+    let trees = 0;
+    const foldersBelow = async (path: string) => {
+      const children = await readdir(path, { recursive: true, withFileTypes: true });
+      return children.flatMap((child) => (child.isDirectory() ? [join(child.parentPath, child.name)] : [])).sort();
+    };
+    const picks = fc.array(fc.constantFrom(...folders), { maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(picks, picks, picks, fc.nat(20), async (first, made, moved, steps) => {
+        const base = at(`tree ${trees++}`);
+        const make = async (path: string) => {
+          await mkdir(join(base, path), { recursive: true });
+          for (const name of ['e', 'f']) await writeFile(join(base, path, name), name);
+        };
+        for (const path of ['', ...first]) await make(path);
+        const openTree = async () => {
+          const session = await folder.open({ path: base }, undefined, {
+            folders: { roots: [root], never: [join(base, 'c/a')] },
+            allowHosts: [],
+          });
+          sessions.push(session);
+          return session;
+        };
+        const items: ListItem[] = [];
+        let page: string | null = null;
+        const session = await openTree();
+        for (let i = 0; i <= steps && (i === 0 || page !== null); i++) {
+          const listed = await session.list(page, { limit: 1 });
+          items.push(...listed.items);
+          page = listed.page;
+        }
+        if (page === null) return;
+        const before = await foldersBelow(base);
+        await writeFile(join(base, 'e'), 'another file');
+        for (const path of made) await make(path);
+        for (const path of moved)
+          if (existsSync(join(base, path))) await rename(join(base, path), join(base, `${path.slice(0, -1)} moved`));
+        const isSame = isDeepStrictEqual(before, await foldersBelow(base));
+        const problem = await list(await openTree(), 1_000, page).then(
+          (more) => void items.push(...more),
+          (error: unknown) => error,
+        );
+        if (problem) expect([isSame, problem]).toMatchObject([false, { code: 'reset' }]);
+        const listed = new Set(items.map(keyOf));
+        for (const item of items) expect(['', ...listed]).toContain(parentOf(keyOf(item)));
+      }),
+      { numRuns: 150 },
     );
   });
 
