@@ -3,6 +3,7 @@ import type { Totals } from '../../domain/backup-chain.ts';
 import {
   compareEntries,
   comparePositions,
+  type EntryPosition,
   itemPosition,
   keyOf,
   type ListItem,
@@ -27,31 +28,36 @@ export type Comparison = {
 };
 
 /**
- * Compares listing pages with the last manifest. `before` yields its entries after the last compared item. The callback
- * `add` gets the differences. `unlisted` is the last folder whose entries could not be listed. Nothing is known about
- * the entries below it, so they stay in the backup.
+ * Compares listing pages with the last manifest. `before` yields its entries after the last compared one. The callback
+ * `add` gets the differences. The comparison pauses where `isFull`. `unlisted` is the last folder whose entries could
+ * not be listed. Nothing is known about the entries below it, so they stay in the backup.
  */
 export function makeComparer(
   before: AsyncIterable<EntryState[]>,
   add: (work: Partial<BatchList>) => void,
-  unlisted: string | null,
+  start: { unlisted: string | null; last?: EntryPosition | null; isFull?: () => boolean },
 ) {
+  const { isFull = () => false } = start;
   const count: Comparison = { filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, filesLost: 0 };
   const base = peekable(before);
+  let unlisted = start.unlisted;
+  let last: ListItem | string | undefined;
 
   function drop(entry: EntryState): void {
     const isUnlisted = unlisted !== null && entry.key.startsWith(unlisted);
     if (!entry.deleted && !isUnlisted) add({ deleted: [entry.key] });
     base.take();
+    last = entry.key;
   }
 
   /**
    * The old entry of the item's key, after the entries before it, which the listing lacks, are marked as deleted. A
    * promise only when entries must be loaded, because a promise for each item is slow. Call it again then.
    */
-  function oldEntryOf(item: ListItem): EntryState | undefined | Promise<unknown> {
+  function oldEntryOf(item: ListItem): EntryState | undefined | Promise<unknown> | 'full' {
     const key = keyOf(item);
     for (;;) {
+      if (isFull()) return 'full';
       const old = base.peek();
       if (!old || old instanceof Promise) return old;
       if (item.type === 'unlisted') {
@@ -78,7 +84,11 @@ export function makeComparer(
       same.implied === entry.implied;
     if (item.type !== 'entry') {
       const { refusal } = item;
-      if (item.type === 'failed' && !item.entry && refusal.key.endsWith('/')) return;
+      if (item.type === 'failed' && !item.entry && refusal.key.endsWith('/')) {
+        // Its entries may be listed all the same.
+        if (!same || same.deleted) add({ entries: [standInEntry(refusal.key)] });
+        return;
+      }
       count.filesTotal++;
       if (item.type === 'unlisted') {
         unlisted = refusal.key;
@@ -87,9 +97,9 @@ export function makeComparer(
       // An unchanged file need not be read, so it does not matter that it cannot be.
       if (item.type === 'failed' && item.entry && isUnchanged(item.entry)) return void count.filesUnchanged++;
       // A failed entry may still exist. A skipped entry has become something that is never backed up.
-      if (item.type === 'skipped' && same && !same.deleted) add({ deleted: [refusal.key] });
+      const deleted = item.type === 'skipped' && same && !same.deleted ? [refusal.key] : [];
       const standIn = item.type === 'failed' && refusal.key.endsWith('/') ? [standInEntry(refusal.key)] : [];
-      return add({ [item.type]: [refusal], entries: standIn });
+      return add({ [item.type]: [refusal], entries: standIn, deleted });
     }
     const { entry } = item;
     const unchanged = isUnchanged(entry);
@@ -111,14 +121,29 @@ export function makeComparer(
       count.filesTotal = files + links;
       count.filesUnchanged = files + links;
     },
-    /** After the last page, the remaining entries of the old manifest count as deleted. */
-    async page(items: ListItem[], last: boolean): Promise<void> {
-      for (const item of items) {
+    /** The position of the last compared item or entry. */
+    last(): EntryPosition | null {
+      if (last === undefined) return start.last ?? null;
+      return typeof last === 'string' ? positionOf(last) : itemPosition(last);
+    },
+    /**
+     * Returns the items that it has not compared, or null when the page is done. After the last page, the remaining
+     * entries of the old manifest count as deleted.
+     */
+    async page(items: ListItem[], isLast: boolean): Promise<ListItem[] | null> {
+      for (const [i, item] of items.entries()) {
         let same = oldEntryOf(item);
         for (; same instanceof Promise; same = oldEntryOf(item)) await same;
+        if (same === 'full') return items.slice(i);
         take(item, same);
+        last = item;
       }
-      if (last) for (let old = await base.peek(); old; old = await base.peek()) drop(old);
+      if (isLast)
+        for (let old = await base.peek(); old; old = await base.peek()) {
+          if (isFull()) return [];
+          drop(old);
+        }
+      return null;
     },
   };
 }

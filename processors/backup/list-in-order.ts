@@ -65,9 +65,9 @@ export async function* listInOrder(
     open.add(listed.items);
     position = { ...position, isListed: isLast };
     const isFull = open.items.length >= tools.sortItems;
-    // If all fits in memory, a later attempt lists the source again. But a cursor must not come from another listing.
-    if (isLast && position.pieces.length === 0 && !isFull && listed.since === null)
-      return yield* itemPages(inMemory(open.items), start, tools);
+    // More than one page is stored: a later attempt must go on with the same listing, with its folders and its cursor.
+    if (isLast && position.pieces.length === 0 && open.items.length <= tools.page)
+      return yield* itemPages(inMemory(open.items), position, tools);
     if (!isFull && !isLast) continue;
     position = { ...position, pieces: [...position.pieces, await storePiece(open.items.sort(byPosition), tools)] };
     open = makeCollector();

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import type { SourceSession } from '../../connectors/connector.ts';
 import type { ManifestRef } from '../../domain/backup-chain.ts';
-import { type EntryPosition, itemPosition } from '../../domain/entry.ts';
+import type { EntryPosition } from '../../domain/entry.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import type { EntryState } from '../../vault/entry.ts';
 import type { BatchList } from '../../vault/part.ts';
@@ -10,7 +10,14 @@ import { entryStates, openManifest, type ReaderContext } from '../../vault/reade
 import { applyChanges, type Comparison, makeComparer } from './compare.ts';
 import { type DeltaBase, reset } from './delta.ts';
 import type { EngineWork, PlanCalls, PlanRequest, PlanStep } from './engine.ts';
-import { type ListPosition, listChanges, listInOrder, listingStart } from './list-in-order.ts';
+import {
+  type ChangePage,
+  type ItemPage,
+  type ListPosition,
+  listChanges,
+  listInOrder,
+  listingStart,
+} from './list-in-order.ts';
 import { rejectEmptyReplacement, requireConnector, requireSameSource, requireSettings } from './open-source.ts';
 import { DamagedPiece } from './sorter.ts';
 import type { Origin } from './source-access.ts';
@@ -19,11 +26,13 @@ import { decryptList, emptyList, encryptList, lengthOf, makeCutter, type Saved, 
 /** The state of a plan. It is saved with the batch that is not full yet. */
 export type PlanPosition = {
   listing: ListPosition;
+  /** The rest of a page that was too much for one step. */
+  left: ItemPage | ChangePage | null;
   /** The cursor that the listing began with. */
   since: string | null;
   /** A hash of the lost packs when the listing began. */
   lost: string;
-  /** The position of the last compared item. */
+  /** The position of the last compared item or old entry. */
   last: EntryPosition | null;
   unlisted: string | null;
   /** The counts so far. */
@@ -31,7 +40,10 @@ export type PlanPosition = {
   origin: Origin;
 };
 
-/** Batches of a step. The first steps have fewer, so that other workers can start. */
+/**
+ * Full batches of a step. The first steps have fewer, so that other workers can start. A step is limited because its
+ * batches are in memory and in one record, even where a page, or a gap between two items, fills thousands.
+ */
 const batchesPerStep = 8;
 
 /** @throws SourceProblem, and VaultDamage when the base cannot be read */
@@ -63,10 +75,10 @@ async function listWith(
   const { blobs, random } = work;
   const start = saved.position?.listing ?? listingStart;
   const cutter = makeCutter(limits, saved.rest);
-  const unlisted = saved.position?.unlisted ?? null;
-  let last = saved.position?.last ?? null;
+  const { unlisted = null, last = null, left: begun = null } = saved.position ?? {};
   const vault = { account: runRef.account, keys, blobs };
-  const comparer = makeComparer(baseStates(vault, request, last), cutter.add, unlisted);
+  const isFull = () => cutter.count() >= batchesPerStep;
+  const comparer = makeComparer(baseStates(vault, request, last, work.proceed), cutter.add, { unlisted, last, isFull });
   const lost = saved.position?.lost ?? lostHash(request);
   const since = saved.position ? saved.position.since : usableCursor(request, origin, work.now());
   const total = (field: keyof Comparison) => (saved.position?.count[field] ?? 0) + comparer.count[field];
@@ -75,31 +87,49 @@ async function listWith(
   let pages = 0;
   let pieces = start.pieces.length;
   const { order } = requireConnector(source.type);
-  const listing =
+  const listed =
     since === null
       ? listInOrder(session, order, start, tools)
       : listChanges(session, since, await openDeltaBase(vault, request, work.proceed), start, tools);
-  for await (const page of listing) {
-    if ('changes' in page) {
-      if (head && !start.isDelta && pages === 0) comparer.startFrom(head.totals);
-      applyChanges(page.changes, cutter.add, comparer.count);
-    } else {
-      const isEmpty = page.done && page.items.length === 0 && start === listingStart && pages === 0;
-      if (isEmpty) rejectEmptyReplacement(head, origin);
-      await comparer.page(page.items, page.done);
-      const lastItem = page.items.at(-1);
-      if (lastItem) last = itemPosition(lastItem);
+
+  /** What is left of the page when the step is full, otherwise null. */
+  async function compare(page: ItemPage | ChangePage): Promise<typeof page | null> {
+    if ('items' in page) {
+      const items = await comparer.page(page.items, page.done);
+      return items && { ...page, items };
     }
+    for (const [i, change] of page.changes.entries()) {
+      if (isFull()) return { ...page, changes: page.changes.slice(i) };
+      applyChanges([change], cutter.add, comparer.count);
+    }
+    return null;
+  }
+  async function* inSteps(page: ItemPage | ChangePage) {
+    for (let left: typeof page | null = page; left; ) {
+      left = await compare(left);
+      yield { page, left };
+    }
+  }
+  async function* steps() {
+    if (begun) yield* inSteps(begun);
+    if (!begun?.done) for await (const page of listed) yield* inSteps(page);
+  }
+
+  if (head && since !== null && !start.isDelta) comparer.startFrom(head.totals);
+  for await (const { page, left } of steps()) {
+    if (start === listingStart && pages === 0 && page.done && 'items' in page && page.items.length === 0)
+      rejectEmptyReplacement(head, origin);
     await work.proceed();
     pages++;
     const isDue =
       cutter.count() >= Math.min(batchesPerStep, batches + 1) ||
       pages % limits.pagesPerStep === 0 ||
       page.position.pieces.length > pieces;
-    if (!isDue && !page.done) continue;
+    const done = page.done && left === null;
+    if (!isDue && !done) continue;
     pieces = page.position.pieces.length;
     const full = cutter.cut();
-    if (page.done && lengthOf(cutter.rest) > 0) full.push(cutter.rest);
+    if (done && lengthOf(cutter.rest) > 0) full.push(cutter.rest);
     const attempt = Buffer.from(random(8)).toString('hex');
     const context = { ...runRef, keys };
     const newBatches = full.map((list, i) => {
@@ -113,17 +143,10 @@ async function listWith(
       bytesTotal: total('bytesTotal'),
       filesLost: total('filesLost'),
     };
-    const position: PlanPosition = {
-      listing: page.position,
-      since,
-      lost,
-      last,
-      unlisted: comparer.unlisted(),
-      count,
-      origin,
-    };
+    const compared = { last: comparer.last(), unlisted: comparer.unlisted(), count };
+    const position: PlanPosition = { listing: page.position, left, since, lost, origin, ...compared };
     const isWhole = page.position.since !== null && comparer.unlisted() === null;
-    const rest = page.done ? emptyList() : cutter.rest;
+    const rest = done ? emptyList() : cutter.rest;
     const step: PlanStep = {
       batches: newBatches,
       position: encryptList(context, `position-${batches}-${attempt}`, rest, position),
@@ -131,9 +154,9 @@ async function listWith(
       since: isWhole ? keptCursor(request, origin, lost, page.position, work.now()) : null,
       sourceIdentity: origin.sourceIdentity,
       hasPieces: pieces > 0,
-      done: page.done,
+      done,
     };
-    if (!(await calls.advance(step)) || page.done) return;
+    if (!(await calls.advance(step)) || done) return;
   }
 }
 
@@ -201,8 +224,14 @@ async function* baseStates(
   context: ReaderContext,
   { base, lost }: PlanRequest,
   after: EntryPosition | null,
+  proceed: DeltaBase['proceed'],
 ): AsyncGenerator<EntryState[]> {
-  if (base) yield* entryStates(context, await openManifest(context, base), after, new Set(lost));
+  if (!base) return;
+  for await (const states of entryStates(context, await openManifest(context, base), after, new Set(lost))) {
+    // Millions of old entries may come between two items.
+    await proceed();
+    yield states;
+  }
 }
 
 /** @throws SourceProblem `reset` if it is damaged */

@@ -64,7 +64,7 @@ async function backUp(
       for (const field of ['entries', 'deleted', 'failed', 'skipped'] as const)
         (list[field] as unknown[]).push(...(work[field] ?? []));
     },
-    null,
+    { unlisted: null },
   );
   const tools = { ...vault, folder: 'work/', page: 3, sortItems: 100 };
   for await (const { items, done } of listInOrder(session, 'any', listingStart, tools))

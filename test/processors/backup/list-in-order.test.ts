@@ -106,6 +106,35 @@ describe('listing a source of any order', () => {
     );
   });
 
+  it('goes on with the same listing, whatever changes meanwhile', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        listing,
+        listing,
+        sizes,
+        small,
+        small,
+        cursor,
+        async (items, later, sizes, page, sortItems, since) => {
+          const with_ = tools(page, sortItems);
+          const whole = await pages(sessionOf(items, [1000], since), tools(page, 1000));
+          const found: ListItem[] = [];
+          let position: ListPosition = listingStart;
+          for await (const next of listInOrder(sessionOf(items, [1000], since), 'any', position, with_)) {
+            found.push(...next.items);
+            position = next.position;
+            if (next.done) return;
+            if (next.items.length > 0) break;
+          }
+          const rest = await pages(sessionOf(later, sizes, 'other'), with_, position);
+          expect([...found, ...itemsOf(rest)]).toEqual(itemsOf(whole));
+          expect(rest.at(-1)?.position.since).toBe(since);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
   it('lists each item once when it stops after each page and goes on from its position', async () => {
     await fc.assert(
       fc.asyncProperty(listing, sizes, small, small, async (items, sizes, page, sortItems) => {
@@ -163,11 +192,16 @@ describe('listing a source of any order', () => {
     expect(all).toMatchObject([{ items: [], done: true }]);
   });
 
-  it('stores no blobs when all items fit in memory, and only encrypted ones when they do not', async () => {
+  it('stores no blobs for one page, and only encrypted ones for more', async () => {
     const items = Array.from({ length: 1000 }, (_, i) => listed(`secret ${(i * 7919) % 1000}`));
-    const enough = tools(100, 1001);
-    await pages(sessionOf(items), enough);
-    expect(enough.blobs.puts).toEqual([]);
+    for (const [page, stored] of [
+      [1000, 0],
+      [999, 1],
+    ] as const) {
+      const enough = tools(page, 1001);
+      expect(itemsOf(await pages(sessionOf(items), enough))).toEqual(expected(items));
+      expect(enough.blobs.puts).toHaveLength(stored);
+    }
     const few = tools(100, 300);
     expect(itemsOf(await pages(sessionOf(items), few))).toEqual(expected(items));
     expect(few.blobs.puts.length).toBe(4);
