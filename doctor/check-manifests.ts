@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
-import { compareEntries } from '../domain/entry.ts';
+import { compareEntries, parentOf } from '../domain/entry.ts';
 import { VaultDamage } from '../vault/damage.ts';
 import type { ManifestEntry } from '../vault/entry.ts';
 import { type ReaderContext, readOne } from '../vault/metadata.ts';
@@ -62,7 +62,7 @@ export async function* checkManifests(
     for (const node of root.nodes) {
       checks.usedMetadata.add(node.pack);
       if (isKnown(checked.nodes, node.sha256)) continue;
-      yield* checkNode(context, node, { ...checked, base }, checks);
+      yield* checkNode(context, node, { ...checked, base, root }, checks);
     }
     manifests.add(ref.id);
   }
@@ -76,6 +76,7 @@ type Seen = {
   contents: Remembered;
   refs: Map<string, ManifestRef>;
   base: ManifestRef | undefined;
+  root: ManifestRoot;
 };
 
 /** Whether it was known before. From now on it is. */
@@ -171,11 +172,17 @@ async function* checkSegment(
   const where = `${segment.pack} segment ${segment.offset}`;
   if (entries.length === 0 || !sameExtent(extentOfEntries(entries), segment))
     yield failure('segment', where, 'its entries differ from the keys and counts in the manifest');
+  let above = '';
   for (const [i, entry] of entries.entries()) {
     const previous = entries[i - 1];
     const entryRef = `${where} entry ${i}`;
     if (previous && compareEntries(previous.key, entry.key) >= 0)
       yield failure('segment', entryRef, 'the entry is not sorted after the entry before it');
+    if (!entry.deleted && parentOf(entry.key) !== above) {
+      above = parentOf(entry.key);
+      if (above !== '' && !(await isLive(context, checked.root, above)))
+        yield failure('segment', entryRef, 'its folder is not in the backup: listings miss the entry');
+    }
     const fault = faultOfEntry(entry) ?? (await faultOfHistory(context, entry, checked.refs));
     if (fault) yield failure('segment', entryRef, fault);
     if (entry.kind !== 'file' || entry.deleted) continue;
@@ -221,6 +228,16 @@ async function hasContent(context: ReaderContext, ref: ManifestRef, entry: Manif
     return isDeepStrictEqual([other?.sha256, other?.chunks], [entry.sha256, entry.chunks]);
   } catch {
     return false;
+  }
+}
+
+/** A manifest that cannot be read has a finding of its own. */
+async function isLive(context: ReaderContext, root: ManifestRoot, key: string): Promise<boolean> {
+  try {
+    const entry = await findEntry(context, root, key);
+    return entry !== undefined && !entry.deleted;
+  } catch {
+    return true;
   }
 }
 

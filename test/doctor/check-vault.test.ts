@@ -121,6 +121,19 @@ describe('a manifest', () => {
     expect(await kinds()).toEqual(['segment']);
   });
 
+  it('is reported when the folder of a live entry is missing or deleted', async () => {
+    const folder = { ...found('a/'), version: 1 };
+    const inside = { ...found('a/b/'), version: 1 };
+    await put([[inside]]);
+    expect(await kinds()).toEqual(['segment']);
+    log.manifests = [];
+    await put([[{ ...folder, deleted: true }], [inside]]);
+    expect(await kinds()).toEqual(['segment']);
+    log.manifests = [];
+    await put([[folder], [inside]]);
+    expect(await kinds()).toEqual([]);
+  });
+
   it('is reported when it was altered', async () => {
     const { id } = await put([[file]]);
     const size = vault.blobs.stored.get(metadataKey(account, id))?.length ?? 0;
