@@ -157,29 +157,28 @@ export function keyFromBytes(bytes: Uint8Array): string {
 
 function decodeWithEscapes(bytes: Uint8Array): string {
   let out = '';
-  let at = 0;
-  while (at < bytes.length) {
+  let valid = 0;
+  for (let at = 0; at < bytes.length; ) {
     const length = sequenceLength(bytes, at);
-    out +=
-      length === 0
-        ? String.fromCharCode(0xdc00 + (bytes[at] as number))
-        : strict.decode(bytes.subarray(at, at + length));
+    if (length === 0) {
+      out += strict.decode(bytes.subarray(valid, at)) + String.fromCharCode(0xdc00 + (bytes[at] as number));
+      valid = at + 1;
+    }
     at += length || 1;
   }
-  return out;
+  return out + strict.decode(bytes.subarray(valid));
 }
 
-/** Length of the well-formed UTF-8 sequence at that offset, 0 if there is none. */
+/** Length of the well-formed UTF-8 sequence at that offset, else 0. See table 3-7 of the Unicode standard. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
-  const first = bytes[at] as number;
+  const [first = 0, second = 0] = [bytes[at], bytes[at + 1]];
   const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-  if (length === 0 || at + length > bytes.length) return 0;
-  try {
-    strict.decode(bytes.subarray(at, at + length));
-    return length;
-  } catch {
-    return 0;
-  }
+  if (at + length > bytes.length) return 0;
+  // Overlong forms, surrogates, and code points beyond U+10FFFF.
+  if ((first === 0xe0 && second < 0xa0) || (first === 0xf0 && second < 0x90)) return 0;
+  if ((first === 0xed && second > 0x9f) || (first === 0xf4 && second > 0x8f)) return 0;
+  for (let i = at + 1; i < at + length; i++) if (((bytes[i] as number) & 0xc0) !== 0x80) return 0;
+  return length;
 }
 
 /** A folder with an empty name, as in the S3 keys `a//b` and `/c`. */

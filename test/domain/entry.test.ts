@@ -27,6 +27,33 @@ describe('keys', () => {
     );
   });
 
+  it('decode each well-formed sequence, and escape every other byte', () => {
+    const critical = [0x61, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xe0, 0xe1, 0xed, 0xf0, 0xf1, 0xf4, 0xf5];
+    const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    const decoded = (bytes: Uint8Array) => {
+      try {
+        return strict.decode(bytes);
+      } catch {
+        return undefined;
+      }
+    };
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...critical), { maxLength: 8 }), (name) => {
+        const bytes = Uint8Array.from(name);
+        let expected = '';
+        for (let at = 0; at < bytes.length; ) {
+          const length = [1, 2, 3, 4].find((most) => decoded(bytes.subarray(at, at + most)) !== undefined);
+          expected += length
+            ? decoded(bytes.subarray(at, at + length))
+            : String.fromCharCode(0xdc00 + (bytes[at] as number));
+          at += length ?? 1;
+        }
+        expect(keyFromBytes(bytes)).toBe(expected);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it('survive JSON', () => {
     fc.assert(
       fc.property(awkward, (name) => {
