@@ -2103,7 +2103,7 @@ export interface operations {
            * @description Only files modified before this time. Excludes files without a time.
            */
           modifiedBefore?: string;
-          /** @description Words that must all occur in the path. Case and accents are ignored. Empty: every path matches. */
+          /** @description Words that must all occur in the path. Case and accents are ignored. Empty: every path matches. At most 20 different words. */
           query: string;
           /**
            * @description Only files of this source.

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 
 /** A cache by key that drops the least recently used values above a total weight. Concurrent gets share one fetch. */
-export type Cache<T> = { get(key: string, fetch: () => Promise<T>): Promise<T> };
+export type Cache<T> = { get(key: string, fetch: () => Promise<T>): Promise<T>; has(key: string): boolean };
 
 /** A failed fetch is not cached, so the next caller tries again. */
 export function cacheOf<T extends object>(maxWeight: number, weigh: (value: T) => number): Cache<T> {
@@ -13,7 +13,7 @@ export function cacheOf<T extends object>(maxWeight: number, weigh: (value: T) =
     // Otherwise the callers of a fetch that is dropped early would get an error.
     ignoreFetchAbort: true,
   });
-  return { get: (key, fetch) => held.forceFetch(key, { context: fetch }) };
+  return { get: (key, fetch) => held.forceFetch(key, { context: fetch }), has: (key) => held.has(key) };
 }
 
 /** One cache per vault context. It lives as long as the context. */

@@ -14,10 +14,11 @@ import { type Cache, remembered } from './cache.ts';
 import { VaultDamage } from './damage.ts';
 import { decodeStates, type EntryState, type ManifestEntry } from './entry.ts';
 import { firstIndex } from './first-index.ts';
-import { type MetadataKind, type MetadataRef, type ReaderContext, readMetadata } from './metadata.ts';
-import { decodeNames, type NameBlock, sizeOfNames } from './names.ts';
+import { type MetadataRef, type ReaderContext, readMetadata } from './metadata.ts';
+import { decodingForSearch, type SearchBlock, sizeOfNames } from './names.ts';
 import { decodeNode, type ManifestNode, type ManifestRoot, type NodeRef, readNode, readRoot } from './root.ts';
 import { type Extent, readSegments, type SegmentRef } from './segment.ts';
+import { inTurns } from './turns.ts';
 
 export type { ReaderContext } from './metadata.ts';
 export type { ManifestRoot } from './root.ts';
@@ -26,7 +27,7 @@ export type { ManifestRoot } from './root.ts';
 const segments = remembered<ManifestEntry[]>(32 * 1024, (entries) => entries.length);
 const roots = remembered<ManifestRoot>(32 * 1024, (root) => 1 + root.nodes.length);
 const nodes = remembered<ManifestNode>(32 * 1024, (node) => 1 + node.segments.length);
-const names = remembered<NameBlock>(128 * 1024 * 1024, sizeOfNames);
+const names = remembered<SearchBlock>(128 * 1024 * 1024, sizeOfNames);
 
 /** @throws VaultDamage when the manifest is missing or damaged, or its hash differs from the log */
 export function openManifest(context: ReaderContext, ref: ManifestRef): Promise<ManifestRoot> {
@@ -38,32 +39,36 @@ export function openNode(context: ReaderContext, ref: NodeRef): Promise<Manifest
   return nodes(context).get(ref.sha256, () => readNode(context, ref));
 }
 
-/** The names of the nodes, cached. Reads adjacent ones at once. @throws VaultDamage */
-export async function openNames(context: ReaderContext, refs: NodeRef[]): Promise<NameBlock[]> {
-  const opened = await cached(context, 'node', refs, nodes(context), decodeNode);
-  const blocks = opened.map((node) => node.names);
-  return cached(context, 'names', blocks, names(context), decodeNames);
+/** The names of the nodes, cached, one block after another. Reads adjacent ones at once. @throws VaultDamage */
+export async function* openNames(context: ReaderContext, refs: NodeRef[]): AsyncGenerator<SearchBlock> {
+  const opened = inOrder(nodes(context), refs, readMetadata.bind(null, context, 'node'), async (bytes) =>
+    decodeNode(bytes),
+  );
+  const blocks: MetadataRef[] = [];
+  for await (const node of opened) blocks.push(node.names);
+  const decode = (bytes: Uint8Array) => inTurns(decodingForSearch(bytes));
+  yield* inOrder(names(context), blocks, readMetadata.bind(null, context, 'names'), decode);
 }
 
-/** The objects from the cache. If one is not there, all are read once. */
-function cached<T>(
-  context: ReaderContext,
-  kind: MetadataKind,
-  refs: MetadataRef[],
+/** The objects in order, from the cache or read. */
+async function* inOrder<T>(
   cache: Cache<T>,
-  decode: (bytes: Uint8Array) => T,
-): Promise<T[]> {
-  let reading: Promise<T[]> | undefined;
-  async function readAll(): Promise<T[]> {
-    const found: T[] = [];
-    for await (const bytes of readMetadata(context, kind, refs)) found.push(decode(bytes));
-    return found;
+  refs: MetadataRef[],
+  read: (refs: MetadataRef[]) => AsyncGenerator<Uint8Array>,
+  decode: (bytes: Uint8Array) => Promise<T>,
+): AsyncGenerator<T> {
+  let reading: AsyncGenerator<Uint8Array> | undefined;
+  let next = 0;
+  for (const [i, { sha256 }] of refs.entries()) {
+    yield await cache.get(sha256, async () => {
+      if (!reading || next !== i) {
+        const known = refs.findIndex((ref, at) => at > i && cache.has(ref.sha256));
+        reading = read(refs.slice(i, known < 0 ? undefined : known));
+      }
+      next = i + 1;
+      return decode((await reading.next()).value);
+    });
   }
-  async function fetch(i: number): Promise<T> {
-    reading ??= readAll();
-    return (await reading)[i] as T;
-  }
-  return Promise.all(refs.map(({ sha256 }, i) => cache.get(sha256, () => fetch(i))));
 }
 
 export type EntryQuery = {

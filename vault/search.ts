@@ -1,4 +1,5 @@
 /** Searches the names of a manifest. It reads name blocks, and no segments. */
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   compareKeys,
   comparePositions,
@@ -9,9 +10,10 @@ import {
 } from '../domain/entry.ts';
 import { firstIndex } from './first-index.ts';
 import type { ReaderContext } from './metadata.ts';
-import { fold, isDeletedAt, isInName, keyAt, matchingNames, type NameBlock } from './names.ts';
+import { fold, folderKeyAt, folderOf, keyAt, matchingNames, type NameBlock, sizeOfNames } from './names.ts';
 import { extentsFrom, foldersTo, openNames, within } from './reader.ts';
-import type { ManifestRoot } from './root.ts';
+import type { ManifestRoot, NodeRef } from './root.ts';
+import { inTurns } from './turns.ts';
 
 /** A key that matches. Or a key that need not exist: all matches up to `passed` were found. */
 export type SearchStep = { key: string } | { passed: string };
@@ -20,8 +22,19 @@ type Match = { block: NameBlock; number: number };
 /** The matches of one folder, in the order of their keys. `end`: the last key read, in the order of entries. */
 type Group = { parent: string; matches: Match[]; end?: string };
 
-/** Nodes whose names are read at once. */
-const nodesAtOnce = 16;
+/** The search reports its position after so many nodes, or so many bytes of memory for their names. */
+export type SearchLimits = { nodes: number; bytes: number };
+const atOnce: SearchLimits = { nodes: 16, bytes: 32 * 1024 * 1024 };
+/** Characters of paths to compare between turns of the event loop, a few ms. */
+const pathsPerTurn = 64 * 1024;
+
+/** The folded words without repeated ones, and without parts of other words, which change no result. */
+export function distinctWords(words: string[]): string[] {
+  const distinct: string[] = [];
+  for (const word of [...new Set(words.map(fold))].sort((a, b) => b.length - a.length))
+    if (!distinct.some((other) => other.includes(word))) distinct.push(word);
+  return distinct;
+}
 
 /**
  * The keys whose paths contain every word, in path order, after the key `after`. Case and accents do not matter. Words
@@ -33,20 +46,34 @@ export async function* searchKeys(
   root: ManifestRoot,
   words: string[],
   after?: string,
-  readAhead = nodesAtOnce,
+  limits = atOnce,
 ): AsyncGenerator<SearchStep> {
-  const wanted = words.map(fold);
-  const pieces = wanted.flatMap((word) => word.split('/')).sort((a, b) => b.length - a.length);
+  const wanted = distinctWords(words);
   const isExact = !wanted.some((word) => word.includes('/'));
+  // The pieces of words with slashes only narrow the candidates down. A few do.
+  const pieces = distinctWords(wanted.flatMap((word) => word.split('/'))).filter(Boolean);
+  const some = isExact ? pieces : pieces.slice(0, piecesOfSlashed);
   const groups = (from: EntryPosition | undefined, to?: EntryPosition) =>
-    matchesOf(context, root, { pieces, readAhead, from, to });
+    matchesOf(context, root, { pieces: some, limits, from, to });
+  let compared = 0;
   for await (const step of inPathOrder(groups, after)) {
-    const path = isExact || 'passed' in step ? '' : fold(displayPath(step.key).path);
-    if (isExact || 'passed' in step || wanted.every((word) => path.includes(word))) yield step;
+    if (isExact || 'passed' in step) {
+      yield step;
+      continue;
+    }
+    const path = fold(displayPath(step.key).path);
+    if (wanted.every((word) => path.includes(word))) yield step;
+    compared += path.length * wanted.length;
+    if (compared < pathsPerTurn) continue;
+    compared = 0;
+    await turn();
   }
 }
 
-type Scan = { pieces: string[]; readAhead: number; from: EntryPosition | undefined; to: EntryPosition | undefined };
+/** Pieces of words with slashes that name blocks are searched for. */
+const piecesOfSlashed = 20;
+
+type Scan = { pieces: string[]; limits: SearchLimits; from: EntryPosition | undefined; to: EntryPosition | undefined };
 
 /**
  * The folders with entries between the positions that have every piece in their paths, in order. A folder may come in
@@ -55,39 +82,63 @@ type Scan = { pieces: string[]; readAhead: number; from: EntryPosition | undefin
 async function* matchesOf(
   context: ReaderContext,
   root: ManifestRoot,
-  { pieces, readAhead, from, to }: Scan,
+  { pieces, limits, from, to }: Scan,
 ): AsyncGenerator<Group> {
-  const [piece = '', ...more] = pieces;
-  const others = more.map((other) => ({ other, bytes: Buffer.from(other) }));
-  const text = Buffer.from(piece);
-  const refs = [...extentsFrom(root.nodes, from)].filter(
-    ({ live, first }) => live > 0 && (!to || comparePositions(positionOf(first), to) < 0),
-  );
-  for (let at = 0; at < refs.length; at += readAhead) {
-    const ahead = refs.slice(at, at + readAhead);
-    for (const block of await openNames(context, ahead)) {
-      const numbers = piece === '' ? undefined : matchingNames(block, text);
-      let next = numbers?.next();
-      for (const group of block.groups) {
-        const { parent, start, end } = group;
-        const isDue = (!from || compareKeys(parent, from.parent) >= 0) && (!to || compareKeys(parent, to.parent) < 0);
-        group.folded ??= fold(displayPath(parent).path);
-        const path = group.folded;
-        const all = path.includes(piece);
-        const hasOthers = (number: number) =>
-          others.every(({ other, bytes }) => path.includes(other) || isInName(block, number, bytes));
+  let groups = 0;
+  for (const run of adjacentNodes(root, limits.nodes, from, to)) {
+    let bytes = 0;
+    let at = 0;
+    for await (const block of openNames(context, run)) {
+      const { until } = block.folders;
+      await turn();
+      const numbers = await inTurns(matchingNames(block, pieces, firstIn(block, from), to && firstIn(block, to)));
+      for (let next = 0; next < numbers.length; groups++) {
+        const folder = folderOf(block, numbers[next] as number);
         const matches: Match[] = [];
-        const add = (number: number) => {
-          if (isDue && !isDeletedAt(block, number) && hasOthers(number)) matches.push({ block, number });
-        };
-        if (all) for (let number = start; number < end; number++) add(number);
-        for (; numbers && next && !next.done && next.value < end; next = numbers.next()) if (!all) add(next.value);
-        if (matches.length > 0) yield { parent, matches };
+        for (; next < numbers.length && (numbers[next] as number) < (until[folder] as number); next++)
+          matches.push({ block, number: numbers[next] as number });
+        if (groups % groupsPerTurn === 0) await turn();
+        yield { parent: folderKeyAt(block, folder), matches };
       }
+      const end = run[at++]?.last ?? '';
+      bytes += sizeOfNames(block);
+      if (at < run.length && bytes < limits.bytes) continue;
+      bytes = 0;
+      if (!to || comparePositions(positionOf(end), to) < 0) yield { parent: parentOf(end), matches: [], end };
     }
-    const end = ahead.at(-1)?.last ?? '';
-    if (!to || comparePositions(positionOf(end), to) < 0) yield { parent: parentOf(end), matches: [], end };
   }
+}
+
+/** Folders with matches between turns of the event loop, a few ms. */
+const groupsPerTurn = 1024;
+
+/** Nodes with live entries between the positions, in lists of nodes that are adjacent in a metadata pack. */
+function* adjacentNodes(
+  root: ManifestRoot,
+  most: number,
+  from: EntryPosition | undefined,
+  to: EntryPosition | undefined,
+): Generator<NodeRef[]> {
+  let run: NodeRef[] = [];
+  for (const node of extentsFrom(root.nodes, from)) {
+    if (to && comparePositions(positionOf(node.first), to) >= 0) break;
+    if (node.live === 0) continue;
+    const last = run.at(-1);
+    if (last && (run.length === most || last.pack !== node.pack || last.offset + last.length !== node.offset)) {
+      yield run;
+      run = [];
+    }
+    run.push(node);
+  }
+  if (run.length > 0) yield run;
+}
+
+/** The number of the first entry whose folder is at or after the folder of the position. */
+function firstIn(block: NameBlock, position: EntryPosition | undefined): number {
+  const { until } = block.folders;
+  const { parent = '' } = position ?? {};
+  const folder = firstIndex(until.length, (at) => compareKeys(folderKeyAt(block, at), parent) < 0);
+  return until[folder - 1] ?? 0;
 }
 
 /** `held`: matches in hand. `rest` gives later matches. Everything up to the key `end` was read. */

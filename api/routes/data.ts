@@ -43,9 +43,14 @@ const version = z
 const size = z.int().min(0).optional();
 
 const searchFields = z.strictObject({
-  query: z.string().max(1000).meta({
-    description: 'Words that must all occur in the path. Case and accents are ignored. Empty: every path matches.',
-  }),
+  query: z
+    .string()
+    .max(1000)
+    .meta({
+      description:
+        'Words that must all occur in the path. Case and accents are ignored. Empty: every path matches. At most 20 ' +
+        'different words.',
+    }),
   sourceId: idField('source').optional().meta({ description: 'Only files of this source.' }),
   types: z
     .array(z.string().trim().regex(/\S/, 'Give a type.').max(200))

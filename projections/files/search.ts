@@ -1,9 +1,10 @@
 /** Searches files by the name blocks of the manifests. There is no index to maintain. */
 import { displayPath } from '../../domain/entry.ts';
+import { Problem } from '../../domain/errors.ts';
 import type { Platform } from '../../domain/ports.ts';
 import type { ManifestEntry } from '../../vault/entry.ts';
 import { findEntry, listTree, type ManifestRoot, type ReaderContext } from '../../vault/reader.ts';
-import { searchKeys } from '../../vault/search.ts';
+import { distinctWords, searchKeys } from '../../vault/search.ts';
 import { type FilesPage, type FilesPosition, type FileView, fillPage, mimeTypeOf, type PageStep } from './listing.ts';
 
 export type FilesSearch = {
@@ -24,11 +25,14 @@ export type FilesSearch = {
 
 /** Matches whose entries are read at once. */
 const parallelReads = 16;
-/** The work of a search step that finds nothing, in entries. It reads 16 blocks, each about as large as a segment. */
+/** The work of a search step that finds nothing, in entries. It reads up to 16 blocks, each like a segment. */
 const passedWork = 16 * 1024;
 
-/** A page of matches in path order, source by source. */
-export function searchFiles(
+/** Bounds the work for each name. */
+const maxWords = 20;
+
+/** A page of matches in path order, source by source. @throws Problem `invalid-input` for too many words */
+export async function searchFiles(
   platform: Platform,
   account: string,
   search: FilesSearch,
@@ -36,6 +40,10 @@ export function searchFiles(
 ): Promise<{ items: FileView[]; next: FilesPosition | null }> {
   const matches = matcher(search);
   const words = search.query.split(/\s+/).filter(Boolean);
+  if (distinctWords(words).length > maxWords) {
+    const message = `The query has more than ${maxWords} different words. Remove some words.`;
+    throw new Problem('invalid-input', message, { errors: [{ path: 'query', message }] });
+  }
   const { sourceId, asOf } = search;
   return fillPage(platform, account, { sourceId, asOf }, page, async function* (ctx, root, after) {
     for await (const { entry, ...step } of stepsWith(ctx, root, words, after))

@@ -99,7 +99,7 @@ describe('the formats', () => {
     for (const [n, entry] of opened.entries())
       expect((await gather(readFile(before, entry))).equals(contents[n] ?? text)).toBe(true);
     expect([...(await readPackIndex(before, golden.pack))]).toEqual(golden.index);
-    const names = (await openNames(before, root.nodes)).flatMap((block) => [...namesIn(block)]);
+    const names = (await collect(openNames(before, root.nodes))).flatMap((block) => [...namesIn(block)]);
     expect(names.map(({ key }) => key)).toEqual(listed.map(({ key }) => key));
     expect(decodeEntries(bytesOf(golden.entries))).toEqual(listed);
     expect(base64(decryptBytes(keys, 'golden', bytesOf(golden.encrypted)))).toBe(base64(noise(40, 'encrypted')));

@@ -31,7 +31,7 @@ async function segmentsOf(vault: Vault, root: ManifestRoot): Promise<SegmentRef[
 async function expectNames(vault: Vault, root: ManifestRoot): Promise<void> {
   const context = { ...vault };
   const names: unknown[] = [];
-  for (const node of root.nodes) for (const block of await openNames(context, [node])) names.push(...namesIn(block));
+  for (const node of root.nodes) for await (const block of openNames(context, [node])) names.push(...namesIn(block));
   const wanted = (await all(vault, root)).map(({ key, deleted = false }) => ({ key, deleted }));
   expect(names).toEqual(wanted);
 }
@@ -292,7 +292,7 @@ describe('manifest', () => {
     const bytes = vault.blobs.stored.get(key) ?? new Uint8Array();
     const readAll = async () => {
       const opened = await openManifest({ ...vault }, root.ref);
-      await openNames({ ...vault }, opened.nodes);
+      await collect(openNames({ ...vault }, opened.nodes));
       return all(vault, opened);
     };
     for (let at = 0; at < bytes.length; at++) {

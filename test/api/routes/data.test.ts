@@ -85,6 +85,8 @@ describe('POST /data/search', () => {
       items: [{ path: 'docs/Été.pdf', kind: 'file', size: 1, versions: 1 }],
       next: null,
     });
+    const repeated = await post('/data/search', { query: 'e '.repeat(500) });
+    expect(repeated.json().items).toMatchObject([{ path: 'docs/Été.pdf' }]);
     const query = { query: '', types: ['pdf'], minSize: 1, modifiedAfter: '2026-01-01T00:00:00+01:00' };
     const first = (await post('/data/search?limit=1', query)).json();
     expect(first.items).toMatchObject([{ path: 'docs/b.pdf' }]);
@@ -95,6 +97,7 @@ describe('POST /data/search', () => {
     expect((await post('/data/search', { query: '' }, eve)).json()).toEqual({ items: [], next: null });
     for (const [payload, path] of [
       [{}, 'query'],
+      [{ query: Array.from('abcdefghijklmnopqrstu').join(' ') }, 'query'],
       [{ query: 'x', limit: 5 }, 'limit'],
       [{ query: 'x', types: [] }, 'types'],
       [{ query: 'x', types: 'pdf' }, 'types'],

@@ -8,6 +8,7 @@ import { openManifest } from '../../../vault/reader.ts';
 import { searchKeys } from '../../../vault/search.ts';
 import { testPlatform } from '../../support/api.ts';
 import { makeBackupChain, type Things } from '../../support/backups.ts';
+import { countTurns } from '../../support/turns.ts';
 
 const account = 'acc_ada';
 const jan = '2026-01-02T03:04:06.000Z';
@@ -132,6 +133,14 @@ describe('search', () => {
     }
     expect((await all({ types: ['pdf'] }, { work: 205 })).pages).toBeGreaterThanOrEqual(5);
     expect((await all({}, {})).pages).toBe(1);
+  });
+
+  it('gives turns of the event loop when filters reject cached entries', async () => {
+    const names = Array.from({ length: 2000 }, (_, n) => [`file ${n}`, 'x'] as const);
+    const { all } = await box(Object.fromEntries(names));
+    await all({ query: 'file' });
+    expect(await countTurns(() => all({ query: 'file', types: ['none'] }))).toBeGreaterThan(6);
+    expect(await countTurns(() => all({ types: ['none'] }))).toBeGreaterThan(6);
   });
 
   it('gives complete pages in path order, as a filter of all paths does', async () => {
