@@ -7,11 +7,12 @@ import { exitCodes, Refusal, refusal } from './refusal.ts';
 
 const asJson = process.argv.includes('--json');
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // A reader such as `head` closes the pipe when it needs no more.
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader such as `head` closes the pipe when it needs no more.
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
 
 try {
   await makeProgram(asJson).parseAsync();

@@ -9,6 +9,7 @@ import type { ManifestRef, Totals } from '../domain/backup-chain.ts';
 import { compareEntries, parentOf } from '../domain/entry.ts';
 import { VaultDamage } from '../vault/damage.ts';
 import type { ManifestEntry } from '../vault/entry.ts';
+import { fileId } from '../vault/file-id.ts';
 import { type ReaderContext, readOne } from '../vault/metadata.ts';
 import { decodeNames, namesIn } from '../vault/names.ts';
 import { verifyFile } from '../vault/read-file.ts';
@@ -17,10 +18,10 @@ import { type ManifestNode, type ManifestRoot, type NodeRef, readNode, readRoot 
 import { type Extent, extentOfEntries, extentOfParts, readSegment, type SegmentRef } from '../vault/segment.ts';
 import type { CheckedPacks } from './check-packs.ts';
 import { type Count, type Finding, failure } from './finding.ts';
-import { reasonOf } from './reading.ts';
+import { counted, reasonOf } from './reading.ts';
 
 /** A restore point as the log records it. */
-export type NamedManifest = { ref: ManifestRef; totals: Totals; runId: string };
+export type NamedManifest = { ref: ManifestRef; totals: Totals; runId: string; jobId: string; sourceId: string };
 
 /** `usedMetadata` gets the metadata packs that the manifests use. */
 export type ManifestChecks = {
@@ -47,22 +48,23 @@ export async function* checkManifests(
   const remembered = () => new LRUCache<string, true>({ max: checks.maxRemembered ?? defaultRemembered });
   const checked = { nodes: remembered(), segments: remembered(), contents: remembered(), refs };
   const manifests = new Set<string>();
-  for (const { ref, totals, runId } of named) {
+  for (const { ref, totals, runId, jobId, sourceId } of named) {
     checks.count('manifest');
     checks.usedMetadata.add(ref.id);
     let root: ManifestRoot;
     try {
       root = await readRoot(context, ref);
     } catch (error) {
-      yield failure('manifest', `${ref.id} of ${runId}`, reasonOf(error));
+      yield failure('manifest', `${ref.id} of ${runId}`, reasonOf(error, ref.id));
       continue;
     }
     yield* checkRoot(root, totals, refs);
+    const fileIdOf = (key: string) => fileId(context.keys, { jobId, sourceId, key });
     const base = root.base !== null && manifests.has(root.base) ? refs.get(root.base) : undefined;
     for (const node of root.nodes) {
       checks.usedMetadata.add(node.pack);
       if (isKnown(checked.nodes, node.sha256)) continue;
-      yield* checkNode(context, node, { ...checked, base, root }, checks);
+      yield* checkNode(context, node, { ...checked, base, root, fileIdOf }, checks);
     }
     manifests.add(ref.id);
   }
@@ -77,6 +79,8 @@ type Seen = {
   refs: Map<string, ManifestRef>;
   base: ManifestRef | undefined;
   root: ManifestRoot;
+  /** The public id of a file, by its key. */
+  fileIdOf(key: string): string;
 };
 
 /** Whether it was known before. From now on it is. */
@@ -115,7 +119,7 @@ async function* checkNode(
   try {
     node = await readNode(context, ref);
   } catch (error) {
-    return yield fault(`${reasonOf(error)}; it lists ${ref.totals.files} files`);
+    return yield fault(`${reasonOf(error)}; it lists ${counted(ref.totals.files, 'file')}`);
   }
   yield* checkOrder('segment', node.segments, fault);
   if (node.segments.length === 0 || !sameExtent(extentOfParts(node.segments), ref))
@@ -131,7 +135,7 @@ async function* checkNode(
     } catch (error) {
       if (isNew) {
         checks.count('segment');
-        const detail = `${reasonOf(error)}; it lists ${segment.totals.files} files`;
+        const detail = `${reasonOf(error)}; it lists ${counted(segment.totals.files, 'file')}`;
         yield failure('segment', `${segment.pack} segment ${segment.offset}`, detail);
       }
       continue;
@@ -187,28 +191,27 @@ async function* checkSegment(
     if (fault) yield failure('segment', entryRef, fault);
     if (entry.kind !== 'file' || entry.deleted) continue;
     checks.count('file');
-    yield* checkContent(context, entry, entryRef, checked, checks);
+    yield* checkContent(context, entry, checked, checks);
   }
 }
 
 async function* checkContent(
   context: ReaderContext,
   entry: ManifestEntry,
-  where: string,
-  { contents, base }: Seen,
+  { contents, base, fileIdOf }: Seen,
   { packs, readData }: ManifestChecks,
 ): AsyncGenerator<Finding> {
+  const fault = (detail: string) => failure('file', `${fileIdOf(entry.key)} version ${entry.version}`, detail);
   let complete = true;
   let unreadable: string | undefined;
   for (const ref of entry.chunks ?? []) {
     const state = await packs.need(ref);
     complete &&= state === 'found';
     if (state === 'unreadable') unreadable = ref.pack;
-    if (state === 'missing')
-      yield failure('file', where, `${ref.pack} does not have the chunk that the file needs in slot ${ref.slot}`);
+    if (state === 'missing') yield fault(`${ref.pack} does not have the chunk that the file needs in slot ${ref.slot}`);
   }
-  if (unreadable) return yield failure('file', where, `its content was not checked: ${unreadable} cannot be read`);
-  if (!complete) return yield failure('file', where, 'its content cannot be restored');
+  if (unreadable) return yield fault(`its content was not checked: ${unreadable} cannot be read`);
+  if (!complete) return yield fault('its content cannot be restored');
   if (!readData) return;
   const content = createHash('sha256')
     .update(JSON.stringify([entry.sha256, entry.chunks]))
@@ -217,7 +220,7 @@ async function* checkContent(
   try {
     await verifyFile(context, entry);
   } catch (error) {
-    yield failure('file', where, reasonOf(error));
+    yield fault(reasonOf(error));
   }
 }
 

@@ -7,7 +7,7 @@ import { chunkId } from '../vault/digest.ts';
 import type { ReaderContext } from '../vault/metadata.ts';
 import { decryptSlot, packBlobKey, readPackIndex } from '../vault/pack.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
-import { allBlobs, countUnused, reasonOf } from './reading.ts';
+import { allBlobs, counted, countUnused, reasonOf } from './reading.ts';
 
 /**
  * The chunks of a pack by id, and their slot positions. `fault`: why there are none. `damaged`: the pack is missing or
@@ -52,7 +52,7 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
         const chunks = await readPackIndex(context, pack);
         return { chunks, slotRefs: new Set([...chunks.values()].map(slotRefOf)) };
       } catch (error) {
-        return { state: error instanceof VaultDamage ? 'damaged' : 'unreadable', fault: reasonOf(error) };
+        return { state: error instanceof VaultDamage ? 'damaged' : 'unreadable', fault: reasonOf(error, pack) };
       }
     });
 
@@ -66,7 +66,7 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
     const uses = needed.get(pack) ?? 0;
     const footer = await footerOf(pack);
     if ('fault' in footer) {
-      yield failure('pack-footer', pack, `${footer.fault}; backed-up files need ${uses} of its chunks`);
+      yield failure('pack-footer', pack, `${footer.fault}; backed-up files need ${counted(uses, 'chunk')} of it`);
       return;
     }
     if (readData) yield* checkSlots(pack, footer.chunks);
@@ -112,7 +112,7 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
             `${wrong.length} of its chunks have other ids than the footer says; ${use}`,
           );
       } catch (error) {
-        yield failure('pack-slot', where, `${reasonOf(error)}; ${use}`);
+        yield failure('pack-slot', where, `${reasonOf(error, `slot ${slot} of ${pack}`)}; ${use}`);
       }
     }
   }
@@ -153,10 +153,14 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
       for await (const { key, size } of allBlobs(blobs, `packs/${account}/`))
         stored.set(key.slice(key.lastIndexOf('/') + 1), size);
       const index: IndexCounts = { all: new Map(), inFooter: new Map(), unindexed: 0 };
-      yield* scanIndex(chunks, account, count, (_id, { pack }) => {
-        index.all.set(pack, (index.all.get(pack) ?? 0) + 1);
-        return stored.has(pack) ? undefined : `its pack ${pack} is missing: new backups would refer to missing content`;
-      });
+      yield* scanIndex(chunks, account, count, ({ pack }) => index.all.set(pack, (index.all.get(pack) ?? 0) + 1));
+      // Backups use a record only if the pack registry has its pack and the pack is stored.
+      const unusable = [...index.all].filter(([pack]) => !stored.has(pack));
+      if (unusable.length > 0) {
+        const records = unusable.reduce((sum, [, pointers]) => sum + pointers, 0);
+        const detail = `${counted(records, 'record')} in ${counted(unusable.length, 'missing pack')}: backups store that content again`;
+        yield info('chunk-index', account, detail);
+      }
       for (const pack of new Set([...stored.keys(), ...needed.keys()]))
         yield* checkPack(chunks, pack, readData(pack), index);
       const suspects = [...index.all]
@@ -164,10 +168,10 @@ export function checkedPacks(context: ReaderContext, count: Count): CheckedPacks
         .map(([pack]) => pack);
       if (suspects.length > 0) yield* checkUnknownChunks(chunks, new Set(suspects));
       if (index.unindexed > 0) {
-        const detail = `the index lacks ${index.unindexed} stored chunks: backups may store that content once more`;
+        const detail = `the index lacks ${counted(index.unindexed, 'stored chunk')}: backups may store that content once more`;
         yield info('chunk-index', account, detail);
       }
-      const unused = countUnused('packs');
+      const unused = countUnused('pack');
       for (const [pack, size] of stored) if (!needed.has(pack) && !mayBeNamed.has(pack)) unused.add(pack, size);
       const detail = unused.text();
       if (detail) yield info('pack-footer', account, detail);
@@ -185,14 +189,13 @@ async function* scanIndex(
   chunks: ChunkIndex,
   account: string,
   count: Count,
-  faultOf: (id: string, ref: ChunkRef) => string | undefined,
+  visit: (ref: ChunkRef) => void,
 ): AsyncGenerator<Finding> {
   for await (const entry of chunks.scan(account)) {
     if ('unreadable' in entry) yield failure('chunk-index', entry.unreadable, 'its records cannot be read');
     else {
       count('chunk-index');
-      const fault = faultOf(entry.id, entry.ref);
-      if (fault) yield failure('chunk-index', `${account} ${entry.id}`, fault);
+      visit(entry.ref);
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Checks an account's vault: it holds every backup that the log names, and no record of the chunk index points to
- * missing content.
+ * wrong content.
  */
 
 import type { ChunkIndex, Records } from '../domain/ports.ts';
@@ -12,7 +12,7 @@ import { checkIdIndexes, type NamedIndex } from './check-id-index.ts';
 import { checkManifests, type NamedManifest } from './check-manifests.ts';
 import { checkedPacks } from './check-packs.ts';
 import { type Count, type Finding, failure, info } from './finding.ts';
-import { countUnused, pairs, reasonOf } from './reading.ts';
+import { counted, countUnused, pairs, reasonOf } from './reading.ts';
 
 /** The objects that the vault must hold, according to the log. */
 export type VaultLog = {
@@ -76,7 +76,7 @@ async function* checkRegistry(
     for await (const record of registeredPacks({ account, records, blobs }))
       yield { ...record, key: registeredKey(account, record.pack) };
   }
-  const unused = countUnused('manifests');
+  const unused = countUnused('manifest');
   for await (const [record, blob] of pairs(registered(), storedPacks(context))) {
     const id = blob?.key.slice(blob.key.lastIndexOf('/') + 1) ?? '';
     if (blob?.key.startsWith('manifests/') && !isUsed(id)) unused.add(id, blob.size);
@@ -107,7 +107,7 @@ async function findingOf(
     if (state === 'lost') return info('pack-registry', pack, 'it was lost and is back');
     return state === 'damaged' ? info('pack-registry', pack, 'it was altered: new backups do not use it') : undefined;
   }
-  const fault = size === undefined ? 'it is missing' : `it has ${size} bytes instead of ${bytes}`;
+  const fault = size === undefined ? 'it is missing' : `it has ${counted(size, 'byte')} instead of ${bytes}`;
   if (!isUsed) return info('pack-registry', pack, `${fault}, but no backup needs it`);
   const detail = state === 'lost' ? 'it is lost: files in it cannot be restored' : fault;
   return failure('pack-registry', pack, detail);
@@ -131,7 +131,7 @@ async function* checkErrors(
     }
   }
   if (pages > 0 && listed !== errors)
-    yield failure('error-page', runId, `its pages list ${listed} errors, but the run counted ${errors}`);
+    yield failure('error-page', runId, `its pages list ${counted(listed, 'error')}, but the run counted ${errors}`);
 }
 
 async function* checkExport(
@@ -144,7 +144,7 @@ async function* checkExport(
   count('export');
   try {
     if ((await exportSize(blobs, blob)) !== size)
-      return yield failure('export', blob, `it is missing or incomplete: it should have ${size} bytes`);
+      return yield failure('export', blob, `it is missing or incomplete: it should have ${counted(size, 'byte')}`);
     if (!readData) return;
     for await (const _piece of readExport(blobs, blob, { offset: 0, length: size }));
   } catch (error) {

@@ -28,7 +28,7 @@ export type SourceChecks = {
 
 /**
  * Compares in both directions: every source entry is in the backup as it is, and the backup holds nothing else.
- * It skips entries that the source refuses to list or read.
+ * An entry that the source refuses to list or read says nothing about the backup. It is skipped, or an info.
  */
 export async function* compareWithSource(
   deployment: Deployment,
@@ -42,8 +42,8 @@ export async function* compareWithSource(
   if (!head) return yield info('source', sourceId, 'this source has no restore point yet');
   const keys = await vaultKeys(platform, account);
   const context = { account, keys, blobs: platform.blobs };
-  const fault = (key: string, detail: string) =>
-    failure('source', `${sourceId} ${fileId(keys, { jobId, sourceId, key })}`, detail);
+  const idOf = (key: string) => `${sourceId} ${fileId(keys, { jobId, sourceId, key })}`;
+  const fault = (key: string, detail: string) => failure('source', idOf(key), detail);
   const source = await accessSource(deployment, target);
   const root = await openManifest(context, head.manifest);
   // S3 lists by key. The tree of the backup has that order too, so neither has to be sorted.
@@ -78,7 +78,9 @@ export async function* compareWithSource(
         const detail = entry
           ? (differenceOf(item.entry, entry) ?? (await contentDifference(session, item.entry, entry, readData)))
           : 'it is at the source, but not in the backup';
-        if (detail) yield fault(key, detail);
+        if (detail && (await refusesRead(session, item.entry)))
+          yield info('source', idOf(key), 'it cannot be read at the source, so the backup may lack its newest content');
+        else if (detail) yield fault(key, detail);
       }
     }
     for (; !next.done; next = await backup.next()) {
@@ -106,6 +108,16 @@ function differenceOf(entry: SourceEntry, backup: ManifestEntry): string | undef
   const field = (['revision', 'target', 'mode', 'modifiedAt'] as const).find((name) => entry[name] !== backup[name]);
   // The revision of a folder changes with its content.
   return field && entry.kind !== 'folder' ? `its ${field} differs from the backup` : undefined;
+}
+
+async function refusesRead(session: SourceSession, entry: SourceEntry): Promise<boolean> {
+  if (entry.kind !== 'file' || entry.size === 0) return false;
+  try {
+    for await (const _piece of contentOf(session, entry)) return false;
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 async function contentDifference(

@@ -108,9 +108,9 @@ export function readFacts(account: string): FactsReader {
         const run = facts.unfinished.get(event.data.runId);
         if (run) run.ended = event.type;
         if (event.type === 'RestorePointCreated') {
-          const { manifest, totals, runId } = event.data;
+          const { manifest, totals, runId, jobId, sourceId } = event.data;
           if (run) run.manifest = manifest.id;
-          facts.manifests.push({ ref: manifest, totals, runId });
+          facts.manifests.push({ ref: manifest, totals, runId, jobId, sourceId });
         }
         if (run) settle(run);
         return;

@@ -29,15 +29,24 @@ export async function* pairs<A extends Keyed, B extends Keyed>(
 
 /**
  * Why a read failed, without personal data: the message of a ListBackup error, or the code of the system error. Only
- * VaultDamage says that something is missing or altered. After any other error the next read may succeed.
+ * VaultDamage says that something is missing or altered. After any other error the next read may succeed. A message
+ * about `id`, which the finding names already, calls it "it".
  */
-export function reasonOf(error: unknown): string {
-  if (error instanceof VaultDamage) return error.message;
+export function reasonOf(error: unknown, id?: string): string {
+  if (error instanceof VaultDamage) {
+    const message = error.message.slice(error.what.length + 2);
+    return id !== undefined && message.startsWith(`${id} `) ? `it${message.slice(id.length)}` : message;
+  }
   const { code, name } = error as { code?: unknown; name?: unknown };
   return `it cannot be read (${typeof code === 'string' ? code : String(name)})`;
 }
 
-/** Counts blobs that belong to no backup. `text`: for example `7 packs (1234 bytes) … : a, b, c, d, e …`. */
+/** For example `1 file` or `2 files`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Counts blobs that belong to no backup. `what`: their name in the singular. `text`: for example `7 packs (1234 bytes) … : a, b, c, d, e …`. */
 export function countUnused(what: string) {
   let [many, bytes] = [0, 0];
   const names: string[] = [];
@@ -49,7 +58,7 @@ export function countUnused(what: string) {
     },
     text: () =>
       many > 0
-        ? `${many} ${what} (${bytes} bytes) belong to no backup: ${names.join(', ')}${many > names.length ? ' …' : ''}`
+        ? `${counted(many, what)} (${counted(bytes, 'byte')}) ${many === 1 ? 'belongs' : 'belong'} to no backup: ${names.join(', ')}${many > names.length ? ' …' : ''}`
         : undefined,
   };
 }

@@ -30,14 +30,15 @@ export function failuresIn({ groups }: Report): number {
 }
 
 const restoreLog = restoreCopy('The event store does not hold the bytes that were written.');
-const rerun = 'Cancel the run (POST /runs/{id}/cancel), then run the job again.';
+const rerun = 'Cancel the run with: listbackup runs cancel <run>. Then run the job again.';
 const damaged =
-  'Restore the blob from a copy of the data folder, if you have one. ' +
+  'If a disk or a bucket refuses reads, correct that first, and run the doctor again. ' +
+  'Restore missing or damaged packs and manifests from a copy of the data folder, if you have one. ' +
   'Until then, downloads of the damaged files are refused. Other files are not affected. ' +
-  'If it cannot be read, correct that first, and run the doctor again.';
-const lost = `${damaged} Or run the job again: it reads the files of a lost pack again, if the source still has them.`;
+  'The other versions of a damaged file are listed by: listbackup versions <file id>';
+const lost = `${damaged}. Or run the job again: it reads the files of a lost pack again, if the source still has them.`;
 const altered =
-  `${damaged} Or download a file that is refused, which marks its pack as damaged, and run the job again: ` +
+  `${damaged}. Or download a file that is refused, which marks its pack as damaged, and run the job again: ` +
   'it reads the files of a damaged pack again, if the source still has them.';
 
 function restoreCopy(reason: string): string {
@@ -102,12 +103,12 @@ const kinds: { [C in Checked]: { one: string; many: string; advice: string } } =
   credentials: {
     one: 'set of credentials',
     many: 'sets of credentials',
-    advice: 'Enter the credentials again (PUT /sources/{id}).',
+    advice: 'Enter the keys again with: listbackup sources change <source> --new-keys',
   },
   message: {
     one: 'dead letter',
     many: 'dead letters',
-    advice: 'The message is not tried again. Cancel its run (POST /runs/{id}/cancel), then run the job again.',
+    advice: `The message is not tried again. ${rerun}`,
   },
   key: {
     one: 'encryption key',
@@ -126,14 +127,20 @@ const kinds: { [C in Checked]: { one: string; many: string; advice: string } } =
 export function renderReport(report: Report, options: { data: string; readData: boolean }): string {
   const scope = options.readData ? ', including all content' : '';
   const lines = [`Checked ${options.data}${scope}:`, `  ${counts(report)}`, ''];
-  const groups = [...report.groups.values()].sort((a, b) => a.severity.localeCompare(b.severity));
-  for (const { severity, what, count, first } of groups) {
-    const { many, advice } = kinds[what];
-    lines.push(`${severity === 'failure' ? 'FAILURE' : 'Info'}: ${many} (${count})`);
-    for (const { where, detail } of first) lines.push(`  ${where}: ${detail}`);
-    if (count > first.length) lines.push(`  … and ${count - first.length} more. Show all with --json.`);
-    if (severity === 'failure') lines.push(`  → ${advice}`);
-    lines.push('');
+  // Failures come first. Those with the same advice share it.
+  const sections = Map.groupBy(report.groups.values(), ({ severity, what }) =>
+    severity === 'failure' ? kinds[what].advice : '',
+  );
+  const infos = sections.get('') ?? [];
+  sections.delete('');
+  for (const [advice, groups] of [...sections, ['', infos] as const]) {
+    for (const { severity, what, count, first } of groups) {
+      lines.push(`${severity === 'failure' ? 'FAILURE' : 'Info'}: ${kinds[what].many} (${count})`);
+      for (const { where, detail } of first) lines.push(`  ${where}: ${detail}`);
+      if (count > first.length) lines.push(`  … and ${count - first.length} more. Show all with --json.`);
+      if (advice === '') lines.push('');
+    }
+    if (advice !== '') lines.push(`  → ${advice}`, '');
   }
   const failures = failuresIn(report);
   if (failures > 0) lines.push(`${failures} ${failures === 1 ? 'failure' : 'failures'} found.`);

@@ -148,4 +148,12 @@ function progress(json: boolean): (text: () => string) => void {
   };
 }
 
-if (import.meta.main) process.exitCode = await runDoctor(process.argv.slice(2));
+if (import.meta.main) {
+  // A reader such as `head` closes the pipe when it needs no more. Then the check is not complete.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit(2);
+    });
+  process.exitCode = await runDoctor(process.argv.slice(2));
+}

@@ -24,6 +24,8 @@ import {
   sliced,
 } from '../vault/vault-fixture.ts';
 
+const owner = { jobId: 'job_1', sourceId: 'src_1' };
+
 let vault: ReturnType<typeof memoryVault>;
 let log: VaultLog;
 let file: ManifestEntry;
@@ -74,7 +76,7 @@ async function store(entries: ManifestEntry[][], wrong: Wrong = {}) {
 /** As `store`, and adds the manifest to the log. */
 async function put(entries: ManifestEntry[][], wrong: Wrong = {}): Promise<Put> {
   const { root, ...rest } = await store(entries, wrong);
-  log.manifests.push({ ref: root.ref, totals: { ...root.totals, ...wrong.totals }, runId: 'run_1' });
+  log.manifests.push({ ref: root.ref, totals: { ...root.totals, ...wrong.totals }, runId: 'run_1', ...owner });
   return rest;
 }
 
@@ -157,7 +159,7 @@ describe('a manifest', () => {
     const [names, segments] = [old.names[0] as MetadataRef, old.segments];
     const nodes = [writeNode(writer, { names, segments })];
     const root = await writeRoot(writer, { runId: 'run_1', at: '2026-02-01T00:00:00.000Z', base: null, nodes });
-    log.manifests.push({ ref: root.ref, totals: root.totals, runId: 'run_1' });
+    log.manifests.push({ ref: root.ref, totals: root.totals, runId: 'run_1', ...owner });
     expect(await findings()).toEqual([]);
   });
 });
@@ -207,7 +209,7 @@ describe('a node', () => {
     const totals = { files: 0, folders: 0, links: 0, bytes: 0 };
     const nodes = [{ ...ref, first: 'a', last: 'b', count: 1, live: 1, totals }];
     const root = await writeRoot(writer, { runId: 'run_1', at: '2026-02-01T00:00:00.000Z', base: null, nodes });
-    log.manifests.push({ ref: root.ref, totals, runId: 'run_1' });
+    log.manifests.push({ ref: root.ref, totals, runId: 'run_1', ...owner });
     expect(await kinds()).toEqual(['node']);
   });
 
@@ -215,7 +217,7 @@ describe('a node', () => {
     const { id, nodes } = await put([[file]]);
     await alter(id, (nodes[0]?.offset ?? 0) + 20);
     expect(await failures()).toEqual([
-      expect.objectContaining({ what: 'node', detail: expect.stringMatching(/was altered; it lists 1 files$/) }),
+      expect.objectContaining({ what: 'node', detail: expect.stringMatching(/was altered; it lists 1 file$/) }),
     ]);
   });
 
@@ -248,7 +250,7 @@ describe('a node', () => {
     const { nodes } = await put([[file]], { names: [] });
     const writer = openMetadataWriter(vault, async () => {});
     const root = await writeRoot(writer, { runId: 'run_2', at: '2026-02-02T00:00:00.000Z', base: null, nodes });
-    log.manifests.push({ ref: root.ref, totals: root.totals, runId: 'run_2' });
+    log.manifests.push({ ref: root.ref, totals: root.totals, runId: 'run_2', ...owner });
     expect(await kinds()).toEqual(['node']);
   });
 
@@ -256,7 +258,7 @@ describe('a node', () => {
     const { id, segments } = await put([[folder('a/')], [file]]);
     await alter(id, (segments[1]?.offset ?? 0) + 20);
     expect(await failures()).toEqual([
-      expect.objectContaining({ what: 'segment', detail: expect.stringMatching(/was altered; it lists 1 files$/) }),
+      expect.objectContaining({ what: 'segment', detail: expect.stringMatching(/was altered; it lists 1 file$/) }),
     ]);
   });
 });
@@ -450,7 +452,7 @@ describe('a pack that cannot be read', () => {
     const pack = file.chunks?.[0]?.pack;
     expect(await read((key) => key.startsWith('packs/'))).toEqual([
       `file: its content was not checked: ${pack} cannot be read`,
-      'pack-footer: it cannot be read (EIO); backed-up files need 1 of its chunks',
+      'pack-footer: it cannot be read (EIO); backed-up files need 1 chunk of it',
     ]);
   });
 

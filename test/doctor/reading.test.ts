@@ -31,7 +31,7 @@ it('pairs the items of two ordered streams that have the same key, and holds one
 });
 
 it('names the first five unused blobs, and counts all', () => {
-  const unused = countUnused('packs');
+  const unused = countUnused('pack');
   expect(unused.text()).toBeUndefined();
   for (const name of ['a', 'b', 'c', 'd', 'e']) unused.add(name, 2);
   expect(unused.text()).toBe('5 packs (10 bytes) belong to no backup: a, b, c, d, e');

@@ -158,6 +158,8 @@ const turnAt = (at: number) => (bytes: Buffer) =>
 type Case = {
   name: string;
   found: Checked;
+  /** The finding is an info: backups do not use the damaged record. */
+  harmless?: true;
   damage: (data: string) => Promise<void>;
   unseen?: true;
   unstartable?: string;
@@ -232,6 +234,7 @@ const cases: Case[] = [
   {
     name: 'the pack in the chunk index',
     found: 'chunk-index',
+    harmless: true,
     damage: inTable('packs', 'id', 'true', flipAt(9), 'chunk-index.db'),
   },
   {
@@ -309,12 +312,13 @@ const cases: Case[] = [
 ];
 
 describe('one flipped byte in', () => {
-  it.each(cases)('$name', async ({ found, damage, unseen, unstartable }) => {
+  it.each(cases)('$name', async ({ found, damage, unseen, unstartable, harmless }) => {
     const data = await copyOf();
     await damage(data);
 
-    const findings = (await findingsIn(data)).filter(({ severity }) => severity === 'failure');
-    expect(findings.map(({ what }) => what)).toContain(found);
+    const findings = await findingsIn(data);
+    const severity = harmless ? 'info' : 'failure';
+    expect(findings).toContainEqual(expect.objectContaining({ severity, what: found }));
 
     const answers = await answersIn(data);
     expect(typeof answers === 'string').toBe(unstartable !== undefined);

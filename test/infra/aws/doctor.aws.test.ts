@@ -114,5 +114,5 @@ it('reports nothing on intact data and finds damage', async () => {
   expect(await kinds()).toEqual(['row']);
   const [pack] = (await platform.blobs.list('packs/', { limit: 1 })).items;
   await platform.blobs.delete([pack?.key ?? '']);
-  expect(await kinds()).toEqual(['chunk-index', 'file', 'pack-footer', 'pack-registry', 'row']);
+  expect(await kinds()).toEqual(['file', 'pack-footer', 'pack-registry', 'row']);
 });

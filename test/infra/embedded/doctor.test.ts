@@ -1,5 +1,6 @@
 /** Runs `listbackup doctor` as a process over a data folder, as operators do. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -92,9 +93,10 @@ it('finds damaged content with --read-data and says what to do', async () => {
   expect((await doctor(data)).code).toBe(0);
   const { code, stdout } = await doctor(data, '--read-data');
   expect(code).toBe(1);
-  expect(stdout).toMatch(/FAILURE: pack slots \(1\)\n {2}pak_\S+ slot \d+: .*does not authenticate/);
-  expect(stdout).toMatch(/FAILURE: file versions \(\d+\)/);
-  expect(stdout).toMatch(/→ .*Restore the blob from a copy/);
+  expect(stdout).toMatch(/FAILURE: pack slots \(1\)\n {2}pak_\S+ slot \d+: it does not authenticate/);
+  expect(stdout).toMatch(/FAILURE: file versions \(\d+\)\n {2}file_\S+ version 2: /);
+  // Both kinds have the same advice.
+  expect(stdout.match(/→ .*Restore missing or damaged packs and manifests from a copy/g)).toHaveLength(1);
   expect(stdout).toMatch(/\d+ failures found\.$/m);
 });
 
@@ -115,6 +117,22 @@ it('prints one JSON line per finding and a summary with --json', async () => {
   });
   expect(summary.checked).toMatchObject({ ledger: expect.any(Number), file: expect.any(Number) });
   expect(lines).toContainEqual(expect.objectContaining({ type: 'finding', severity: 'failure', what: 'pack-slot' }));
+});
+
+it.each([
+  ['npm run doctor', [program]],
+  ['listbackup doctor', [cli, 'doctor']],
+])('%s ends quietly when the reader of its output closes the pipe', async (_name, command) => {
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', ...command, '--data', backedUp.data, '--json'],
+    { stdio: ['ignore', 'pipe', 'pipe'], cwd: root },
+  );
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
+  const [code] = await once(child, 'close');
+  expect([code, stderr]).toEqual([2, '']);
 });
 
 it('prints no personal data', async () => {
