@@ -219,10 +219,9 @@ function rootProblem(error: unknown): unknown {
   const code = systemCode(error);
   if (code === '') return error;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return temporary(
-      'not-found',
-      'No folder exists at the path of this source. Mount the disk, or connect the source again with the right path.',
-    );
+    const found =
+      code === 'ENOENT' ? 'No folder exists at the path of this source.' : 'The path of this source is a file.';
+    return temporary('not-found', `${found} Mount the disk, or connect the source again with the path of a folder.`);
   }
   if (code === 'EACCES' || code === 'EPERM') {
     return new SourceProblem(

@@ -1,5 +1,5 @@
 /** A failing message is tried again, or its run fails with a reason and the next run can start. */
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { changeSource } from '../../commands/change-source.ts';
@@ -133,6 +133,14 @@ describe('a source that cannot be opened', () => {
         { code: 'source-not-found', message: expect.stringContaining('Mount the disk, or connect the source again') },
       ],
     });
+    await writeFile(world.source, 'a file');
+    const isFile = await world.request();
+    await world.settle();
+    expect(await runOf(world, isFile)).toMatchObject({
+      status: 'failed',
+      errors: [{ message: expect.stringContaining('The path of this source is a file.') }],
+    });
+    await rm(world.source);
     expect(await pictureOf(world)).toMatchObject({ files, restored });
     await rename(`${world.source}-away`, world.source);
     const again = await world.request();
