@@ -40,7 +40,7 @@ export function restoreIndex(settings: WorkerSettings, { blobs, chunks, keys, lo
     stop = async () => void (await worker.terminate());
     try {
       const packs = await peer.call<number>('rebuild', []);
-      if (packs > 0) log.warn('the chunk index was missing and has been restored', { packs });
+      if (packs > 0) log.warn('the chunk index was missing or damaged and has been restored', { packs });
     } finally {
       await stop();
     }
