@@ -42,8 +42,8 @@ export function reasonOf(error: unknown, id?: string): string {
 }
 
 /** For example `1 file` or `2 files`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+export function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }
 
 /** Counts blobs that belong to no backup. `what`: their name in the singular. `text`: for example `7 packs (1234 bytes) … : a, b, c, d, e …`. */
@@ -56,9 +56,11 @@ export function countUnused(what: string) {
       bytes += size;
       if (names.length < 5) names.push(name);
     },
-    text: () =>
-      many > 0
-        ? `${counted(many, what)} (${counted(bytes, 'byte')}) ${many === 1 ? 'belongs' : 'belong'} to no backup: ${names.join(', ')}${many > names.length ? ' …' : ''}`
-        : undefined,
+    text(): string | undefined {
+      if (many === 0) return undefined;
+      const belong = many === 1 ? 'belongs' : 'belong';
+      const named = `${names.join(', ')}${many > names.length ? ' …' : ''}`;
+      return `${counted(many, what)} (${counted(bytes, 'byte')}) ${belong} to no backup: ${named}`;
+    },
   };
 }
