@@ -33,12 +33,16 @@ export async function downloadTo(
   await mkdir(dirname(target), { recursive: true });
   const first = await address();
   const part = `${target}.${first.sha256?.slice(0, 12) ?? 'download'}.part`;
+  // The user chose the target, and does not know the part.
+  const nameTarget = (error: Error): never => {
+    throw Object.assign(error, { path: target, message: error.message.replace(part, target) });
+  };
   // Without a hash, an old part may belong to other content.
   if (first.sha256 === undefined) await rm(part, { force: true });
   for (;;) {
     const hash = createHash('sha256');
-    const before = await hashPart(part, hash, first.size);
-    const file = await open(part, before === 0 ? 'w' : 'a', 0o600);
+    const before = await hashPart(part, hash, first.size).catch(nameTarget);
+    const file = await open(part, before === 0 ? 'w' : 'a', 0o600).catch(nameTarget);
     let failed: Refusal | undefined;
     try {
       await receive(first, address, before, hash, (chunk) => writeAll(file, chunk), progress, retries);

@@ -1,5 +1,6 @@
 /** Finds sources and jobs by id, by name, or by the beginning of either if only one matches. */
 import { type Api, all, answered, itemsOf } from './client.ts';
+import { pathOf } from './path-text.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
 type Named = { id: string; name: string };
@@ -46,6 +47,9 @@ export function runIdOf(text: string): string {
 /** `source` may be disconnected. Its backups stay available under its id. */
 export type FileLocation = {
   source: Named;
+  /** The source in a command: its name, or its id if several sources match the name. */
+  called: string;
+  /** Bytes that are not UTF-8 are lone surrogates. */
   path: string;
   /** The text before the first colon, if it names no source. The colon is then part of the path. */
   unknownSource?: string;
@@ -53,7 +57,7 @@ export type FileLocation = {
 
 /**
  * Parses `source:path`, or a path alone if there is only one source. Names may contain colons: the longest beginning
- * that names a source wins. Returns the path as the API has it, without slashes at its ends.
+ * that names a source wins. The path may have escapes (path-text.ts). Returns it without slashes at its ends.
  */
 export async function findLocation(api: Api, where: string): Promise<FileLocation> {
   const sources = await all(allSources(api));
@@ -62,7 +66,7 @@ export async function findLocation(api: Api, where: string): Promise<FileLocatio
     const found = isId('src', called) ? [{ id: called, name: called }] : bestMatches<Named>(called, sources);
     const [source] = found;
     if (found.length > 1) throw ambiguous('source', called, found);
-    if (source) return { source, path: trimmed(where.slice(colon + 1)) };
+    if (source) return { source, called: calledIn(sources, source), path: pathOf(trimmed(where.slice(colon + 1))) };
     if (colon === 0) break;
   }
   const [only, ...others] = sources;
@@ -70,15 +74,24 @@ export async function findLocation(api: Api, where: string): Promise<FileLocatio
   const colon = where.indexOf(':');
   const unknownSource = colon > 0 ? where.slice(0, colon) : undefined;
   if (others.length === 0)
-    return { source: only, path: trimmed(where), ...(unknownSource === undefined ? {} : { unknownSource }) };
+    return {
+      source: only,
+      called: only.name,
+      path: pathOf(trimmed(where)),
+      ...(unknownSource === undefined ? {} : { unknownSource }),
+    };
   if (unknownSource !== undefined) {
     const next = `Write one of your sources before the colon. ${listed('Sources', sources)}`;
     throw refusal('not-found', `No source is called ${unknownSource}`, next);
   }
   const [named] = bestMatches(where, sources);
-  const example = `${named?.name ?? only.name}:${named ? '' : trimmed(where)}`;
+  const example = `${calledIn(sources, named ?? only)}:${named ? '' : trimmed(where)}`;
   const detail = `Write the source and a colon before the path, for example \`${quoted(example)}\`.`;
   throw refusal('which-source', 'The path needs a source', `${detail} ${listed('Sources', sources)}`);
+}
+
+function calledIn(sources: readonly Named[], { id, name }: Named): string {
+  return bestMatches(name, sources).length === 1 ? name : id;
 }
 
 function theOne<T extends Named>(kind: 'source' | 'job', called: string, among: readonly T[]): T {

@@ -75,5 +75,18 @@ export function fromServer(document: ProblemDocument, url: string): Refusal {
       `Run ${runId} is still open. ` +
       `Follow it with \`listbackup runs follow ${runId}\`, or cancel it with \`listbackup runs cancel ${runId}\`.`;
   }
+  if (document.code === 'backup-damaged') detail = damagedDetail(document);
   return new Refusal({ ...document, detail });
+}
+
+/** `next` is set if the command reads all sources. */
+function damagedDetail({ runId, at, sourceId, asOf, next }: ProblemDocument): string {
+  const source = next === undefined ? '' : `--source ${sourceId} `;
+  const before =
+    asOf === undefined ? '' : `Repeat the command with \`${source}--as-of ${asOf}\` to use the one before it. `;
+  const others = next === undefined ? '' : ' To get another source, repeat the command with `--source <source>`.';
+  return (
+    `The restore point of run ${runId} (${at}) is damaged. ${before}` +
+    `To make a new one, run the job again with \`listbackup run <job>\`.${others}`
+  );
 }

@@ -2,6 +2,7 @@
 import type { Api } from './client.ts';
 import { follow, type Run } from './follow.ts';
 import { bytes, json, line, note, printable, styled } from './output.ts';
+import { pathText } from './path-text.ts';
 import { withProgramName } from './program-name.ts';
 import { barText, countsText, nextProgress, type Progress, waitingText } from './progress-bar.ts';
 import { exitCodes } from './refusal.ts';
@@ -69,20 +70,21 @@ export async function showRun(run: Run): Promise<void> {
   const seconds = startedAt && finishedAt ? (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000 : undefined;
   const took = seconds === undefined ? '' : ` in ${duration(seconds)}`;
   await line(`${colour ? styled(process.stdout, colour, status) : status}${took}  ${id}`);
+  const isSaved = status === 'succeeded' || status === 'partial';
+  const done = isSaved ? 'saved' : 'read';
   const counts: [string, number][] = [
-    ['saved', filesDone],
+    [done, filesDone],
     ['unchanged', filesUnchanged],
     ['deleted', filesDeleted],
     ['failed', filesFailed],
     ['skipped', filesSkipped],
   ];
-  const words = counts
-    .filter(([word, count]) => count > 0 || word === 'saved')
-    .map(([word, count]) => `${count} ${word}`);
+  const words = counts.filter(([word, count]) => count > 0 || word === done).map(([word, count]) => `${count} ${word}`);
   await line(`  ${filesTotal} files: ${words.join(', ')}`);
   await line(`  ${bytes(bytesRead)} read, ${bytes(bytesStored)} stored`);
+  if (!isSaved && finishedAt !== null) await line('  It created no restore point. Older backups stay.');
   for (const { path, code, message } of errors.slice(0, shownFailures)) {
-    await line(`  ${path === '' ? '' : `${printable(path)}: `}${printable(message)} (${code})`);
+    await line(`  ${path === '' ? '' : `${pathText(path)}: `}${printable(message)} (${code})`);
   }
   if (errors.length > shownFailures)
     await line(withProgramName(`  See all of them with \`listbackup runs errors ${id}\`.`));

@@ -7,10 +7,11 @@ import { type Command, Option } from 'commander';
 import { type Api, answered } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
 import { type Address, downloadThrough, downloadTo, type Progress } from '../download.ts';
-import { findLocation } from '../naming.ts';
-import { bytes, json, line, printable } from '../output.ts';
+import { findLocation, quoted } from '../naming.ts';
+import { bytes, json, line, note, printable } from '../output.ts';
+import { pathText } from '../path-text.ts';
 import { exitCodes, fromServer, refusal } from '../refusal.ts';
-import { fileAt, isFileId, locationHelp } from './files.ts';
+import { fileAt, incompleteNote, inUtf8, isFileId, locationHelp, parentOf } from './files.ts';
 import { wholeNumber } from './runs.ts';
 import { parseTime } from './when.ts';
 
@@ -40,7 +41,11 @@ export function addGetCommand(program: Command): void {
     .addHelpText('after', locationHelp)
     .action(async (where: string, options: Options, command: Command) => {
       const api = await signedIn(command);
-      const { address, name } = await resolveDownload(api, where, options);
+      const { address, name, lacks = '' } = await resolveDownload(api, where, options);
+      if (lacks !== '') {
+        note(`The zip may lack files.${lacks}`);
+        process.exitCode = exitCodes.partial;
+      }
       if (options.output === '-') return downloadThrough(toStandardOutput, address);
       const target = await targetFor(name, options);
       let size = 0;
@@ -53,8 +58,8 @@ export function addGetCommand(program: Command): void {
     });
 }
 
-/** `name` is undefined for a file that is given by its id. */
-type Download = { address: Address; name: string | undefined };
+/** `name` is undefined for a file that is given by its id. `lacks` says why a zip may lack files. */
+type Download = { address: Address; name: string | undefined; lacks?: string };
 
 async function resolveDownload(api: Api, where: string, { asOf, version }: Options): Promise<Download> {
   if (isFileId(where)) {
@@ -69,6 +74,13 @@ async function resolveDownload(api: Api, where: string, { asOf, version }: Optio
   }
   const location = await findLocation(api, where);
   const file = await fileAt(api, location, asOf);
+  const { source, called, path } = location;
+  if (file !== 'folder' && file.kind === 'link')
+    throw refusal(
+      'is-link',
+      `\`${pathText(path)}\` is a link and has no content`,
+      `Get it in the zip of its folder with \`listbackup get ${quoted(`${called}:${pathText(parentOf(path))}`)}\`.`,
+    );
   if (file !== 'folder')
     return { address: fileAddress(api, file.id, version ?? (asOf && file.versions)), name: file.name };
   if (version !== undefined)
@@ -78,8 +90,15 @@ async function resolveDownload(api: Api, where: string, { asOf, version }: Optio
       'Only files have versions. Use --as-of for a folder.',
       exitCodes.usage,
     );
-  const { source, path } = location;
-  return { address: await zipAddress(api, source.id, path, asOf), name: `${basename(path) || source.name}.zip` };
+  if (!path.isWellFormed())
+    throw refusal(
+      'not-utf-8',
+      `The path \`${pathText(path)}\` is not UTF-8`,
+      `Get it in the zip of a folder above it with \`listbackup get ${quoted(`${called}:${pathText(inUtf8(path))}`)}\`.`,
+    );
+  const lacks = await incompleteNote(api, location, asOf);
+  const name = `${basename(path.toWellFormed()) || source.name}.zip`;
+  return { address: await zipAddress(api, source.id, path, asOf), name, lacks };
 }
 
 function fileAddress(api: Api, fileId: string, version: number | '' | undefined): Address {

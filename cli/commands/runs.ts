@@ -4,6 +4,7 @@ import { all, answered, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
 import { allJobs, argumentTexts, findJob, runIdOf } from '../naming.ts';
 import { bytes, type Column, json, jsonArray, line, note, noteMore, printList, time } from '../output.ts';
+import { pathText } from '../path-text.ts';
 import { showRun, watchRun } from '../watch-run.ts';
 
 type Run = Schemas['Run'];
@@ -34,7 +35,7 @@ export function addRunCommands(program: Command): void {
       // Wait until reads see the run, so that the next command finds it.
       await api.GET('/runs/{id}', { params: { path: { id: run.id } } });
       if (wantsJson(command)) return json(run);
-      await line(`Requested run ${run.id}.`);
+      await line(process.stdout.isTTY ? `Requested run ${run.id}.` : run.id);
       note(`Follow it with \`listbackup runs follow ${run.id}\`.`);
     });
 
@@ -99,8 +100,11 @@ export function addRunCommands(program: Command): void {
     .description('Cancels a run. It ends after its current step and creates no restore point. Older backups stay.')
     .action(async (text: string, _options, command: Command) => {
       const id = runIdOf(text);
-      const answer = await answered((await signedIn(command)).POST('/runs/{id}/cancel', { params: { path: { id } } }));
-      return wantsJson(command) ? json(answer) : line(`Cancelling run ${id}.`);
+      const api = await signedIn(command);
+      const answer = await answered(api.POST('/runs/{id}/cancel', { params: { path: { id } } }));
+      if (wantsJson(command)) return json(answer);
+      const { status } = await answered(api.GET('/runs/{id}', { params: { path: { id } } }));
+      return line(status === 'cancelled' ? `Run ${id} is cancelled.` : `Cancelling run ${id}.`);
     });
 
   runs
@@ -114,7 +118,7 @@ export function addRunCommands(program: Command): void {
       const items = itemsOf((query) => api.GET('/runs/{id}/errors', { params: { path: { id }, query } }));
       if (wantsJson(command)) return jsonArray(items);
       const columns: Column<Schemas['RunError']>[] = [
-        { title: 'PATH', of: ({ path }) => path },
+        { title: 'PATH', of: ({ path }) => pathText(path) },
         { title: 'CODE', of: ({ code }) => code },
         { title: 'MESSAGE', of: ({ message }) => message },
       ];

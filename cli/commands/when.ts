@@ -1,11 +1,16 @@
 /** Parses times and sizes of command line options. */
 import { InvalidArgumentError } from 'commander';
 
-/** Parses a date (midnight local time) or a time with or without an offset. Returns UTC in ISO 8601. */
+/**
+ * Parses a date (midnight local time) or a time with or without an offset. Returns UTC in ISO 8601. Refuses a day that
+ * its month does not have: `Date` would take 2026-02-30 for 2026-03-02.
+ */
 export function parseTime(text: string): string {
+  const [day = ''] = /^\d{4}-\d\d-\d\d(?=[T ]|$)/.exec(text) ?? [];
+  const midnight = new Date(`${day}T00:00:00Z`);
   const date = /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00:00`) : new Date(text);
-  if (!/^\d{4}-\d\d-\d\d([T ]|$)/.test(text) || Number.isNaN(date.getTime())) {
-    throw new InvalidArgumentError('Use a time like 2026-01-31, 2026-01-31T12:00 or 2026-01-31T12:00:00Z.');
+  if (Number.isNaN(date.getTime()) || Number.isNaN(midnight.getTime()) || !midnight.toISOString().startsWith(day)) {
+    throw new InvalidArgumentError('Use an existing time like 2026-01-31, 2026-01-31T12:00 or 2026-01-31T12:00:00Z.');
   }
   return date.toISOString();
 }

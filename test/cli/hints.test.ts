@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { fromServer } from '../../cli/refusal.ts';
 import { type Cli, cliFor, testServerUrl } from '../support/cli.ts';
 
 /** Returns the CLI of a new user with the folder source `Documents`. */
@@ -90,6 +91,58 @@ test('says how to go on after a wrong source, run or limit', async () => {
     code: 1,
     stderr: expect.stringContaining('No source is called Foo. Write one of your sources before the colon.'),
   });
+});
+
+test('refuses a day that does not exist, and searches as of a time', async () => {
+  const cli = await withDocuments();
+  await cli('jobs', 'add', 'Documents');
+  const before = new Date().toISOString();
+  const { code, stdout } = await cli('run', 'Documents');
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^run_\w+\n$/)]);
+  expect(await cli('runs', 'follow', stdout.trim())).toMatchObject({ code: 0 });
+  expect(await cli('ls', '--as-of', '2026-02-30')).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('Use an existing time like'),
+  });
+  expect(await cli('ls', '--as-of', '2024-02-29')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('There is no backup of Documents as of 2024-02-29T'),
+  });
+  expect((await cli('find', 'a', '--as-of', before)).stderr).toBe('No files match.\n');
+  expect((await cli('find', 'a', '--as-of', new Date().toISOString())).stdout).toContain('a.txt');
+});
+
+test('an error of a file system names the target of get, not its part', async () => {
+  const cli = await withDocuments();
+  await cli('jobs', 'add', 'Documents');
+  await cli('run', 'Documents', '-f');
+  const long = 'n'.repeat(250);
+  const { code, stderr } = await cli('get', 'a.txt', '-o', long);
+  expect(code).toBe(1);
+  expect(stderr).toContain(`open '${long}'`);
+  expect(stderr).not.toContain('.part');
+});
+
+test.each([
+  [
+    'a list of one source',
+    {},
+    'Repeat the command with `--as-of 2026-01-01` to use the one before it. ' +
+      'To make a new one, run the job again with `listbackup run <job>`.',
+  ],
+  [
+    'a list of all sources',
+    { next: '{}' },
+    'Repeat the command with `--source src_1 --as-of 2026-01-01` to use the one before it. ' +
+      'To make a new one, run the job again with `listbackup run <job>`. ' +
+      'To get another source, repeat the command with `--source <source>`.',
+  ],
+])('a damaged restore point in %s leads to options of the command', (_name, more, next) => {
+  const document = { title: '', code: 'backup-damaged', detail: 'Use the one before it with asOf=…' };
+  const facts = { sourceId: 'src_1', runId: 'run_1', at: '2026-01-02', asOf: '2026-01-01' };
+  expect(fromServer({ ...document, ...facts, ...more }, 'http://x/data/files').problem.detail).toBe(
+    `The restore point of run run_1 (2026-01-02) is damaged. ${next}`,
+  );
 });
 
 test.each([
