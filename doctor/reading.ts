@@ -46,7 +46,10 @@ export function counted(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? '' : 's'}`;
 }
 
-/** Counts blobs that belong to no backup. `what`: their name in the singular. `text`: for example `7 packs (1234 bytes) … : a, b, c, d, e …`. */
+/**
+ * Counts blobs that belong to no backup. `what`: their name in the singular. `text`: for example
+ * `7 packs (1234 bytes) … : a, b, c, d, e …`.
+ */
 export function countUnused(what: string) {
   let [many, bytes] = [0, 0];
   const names: string[] = [];

@@ -76,11 +76,12 @@ function withCredentials(command: Command): Command {
     );
 }
 
+const passwordHint = 'Set the password with LISTBACKUP_PASSWORD or --password-stdin.';
+
 async function credentials(options: Credentials): Promise<{ email: string; password: string }> {
-  const email = options.email || (await ask('E-mail address', 'Set --email or LISTBACKUP_EMAIL.'));
+  const email = options.email || (await ask('E-mail address', `Set --email or LISTBACKUP_EMAIL. ${passwordHint}`));
   const password = options.passwordStdin
     ? await firstLineOfInput()
-    : process.env.LISTBACKUP_PASSWORD ||
-      (await askSecret('Password', 'Set LISTBACKUP_PASSWORD, or use --password-stdin.'));
+    : process.env.LISTBACKUP_PASSWORD || (await askSecret('Password', passwordHint));
   return { email, password };
 }

@@ -1,4 +1,4 @@
-/** Data that is missing because a run was partial. The server is canned, because root can read any file. */
+/** Data that is missing because a run was partial or cancelled. The server is canned: root can read any file. */
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
@@ -8,6 +8,15 @@ import { type Cli, cliFor, email, sessionFile, testServer } from '../support/cli
 
 const source = { id: `src_${'0'.repeat(26)}`, name: 'Docs' };
 const entry = (path: string, kind: string) => ({ path, kind, size: 0, modifiedAt: null });
+
+const cancelled = {
+  id: `run_${'0'.repeat(26)}`,
+  status: 'cancelled',
+  startedAt: '2026-01-01T00:00:00.000Z',
+  finishedAt: '2026-01-01T00:00:01.000Z',
+  errors: [],
+  progress: { filesTotal: 90, filesDone: 40, filesSkipped: 0, filesFailed: 0, bytesRead: 1, bytesStored: 1 },
+};
 
 /** Returns the CLI at a server whose newest run has that status. The folder `noread` could not be read. */
 async function afterRun(status: string): Promise<Cli> {
@@ -31,6 +40,8 @@ async function afterRun(status: string): Promise<Cli> {
     if (pathname === '/data/download') return json(response, { id: 'dow_1', status: 'preparing' });
     if (pathname === '/data/downloads/dow_1')
       return json(response, { status: 'ready', url: `http://${headers.host}/zip` });
+    if (pathname === `/runs/${cancelled.id}`) return json(response, cancelled);
+    if (pathname === `/runs/${cancelled.id}/cancel`) return json(response, { id: cancelled.id, status: 'cancelling' });
     if (pathname === '/zip') return void response.end('zip');
     return json(response, { items: answers[pathname]?.(searchParams) ?? [], next: null });
   });
@@ -69,4 +80,13 @@ test('nothing is said about errors if the newest backup is complete', async () =
   const cli = await afterRun('succeeded');
   expect(await cli('ls', 'noread')).toEqual({ code: 0, stdout: '', stderr: 'The folder is empty.\n' });
   expect(await cli('get', 'noread', '-o', '-')).toEqual({ code: 0, stdout: 'zip', stderr: '' });
+});
+
+test('a cancelled run saved nothing, and is not cancelled again', async () => {
+  const cli = await afterRun('succeeded');
+  expect((await cli('runs', 'show', cancelled.id)).stdout).toBe(
+    `cancelled in 1.0 s  ${cancelled.id}\n  90 files: 40 read\n  1 B read, 1 B stored\n` +
+      '  It created no restore point. Older backups stay.\n',
+  );
+  expect((await cli('runs', 'cancel', cancelled.id)).stdout).toBe(`Run ${cancelled.id} is cancelled.\n`);
 });
