@@ -1,4 +1,5 @@
 /** An S3 client for the bucket of a user: uses nothing of our environment, and turns errors into SourceProblems. */
+import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
@@ -49,7 +50,7 @@ export function clientFor({ region, endpoint, credentials, allowHosts }: S3Targe
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     userAgentAppId: 'ListBackup',
-    requestHandler: new NodeHttpHandler({
+    requestHandler: new LimitedHandler({
       ...safeAgents(allowHosts, { keepAlive: true, maxSockets: 50 }),
       connectionTimeout: Math.min(10_000, retries.idleMs),
       requestTimeout: retries.idleMs,
@@ -57,6 +58,33 @@ export function clientFor({ region, endpoint, credentials, allowHosts }: S3Targe
       socketTimeout: retries.idleMs,
     }),
   });
+}
+
+/**
+ * Most bytes of an answer other than the content of an object. A page of the longest keys has 4 MB. Parsed XML takes up
+ * to 40 times the memory.
+ */
+const maxAnswer = 8 * 1024 * 1024;
+
+class AnswerTooLarge extends Error {}
+
+/** The SDK holds a whole answer in memory. Only the content of an object is streamed, and its reader has a limit. */
+class LimitedHandler extends NodeHttpHandler {
+  override async handle(...args: Parameters<NodeHttpHandler['handle']>): ReturnType<NodeHttpHandler['handle']> {
+    const { response } = await super.handle(...args);
+    const isContent = args[0].query?.['x-id'] === 'GetObject' && response.statusCode < 300;
+    if (response.body instanceof Readable && !isContent) response.body = Readable.from(limited(response.body));
+    return { response };
+  }
+}
+
+async function* limited(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > maxAnswer) throw new AnswerTooLarge();
+    yield chunk;
+  }
 }
 
 const maxTries = 4;
@@ -93,6 +121,7 @@ type Failure = { name: string; code: string; status: number; header(name: string
 /** Translates a failure for the user. The result has nothing of the request, so no credentials. */
 export function problemOf(error: unknown, target: 'bucket' | 'object'): SourceProblem {
   if (error instanceof SourceProblem) return error;
+  if (error instanceof AnswerTooLarge) return outsideLimits();
   if (isRefusedAddress(error)) {
     return new SourceProblem(
       'forbidden',
@@ -136,6 +165,13 @@ export const archivedMessage =
 
 export function changed(): SourceProblem {
   return temporary('changed', 'The object changed during the backup. The next run backs it up.');
+}
+
+export function outsideLimits(): SourceProblem {
+  return new SourceProblem(
+    'unusable',
+    'The server answers with more than S3 allows: too many or too long keys. Check the endpoint, or use another server.',
+  );
 }
 
 function bucketProblem(failure: Failure): SourceProblem {

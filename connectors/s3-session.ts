@@ -18,6 +18,7 @@ import {
   type Connection,
   clientFor,
   defaultRetries,
+  outsideLimits,
   type RetryPolicy,
   withRetries,
 } from './s3-client.ts';
@@ -27,6 +28,8 @@ import { checkAddress } from './safe-agent.ts';
 
 /** Objects that one batch reads at once. It hides the latency of each request. */
 const parallelReads = 16;
+/** Bytes of a key on S3. Everything that grows with a key, such as its folders, relies on this limit. */
+const maxKey = 1_024;
 
 /** Throws Problem `invalid-input` for an endpoint that is not allowed. */
 export function startSession(
@@ -49,10 +52,11 @@ export function startSession(
 
   async function list(start: string, after: string | null, limit: number): Promise<ListObjectsV2CommandOutput> {
     let token: string | undefined;
+    const most = Math.min(limit, 1_000);
     while (true) {
       const command = new ListObjectsV2Command({
         Bucket: bucket,
-        MaxKeys: Math.min(limit, 1_000),
+        MaxKeys: most,
         // A key may have characters that XML does not allow.
         EncodingType: 'url',
         OptionalObjectAttributes: ['RestoreStatus'],
@@ -64,6 +68,7 @@ export function startSession(
       // A 200 of another kind of server must not count as an empty bucket, or every file would count as deleted.
       if (answer.IsTruncated === undefined)
         throw new SourceProblem('unusable', 'The server at this endpoint is not an S3 server. Correct the `endpoint`.');
+      if (answer.Contents && answer.Contents.length > most) throw outsideLimits();
       if (!answer.IsTruncated || answer.Contents?.length) return answer;
       token = answer.NextContinuationToken;
       if (token === undefined) throw unordered();
@@ -145,9 +150,11 @@ function keyOf(object: Listed, prefix: string, url: boolean): string {
   const listed = object.Key ?? '';
   try {
     const key = url ? decodeURIComponent(listed.replaceAll('+', ' ')) : listed;
+    if (Buffer.byteLength(key) > maxKey || Number(object.ETag?.length) > maxKey) throw outsideLimits();
     if (key !== '' && key.startsWith(prefix)) return key.slice(prefix.length);
-  } catch {
-    // The name is not UTF-8, which S3 does not allow.
+  } catch (error) {
+    // Any other name is not UTF-8, which S3 does not allow.
+    if (error instanceof SourceProblem) throw error;
   }
   throw new SourceProblem(
     'unusable',

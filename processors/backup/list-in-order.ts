@@ -52,7 +52,7 @@ export async function* listInOrder(
   tools: ListTools,
 ): AsyncGenerator<ItemPage> {
   let position = start;
-  let open = makeCollector();
+  let open = makeCollector(tools);
   while (!position.isListed) {
     const listed = await session.list(position.page, { limit: tools.page });
     const isLast = listed.page === null;
@@ -62,15 +62,15 @@ export async function* listInOrder(
       if (isLast) return;
       continue;
     }
-    open.add(listed.items);
-    position = { ...position, isListed: isLast };
+    const pieces = await open.add(listed.items);
+    position = { ...position, isListed: isLast, pieces: [...position.pieces, ...pieces] };
     const isFull = open.items.length >= tools.sortItems;
     // More than one page is stored: a later attempt must go on with the same listing, with its folders and its cursor.
     if (isLast && position.pieces.length === 0 && open.items.length <= tools.page)
       return yield* itemPages(inMemory(open.items), position, tools);
     if (!isFull && !isLast) continue;
     position = { ...position, pieces: [...position.pieces, await storePiece(open.items.sort(byPosition), tools)] };
-    open = makeCollector();
+    open = makeCollector(tools);
     yield { items: [], done: false, position };
   }
   const pieces = position.pieces.map((name) => readPiece<ListItem>(name, tools));
@@ -129,22 +129,34 @@ async function listDelta(
   }
 }
 
-/** Collects items, and the folders that they imply. */
-function makeCollector(): { items: ListItem[]; add(items: ListItem[]): void } {
-  const items: ListItem[] = [];
-  const implied = new Set(['']);
-  return {
-    items,
-    add(more) {
+type Collector = { items: ListItem[]; add(items: ListItem[]): Promise<string[]> };
+
+/**
+ * Collects items, and the folders that they imply. A key can imply hundreds of folders, so `add` stores a piece
+ * whenever memory is full. It returns the names of these pieces.
+ */
+function makeCollector(tools: ListTools): Collector {
+  let implied = new Set(['']);
+  const collector: Collector = {
+    items: [],
+    async add(more) {
+      const pieces: string[] = [];
       for (const item of more) {
-        items.push(item);
+        if (collector.items.length >= tools.sortItems) {
+          pieces.push(await storePiece(collector.items.sort(byPosition), tools));
+          collector.items = [];
+          implied = new Set(['']);
+        }
+        collector.items.push(item);
         for (let folder = parentOf(keyOf(item)); !implied.has(folder); folder = parentOf(folder)) {
           implied.add(folder);
-          items.push({ type: 'entry', entry: impliedEntry(folder) });
+          collector.items.push({ type: 'entry', entry: impliedEntry(folder) });
         }
       }
+      return pieces;
     },
   };
+  return collector;
 }
 
 function byPosition(a: ListItem, b: ListItem): number {

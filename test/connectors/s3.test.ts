@@ -318,6 +318,22 @@ describe('s3 connector', () => {
     }
   });
 
+  const pageOf = (...keys: string[]) =>
+    `<ListBucketResult><IsTruncated>false</IsTruncated>${keys.map((key) => `<Contents><Key>${key}</Key></Contents>`).join('')}`;
+
+  test.each([
+    ['more items than requested', 200, pageOf('a', 'b', 'c')],
+    ['a key over 1,024 bytes', 200, pageOf('é'.repeat(513))],
+    ['an ETag over 1,024 bytes', 200, pageOf('a').replace('</Key>', `</Key><ETag>${'e'.repeat(1025)}</ETag>`)],
+    ['more bytes than any page has', 200, pageOf('/'.repeat(9e6))],
+    ['more bytes than any error has', 403, `<Error><Code>AccessDenied</Code><Message>${' '.repeat(9e6)}`],
+  ])('rejects %s', async (_what, status, start) => {
+    const end = status === 200 ? '</ListBucketResult>' : '</Message></Error>';
+    server.misbehave = () => ({ raw: { status, body: start + end } });
+    const problem = await problemOf((await open()).list(firstPage, { limit: 2 }));
+    expect(problem).toMatchObject({ code: 'unusable', message: expect.stringContaining('more than S3 allows') });
+  });
+
   test('distinguishes wrong credentials from missing permission, and shows no secret', async () => {
     const wrongId = { accessKeyId: 'AKIDNOBODY', secretAccessKey: 'nobody-knows-this' };
     const wrongSecret = { ...server.credentials, secretAccessKey: 'nobody-knows-this' };

@@ -156,6 +156,14 @@ describe('listing a source of any order', () => {
     );
   });
 
+  it('stores the folders that one page implies in pieces that fit in memory', async () => {
+    const items = Array.from({ length: 50 }, (_, i) => listed(`${i}/${'/'.repeat(30)}x`));
+    const all = await pages(sessionOf(items), tools(1000, 100));
+    expect(itemsOf(all)).toEqual(expected(items));
+    // Each key has 32 items, so a piece has at most 131 of 1,600.
+    expect(all[0]?.position.pieces.length).toBeGreaterThan(1600 / 132);
+  });
+
   it('lists a folder that the source lists as that folder, wherever it comes in the listing', async () => {
     for (const names of [
       ['a/x', 'a/y', 'a/'],
