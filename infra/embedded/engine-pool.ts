@@ -1,6 +1,8 @@
 /**
- * The engine in worker threads. Each thread runs engine-worker.ts. A thread that dies or falls silent is replaced. A
- * thread says which source it reads, so a source that blocks it fails no work of other sources.
+ * The engine in worker threads. Each thread runs engine-worker.ts. A thread that dies or falls silent is replaced. The
+ * pool fails only the work that caused it. That is work of the source that the thread was reading in a blocking call,
+ * or work that had the thread alone. All other work is `unavailable`, so it is repeated. Work whose thread has died
+ * several times gets a thread alone.
  */
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
@@ -11,6 +13,7 @@ import type { CommitRequest, Engine, PlanRequest, StoreRequest } from '../../pro
 import { presentPacks, registerPack } from '../../vault/pack-registry.ts';
 import { serveBlobs } from './remote-blobs.ts';
 import { makePeer, type Peer, toWire } from './rpc.ts';
+import { makeSignal } from './signal.ts';
 
 export type WorkerSettings = {
   /** The file of the chunk index. */
@@ -25,8 +28,8 @@ export type WorkerData = WorkerSettings & {
 };
 
 type Calls = { [name: string]: (value: never) => unknown };
-/** `source`: its number, 0 for work that reads none. */
-type Work = { calls: Calls; source: number; fail(error: Error): void };
+/** `name`: equal for each attempt. `source`: its number, 0 for work that reads none. */
+type Work = { name: string; calls: Calls; source: number; fail(error: Error): void };
 type Thread = Pick<WorkerData, 'blocking'> & {
   worker: Worker;
   peer: Peer;
@@ -38,6 +41,8 @@ type Thread = Pick<WorkerData, 'blocking'> & {
 /** A thread that says nothing for this time is stuck, for example in a dead network mount (ms). */
 const silentMs = 60_000;
 const checkMs = 5_000;
+/** After this many deaths of a thread that had the same work in hand, the work gets a thread alone. */
+const maxDeaths = 3;
 
 /** `entry` is the file that each thread runs. Threads start when they are first needed. */
 export function openEnginePool(
@@ -46,7 +51,11 @@ export function openEnginePool(
   { records, blobs, log }: Pick<Platform, 'records' | 'blobs' | 'log'>,
   { entry = new URL('./engine-worker.js', import.meta.url), silence = silentMs } = {},
 ): Engine {
-  const threads: (Thread | undefined)[] = Array.from({ length: count });
+  // The first half shares the work. Each thread of the second half does one piece of work, and then ends.
+  const threads: (Thread | undefined)[] = Array.from({ length: 2 * count });
+  /** Deaths of threads by the name of work in hand that has not ended since. */
+  const deaths = new Map<string, number>();
+  const freed = makeSignal();
   const interval = Math.min(checkMs, silence / 4);
   const watching = setInterval(check, interval).unref();
   let lastCheck = performance.now();
@@ -73,12 +82,13 @@ export function openEnginePool(
       },
     );
     const thread: Thread = { worker, peer, works, blocking, lastSeen: performance.now() };
-    const fail = (reason: string) => {
-      if (threads[index] === thread) threads[index] = undefined;
-      peer.end(closed ?? new Error(reason));
+    const onEnd = (reason: string) => {
+      if (threads[index] !== thread) return;
+      if (!closed) log.error('a worker thread ended and was replaced', {}, new Error(reason));
+      abandon(index, thread, 0, reason);
     };
-    worker.on('error', (error) => fail(`a worker thread failed: ${error.message}`));
-    worker.on('exit', (code) => fail(`a worker thread ended (${code})`));
+    worker.on('error', (error) => onEnd(`a worker thread failed: ${error.message}`));
+    worker.on('exit', (code) => onEnd(`a worker thread ended (${code})`));
     worker.unref();
     return thread;
   }
@@ -92,6 +102,23 @@ export function openEnginePool(
     return target === 'register' ? registerPack(store, what, record) : presentPacks(store, what);
   }
 
+  /** Fails the work of a thread that died or is silent. `blocking`: the source that is known as the cause, or 0. */
+  function abandon(index: number, { works, peer }: Thread, blocking: number, reason: string): void {
+    threads[index] = undefined;
+    const isAlone = works.size === 1;
+    for (const { name, source, fail } of works.values()) {
+      if (blocking === 0) deaths.set(name, isAlone ? maxDeaths : (deaths.get(name) ?? 0) + 1);
+      if (closed) fail(closed);
+      else if (blocking !== 0 && blocking === source)
+        fail(temporary('unreachable', 'The source did not answer for a minute. Check its disk or mount.'));
+      else if (blocking === 0 && isAlone) fail(new Error(reason));
+      else fail(new Problem('unavailable', 'Other work ended the thread of this work, which is repeated.'));
+    }
+    works.clear();
+    peer.end(closed ?? new Error(reason));
+    freed.notify();
+  }
+
   /** Abandons silent threads. A thread in a system call cannot be ended, so nothing waits for it. */
   function check(): void {
     const now = performance.now();
@@ -101,23 +128,22 @@ export function openEnginePool(
     if (isLate) return;
     for (const [index, thread] of threads.entries()) {
       if (!thread || thread.works.size === 0 || now - thread.lastSeen < silence) continue;
-      threads[index] = undefined;
       log.error('a worker thread is silent and was replaced', { seconds: Math.round(silence / 1000) });
-      const blocking = Atomics.load(thread.blocking, 0);
-      for (const work of thread.works.values()) work.fail(errorOfSilence(work.source, blocking));
-      thread.peer.end(new Error('a worker thread is silent'));
+      abandon(index, thread, Atomics.load(thread.blocking, 0), 'a worker thread was silent for too long');
       void thread.worker.terminate();
     }
   }
 
-  /** The thread with the least work in hand. */
-  function pick(): Thread {
+  /** The index of the shared thread with the least work, or of an unused thread for work that gets one alone. */
+  function pick(name: string): number | undefined {
     const loadOf = (index: number) => threads[index]?.works.size ?? 0;
+    if ((deaths.get(name) ?? 0) >= maxDeaths) {
+      const index = threads.indexOf(undefined, count);
+      return index < 0 ? undefined : index;
+    }
     let best = 0;
     for (let index = 1; index < count; index++) if (loadOf(index) < loadOf(best)) best = index;
-    const thread = threads[best] ?? start(best);
-    threads[best] = thread;
-    return thread;
+    return best;
   }
 
   /** Sources are few, so none is forgotten. */
@@ -133,13 +159,24 @@ export function openEnginePool(
     calls: object,
     stop?: AbortSignal,
   ): Promise<T> {
-    if (closed) throw closed;
-    const thread = pick();
+    const { runId } = request.runRef;
+    const name = `${method} ${runId} ${'batch' in request ? request.batch : ''}`;
+    let index: number | undefined;
+    for (;;) {
+      const change = freed.next();
+      if (closed) throw closed;
+      index = pick(name);
+      if (index !== undefined) break;
+      await change.within(checkMs);
+      stop?.throwIfAborted();
+    }
+    const thread = threads[index] ?? start(index);
+    threads[index] = thread;
     const number = numbers++;
     const source = 'source' in request ? sourceNumber(request.runRef.sourceId) : 0;
     const failed = Promise.withResolvers<never>();
     if (thread.works.size === 0) thread.lastSeen = performance.now();
-    thread.works.set(number, { calls: calls as Calls, source, fail: failed.reject });
+    thread.works.set(number, { name, calls: calls as Calls, source, fail: failed.reject });
     // A process may end while its workers have nothing to do, and only then.
     thread.worker.ref();
     const onStop = () => void thread.peer.call('stop', [number, toWire(stop?.reason)]).catch(() => {});
@@ -150,8 +187,13 @@ export function openEnginePool(
       return await Promise.race([failed.promise, result]);
     } finally {
       stop?.removeEventListener('abort', onStop);
-      thread.works.delete(number);
+      if (thread.works.delete(number)) deaths.delete(name);
       if (thread.works.size === 0) thread.worker.unref();
+      if (index >= count && threads[index] === thread) {
+        threads[index] = undefined;
+        freed.notify();
+        void thread.worker.terminate();
+      }
     }
   }
 
@@ -162,6 +204,7 @@ export function openEnginePool(
     async close() {
       closed = new Problem('unavailable', 'ListBackup is stopping. Open runs continue at the next start.');
       clearInterval(watching);
+      freed.notify();
       await Promise.all(
         threads.map(async (thread) => {
           if (!thread) return;
@@ -173,11 +216,4 @@ export function openEnginePool(
       );
     },
   };
-}
-
-/** The error of work of `source` whose thread fell silent while calls to `blocking` could block it. */
-function errorOfSilence(source: number, blocking: number): Error {
-  if (blocking === 0) return new Error('a worker thread was silent for too long');
-  if (blocking !== source) return new Problem('unavailable', 'Another source blocked the work. It is repeated.');
-  return temporary('unreachable', 'The source did not answer for a minute. Check its disk or mount.');
 }

@@ -201,16 +201,36 @@ describe('a thread that dies', () => {
   it.each([
     ['exit', /^a worker thread ended \(3\)$/],
     ['crash', /^a worker thread failed: a bug outside of any call$/],
-  ])('by %s fails its work, and a new thread takes over', async (behaviour, message) => {
-    const { begin, work } = openFake(1);
-    const { started, ended } = begin('wait');
-    await started;
+  ])('by %s fails work that has it alone, and a new thread takes over', async (behaviour, message) => {
+    const { work } = openFake(1);
     const before = await work('thread');
-    expect(await failureOf(work(behaviour))).toMatchObject({ message: expect.stringMatching(message) });
-    expect(await failureOf(ended)).toMatchObject({ message: expect.stringMatching(message) });
+    expect(await failureOf(work(behaviour))).toMatchObject({ name: 'Error', message: expect.stringMatching(message) });
     const after = await work('thread');
     expect(after).not.toBe(before);
     expect(await work('thread')).toBe(after);
+  });
+
+  it('repeats all its work, until the work that ends it again and again has a thread alone', async () => {
+    const { begin, work } = openFake(1);
+    const stop = new AbortController();
+    let other: ReturnType<TestPool['begin']>;
+    for (let deaths = 0; deaths < 3; deaths++) {
+      other = begin('wait', { stop: stop.signal });
+      await other.started;
+      for (const error of [await failureOf(work('exit')), await failureOf(other.ended)]) {
+        expect(error).toBeInstanceOf(Problem);
+        expect(error).toMatchObject({ code: 'unavailable' });
+      }
+    }
+    const sharing = begin('wait for the stop', { stop: stop.signal });
+    other = begin('wait', { stop: stop.signal });
+    const cause = failureOf(work('exit'));
+    await Promise.all([sharing.started, other.started]);
+    // The thread for one piece of work is taken, so the cause waits for it.
+    stop.abort(new RunCancelled('over'));
+    expect(await failureOf(other.ended)).toBeInstanceOf(RunCancelled);
+    expect(await cause).toMatchObject({ name: 'Error', message: 'a worker thread ended (3)' });
+    expect(await failureOf(sharing.ended)).toBeInstanceOf(RunCancelled);
   });
 
   it('does not fail the work of other threads', async () => {
@@ -250,10 +270,11 @@ describe('a thread that is silent', () => {
     expect(await work('thread')).not.toBe(before);
   });
 
-  it('fails all its work if no source blocked it', async () => {
+  it('repeats all its work if no source blocked it, unless it had one piece only', async () => {
     const { begin } = openFake(1, { silence });
     const work = [begin('wait'), begin('block', { sourceId: 'src_2' })];
-    for (const { ended } of work) expect(await failureOf(ended)).toMatchObject({ name: 'Error' });
+    for (const { ended } of work) expect(await failureOf(ended)).toMatchObject({ code: 'unavailable' });
+    expect(await failureOf(begin('block').ended)).toMatchObject({ message: expect.stringMatching('silent for too') });
   });
 
   it('is kept when the main thread was blocked itself', async () => {
