@@ -69,6 +69,8 @@ const migrations = [
   -- wrapped IS NULL: destroyed
   CREATE TABLE keys (account TEXT, subject TEXT, wrapped BLOB, PRIMARY KEY (account, subject)) WITHOUT ROWID;
   `,
+  // Crashes of processes that had the message in hand.
+  'ALTER TABLE messages ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0',
 ];
 
 /** The error for a data folder with a format that this version cannot read. */

@@ -6,29 +6,49 @@ import type { Chaos } from './chaos.ts';
 import type { Database } from './database.ts';
 import { makeSignal } from './signal.ts';
 
-export type EmbeddedQueue = Queue & {
+export type EmbeddedQueue = Omit<Queue, 'receive'> & {
+  receive(
+    queue: QueueName,
+    options: Parameters<Queue['receive']>[1] & {
+      /** Leaves messages of these types to other receivers. */
+      except?: readonly string[];
+    },
+  ): Promise<Received[]>;
+  /** Whether a message could be received now. */
+  isWaiting(queue: QueueName): boolean;
   /**
    * Makes the messages visible that a previous process had received, however long ago. Their last receive is not
-   * counted, because the process failed and not the message. A message that had failed before, and waited for its next
-   * receive, has one more. Also shortens delays over the maximum, which appear when the clock was set back.
-   * Call it before the first receive.
+   * counted, because the process failed and not the message. After several crashes it is counted, because the message
+   * may be the cause. A message that had failed before, and waited for its next receive, has one more. Also shortens
+   * delays over the maximum, which appear when the clock was set back. Call it before the first receive.
    */
   giveBack(): Promise<void>;
+  /** Notes that the process ends without a crash. */
+  leave(): Promise<void>;
   /** Ends all waits. Every later receive returns no messages. */
   stop(): void;
 };
+
+/** The receives of this many crashes are not counted. */
+const freeCrashes = 3;
+
+/** Ends a query of messages with the parameters `queue` and `except` as JSON. */
+const available =
+  "queue = ? AND dead = 0 AND coalesce(json_extract(body, '$.type'), '') NOT IN (SELECT value FROM json_each(?))";
 
 export function makeQueue(db: Database, now: () => number, chaos?: Chaos): EmbeddedQueue {
   const changed = { job: makeSignal(), data: makeSignal() };
   let stopped = false;
 
   /** Returns the time at which the next message becomes visible. */
-  const nextAt = (queue: QueueName): number | undefined => {
-    const row = db.sql('SELECT min(visible_at) AS at FROM messages WHERE queue = ? AND dead = 0').get(queue);
+  const nextAt = (queue: QueueName, except = '[]'): number | undefined => {
+    const row = db
+      .sql(`SELECT visible_at AS at FROM messages WHERE ${available} ORDER BY visible_at LIMIT 1`)
+      .get(queue, except);
     return row?.at == null ? undefined : Number(row.at);
   };
 
-  function take(queue: QueueName, max: number, visibilitySeconds: number): Received[] {
+  function take(queue: QueueName, except: string, max: number, visibilitySeconds: number): Received[] {
     const time = now();
     db.sql('UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_at <= ? AND receives >= ?').run(
       queue,
@@ -37,9 +57,9 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
     );
     const rows = db
       .sql(
-        'SELECT id, receives, body FROM messages WHERE queue = ? AND dead = 0 AND visible_at <= ? ORDER BY visible_at, id LIMIT ?',
+        `SELECT id, receives, body FROM messages WHERE ${available} AND visible_at <= ? ORDER BY visible_at, id LIMIT ?`,
       )
-      .all(queue, time, max);
+      .all(queue, except, time, max);
     return rows.map(({ id, receives, body }) => {
       // Chaos: the message stays visible, so it is delivered twice.
       const hidden = chaos?.chance(0.05) ? 0 : visibilitySeconds * 1000;
@@ -63,20 +83,21 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
       changed[queue].notify();
     },
 
-    async receive(queue, { max, visibilitySeconds, waitSeconds = 0 }) {
+    async receive(queue, { max, visibilitySeconds, waitSeconds = 0, except: types = [] }) {
       if (!Number.isInteger(max) || max < 1 || max > maxReceive)
         throw new LimitExceeded(`a receive must ask for 1 to ${maxReceive} messages, not ${max}`);
+      const except = JSON.stringify(types);
       const until = now() + waitSeconds * 1000;
       while (!stopped) {
         const change = changed[queue].next();
-        const at = nextAt(queue);
+        const at = nextAt(queue, except);
         if (at !== undefined && at <= now()) {
-          const received = await db.write(() => take(queue, max, visibilitySeconds));
+          const received = await db.write(() => take(queue, except, max, visibilitySeconds));
           if (received.length > 0) return received;
         }
         const remaining = until - now();
         if (remaining <= 0) break;
-        const visibleAt = nextAt(queue);
+        const visibleAt = nextAt(queue, except);
         await change.within(Math.min(remaining, visibleAt === undefined ? remaining : visibleAt - now()));
       }
       return [];
@@ -115,7 +136,7 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
         Number(
           db
             .sql(
-              'UPDATE messages SET dead = 0, receives = 0, visible_at = ?1 WHERE queue = ?2 AND (dead = 1 OR (visible_at <= ?1 AND receives >= ?3))',
+              'UPDATE messages SET dead = 0, receives = 0, crashes = 0, visible_at = ?1 WHERE queue = ?2 AND (dead = 1 OR (visible_at <= ?1 AND receives >= ?3))',
             )
             .run(now(), queue, maxReceives).changes,
         ),
@@ -124,12 +145,24 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
       return count;
     },
 
+    isWaiting(queue) {
+      return (nextAt(queue) ?? Number.POSITIVE_INFINITY) <= now();
+    },
+
+    async leave() {
+      await db.write(() => {
+        // The next start adds one.
+        db.sql('UPDATE messages SET crashes = crashes - 1 WHERE receives > 0 AND dead = 0').run();
+      });
+    },
+
     async giveBack() {
       await db.write(() => {
         const time = now();
         db.sql(
-          'UPDATE messages SET visible_at = min(visible_at, ?1), receives = receives - 1 WHERE receives > 0 AND dead = 0',
-        ).run(time);
+          'UPDATE messages SET visible_at = min(visible_at, ?1), receives = receives - (crashes < ?2), ' +
+            'crashes = crashes + 1 WHERE receives > 0 AND dead = 0',
+        ).run(time, freeCrashes);
         db.sql('UPDATE messages SET visible_at = ?1 WHERE dead = 0 AND visible_at > ?1 + ?2').run(
           time,
           maxDelaySeconds * 1000,

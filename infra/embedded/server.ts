@@ -45,6 +45,9 @@ const sweepMilliseconds = 60_000;
 const maxThreads = 8;
 /** Batches that a thread has in hand. Small ones share a pack. */
 const batchesPerThread = 8;
+/** A plan that takes longer goes on behind the other messages, if there are any. */
+const planMs = 5 * 60_000;
+const planTypes = ['run.requested.v1', 'plan'];
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
 /** The host as clients write it in URLs and Host headers: an IPv6 address in brackets, in its shortest form. */
@@ -126,8 +129,11 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
       await handleMessage(deployment, body, delivery);
       await reached?.('work:done');
     };
+    const limitMs = () => (embedded.isWaiting('job') ? planMs : Number.POSITIVE_INFINITY);
     const stopWorkers = [
-      startWorkers(platform.queue, 'job', 2, work, log),
+      startWorkers(platform.queue, 'job', 2, work, log, { limitMs }),
+      // A commit never waits for plans.
+      startWorkers(platform.queue, 'job', 1, work, log, { except: planTypes }),
       startWorkers(platform.queue, 'data', threads * batchesPerThread, work, log),
     ];
     const stopMaintenance = startMaintenance(platform, projections);

@@ -1,16 +1,17 @@
 /** Receives queue messages and handles them. On AWS, Lambda event source mappings do the same. */
 import { SourceProblem } from '../../connectors/connector.ts';
 import { Problem } from '../../domain/errors.ts';
-import type { Log, Queue, QueueName, Received } from '../../domain/ports.ts';
+import type { Log, QueueName, Received } from '../../domain/ports.ts';
 import { maxReceives } from '../../processors/index.ts';
 import { askedPause } from '../../processors/runner.ts';
+import type { EmbeddedQueue } from './queue.ts';
 
 /** Returns the pause that the source asked for. Otherwise 2, 4, 8 … seconds, at most a minute. */
 function pauseSeconds(receives: number, error: unknown): number {
   return askedPause(error) ?? Math.min(2 ** receives, 60);
 }
 
-/** `deadline` is infinite, and 0 once the workers stop. */
+/** `deadline` is 0 once the workers stop. */
 export type Handle = (
   body: Received['body'],
   delivery: { receives: number; readonly deadline: number },
@@ -20,13 +21,21 @@ const visibilitySeconds = 60;
 /** Long work extends its message in time. The message of a dead process becomes visible by itself. */
 const extendMilliseconds = 20_000;
 
+type Options = {
+  /** Message types that these workers leave to others. */
+  except?: readonly string[];
+  /** How long a message may be handled (ms). It may change during the work. */
+  limitMs?: () => number;
+};
+
 /** Starts `loops` workers. Returns a function that stops them, each after its current message. */
 export function startWorkers(
-  queue: Queue,
+  queue: Pick<EmbeddedQueue, 'receive' | 'ack' | 'extend'>,
   name: QueueName,
   loops: number,
   handle: Handle,
   log: Log,
+  { except = [], limitMs = () => Number.POSITIVE_INFINITY }: Options = {},
 ): () => Promise<void> {
   let stopped = false;
   const stopping = Promise.withResolvers<void>();
@@ -34,7 +43,7 @@ export function startWorkers(
   async function loop(): Promise<void> {
     for (let failures = 0; !stopped; ) {
       try {
-        const [message] = await queue.receive(name, { max: 1, visibilitySeconds, waitSeconds: 60 });
+        const [message] = await queue.receive(name, { max: 1, visibilitySeconds, waitSeconds: 60, except });
         failures = 0;
         if (message) await work(message);
       } catch (error) {
@@ -73,11 +82,12 @@ export function startWorkers(
    * the work was interrupted by something else (`unavailable`): the server stops, or another source blocked the thread.
    */
   async function isSettled(message: Received): Promise<boolean> {
+    const begun = Date.now();
     try {
       await handle(message.body, {
         receives: message.receives,
         get deadline() {
-          return stopped ? 0 : Number.POSITIVE_INFINITY;
+          return stopped ? 0 : begun + limitMs();
         },
       });
       await queue.ack(name, message.receipt);

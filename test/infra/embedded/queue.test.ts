@@ -1,5 +1,8 @@
 /** The queue across restarts. Its contract: test/contract/queue.ts. */
-import { expect, it } from 'vitest';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { databaseFile, openDatabase } from '../../../infra/embedded/database.ts';
+import { makeQueue } from '../../../infra/embedded/queue.ts';
 import { maxReceives } from '../../../processors/index.ts';
 import { openTestPlatform, testFolder } from '../../support/embedded.ts';
 
@@ -38,4 +41,40 @@ it('keeps dead letters and delays at a start', async () => {
   expect(await platform.queue.receive('job', { max: 10, visibilitySeconds: 60 })).toEqual([]);
   time += 60_000;
   expect(await platform.queue.receive('job', { max: 10, visibilitySeconds: 60 })).toMatchObject([{ receives: 1 }]);
+});
+
+async function testQueue() {
+  const db = openDatabase(join(await testFolder(), databaseFile));
+  onTestFinished(() => db.close());
+  return makeQueue(db, Date.now);
+}
+
+it.each([
+  ['a crash, from the fourth on', async () => {}, [1, 1, 1, 1, 2, 3, 4, 5]],
+  ['no end without a crash', (queue: ReturnType<typeof makeQueue>) => queue.leave(), Array(20).fill(1)],
+])('counts the receive of %s', async (_what, end, expected) => {
+  const queue = await testQueue();
+  await queue.send('job', [{ body: { n: 1 } }]);
+  const receives: number[] = [];
+  while (receives.length < 20) {
+    const [message] = await queue.receive('job', { max: 1, visibilitySeconds: 60 });
+    if (!message) break;
+    receives.push(message.receives);
+    await end(queue);
+    await queue.giveBack();
+  }
+  expect(receives).toEqual(expected);
+  expect(await queue.deadLetters('job')).toEqual(expected.length < 20 ? [{ n: 1 }] : []);
+});
+
+it('leaves messages of the given types to other receivers', async () => {
+  const queue = await testQueue();
+  await queue.send('job', [{ body: { type: 'plan' } }]);
+  const options = { max: 10, visibilitySeconds: 60, waitSeconds: 60, except: ['plan'] };
+  const waiting = queue.receive('job', options);
+  await queue.send('job', [{ body: { type: 'commit' } }, { body: { n: 1 } }]);
+  expect((await waiting).map(({ body }) => body)).toEqual([{ type: 'commit' }, { n: 1 }]);
+  expect(queue.isWaiting('job')).toBe(true);
+  expect(await queue.receive('job', { max: 10, visibilitySeconds: 60 })).toMatchObject([{ body: { type: 'plan' } }]);
+  expect(queue.isWaiting('job')).toBe(false);
 });

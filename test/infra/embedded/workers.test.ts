@@ -12,9 +12,10 @@ async function working(
   handle: Handle,
   around: (queue: Queue) => Queue = (queue) => queue,
   log = silent,
+  options: Parameters<typeof startWorkers>[5] = {},
 ) {
   const { platform, stopReceiving } = await openTestPlatform();
-  const stop = startWorkers(around(platform.queue), 'job', loops, handle, log);
+  const stop = startWorkers(around(platform.queue), 'job', loops, handle, log, options);
   const end = () => {
     stopReceiving();
     return stop();
@@ -151,6 +152,21 @@ describe('workers', () => {
     await done.promise;
     await end();
     expect(seen).toEqual([maxReceives, maxReceives, maxReceives]);
+  });
+
+  it('give each message the time limit, which may change', async () => {
+    let limit = Number.POSITIVE_INFINITY;
+    const deadlines = Promise.withResolvers<number[]>();
+    const handle: Handle = async (_body, delivery) => {
+      const before = delivery.deadline;
+      limit = 1000;
+      deadlines.resolve([before, delivery.deadline - Date.now()]);
+    };
+    const { queue } = await working(1, handle, undefined, silent, { limitMs: () => limit });
+    await queue.send('job', [{ body: {} }]);
+    const [before = 0, after = 0] = await deadlines.promise;
+    expect(before).toBe(Number.POSITIVE_INFINITY);
+    expect(after).toBeLessThanOrEqual(1000);
   });
 
   it('set the deadline of current work when they stop, and wait for it', async () => {
