@@ -20,5 +20,5 @@ export const defaultLimits: Limits = {
   batchItems: 1000,
   batchBytes: 64 * 1024 * 1024,
   sortItems: 100_000,
-  packCheckMs: 0,
+  packCheckMs: 3600_000,
 };

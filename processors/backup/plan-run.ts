@@ -122,7 +122,8 @@ async function findLostPacks(platform: Platform, account: string, maxAgeMs: numb
   const { records, blobs } = platform;
   const key = { pk: `packs-checked/${account}`, sk: 'at' };
   const checkedAt = maxAgeMs > 0 ? Number((await records.get(key))?.data.at ?? 0) : 0;
-  if (platform.now() - checkedAt >= maxAgeMs) {
+  // The clock may have been set back.
+  if (Math.abs(platform.now() - checkedAt) >= maxAgeMs) {
     await checkPacks({ account, records, blobs }, platform.now());
     if (maxAgeMs > 0) await records.write([{ op: 'put', ...key, data: { at: platform.now() } }]);
   }

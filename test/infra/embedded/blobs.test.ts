@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import promises, { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { compareKeys } from '../../../domain/entry.ts';
 import { blobPath, keyPiece } from '../../../infra/embedded/blob-path.ts';
-import { openBlobs } from '../../../infra/embedded/blobs.ts';
+import { fileBlobs, openBlobs } from '../../../infra/embedded/blobs.ts';
 import { testFolder } from '../../support/embedded.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -67,6 +68,32 @@ describe('blobs in files', () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  it('read a folder once for all pages, and list the same from a cursor of another process', async () => {
+    const root = await testFolder();
+    const blobs = await openBlobs(root);
+    for (let n = 10; n < 40; n++) await blobs.put(`packs/${n}`, bytes('x'));
+    const reads = vi.spyOn(promises, 'readdir');
+    onTestFinished(() => {
+      reads.mockRestore();
+      syncBuiltinESMExports();
+    });
+    syncBuiltinESMExports();
+    const listed: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const page = await blobs.list('packs/', { limit: 7, ...(cursor !== '' && { cursor }) });
+      listed.push(...page.items.map(({ key }) => key));
+      cursor = page.next;
+      const others = fileBlobs(root, root);
+      const calls = reads.mock.calls.length;
+      const rest = cursor === null ? [] : (await others.list('packs/', { limit: 100, cursor })).items;
+      expect([...listed, ...rest.map(({ key }) => key)]).toEqual(
+        Array.from({ length: 30 }, (_, n) => `packs/${n + 10}`),
+      );
+      reads.mock.calls.length = calls;
+    }
+    expect(reads.mock.calls.map(([folder]) => folder)).toEqual([root, join(root, 'packs')]);
   });
 
   it('distinguish keys that differ only by case or by an ending', async () => {
