@@ -1,8 +1,9 @@
 /** Lists everything below a folder in the order of entries, starting after any item. One lstat for each entry. */
-import { type Dirent, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
+import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { type EntryPosition, keyFromBytes, type ListItem, type SourceEntry } from '../domain/entry.ts';
 import { toIso } from '../domain/iso-time.ts';
 import { temporary } from './connector.ts';
+import { namesIn } from './folder-names.ts';
 import {
   type Directory,
   identityOf,
@@ -55,7 +56,7 @@ function requireSameFolders(pending: Pending): void {
 type Level = {
   prefix: string;
   directory: Directory | undefined;
-  children: string[];
+  children: Iterable<string>;
   subfolders: string[];
   next: number;
 };
@@ -100,28 +101,7 @@ export function* walk(root: Directory, options: WalkOptions): Generator<ListItem
 }
 
 function readLevel(directory: Directory, prefix: string): Level {
-  const children = namesIn(directory).sort();
-  // A listing of a folder that changes meanwhile may repeat a name.
-  return {
-    prefix,
-    directory,
-    children: children.filter((name, i) => name !== children[i - 1]),
-    subfolders: [],
-    next: 0,
-  };
-}
-
-/** The names in the folder, with one character for each byte. */
-function namesIn(directory: Directory): string[] {
-  const named = (child: Dirent, name: string) => (child.isDirectory() ? `${name}/` : name);
-  const path = directory.at('');
-  try {
-    return readdirSync(path, { encoding: 'latin1', withFileTypes: true }).map((child) => named(child, child.name));
-  } catch {
-    // If the file system gives no types, Node takes a Latin-1 name for UTF-8 and does not find it.
-    const found = readdirSync(Buffer.from(path), { encoding: 'buffer', withFileTypes: true });
-    return found.map((child) => named(child as unknown as Dirent, child.name.toString('latin1')));
-  }
+  return { prefix, directory, children: namesIn(directory), subfolders: [], next: 0 };
 }
 
 /** Yields the entries of the folder that earlier pages did not have, and notes the subfolders to enter. */
