@@ -29,8 +29,8 @@ export type EmbeddedQueue = Omit<Queue, 'receive'> & {
   stop(): void;
 };
 
-/** The receives of this many crashes are not counted. */
-const freeCrashes = 3;
+/** The receives of this many crashes are not counted. Other messages in hand are not the cause of a crash. */
+const freeCrashes = 10;
 
 /** Ends a query of messages with the parameters `queue` and `except` as JSON. */
 const available =

@@ -50,7 +50,7 @@ async function testQueue() {
 }
 
 it.each([
-  ['a crash, from the fourth on', async () => {}, [1, 1, 1, 1, 2, 3, 4, 5]],
+  ['a crash, from the eleventh on', async () => {}, [...Array(11).fill(1), 2, 3, 4, 5]],
   ['no end without a crash', (queue: ReturnType<typeof makeQueue>) => queue.leave(), Array(20).fill(1)],
 ])('counts the receive of %s', async (_what, end, expected) => {
   const queue = await testQueue();
