@@ -172,6 +172,20 @@ async function* inMemory(items: ListItem[]): AsyncGenerator<ListItem[]> {
   yield items.sort(byPosition);
 }
 
+function idOf(item: ListItem): string | undefined {
+  return item.type === 'entry' || item.type === 'failed' ? item.entry?.id : item.refusal.id;
+}
+
+/** An item whose path another item has. Without an id in a refusal, the next run lists everything. */
+function samePath(item: ListItem): ListItem {
+  const key = keyOf(item);
+  const message = 'Another entry has the same path. Rename one of them at the source.';
+  const refusal = { key, code: 'same-path', message };
+  const id = idOf(item);
+  if (key.endsWith('/') || id === undefined) return { type: 'skipped', refusal };
+  return { type: 'failed', refusal: { ...refusal, id } };
+}
+
 /** Pages of sorted items, without those up to `after` and without repeated keys. */
 async function* itemPages(
   items: AsyncIterable<ListItem[]>,
@@ -183,7 +197,12 @@ async function* itemPages(
   for await (const some of items) {
     for (const item of some) {
       const at = itemPosition(item);
-      if (last && comparePositions(at, last) <= 0) continue;
+      const order = last ? comparePositions(at, last) : 1;
+      if (order <= 0) {
+        const other = open.at(-1);
+        if (order === 0 && other && impliedness(item) === 0 && idOf(item) !== idOf(other)) open.push(samePath(item));
+        continue;
+      }
       if (open.length >= page) {
         yield { items: open, done: false, position: { ...position, after: last } };
         open = [];

@@ -27,7 +27,7 @@ export async function mergeParts(work: EngineWork, request: CommitRequest, calls
     for (let batch = request.first; batch <= request.last; batch++) {
       const { list } = decodeList(keys, partAad(account, runId, batch), await calls.part(batch));
       await collected.add([...list.failed, ...list.skipped]);
-      again.push(...list.failed, ...list.skipped.filter(({ code }) => code === 'vanished'));
+      again.push(...list.failed, ...list.skipped.filter(({ code }) => code === 'vanished' || code === 'same-path'));
       again.length = Math.min(again.length, maxFailed + 1);
       await work.proceed();
       yield list;
