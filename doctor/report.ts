@@ -34,12 +34,10 @@ const rerun = 'Cancel the run with: listbackup runs cancel <run>. Then run the j
 const damaged =
   'If a disk or a bucket refuses reads, correct that first, and run the doctor again. ' +
   'Restore missing or damaged packs and manifests from a copy of the data folder, if you have one. ' +
-  'Until then, downloads of the damaged files are refused. Other files are not affected. ' +
+  'Or run the job again: it reads the files of lost packs again, if the source still has them. ' +
+  'If a pack was altered, first download one of its files: that is refused and marks the pack as damaged. ' +
+  'Other files are not affected. ' +
   'The other versions of a damaged file are listed by: listbackup versions <file id>';
-const lost = `${damaged}. Or run the job again: it reads the files of a lost pack again, if the source still has them.`;
-const altered =
-  `${damaged}. Or download a file that is refused, which marks its pack as damaged, and run the job again: ` +
-  'it reads the files of a damaged pack again, if the source still has them.';
 
 function restoreCopy(reason: string): string {
   return `${reason} Restore the data folder from a copy.`;
@@ -81,9 +79,9 @@ const kinds: { [C in Checked]: { one: string; many: string; advice: string } } =
   manifest: { one: 'manifest', many: 'manifests', advice: damaged },
   node: { one: 'manifest node', many: 'manifest nodes', advice: damaged },
   segment: { one: 'manifest segment', many: 'manifest segments', advice: damaged },
-  'pack-footer': { one: 'pack', many: 'packs', advice: lost },
-  'pack-registry': { one: 'registered pack', many: 'registered packs', advice: lost },
-  'pack-slot': { one: 'pack slot', many: 'pack slots', advice: altered },
+  'pack-footer': { one: 'pack', many: 'packs', advice: damaged },
+  'pack-registry': { one: 'registered pack', many: 'registered packs', advice: damaged },
+  'pack-slot': { one: 'pack slot', many: 'pack slots', advice: damaged },
   file: { one: 'file version', many: 'file versions', advice: damaged },
   'chunk-index': {
     one: 'chunk index record',
