@@ -51,7 +51,7 @@ export function bytesText(bytes: number): string {
 /** Half of the range between the smallest and the largest value, relative to the median. Empty below 1 %. */
 export function noise(values: number[]): string {
   const percent = ((Math.max(...values) - Math.min(...values)) / 2 / median(values)) * 100;
-  return percent >= 1 ? ` ±${percent.toFixed(0)} %` : '';
+  return percent >= 1 && Number.isFinite(percent) ? ` ±${percent.toFixed(0)} %` : '';
 }
 
 /** For an even count the mean of the two middle values. */
