@@ -24,7 +24,7 @@ async function twoRuns(world: World, handle = world.handle): Promise<Picture> {
   return pictureOf(world);
 }
 
-const seeds = someSeeds(4);
+const seeds = someSeeds(3);
 
 describe('two runs', () => {
   let known: Promise<{ calm: Picture; source: Map<string, string> }> | undefined;

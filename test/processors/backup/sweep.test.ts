@@ -129,7 +129,7 @@ describe('the sweeper', () => {
     await noteExport(platform, 'exports/old', new Date(clock.now).toISOString());
     await platform.blobs.put('exports/old', Buffer.from('in clear'));
     const load: typeof platform.events.load = async (stream, ...given) => {
-      if (stream.includes(damaged.runId)) throw new Error('a commit was altered');
+      if (stream.endsWith(`/${damaged.runId}`)) throw new Error('a commit was altered');
       return platform.events.load(stream, ...given);
     };
     clock.now += hour;
