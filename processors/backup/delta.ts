@@ -85,8 +85,10 @@ export async function completeDelta(
     }
     folders = found;
   }
+  const failed = await orReset(failedBefore(on.context, on.index));
+  if (failed.length === 0) return [...items.values()];
   const { moved } = (await resolve(on, [...items.values()])).paths;
-  for (const { key: path, id } of await orReset(failedBefore(on.context, on.index))) {
+  for (const { key: path, id } of failed) {
     await on.proceed();
     const key = moved(path);
     if (key === undefined || items.has(id)) continue;

@@ -74,7 +74,7 @@ const contentOf = (source: IdSource) => ({ files: source.files(), folders: sourc
 
 const picks = { a: fc.nat(1000), b: fc.nat(1000), name: fc.constantFrom('a', 'b', 'c', 'd!', 'é') };
 
-/** A change of the source. `a` and `b` pick entries and folders among those that exist. */
+/** A change of the source. `a` and `b` pick existing entries and folders by number. */
 const change = fc.record({
   op: fc.constantFrom(
     ...['file', 'file', 'folder', 'folder', 'edit', 'move', 'move', 'move', 'swap', 'remove', 'restore'],
