@@ -7,9 +7,10 @@ const may = {
   connectors: ['domain'],
   commands: ['domain', 'activity'],
   projections: ['domain', 'activity', 'vault'],
-  processors: ['domain', 'crypto', 'activity', 'commands', 'connectors', 'vault'],
+  tasks: ['domain'],
+  processors: ['domain', 'crypto', 'activity', 'commands', 'tasks', 'connectors', 'vault'],
   api: ['domain', 'crypto', 'activity', 'commands', 'projections', 'vault', 'connectors'],
-  doctor: ['domain', 'crypto', 'activity', 'commands', 'projections', 'vault', 'connectors', 'processors'],
+  doctor: ['domain', 'crypto', 'activity', 'commands', 'projections', 'vault', 'connectors', 'tasks', 'processors'],
   infra: [
     'domain',
     'crypto',
@@ -18,6 +19,7 @@ const may = {
     'projections',
     'vault',
     'connectors',
+    'tasks',
     'processors',
     'api',
     'doctor',
@@ -70,7 +72,7 @@ module.exports = {
       comment:
         'AWS, SQLite and the file system belong to infra. Connectors are the exception: they talk to their source',
       severity: 'error',
-      from: { path: '^(domain|crypto|activity|commands|projections|processors|api|vault|doctor)/' },
+      from: { path: '^(domain|crypto|activity|commands|projections|tasks|processors|api|vault|doctor)/' },
       to: {
         path: '^(node:)?(sqlite|fs|fs/promises|child_process|dgram|net|tls|http|http2|https)$|node_modules/(@aws-sdk|@aws-cdk|@smithy|ws)/',
       },

@@ -219,7 +219,8 @@ export interface ChunkIndex {
 // ── Queue and Bus ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type QueueName = 'job' | 'data';
-export type Message = { body: JsonObject; delaySeconds?: number };
+/** `group`: a backlog of one group does not delay messages of others. */
+export type Message = { body: JsonObject; delaySeconds?: number; group?: string };
 export type Received = { body: JsonObject; receipt: string; receives: number };
 
 export interface Queue {

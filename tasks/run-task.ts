@@ -1,0 +1,295 @@
+/** Runs a task from its message: claim, step with heartbeats, release. */
+import type { JsonObject, QueueName, RecordWrite } from '../domain/ports.ts';
+import {
+  type AnyTaskKind,
+  type Cause,
+  cautiousAttempts,
+  defaultMaxAttempts,
+  type Effects,
+  fairSliceMs,
+  type GroupData,
+  heartbeatMs,
+  leaseMs,
+  maxDelayMs,
+  maxWaitMs,
+  type Outcome,
+  type Parts,
+  resendMs,
+  type Task,
+  type TaskData,
+  type TaskMessage,
+  type TaskRef,
+  TaskStopped,
+} from './task.ts';
+import {
+  accountKey,
+  changeGroup,
+  changeTask,
+  effectWrites,
+  groupKey,
+  openTasks,
+  readGroup,
+  taskKey,
+} from './task-records.ts';
+import { fillWindow, groupKindOf, kindOf, sendTask } from './window.ts';
+
+/** The time of a worker for a task. `deadline` (ms since the epoch) may become earlier during the work. */
+export type Slice = {
+  readonly deadline: number;
+  /** Whether other work waits for the worker. */
+  othersWait?(): boolean | Promise<boolean>;
+};
+
+type Claimed = { task: TaskData; group: GroupData; kind: AnyTaskKind };
+
+/** Resolves when the message is done with. Rejects when the records cannot be read or written. */
+export async function runTask(parts: Parts, context: unknown, message: TaskMessage, slice: Slice): Promise<void> {
+  const claimed = await claim(parts, message);
+  if (!claimed) return;
+  const { type: _, rev: __, ...ref } = message;
+  const { kind, task, group } = claimed;
+  const { fence, attempt, queue } = task;
+  const maxAttempts = kind.maxAttempts ?? defaultMaxAttempts;
+  let outcome: Outcome<JsonObject> | undefined;
+  const work = openWork(parts, ref, claimed, slice);
+  try {
+    if (group.isCancelled && group.stage !== 'end') throw new TaskStopped('cancelled');
+    if (attempt > maxAttempts) throw new TooManyAttempts();
+    outcome = await kind.step(context, { ref, state: task.state, fence, ...work.view });
+  } catch (error) {
+    await endAfter(error);
+    return;
+  } finally {
+    work.close();
+  }
+  if (outcome.type === 'done') await end(outcome, outcome.endsGroup ? 'ended' : 'done');
+  else await goOn(outcome);
+
+  async function end(effects: Effects, how: 'done' | 'ended' | 'stopped' | 'failed'): Promise<void> {
+    const isChild = kind.name === groupKindOf(parts, group.kind)?.child;
+    const add = { ...effects.add, open: -1, ...(isChild && how === 'done' && { done: 1 }) };
+    const set = { ...effects.set, ...(how === 'failed' && { isCancelled: true }) };
+    const endsGroup = how === 'ended' || (how === 'failed' && group.stage === 'end');
+    const change: RecordWrite = endsGroup ? { op: 'delete', ...groupKey(ref) } : changeGroup(ref, set, add);
+    await release([{ op: 'delete', ...taskKey(ref), if: { equals: { fence } } }, change, ...(effects.writes ?? [])]);
+  }
+
+  /** Saves the state, and makes the task due again. */
+  async function goOn(
+    next: Extract<Outcome<JsonObject>, { type: 'again' }>,
+    change: Partial<TaskData> = {},
+  ): Promise<void> {
+    const { backlog, afterMs = backlog === undefined ? 0 : backlogWaitMs } = next;
+    const dueAt = parts.now() + afterMs;
+    const effects = backlog === undefined ? next : { ...next, set: { ...next.set, waiting: backlog } };
+    const set = {
+      ...{ state: next.state, v: kind.v, leaseUntil: 0, attempt: 0, deaths: 0, restarts: 0 },
+      ...{ dueAt, resendAt: afterMs > maxDelayMs ? dueAt : dueAt + resendMs },
+      ...change,
+    };
+    const isReleased = await release([changeTask(ref, fence, set, { rev: 1 }), ...effectWrites(ref, effects)]);
+    if (isReleased && backlog === undefined) await sendTask(parts, ref, { queue, rev: task.rev + 1 }, afterMs);
+  }
+
+  async function endAfter(error: unknown): Promise<void> {
+    const { log } = parts;
+    const fields = { kind: kind.name, group: ref.group, attempt };
+    if (error instanceof TaskStopped) {
+      if (error.reason === 'cancelled') return end({}, 'stopped');
+      if (error.reason === 'paused') return pause();
+      log.info('a task was left to another worker', fields);
+      return;
+    }
+    const isLast = attempt >= maxAttempts;
+    const retry = error instanceof TooManyAttempts ? { cause: tooManyDeaths } : kind.onError(error, attempt, isLast);
+    if ('cause' in retry) return fail(retry.cause);
+    const { afterMs, isCounted = true } = retry;
+    log.warn('a step failed and will be tried again', { ...fields, afterMs });
+    await goOn({ type: 'again', state: work.state(), afterMs }, counts(isCounted));
+  }
+
+  async function fail(cause: Cause): Promise<void> {
+    parts.log.warn('a task failed', { kind: kind.name, group: ref.group, code: cause.code });
+    await kind.fail(context, { ref, state: work.state() }, cause);
+    await end({}, 'failed');
+  }
+
+  function counts(isCounted: boolean): Partial<TaskData> {
+    const { attempt: attempts, ...others } = work.counts();
+    return { attempt: isCounted ? attempts : Math.max(attempts - 1, 0), ...others };
+  }
+
+  async function pause(): Promise<void> {
+    const set = { state: work.state(), v: kind.v, leaseUntil: 0, ...counts(false) };
+    await release([changeTask(ref, fence, set as Partial<TaskData>, { rev: 1 })]);
+  }
+
+  /** Frees the worker's slot together with the writes. False: another worker has the task. */
+  async function release(writes: RecordWrite[]): Promise<boolean> {
+    const slot: RecordWrite = { op: 'add', ...accountKey(ref.account), add: { [queue]: -1 } };
+    if (!(await parts.records.write([...writes, slot]))) {
+      parts.log.info('a task was finished by another worker', { kind: kind.name, group: ref.group });
+      return false;
+    }
+    await fillWindow(parts, ref);
+    await sendWaiting(parts, ref.account, queue);
+    return true;
+  }
+}
+
+/** The first task of a group with a large backlog waits this long, if nothing sends it sooner. */
+const backlogWaitMs = 10 * 60_000;
+
+class TooManyAttempts extends Error {}
+
+const tooManyDeaths: Cause = {
+  code: 'internal',
+  message: 'The work ended several times without a result. Run the job again. If it fails again, read the log.',
+};
+
+/** The lease, its heartbeat and the checkpoints of a claimed task. */
+function openWork(parts: Parts, taskRef: TaskRef, { task, kind }: Claimed, slice: Slice) {
+  const { group } = taskRef;
+  const stop = new AbortController();
+  const begun = parts.now();
+  let { state, attempt, deaths, restarts } = task;
+  let isUnfair = false;
+
+  async function beat(): Promise<void> {
+    const leaseUntil = parts.now() + leaseMs;
+    if (!(await parts.records.write([changeTask(taskRef, task.fence, { leaseUntil })])))
+      return stop.abort(new TaskStopped('lease-lost'));
+    const now = await readGroup(parts.records, taskRef);
+    if (now?.isCancelled && now.stage !== 'end') stop.abort(new TaskStopped('cancelled'));
+    else if (now?.isPaused) stop.abort(new TaskStopped('paused'));
+    isUnfair = parts.now() - begun >= fairSliceMs && ((await slice.othersWait?.()) ?? false);
+  }
+
+  const every = parts.every ?? everyTimer;
+  const stopBeats = every(heartbeatMs, () => {
+    beat().catch((error) => parts.log.error('a heartbeat failed', { kind: kind.name, group }, error));
+  });
+
+  const view: Omit<Task<JsonObject>, 'ref' | 'state' | 'fence'> = {
+    isCautious: attempt > cautiousAttempts || deaths >= cautiousAttempts,
+    deaths,
+    stop: stop.signal,
+    isOver: () => isUnfair || parts.now() >= slice.deadline,
+    async checkpoint(next, { isProgress = true, ...effects } = {}) {
+      stop.signal.throwIfAborted();
+      const leaseUntil = parts.now() + leaseMs;
+      const progress = isProgress ? { attempt: 0, deaths: 0, restarts: 0 } : {};
+      const set = { state: next, v: kind.v, leaseUntil, ...progress };
+      if (!(await parts.records.write([changeTask(taskRef, task.fence, set), ...effectWrites(taskRef, effects)])))
+        throw new TaskStopped('lease-lost');
+      state = next;
+      if (isProgress) attempt = deaths = restarts = 0;
+      if (effects.add || effects.set) await fillWindow(parts, taskRef);
+    },
+  };
+  return { view, close: stopBeats, state: () => state, counts: () => ({ attempt, deaths, restarts }) };
+}
+
+function everyTimer(ms: number, call: () => void): () => void {
+  const timer = setInterval(call, ms);
+  return () => clearInterval(timer);
+}
+
+const maxTries = 50;
+/** A task may start this much too early. */
+const maxSkewMs = 5000;
+
+/** Workers that have tasks of an account, by queue, and whether tasks of it were refused. */
+type Slots = { [queue in QueueName | `${QueueName}Waits`]: queue extends QueueName ? number : boolean };
+const noSlots: Slots = { job: 0, data: 0, jobWaits: false, dataWaits: false };
+
+/** An account holds at most a quarter of the workers. */
+function quotaOf(parts: Parts, queue: QueueName): number {
+  return Math.max(1, Math.floor(parts.pool[queue] / 4));
+}
+
+/** Takes the task for this worker. Undefined when there is nothing to do for it now. */
+async function claim(parts: Parts, message: TaskMessage): Promise<Claimed | undefined> {
+  const { type: _, rev, ...ref } = message;
+  const { records } = parts;
+  for (let tries = 0; tries < maxTries; tries++) {
+    const found = await records.getMany([taskKey(ref), groupKey(ref), accountKey(ref.account)]);
+    const read = (sk: string) => found.find((record) => record.sk === sk)?.data;
+    const task = read(taskKey(ref).sk) as TaskData | undefined;
+    const group = read(groupKey(ref).sk) as GroupData | undefined;
+    if (!task || !group || task.rev !== rev) return undefined;
+    const kind = kindOf(parts, task.kind);
+    if (!kind || task.v > kind.v) {
+      parts.log.warn('a task of a newer version waits for it', { kind: task.kind, group: ref.group });
+      return undefined;
+    }
+    const now = parts.now();
+    const { queue, fence } = task;
+    // A lease that ends much later was written before the clock was set back.
+    if (task.leaseUntil > now && task.leaseUntil <= now + 2 * leaseMs) return undefined;
+    if (group.isPaused && !group.isCancelled) return undefined;
+    // Another message follows when it is due. Clocks of workers differ a little.
+    if (task.dueAt > now + maxSkewMs && task.dueAt <= now + maxWaitMs) return undefined;
+    const slots = read(accountKey(ref.account).sk) as Slots | undefined;
+    const used = slots?.[queue] ?? 0;
+    // A worker that died still has its slot.
+    const wasLeased = task.leaseUntil > 0;
+    if (used >= quotaOf(parts, queue) && !wasLeased) {
+      // The next worker of the account that is done sends the task again.
+      const flag: RecordWrite = {
+        ...{ op: 'add', ...accountKey(ref.account), set: { [`${queue}Waits`]: true } },
+        if: { equals: { [queue]: used } },
+      };
+      if (slots?.[`${queue}Waits`] || (await records.write([flag]))) return undefined;
+      continue;
+    }
+    const leaseUntil = now + leaseMs;
+    const slot: RecordWrite = slots
+      ? {
+          ...{ op: 'add', ...accountKey(ref.account), add: { [queue]: wasLeased ? 0 : 1 } },
+          if: { equals: { [queue]: used } },
+        }
+      : { op: 'put', ...accountKey(ref.account), data: { ...noSlots, [queue]: 1 }, if: 'absent' };
+    const isClaimed = await records.write([
+      {
+        ...{ op: 'add', ...taskKey(ref), set: { leaseUntil } },
+        add: { fence: 1, attempt: 1, deaths: wasLeased ? 1 : 0 },
+        if: { equals: { rev, fence } },
+      },
+      slot,
+    ]);
+    if (!isClaimed) continue;
+    const attempt = task.attempt + 1;
+    const deaths = task.deaths + (wasLeased ? 1 : 0);
+    const state = task.v < kind.v && kind.upcast ? kind.upcast(task.state, task.v) : task.state;
+    return { task: { ...task, state, fence: fence + 1, attempt, deaths, leaseUntil }, group, kind };
+  }
+  throw new Error(`Task ${ref.name} of ${ref.group} could not be claimed. Other workers of the account were faster.`);
+}
+
+/** If tasks of the account were refused: sends as many of them as it has slots now. */
+async function sendWaiting(parts: Parts, account: string, queue: QueueName): Promise<void> {
+  const { records } = parts;
+  const waits = `${queue}Waits` as const;
+  const slots = (await records.get(accountKey(account)))?.data as Slots | undefined;
+  if (!slots?.[waits]) return;
+  const cleared = {
+    op: 'add',
+    ...accountKey(account),
+    set: { [waits]: false },
+    if: { equals: { [waits]: true } },
+  } as const;
+  if (!(await records.write([cleared]))) return;
+  const now = parts.now();
+  let free = quotaOf(parts, queue) - slots[queue];
+  for (const { ref, task } of await openTasks(records, { account })) {
+    if (task.leaseUntil > 0 || task.dueAt > now || task.queue !== queue) continue;
+    if (free-- > 0) {
+      await sendTask(parts, ref, task);
+      continue;
+    }
+    // The tasks that were sent find the rest when they are done.
+    await records.write([{ op: 'add', ...accountKey(account), set: { [waits]: true } }]);
+    return;
+  }
+}
