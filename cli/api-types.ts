@@ -437,7 +437,7 @@ export interface paths {
     put?: never;
     /**
      * Cancel a run
-     * @description Requests the end of a run, which stops after its current step. Earlier restore points stay.
+     * @description Ends a run. Its workers stop within half a minute. Earlier restore points stay.
      */
     post: operations['postRunsIdCancel'];
     delete?: never;
@@ -460,6 +460,46 @@ export interface paths {
     get: operations['getRunsIdErrors'];
     put?: never;
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/runs/{id}/pause': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Pause a run
+     * @description Pauses a run. Its workers stop within half a minute. What they stored stays.
+     */
+    post: operations['postRunsIdPause'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/runs/{id}/resume': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Resume a run
+     * @description Lets a paused run go on where it stopped.
+     */
+    post: operations['postRunsIdResume'];
     delete?: never;
     options?: never;
     head?: never;
@@ -3678,6 +3718,292 @@ export interface operations {
       };
       /** @description `unavailable`: Temporarily unavailable. */
       503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  postRunsIdPause: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description The token of an earlier write. The answer includes that write. */
+        'Consistency-Token'?: string;
+        /** @description For a day, repeats with the same key and input get the first answer. */
+        'Idempotency-Key'?: string;
+      };
+      path: {
+        /**
+         * @description The id of the run.
+         * @example run_00000000000000000000000000
+         */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Accepted. The work continues in the background. */
+      202: {
+        headers: {
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
+          'Consistency-Token'?: string;
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            /**
+             * @description The id of the run.
+             * @example run_00000000000000000000000000
+             */
+            id: string;
+            /**
+             * @description Always `paused`.
+             * @enum {string}
+             */
+            status: 'paused';
+          };
+        };
+      };
+      /** @description `invalid-input`: The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: Not found. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `run-over`: The run has ended. `idempotency-in-progress`: The same request is still in progress. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `payload-too-large`: The request is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unsupported-media-type`: The media type is not supported. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `idempotency-mismatch`: The Idempotency-Key was used with other input. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `rate-limited`: Too many requests. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: An internal error occurred. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Temporarily unavailable. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full`: The storage is full. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  postRunsIdResume: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description The token of an earlier write. The answer includes that write. */
+        'Consistency-Token'?: string;
+        /** @description For a day, repeats with the same key and input get the first answer. */
+        'Idempotency-Key'?: string;
+      };
+      path: {
+        /**
+         * @description The id of the run.
+         * @example run_00000000000000000000000000
+         */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Accepted. The work continues in the background. */
+      202: {
+        headers: {
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
+          'Consistency-Token'?: string;
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            /**
+             * @description The id of the run.
+             * @example run_00000000000000000000000000
+             */
+            id: string;
+            /**
+             * @description Always `running`.
+             * @enum {string}
+             */
+            status: 'running';
+          };
+        };
+      };
+      /** @description `invalid-input`: The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: Not found. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `run-over`: The run has ended. `idempotency-in-progress`: The same request is still in progress. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `payload-too-large`: The request is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unsupported-media-type`: The media type is not supported. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `idempotency-mismatch`: The Idempotency-Key was used with other input. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `rate-limited`: Too many requests. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: An internal error occurred. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Temporarily unavailable. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full`: The storage is full. */
+      507: {
         headers: {
           [name: string]: unknown;
         };

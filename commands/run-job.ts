@@ -6,18 +6,19 @@ import { Problem } from '../domain/errors.ts';
 import { streamName } from '../domain/event.ts';
 import { job, mustBeActive } from '../domain/job.ts';
 import type { Platform } from '../domain/ports.ts';
-import { run } from '../domain/run.ts';
 import { source } from '../domain/source.ts';
 import type { CommandContext, Written } from './context.ts';
 
 /**
- * A repeat returns the same run, even after that run has ended. Throws Problem `not-found`, `run-open` (with the id of
+ * A repeat returns the same run, even after that run has ended. The backup chain knows only its newest runs, so
+ * `isKnown` tells whether there was an older one of this id. Throws Problem `not-found`, `run-open` (with the id of
  * the open run), or `source-unusable` if the source is disconnected.
  */
 export async function runJob(
   platform: Platform,
   context: CommandContext,
   jobId: string,
+  isKnown: (runId: string) => Promise<boolean> = async () => false,
 ): Promise<{ id: string; written: Written }> {
   const { state } = await load(platform, job, streamName(context.account, 'job', jobId));
   mustBeActive(state, jobId);
@@ -27,10 +28,9 @@ export async function runJob(
     throw new Problem('source-unusable', 'The source of this job is disconnected. Create a job for another source.');
   }
   const runId = newId(context, 'run');
-  // The backup chain knows its newest runs only. The stream of the run shows older repeats.
-  const existing = await load(platform, run, streamName(context.account, 'run', runId));
+  const isRepeat = await isKnown(runId);
   const request = requestRun({ runId, jobId, sourceId }, new Date(platform.now()).toISOString());
-  const decide: typeof request = (state) => (existing.state.status === 'none' ? request(state) : []);
+  const decide: typeof request = (state) => (isRepeat ? [] : request(state));
   const name = streamName(context.account, 'backup-chain', backupChainId(jobId, sourceId));
   const { stream, version } = await transact(platform, backupChain, name, decide, context);
   return { id: runId, written: { stream, version } };

@@ -6,6 +6,7 @@
 import { verify } from 'node:crypto';
 import { allOf } from '../domain/pages.ts';
 import type { Platform, QueueName } from '../domain/ports.ts';
+import { partsOf } from '../processors/backup/parts.ts';
 import type { RunRef } from '../processors/backup/run.ts';
 import type { Deployment } from '../processors/deployment.ts';
 import { projections } from '../projections/index.ts';
@@ -92,20 +93,22 @@ async function* checkAccount(
   if (deployment && keys) yield* compareSources(deployment, account, facts, readData, count);
 }
 
-function checkAccountVault(
+async function* checkAccountVault(
   platform: Platform,
   account: string,
   keys: VaultKeys,
   facts: LogFacts,
   checks: { readData: boolean; count: Count },
 ): AsyncGenerator<Finding> {
-  const mayBeNamed = new Set([...facts.unfinished.values()].flatMap((run) => [...run.packs]));
+  const mayBeNamed = new Set<string>();
+  for (const { runRef } of facts.unfinished.values())
+    for await (const { packs } of partsOf(platform, runRef)) for (const pack of packs) mayBeNamed.add(pack);
   const exports = [...facts.zips].flatMap(([id, { size, until }]): [string, number][] =>
     size !== null && Date.parse(until) > platform.now() ? [[exportKey(account, id), size]] : [],
   );
   const { blobs, records, chunks } = platform;
   const vault = { account, keys, blobs, records, chunks };
-  return checkVault(vault, { ...facts, mayBeNamed, exports: new Map(exports) }, checks);
+  yield* checkVault(vault, { ...facts, mayBeNamed, exports: new Map(exports) }, checks);
 }
 
 /** Compares every backup chain whose job and source still exist. */

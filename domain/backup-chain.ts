@@ -5,6 +5,8 @@
 
 import type { Aggregate, Decide } from './aggregate.ts';
 import { Problem } from './errors.ts';
+import type { Personal } from './event.ts';
+import type { Cost, Counts, RunError } from './run.ts';
 
 /** The ids of one run. They name its backup chain too. */
 export type RunIds = { runId: string; jobId: string; sourceId: string };
@@ -20,7 +22,7 @@ export type Totals = { files: number; folders: number; links: number; bytes: num
 /** All times are UTC ISO-8601. */
 export type BackupChainState = {
   /** The run that is in progress. Only this run can create a restore point. Null: a new run may start. */
-  openRun: { runId: string; requestedAt: string } | null;
+  openRun: { runId: string; requestedAt: string; isPaused?: boolean } | null;
   /** The base of the next run. Null before the first restore point. */
   newestRestorePoint: {
     runId: string;
@@ -41,26 +43,47 @@ export type BackupChainState = {
 };
 
 // ── Events ──
+/** How a run ended. `startedAt`: null if it never started. */
+type RunResult = { startedAt: string | null; counts: Counts; cost: Cost };
+
 export type BackupChainEvent =
   | { type: 'RunRequested'; data: RunIds & { backupChain: BackupChainState } }
+  | { type: 'RunPaused'; data: RunIds & { backupChain: BackupChainState } }
+  | { type: 'RunResumed'; data: RunIds & { backupChain: BackupChainState } }
   | {
       type: 'RestorePointCreated';
-      data: RunIds & {
-        outcome: 'succeeded' | 'partial';
-        manifest: ManifestRef;
-        totals: Totals;
-        /** Totals of the restore point before this one, all 0 for the first. */
-        before: Totals;
-        backupChain: BackupChainState;
-      };
+      data: RunIds &
+        RunResult & {
+          outcome: 'succeeded' | 'partial';
+          manifest: ManifestRef;
+          totals: Totals;
+          /** At most the first 100 errors. */
+          errors: Personal<RunError[]>;
+          /** Number of blobs that hold the complete list of errors. 0 when `errors` is complete. */
+          errorPages: number;
+          /** Totals of the restore point before this one, all 0 for the first. */
+          before: Totals;
+          backupChain: BackupChainState;
+        };
     }
   /** The run ended without a restore point. A new run may start, and the newest restore point stays. */
-  | { type: 'RunEnded'; data: RunIds & { outcome: 'failed' | 'cancelled'; backupChain: BackupChainState } };
+  | {
+      type: 'RunEnded';
+      data: RunIds &
+        RunResult & {
+          outcome: 'failed' | 'cancelled';
+          /** Why the run failed as a whole. Null if it was cancelled. */
+          reason: Personal<{ code: string; message: string }> | null;
+          backupChain: BackupChainState;
+        };
+    };
+
+const subject = (_: unknown, data: { sourceId: string }) => data.sourceId;
 
 export const backupChain: Aggregate<BackupChainState, BackupChainEvent> = {
   stream: 'backup-chain',
-  versions: { RunRequested: 1, RestorePointCreated: 1, RunEnded: 1 },
-  personal: {},
+  versions: { RunRequested: 1, RunPaused: 1, RunResumed: 1, RestorePointCreated: 1, RunEnded: 1 },
+  personal: { RestorePointCreated: { errors: subject }, RunEnded: { reason: subject } },
   initial: { openRun: null, newestRestorePoint: null, runs: 0 },
   evolve: (_state, event) => event.data.backupChain,
   load: 'last',
@@ -97,6 +120,18 @@ export function requestRun(ids: RunIds, at: string): Decide<BackupChainState, Ba
 /** The totals of an empty restore point. */
 export const nothing: Totals = { files: 0, folders: 0, links: 0, bytes: 0 };
 
+/** Pauses the open run, or lets it go on. Decides nothing if it is so already. Throws Problem `run-over`. */
+export function pauseRun(ids: RunIds, isPaused: boolean): Decide<BackupChainState, BackupChainEvent> {
+  return (state) => {
+    const { openRun } = state;
+    if (openRun?.runId !== ids.runId)
+      throw new Problem('run-over', 'It has ended. See its result with GET /runs/{id}.');
+    if ((openRun.isPaused ?? false) === isPaused) return [];
+    const type = isPaused ? 'RunPaused' : 'RunResumed';
+    return [{ type, data: { ...ids, backupChain: { ...state, openRun: { ...openRun, isPaused } } } }];
+  };
+}
+
 /**
  * Commits a run. Decides nothing unless the run is the open one. Queries find restore points by their time `at`. So
  * each is later than the one before, even if the clock was set back.
@@ -111,9 +146,11 @@ export function createRestorePoint(
     idIndex?: ManifestRef;
     sourceIdentity?: string | undefined;
     at: string;
-  },
+    errors: RunError[];
+    errorPages: number;
+  } & RunResult,
 ): Decide<BackupChainState, BackupChainEvent> {
-  const { outcome, manifest, totals, since, idIndex, sourceIdentity, at } = result;
+  const { outcome, manifest, totals, since, idIndex, sourceIdentity, at, ...rest } = result;
   return (state) => {
     if (state.openRun?.runId !== ids.runId) return [];
     const before = state.newestRestorePoint?.totals ?? nothing;
@@ -134,6 +171,7 @@ export function createRestorePoint(
           outcome,
           manifest,
           totals,
+          ...rest,
           before,
           backupChain: { ...state, openRun: null, newestRestorePoint },
         },
@@ -148,13 +186,16 @@ function laterThan(before: string | undefined, at: string): string {
 }
 
 /** Ends a run without a restore point. Decides nothing unless the run is the open one. */
-export function endRun(ids: RunIds, outcome: 'failed' | 'cancelled'): Decide<BackupChainState, BackupChainEvent> {
+export function endRun(
+  ids: RunIds,
+  result: { outcome: 'failed' | 'cancelled'; reason: { code: string; message: string } | null } & RunResult,
+): Decide<BackupChainState, BackupChainEvent> {
   return (state) => {
     if (state.openRun?.runId !== ids.runId) return [];
     return [
       {
         type: 'RunEnded',
-        data: { ...ids, outcome, backupChain: { ...state, openRun: null, lastEndedRunId: ids.runId } },
+        data: { ...ids, ...result, backupChain: { ...state, openRun: null, lastEndedRunId: ids.runId } },
       },
     ];
   };

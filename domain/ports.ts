@@ -238,6 +238,8 @@ export interface Queue {
   ack(queue: QueueName, receipt: string): Promise<void>;
   /** Hides the message for `seconds` from now. 0 makes it visible at once. */
   extend(queue: QueueName, receipt: string, seconds: number): Promise<void>;
+  /** Whether a message waits to be received. It may be a minute behind. */
+  isWaiting(queue: QueueName): Promise<boolean>;
   /** The messages received more than 5 times. The call does not remove them. */
   deadLetters(queue: QueueName): Promise<JsonObject[]>;
   /** Puts all dead letters back on the queue. Returns their number. */

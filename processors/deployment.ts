@@ -1,6 +1,6 @@
 /** The environment of the processors: ports, connectors, prices, limits and the engine. */
 import type { ConnectorContext } from '../connectors/connector.ts';
-import type { Platform } from '../domain/ports.ts';
+import type { Platform, QueueName } from '../domain/ports.ts';
 import type { Engine } from './backup/engine.ts';
 import type { Limits } from './limits.ts';
 import type { Prices } from './meter.ts';
@@ -12,6 +12,8 @@ export type Deployment = {
   prices: Prices;
   /** Default: `defaultLimits`. Tests set small limits. */
   limits?: Limits;
+  /** Default: `maxWorkers`. */
+  workers?: { [queue in QueueName]: number };
   /** Default: an engine in the calling thread. */
   engine?: Engine;
   /** Awaited at each step boundary with its name. Tests use it to stop or delay the process there. */

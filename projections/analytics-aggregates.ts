@@ -1,13 +1,14 @@
 /**
  * Totals of an account. Each source, job and backup chain counts in a row of its own, so that concurrent events do not
- * contend for one row. Finished runs add to one shared row, else there would be a row per run.
+ * contend for one row.
  */
 import { nothing, type Totals } from '../domain/backup-chain.ts';
 import { parseStream } from '../domain/event.ts';
 import { allOf } from '../domain/pages.ts';
 import type { JsonObject, Platform, RowChange } from '../domain/ports.ts';
+import type { Cost, Counts, RunOutcome } from '../domain/run.ts';
 import { currentRows } from './engine/generations.ts';
-import { accountOf, type Projection } from './engine/projection.ts';
+import type { Projection } from './engine/projection.ts';
 
 export type Overview = {
   sources: number;
@@ -19,9 +20,6 @@ export type Overview = {
   cost: number;
   lastRunAt: string | null;
 };
-
-/** The row that finished runs share. */
-const runsKey = (account: string) => ({ table: 'analytics-aggregates', pk: account, sk: 'runs' }) as const;
 
 function count(event: { stream: string }, add: { [field: string]: number }, set?: { lastRunAt: string }): RowChange[] {
   const { account, type, id } = parseStream(event.stream);
@@ -36,25 +34,25 @@ const growth = (before: Totals, after: Totals) => ({
 
 export const analyticsAggregates: Projection = {
   name: 'analytics-aggregates',
-  version: 3,
-  streams: ['source', 'job', 'backup-chain', 'run'],
+  version: 4,
+  streams: ['source', 'job', 'backup-chain'],
   on: {
     SourceConnected: (event) => count(event, { sources: 1 }),
     SourceDisconnected: (event) => count(event, { sources: -1 }),
     JobCreated: (event) => count(event, { jobs: 1 }),
     JobDeleted: (event) => count(event, { jobs: -1 }),
     RunRequested: (event) => count(event, { runs: 1 }),
-    RestorePointCreated: (event) =>
-      count(event, growth(event.data.before ?? nothing, event.data.totals), { lastRunAt: event.at }),
-    RunEnded: (event) => count(event, {}, { lastRunAt: event.at }),
-    RunFinished: (event) => {
-      const { outcome, counts, cost } = event.data;
-      const add = { [outcome]: 1, bytesStored: counts.bytesStored, cost: cost.usd };
-      // Only sums: runs are separate streams and arrive in any order, so a field set by the last one would be wrong.
-      return [{ op: 'update', ...runsKey(accountOf(event)), add }];
+    RestorePointCreated: (event) => {
+      const { before, totals } = event.data;
+      return count(event, { ...growth(before ?? nothing, totals), ...result(event.data) }, { lastRunAt: event.at });
     },
+    RunEnded: (event) => count(event, result(event.data), { lastRunAt: event.at }),
   },
 };
+
+function result({ outcome, counts, cost }: { outcome: RunOutcome; counts: Counts; cost: Cost }) {
+  return { [outcome]: 1, bytesStored: counts.bytesStored, cost: cost.usd };
+}
 
 export async function getOverview(platform: Platform, account: string): Promise<Overview> {
   const sum: { [field: string]: number } = {};

@@ -1,12 +1,9 @@
-/**
- * Runs with their progress, newest first. Streams of three types write to the row of a run, in any order. So each event
- * changes fields of its own.
- */
+/** Runs, newest first. The progress of an open run is a record that its tasks change. */
 import { decryptFields } from '../activity/personal-data.ts';
-import { backupChainId } from '../domain/backup-chain.ts';
-import { streamName } from '../domain/event.ts';
-import type { JsonObject, Page, Platform } from '../domain/ports.ts';
-import type { Cost, Counts, RunError } from '../domain/run.ts';
+import type { BackupChainEvent } from '../domain/backup-chain.ts';
+import type { Recorded } from '../domain/event.ts';
+import type { JsonObject, Page, Platform, RowChange } from '../domain/ports.ts';
+import { type Cost, type Counts, noProgress, progressKey, type RunError, type RunProgress } from '../domain/run.ts';
 import { deriveVaultKeys } from '../vault/keys.ts';
 import { errorsPerPage, getErrors } from '../vault/run-errors.ts';
 import { accountOf, getItem, itemKey, listed, listItems, listKey, type Projection } from './engine/projection.ts';
@@ -15,7 +12,7 @@ export type RunView = {
   id: string;
   jobId: string;
   sourceId: string;
-  status: 'requested' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
+  status: 'requested' | 'running' | 'paused' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
   requestedAt: string;
   startedAt: string | null;
   finishedAt: string | null;
@@ -34,19 +31,10 @@ function positionInChain(account: string, run: { jobId: string; sourceId: string
 
 export const runs: Projection = {
   name: 'runs',
-  version: 2,
-  streams: ['backup-chain', 'run', 'batch'],
-  // A finished run implies that its files are listed and counted. Its restore point is in the stream of the backup
-  // chain, and `RunFinished` in the stream of the run may arrive first.
-  dependsOn: {
-    projections: ['files', 'analytics-aggregates'],
-    waitFor: {
-      RunFinished: (event) => {
-        const { manifest, jobId, sourceId } = event.data;
-        return manifest ? streamName(accountOf(event), 'backup-chain', backupChainId(jobId, sourceId)) : undefined;
-      },
-    },
-  },
+  version: 3,
+  streams: ['backup-chain'],
+  // A user who sees a finished run sees its files and numbers too.
+  dependsOn: { projections: ['files', 'analytics-aggregates'] },
   on: {
     RunRequested: (event) => {
       const { runId: id, jobId, sourceId } = event.data;
@@ -57,28 +45,37 @@ export const runs: Projection = {
         { op: 'put', ...positionInChain(account, { jobId, sourceId }, event.version), data: { id } },
       ];
     },
-    RunStarted: (event) => [
-      { op: 'update', ...itemKey('runs', accountOf(event), event.data.runId), set: { startedAt: event.at } },
+    RunPaused: (event) => [
+      { op: 'update', ...itemKey('runs', accountOf(event), event.data.runId), set: { isPaused: true } },
     ],
-    RunPlanned: (event) => {
-      const { runId, filesTotal, filesUnchanged } = event.data;
-      return [{ op: 'update', ...itemKey('runs', accountOf(event), runId), set: { filesTotal, filesUnchanged } }];
+    RunResumed: (event) => [
+      { op: 'update', ...itemKey('runs', accountOf(event), event.data.runId), set: { isPaused: false } },
+    ],
+    RestorePointCreated: (event) => {
+      const { errors, errorPages } = event.data;
+      return [finished(event, { errors, errorPages })];
     },
-    BatchStored: (event) => {
-      const { runId, counts, cost } = event.data;
-      return [{ op: 'update', ...itemKey('runs', accountOf(event), runId), add: { ...counts, ...cost } }];
-    },
-    RunFinished: (event) => {
-      const { runId, outcome, counts, cost, errors, errorPages, reason } = event.data;
-      const final = { finishedAt: event.at, outcome, final: { ...counts, ...cost }, errors, errorPages, reason };
-      return [{ op: 'update', ...itemKey('runs', accountOf(event), runId), set: final }];
-    },
+    RunEnded: (event) => [finished(event, { reason: event.data.reason })],
   },
 };
 
+type End = Recorded<Extract<BackupChainEvent, { type: 'RestorePointCreated' | 'RunEnded' }>>;
+
+function finished(event: Pick<End, 'stream' | 'at' | 'data'>, fields: JsonObject): RowChange {
+  const { runId, outcome, counts, cost, startedAt } = event.data;
+  const final = { ...counts, ...cost };
+  return {
+    op: 'update',
+    ...itemKey('runs', accountOf(event), runId),
+    set: { finishedAt: event.at, startedAt, outcome, final, ...fields },
+  };
+}
+
 export async function getRun(platform: Platform, account: string, id: string): Promise<RunView | undefined> {
   const row = await getItem(platform, 'runs', account, id);
-  return row?.requestedAt ? runView(platform, account, row) : undefined;
+  if (!row?.requestedAt) return undefined;
+  const [progress] = row.outcome ? [] : await platform.records.getMany([progressKey(account, id)]);
+  return runView(platform, account, row, progress?.data as RunProgress | undefined);
 }
 
 export async function listRuns(
@@ -92,7 +89,12 @@ export async function listRuns(
     order: 'desc',
     ...(jobId ? { list: `job#${jobId}` } : {}),
   });
-  return { items: await Promise.all(items.map((row) => runView(platform, account, row))), next };
+  const open = items.filter(({ outcome }) => !outcome).map(({ id }) => progressKey(account, String(id)));
+  const found = open.length > 0 ? await platform.records.getMany(open) : [];
+  const progress = new Map(found.map(({ pk, data }) => [pk, data as RunProgress]));
+  const view = (row: JsonObject) =>
+    runView(platform, account, row, progress.get(progressKey(account, String(row.id)).pk));
+  return { items: await Promise.all(items.map(view)), next };
 }
 
 /** A page of the failed and skipped files of a run, undefined when the run does not exist. */
@@ -128,53 +130,43 @@ async function storedErrors(
   return pages.flat().slice(from - first * errorsPerPage, from - first * errorsPerPage + limit + 1);
 }
 
-/** The API's view of a row, with personal data decrypted. */
-export async function runView(platform: Platform, account: string, row: JsonObject): Promise<RunView> {
+/** The API's view of a row and of the progress of an open run, with personal data decrypted. */
+export async function runView(
+  platform: Platform,
+  account: string,
+  row: JsonObject,
+  progress?: RunProgress,
+): Promise<RunView> {
+  const fields = await decryptFields(platform, account, row);
+  const { id, jobId, sourceId, requestedAt, finishedAt, outcome, isPaused, errors, reason } = fields;
   const {
-    id,
-    jobId,
-    sourceId,
-    requestedAt,
+    requests,
+    usd,
     startedAt,
-    finishedAt,
-    outcome,
-    errors,
-    errorPages: _,
-    reason,
-    ...live
-  } = await decryptFields(platform, account, row);
-  const final = (row.final ?? {}) as { [field: string]: number | undefined };
-  // `RunFinished` counts only what was committed. A run without a restore point shows the counts of its batches.
-  const hasRestorePoint = outcome === 'succeeded' || outcome === 'partial';
-  const count = (field: string) =>
-    hasRestorePoint ? (final[field] ?? 0) : Math.max(Number(live[field] ?? 0), final[field] ?? 0);
-  const handled = count('filesDone') + count('filesUnchanged') + count('filesFailed') + count('filesSkipped');
-  const planned = live.filesTotal !== undefined;
+    isPlanned,
+    bytesTotal: _,
+    ...counts
+  } = {
+    ...(progress ?? noProgress('')),
+    ...(row.final as (Counts & Cost) | undefined),
+    ...(outcome && { startedAt: fields.startedAt as string | null }),
+  };
+  const { filesDone, filesUnchanged, filesFailed, filesSkipped, filesTotal } = counts;
+  const handled = filesDone + filesUnchanged + filesFailed + filesSkipped;
+  const isBackup = outcome === 'succeeded' || outcome === 'partial';
   const cause = reason as { code: string; message: string } | null | undefined;
+  const all = [...(cause ? [{ path: '', ...cause }] : []), ...((errors as RunError[] | null | undefined) ?? [])];
   return {
     id,
     jobId,
     sourceId,
-    status: outcome ?? (startedAt ? 'running' : 'requested'),
+    status: outcome ?? (isPaused ? 'paused' : startedAt ? 'running' : 'requested'),
     requestedAt,
-    startedAt: startedAt ?? null,
+    startedAt: startedAt || null,
     finishedAt: finishedAt ?? null,
-    progress: {
-      filesTotal: count('filesTotal'),
-      filesDone: count('filesDone'),
-      filesUnchanged: count('filesUnchanged'),
-      filesDeleted: count('filesDeleted'),
-      filesFailed: count('filesFailed'),
-      filesSkipped: count('filesSkipped'),
-      bytesRead: count('bytesRead'),
-      bytesStored: count('bytesStored'),
-      percent: hasRestorePoint ? 100 : planned ? percent(handled, count('filesTotal')) : null,
-    },
-    errors: [...(cause ? [{ path: '', ...cause }] : []), ...((errors as RunError[] | null | undefined) ?? [])].slice(
-      0,
-      100,
-    ),
-    cost: { requests: count('requests'), usd: count('usd') },
+    progress: { ...counts, percent: isBackup ? 100 : isPlanned ? percent(handled, filesTotal) : null },
+    errors: all.slice(0, 100),
+    cost: { requests, usd },
   } as RunView;
 }
 

@@ -1,5 +1,6 @@
 /** Sends tasks again whose messages or workers were lost. Run it every minute. Safe at any time, also concurrently. */
 import { allOf } from '../domain/pages.ts';
+import type { Records } from '../domain/ports.ts';
 import {
   freeRestarts,
   type GroupData,
@@ -40,6 +41,14 @@ async function look(parts: Parts, ref: TaskRef, task: TaskData): Promise<void> {
   const set = { resendAt: now + resendMs };
   if (await parts.records.write([{ op: 'add', ...taskKey(ref), set, if: { equals: { rev, fence } } }]))
     await sendTask(parts, ref, task);
+}
+
+/** The number of open groups of all accounts. */
+export async function countGroups({ query }: Pick<Records, 'query'>): Promise<number> {
+  let count = 0;
+  for (let shard = 0; shard < shards; shard++)
+    for await (const _group of allOf((page) => query(shardKey(shard), { prefix: groupPrefix, ...page }))) count++;
+  return count;
 }
 
 /**

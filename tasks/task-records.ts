@@ -1,4 +1,5 @@
 /** The records of tasks, groups and accounts, and the transactions that change them. */
+import { allOf } from '../domain/pages.ts';
 import type { JsonObject, RecordKey, Records, RecordWrite } from '../domain/ports.ts';
 import {
   type AnyTaskKind,
@@ -60,6 +61,15 @@ export async function openTasks(
   const prefix = `${taskPrefix}${account}/${group === undefined ? '' : `${group}/`}`;
   const { items } = await records.query(partition(account), { prefix, limit });
   return items.map(({ sk, data }) => ({ ref: refOf(sk), task: data as TaskData }));
+}
+
+/** All open groups of an account, by id. */
+export async function openGroups(records: Pick<Records, 'query'>, account: string): Promise<Map<string, GroupData>> {
+  const groups = new Map<string, GroupData>();
+  const prefix = `${groupPrefix}${account}/`;
+  for await (const { sk, data } of allOf((page) => records.query(partition(account), { prefix, ...page })))
+    groups.set(refOf(sk).group, data as GroupData);
+  return groups;
 }
 
 /** A task that no worker has had yet. */

@@ -40,6 +40,8 @@ export type TaskData = {
 /** The record of a group: its window of child tasks, its flags, and fields of its kinds. */
 export type GroupData = {
   kind: string;
+  /** Every task of the group starts with these fields in its state. Children have `number` too. */
+  state: JsonObject;
   /** Open tasks. */
   open: number;
   /** Children that may start, that have started, and that are done. Their numbers count from 1. */

@@ -43,25 +43,26 @@ export async function sendTask(
   await parts.queue.send(queue, [{ body, group: ref.account, ...(delaySeconds > 0 && { delaySeconds }) }]);
 }
 
-/** Creates a group and its first task. Returns its first message. A repeat changes nothing and returns the same. */
+/** Creates a group and its first task, together with the writes. Returns its first message. A repeat changes nothing and returns the same. */
 export async function startGroup(
   parts: Parts,
   ref: GroupRef,
   kind: string,
   state: JsonObject,
-  { window = 8, fields = {} }: { window?: number; fields?: JsonObject } = {},
+  { window = 8, writes = [] }: { window?: number; writes?: RecordWrite[] } = {},
 ): Promise<TaskMessage> {
   const { first } = required(groupKindOf(parts, kind), kind);
   const firstKind = required(kindOf(parts, first), first);
   const { name } = firstKind;
   const group: GroupData = {
-    ...{ kind, open: 1, ready: 0, started: 0, done: 0, stage: 'first', waiting: null, window },
+    ...{ kind, state, open: 1, ready: 0, started: 0, done: 0, stage: 'first', waiting: null, window },
     ...{ isCancelled: false, isPaused: false },
   };
   const task = newTask(firstKind, state, parts.now());
   await parts.records.write([
-    { op: 'put', ...groupKey(ref), data: { ...group, ...fields }, if: 'absent' },
+    { op: 'put', ...groupKey(ref), data: group, if: 'absent' },
     { op: 'put', ...taskKey({ ...ref, name }), data: task, if: 'absent' },
+    ...writes,
   ]);
   return { type: 'task', ...ref, name, rev: task.rev };
 }
@@ -79,18 +80,18 @@ function nextStart(parts: Parts, group: GroupData): Start | undefined {
   if (!kinds) return undefined;
   if (group.isCancelled) {
     if (group.open > 0 || group.stage === 'end') return undefined;
-    const { open, stage } = group;
-    return { name: kinds.end, kind: kinds.end, state: {}, set: { stage: 'end' }, if: { open, stage } };
+    const { open, stage, state } = group;
+    return { name: kinds.end, kind: kinds.end, state, set: { stage: 'end' }, if: { open, stage } };
   }
   if (group.isPaused) return undefined;
-  const { ready, started, done, window, stage, open } = group;
+  const { ready, started, done, window, stage, open, state } = group;
   if (kinds.child && started < ready && started - done < window) {
-    const batch = started + 1;
-    const name = childName(kinds.child, batch);
-    return { name, kind: kinds.child, state: { batch }, set: { started: batch }, if: { started } };
+    const number = started + 1;
+    const name = childName(kinds.child, number);
+    return { name, kind: kinds.child, state: { ...state, number }, set: { started: number }, if: { started } };
   }
   if (kinds.last && stage === 'children' && done >= ready && open === 0)
-    return { name: kinds.last, kind: kinds.last, state: {}, set: { stage: 'last' }, if: { stage } };
+    return { name: kinds.last, kind: kinds.last, state, set: { stage: 'last' }, if: { stage } };
   return undefined;
 }
 

@@ -9,7 +9,7 @@ import { runs as model } from '../../projections/runs.ts';
 export type Runs = { [runId: string]: JsonObject };
 
 type Handlers = {
-  [type: string]: ((event: Recorded<never>) => ReturnType<NonNullable<(typeof model.on)['RunStarted']>>) | undefined;
+  [type: string]: ((event: Recorded<never>) => ReturnType<NonNullable<(typeof model.on)['RunRequested']>>) | undefined;
 };
 
 const entriesPerRead = 500;
@@ -35,7 +35,7 @@ export async function runBefore(platform: Platform, account: string, runId: stri
   for (let beforeSeq = seq; ; ) {
     const entries = await platform.events.ledger(account, { beforeSeq, order: 'desc', limit: entriesPerRead });
     const last = entries.at(-1);
-    const candidates = entries.filter(({ stream }) => mayHoldEventsOf(runId, stream));
+    const candidates = entries.filter(({ stream }) => mayHoldEventsOf(stream));
     const events = (await openEntries(platform, account, candidates, () => undefined)).flatMap((opened) =>
       opened.events.toReversed(),
     );
@@ -54,7 +54,7 @@ function fold(newestFirst: Recorded[]): JsonObject {
 }
 
 /** Any backup chain may hold the run: the request that names the chain is not known yet. */
-function mayHoldEventsOf(runId: string, stream: string): boolean {
-  const { type, id } = parseStream(stream);
-  return type === 'backup-chain' || id === runId || id.startsWith(`${runId}.`);
+function mayHoldEventsOf(stream: string): boolean {
+  const { type } = parseStream(stream);
+  return type === 'backup-chain';
 }

@@ -6,6 +6,7 @@ import { renameJob } from '../../commands/rename-job.ts';
 import { runJob } from '../../commands/run-job.ts';
 import { Problem } from '../../domain/errors.ts';
 import { getJob, listJobs, jobs as model } from '../../projections/jobs.ts';
+import { getRun } from '../../projections/runs.ts';
 import { findJob } from '../current-state.ts';
 import { accepted, created, listRoute, noContent, ok, type RouteModule, route } from '../route.ts';
 import { exampleId, found, idField, idOf, idParams, name, timeOf } from '../shapes.ts';
@@ -170,7 +171,8 @@ export const jobs: RouteModule = [
     problems: ['not-found', 'run-open', 'source-unusable'],
     leadsTo: { 202: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },
     handler: async ({ platform, command, params: { id } }) => {
-      const run = await runJob(platform, command, id);
+      const isKnown = async (runId: string) => (await getRun(platform, command.account, runId)) !== undefined;
+      const run = await runJob(platform, command, id, isKnown);
       const body = { id: run.id, jobId: id, status: 'requested' as const };
       return accepted(body, { location: `/runs/${run.id}`, written: run.written });
     },

@@ -1,6 +1,7 @@
-/** Runs: read and cancel them. */
+/** Runs: read, pause and cancel them. */
 import * as z from 'zod';
 import { cancelRun } from '../../commands/cancel-run.ts';
+import { pauseRun } from '../../commands/pause-run.ts';
 import { getRun, listRunErrors, listRuns, runs as model } from '../../projections/runs.ts';
 import { accepted, listRoute, ok, type RouteModule, route } from '../route.ts';
 import { found, idField, idOf, idParams, nullableTimeOf, timeOf } from '../shapes.ts';
@@ -54,6 +55,27 @@ const run = z
 
 const missing = (id: string) => `Run ${id} does not exist. List runs with GET /runs.`;
 
+function pauseRoute(verb: 'pause' | 'resume', status: 'paused' | 'running', description: string) {
+  return route({
+    method: 'POST',
+    url: `/runs/{id}/${verb}`,
+    summary: `${verb === 'pause' ? 'Pause' : 'Resume'} a run`,
+    description,
+    tags: ['runs'],
+    reads: [model.name],
+    params: idParams('run'),
+    answers: {
+      202: z.object({ id: idOf('run'), status: z.literal(status).meta({ description: `Always \`${status}\`.` }) }),
+    },
+    problems: ['not-found', 'run-over'],
+    handler: async ({ platform, command, params: { id } }) => {
+      const { jobId, sourceId } = found(await getRun(platform, command.account, id), missing(id));
+      const { written } = await pauseRun(platform, command, { runId: id, jobId, sourceId }, verb === 'pause');
+      return accepted({ id, status }, { location: `/runs/${id}`, written });
+    },
+  });
+}
+
 export const runs: RouteModule = [
   listRoute({
     url: '/runs',
@@ -62,7 +84,9 @@ export const runs: RouteModule = [
     tags: ['runs'],
     reads: [model.name],
     item: run,
-    leadsTo: { 200: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },
+    leadsTo: {
+      200: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel', 'POST /runs/{id}/pause'],
+    },
     filters: { jobId: idField('job').optional().meta({ description: 'Only runs of this job.' }) },
     handler: ({ platform, principal, page, query }) =>
       listRuns(platform, principal.account, { ...page, jobId: query.jobId }),
@@ -96,7 +120,7 @@ export const runs: RouteModule = [
     method: 'POST',
     url: '/runs/{id}/cancel',
     summary: 'Cancel a run',
-    description: 'Requests the end of a run, which stops after its current step. Earlier restore points stay.',
+    description: 'Ends a run. Its workers stop within half a minute. Earlier restore points stay.',
     tags: ['runs'],
     reads: [model.name],
     params: idParams('run'),
@@ -113,4 +137,6 @@ export const runs: RouteModule = [
       return accepted({ id, status: 'cancelling' as const }, { location: `/runs/${id}`, written });
     },
   }),
+  pauseRoute('pause', 'paused', 'Pauses a run. Its workers stop within half a minute. What they stored stays.'),
+  pauseRoute('resume', 'running', 'Lets a paused run go on where it stopped.'),
 ];

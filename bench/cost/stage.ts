@@ -165,8 +165,7 @@ export async function openStage(
         const worked = await counter.during(async () => {
           // Each message is received and deleted alone
           counter.add('SQS', 2 * due.length);
-          for (const body of due)
-            await handleMessage(deployment, body, { receives: 1, deadline: Number.POSITIVE_INFINITY });
+          for (const body of due) await handleMessage(deployment, body, { deadline: Number.POSITIVE_INFINITY });
         });
         const { user, system } = process.cpuUsage(before);
         sum.cpuSeconds += (user + system) / 1e6;

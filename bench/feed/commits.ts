@@ -6,11 +6,9 @@ import { makeId, type IdKind as Named } from '../../crypto/ids.ts';
 import { account as accountAggregate } from '../../domain/account.ts';
 import type { Aggregate } from '../../domain/aggregate.ts';
 import { backupChain, backupChainId, nothing } from '../../domain/backup-chain.ts';
-import { batch, batchId } from '../../domain/batch.ts';
 import { type Cause, type DomainEvent, streamName } from '../../domain/event.ts';
 import { job } from '../../domain/job.ts';
 import type { Platform, StoredCommit, StreamNotification } from '../../domain/ports.ts';
-import { run } from '../../domain/run.ts';
 import { source } from '../../domain/source.ts';
 import { user } from '../../domain/user.ts';
 import { inParallel } from '../../infra/aws/parallel.ts';
@@ -98,31 +96,17 @@ function firstBackup(number: string): Planned[] {
       type: 'RunRequested',
       data: { ...runRef, backupChain: open },
     }),
-    plan(run, account, runId, { type: 'RunStarted', data: runRef }),
-    plan(run, account, runId, {
-      type: 'RunPlanned',
-      data: { ...runRef, batches: 1, filesTotal: 800, filesUnchanged: 0, bytesTotal: totals.bytes, since: null },
-    }),
-    plan(batch, account, batchId(runId, 1), {
-      type: 'BatchStored',
-      data: { ...runRef, batch: 1, partHash: manifest.hash, packs: [idOf('pack', number)], counts, cost },
-    }),
     plan(backupChain, account, backupChainId(jobId, sourceId), {
       type: 'RestorePointCreated',
-      data: { ...runRef, outcome: 'succeeded', manifest, totals, before: nothing, backupChain: done },
-    }),
-    plan(run, account, runId, {
-      type: 'RunFinished',
       data: {
-        ...runRef,
-        outcome: 'succeeded',
-        counts: { ...counts, filesTotal: 800, filesUnchanged: 0 },
-        cost,
-        manifest,
-        totals,
-        reason: null,
-        errors: [],
-        errorPages: 0,
+        ...{ ...runRef, outcome: 'succeeded', manifest, totals, before: nothing, backupChain: done },
+        ...{
+          startedAt: at,
+          counts: { ...counts, filesTotal: 800, filesUnchanged: 0 },
+          cost,
+          errors: [],
+          errorPages: 0,
+        },
       },
     }),
   ];

@@ -62,7 +62,7 @@ export function openAws(
       return awsBlobs(() => client, bucket);
     }),
     queue: lazyPort<Queue>(
-      { send: true, receive: true, ack: true, extend: true, deadLetters: true, redrive: true },
+      { send: true, receive: true, ack: true, extend: true, isWaiting: true, deadLetters: true, redrive: true },
       async () => {
         const [{ awsQueue }, client] = await Promise.all([import('./queue.ts'), clients.sqs()]);
         return awsQueue(

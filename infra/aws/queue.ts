@@ -59,6 +59,13 @@ export function awsQueue(sqs: () => SQSClient, url: (queue: QueueName) => string
       );
     },
 
+    async isWaiting(queue) {
+      const answer = await sqs().send(
+        new GetQueueAttributesCommand({ QueueUrl: url(queue), AttributeNames: ['ApproximateNumberOfMessages'] }),
+      );
+      return Number(answer.Attributes?.ApproximateNumberOfMessages ?? 0) > 0;
+    },
+
     /** Returns at most 1,000. */
     async deadLetters(queue) {
       const dead = await deadLetterUrl(queue);
@@ -133,6 +140,7 @@ async function send(sqs: SQSClient, QueueUrl: string, messages: Message[]): Prom
     Id: String(i),
     MessageBody: messageText(message),
     ...(message.delaySeconds === undefined ? {} : { DelaySeconds: message.delaySeconds }),
+    ...(message.group === undefined ? {} : { MessageGroupId: message.group }),
   }));
   await inParallel(4, batchesBySize(entries), async (batch) => {
     let rest = batch;

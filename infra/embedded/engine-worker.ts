@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { PlanRequest } from '../../processors/backup/engine.ts';
+import type { CommitCalls, PlanRequest } from '../../processors/backup/engine.ts';
 import { makeEngine } from '../../processors/backup/make-engine.ts';
 import { memoryBody } from '../../vault/packer.ts';
 import { fileBlobs } from './blobs.ts';
@@ -47,11 +47,16 @@ const peer = makePeer(port, (target, args) => {
     case 'store':
       return engine.store(request, { reached: call('reached') }, stop.signal).finally(done);
     case 'commit':
-      return engine.commit(request, { part: call('part'), checkpoint: call('checkpoint') }, stop.signal).finally(done);
+      return engine.commit(request, commitCalls(call), stop.signal).finally(done);
     default:
       throw new Error(`the engine has no method ${target}`);
   }
 });
+
+function commitCalls(call: (name: string) => (value: unknown) => Promise<never>): CommitCalls {
+  const isOver = call('isOver');
+  return { part: call('part'), checkpoint: call('checkpoint'), isOver: () => isOver(undefined) };
+}
 
 const blobs = files ? fileBlobs(files.root, files.temporary) : remoteBlobs(peer);
 const chunks = openChunkIndex(index);

@@ -1,6 +1,6 @@
 /** The platform of the self-hosted deployment: all ports in one process, over one data folder. */
 import { join, resolve } from 'node:path';
-import type { Blobs, Log, Platform, QueueName } from '../../domain/ports.ts';
+import type { Blobs, Log, Platform } from '../../domain/ports.ts';
 import { blobFolder, openBlobs, temporaryFolder } from './blobs.ts';
 import { makeBus, type Route } from './bus.ts';
 import type { Chaos } from './chaos.ts';
@@ -47,8 +47,6 @@ export type Embedded = {
   firstAccount(): string | undefined;
   /** Ends all waits for messages, so that workers can stop. */
   stopReceiving(): void;
-  /** Whether the queue has a message that nothing has in hand. */
-  isWaiting(queue: QueueName): boolean;
   /** Stops feeds and waits, finishes writes and unlocks the data folder. */
   close(): Promise<void>;
 };
@@ -115,7 +113,6 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
         return account === undefined ? undefined : String(account);
       },
       stopReceiving: () => queue.stop(),
-      isWaiting: (name) => queue.isWaiting(name),
       async close() {
         await stopRestoring();
         stopSweeping();

@@ -14,8 +14,6 @@ export type EmbeddedQueue = Omit<Queue, 'receive'> & {
       except?: readonly string[];
     },
   ): Promise<Received[]>;
-  /** Whether a message could be received now. */
-  isWaiting(queue: QueueName): boolean;
   /**
    * Makes the messages visible that a previous process had received, however long ago. Their last receive is not
    * counted, because the process failed and not the message. After several crashes it is counted, because the message
@@ -145,7 +143,7 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
       return count;
     },
 
-    isWaiting(queue) {
+    async isWaiting(queue) {
       return (nextAt(queue) ?? Number.POSITIVE_INFINITY) <= now();
     },
 

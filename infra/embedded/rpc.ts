@@ -2,7 +2,7 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { SourceProblem, type SourceProblemCode } from '../../connectors/connector.ts';
 import { type ErrorCode, Problem } from '../../domain/errors.ts';
-import { RunCancelled } from '../../processors/backup/watch.ts';
+import { TaskStopped } from '../../tasks/task.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 
 type Message =
@@ -79,7 +79,7 @@ export function toWire(error: unknown): WireError {
     return { name, message, stack, more: { code, retryable, retryAfterSeconds } };
   }
   if (error instanceof Problem) return { name, message, stack, more: { code: error.code, extra: error.extra } };
-  if (error instanceof RunCancelled) return { name: 'RunCancelled', message };
+  if (error instanceof TaskStopped) return { name, message, more: { reason: error.reason } };
   return { name, message, stack };
 }
 
@@ -101,8 +101,8 @@ function made(name: string, message: string, more: { [field: string]: unknown })
       const [what = '', ...detail] = message.split(': ');
       return new VaultDamage(what, detail.join(': '));
     }
-    case 'RunCancelled':
-      return new RunCancelled(message);
+    case 'TaskStopped':
+      return new TaskStopped(more.reason as TaskStopped['reason']);
     default:
       return Object.assign(new Error(message), { name });
   }

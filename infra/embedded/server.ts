@@ -11,16 +11,16 @@ import type { ConnectorContext } from '../../connectors/connector.ts';
 import { parseStream } from '../../domain/event.ts';
 import type { Log, Platform } from '../../domain/ports.ts';
 import pkg from '../../package.json' with { type: 'json' };
-import { sweep } from '../../processors/backup/sweep.ts';
-import { openRuns } from '../../processors/backup/watch.ts';
 import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
 import type { Limits } from '../../processors/limits.ts';
 import { free } from '../../processors/meter.ts';
 import { handleMessage } from '../../processors/runner.ts';
+import { maintainTasks, tasksOf } from '../../processors/tasks.ts';
 import { maintainEmpty } from '../../projections/engine/maintain.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
+import { countGroups, takeBackAll } from '../../tasks/reaper.ts';
 import { blobFolder, temporaryFolder } from './blobs.ts';
 import { noteBucket, openBucket, requireSameBucket } from './bucket.ts';
 import type { Chaos } from './chaos.ts';
@@ -41,13 +41,10 @@ export type RunningServer = {
   close(): Promise<void>;
 };
 
-const sweepMilliseconds = 60_000;
+const tasksMilliseconds = 60_000;
 const maxThreads = 8;
-/** Batches that a thread has in hand. Small ones share a pack. */
-const batchesPerThread = 8;
-/** A plan that takes longer goes on behind the other messages, if there are any. */
-const planMs = 5 * 60_000;
-const planTypes = ['run.requested.v1', 'plan'];
+/** Four accounts can plan two runs at once, and each has eight batches in hand. Most of the time they wait. */
+const workers = { job: 8, data: 32 };
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
 /** The host as clients write it in URLs and Host headers: an IPv6 address in brackets, in its shortest form. */
@@ -93,6 +90,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
     platform,
     connectors: connectorContext,
     prices: free,
+    workers,
     engine,
     ...(reached && { reached }),
     ...(limits && { limits }),
@@ -129,24 +127,22 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
       await handleMessage(deployment, body, delivery);
       await reached?.('work:done');
     };
-    const limitMs = () => (embedded.isWaiting('job') ? planMs : Number.POSITIVE_INFINITY);
+    await takeBackAll(tasksOf(deployment));
     const stopWorkers = [
-      startWorkers(platform.queue, 'job', 2, work, log, { limitMs }),
-      // A commit never waits for plans.
-      startWorkers(platform.queue, 'job', 1, work, log, { except: planTypes }),
-      startWorkers(platform.queue, 'data', threads * batchesPerThread, work, log),
+      startWorkers(platform.queue, 'job', workers.job, work, log),
+      startWorkers(platform.queue, 'data', workers.data, work, log),
     ];
     const stopMaintenance = startMaintenance(platform, projections);
     const sweeping = setInterval(
-      () => sweep(deployment).catch((error) => log.error('sweep failed', {}, error)),
-      sweepMilliseconds,
+      () => maintainTasks(deployment).catch((error) => log.error('tasks could not be checked', {}, error)),
+      tasksMilliseconds,
     );
 
     const { port } = app.server.address() as AddressInfo;
     return {
       url: `http://${urlHost(settings.host)}:${port}`,
       version: pkg.version,
-      openRuns: async () => (await platform.records.query(openRuns, { limit: 1000 })).items.length,
+      openRuns: () => countGroups(platform.records),
       embedded,
       async close() {
         clearInterval(sweeping);

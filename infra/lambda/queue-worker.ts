@@ -1,13 +1,14 @@
 /** Processes a batch of queue messages, each by itself. A failed message becomes visible again after a pause. */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
-import { SourceProblem } from '../../connectors/connector.ts';
 import type { QueueName } from '../../domain/ports.ts';
 import type { Deployment } from '../../processors/deployment.ts';
-import { askedPause, handleMessage } from '../../processors/runner.ts';
+import { handleMessage } from '../../processors/runner.ts';
 
-/** A step stops this long before the timeout of the function and sends the rest as another message. */
-const marginMs = 90_000;
+/** A step stops this long before the timeout of the function, and another function goes on. */
+const longestMarginMs = 90_000;
+/** The margin of a function with a short timeout, as a share of it. */
+const marginShare = 0.4;
 
 export function queueWorker(
   deployment: Deployment,
@@ -18,15 +19,15 @@ export function queueWorker(
 
   async function work({ body, receiptHandle, attributes }: SQSRecord, context: Context): Promise<void> {
     const receives = Number(attributes.ApproximateReceiveCount);
-    const deadline = platform.now() + context.getRemainingTimeInMillis() - marginMs;
+    const remaining = context.getRemainingTimeInMillis();
+    const deadline = platform.now() + remaining - Math.min(longestMarginMs, marginShare * remaining);
+    const othersWait = () => platform.queue.isWaiting(queue);
     try {
-      await handleMessage(deployment, JSON.parse(body), { receives, deadline });
+      await handleMessage(deployment, JSON.parse(body), { deadline, othersWait });
     } catch (error) {
-      // `handleMessage` has logged a problem of the source, with its run.
-      if (!(error instanceof SourceProblem))
-        platform.log.error('A queue message failed. It is received again after a pause.', { queue, receives }, error);
+      platform.log.error('A queue message failed. It is received again after a pause.', { queue, receives }, error);
       // Otherwise the message would stay hidden for the whole visibility timeout.
-      await platform.queue.extend(queue, receiptHandle, askedPause(error) ?? pauseSeconds(receives)).catch(() => {});
+      await platform.queue.extend(queue, receiptHandle, pauseSeconds(receives)).catch(() => {});
       throw error;
     }
   }

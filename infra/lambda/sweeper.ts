@@ -1,9 +1,9 @@
-/** Sweeps once a minute: revives stalled runs and removes expired exports. */
-import { sweep } from '../../processors/backup/sweep.ts';
+/** Once a minute: sends lost tasks again and removes expired exports. */
+import { maintainTasks } from '../../processors/tasks.ts';
 import { awsDeployment } from './deployment.ts';
 
 const deployment = awsDeployment();
 
 export async function handler(): Promise<void> {
-  await sweep(deployment);
+  await maintainTasks(deployment);
 }

@@ -5,9 +5,8 @@
  */
 import type { SourceSession } from '../../connectors/connector.ts';
 import type { BackupChainState, ManifestRef, Totals } from '../../domain/backup-chain.ts';
-import type { BatchCounts } from '../../domain/batch.ts';
 import type { Blobs, ChunkIndex } from '../../domain/ports.ts';
-import type { RunError } from '../../domain/run.ts';
+import type { BatchCounts, RunError } from '../../domain/run.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
 import type { PackRecord } from '../../vault/pack-registry.ts';
 import type { PackBody, Packer } from '../../vault/packer.ts';
@@ -22,7 +21,7 @@ import type { Saved } from './work.ts';
 export type Engine = {
   plan(request: PlanRequest, calls: PlanCalls, stop?: AbortSignal): Promise<void>;
   store(request: StoreRequest, calls: StoreCalls, stop?: AbortSignal): Promise<StoreResult>;
-  commit(request: CommitRequest, calls: CommitCalls, stop?: AbortSignal): Promise<CommitResult>;
+  commit(request: CommitRequest, calls: CommitCalls, stop?: AbortSignal): Promise<CommitResult | Paused>;
   /** Fails all open work. */
   close(): Promise<void>;
 };
@@ -117,8 +116,6 @@ export type CommitRequest = {
   first: number;
   last: number;
   at: string;
-  /** False: only collect the errors. */
-  write: boolean;
   /** Where an earlier attempt stopped. */
   resume: Saved | null;
 };
@@ -127,11 +124,18 @@ export type CommitCalls = {
   /** The bytes of a part. */
   part(batch: number): Promise<Uint8Array>;
   checkpoint(saved: Saved): Promise<void>;
+  /** Whether to pause at the next checkpoint. */
+  isOver(): boolean | Promise<boolean>;
 };
 
+/** The last checkpoint has everything. Another attempt goes on from it. */
+export type Paused = { paused: true };
+
 export type CommitResult = {
-  /** With `idIndex` the next run may list changes only. */
-  written: { manifest: ManifestRef; totals: Totals; bytesStored: number; idIndex: ManifestRef | null } | null;
+  manifest: ManifestRef;
+  totals: Totals;
+  /** With it the next run may list changes only. */
+  idIndex: ManifestRef | null;
   errors: RunError[];
   errorPages: number;
   bytesStored: number;

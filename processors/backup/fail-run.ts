@@ -1,70 +1,57 @@
-/**
- * Ends a run that cannot go on as `failed`, with its reason. The last good backup stays. The backup chain decides: a
- * run with a restore point has not failed. A run with RunEnded has, even if a crash kept RunFinished from its own
- * stream.
- */
+/** The end of a run that cannot go on, and the choice between another attempt and that end. */
 import { transact } from '../../activity/store.ts';
+import { readProgress } from '../../commands/cancel-run.ts';
 import { systemContext } from '../../commands/context.ts';
+import { SourceProblem } from '../../connectors/connector.ts';
 import { backupChain, endRun } from '../../domain/backup-chain.ts';
+import { type ErrorCode, Problem } from '../../domain/errors.ts';
+import type { Cause, Retry, Task } from '../../tasks/task.ts';
 import type { Deployment } from '../deployment.ts';
-import { appendFinished } from './finish-run.ts';
-import { backupChainStream, idsOf, loadRun, type RunRef, runRecord, vaultKeys } from './run.ts';
-import { findRunEnd } from './run-end.ts';
-import { readStep } from './step.ts';
-import { readTally } from './tally.ts';
-import { clearRun, decryptWork, encryptWork, loadWork, saveWork } from './work.ts';
+import { measureEnd } from './measure-end.ts';
+import { backupChainStream, idsOf, type RunState, runRefOf } from './run.ts';
 
-export type Reason = { code: string; message: string };
-
-/** The name of the record with the reason. */
-const failureRecord = 'failure';
-
-export async function failRun(deployment: Deployment, runRef: RunRef, reason: Reason): Promise<void> {
+/** Ends the run as `failed`, unless it has ended. The last good backup stays. */
+export async function failRun(
+  deployment: Deployment,
+  { ref, state }: Pick<Task<RunState>, 'ref' | 'state'>,
+  cause: Cause,
+): Promise<void> {
   const { platform } = deployment;
-  const state = await loadRun(platform, runRef);
-  if (state.run.status !== 'finished' && state.backupChain.openRun?.runId === runRef.runId) {
-    const keys = await vaultKeys(platform, runRef.account);
-    await saveWork(platform, runRef, encryptWork({ ...runRef, keys }, failureRecord, reason));
-    await deployment.reached?.('fail:reason-saved');
-    await transact(platform, backupChain, backupChainStream(runRef), endRun(idsOf(runRef), 'failed'), cause(runRef));
-    await deployment.reached?.('fail:ended');
+  const runRef = runRefOf(ref, state);
+  const { startedAt, counts, cost } = await readProgress(platform, runRef.account, runRef.runId);
+  const end = endRun(idsOf(runRef), { outcome: 'failed', reason: cause, startedAt, counts, cost });
+  const context = systemContext(runRef.account, 'fail-run', runRef.runId, runRef.runId);
+  const { appended } = await transact(platform, backupChain, backupChainStream(runRef), end, context);
+  await deployment.reached?.('fail:ended');
+  if (appended) measureEnd(platform, 'failed', { startedAt, counts, cost });
+}
+
+/** Seconds that the source asked to wait before the next request, at most 15 minutes. Undefined when it did not ask. */
+function askedPause(error: unknown): number | undefined {
+  const seconds = error instanceof SourceProblem ? error.retryAfterSeconds : undefined;
+  return seconds === undefined ? undefined : Math.min(Math.ceil(seconds), 900);
+}
+
+/** Errors that may pass with time. */
+const temporary: ReadonlySet<ErrorCode> = new Set(['conflict', 'unavailable', 'storage-full']);
+
+/** What follows an error of a step of a run. */
+export function retryOf(error: unknown, attempt: number, isLast: boolean): Retry {
+  // 2, 4, 8 … seconds, at most a minute, unless the source asked for more.
+  const again = { afterMs: 1000 * (askedPause(error) ?? Math.min(2 ** attempt, 60)) };
+  if (error instanceof SourceProblem) {
+    // A path that does not exist is most often a typing error, and the user should see it now.
+    const isTemporary = error.retryable && error.code !== 'not-found' && !isLast;
+    return isTemporary ? again : { cause: { code: `source-${error.code}`, message: error.message } };
   }
-  await finishEndedRun(deployment, runRef, state.backupChain.openRun?.requestedAt);
+  // The process stops, or another source blocked the thread of the step.
+  if (error instanceof Problem && error.code === 'unavailable') return { afterMs: 0, isCounted: false };
+  if (error instanceof Problem && (!temporary.has(error.code) || (isLast && error.code === 'storage-full')))
+    return { cause: { code: error.code, message: error.message } };
+  return isLast ? { cause: internal } : again;
 }
 
-/**
- * Appends RunFinished for a run that failed or was cancelled. Does nothing unless the backup chain has the run's
- * RunEnded. Idempotent.
- */
-export async function finishEndedRun(deployment: Deployment, runRef: RunRef, requestedAt?: string): Promise<void> {
-  const { platform } = deployment;
-  const end = await findRunEnd(platform, runRef);
-  if (end?.type !== 'RunEnded') return;
-  const [sums, plan] = await Promise.all([readTally(platform, runRef), readStep(platform, runRef)]);
-  const { outcome } = end.data;
-  const reason = outcome === 'failed' ? await readReason(deployment, runRef) : null;
-  const result = { outcome, manifest: null, totals: null, reason, errors: [], errorPages: 0 };
-  await appendFinished(platform, runRef, { result, plan, sums, requestedAt }, cause(runRef));
-  await deployment.reached?.('fail:finished');
-  await clearRun(platform, runRef);
-}
-
-/** Ends a message of a run that is not open: finishes the run if necessary, and removes late working state. */
-export async function leaveEndedRun(deployment: Deployment, runRef: RunRef): Promise<void> {
-  const { platform } = deployment;
-  const { run: state } = await loadRun(platform, runRef);
-  // Until a run with a restore point is finished, a repeat of its commit needs the parts.
-  if (state.status === 'finished') return clearRun(platform, runRef);
-  return finishEndedRun(deployment, runRef);
-}
-
-const cause = (runRef: RunRef) => systemContext(runRef.account, 'fail-run', runRef.runId, runRef.runId);
-
-async function readReason({ platform }: Deployment, runRef: RunRef): Promise<Reason> {
-  if (await platform.records.get(runRecord(runRef, failureRecord))) {
-    const keys = await vaultKeys(platform, runRef.account);
-    const bytes = await loadWork(platform, runRef, failureRecord);
-    return decryptWork<Reason>({ ...runRef, keys }, { where: failureRecord, bytes });
-  }
-  return { code: 'internal', message: 'An internal error occurred. Run the job again.' };
-}
+const internal: Cause = {
+  code: 'internal',
+  message: 'An internal error occurred several times. Run the job again.',
+};

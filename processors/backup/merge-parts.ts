@@ -7,7 +7,7 @@ import { type Change, type CommitPosition, writeManifest } from '../../vault/man
 import { changesOfPart, decodeList, type Part, partAad } from '../../vault/part.ts';
 import { openManifest } from '../../vault/reader.ts';
 import { errorsPerPage, putErrors } from '../../vault/run-errors.ts';
-import type { CommitCalls, CommitRequest, CommitResult, EngineWork } from './engine.ts';
+import type { CommitCalls, CommitRequest, CommitResult, EngineWork, Paused } from './engine.ts';
 import { maxFailed, writeIdIndex } from './id-index.ts';
 import { decryptWork, encryptWork, workFolder } from './work.ts';
 
@@ -15,7 +15,20 @@ import { decryptWork, encryptWork, workFolder } from './work.ts';
 export const commitRecord = 'commit';
 
 /** @throws VaultDamage when the base cannot be read */
-export async function mergeParts(work: EngineWork, request: CommitRequest, calls: CommitCalls): Promise<CommitResult> {
+export async function mergeParts(
+  work: EngineWork,
+  request: CommitRequest,
+  calls: CommitCalls,
+): Promise<CommitResult | Paused> {
+  try {
+    return await merge(work, request, calls);
+  } catch (error) {
+    if (error instanceof PausedCommit) return { paused: true };
+    throw error;
+  }
+}
+
+async function merge(work: EngineWork, request: CommitRequest, calls: CommitCalls): Promise<CommitResult> {
   const { runRef, keys, base, at } = request;
   const { account, runId } = runRef;
   const context = { account, keys, blobs: work.blobs };
@@ -37,10 +50,6 @@ export async function mergeParts(work: EngineWork, request: CommitRequest, calls
     for await (const part of parts()) yield changesOfPart(part);
   }
 
-  if (!request.write) {
-    for await (const _part of parts());
-    return { written: null, bytesStored: 0, ...(await collected.end()) };
-  }
   const saving = { account, runId, keys };
   const options = {
     ...context,
@@ -56,17 +65,16 @@ export async function mergeParts(work: EngineWork, request: CommitRequest, calls
     ...(before && { base: before }),
     changes: changes(),
     resume: request.resume ? decryptWork<CommitPosition>(saving, request.resume) : undefined,
-    checkpoint: (position) => calls.checkpoint(encryptWork(saving, commitRecord, position)),
+    async checkpoint(position) {
+      await calls.checkpoint(encryptWork(saving, commitRecord, position));
+      if (await calls.isOver()) throw new PausedCommit();
+    },
   });
   const isKnown = again.length <= maxFailed && again.every(({ id }) => id !== undefined);
   const ids = request.ids && isKnown ? await indexIds(request.ids) : undefined;
   const stored = bytesStored + (ids?.bytesStored ?? 0);
   const idIndex = ids?.isUnique ? ids.index : null;
-  return {
-    written: { manifest, totals, bytesStored: stored, idIndex },
-    bytesStored: stored,
-    ...(await collected.end()),
-  };
+  return { manifest, totals, idIndex, bytesStored: stored, ...(await collected.end()) };
 
   function indexIds({ last }: { last: ManifestRef | null }) {
     const tools = {
@@ -80,6 +88,9 @@ export async function mergeParts(work: EngineWork, request: CommitRequest, calls
     return writeIdIndex(options, last && before ? { index: last, manifest: before } : undefined, root, again, tools);
   }
 }
+
+/** Ends a merge after a checkpoint. */
+class PausedCommit extends Error {}
 
 /** Ids that are sorted in memory. */
 const idsInMemory = 200_000;

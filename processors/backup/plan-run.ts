@@ -1,120 +1,234 @@
 /**
- * Reaction to `run.requested`: the engine lists the source, compares it with the last manifest and makes batches of
- * work, and this step saves and sends them. One record holds the step that the plan has reached. Only a worker at that
- * step may move it, so a crash resumes there and a concurrent worker is overtaken.
+ * The task `plan`: the engine lists the source, compares it with the last manifest and makes batches of work. Each step
+ * saves the batches and the position of the listing in one transaction, so a crash resumes there. A run of at most one
+ * small batch is stored and committed at once.
  */
-import { transact } from '../../activity/store.ts';
-import { systemContext } from '../../commands/context.ts';
 import { SourceProblem } from '../../connectors/connector.ts';
 import type { BackupChainState } from '../../domain/backup-chain.ts';
-import type { JsonObject, Platform } from '../../domain/ports.ts';
-import { planRun as planned, run, startRun } from '../../domain/run.ts';
+import type { JsonObject, Platform, RecordWrite } from '../../domain/ports.ts';
+import type { Outcome, Task, TaskKind } from '../../tasks/task.ts';
+import { readGroup } from '../../tasks/task-records.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { checkPacks, lostPacks } from '../../vault/pack-registry.ts';
 import type { Deployment } from '../deployment.ts';
 import { defaultLimits } from '../limits.ts';
-import type { PlanStep } from './engine.ts';
-import { leaveEndedRun } from './fail-run.ts';
+import { commitPlanned, planRecord, type RunPlan } from './commit-run.ts';
+import type { PlanRequest, PlanStep } from './engine.ts';
+import { failRun, retryOf } from './fail-run.ts';
 import { engineOf } from './in-thread-engine.ts';
 import { accessSource } from './open-source.ts';
-import { expiry, idsOf, loadRun, type RunRef, runRecord, runStream, send, type Task, vaultKeys } from './run.ts';
-import { readStep, type Step } from './step.ts';
-import { closeTally } from './tally.ts';
-import { isOpen, RunCancelled, watchRun, whileOpen } from './watch.ts';
-import { loadWork, saveWork } from './work.ts';
+import { expiry, loadOpen, progressWrite, type RunRef, type RunState, runRecord, runRefOf, vaultKeys } from './run.ts';
+import { makePart, type StoredBatch } from './store-batch.ts';
+import { loadWork, removeWork, type Saved, saveWork } from './work.ts';
 
-/** When to stop (ms since the epoch) and leave the rest to another message. It may become earlier during the work. */
-type Until = { readonly deadline: number };
+/** `cursor` names the encrypted record with the listing position and the work that is not in a batch yet. */
+export type PlanState = RunState & {
+  batches?: number;
+  filesTotal?: number;
+  filesUnchanged?: number;
+  bytesTotal?: number;
+  filesLost?: number;
+  /** Lost packs of the account, of which some may not matter to this job. */
+  packsLost?: number;
+  cursor?: string | null;
+  /** The first batch that counts. It is above 1 if the plan started again. */
+  first?: number;
+  /** The last restore point is damaged, and everything is read again. */
+  isBaseDamaged?: boolean;
+  /** Changes alone cannot be used, so everything is listed. */
+  isFull?: boolean;
+  /** How often the plan started again. */
+  restarts?: number;
+  /** Whether the listing was sorted in pieces, which are blobs. */
+  hasPieces?: boolean;
+};
 
-export async function planRun(deployment: Deployment, runRef: RunRef, until: Until): Promise<void> {
+type PlanTask = Task<PlanState>;
+
+export const planKind: TaskKind<Deployment, PlanState> = {
+  name: 'plan',
+  v: 1,
+  queue: 'job',
+  step: planRun,
+  onError: retryOf,
+  fail: failRun,
+};
+
+/** Listing pauses while more batches than this wait to be stored, and goes on at half of it. */
+const maxBacklog = 200;
+/** A source that keeps asking for a new listing must not keep the run for ever. */
+const maxRestarts = 3;
+
+async function planRun(deployment: Deployment, task: PlanTask): Promise<Outcome<PlanState>> {
   const { platform } = deployment;
-  const state = await loadRun(platform, runRef);
-  if (state.backupChain.openRun?.runId !== runRef.runId) return leaveEndedRun(deployment, runRef);
-  const cause = systemContext(runRef.account, 'plan-run', runRef.runId, runRef.runId);
-  await watchRun(platform, runRef);
-  await transact(platform, run, runStream(runRef), startRun(idsOf(runRef)), cause);
-  await deployment.reached?.('plan:started');
-
-  let step = await readStep(platform, runRef);
-  await sendPending(platform, runRef, step);
-  if (!step.done) {
-    const outcome = await listSource(deployment, runRef, step, state.backupChain.newestRestorePoint, until);
-    if (outcome === 'ended') return leaveEndedRun(deployment, runRef);
-    if (outcome === 'overtaken') return planLater(platform, runRef);
-    if (!outcome.done) return send(platform, [{ type: 'plan', ...runRef }]);
-    step = outcome;
+  const runRef = runRefOf(task.ref, task.state);
+  const chain = await loadOpen(platform, runRef);
+  if (!chain) {
+    // A late message started the tasks of a run that has ended.
+    await removeWork(platform, runRef);
+    return { type: 'done', endsGroup: true };
   }
-  const { batches, first, isBaseDamaged, filesTotal, filesUnchanged, bytesTotal, since, sourceIdentity } = step;
-  const { filesLost, packsLost } = step;
-  const damagedAt = state.backupChain.newestRestorePoint?.at;
-  const plan = {
-    ...idsOf(runRef),
-    ...{ batches, filesTotal, filesUnchanged, bytesTotal, since },
-    ...(sourceIdentity !== null && { sourceIdentity }),
-    ...(first > 1 && { first }),
-    ...(isBaseDamaged && { isBaseDamaged, ...(damagedAt && { damagedAt }) }),
-    ...(filesLost > 0 && { lost: { files: filesLost, packs: packsLost } }),
-  };
-  await transact(platform, run, runStream(runRef), planned(plan), cause);
-  await deployment.reached?.('plan:planned');
-  await closeTally(platform, runRef, batches);
-  await deployment.reached?.('plan:closed');
+  await deployment.reached?.('plan:started');
+  const group = await readGroup(platform.records, task.ref);
+  if (group && group.ready - group.done > maxBacklog / 2)
+    return { type: 'again', state: task.state, backlog: maxBacklog / 2 };
+  try {
+    return await listSource(deployment, task, runRef, chain.newestRestorePoint);
+  } catch (error) {
+    const { state } = task;
+    const { runId } = runRef;
+    if (error instanceof SourceProblem && error.code === 'reset' && (state.restarts ?? 0) < maxRestarts) {
+      platform.log.warn('everything is listed again', { runId, reason: error.message });
+      return { type: 'again', state: restarted(task, { isFull: true }) };
+    }
+    if (!(error instanceof VaultDamage) || state.isBaseDamaged || !chain.newestRestorePoint) throw error;
+    platform.log.error('the last restore point is damaged, so everything is read again', { runId }, error);
+    return { type: 'again', state: restarted(task, { isBaseDamaged: true }) };
+  }
 }
 
-const loggedPacks = 100;
+/** Starts the listing again: without the damaged restore point, or in full. Batches so far no longer count. */
+function restarted({ state }: PlanTask, how: Pick<PlanState, 'isBaseDamaged' | 'isFull'>): PlanState {
+  const { jobId, sourceId, batches = 0, restarts = 0, isBaseDamaged = false, isFull = false } = state;
+  return {
+    ...{ jobId, sourceId, batches, isBaseDamaged, isFull },
+    ...how,
+    first: batches + 1,
+    restarts: restarts + 1,
+  };
+}
 
-/** Lists until the source is done or the deadline has passed. `ended`: the run is no longer open. */
+/** Lists until the source is done or the slice is over. */
 async function listSource(
   deployment: Deployment,
+  task: PlanTask,
   runRef: RunRef,
-  from: Step,
   head: BackupChainState['newestRestorePoint'],
-  until: Until,
-): Promise<Step | 'overtaken' | 'ended'> {
+): Promise<Outcome<PlanState>> {
   const { platform, limits = defaultLimits } = deployment;
   const keys = await vaultKeys(platform, runRef.account);
   const source = await accessSource(deployment, runRef);
   const lost = head ? await findLostPacks(platform, runRef.account, limits.packCheckMs) : [];
-  let step = from;
-  let outcome: 'overtaken' | 'ended' | undefined;
+  let state = task.state;
+  let last: PlanStep | undefined;
+  let inline: (Saved & { batch: number }) | undefined;
 
   async function advance(next: PlanStep): Promise<boolean> {
     await deployment.reached?.('plan:listed');
-    const moved = await moveStep(deployment, runRef, { ...step, packsLost: lost.length }, next);
-    if (typeof moved === 'string') outcome = moved;
-    else step = moved;
-    if (outcome) return false;
-    if (step.done && step.filesLost > 0) {
-      const { runId } = runRef;
-      const packs = lost.slice(0, loggedPacks).join(' ');
-      platform.log.error('packs are lost, so the run reads their files again', { runId, lost: lost.length, packs });
+    last = next;
+    const before = state.batches ?? 0;
+    const { count, position, hasPieces } = next;
+    const moved: PlanState = {
+      ...state,
+      ...count,
+      batches: before + next.batches.length,
+      packsLost: lost.length,
+      cursor: position.where,
+      hasPieces: (state.hasPieces ?? false) || hasPieces,
+    };
+    if (next.done && before === 0 && next.batches.length <= 1 && !task.isCautious) {
+      [inline] = next.batches;
+      state = moved;
+      return false;
     }
+    await Promise.all([position, ...next.batches].map((saved) => saveWork(platform, runRef, saved)));
+    await deployment.reached?.('plan:saved');
+    await task.checkpoint(moved, {
+      ...(next.batches.length > 0 && { add: { ready: next.batches.length } }),
+      writes: [...batchWrites(platform, runRef, next), planned(platform, runRef, count, false)],
+    });
+    state = moved;
+    task.state = moved;
     await deployment.reached?.('plan:advanced');
-    await sendPending(platform, runRef, step);
-    await deployment.reached?.('plan:sent');
-    return platform.now() <= until.deadline;
+    return !task.isOver() && !(await isFarAhead(platform, task));
   }
 
-  const { cursor } = step;
-  const position = cursor === null ? null : { where: cursor, bytes: await loadWork(platform, runRef, cursor) };
-  const base = step.isBaseDamaged ? null : (head?.manifest ?? null);
-  const idIndex = head?.idIndex ?? null;
-  const { isFull, batches } = step;
-  const request = { runRef, keys, source, head, base, idIndex, isFull, lost, position, batches, limits };
-  try {
-    await whileOpen(platform, runRef, (stop) => engineOf(deployment).plan(request, { advance }, stop));
-  } catch (error) {
-    if (error instanceof RunCancelled) return 'ended';
-    const { runId } = runRef;
-    if (error instanceof SourceProblem && error.code === 'reset' && step.restarts < maxRestarts) {
-      platform.log.warn('everything is listed again', { runId, reason: error.message });
-      return (await restart(platform, runRef, step, { isFull: true })) ?? 'overtaken';
-    }
-    if (!(error instanceof VaultDamage) || base === null) throw error;
-    platform.log.error('the last restore point is damaged, so everything is read again', { runId }, error);
-    return (await restart(platform, runRef, step, { isBaseDamaged: true })) ?? 'overtaken';
+  const { cursor = null, batches = 0, isFull = false } = state;
+  const request: PlanRequest = {
+    ...{ runRef, keys, source, head, isFull, lost, batches, limits },
+    base: state.isBaseDamaged ? null : (head?.manifest ?? null),
+    idIndex: head?.idIndex ?? null,
+    position: cursor === null ? null : { where: cursor, bytes: await loadWork(platform, runRef, cursor) },
+  };
+  await engineOf(deployment).plan(request, { advance }, task.stop);
+  if (!last?.done) {
+    const isAhead = await isFarAhead(platform, task);
+    return { type: 'again', state, ...(isAhead && { backlog: maxBacklog / 2 }) };
   }
-  return outcome ?? step;
+  if ((state.filesLost ?? 0) > 0) {
+    const packs = lost.slice(0, loggedPacks).join(' ');
+    const fields = { runId: runRef.runId, lost: lost.length, packs };
+    platform.log.error('packs are lost, so the run reads their files again', fields);
+  }
+  const plan = planOf(state, last, head?.at);
+  if (!inline && plan.batches > 0) {
+    await deployment.reached?.('plan:planned');
+    const write = planned(platform, runRef, last.count, true);
+    return { type: 'done', set: { stage: 'children' }, writes: [planRecord(platform, runRef, plan), write] };
+  }
+  return storeAtOnce(deployment, task, runRef, plan, inline);
+}
+
+const loggedPacks = 100;
+
+async function isFarAhead(platform: Platform, { ref }: PlanTask): Promise<boolean> {
+  const group = await readGroup(platform.records, ref);
+  return group !== undefined && group.ready - group.done > maxBacklog;
+}
+
+/** Stores and commits a run of at most one batch. If that takes too long, the batch becomes a task. */
+async function storeAtOnce(
+  deployment: Deployment,
+  task: PlanTask,
+  runRef: RunRef,
+  plan: RunPlan,
+  batch: Saved | undefined,
+): Promise<Outcome<PlanState>> {
+  const { platform } = deployment;
+  let stored: StoredBatch | undefined;
+  if (batch) {
+    const made = await makePart(deployment, task, runRef, {
+      number: 1,
+      work: batch,
+    });
+    if ('paused' in made) {
+      await saveWork(platform, runRef, batch);
+      const write = planned(platform, runRef, plan, true);
+      const record = batchWrite(platform, runRef, 1, batch.where);
+      const writes = [planRecord(platform, runRef, plan), write, record];
+      return { type: 'done', set: { stage: 'children' }, add: { ready: 1 }, writes };
+    }
+    stored = made;
+  }
+  await commitPlanned(deployment, task, runRef, plan, stored ? new Map([[1, stored]]) : new Map());
+  return { type: 'done', endsGroup: true };
+}
+
+function batchWrites(platform: Platform, runRef: RunRef, { batches }: PlanStep): RecordWrite[] {
+  return batches.map(({ batch, where }) => batchWrite(platform, runRef, batch, where));
+}
+
+function batchWrite(platform: Platform, runRef: RunRef, batch: number, work: string): RecordWrite {
+  return { op: 'put', ...runRecord(runRef, `batch-${batch}`), data: { batch, work }, expiresAt: expiry(platform) };
+}
+
+function planned(
+  platform: Platform,
+  runRef: RunRef,
+  { filesTotal, filesUnchanged, bytesTotal }: Pick<RunPlan, 'filesTotal' | 'filesUnchanged' | 'bytesTotal'>,
+  isPlanned: boolean,
+): RecordWrite {
+  return progressWrite(platform, runRef, { set: { filesTotal, filesUnchanged, bytesTotal, isPlanned } });
+}
+
+function planOf(state: PlanState, { count, since, sourceIdentity }: PlanStep, damagedAt: string | undefined): RunPlan {
+  const { batches = 0, first = 1, isBaseDamaged = false, hasPieces = false, packsLost = 0 } = state;
+  const { filesTotal, filesUnchanged, bytesTotal, filesLost } = count;
+  return {
+    ...{ batches, first, filesTotal, filesUnchanged, bytesTotal, since, sourceIdentity, isBaseDamaged, hasPieces },
+    damagedAt: isBaseDamaged ? (damagedAt ?? null) : null,
+    lost: filesLost > 0 ? { files: filesLost, packs: packsLost } : null,
+  };
 }
 
 /** Checks that the packs are there, unless they were checked recently. Lost ones are always checked. */
@@ -125,86 +239,7 @@ async function findLostPacks(platform: Platform, account: string, maxAgeMs: numb
   // The clock may have been set back.
   if (Math.abs(platform.now() - checkedAt) >= maxAgeMs) {
     await checkPacks({ account, records, blobs }, platform.now());
-    if (maxAgeMs > 0) await records.write([{ op: 'put', ...key, data: { at: platform.now() } }]);
+    if (maxAgeMs > 0) await records.write([{ op: 'put', ...key, data: { at: platform.now() } as JsonObject }]);
   }
   return [...(await lostPacks({ account, records, blobs }, platform.now()))];
-}
-
-/** Most concurrent workers finish within this time. If one has died, the run waits no longer than this. */
-const retrySeconds = 60;
-
-/**
- * Sends the plan task once more, with a delay. The concurrent worker may die, and no other message may be left.
- */
-function planLater(platform: Platform, runRef: RunRef): Promise<void> {
-  const body: Task = { type: 'plan', ...runRef };
-  return platform.queue.send('job', [{ body, delaySeconds: retrySeconds }]);
-}
-
-/**
- * Saves the lists under names of this attempt, then the step that names them. A crash in between leaves unused records.
- */
-async function moveStep(
-  { platform, reached }: Deployment,
-  runRef: RunRef,
-  from: Step,
-  { batches, position, count, since, sourceIdentity, hasPieces, done }: PlanStep,
-): Promise<Step | 'overtaken' | 'ended'> {
-  await Promise.all([position, ...batches].map((saved) => saveWork(platform, runRef, saved)));
-  await reached?.('plan:saved');
-  // Looks after the save: if the run ends later, its end removes the lists.
-  if (!(await isOpen(platform, runRef))) return 'ended';
-  const step: Step = {
-    ...from,
-    step: from.step + 1,
-    batches: from.batches + batches.length,
-    ...{ ...count, since, sourceIdentity, done, hasPieces: from.hasPieces || hasPieces },
-    cursor: position.where,
-    pending: batches.map(({ batch, where }) => ({ batch, work: where })),
-  };
-  return (await writeStep(platform, runRef, from, step)) ?? 'overtaken';
-}
-
-/** A source that keeps asking for a new listing must not keep the run for ever. */
-const maxRestarts = 3;
-
-/** Starts the listing again: without the damaged restore point, or in full. Batches so far no longer count. */
-function restart(
-  platform: Platform,
-  runRef: RunRef,
-  from: Step,
-  how: Partial<Pick<Step, 'isBaseDamaged' | 'isFull'>>,
-): Promise<Step | undefined> {
-  const start = { cursor: null, filesTotal: 0, filesUnchanged: 0, bytesTotal: 0, filesLost: 0, pending: [] };
-  const next = { step: from.step + 1, first: from.batches + 1, restarts: from.restarts + 1 };
-  const step = { ...from, ...start, ...how, ...next };
-  return writeStep(platform, runRef, from, step);
-}
-
-async function writeStep(platform: Platform, runRef: RunRef, from: Step, step: Step): Promise<Step | undefined> {
-  const moved = await platform.records.write([
-    {
-      op: 'put',
-      ...runRecord(runRef, 'plan'),
-      data: step as JsonObject,
-      expiresAt: expiry(platform),
-      if: from.step === 0 ? 'absent' : { equals: { step: from.step } },
-    },
-  ]);
-  return moved ? step : undefined;
-}
-
-/** Records the batches for the sweeper, then sends them. Sending one twice is harmless: the first part counts. */
-async function sendPending(platform: Platform, runRef: RunRef, step: Step): Promise<void> {
-  await platform.records.putMany(
-    step.pending.map((pending) => ({
-      ...runRecord(runRef, `batch-${pending.batch}`),
-      data: pending,
-      expiresAt: expiry(platform),
-    })),
-  );
-  await send(
-    platform,
-    step.pending.map(({ batch, work }): Task => ({ type: 'store', ...runRef, batch, work })),
-  );
 }

@@ -1,33 +1,32 @@
-/** References, tasks and working records for all steps of a run. */
+/** References and working records for all steps of a run. */
 import { load } from '../../activity/store.ts';
 import { type BackupChainState, backupChain, backupChainId, type RunIds } from '../../domain/backup-chain.ts';
 import { streamName } from '../../domain/event.ts';
-import type { JsonObject, Platform } from '../../domain/ports.ts';
-import { type RunState, run } from '../../domain/run.ts';
+import type { JsonObject, Platform, RecordKey, RecordWrite } from '../../domain/ports.ts';
+import { progressKey, runPartition } from '../../domain/run.ts';
+import type { TaskRef } from '../../tasks/task.ts';
 import { deriveVaultKeys, type VaultKeys } from '../../vault/keys.ts';
 
 export type RunRef = { account: string } & RunIds;
 
-/** The body of a queue message: ids, never personal data. `work` names the record with the batch's work list. */
-export type Task = RunRef & ({ type: 'plan' | 'commit' | 'finish' } | { type: 'store'; batch: number; work: string });
+/** The ids that the state of each task of a run has. Its group is the run. */
+export type RunState = JsonObject & { jobId: string; sourceId: string };
+
+export function runRefOf(
+  { account, group }: Pick<TaskRef, 'account' | 'group'>,
+  { jobId, sourceId }: RunState,
+): RunRef {
+  return { account, runId: group, jobId, sourceId };
+}
 
 export function backupChainStream({ account, jobId, sourceId }: RunRef): string {
   return streamName(account, 'backup-chain', backupChainId(jobId, sourceId));
 }
 
-export function runStream({ account, runId }: RunRef): string {
-  return streamName(account, 'run', runId);
-}
-
-export async function loadRun(
-  platform: Platform,
-  runRef: RunRef,
-): Promise<{ backupChain: BackupChainState; run: RunState }> {
-  const [backupChains, runs] = await Promise.all([
-    load(platform, backupChain, backupChainStream(runRef)),
-    load(platform, run, runStream(runRef)),
-  ]);
-  return { backupChain: backupChains.state, run: runs.state };
+/** The state of the backup chain while the run is its open run. Undefined when the run has ended. */
+export async function loadOpen(platform: Platform, runRef: RunRef): Promise<BackupChainState | undefined> {
+  const { state } = await load(platform, backupChain, backupChainStream(runRef));
+  return state.openRun?.runId === runRef.runId ? state : undefined;
 }
 
 /** The ids without the account, as events carry them. */
@@ -42,19 +41,23 @@ export async function vaultKeys(platform: Platform, account: string): Promise<Va
 }
 
 /** Key of a working record of a run. Working records expire. */
-export function runRecord({ account, runId }: RunRef, sk: string) {
-  return { pk: `run#${account}#${runId}`, sk };
+export function runRecord({ account, runId }: RunRef, sk: string): RecordKey {
+  return { pk: runPartition(account, runId), sk };
+}
+
+/** A change of the progress that GET /runs/{id} shows. */
+export function progressWrite(
+  platform: Platform,
+  { account, runId }: RunRef,
+  change: { add?: { [field: string]: number }; set?: JsonObject },
+): RecordWrite {
+  return { op: 'add', ...progressKey(account, runId), ...change, expiresAt: expiry(platform) };
 }
 
 /** A first backup over a slow connection takes weeks, and its commit needs the records of its first batches. */
 const keepSeconds = 30 * 24 * 3600;
 
 /** When a working record written now expires, in seconds since the epoch. */
-export function expiry(platform: Platform): number {
+export function expiry(platform: Pick<Platform, 'now'>): number {
   return Math.floor(platform.now() / 1000) + keepSeconds;
-}
-
-export async function send(platform: Platform, tasks: Task[]): Promise<void> {
-  const bodies = tasks.map((task) => ({ body: task as JsonObject }));
-  if (bodies.length > 0) await platform.queue.send(tasks[0]?.type === 'store' ? 'data' : 'job', bodies);
 }

@@ -1,7 +1,7 @@
 /** Stores the files of one batch and makes its part of the manifest. Runs in the engine. */
 import type { SourceSession } from '../../connectors/connector.ts';
-import type { BatchCounts } from '../../domain/batch.ts';
 import { compareEntries } from '../../domain/entry.ts';
+import type { BatchCounts } from '../../domain/run.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
 import { encodeList, partAad } from '../../vault/part.ts';
 import { chunksOf, openWriter } from '../../vault/writer.ts';

@@ -7,7 +7,6 @@ import { type BatchList, decodeList, encodeList } from '../../vault/part.ts';
 import type { Limits } from '../limits.ts';
 import { expiry, type RunRef, runRecord } from './run.ts';
 import { loadBytes, type SavedBytes, saveBytes } from './saved-bytes.ts';
-import { unwatchRun } from './watch.ts';
 
 /** Working state of a run. `where` is its unique name. */
 export type Saved = { where: string; bytes: Uint8Array };
@@ -28,12 +27,6 @@ export async function loadWork(platform: Platform, runRef: RunRef, where: string
   const bytes = record && (await loadBytes(platform, record.data as SavedBytes));
   if (!bytes) throw new Error(`${where} of run ${runRef.runId} is missing`);
   return bytes;
-}
-
-/** For a message of a finished run: late work, or a process that was killed, may have left working blobs. */
-export async function clearRun(platform: Platform, runRef: RunRef): Promise<void> {
-  await removeWork(platform, runRef);
-  await unwatchRun(platform, runRef);
 }
 
 /** Deletes the blobs of a run that has ended. Records expire. */

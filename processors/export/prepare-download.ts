@@ -1,12 +1,13 @@
-/** Makes the zip of a download. Every step can repeat: the first complete zip counts. */
+/** The task `export`: makes the zip of a download. Every step can repeat: the first complete zip counts. */
 import { decrypt } from '../../activity/personal-data.ts';
 import { load, transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
 import { type DownloadFailure, type DownloadState, download, zipFailed, zipPrepared } from '../../domain/download.ts';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
-import { isEncrypted, parseStream } from '../../domain/event.ts';
+import { isEncrypted, streamName } from '../../domain/event.ts';
 import type { JsonObject, Platform } from '../../domain/ports.ts';
+import type { Cause, Outcome, Retry, Task, TaskKind } from '../../tasks/task.ts';
 import { VaultDamage } from '../../vault/damage.ts';
 import { deleteExports, exportKey, exportSize, noteExport, putExport } from '../../vault/exports.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
@@ -17,9 +18,6 @@ import type { Deployment } from '../deployment.ts';
 import { DamagedFile, type ZipEntry, zipOf } from './zip.ts';
 import { zipName, zipNameBeside } from './zip-names.ts';
 
-export const downloadRequested = 'download.requested.v1';
-
-type Delivery = { readonly deadline: number };
 type Preparing = Extract<DownloadState, { status: 'preparing' }>;
 
 /** The deadline has passed. */
@@ -29,41 +27,55 @@ class TooManyEntries extends Error {}
 /** Entries of one zip. Each takes about 1.2 KB of memory for the zip's directory. */
 const maxZipEntries = 500_000;
 
-/**
- * `event` is the request as the bus delivered it. Rejects when the message should be tried again. `last`: there is no
- * other try, so the download fails.
- */
+export const exportKind: TaskKind<Deployment, JsonObject> = {
+  name: 'export',
+  v: 1,
+  queue: 'data',
+  step: (deployment, task) => prepareDownload(deployment, task),
+  onError: retryOf,
+  fail: (deployment, { ref }, reason) => failDownload(deployment, ref, reason),
+};
+
+/** Resolves when the zip is ready, or was not needed any more. */
 export async function prepareDownload(
   deployment: Deployment,
-  event: JsonObject,
-  delivery: Delivery,
-  last: boolean,
+  task: Pick<Task<JsonObject>, 'ref' | 'isOver' | 'stop'>,
   maxEntries = maxZipEntries,
-): Promise<void> {
+): Promise<Outcome<JsonObject>> {
   const { platform } = deployment;
-  const stream = String(event.stream);
-  const { account, id } = parseStream(stream);
+  const { account, group: id } = task.ref;
+  const stream = streamName(account, 'download', id);
   const { state } = await load(platform, download, stream);
-  if (state.status !== 'preparing') return;
-  const tryAgain = () => platform.queue.send('data', [{ body: event }]);
-  if (platform.now() >= delivery.deadline) return tryAgain();
-  // With a deadline from the start, another try would have no more time.
-  const hasTimeLimit = Number.isFinite(delivery.deadline);
-  try {
-    const size = await makeZip(deployment, account, state, delivery, maxEntries);
-    if (size === undefined) return;
-    await deployment.reached?.('download:put');
-    await transact(platform, download, stream, zipPrepared(id, size), cause(account, id));
-  } catch (error) {
-    if (error instanceof DeadlinePassed && !hasTimeLimit) return tryAgain();
-    const reason = reasonOf(error, last);
-    if (!reason) throw error;
-    const pack = error instanceof DamagedFile && error.cause.pack;
-    platform.log.warn('download failed', { downloadId: id, code: reason.code, ...(pack && { pack }) });
+  const noteDamage = async (error: unknown): Promise<never> => {
     // The next run stores the files of the pack again.
-    if (pack) await recordDamage({ ...platform, account }, pack, platform.now());
-    await transact(platform, download, stream, zipFailed(id, reason), cause(account, id));
+    if (error instanceof DamagedFile && error.cause.pack)
+      await recordDamage({ ...platform, account }, error.cause.pack, platform.now());
+    throw error;
+  };
+  if (state.status === 'preparing') {
+    const size = await makeZip(deployment, account, state, task, maxEntries).catch(noteDamage);
+    if (size !== undefined) {
+      await deployment.reached?.('download:put');
+      await transact(platform, download, stream, zipPrepared(id, size), cause(account, id));
+    }
   }
+  return { type: 'done', endsGroup: true };
+}
+
+/** What follows an error. The damage of a file is final. */
+function retryOf(error: unknown, attempt: number, isLast: boolean): Retry {
+  if (error instanceof Problem && error.code === 'unavailable') return { afterMs: 0, isCounted: false };
+  const reason = reasonOf(error, isLast);
+  return reason ? { cause: reason } : { afterMs: 1000 * Math.min(2 ** attempt, 60) };
+}
+
+async function failDownload(
+  { platform }: Deployment,
+  { account, group: id }: Task<JsonObject>['ref'],
+  { code, message }: Cause,
+): Promise<void> {
+  const reason = { code: code as DownloadFailure['code'], message };
+  await transact(platform, download, streamName(account, 'download', id), zipFailed(id, reason), cause(account, id));
 }
 
 const cause = (account: string, id: string) => systemContext(account, 'prepare-download', id, id);
@@ -73,7 +85,7 @@ async function makeZip(
   deployment: Deployment,
   account: string,
   { request }: Preparing,
-  delivery: Delivery,
+  { isOver, stop }: Pick<Task<JsonObject>, 'isOver' | 'stop'>,
   maxEntries: number,
 ): Promise<number | undefined> {
   const { platform } = deployment;
@@ -90,7 +102,8 @@ async function makeZip(
   }
   await noteExport(platform, blob, until);
   const checkDeadline = () => {
-    if (platform.now() >= delivery.deadline) throw new DeadlinePassed();
+    stop.throwIfAborted();
+    if (isOver()) throw new DeadlinePassed();
   };
   if ((await exportSize(platform.blobs, blob)) === undefined) {
     await putExport(

@@ -4,7 +4,7 @@
  * mechanism.
  */
 import { decode } from '../../activity/decode.ts';
-import { parseStream, type Recorded } from '../../domain/event.ts';
+import { parseStream } from '../../domain/event.ts';
 import type { Platform, RecordKey, StoredCommit, StreamNotification } from '../../domain/ports.ts';
 import { changesBy, type Fault, faultOf, MissingCommit } from './changes.ts';
 import { alive, cursorName, readGenerations, rowsAt } from './generations.ts';
@@ -98,7 +98,6 @@ async function advance(
       try {
         if (commit.version !== cursor) throw new MissingCommit();
         const events = await decode(platform, commit);
-        await waitForDependencies(platform, target.projection, events);
         const outcome = await rows.apply(name, stream, cursor, changesBy(target.projection, events));
         // `stale` is fine: a concurrent worker was first. A gap means that clean-up removed a retired generation.
         if (outcome === 'gap' && (await isAlive(platform, target)))
@@ -117,18 +116,6 @@ async function advance(
   await removeParked(platform, target, parkedRecord);
   const head = (await platform.events.last(stream))?.version ?? 0;
   return head > version ? catchUp(platform, target, stream, head) : 'there';
-}
-
-/** Brings the dependencies to the end of the streams that these events wait for. */
-async function waitForDependencies(platform: Platform, projection: Projection, events: Recorded[]): Promise<void> {
-  if (!projection.dependsOn) return;
-  const waitFor: { [type: string]: ((event: Recorded<never>) => string | undefined) | undefined } =
-    projection.dependsOn.waitFor;
-  const streams = events.flatMap((event) => waitFor[event.type]?.(event as Recorded<never>) ?? []);
-  if (streams.length === 0) return;
-  const newest = await Promise.all([...new Set(streams)].map((stream) => platform.events.last(stream)));
-  const heads = newest.flatMap((commit) => (commit ? [{ stream: commit.stream, version: commit.version }] : []));
-  await updateDependencies(platform, projection, heads);
 }
 
 /** Brings the dependencies of a projection to those versions, in every live generation. */

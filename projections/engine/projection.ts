@@ -26,11 +26,6 @@ export type Projection = {
  */
 export type Dependency = {
   projections: Table[];
-  /**
-   * Names a second stream for events that also depend on it. Streams arrive in any order. So the engine first brings
-   * `projections` to the end of that stream, then applies the event.
-   */
-  waitFor: Handlers<string | undefined>;
 };
 
 /** Sets `dependencies`. Throws if a dependency is missing in the list, or has dependencies of its own. */
