@@ -43,7 +43,10 @@ export async function sendTask(
   await parts.queue.send(queue, [{ body, group: ref.account, ...(delaySeconds > 0 && { delaySeconds }) }]);
 }
 
-/** Creates a group and its first task, together with the writes. Returns its first message. A repeat changes nothing and returns the same. */
+/**
+ * Creates a group and its first task, together with the writes. Returns its first message. A repeat changes nothing and
+ * returns the same.
+ */
 export async function startGroup(
   parts: Parts,
   ref: GroupRef,

@@ -39,9 +39,9 @@ export const commitKind: TaskKind<Deployment, RunState> = {
 };
 
 /**
- * What a plan found. `first`: the number of the first batch that counts. `isBaseDamaged`: the last restore point, of the
- * time `damagedAt`, is damaged, and everything is read again. `lost`: files that are read again because their packs are
- * lost, and all lost packs. `since` and `sourceIdentity`: see BackupChainState.
+ * What a plan found. `first`: the number of the first batch that counts. `isBaseDamaged`: the last restore point, of
+ * the time `damagedAt`, is damaged, and everything is read again. `lost`: files that are read again because their packs
+ * are lost, and all lost packs. `since` and `sourceIdentity`: see BackupChainState.
  */
 export type RunPlan = {
   batches: number;
