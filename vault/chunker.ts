@@ -7,16 +7,16 @@ import { deriveKey } from '../crypto/hkdf.ts';
 import { type Roll, rollOf } from './gear-hash.ts';
 
 const KiB = 1024;
-export const minChunk = 256 * KiB;
-export const averageChunk = 1024 * KiB;
-export const maxChunk = 4096 * KiB;
+export const minChunk = 128 * KiB;
+export const averageChunk = 256 * KiB;
+export const maxChunk = 1024 * KiB;
 
 /**
- * Normalisation level 2: 22 bits must be zero before the average length, and 18 after it. 20 bits alone would give
- * chunks of 1 MiB on average.
+ * Normalisation level 2: 20 bits must be zero before the average length, and 16 after it. 18 bits alone would give
+ * chunks of 256 KiB on average.
  */
-const hardMask = -1 << (32 - 22);
-const easyMask = -1 << (32 - 18);
+const hardMask = -1 << (32 - 20);
+const easyMask = -1 << (32 - 16);
 
 /** 256 secret 32-bit numbers. The hash of the last 32 bytes is the sum of their numbers, each shifted by distance. */
 export type GearTable = Int32Array;

@@ -7,7 +7,7 @@ export type DigestKeys = { gear: GearTable; chunkId: Uint8Array };
 
 /**
  * HMAC-SHA-256 (RFC 2104) over the chunk's SHA-256, truncated to 160 bits: 40 hex digits. Without the key nobody can
- * test whether a known chunk is stored. An exabyte in chunks of 1 MiB (2^40) has two equal ids with p ≈ 2^−81. With a
+ * test whether a known chunk is stored. An exabyte in chunks of 256 KiB (2^42) has two equal ids with p ≈ 2^−77. With a
  * leaked key, a collision takes 2^80 work. The HMAC covers the hash and not the content, so that a file of one chunk is
  * hashed once.
  */

@@ -25,8 +25,8 @@ describe('chunker', () => {
       expect(piece.length).toBeGreaterThanOrEqual(minChunk);
       expect(piece.length).toBeLessThanOrEqual(maxChunk);
     }
-    expect(pieces.length).toBeGreaterThan(12);
-    expect(pieces.length).toBeLessThan(40);
+    expect(pieces.length).toBeGreaterThan(60);
+    expect(pieces.length).toBeLessThan(120);
   });
 
   it('cuts the same chunks, however the input is sliced', async () => {

@@ -33,6 +33,8 @@ import {
   sliced,
 } from './vault-fixture.ts';
 
+/** Ends at a border, so that its chunks fill a slot. */
+const rawContent = noise(1_183_466, 'golden');
 const text = new TextEncoder().encode('a line that compresses well\n'.repeat(40));
 const locator = {
   jobId: makeId('job', noise(16, 'job')),
@@ -43,7 +45,7 @@ const locator = {
 async function made() {
   const vault = memoryVault('golden');
   const writer = openTestWriter(vault);
-  const raw = await writer.store(sliced(noise(600_000, 'golden')));
+  const raw = await writer.store(sliced(rawContent));
   const small = [await writer.store(sliced(text)), await writer.store(sliced(noise(50, 'small')))];
   const { packs } = await writer.finish();
   const listed: ManifestEntry[] = [raw, ...small].map((file, n) => ({
@@ -85,7 +87,7 @@ describe('the formats', () => {
 
   it('read the recorded bytes', async () => {
     const { vault, listed } = await made();
-    // The raw slot is 600 kB of noise, so the vectors keep only the bytes after it.
+    // The raw slot is 1.2 MB of noise, so the vectors keep only the bytes after it.
     const [first] = golden.rawChunks;
     const whole = vault.blobs.stored.get(packBlobKey(account, golden.pack));
     const old = Buffer.concat([whole?.subarray(0, first?.slotLength) ?? new Uint8Array(), bytesOf(golden.packTail)]);
@@ -95,7 +97,7 @@ describe('the formats', () => {
     const root = await openManifest(before, golden.manifest);
     const opened = await collect(entries(before, root));
     expect(opened).toEqual(listed);
-    const contents = [noise(600_000, 'golden'), text, noise(50, 'small')];
+    const contents = [rawContent, text, noise(50, 'small')];
     for (const [n, entry] of opened.entries())
       expect((await gather(readFile(before, entry))).equals(contents[n] ?? text)).toBe(true);
     expect([...(await readPackIndex(before, golden.pack))]).toEqual(golden.index);

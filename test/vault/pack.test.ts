@@ -67,6 +67,12 @@ describe('pack', () => {
     expect(slotOf(lock, 0, [new Uint8Array(300_000)]).length).toBeLessThan(500);
   });
 
+  it('compresses the text between random bytes', () => {
+    const words = Buffer.alloc(150_000, text);
+    const slot = slotOf(lockPack(keys, account, pack), 0, [noise(450_000, 1), words, noise(450_000, 2)]);
+    expect(slot.length).toBeLessThan(905_000);
+  });
+
   it('detects each flipped byte and returns no wrong bytes', () => {
     for (let at = 0; at < bytes.length; at++) {
       const bad = flipped(bytes, at);
