@@ -211,7 +211,8 @@ async function* rewriteSegment(
   const cutter = segmentCutter(borders.endsSegment);
   const piece = (entries: ManifestEntry[]): Piece => ({
     segment: writeSegment(writer, entries),
-    names: entries,
+    // The node keeps its names until its end. Whole entries would take several times the memory.
+    names: entries.map(({ key, deleted }) => (deleted ? { key, deleted } : { key })),
     from: 0,
   });
   let at = 0;
