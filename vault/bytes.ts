@@ -77,6 +77,7 @@ export class ByteWriter {
     if (this.#length + more <= this.#buffer.length) return;
     const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length + more));
     this.#buffer.copy(grown, 0, 0, this.#length);
+    free(this.#buffer);
     this.#buffer = grown;
   }
 }

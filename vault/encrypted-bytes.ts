@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { constants, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { gcmDecrypt, gcmEncrypt, tagLength } from '../crypto/gcm.ts';
 import { deriveKey } from '../crypto/hkdf.ts';
+import { free } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
 import { epochKey, type VaultKeys } from './keys.ts';
 
@@ -36,13 +37,20 @@ export function encryptBytes(keys: VaultKeys, aad: string, bytes: Uint8Array): U
     .update(content)
     .digest()
     .subarray(0, saltLength);
-  return Buffer.concat([header, salt, ...gcmEncrypt(encryptionKey(root, salt), zeroNonce, bound, content)]);
+  const [body, tag] = gcmEncrypt(encryptionKey(root, salt), zeroNonce, bound, content);
+  const encrypted = Buffer.concat([header, salt, body, tag]);
+  free(compressed);
+  free(body);
+  return encrypted;
 }
 
 /** @throws VaultDamage unless `encrypted` was made by `encryptBytes` with these keys and this `aad` */
 export function decryptBytes(keys: VaultKeys, aad: string, encrypted: Uint8Array): Uint8Array {
   const { isCompressed, content } = decrypted(keys, aad, encrypted);
-  return isCompressed ? zstdDecompressSync(content, { chunkSize: chunkSizeFor(content) }) : content;
+  if (!isCompressed) return content;
+  const plain = zstdDecompressSync(content, { chunkSize: chunkSizeFor(content) });
+  free(content);
+  return plain;
 }
 
 /** As `decryptBytes`. Content that may become large is decompressed in another thread. @throws VaultDamage */

@@ -3,7 +3,7 @@
  * the manifest, until the run is committed.
  */
 import { compareEntries, type Refusal, type SourceEntry } from '../domain/entry.ts';
-import { ByteReader, ByteWriter } from './bytes.ts';
+import { ByteReader, ByteWriter, free } from './bytes.ts';
 import { VaultDamage } from './damage.ts';
 import { decryptBytes, encryptBytes } from './encrypted-bytes.ts';
 import { decodeEntries, encodeEntries, type FoundEntry, type ManifestEntry } from './entry.ts';
@@ -33,10 +33,13 @@ export function encodeList(keys: VaultKeys, aad: string, list: BatchList<SourceE
 
 /** @throws VaultDamage unless the bytes are that list */
 export function decodeList(keys: VaultKeys, aad: string, bytes: Uint8Array): { list: Part; more: unknown } {
-  const reader = new ByteReader(decryptBytes(keys, aad, bytes));
+  const plain = decryptBytes(keys, aad, bytes);
+  const reader = new ByteReader(plain);
   if (reader.varint() !== format) throw new VaultDamage('encrypted', `the list does not have format ${format}`);
   const { more, ...rest } = JSON.parse(reader.text()) as Omit<Part, 'entries'> & { more: unknown };
-  return { list: { ...rest, entries: decodeEntries(reader.bytes()) }, more };
+  const entries = decodeEntries(reader.bytes());
+  free(plain);
+  return { list: { ...rest, entries }, more };
 }
 
 /** The `aad` of a part. */

@@ -10,6 +10,7 @@ import {
   parentOf,
   positionOf,
 } from '../domain/entry.ts';
+import { free } from './bytes.ts';
 import { type Cache, remembered } from './cache.ts';
 import { VaultDamage } from './damage.ts';
 import { decodeStates, type EntryState, type ManifestEntry } from './entry.ts';
@@ -145,6 +146,7 @@ export async function* entryStates(
       const ahead = refs.slice(at, at + readAhead);
       for await (const bytes of readMetadata(context, 'segment', ahead)) {
         const { states, names: packs } = decodeStates(bytes);
+        free(bytes);
         if (packs.some((name) => lost.has(name))) await markLost(context, ahead, states, lost);
         yield after === null ? states : states.filter(({ key }) => comparePositions(positionOf(key), after) > 0);
       }

@@ -168,7 +168,7 @@ function connect(file: string): DatabaseSync {
   const db = lock(file);
   try {
     // Without recursive triggers REPLACE could delete a commit: its delete would not fire the trigger.
-    db.exec('PRAGMA recursive_triggers = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;');
+    db.exec('PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;');
     migrate(db);
     return db;
   } catch (error) {
