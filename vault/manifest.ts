@@ -89,7 +89,7 @@ export async function writeManifest(options: NewManifest): Promise<WrittenManife
 }
 
 /** Name blocks are stored together up to this size before compression, so that a search reads several at once. */
-const namesTogether = 3 * 1024 * 1024;
+const namesTogether = 8 * 1024 * 1024;
 
 /** A node that is not stored yet. `oldNames`: its names did not change. */
 type NodeDraft = { segments: SegmentRef[]; newNames: Uint8Array | undefined; oldNames: MetadataRef | undefined };

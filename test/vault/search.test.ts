@@ -82,6 +82,22 @@ describe('a search', () => {
     expect(reads).toBe(2);
   });
 
+  it('reads 8 MiB of names with two requests, so a million entries take at most 20', async () => {
+    const vault = memoryVault();
+    const long = Array.from({ length: 45_000 }, (_, n) => `${String(n).padStart(7, '0')}${'x'.repeat(240)}`);
+    const puts = long.map((key): Change => ({ put: found(key) }));
+    const { root } = await writeManifest({ ...vault, ...run, changes: changesOf(puts) });
+    const gets: string[] = [];
+    const get: typeof vault.blobs.get = (key, range) => {
+      gets.push(`${key} ${range?.offset}`);
+      return vault.blobs.get(key, range);
+    };
+    await collect(searchKeys({ ...vault, blobs: { ...vault.blobs, get } }, root, ['none']));
+    // 10.6 MiB of names
+    expect(root.totals.files).toBe(long.length);
+    expect(gets).toHaveLength(4);
+  });
+
   it('reports its position after each limit of bytes', async () => {
     made ??= bigVault();
     const { vault, root } = await made;
