@@ -2,7 +2,7 @@
  * The `ChunkIndex` port on a SQLite file of its own. Each thread has its own connection. The file can be rebuilt from
  * the footers of the packs, so its writes need no fsync each.
  */
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { ChunkIndex, ChunkRef } from '../../domain/ports.ts';
 import type { RebuildPosition } from '../rebuild-chunk-index.ts';
@@ -24,6 +24,11 @@ export type EmbeddedChunkIndex = ChunkIndex & {
 const version = 1;
 /** How long a write waits for writes of other threads (ms). */
 const timeout = 20_000;
+/**
+ * From this size on, the write-ahead log is moved into the file and emptied. By itself SQLite never makes it smaller,
+ * and the chunks of one pack, which have random ids, can rewrite the whole file.
+ */
+const logBytes = 2 * 1024 * 1024;
 
 const schema = `
   CREATE TABLE accounts (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
@@ -82,6 +87,8 @@ function connect(file: string): EmbeddedChunkIndex {
   try {
     // Each thread has a cache, in KiB. A larger one saves no time, because chunks are added in the order of the table.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -2048;');
+    // `add` does it.
+    db.exec('PRAGMA wal_autocheckpoint = 0');
     db.exec('BEGIN IMMEDIATE');
     const found = Number(db.prepare('PRAGMA user_version').get()?.user_version);
     if (found === 0) db.exec(schema);
@@ -150,6 +157,7 @@ export function indexOver(db: DatabaseSync, noteDamage = () => {}): EmbeddedChun
           put.run(number, id, pack, ref.slot, ref.slotOffset, ref.slotLength, ref.offset, ref.length);
         }
         db.exec('COMMIT');
+        emptyLog(db);
       };
       try {
         orDamaged(undefined, write);
@@ -192,6 +200,12 @@ export function indexOver(db: DatabaseSync, noteDamage = () => {}): EmbeddedChun
       if (db.isOpen) db.close();
     },
   };
+}
+
+/** If another thread reads or writes for too long, the next write tries again. */
+function emptyLog(db: DatabaseSync): void {
+  const size = statSync(`${db.location()}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (size >= logBytes) db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
 }
 
 type Stored = ChunkRef & { id: string };

@@ -131,6 +131,13 @@ describe('the file', () => {
     expect(open().isComplete()).toBe(false);
   });
 
+  it('has a small write-ahead log after many writes', async () => {
+    const [one, two] = [open(), open()];
+    for (let n = 0; n < 10; n++) await (n % 2 === 0 ? one : two).add(account, chunks(0, 10_000));
+    expect((await stat(`${file}-wal`)).size).toBeLessThan(2 * 1024 * 1024);
+    expect((await two.find(account, [...chunks(9_999, 10_000).keys()])).size).toBe(1);
+  });
+
   it('stays at a start when nothing was found damaged', async () => {
     await fill();
     removeDamagedIndex(file);
