@@ -6,6 +6,7 @@ import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { QueueName } from '../../domain/ports.ts';
+import { maxWorkers } from '../../processors/index.ts';
 import { busSource } from '../aws/bus.ts';
 import { acknowledge } from './acknowledge.ts';
 import { readActivity } from './activity-mapping.ts';
@@ -74,7 +75,7 @@ export class BackupProcessorsStack extends Stack {
       environment,
       grants: [...consume(core.jobQueue), ...work],
     });
-    mapQueue(this, 'JobMapping', core.jobQueue, orchestrator, 20);
+    mapQueue(this, 'JobMapping', core.jobQueue, orchestrator, maxWorkers.job);
     const worker = lambdaFunction(this, stage, {
       entry: 'data-queue',
       network: core.network?.outward,
@@ -84,12 +85,12 @@ export class BackupProcessorsStack extends Stack {
       environment,
       grants: [...consume(core.dataQueue), ...work],
     });
-    mapQueue(this, 'DataMapping', core.dataQueue, worker, 50);
+    mapQueue(this, 'DataMapping', core.dataQueue, worker, maxWorkers.data);
 
     const sweeper = lambdaFunction(this, stage, {
       entry: 'sweeper',
       network: core.network?.inside,
-      description: 'Resumes stalled runs and deletes expired exports',
+      description: 'Sends lost tasks again and deletes expired exports',
       memory: 512,
       timeout: Duration.minutes(5),
       environment,
