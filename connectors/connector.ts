@@ -57,15 +57,21 @@ export type DeltaItem =
   | (Exclude<ListItem, { type: 'unlisted' }> & { parent: string | null })
   | { type: 'gone'; id: string };
 
+/**
+ * `signal` ends the call with the reason of the signal: at once while it waits for the source, otherwise at the next
+ * frame or file. The session stays usable.
+ */
+export type CallOptions = { signal?: AbortSignal | undefined };
+
 /** Lists changes, in pages like a listing. */
 export type Deltas = {
   /** The changes after `since`, in any order. The last item of an id counts. @throws SourceProblem as `list` */
-  list(since: string, page: string | null, options: { limit: number }): Promise<ListPage<DeltaItem>>;
+  list(since: string, page: string | null, options: { limit: number } & CallOptions): Promise<ListPage<DeltaItem>>;
   /** The entries of the folder with that id, without deeper entries. @throws SourceProblem */
   listFolder(
     id: string,
     page: string | null,
-    options: { limit: number },
+    options: { limit: number } & CallOptions,
   ): Promise<Pick<ListPage<DeltaItem>, 'items' | 'page'>>;
 };
 
@@ -78,39 +84,40 @@ export type ReadRequest = { entry: SourceEntry; range?: ByteRange };
  */
 export type Frame = ({ index: number; bytes: Uint8Array; end?: boolean } | { index: number; problem: SourceProblem })[];
 
+/** Each call has a total deadline of minutes, also if the source sends a byte now and then. */
 export type SourceSession = {
   /** Resolves if the source exists and can be listed. @throws SourceProblem */
-  check(): Promise<void>;
+  check(options?: CallOptions): Promise<void>;
   /**
    * A page of everything, with at most `limit` items. `page` is the token from the page before, null for the first. It
    * is valid in any session of the source, also in another process. An error of one entry is an item of the page. In
    * the order `entries` the pages list no item without its folders, even if a folder appears between two pages.
    * @throws SourceProblem if the listing fails, `reset` if a token or cursor has expired
    */
-  list(page: string | null, options: { limit: number }): Promise<ListPage>;
+  list(page: string | null, options: { limit: number } & CallOptions): Promise<ListPage>;
   /** If the source lists deltas. Then each entry and each refusal has an id. */
   deltas?: Deltas;
   /**
    * The contents of `file` entries, in any order. Each is pinned to its `revision`: it ends without a problem only if
    * every byte is of that revision. A frame is valid until the next one is requested. To stop early, return from the
-   * loop. Readings of one session must not overlap.
+   * loop. Readings of one session must not overlap. The content of a file has no total deadline, but a minimum rate.
    * @throws SourceProblem if the whole source fails
    */
-  read(requests: ReadRequest[]): AsyncGenerator<Frame, void>;
+  read(requests: ReadRequest[], options?: CallOptions): AsyncGenerator<Frame, void>;
   /**
    * The entry with exactly that key, as a listing would return it now. With an id: the entry of that id wherever it is,
    * under the given key. Undefined if a listing would not return an entry: it was deleted, is excluded, or would be
    * skipped.
    * @throws SourceProblem if the source does not say, or the entry cannot be read
    */
-  look(at: { key: string; id?: string | undefined }): Promise<SourceEntry | undefined>;
+  look(at: { key: string; id?: string | undefined }, options?: CallOptions): Promise<SourceEntry | undefined>;
   /**
    * The source identity. For types where another source may appear at the same address, for example another folder at
    * the same path. Equal for all sessions of one source, also after a restart, and different for different sources.
    * @throws SourceProblem
    */
-  identity?(): Promise<string>;
-  /** Releases all resources. A reading fails at its next frame. */
+  identity?(options?: CallOptions): Promise<string>;
+  /** Releases all resources. A reading fails at its next frame. A request that waits for the source ends at once. */
   close(): Promise<void>;
 };
 

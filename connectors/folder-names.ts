@@ -5,17 +5,20 @@ import type { Directory } from './folder-tree.ts';
 /** Names that are sorted as strings. */
 const runLength = 262_144;
 
+/** A generator yields null after this many steps without a result, so that its caller can stop a huge folder. */
+export const stepsPerPause = 1024;
+
 /**
  * The names in the order of their bytes, with one character for each byte. The name of a folder ends in `/`. It reads
  * the whole folder before it returns. @throws system errors
  */
-export function namesIn(directory: Directory): Iterable<string> {
+export function* namesIn(directory: Directory): Generator<null, Iterable<string>> {
   const path = directory.at('');
   try {
-    return sortedNames(readNames(path, 'latin1'));
+    return yield* sortedNames(readNames(path, 'latin1'));
   } catch {
     // If the file system gives no types, Node takes a Latin-1 name for UTF-8 and does not find it.
-    return sortedNames(readNames(Buffer.from(path), 'buffer'));
+    return yield* sortedNames(readNames(Buffer.from(path), 'buffer'));
   }
 }
 
@@ -32,10 +35,12 @@ function* readNames(path: string | Buffer, encoding: 'latin1' | 'buffer'): Gener
 }
 
 /** Sorts the names, which cannot hold a NUL, and leaves out repeated ones. */
-export function sortedNames(names: Iterable<string>, length = runLength): Iterable<string> {
+export function* sortedNames(names: Iterable<string>, length = runLength): Generator<null, Iterable<string>> {
   const runs: Buffer[] = [];
   let open: string[] = [];
+  let count = 0;
   for (const name of names) {
+    if (++count % stepsPerPause === 0) yield null;
     if (open.push(name) < length) continue;
     runs.push(Buffer.from(`${open.sort().join('\0')}\0`, 'latin1'));
     open = [];

@@ -35,21 +35,21 @@ export function parentsBelow(root: Directory, never: ReadonlySet<string>): Paren
 }
 
 /**
- * The contents in frames. The memory of a frame is used again for the next one. Calls must not overlap. Stops when
- * `isClosed` says so.
+ * The contents in frames. The memory of a frame is used again for the next one. Calls must not overlap. `proceed`
+ * is called before each file and frame, and throws to stop.
  */
 export async function* readFrames(
   parents: Parents,
   requests: ReadRequest[],
   memory: Uint8Array,
-  isClosed: () => boolean,
+  proceed: () => void,
 ): AsyncGenerator<Frame, void> {
   let frame: Frame = [];
   let used = 0;
   let started = performance.now();
   for (let index = 0; index < requests.length; index++) {
     const { entry, range } = requests[index] as ReadRequest;
-    if (isClosed()) throw closed();
+    proceed();
     if (entry.kind !== 'file') {
       frame.push({ index, problem: new SourceProblem('unreadable', 'This is not a file, so it has no content.') });
       continue;
@@ -63,7 +63,7 @@ export async function* readFrames(
       started = performance.now();
     }
     if (!isSmall) {
-      yield* readLarge(parents, index, requests[index] as ReadRequest, memory, isClosed);
+      yield* readLarge(parents, index, requests[index] as ReadRequest, memory, proceed);
       continue;
     }
     try {
@@ -71,7 +71,7 @@ export async function* readFrames(
       // Two reads at most: a file that changed in this tick of the clock may change again unnoticed.
       for (let pause = readSmall(parents, entry, bytes); pause > 0; pause = readSmall(parents, entry, bytes)) {
         await wait(pause);
-        if (isClosed()) throw closed();
+        proceed();
       }
       frame.push({ index, bytes, end: true });
       used += entry.size;
@@ -106,7 +106,7 @@ async function* readLarge(
   index: number,
   { entry, range = { offset: 0, length: entry.size } }: ReadRequest,
   memory: Uint8Array,
-  isClosed: () => boolean,
+  proceed: () => void,
 ): AsyncGenerator<Frame, void> {
   let fd: number | undefined;
   try {
@@ -116,7 +116,7 @@ async function* readLarge(
     const end = Math.min(range.offset + range.length, entry.size);
     let at = range.offset;
     do {
-      if (isClosed()) throw closed();
+      proceed();
       const length = readSync(fd, memory, 0, Math.max(0, Math.min(memory.length, end - at)), at);
       if (length === 0 && at < end) throw changed();
       at += length;
@@ -126,7 +126,7 @@ async function* readLarge(
       yield [{ index, bytes: memory.subarray(0, length), ...(isLast && { end: true }) }];
     } while (at < end);
   } catch (error) {
-    if (isClosed()) throw error;
+    proceed();
     yield [{ index, problem: problemOf(error) }];
   } finally {
     if (fd !== undefined) closeSync(fd);
@@ -169,10 +169,6 @@ export function restOfTick(ctimeMs: number, now: number): number {
 
 function changed(): SourceProblem {
   return temporary('changed', 'The file changed during the backup. The next run backs it up.');
-}
-
-function closed(): SourceProblem {
-  return temporary('unreachable', 'The session with the source was closed.');
 }
 
 /** @throws anything that is not about the file */

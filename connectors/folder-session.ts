@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, relative, sep } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
 import ignore from 'ignore';
 import { itemPosition, type ListItem } from '../domain/entry.ts';
@@ -40,15 +41,33 @@ export async function startSession(
 
 /** A slow folder gives short pages, so that progress is seen (ms). */
 const longestPageMs = 2000;
+/** While a huge folder is read, the thread lets messages in after this time (ms). One of them may stop the listing. */
+const turnMs = 50;
 
 function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking): SourceSession {
   let opened: Promise<Tree> | undefined;
-  type Walker = { at: string | null; items: Generator<ListItem, void>; ahead: ListItem | undefined; pending: Pending };
-  let walker: Walker | undefined;
+  type Items = Generator<ListItem | null, void>;
+  type Walker = { at: string | null; items: Items; ahead: ListItem | undefined; pending: Pending };
+  let kept: Walker | undefined;
   let memory: Uint8Array | undefined;
   let isClosed = false;
-  const tree = () => {
-    if (isClosed) throw new SourceProblem('unreachable', 'The session with the source was closed.');
+  let lastTurn = performance.now();
+  const requireOpen = (signal: AbortSignal | undefined) => {
+    if (isClosed) throw temporary('unreachable', 'The session with the source was closed.');
+    signal?.throwIfAborted();
+  };
+  /** After it, the session may be closed and the walk with it. A walk that was closed looks complete. */
+  const pause = async (signal: AbortSignal | undefined) => {
+    if (performance.now() - lastTurn >= turnMs) {
+      blocking(false);
+      await turn();
+      lastTurn = performance.now();
+      blocking(true);
+    }
+    requireOpen(signal);
+  };
+  const tree = (signal: AbortSignal | undefined) => {
+    requireOpen(signal);
     opened ??= openTree(settings.path, allowed, blocking).catch((error: unknown) => {
       opened = undefined;
       throw error;
@@ -58,24 +77,30 @@ function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking)
   const excluded = matcher(settings.exclude ?? []);
 
   return {
-    async check() {
+    async check({ signal } = {}) {
+      signal?.throwIfAborted();
       const fresh = await openTree(settings.path, allowed, blocking);
+      const nothing = { after: null, never: fresh.never, excluded: () => true, pending: pendingFolders() };
+      const items = walk(fresh.root, nothing);
       try {
-        const nothing = { after: null, never: fresh.never, excluded: () => true, pending: pendingFolders() };
-        walk(fresh.root, nothing).next();
+        while (items.next().value === null) await pause(signal);
       } catch (error) {
         throw rootProblem(error);
       } finally {
+        blocking(false);
+        items.return();
         fresh.close();
       }
     },
 
-    async list(token, { limit }): Promise<ListPage> {
+    async list(token, { limit, signal }): Promise<ListPage> {
+      // Another listing may begin during a pause, so this one takes its walker.
+      let walker = kept?.at === token ? kept : undefined;
+      if (walker) kept = undefined;
       try {
-        const { root, never } = await tree();
+        const { root, never } = await tree(signal);
         blocking(true);
-        if (walker === undefined || walker.at !== token) {
-          walker?.items.return();
+        if (walker === undefined) {
           const after = token === null ? null : positionAfter(token);
           const pending = pendingFolders(after?.pending);
           walker = { at: token, items: walk(root, { after, never, excluded, pending }), ahead: undefined, pending };
@@ -84,34 +109,36 @@ function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking)
         let pending = 0;
         let next = walker.ahead ?? walker.items.next().value;
         const until = performance.now() + longestPageMs;
-        while (next && items.length < limit && (items.length === 0 || performance.now() < until)) {
-          items.push(next);
-          pending = walker.pending.hash;
+        while (next !== undefined && items.length < limit && (items.length === 0 || performance.now() < until)) {
+          if (next) {
+            items.push(next);
+            pending = walker.pending.hash;
+          } else await pause(signal);
           next = walker.items.next().value;
         }
         const last = items.at(-1);
-        walker.ahead = next ?? undefined;
-        walker.at = next && last ? pageAfter({ ...itemPosition(last), pending }) : null;
-        const page = walker.at;
-        if (page === null) walker = undefined;
+        const page = next !== undefined && last ? pageAfter({ ...itemPosition(last), pending }) : null;
+        if (page === null) return { items, page, since: null };
+        kept?.items.return();
+        kept = { ...walker, at: page, ahead: next ?? undefined };
         return { items, page, since: null };
       } catch (error) {
-        walker = undefined;
+        walker?.items.return();
         throw rootProblem(error);
       } finally {
         blocking(false);
       }
     },
 
-    async *read(requests) {
-      const { parents } = await tree();
+    async *read(requests, { signal } = {}) {
+      const { parents } = await tree(signal);
       memory ??= frameMemory();
-      const isOver = () => {
+      const proceed = () => {
         blocking(true);
-        return isClosed;
+        requireOpen(signal);
       };
       try {
-        for await (const frame of readFrames(parents, requests, memory, isOver)) {
+        for await (const frame of readFrames(parents, requests, memory, proceed)) {
           blocking(false);
           yield frame;
         }
@@ -120,9 +147,9 @@ function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking)
       }
     },
 
-    async look({ key }) {
+    async look({ key }, { signal } = {}) {
       try {
-        const { root, never, parents } = await tree();
+        const { root, never, parents } = await tree(signal);
         blocking(true);
         // A later read must use the folder of this lookup, not a kept handle to a folder that was moved away.
         parents.forget();
@@ -137,13 +164,13 @@ function sessionOf(settings: FolderConfig, allowed: Allowed, blocking: Blocking)
     },
 
     /** Only the inode: the device number may change with a restart. */
-    async identity() {
-      return String((await tree()).root.stat.ino);
+    async identity({ signal } = {}) {
+      return String((await tree(signal)).root.stat.ino);
     },
 
     async close() {
-      walker?.items.return();
-      walker = undefined;
+      kept?.items.return();
+      kept = undefined;
       isClosed = true;
       const closing = opened;
       opened = undefined;

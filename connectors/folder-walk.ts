@@ -3,7 +3,7 @@ import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { type EntryPosition, keyFromBytes, type ListItem, type SourceEntry } from '../domain/entry.ts';
 import { toIso } from '../domain/iso-time.ts';
 import { temporary } from './connector.ts';
-import { namesIn } from './folder-names.ts';
+import { namesIn, stepsPerPause } from './folder-names.ts';
 import {
   type Directory,
   identityOf,
@@ -66,12 +66,13 @@ const maxOpenFolders = 64;
 
 /**
  * Yields items in strictly ascending order: the entries of a folder, then the entries of its subfolders. It omits
- * entries that are deleted meanwhile. An entry that cannot be read is a failed item.
+ * entries that are deleted meanwhile. An entry that cannot be read is a failed item. It yields null now and then while
+ * it reads a huge folder or passes entries.
  * @throws SourceProblem, system errors for the root
  */
-export function* walk(root: Directory, options: WalkOptions): Generator<ListItem, void> {
+export function* walk(root: Directory, options: WalkOptions): Generator<ListItem | null, void> {
   const { after, pending } = options;
-  const levels = [readLevel(root, '')];
+  const levels = [yield* readLevel(root, '')];
   try {
     yield* listLevel(levels[0] as Level, options);
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
@@ -86,7 +87,7 @@ export function* walk(root: Directory, options: WalkOptions): Generator<ListItem
       // The page before ended with the item of this folder that could not be listed.
       if (after?.parent === prefix && after.key === prefix) continue;
       level.directory ??= reopen(root, level.prefix, options);
-      const entered = enter(level, level.directory, prefix, options);
+      const entered = yield* enter(level, level.directory, prefix, options);
       if ('item' in entered) {
         if (entered.item) yield entered.item;
         continue;
@@ -100,19 +101,21 @@ export function* walk(root: Directory, options: WalkOptions): Generator<ListItem
   }
 }
 
-function readLevel(directory: Directory, prefix: string): Level {
-  return { prefix, directory, children: namesIn(directory), subfolders: [], next: 0 };
+function* readLevel(directory: Directory, prefix: string): Generator<null, Level> {
+  return { prefix, directory, children: yield* namesIn(directory), subfolders: [], next: 0 };
 }
 
 /** Yields the entries of the folder that earlier pages did not have, and notes the subfolders to enter. */
-function* listLevel(level: Level, { after, never, excluded, pending }: WalkOptions): Generator<ListItem, void> {
+function* listLevel(level: Level, { after, never, excluded, pending }: WalkOptions): Generator<ListItem | null, void> {
   const { prefix, directory, children, subfolders } = level;
   level.children = [];
   const rest = after?.parent.startsWith(prefix) ? after.parent.slice(prefix.length) : undefined;
   // Within the folder where the page before ended, the last name. Above it, the folder to go on in.
   const lastName = rest === '' ? latin1(after?.key.slice(prefix.length) ?? '') : undefined;
   const resumed = rest === undefined || rest === '' ? '' : latin1(rest.slice(0, rest.indexOf('/') + 1));
+  let passed = 0;
   for (const child of children) {
+    if (++passed % stepsPerPause === 0) yield null;
     const isFolder = child.endsWith('/');
     const name = isFolder ? child.slice(0, -1) : child;
     const key = `${prefix}${partOf(name)}${isFolder ? '/' : ''}`;
@@ -138,18 +141,19 @@ function latin1(text: string): string {
 }
 
 /** The level of the subfolder. If it cannot be listed, its item. */
-function enter(
+function* enter(
   parent: Level,
   opened: Directory,
   prefix: string,
   { after, never }: WalkOptions,
-): Level | { item: ListItem | undefined } {
+): Generator<null, Level | { item: ListItem | undefined }> {
   let directory: Directory | undefined;
+  let level: Level | undefined;
   try {
     directory = openFolder(opened, nameOf(prefix.slice(parent.prefix.length, -1)), never);
-    return readLevel(directory, prefix);
+    level = yield* readLevel(directory, prefix);
+    return level;
   } catch (error) {
-    directory?.close();
     throwIfExhausted(error);
     if (error instanceof OwnData) return { item: undefined };
     if (systemCode(error) === '') throw error;
@@ -158,6 +162,9 @@ function enter(
     if (after?.parent.startsWith(prefix))
       throw temporary('unreadable', 'A folder became unreadable during the listing. Run the job again.');
     return { item: { type: 'unlisted', refusal: refusalFor(prefix, error) } };
+  } finally {
+    // The caller may end the walk while the folder is read.
+    if (!level) directory?.close();
   }
 }
 

@@ -7,34 +7,43 @@ const maxWaiting = 4 * 1024 * 1024;
 /**
  * The contents of the requests in frames, `concurrency` files at a time. `open` gives the pieces of one file, which
  * must stay valid. Its SourceProblem ends the file. Any other error, and a problem of the whole source, ends the
- * reading.
+ * reading. The signal that `open` gets aborts when the reading ends for any reason. `open` must end at once then.
  */
 export async function* interleaved(
   requests: ReadRequest[],
   concurrency: number,
-  open: (request: ReadRequest) => AsyncIterable<Uint8Array>,
+  open: (request: ReadRequest, signal: AbortSignal) => AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
 ): AsyncGenerator<Frame, void> {
   let waiting: Frame = [];
   let bytes = 0;
   let next = 0;
   let active = Math.min(concurrency, requests.length);
   let failure: { error: unknown } | undefined;
-  let stopped = false;
+  const stopping = new AbortController();
   let arrived = Promise.withResolvers<void>();
   let drained = Promise.withResolvers<void>();
+
+  const stop = (error: unknown) => {
+    failure ??= { error };
+    stopping.abort(error);
+    arrived.resolve();
+    drained.resolve();
+  };
+  const onAbort = () => stop(signal?.reason);
 
   async function add(part: Frame[number]): Promise<void> {
     waiting.push(part);
     if ('bytes' in part) bytes += part.bytes.length;
     arrived.resolve();
-    while (bytes >= maxWaiting && !stopped) await drained.promise;
+    while (bytes >= maxWaiting && !stopping.signal.aborted) await drained.promise;
   }
 
   async function readOne(index: number): Promise<void> {
     try {
-      for await (const piece of open(requests[index] as ReadRequest)) {
+      for await (const piece of open(requests[index] as ReadRequest, stopping.signal)) {
         await add({ index, bytes: piece });
-        if (stopped) return;
+        if (stopping.signal.aborted) return;
       }
       await add({ index, bytes: new Uint8Array(), end: true });
     } catch (error) {
@@ -45,16 +54,17 @@ export async function* interleaved(
 
   async function readOthers(): Promise<void> {
     try {
-      while (next < requests.length && !stopped) await readOne(next++);
+      while (next < requests.length && !stopping.signal.aborted) await readOne(next++);
     } catch (error) {
-      failure ??= { error };
-      stopped = true;
+      stop(error);
     } finally {
       active--;
       arrived.resolve();
     }
   }
 
+  signal?.throwIfAborted();
+  signal?.addEventListener('abort', onAbort);
   const readers = Array.from({ length: active }, readOthers);
   try {
     for (;;) {
@@ -73,8 +83,8 @@ export async function* interleaved(
       arrived = Promise.withResolvers();
     }
   } finally {
-    stopped = true;
-    drained.resolve();
+    signal?.removeEventListener('abort', onAbort);
+    stop(new Error('the reading has ended'));
     await Promise.all(readers);
   }
 }

@@ -1,9 +1,9 @@
 /** An S3 client for the bucket of a user: uses nothing of our environment, and turns errors into SourceProblems. */
 import { Readable } from 'node:stream';
-import { setTimeout } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 import { SourceProblem, temporary } from './connector.ts';
+import { durationOf, paced, type S3Limits, TooSlow } from './s3-limits.ts';
 import { isRefusedAddress, safeAgents } from './safe-agent.ts';
 
 export type S3Target = {
@@ -14,21 +14,14 @@ export type S3Target = {
   allowHosts: readonly string[];
 };
 
-/**
- * `idleMs`: a connection without data for this long fails. `pauseMs`: the pause before the first retry, then doubled.
- */
-export type RetryPolicy = { idleMs: number; pauseMs: number; wait(ms: number): Promise<unknown> };
-
-export const defaultRetries: RetryPolicy = { idleMs: 30_000, pauseMs: 200, wait: (ms) => setTimeout(ms) };
-
-/** The client of one session. `closed` aborts its requests. */
-export type Connection = { client: S3Client; retries: RetryPolicy; closed: AbortSignal };
+/** The client of one session, for one call. `stop` ends its requests with its reason. */
+export type Connection = { client: S3Client; limits: S3Limits; stop: AbortSignal };
 
 /**
  * Sets every option that the SDK would otherwise take from the environment, a profile or instance metadata. So the
  * source of a user never runs with our credentials, endpoint or region. The client does not retry: `withRetries` does.
  */
-export function clientFor({ region, endpoint, credentials, allowHosts }: S3Target, retries: RetryPolicy): S3Client {
+export function clientFor({ region, endpoint, credentials, allowHosts }: S3Target, limits: S3Limits): S3Client {
   return new S3Client({
     region,
     credentials,
@@ -50,12 +43,12 @@ export function clientFor({ region, endpoint, credentials, allowHosts }: S3Targe
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     userAgentAppId: 'ListBackup',
-    requestHandler: new LimitedHandler({
+    requestHandler: new LimitedHandler(limits, {
       ...safeAgents(allowHosts, { keepAlive: true, maxSockets: 50 }),
-      connectionTimeout: Math.min(10_000, retries.idleMs),
-      requestTimeout: retries.idleMs,
-      throwOnRequestTimeout: true,
-      socketTimeout: retries.idleMs,
+      connectionTimeout: Math.min(10_000, limits.answerMs),
+      // `LimitedHandler` has limits of its own.
+      requestTimeout: 0,
+      socketTimeout: 0,
     }),
   });
 }
@@ -70,13 +63,43 @@ class AnswerTooLarge extends Error {}
 
 /** The SDK holds a whole answer in memory. Only the content of an object is streamed, and its reader has a limit. */
 class LimitedHandler extends NodeHttpHandler {
-  override async handle(...args: Parameters<NodeHttpHandler['handle']>): ReturnType<NodeHttpHandler['handle']> {
-    const { response } = await super.handle(...args);
-    const isContent = args[0].query?.['x-id'] === 'GetObject' && response.statusCode < 300;
-    if (response.body instanceof Readable && !isContent) response.body = Readable.from(limited(response.body));
+  readonly #limits: S3Limits;
+
+  constructor(limits: S3Limits, options: NodeHttpHandlerOptions) {
+    super(options);
+    this.#limits = limits;
+  }
+
+  override async handle(...[request, options]: HandleArgs): ReturnType<NodeHttpHandler['handle']> {
+    const stop = options?.abortSignal as AbortSignal | undefined;
+    const response = await this.#answer(request, options, stop);
+    const isContent = request.query?.['x-id'] === 'GetObject' && response.statusCode < 300;
+    if (response.body instanceof Readable && !isContent)
+      response.body = Readable.from(limited(paced(response.body, this.#limits, stop)));
     return { response };
   }
+
+  async #answer(request: HandleArgs[0], options: HandleArgs[1], stop: AbortSignal | undefined) {
+    const { answerMs } = this.#limits;
+    const over = new AbortController();
+    const onStop = () => over.abort(stop?.reason);
+    const late = new TooSlow(`The server did not begin to answer within ${durationOf(answerMs)}.`);
+    const timer = setTimeout(() => over.abort(late), answerMs);
+    stop?.addEventListener('abort', onStop);
+    if (stop?.aborted) onStop();
+    try {
+      return (await super.handle(request, { ...options, abortSignal: over.signal })).response;
+    } catch (error) {
+      over.signal.throwIfAborted();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      stop?.removeEventListener('abort', onStop);
+    }
+  }
 }
+
+type HandleArgs = Parameters<NodeHttpHandler['handle']>;
 
 async function* limited(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   let bytes = 0;
@@ -90,29 +113,50 @@ async function* limited(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
 const maxTries = 4;
 /** High enough for a batch of 1,000 objects on a server that refuses three requests in ten. */
 const maxTriesThrottled = 9;
+/** A silent server takes the whole time of a try. */
+const maxTriesSlow = 2;
 /** If the server asks for a longer pause, the caller gets the problem, to work on something else meanwhile. */
 const maxWaitSeconds = 5;
 
-/** Sends a request, with retries if they may help. Honours the pauses the server asks for. @throws SourceProblem */
+/**
+ * Sends a request, with retries if they may help. Honours the pauses the server asks for.
+ * @throws SourceProblem, and the reason of `stop`
+ */
 export async function withRetries<T>(
-  { client, retries, closed }: Connection,
+  { client, limits, stop }: Connection,
   target: 'bucket' | 'object',
   request: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
-  for (let tried = 1; ; tried++) {
-    try {
-      closed.throwIfAborted();
-      return await request(client, { abortSignal: closed });
-    } catch (error) {
-      if (closed.aborted) throw temporary('unreachable', 'The session with the source was closed.');
-      const problem = problemOf(error, target);
-      const mayHelp = problem.code === 'throttled' || (problem.code === 'unreachable' && problem.retryable);
-      const limit = problem.code === 'throttled' ? maxTriesThrottled : maxTries;
-      if (!mayHelp || tried >= limit || (problem.retryAfterSeconds ?? 0) > maxWaitSeconds) throw problem;
-      const pause = Math.min(retries.pauseMs * 2 ** (tried - 1), maxWaitSeconds * 1_000) * (0.5 + Math.random());
-      await retries.wait(Math.max(pause, (problem.retryAfterSeconds ?? 0) * 1_000));
+  stop.throwIfAborted();
+  const over = new AbortController();
+  const onStop = () => over.abort(stop.reason);
+  const late = new TooSlow(`The server did not complete an answer within ${durationOf(limits.callMs)}.`);
+  const timer = setTimeout(() => over.abort(late), limits.callMs);
+  stop.addEventListener('abort', onStop);
+  try {
+    for (let tried = 1; ; tried++) {
+      try {
+        return await request(client, { abortSignal: over.signal });
+      } catch (error) {
+        over.signal.throwIfAborted();
+        const pause = pauseBefore(tried, problemOf(error, target), limits);
+        await limits.wait(pause, over.signal).catch(() => over.signal.throwIfAborted());
+      }
     }
+  } finally {
+    clearTimeout(timer);
+    stop.removeEventListener('abort', onStop);
   }
+}
+
+/** The pause before the next try (ms). @throws the problem, if another try would not help */
+function pauseBefore(tried: number, problem: SourceProblem, { pauseMs }: S3Limits): number {
+  const { code, retryable, retryAfterSeconds = 0 } = problem;
+  const mayHelp = code === 'throttled' || (code === 'unreachable' && retryable);
+  const most = code === 'throttled' ? maxTriesThrottled : problem instanceof TooSlow ? maxTriesSlow : maxTries;
+  if (!mayHelp || tried >= most || retryAfterSeconds > maxWaitSeconds) throw problem;
+  const pause = Math.min(pauseMs * 2 ** (tried - 1), maxWaitSeconds * 1_000) * (0.5 + Math.random());
+  return Math.max(pause, retryAfterSeconds * 1_000);
 }
 
 /** A failed request as the SDK reports it. `name`: the error code of the server. `code`: the code of a system error. */

@@ -5,6 +5,7 @@ import type { SourceEntry } from '../domain/entry.ts';
 import type { ByteRange } from '../domain/ports.ts';
 import { SourceProblem, temporary } from './connector.ts';
 import { type Connection, changed, problemOf, withRetries } from './s3-client.ts';
+import { paced, TooSlow } from './s3-limits.ts';
 
 export type ObjectToRead = { connection: Connection; bucket: string; key: string; entry: SourceEntry };
 
@@ -13,11 +14,13 @@ export type ObjectToRead = { connection: Connection; bucket: string; key: string
  * count.
  */
 const maxBreaks = 4;
+/** The same for connections that were too slow, because each takes minutes. */
+const maxSlow = 2;
 const progressBytes = 1024 * 1024;
 
 /**
  * Requests the range at once, then streams it. After a broken connection it requests the rest.
- * @throws SourceProblem, also while streaming
+ * @throws SourceProblem, and the reason of `connection.stop`, also while streaming
  */
 export async function readObject(object: ObjectToRead, range: ByteRange): Promise<AsyncIterable<Uint8Array>> {
   const end = Math.min(range.offset + range.length, object.entry.size);
@@ -32,32 +35,37 @@ async function* streamFrom(
   end: number,
   first: Readable,
 ): AsyncGenerator<Uint8Array, void> {
+  const { limits, stop } = object.connection;
   let body = first;
   let at = start;
   let breaks = 0;
+  let slow = 0;
   let brokeAt = start;
   try {
     while (true) {
       let failure: unknown;
       try {
-        for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        for await (const chunk of paced(body, limits, stop)) {
           at += chunk.length;
           if (at > end)
             throw new SourceProblem('unusable', 'The server sent more bytes than requested. Check the endpoint.');
           yield chunk;
         }
       } catch (error) {
+        stop.throwIfAborted();
         failure = error;
       }
-      if (failure instanceof SourceProblem) throw failure;
+      if (failure instanceof SourceProblem && !(failure instanceof TooSlow)) throw failure;
       if (at === end) return;
-      breaks = at - brokeAt >= progressBytes ? 1 : breaks + 1;
+      if (at - brokeAt >= progressBytes) breaks = slow = 0;
+      breaks++;
+      if (failure instanceof TooSlow && ++slow > maxSlow) throw failure;
       brokeAt = at;
       if (breaks > maxBreaks) throw brokenOff(failure);
       body = await bodyOf(object, at, end);
     }
   } finally {
-    body.destroy();
+    body.on('error', () => {}).destroy();
   }
 }
 

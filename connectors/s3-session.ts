@@ -13,15 +13,8 @@ import {
   temporary,
 } from './connector.ts';
 import { interleaved } from './interleaved.ts';
-import {
-  archivedMessage,
-  type Connection,
-  clientFor,
-  defaultRetries,
-  outsideLimits,
-  type RetryPolicy,
-  withRetries,
-} from './s3-client.ts';
+import { archivedMessage, type Connection, clientFor, outsideLimits, withRetries } from './s3-client.ts';
+import { defaultLimits, durationOf, type S3Limits, TooSlow } from './s3-limits.ts';
 import { readObject, revisionOf } from './s3-read.ts';
 import type { S3Config, S3Credentials } from './s3-settings.ts';
 import { checkAddress } from './safe-agent.ts';
@@ -30,13 +23,15 @@ import { checkAddress } from './safe-agent.ts';
 const parallelReads = 16;
 /** Bytes of a key on S3. Everything that grows with a key, such as its folders, relies on this limit. */
 const maxKey = 1_024;
+/** So many objects in a row that the server sends too slowly are a problem of the server. Each takes minutes. */
+const maxSlowObjects = 3;
 
 /** Throws Problem `invalid-input` for an endpoint that is not allowed. */
 export function startSession(
   { bucket, endpoint, prefix = '', region = 'us-east-1' }: S3Config,
   access: S3Credentials,
   context: ConnectorContext,
-  retries: RetryPolicy = defaultRetries,
+  limits: S3Limits = defaultLimits,
 ): SourceSession {
   if (endpoint !== undefined) {
     const url = checkAddress(endpoint, context.allowHosts, 'config.endpoint');
@@ -46,14 +41,24 @@ export function startSession(
       ]);
     }
   }
-  const client = clientFor({ region, endpoint, credentials: access, allowHosts: context.allowHosts }, retries);
+  const client = clientFor({ region, endpoint, credentials: access, allowHosts: context.allowHosts }, limits);
   const closing = new AbortController();
-  const connection: Connection = { client, retries, closed: closing.signal };
+  let slowObjects = 0;
 
-  async function list(start: string, after: string | null, limit: number): Promise<ListObjectsV2CommandOutput> {
+  function connectionUntil(signal: AbortSignal | undefined): Connection {
+    return { client, limits, stop: signal ? AbortSignal.any([closing.signal, signal]) : closing.signal };
+  }
+
+  async function list(
+    connection: Connection,
+    start: string,
+    after: string | null,
+    limit: number,
+  ): Promise<ListObjectsV2CommandOutput> {
     let token: string | undefined;
     const most = Math.min(limit, 1_000);
-    while (true) {
+    const begun = performance.now();
+    for (let empty = 1; ; empty++) {
       const command = new ListObjectsV2Command({
         Bucket: bucket,
         MaxKeys: most,
@@ -70,41 +75,50 @@ export function startSession(
         throw new SourceProblem('unusable', 'The server at this endpoint is not an S3 server. Correct the `endpoint`.');
       if (answer.Contents && answer.Contents.length > most) throw outsideLimits();
       if (!answer.IsTruncated || answer.Contents?.length) return answer;
-      token = answer.NextContinuationToken;
-      if (token === undefined) throw unordered();
+      const next = answer.NextContinuationToken;
+      if (next === undefined) throw unordered();
+      const waited = performance.now() - begun;
+      if (next === token || empty >= limits.emptyPages || waited >= limits.emptyMs) throw withoutEnd(empty, waited);
+      token = next;
     }
   }
 
   /** If the server still lists the bucket, only this object is unreadable. Then the run goes on with the others. */
-  async function diagnose(error: unknown): Promise<unknown> {
+  async function diagnose(connection: Connection, error: unknown): Promise<unknown> {
     if (!(error instanceof SourceProblem && error.code === 'unreachable' && error.retryable)) return error;
     try {
-      await list(prefix, null, 1);
+      await list(connection, prefix, null, 1);
     } catch (problem) {
       return problem;
     }
+    // Another attempt would take minutes again, so it is left to the next run.
+    if (error instanceof TooSlow)
+      return new SourceProblem('unreadable', 'The server lists this object but sends it too slowly. Check it there.');
     const message = 'The server answers but does not return this object. Check there whether it is damaged.';
     return temporary('unreadable', message);
   }
 
-  async function* content({ entry, range = { offset: 0, length: entry.size } }: ReadRequest) {
+  async function* content({ entry, range = { offset: 0, length: entry.size } }: ReadRequest, stop: AbortSignal) {
     if (entry.kind !== 'file') throw new SourceProblem('unreadable', 'This is not a file, so it has no content.');
+    const connection = { client, limits, stop };
     try {
       yield* await readObject({ connection, bucket, key: prefix + entry.key, entry }, range);
+      slowObjects = 0;
     } catch (error) {
-      throw await diagnose(error);
+      if (error instanceof TooSlow && ++slowObjects >= maxSlowObjects) throw error;
+      throw await diagnose(connection, error);
     }
   }
 
   return {
-    async check() {
-      await list(prefix, null, 1);
+    async check({ signal } = {}) {
+      await list(connectionUntil(signal), prefix, null, 1);
     },
 
     /** A page token holds the last key, not the token of the server. So it stays valid after restarts and changes. */
-    async list(token, { limit }): Promise<ListPage> {
+    async list(token, { limit, signal }): Promise<ListPage> {
       const after = token === null ? null : positionAfter(token).key;
-      const answer = await list(prefix, after === null ? null : prefix + after, limit);
+      const answer = await list(connectionUntil(signal), prefix, after === null ? null : prefix + after, limit);
       const items: ListItem[] = [];
       let last = after;
       for (const object of answer.Contents ?? []) {
@@ -117,12 +131,12 @@ export function startSession(
       return { items, page: answer.IsTruncated && last !== null ? pageAfter(positionOf(last)) : null, since: null };
     },
 
-    read: (requests) => interleaved(requests, parallelReads, content),
+    read: (requests, { signal } = {}) => interleaved(requests, parallelReads, content, connectionUntil(signal).stop),
 
     /** Uses a listing: HeadObject returns times in whole seconds, which would change the revision. */
-    async look({ key }) {
+    async look({ key }, { signal } = {}) {
       const name = prefix + key;
-      const answer = await list(name, null, 1);
+      const answer = await list(connectionUntil(signal), name, null, 1);
       // Of all keys with this prefix, the key itself sorts first.
       const first = answer.Contents?.[0];
       if (first === undefined || keyOf(first, name, answer.EncodingType === 'url') !== '') return undefined;
@@ -132,10 +146,18 @@ export function startSession(
     },
 
     async close() {
-      closing.abort();
+      closing.abort(temporary('unreachable', 'The session with the source was closed.'));
       client.destroy();
     },
   };
+}
+
+function withoutEnd(pages: number, ms: number): SourceProblem {
+  return new SourceProblem(
+    'unusable',
+    `The server sent ${pages} empty pages of its listing in ${durationOf(ms)}, and always said that more follow. ` +
+      'If the bucket has many deleted versions, remove them with a lifecycle rule. Otherwise use another server.',
+  );
 }
 
 function unordered(): SourceProblem {

@@ -22,7 +22,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ConnectorContext, contentOf, type SourceSession } from '../../connectors/connector.ts';
 import { folder } from '../../connectors/folder.ts';
 import { restOfTick } from '../../connectors/folder-read.ts';
@@ -84,6 +84,7 @@ describe('folder connector', () => {
     outside = await makeFolder();
   });
   afterEach(async () => {
+    vi.useRealTimers();
     for (const session of sessions) await session.close();
     // Node cannot remove a tree that is deeper than the longest path, rm can.
     execFileSync('rm', ['-rf', root, outside]);
@@ -117,6 +118,49 @@ describe('folder connector', () => {
   }
   const keys = (items: ListItem[]) =>
     items.map((item) => `${item.type === 'entry' ? item.entry.kind : item.type} ${keyOf(item)}`);
+
+  describe('a huge folder', () => {
+    const count = 2_500;
+    const reason = new Error('the run was cancelled');
+    beforeEach(async () => {
+      await mkdir(at('huge'));
+      await Promise.all(Array.from({ length: count }, (_, i) => writeFile(at(`huge/${i}`), '')));
+    });
+    const handles = async () => (await readdir('/proc/self/fd')).length;
+
+    test.each([undefined, ['huge/*']])('ends its listing in the middle, with exclusions %s', async (exclude) => {
+      const before = existsSync('/proc/self/fd') ? await handles() : undefined;
+      // The calls of `blocking` are made after the session looked at the signal for the first time.
+      let stop: AbortController | undefined;
+      const context: ConnectorContext = {
+        folders: { roots: 'any', never: [] },
+        allowHosts: [],
+        blocking: (isBlocking) => isBlocking && stop?.abort(reason),
+      };
+      const session = await folder.open({ path: root, ...(exclude && { exclude }) }, undefined, context);
+      await session.identity?.();
+      stop = new AbortController();
+      await expect(session.list(null, { limit: 10_000, signal: stop.signal })).rejects.toBe(reason);
+      expect(await list(session)).toHaveLength(exclude ? 1 : count + 1);
+      await session.close();
+      if (before !== undefined) expect(await handles()).toBe(before);
+    });
+
+    test('is listed whole by two listings at once, and fails when the session closes meanwhile', async () => {
+      vi.useFakeTimers({ toFake: ['performance'] });
+      const session = await open();
+      await session.identity?.();
+      // So the next pause lets others run.
+      vi.advanceTimersByTime(1000);
+      const pages = await Promise.all([1, 2].map(() => session.list(null, { limit: 10_000 })));
+      for (const { items, page } of pages) expect([items.length, page]).toEqual([count + 1, null]);
+      vi.advanceTimersByTime(1000);
+      const listed = problemOf(session.list(null, { limit: 10_000 }));
+      await Promise.resolve();
+      await session.close();
+      expect((await listed).message).toContain('closed');
+    });
+  });
 
   test('says while synchronous calls may block the thread, and never while others may run', async () => {
     const calls: boolean[] = [];

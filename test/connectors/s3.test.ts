@@ -4,7 +4,8 @@ import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { SourceSession } from '../../connectors/connector.ts';
 import { openS3, s3 } from '../../connectors/s3.ts';
-import { clientFor, defaultRetries } from '../../connectors/s3-client.ts';
+import { clientFor } from '../../connectors/s3-client.ts';
+import { defaultLimits, type S3Limits } from '../../connectors/s3-limits.ts';
 import type { SourceEntry } from '../../domain/entry.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { awkwardKeys, wrongS3Settings } from './s3-cases.ts';
@@ -46,14 +47,19 @@ describe('s3 connector', () => {
   async function open(
     config: { [field: string]: unknown } = {},
     credentials = server.credentials,
-    idleMs = longIdleMs,
+    limits: Partial<S3Limits> = {},
   ): Promise<SourceSession> {
     const settings = { bucket: server.bucket, endpoint: server.endpoint, ...config };
     const session = await openS3(
       settings,
       credentials,
       { allowHosts: [server.host] },
-      { idleMs, pauseMs: 1, wait: async (ms) => waits.push(ms) },
+      Object.assign(limits, {
+        ...defaultLimits,
+        idleMs: longIdleMs,
+        pauseMs: 1,
+        wait: async (ms: number) => waits.push(ms),
+      }),
     );
     sessions.push(session);
     return session;
@@ -168,24 +174,28 @@ describe('s3 connector', () => {
     expect(server.requests.length).toBe(4);
   });
 
-  // A short idle time may also expire on a busy test machine, so the cut case uses the long one.
   test.each([
-    { fault: { cutAfter: 400_000 }, times: 3, idleMs: longIdleMs },
-    { fault: { stallAfter: 400_000 }, times: 2, idleMs: 1_000 },
-  ])('continues a broken body where it stopped: $fault', async ({ fault, times, idleMs }) => {
+    { fault: { cutAfter: 400_000 }, times: 3 },
+    { fault: { stallAfter: 400_000 }, times: 2 },
+  ])('continues a broken body where it stopped: $fault', async ({ fault, times }) => {
     const content = Buffer.alloc(1_500_000, 'pinned content');
     server.put('big', content);
-    const session = await open({}, server.credentials, idleMs);
+    const limits: Partial<S3Limits> = {};
+    const session = await open({}, server.credentials, limits);
     const entry = await onlyFile(session);
-    server.misbehave = () => (gets().length <= times ? fault : undefined);
+    server.misbehave = () => {
+      const isBroken = gets().length <= times;
+      // On a busy test machine, a short time also expires for other bodies.
+      limits.idleMs = isBroken ? 100 : longIdleMs;
+      return isBroken ? fault : undefined;
+    };
     expect((await readWhole(session, entry)).equals(content)).toBe(true);
     const ranges = gets().map((request) => [
       request.headers.range,
       request.headers['if-match'] === server.objects.get('big')?.etag,
     ]);
     expect(ranges[0]).toEqual([undefined, true]);
-    expect(ranges.length).toBeGreaterThan(times);
-    if (idleMs === longIdleMs) expect(ranges.length).toBe(times + 1);
+    expect(ranges.length).toBe(times + 1);
     for (const [range, pinned] of ranges.slice(1))
       expect([String(range), pinned]).toEqual([expect.stringMatching(/^bytes=\d+-1499999$/), true]);
   });
@@ -243,7 +253,7 @@ describe('s3 connector', () => {
         { bucket: server.bucket, endpoint },
         server.credentials,
         { allowHosts },
-        defaultRetries,
+        defaultLimits,
       );
       sessions.push(opened);
       return opened;
@@ -389,7 +399,7 @@ describe('s3 connector', () => {
       }
       const client = clientFor(
         { region: 'eu-central-1', endpoint: undefined, credentials: server.credentials, allowHosts: [] },
-        defaultRetries,
+        defaultLimits,
       );
       const reached = new Promise<string>((resolve) => {
         client.middlewareStack.add(

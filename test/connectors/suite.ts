@@ -360,6 +360,36 @@ export function connectorSuite(kind: string, make: () => Promise<TestSource>): v
       }
     });
 
+    test('ends each call with the reason of its signal, and answers later calls', async () => {
+      await source.put('file', 'content');
+      const session = await open();
+      const entry = await fileOf(session, 'file');
+      const reason = new Error('the run was cancelled');
+      const signal = AbortSignal.abort(reason);
+      const calls = [
+        session.check({ signal }),
+        session.list(null, { limit: 10, signal }),
+        session.look({ key: 'file' }, { signal }),
+        session.read([{ entry }], { signal }).next(),
+        session.identity?.({ signal }) ?? Promise.reject(reason),
+      ];
+      for (const call of await Promise.allSettled(calls)) expect(call).toEqual({ status: 'rejected', reason });
+      expect((await readWhole(session, await fileOf(session, 'file'))).toString()).toBe('content');
+    });
+
+    test('ends a reading at its next frame with the reason of its signal, and reads again', async () => {
+      await source.put('big', Buffer.alloc(30_000_000, 'x'));
+      const session = await open();
+      const entry = await fileOf(session, 'big');
+      const stop = new AbortController();
+      const reason = new Error('the run was cancelled');
+      const frames = session.read([{ entry }], { signal: stop.signal });
+      await frames.next();
+      stop.abort(reason);
+      await expect(frames.next()).rejects.toBe(reason);
+      expect((await readWhole(session, entry)).length).toBe(30_000_000);
+    });
+
     test('reports a missing source', async () => {
       const session = await open(source.missing);
       const problem = await problemOf(session.check());

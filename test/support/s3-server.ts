@@ -6,6 +6,9 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+/** Tests may replace the global timers. */
+const [every, stopEvery] = [setInterval, clearInterval];
+
 export type S3Request = {
   method: string;
   bucket: string;
@@ -19,6 +22,8 @@ export type Misbehaviour =
   /** Sends that many bytes of the body, then the connection breaks or stalls. */
   | { cutAfter: number }
   | { stallAfter: number }
+  /** Sends a byte of the body each few milliseconds, of an object or a listing. */
+  | { dripMs: number }
   /** Answers correctly once the promise resolves. */
   | { heldUntil: Promise<unknown> }
   /** Ignores the conditions of the request. */
@@ -32,6 +37,8 @@ export type S3Server = {
   bucket: string;
   credentials: { accessKeyId: string; secretAccessKey: string };
   objects: Map<string, Stored>;
+  /** Requests whose connection is open and that have no complete answer. */
+  open(): number;
   /** Every request, signed or not. */
   requests: S3Request[];
   /** Picks the misbehaviour for each request. `undefined` answers correctly. */
@@ -43,7 +50,10 @@ export type S3Server = {
 };
 
 export async function startS3Server(): Promise<S3Server> {
+  const unanswered = new Set<ServerResponse>();
   const server = createServer((request, response) => {
+    unanswered.add(response);
+    response.once('close', () => unanswered.delete(response));
     handle(state, request, response).catch((error: unknown) =>
       response.destroy(error instanceof Error ? error : undefined),
     );
@@ -57,6 +67,7 @@ export async function startS3Server(): Promise<S3Server> {
     credentials: { accessKeyId: 'AKIDTESTTESTTESTTEST', secretAccessKey: 'test/secret+key/that=is-never-shown' },
     objects: new Map(),
     requests: [],
+    open: () => unanswered.size,
     misbehave: () => undefined,
     order: (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)),
     put(key, body, { storageClass = 'STANDARD', restored = false } = {}) {
@@ -98,6 +109,9 @@ async function handle(state: S3Server, incoming: IncomingMessage, response: Serv
   if (bucket !== state.bucket) return sendError(response, 404, 'NoSuchBucket');
   if (request.key === '') {
     if (request.method === 'HEAD') response.end();
+    else if (fault !== undefined && 'dripMs' in fault) drip(response, listing(state, request.query), fault.dripMs);
+    else if (fault !== undefined && 'stallAfter' in fault)
+      response.writeHead(200).write(listing(state, request.query).slice(0, fault.stallAfter));
     else sendXml(response, 200, listing(state, request.query));
     return;
   }
@@ -199,7 +213,15 @@ function sendObject(
   if (fault !== undefined && 'cutAfter' in fault)
     response.write(body.subarray(0, fault.cutAfter), () => response.destroy());
   else if (fault !== undefined && 'stallAfter' in fault) response.write(body.subarray(0, fault.stallAfter));
+  else if (fault !== undefined && 'dripMs' in fault) drip(response, body, fault.dripMs);
   else response.end(body);
+}
+
+function drip(response: ServerResponse, body: Uint8Array | string, ms: number): void {
+  const bytes = Buffer.from(body);
+  let sent = 0;
+  const timer = every(() => (sent < bytes.length ? response.write(bytes.subarray(sent, ++sent)) : response.end()), ms);
+  response.once('close', () => stopEvery(timer));
 }
 
 function refusalOf(
