@@ -41,6 +41,12 @@ type Thread = Pick<WorkerData, 'blocking'> & {
 /** A thread that says nothing for this time is stuck, for example in a dead network mount (ms). */
 const silentMs = 60_000;
 const checkMs = 5_000;
+/**
+ * Stopped work whose thread does not answer within this time is abandoned (ms). The engine in the thread abandons what
+ * does not return within 5 s, so such a thread is blocked. A stop comes at most 15 s after a cancel, so that a cancel
+ * takes less than 30 s.
+ */
+const abandonMs = 10_000;
 /** After this many deaths of a thread that had the same work in hand, the work gets a thread alone. */
 const maxDeaths = 3;
 
@@ -49,7 +55,7 @@ export function openEnginePool(
   count: number,
   settings: WorkerSettings,
   { records, blobs, log }: Pick<Platform, 'records' | 'blobs' | 'log'>,
-  { entry = new URL('./engine-worker.js', import.meta.url), silence = silentMs } = {},
+  { entry = new URL('./engine-worker.js', import.meta.url), silence = silentMs, abandonAfter = abandonMs } = {},
 ): Engine {
   // The first half shares the work. Each thread of the second half does one piece of work, and then ends.
   const threads: (Thread | undefined)[] = Array.from({ length: 2 * count });
@@ -110,13 +116,31 @@ export function openEnginePool(
       if (blocking === 0) deaths.set(name, isAlone ? maxDeaths : (deaths.get(name) ?? 0) + 1);
       if (closed) fail(closed);
       else if (blocking !== 0 && blocking === source)
-        fail(temporary('unreachable', 'The source did not answer for a minute. Check its disk or mount.'));
+        fail(temporary('unreachable', 'The source blocked a thread and did not answer. Check its disk or mount.'));
       else if (blocking === 0 && isAlone) fail(new Error(reason));
       else fail(new Problem('unavailable', 'Other work ended the thread of this work, which is repeated.'));
     }
     works.clear();
     peer.end(closed ?? new Error(reason));
     freed.notify();
+  }
+
+  /**
+   * Abandons the thread if stopped work blocks it: the work has the thread alone, or its source is known as the cause.
+   * Other work in the thread is repeated. Otherwise the stopped work stays with the thread, which gets less new work,
+   * until the thread answers or `check` finds it silent.
+   */
+  function leave(index: number, thread: Thread, number: number): void {
+    const { source, name } = thread.works.get(number) as Work;
+    // The rest of the work must change nothing.
+    Object.assign(thread.works.get(number) as Work, { calls: {} });
+    const isBlocked = source !== 0 && Atomics.load(thread.blocking, 0) === source;
+    if (threads[index] !== thread || (thread.works.size > 1 && !isBlocked)) return;
+    log.error('a worker thread did not stop its work and was replaced', { seconds: Math.round(abandonAfter / 1000) });
+    thread.works.delete(number);
+    deaths.delete(name);
+    abandon(index, thread, isBlocked ? source : 0, 'a worker thread did not stop its work');
+    void thread.worker.terminate();
   }
 
   /** Abandons silent threads. A thread in a system call cannot be ended, so nothing waits for it. */
@@ -179,14 +203,7 @@ export function openEnginePool(
     thread.works.set(number, { name, calls: calls as Calls, source, fail: failed.reject });
     // A process may end while its workers have nothing to do, and only then.
     thread.worker.ref();
-    const onStop = () => void thread.peer.call('stop', [number, toWire(stop?.reason)]).catch(() => {});
-    stop?.addEventListener('abort', onStop);
-    try {
-      const result = thread.peer.call<T>(method, [number, request, source]);
-      if (stop?.aborted) onStop();
-      return await Promise.race([failed.promise, result]);
-    } finally {
-      stop?.removeEventListener('abort', onStop);
+    const settle = () => {
       if (thread.works.delete(number)) deaths.delete(name);
       if (thread.works.size === 0) thread.worker.unref();
       if (index >= count && threads[index] === thread) {
@@ -194,6 +211,23 @@ export function openEnginePool(
         freed.notify();
         void thread.worker.terminate();
       }
+    };
+    let abandoning: NodeJS.Timeout | undefined;
+    const onStop = () => {
+      void thread.peer.call('stop', [number, toWire(stop?.reason)]).catch(() => {});
+      abandoning = setTimeout(() => {
+        failed.reject(stop?.reason);
+        leave(index, thread, number);
+      }, abandonAfter);
+    };
+    stop?.addEventListener('abort', onStop);
+    const result = thread.peer.call<T>(method, [number, request, source]).finally(settle);
+    try {
+      if (stop?.aborted) onStop();
+      return await Promise.race([failed.promise, result]);
+    } finally {
+      stop?.removeEventListener('abort', onStop);
+      clearTimeout(abandoning);
     }
   }
 

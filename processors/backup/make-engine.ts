@@ -1,5 +1,7 @@
 /** Makes an engine over the tools of a thread. */
 import { type SourceProblem, type SourceSession, temporary } from '../../connectors/connector.ts';
+import { withSignal } from '../../connectors/with-signal.ts';
+import { Problem } from '../../domain/errors.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
 import { openPacker, type Packer } from '../../vault/packer.ts';
 import type { Engine, EngineTools, EngineWork } from './engine.ts';
@@ -9,32 +11,74 @@ import { openSession } from './open-source.ts';
 import type { SourceAccess } from './source-access.ts';
 import { storePart } from './store-part.ts';
 
-export function makeEngine(tools: EngineTools): Engine {
+/**
+ * Work that is stopped ends at once where it can, because the signal reaches each call of the source. Work that does
+ * not return `abandonMs` after its stop is abandoned.
+ */
+export function makeEngine(tools: EngineTools, { abandonMs = 5_000 } = {}): Engine {
   const sessions = makeSessions(tools.keepSessionMs);
   const takePacker = makePackers(tools);
-  const workWith = (stop?: AbortSignal): EngineWork => {
-    let lastProgress = performance.now();
-    const progressAt = () => lastProgress;
-    return {
-      ...tools,
-      moving: (work) => whileMoving(work, () => new Error('the work made no progress for an hour'), progressAt),
-      withSession: (...work) => sessions.use(progressAt, ...work),
-      takePacker,
-      proceed() {
-        lastProgress = performance.now();
-        stop?.throwIfAborted();
-        return tools.beat();
-      },
-    };
-  };
+
+  async function run<T>(stop: AbortSignal | undefined, act: (work: EngineWork) => Promise<T>): Promise<T> {
+    const pace = startPace(stop ?? new AbortController().signal, abandonMs);
+    try {
+      return await act({
+        ...tools,
+        moving: (work) => whileMoving(work, () => new Error('the work made no progress for an hour'), pace),
+        withSession: (...work) => sessions.use(pace, ...work),
+        takePacker,
+        proceed() {
+          pace.proceed();
+          return tools.beat();
+        },
+      });
+    } finally {
+      pace.end();
+    }
+  }
+
   return {
-    plan: (request, calls, stop) => listSource(workWith(stop), request, calls),
-    store: (request, calls, stop) => storePart(workWith(stop), request, calls),
-    async commit(request, calls, stop) {
-      const work = workWith(stop);
-      return work.moving(mergeParts(work, request, calls));
-    },
+    plan: (request, calls, stop) => run(stop, (work) => listSource(work, request, calls)),
+    store: (request, calls, stop) => run(stop, (work) => storePart(work, request, calls)),
+    commit: (request, calls, stop) => run(stop, (work) => work.moving(mergeParts(work, request, calls))),
     close: sessions.close,
+  };
+}
+
+/** `stopped` rejects with the reason of `stop` at once, and `abandoned` some seconds later. */
+type Pace = {
+  stop: AbortSignal;
+  progressAt(): number;
+  /** Notes progress. @throws the reason of `stop` */
+  proceed(): void;
+  stopped: Promise<never>;
+  abandoned: Promise<never>;
+};
+
+function startPace(stop: AbortSignal, abandonMs: number): Pace & { end(): void } {
+  const [stopped, abandoned] = [Promise.withResolvers<never>(), Promise.withResolvers<never>()];
+  for (const { promise } of [stopped, abandoned]) promise.catch(() => {});
+  let lastProgress = performance.now();
+  let timer: NodeJS.Timeout | undefined;
+  const onStop = () => {
+    stopped.reject(stop.reason);
+    timer = setTimeout(() => abandoned.reject(stop.reason), abandonMs);
+  };
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop);
+  return {
+    stop,
+    progressAt: () => lastProgress,
+    proceed() {
+      lastProgress = performance.now();
+      stop.throwIfAborted();
+    },
+    stopped: stopped.promise,
+    abandoned: abandoned.promise,
+    end() {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', onStop);
+    },
   };
 }
 
@@ -42,15 +86,22 @@ export function makeEngine(tools: EngineTools): Engine {
 const longestStepMs = 3600_000;
 const checkMs = 60_000;
 
-/** Fails when the work makes no progress for an hour, because a promise that never settles would hold its run. */
-async function whileMoving<T>(work: Promise<T>, stalled: () => Error, progressAt = () => 0): Promise<T> {
+/**
+ * Fails when the work makes no progress for an hour, because a promise that never settles would hold its run. Also when
+ * it is abandoned.
+ */
+async function whileMoving<T>(
+  work: Promise<T>,
+  stalled: () => Error,
+  { progressAt, abandoned }: Pick<Pace, 'progressAt'> & Partial<Pace> = { progressAt: () => 0 },
+): Promise<T> {
   const start = performance.now();
   const over = Promise.withResolvers<never>();
   const timer = setInterval(() => {
     if (performance.now() - Math.max(start, progressAt()) >= longestStepMs) over.reject(stalled());
   }, checkMs).unref();
   try {
-    return await Promise.race([work, over.promise]);
+    return await Promise.race(abandoned ? [work, over.promise, abandoned] : [work, over.promise]);
   } finally {
     clearInterval(timer);
   }
@@ -61,9 +112,14 @@ function stalledSource(): SourceProblem {
   return temporary('unreachable', message);
 }
 
+/** Other work of the same run is repeated, with a session of its own. */
+function leftSession(): Problem {
+  return new Problem('unavailable', 'The source did not answer to work that was stopped. This work is repeated.');
+}
+
 /**
- * `turn`: the last reading, because readings of one session must not overlap. `stalled`: the error of a reading that
- * may still go on, so that nothing else may use the session.
+ * `turn`: the last reading, because readings of one session must not overlap. `stalled`: the error for all other work,
+ * because a call of the session may still go on. It may still write into its frames.
  */
 type Held = {
   session: Promise<SourceSession>;
@@ -102,23 +158,37 @@ function makeSessions(keepMs: number) {
 
   return {
     async use<T>(
-      progressAt: () => number,
+      pace: Pace,
       runId: string,
       source: SourceAccess,
       work: (session: SourceSession) => Promise<T>,
       isReading = false,
     ): Promise<T> {
+      pace.stop.throwIfAborted();
       const name = `${runId} ${source.settings}`;
       const one = take(name, source);
       try {
-        const session = await one.session;
+        const session = withSignal(await Promise.race([one.session, pace.stopped]), pace);
         const attempt = async () => {
           if (one.stalled) throw one.stalled;
-          return whileMoving(work(session), () => (one.stalled = stalledSource()), progressAt);
+          pace.stop.throwIfAborted();
+          let isOver = false;
+          const working = work(session).finally(() => {
+            isOver = true;
+          });
+          return whileMoving(working, () => (one.stalled = stalledSource()), pace).catch((error) => {
+            if (!isOver) one.stalled ??= leftSession();
+            throw error;
+          });
         };
         if (!isReading) return await attempt();
-        const turn = one.turn.then(attempt);
+        const begun = Promise.withResolvers<void>();
+        const turn = one.turn.then(() => {
+          begun.resolve();
+          return attempt();
+        });
         one.turn = turn.catch(() => {});
+        await Promise.race([begun.promise, pace.stopped]);
         return await turn;
       } catch (error) {
         // The next attempt opens the source again.
@@ -129,6 +199,8 @@ function makeSessions(keepMs: number) {
         if (one.users === 0) {
           if (held.get(name) === one)
             one.closing = setTimeout(() => void close(name, one).catch(() => {}), keepMs).unref();
+          // A session whose calls do not return may not close either.
+          else if (one.stalled || pace.stop.aborted) void close(name, one).catch(() => {});
           else await close(name, one);
         }
       }

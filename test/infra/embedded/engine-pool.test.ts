@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MessageChannel } from 'node:worker_threads';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SourceProblem } from '../../../connectors/connector.ts';
 import { Problem } from '../../../domain/errors.ts';
 import type { JsonObject } from '../../../domain/ports.ts';
@@ -20,6 +20,7 @@ import { makeWorld, pictureOf, statusOf } from '../../faults/world.ts';
 import { expectClean } from '../../support/check.ts';
 import { silent, testFolder } from '../../support/embedded.ts';
 import { memoryBlobs, memoryRecords } from '../../support/memory-ports.ts';
+import { startS3Server } from '../../support/s3-server.ts';
 import { account, keys } from '../../vault/vault-fixture.ts';
 
 const fake = new URL('./fake-engine-worker.ts', import.meta.url);
@@ -35,10 +36,10 @@ type TestPool = {
   begin(behaviour: string, work?: Work): { started: Promise<unknown>; ended: Promise<unknown> };
 };
 
-function openFake(count: number, { silence = never, log = silent } = {}, ports = {}): TestPool {
+function openFake(count: number, { silence = never, abandonAfter = never, log = silent } = {}, ports = {}): TestPool {
   const settings: WorkerSettings = { index: 'unused', files: undefined };
   const platform = { records: memoryRecords(), blobs: memoryBlobs(), log, ...ports };
-  const engine = openEnginePool(count, settings, platform, { entry: fake, silence });
+  const engine = openEnginePool(count, settings, platform, { entry: fake, silence, abandonAfter });
   onTestFinished(() => engine.close());
   const work: TestPool['work'] = (behaviour, { stop, advance = () => true, sourceId = 'src_1' } = {}) => {
     const request = { runRef: { runId: behaviour, sourceId }, source: {} } as PlanRequest;
@@ -178,6 +179,71 @@ describe('`stop`', () => {
     const { work } = openFake(1);
     const error = await failureOf(work('wait', { stop: AbortSignal.abort(new RunCancelled('over')) }));
     expect(error).toBeInstanceOf(RunCancelled);
+  });
+});
+
+describe('work that does not stop', () => {
+  const over = new RunCancelled('run run_1 is over');
+  const errors: string[] = [];
+  const log = { ...silent, error: (message: string) => void errors.push(message) };
+  const replaced = 'a worker thread did not stop its work and was replaced';
+  /** Starts the behaviour, and stops it once it is in hand. */
+  async function stopIn(pool: TestPool, behaviour: string, work: Work = {}): Promise<unknown> {
+    const stop = new AbortController();
+    const { started, ended } = pool.begin(behaviour, { ...work, stop: stop.signal });
+    await started;
+    stop.abort(over);
+    return failureOf(ended);
+  }
+  beforeEach(() => void errors.splice(0));
+
+  it('is abandoned with the reason, and a new thread replaces the blocked one', async () => {
+    const pool = openFake(1, { abandonAfter: 1, log });
+    const before = await pool.work('thread');
+    expect(await stopIn(pool, 'block')).toBe(over);
+    expect(errors).toEqual([replaced]);
+    expect(await pool.work('thread')).not.toBe(before);
+  });
+
+  it('is abandoned, and other work of the thread that its source blocks is repeated', async () => {
+    const pool = openFake(1, { abandonAfter: 1, log });
+    const sharing = [pool.begin('wait'), pool.begin('wait', { sourceId: 'src_2' })];
+    await Promise.all(sharing.map(({ started }) => started));
+    expect(await stopIn(pool, 'block in the source')).toBe(over);
+    const [same, other] = await Promise.all(sharing.map(({ ended }) => failureOf(ended)));
+    expect(same).toMatchObject({ name: 'SourceProblem', code: 'unreachable' });
+    expect(other).toMatchObject({ name: 'Problem', code: 'unavailable' });
+    expect(errors).toEqual([replaced]);
+  });
+
+  it('stays with a thread that it may not block, which gets less new work and keeps the rest', async () => {
+    const pool = openFake(2, { abandonAfter: 1, log });
+    const stop = new AbortController();
+    const waiting = [pool.begin('wait', { stop: stop.signal }), pool.begin('wait', { stop: stop.signal })];
+    await Promise.all(waiting.map(({ started }) => started));
+    const ignoring = new AbortController();
+    const { started, ended } = pool.begin('ignore', { stop: ignoring.signal });
+    const thread = await started;
+    ignoring.abort(over);
+    expect(await failureOf(ended)).toBe(over);
+    expect(await pool.work('thread')).not.toBe(thread);
+    expect(errors).toEqual([]);
+    stop.abort(over);
+    for (const each of waiting) expect(await failureOf(each.ended)).toBeInstanceOf(RunCancelled);
+  });
+
+  it('changes nothing after it was abandoned', async () => {
+    const pool = openFake(1, { abandonAfter: 1, log });
+    await pool.begin('wait').started;
+    const stop = new AbortController();
+    const advances: unknown[] = [];
+    const advance = (value: unknown) => {
+      advances.push(value);
+      stop.abort(over);
+    };
+    expect(await failureOf(pool.work('ignore', { stop: stop.signal, advance }))).toBe(over);
+    await pool.work('release');
+    expect(advances).toHaveLength(1);
   });
 });
 
@@ -394,6 +460,28 @@ describe('a real thread', () => {
     expect(error).toBeInstanceOf(RunCancelled);
     expect(error).toMatchObject({ message: 'run run_1 is over' });
     expect(steps).toBe(1);
+  });
+
+  it('stops at once while a server is silent', async () => {
+    const { engine, requestFor } = await openReal();
+    const server = await startS3Server();
+    onTestFinished(() => server.close());
+    const requested = Promise.withResolvers<void>();
+    server.misbehave = () => {
+      requested.resolve();
+      return { heldUntil: new Promise(() => {}) };
+    };
+    const { bucket, endpoint, credentials } = server;
+    const request = requestFor('');
+    const context = { allowHosts: [server.host] };
+    Object.assign(request.source, { type: 's3', config: { bucket, endpoint }, credentials, context });
+    const stop = new AbortController();
+    const planned = failureOf(engine.plan(request, { advance: () => expect.unreachable() }, stop.signal));
+    await requested.promise;
+    stop.abort(new RunCancelled('run run_1 is over'));
+    expect(await planned).toBeInstanceOf(RunCancelled);
+    // Its connection is closed, so it was not only abandoned.
+    await vi.waitUntil(() => server.open() === 0, { timeout: never });
   });
 
   it('reports a source that cannot be opened', async () => {

@@ -24,6 +24,8 @@ export const thrown = {
 };
 
 const stops = new Map<number, (reason: Error) => void>();
+/** Lets the work go on that ignores its stop. */
+let release: (() => void) | undefined;
 
 const peer = makePeer(port, async (target, args) => {
   const [work, request, source] = args as [number, { runRef: { runId: string } }, number];
@@ -52,6 +54,14 @@ const peer = makePeer(port, async (target, args) => {
       const reason = await stopped;
       throw Object.assign(reason, { message: `${reason.message}, says the thread` });
     }
+    case 'ignore':
+      await advance(threadId);
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      return advance('released');
+    case 'release':
+      return release?.();
     case 'exit':
       return process.exit(3);
     case 'crash':
@@ -75,7 +85,8 @@ const peer = makePeer(port, async (target, args) => {
       await advance('alive');
       return new Promise(() => {});
     case 'block':
-      await advance('blocking');
+      // A stop that comes before the answer would still be heard.
+      void advance('blocking');
       if (detail === 'in the source') Atomics.store(workerData.blocking, 0, source);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       return undefined;

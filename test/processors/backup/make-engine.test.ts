@@ -1,8 +1,9 @@
-/** The engine ends work that makes no progress. */
+/** The engine ends work that makes no progress, and work that was stopped. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SourceProblem } from '../../../connectors/connector.ts';
+import { Problem } from '../../../domain/errors.ts';
 import type {
   CommitRequest,
   EngineTools,
@@ -11,9 +12,11 @@ import type {
   StoreRequest,
 } from '../../../processors/backup/engine.ts';
 import { makeEngine } from '../../../processors/backup/make-engine.ts';
+import { RunCancelled } from '../../../processors/backup/watch.ts';
 import { memoryBody } from '../../../vault/packer.ts';
 import { smallLimits } from '../../faults/small-limits.ts';
 import { testFolder } from '../../support/embedded.ts';
+import { startS3Server } from '../../support/s3-server.ts';
 import { memoryVault } from '../../vault/vault-fixture.ts';
 
 const never = () => new Promise<never>(() => {});
@@ -22,18 +25,21 @@ const minute = 60_000;
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }));
 afterEach(() => void vi.useRealTimers());
 
-async function open(tools: Partial<EngineTools> = {}) {
+async function open(tools: Partial<EngineTools> = {}, limits: { abandonMs?: number } = {}) {
   const { account, keys, blobs, chunks, random } = memoryVault();
   const path = await testFolder();
-  const engine = makeEngine({
-    ...{ blobs, chunks, random, keepSessionMs: 1000 },
-    now: Date.now,
-    async register() {},
-    present: async () => new Set(),
-    openBody: () => memoryBody(blobs),
-    beat() {},
-    ...tools,
-  });
+  const engine = makeEngine(
+    {
+      ...{ blobs, chunks, random, keepSessionMs: 1000 },
+      now: Date.now,
+      async register() {},
+      present: async () => new Set(),
+      openBody: () => memoryBody(blobs),
+      beat() {},
+      ...tools,
+    },
+    limits,
+  );
   onTestFinished(() => engine.close());
   const runRef = { account, runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
   const context = { allowHosts: [], folders: { roots: 'any' as const, never: [] } };
@@ -126,4 +132,118 @@ it('fails readings of a session that one reading has not left, and opens another
   expect(await second).toBe(error);
   beats = 'none';
   expect(await store(1)).toMatchObject({ counts: { filesDone: 1 } });
+});
+
+describe('work that is stopped', () => {
+  const reason = new RunCancelled('run run_1 is over');
+  const failureOf = (work: Promise<unknown>) =>
+    work.then(
+      () => expect.fail('the work succeeded'),
+      (error: unknown) => error,
+    );
+  /** Milliseconds that no test reaches. */
+  const forever = 60 * minute;
+
+  it('is abandoned if it does not return', async () => {
+    const { engine, planned, runRef, keys } = await open({}, { abandonMs: 1 });
+    const stallAfterStop = (stop: AbortController) => () => {
+      stop.abort(reason);
+      return never();
+    };
+    const [first, second] = [new AbortController(), new AbortController()];
+    const advance = stallAfterStop(first);
+    expect(await failureOf(engine.plan(planned, { advance }, first.signal))).toBe(reason);
+    const request = { runRef, keys, base: null, ids: null, first: 1, last: 1, at: '', write: true, resume: null };
+    const calls = { part: stallAfterStop(second), checkpoint: async () => {} };
+    expect(await failureOf(engine.commit(request, calls, second.signal))).toBe(reason);
+  });
+
+  it('does not start if it was stopped before', async () => {
+    const { engine, planned } = await open();
+    const advance = () => expect.unreachable();
+    expect(await failureOf(engine.plan(planned, { advance }, AbortSignal.abort(reason)))).toBe(reason);
+  });
+
+  /** Two batches of one file each. `stall` holds the next frame for ever. */
+  async function openBatches(abandonMs: number) {
+    let isStalled = false;
+    const started = Promise.withResolvers<void>();
+    const beat = () => {
+      if (!isStalled) return;
+      started.resolve();
+      return never();
+    };
+    const { engine, runRef, keys, source, path, planned } = await open({ beat }, { abandonMs });
+    for (const name of ['a', 'b']) await writeFile(join(path, name), name);
+    const batches: PlanStep['batches'] = [];
+    await engine.plan(planned, { advance: async (step) => batches.push(...step.batches) > 0 });
+    return {
+      started: started.promise,
+      stall: (value: boolean) => {
+        isStalled = value;
+      },
+      store(at: number, stop?: AbortSignal) {
+        const { batch, ...work } = batches[at] as PlanStep['batches'][number];
+        return engine.store({ runRef, keys, source, batch, work }, { reached() {} }, stop);
+      },
+    };
+  }
+
+  it('leaves its session, which no other work uses, and its packer', async () => {
+    const { started, stall, store } = await openBatches(1);
+    const stop = new AbortController();
+    stall(true);
+    const first = failureOf(store(0, stop.signal));
+    await started;
+    const second = failureOf(store(1));
+    stop.abort(reason);
+    expect(await first).toBe(reason);
+    // It was not cancelled, and must be repeated.
+    expect(await second).toBeInstanceOf(Problem);
+    expect(await second).toMatchObject({ code: 'unavailable' });
+    stall(false);
+    expect(await store(1)).toMatchObject({ counts: { filesDone: 1 } });
+  });
+
+  it('ends at once while it waits for its turn to read, and the others go on', async () => {
+    const { started, stall, store } = await openBatches(forever);
+    stall(true);
+    void store(0).catch(() => {});
+    await started;
+    const stop = new AbortController();
+    const second = failureOf(store(1, stop.signal));
+    stop.abort(reason);
+    expect(await second).toBe(reason);
+  });
+
+  it.each(['listing', 'reading'])('ends a %s of a silent server at once', async (what) => {
+    const server = await startS3Server();
+    onTestFinished(() => server.close());
+    server.put('file', 'content');
+    const { engine, planned, runRef, keys } = await open({}, { abandonMs: forever });
+    const { bucket, endpoint, credentials } = server;
+    const context = { allowHosts: [server.host] };
+    const source = { type: 's3', config: { bucket, endpoint }, credentials, context, settings: 'hash' };
+    const stop = new AbortController();
+    const silence = () => (server.misbehave = () => ({ heldUntil: never() }));
+    const batches: PlanStep['batches'] = [];
+    if (what === 'listing') silence();
+    const plan = engine.plan(
+      { ...planned, source },
+      { advance: async (step) => batches.push(...step.batches) > 0 },
+      stop.signal,
+    );
+    let work: Promise<unknown> = plan;
+    if (what === 'reading') {
+      await plan;
+      silence();
+      const { batch, ...saved } = batches[0] as PlanStep['batches'][number];
+      work = engine.store({ runRef, keys, source, batch, work: saved }, { reached() {} }, stop.signal);
+    }
+    const requests = server.requests.length;
+    const failed = failureOf(work);
+    await vi.waitUntil(() => server.requests.length > requests, { timeout: forever });
+    stop.abort(reason);
+    expect(await failed).toBe(reason);
+  });
 });
