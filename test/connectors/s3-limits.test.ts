@@ -101,6 +101,19 @@ describe('a server that is too slow', () => {
     expect((await readWhole(session, good as SourceEntry)).length).toBe(4000);
   });
 
+  test('counts slow objects in a row only', async () => {
+    for (const key of ['bad', 'good']) server.put(key, Buffer.alloc(4000, key));
+    const { short, limits } = shortened('slowMs');
+    const session = await open(limits);
+    const [bad, good] = await entriesOf(session);
+    server.misbehave = ({ key }) => (key === 'bad' ? drip : undefined);
+    for (let i = 0; i < 4; i++) {
+      short.times = 3;
+      expect((await problemOf(readWhole(session, bad as SourceEntry))).code).toBe('unreadable');
+      expect((await readWhole(session, good as SourceEntry)).length).toBe(4000);
+    }
+  });
+
   test('fails the reading as unreachable after three slow objects in a row', async () => {
     for (let i = 0; i < 40; i++) server.put(`${i}`, Buffer.alloc(4000, 'x'));
     const { short, limits } = shortened('slowMs');
