@@ -68,11 +68,11 @@ async function settle(): Promise<void> {
     await processNotifications();
     let handled = 0;
     for (const queue of ['job', 'data'] satisfies QueueName[]) {
-      for (const { body, receipt, receives } of await platform.queue.receive(queue, {
+      for (const { body, receipt } of await platform.queue.receive(queue, {
         max: 10,
         visibilitySeconds: 600,
       })) {
-        await handleMessage(deployment, body, { receives, deadline: Number.POSITIVE_INFINITY });
+        await handleMessage(deployment, body, { deadline: Number.POSITIVE_INFINITY });
         await platform.queue.ack(queue, receipt);
         handled++;
       }

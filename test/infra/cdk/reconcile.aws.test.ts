@@ -7,6 +7,7 @@ import {
 } from '@aws-sdk/client-lambda';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { transact } from '../../../activity/store.ts';
+import { readProgress } from '../../../commands/cancel-run.ts';
 import { backupChain, backupChainId, endRun, requestRun } from '../../../domain/backup-chain.ts';
 import { parseStream, streamName } from '../../../domain/event.ts';
 import type { AwsClients } from '../../../infra/aws/clients.ts';
@@ -90,7 +91,13 @@ test('has commits without stream records processed, and late records are not pro
     command(account),
   );
   // Ended, so that no function works on the run.
-  await transact(before, backupChain, requested, endRun(run, 'cancelled'), command(account));
+  await transact(
+    before,
+    backupChain,
+    requested,
+    endRun(run, { outcome: 'cancelled', reason: null, ...(await readProgress(before, account, run.runId)) }),
+    command(account),
+  );
   const young = await makeJob(platform, account);
   const { outcome, counts } = await invoke({});
   expect({ outcome, ...counts }).toMatchObject({
