@@ -59,16 +59,30 @@ export const runs: Projection = {
   },
 };
 
-type End = Recorded<Extract<BackupChainEvent, { type: 'RestorePointCreated' | 'RunEnded' }>>;
+export type RunEnd = Recorded<Extract<BackupChainEvent, { type: 'RestorePointCreated' | 'RunEnded' }>>;
 
-function finished(event: Pick<End, 'stream' | 'at' | 'data'>, fields: JsonObject): RowChange {
-  const { runId, outcome, counts, cost, startedAt } = event.data;
-  const final = { ...counts, ...cost };
-  return {
-    op: 'update',
-    ...itemKey('runs', accountOf(event), runId),
-    set: { finishedAt: event.at, startedAt, outcome, final, ...fields },
-  };
+function finished(event: Pick<RunEnd, 'stream' | 'at' | 'data'>, fields: JsonObject): RowChange {
+  return { op: 'update', ...itemKey('runs', accountOf(event), event.data.runId), set: endOf(event, fields) };
+}
+
+function endOf({ at, data }: Pick<RunEnd, 'at' | 'data'>, fields: JsonObject): JsonObject {
+  const { outcome, counts, cost, startedAt } = data;
+  return { finishedAt: at, startedAt, outcome, final: { ...counts, ...cost }, ...fields };
+}
+
+/** The id of the run whose row the event changes. */
+export function runOf({ type, data }: Pick<Recorded, 'type' | 'data'>): string | undefined {
+  return type in runs.on ? (data.runId as string) : undefined;
+}
+
+/** The row of a run as of its end. `row` may lack its last changes, or all. */
+export function finishedRow(row: JsonObject, event: RunEnd): JsonObject {
+  const { runId: id, jobId, sourceId } = event.data;
+  const fields =
+    'reason' in event.data
+      ? { reason: event.data.reason }
+      : { errors: event.data.errors, errorPages: event.data.errorPages };
+  return { id, jobId, sourceId, requestedAt: event.at, ...row, ...endOf(event, fields) };
 }
 
 export async function getRun(platform: Platform, account: string, id: string): Promise<RunView | undefined> {

@@ -1,39 +1,40 @@
-/** The open live sockets of an account, in `Records`: how far each one is, and which process is sending to it. */
+/** The open live sockets of an account, in `Records`. Most belong to the set of the account, others catch up alone. */
 import { Problem } from '../../domain/errors.ts';
 import { allOf } from '../../domain/pages.ts';
 import type { JsonObject, Platform, RecordKey } from '../../domain/ports.ts';
-import type { Runs } from './run-views.ts';
 import type { Holder } from './tickets.ts';
+import { checkTurn } from './turn.ts';
 
 export type Connection = Holder & {
   id: string;
   /** Milliseconds since the epoch. */
   openedAt: number;
-  /** The client got all messages of the ledger up to this number. */
+  /** The client needs no message of the ledger up to this number. The set has the position of its members. */
   done: number;
   /** The `since` of the client: it already has the messages up to this one. */
   since: number;
-  /** The rows of the open runs as of `done`. The next messages continue their counts. */
-  runs: Runs;
-  /** The id of the process turn that is sending, empty if none is. */
+  /** The newest ledger entry at the admission. */
+  head: number;
+  /** Whether the connection is a member of the set. */
+  joined: boolean;
+  /** The id of the process turn that sends to this connection alone, empty if none does. */
   turn: string;
   /** When the turn expires, in milliseconds since the epoch. */
   turnEnds: number;
-  /** Counts notifications during a turn. The turn has to look for new entries before it ends. */
-  notifications: number;
 };
 
 const maxConnections = 100;
 /** A socket of either deployment ends after two hours. */
 export const longestMs = 2 * 3600_000;
-const keepSeconds = longestMs / 1000 + 600;
+/** Records of sockets outlive them. */
+export const keepSeconds = longestMs / 1000 + 600;
 
 /** Registers a socket before it opens. Throws Problem `rate-limited` if the account has 100 sockets. */
 export async function addConnection(
   platform: Platform,
   holder: Holder,
   id: string,
-  from: Pick<Connection, 'done' | 'since'>,
+  from: Pick<Connection, 'done' | 'since' | 'head'>,
 ): Promise<void> {
   const { account, user, session } = holder;
   const { items } = await platform.records.query(partition(account), { limit: maxConnections });
@@ -51,10 +52,9 @@ export async function addConnection(
     session,
     openedAt: platform.now(),
     ...from,
-    runs: {},
+    joined: false,
     turn: '',
     turnEnds: 0,
-    notifications: 0,
   };
   const expiresAt = Math.floor(platform.now() / 1000) + keepSeconds;
   await platform.records.write([
@@ -86,22 +86,22 @@ export async function findConnection(platform: Platform, account: string, id: st
   return found && connection(id, found.data);
 }
 
-type Changes = Partial<Pick<Connection, 'done' | 'runs' | 'turn' | 'turnEnds' | 'notifications'>>;
+type Changes = Partial<Pick<Connection, 'done' | 'joined' | 'turn' | 'turnEnds'>>;
 
-/** Sets fields if the connection exists and has the values in `equals`. Resolves to whether it did. */
+/**
+ * Sets fields if the connection exists and has the values in `equals`. Resolves to whether it did. `setTurn`: only
+ * while the set has that turn.
+ */
 export function updateConnection(
   platform: Platform,
   { account, id }: Connection,
   set: Changes,
   equals: Changes,
+  setTurn?: string,
 ): Promise<boolean> {
-  return platform.records.write([{ op: 'add', ...keyOf(account, id), set, if: { equals } }]);
-}
-
-/** Counts a notification if the connection exists and has the same turn. Resolves to whether it did. */
-export function countNotification(platform: Platform, { account, id, turn }: Connection): Promise<boolean> {
   return platform.records.write([
-    { op: 'add', ...keyOf(account, id), add: { notifications: 1 }, if: { equals: { turn } } },
+    { op: 'add', ...keyOf(account, id), set, if: { equals } },
+    ...(setTurn === undefined ? [] : [checkTurn(account, setTurn)]),
   ]);
 }
 

@@ -22,7 +22,7 @@ export async function admit(platform: Platform, handshake: Handshake, connection
   if (since !== undefined && Math.floor(since) > head) throw invalidSince();
   // Read the client's last commit again: the client may have got only some of its messages.
   const from = since === undefined ? { done: head, since: head } : { done: Math.max(0, Math.floor(since) - 1), since };
-  await addConnection(platform, holder, connection, from);
+  await addConnection(platform, holder, connection, { ...from, head });
   return holder;
 }
 

@@ -1,18 +1,19 @@
 /**
- * Makes the messages of live sockets from the ledger alone. The same ledger entry always gives the same messages, so
- * a client that reconnects gets exactly the messages it missed.
+ * Makes the messages of live sockets. `activity` and `run.finished` come from the ledger, so a client that reconnects
+ * gets exactly those it missed. `run.progress` tells how the run is now.
  */
 import { activityItem, type OpenedEntry } from '../../activity/feed.ts';
 import { decryptFields } from '../../activity/personal-data.ts';
+import type { Recorded } from '../../domain/event.ts';
 import type { JsonObject, Platform } from '../../domain/ports.ts';
-import { runView } from '../../projections/runs.ts';
-import { type Runs, runBefore, runChange } from './run-views.ts';
+import { getItem } from '../../projections/engine/projection.ts';
+import { finishedRow, getRun, type RunEnd, runOf, runView } from '../../projections/runs.ts';
 
 export type LiveMessage = {
   /**
    * Increases with every message of the account. The integer part is the commit's number in the ledger. The first
-   * message of a commit has exactly this number, the others lie between it and the next. A client resumes with the
-   * `seq` of its last message.
+   * event of a commit has exactly this number, other messages lie between it and the next. Each message has its number
+   * whether or not others are sent. A client resumes with the `seq` of its last message.
    */
   seq: number;
   type: 'run.progress' | 'run.finished' | 'activity';
@@ -22,39 +23,56 @@ export type LiveMessage = {
 
 /** `Push` takes texts of this size. */
 const maxBytes = 128 * 1024;
-/** Keep the rows of this many open runs, those with the newest events. `runBefore` restores the others when needed. */
-const maxRuns = 100;
 
-/** Returns the messages of one ledger entry in order. Adds and removes open runs in `runs`. */
-export async function messagesOf(
+/** An event about a run, and the `seq` of its message. */
+type RunNews = { event: Recorded; seq: number };
+
+/**
+ * Returns the messages of these ledger entries in order. A run that has not ended gets one `run.progress`, after its
+ * last event here. A run that has ended gets only `run.finished`, after the event of its end.
+ */
+export async function messagesOf(platform: Platform, account: string, opened: OpenedEntry[]): Promise<LiveMessage[]> {
+  const messages: Promise<LiveMessage | undefined>[] = [];
+  const runs = new Map<string, RunNews[]>();
+  for (const { entry, events } of opened) {
+    for (const [i, event] of events.entries()) {
+      const item = activityItem(entry, event);
+      messages.push(
+        decryptFields(platform, account, item.data).then((data) => ({
+          seq: entry.seq + i / events.length,
+          type: 'activity',
+          at: event.at,
+          data: { ...item, data },
+        })),
+      );
+      const runId = runOf(event);
+      const news = { event, seq: entry.seq + (i + 0.5) / events.length };
+      if (runId) runs.set(runId, [...(runs.get(runId) ?? []), news]);
+    }
+  }
+  for (const [runId, news] of runs) messages.push(messageOfRun(platform, account, runId, news));
+  const made = (await Promise.all(messages)).filter((message) => message !== undefined);
+  return made.sort((a, b) => a.seq - b.seq);
+}
+
+async function messageOfRun(
   platform: Platform,
   account: string,
-  { entry, events }: OpenedEntry,
-  runs: Runs,
-): Promise<LiveMessage[]> {
-  const messages: Omit<LiveMessage, 'seq'>[] = [];
-  for (const event of events) {
-    const item = activityItem(entry, event);
-    messages.push({
-      type: 'activity',
-      at: event.at,
-      data: { ...item, data: await decryptFields(platform, account, item.data) },
-    });
-    const change = runChange(event);
-    if (!change) continue;
-    const { runId, applyTo } = change;
-    const known =
-      event.type === 'RunRequested' ? {} : (runs[runId] ?? (await runBefore(platform, account, runId, entry.seq)));
-    const row = applyTo(known);
-    delete runs[runId];
-    // The ledger may list a batch after the end of its run. `run.finished` stays the last message of the run.
-    if (known.outcome) continue;
-    if (!row.outcome) runs[runId] = row;
+  runId: string,
+  news: RunNews[],
+): Promise<LiveMessage | undefined> {
+  const end = news.find(({ event }) => event.type === 'RestorePointCreated' || event.type === 'RunEnded');
+  if (end) {
+    // The read model may be behind, and `run.finished` must not wait for it.
+    const row = finishedRow((await getItem(platform, 'runs', account, runId)) ?? {}, end.event as RunEnd);
     const data = (await runView(platform, account, row)) as unknown as JsonObject;
-    messages.push({ type: row.outcome ? 'run.finished' : 'run.progress', at: event.at, data });
+    return { seq: end.seq, type: 'run.finished', at: end.event.at, data };
   }
-  for (const runId of Object.keys(runs).slice(0, -maxRuns)) delete runs[runId];
-  return messages.map((message, i) => ({ seq: entry.seq + i / messages.length, ...message }));
+  const last = news.at(-1);
+  const view = last && (await getRun(platform, account, runId));
+  // The read model may be ahead: then `run.finished` follows.
+  if (!view || view.finishedAt !== null) return undefined;
+  return { seq: last.seq, type: 'run.progress', at: last.event.at, data: view as unknown as JsonObject };
 }
 
 /**

@@ -1,162 +1,247 @@
 /**
  * Sends new ledger entries to an account's live sockets.
  *
- * `Records` holds the position of each connection in the ledger. One process at a time sends to a connection: the one
- * that holds its turn. Other processes count a notification instead. A turn ends only if no notification was counted
- * since the turn last read the ledger. So messages arrive once and in order, however often and in whatever order
- * notifications come. If a process fails between a message and the update of the position, the connection is closed. A
- * message is never repeated, and the client resumes with `since`.
+ * The sockets at the newest entries are a set. One process at a time, the holder of the set's turn, reads each entry
+ * once, makes its messages once and sends them to all members. A socket that resumes, or that reads slowly, gets its
+ * messages alone until it has caught up. Then it joins the set.
+ *
+ * So messages arrive once and in order, however often and in whatever order notifications come. If a process fails
+ * between a message and the update of a position, the sockets concerned are closed. A message is never repeated, and
+ * their clients resume with `since`.
  */
-import { openEntries } from '../../activity/feed.ts';
-import { Problem } from '../../domain/errors.ts';
 import type { LedgerEntry, Platform } from '../../domain/ports.ts';
-import { type Follower, type Sleep, waitForWrites } from '../consistency.ts';
 import { openSessions } from '../sessions.ts';
+import { type Connection, connectionsOf, keepSeconds, updateConnection } from './connections.ts';
 import {
-  type Connection,
-  connectionsOf,
-  countNotification,
-  findConnection,
-  removeConnection,
-  updateConnection,
-} from './connections.ts';
-import { messagesOf, textOf } from './messages.ts';
+  closeAll,
+  closeConnection,
+  type Live,
+  type Message,
+  makeMessages,
+  type Receiver,
+  receiver,
+  saveTurn,
+  sendMessages,
+} from './deliver.ts';
+import { type Turn, takeTurn, turnMs } from './turn.ts';
 
-export type Live = {
-  platform: Platform;
-  /** The read models that must have applied an entry before its messages are sent. */
-  followers: readonly Follower[];
-  sleep: Sleep;
-  /** How long a socket may take from its admission until it can receive messages. */
-  openingMs: number;
-  /** When to stop, in milliseconds since the epoch. Default: never. */
-  deadline?: number;
-};
+/** `more`: the deadline came first, so push again. */
+type Outcome = 'done' | 'more';
 
 const pageSize = 50;
-/** A turn that is not renewed within this time belongs to a process that died. */
-const turnMs = 60_000;
-const renewMs = 10_000;
-const openingPauseMs = 100;
-/** Older entries do not wait for the read models. */
-const recentMs = 60_000;
 
-/** Sends the new entries to each connection of the account. `more`: the deadline came first, so call it again. */
-export async function pushLive(live: Live, account: string): Promise<'done' | 'more'> {
-  const { platform } = live;
-  const connections = await connectionsOf(platform, account);
-  if (connections.length === 0) return 'done';
-  const open = await openSessions(platform, connections);
-  const outcomes = await Promise.allSettled(
-    connections.map((connection) => (open.has(connection.session) ? serve(live, connection) : end(live, connection))),
-  );
+/**
+ * Sends the new entries to all connections of the account, or lets the process that is sending do it. Rejects after the
+ * others got theirs if a connection failed, which is then closed.
+ */
+export async function pushLive(live: Live, account: string): Promise<Outcome> {
+  const alone: Promise<Outcome>[] = [];
+  const turn = await takeTurn(live.platform, account, keepSeconds);
+  const sent = turn ? sendToSet(live, account, turn, alone) : serveWaiting(live, account, alone);
+  const [first] = await Promise.allSettled([sent]);
+  // `alone` is complete only now.
+  const outcomes = [first, ...(await Promise.allSettled(alone))];
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed) throw failed.reason;
   return outcomes.some((outcome) => outcome.status === 'fulfilled' && outcome.value === 'more') ? 'more' : 'done';
 }
 
-async function serve(live: Live, found: Connection): Promise<'done' | 'more'> {
-  const { platform } = live;
-  if ((await next(platform, found)).length === 0) return 'done';
-  const connection = await takeTurn(live, found);
-  if (!connection) return 'done';
+/** The connections whose sessions are open. Closes the others. */
+async function openConnections(live: Live, account: string): Promise<Connection[]> {
+  const connections = await connectionsOf(live.platform, account);
+  if (connections.length === 0) return [];
+  const open = await openSessions(live.platform, connections);
+  const ended = connections.filter(({ session }) => !open.has(session));
+  await closeAll(live, ended);
+  return connections.filter(({ session }) => open.has(session));
+}
+
+function next(platform: Platform, account: string, afterSeq: number): Promise<LedgerEntry[]> {
+  return platform.events.ledger(account, { afterSeq, order: 'asc', limit: pageSize });
+}
+
+// ── The set ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function sendToSet(live: Live, account: string, turn: Turn, alone: Promise<Outcome>[]): Promise<Outcome> {
+  const { platform, deadline = Number.POSITIVE_INFINITY } = live;
+  let members: Receiver[] = [];
+  let { isPositionKnown } = turn;
   try {
-    return await sendAll(live, connection);
+    for (;;) {
+      members = await gather(live, account, turn, isPositionKnown, alone);
+      isPositionKnown = true;
+      for (let isLast = members.length === 0; !isLast; ) {
+        const entries = await next(platform, account, turn.done);
+        isLast = entries.length < pageSize;
+        const messages = await makeMessages(live, account, entries);
+        const end = entries.at(-1)?.seq ?? turn.done;
+        members = await sendToAll(live, members, { messages, start: turn.done, end }, alone);
+        turn.done = end;
+        if (platform.now() >= deadline) {
+          await turn.leave();
+          return 'more';
+        }
+        if (!(await turn.renew())) return 'done';
+      }
+      if ((await turn.end()) !== 'look') return 'done';
+    }
   } catch (error) {
-    await end(live, connection);
+    // The clients resume on new sockets. If this fails, or if the members are unknown, the turn expires.
+    const connections = members.map(({ connection }) => connection);
+    const closed = closeAll(live, connections);
+    await (isPositionKnown ? closed.then(turn.leave) : closed).catch(() => undefined);
     throw error;
   }
 }
 
-function next(platform: Platform, { account, done }: Connection): Promise<LedgerEntry[]> {
-  return platform.events.ledger(account, { afterSeq: done, order: 'asc', limit: pageSize });
-}
-
-/**
- * Takes the turn of a connection. Undefined if it has ended, or if another process has the turn and will look again.
- */
-async function takeTurn(live: Live, found: Connection): Promise<Connection | undefined> {
+/** Returns the members after new ones have joined. Connections that are behind begin to catch up in `alone`. */
+async function gather(
+  live: Live,
+  account: string,
+  turn: Turn,
+  isPositionKnown: boolean,
+  alone: Promise<Outcome>[],
+): Promise<Receiver[]> {
   const { platform } = live;
-  for (let now: Connection | undefined = found; now; now = await findConnection(platform, now.account, now.id)) {
-    if (now.turn === '') {
-      const taken = { turn: Buffer.from(platform.random(8)).toString('hex'), turnEnds: platform.now() + turnMs };
-      if (await updateConnection(platform, now, taken, { turn: '', done: now.done })) return { ...now, ...taken };
-    } else if (now.turnEnds > platform.now()) {
-      if (await countNotification(platform, now)) return undefined;
-    } else {
-      // The process that held the turn died, and its last messages are unknown.
-      await end(live, now);
-      return undefined;
-    }
+  const connections = await openConnections(live, account);
+  let members = connections.filter(({ joined }) => joined);
+  if (!isPositionKnown) {
+    // The process that sent to them died, and their last messages are unknown.
+    await closeAll(live, members);
+    members = [];
   }
-  return undefined;
+  const waiting = connections.filter(({ joined }) => !joined);
+  // Without members, the set moves to the newest entry that any of its next members knows.
+  if (members.length === 0) turn.done = Math.max(turn.done, ...waiting.map(({ done, head }) => Math.max(done, head)));
+  for (const connection of waiting) {
+    if (connection.turn !== '') alone.push(observed(closeIfDead(live, connection)));
+    else if (connection.done < turn.done) alone.push(observed(catchUp(live, connection)));
+    else if (await updateConnection(platform, connection, { joined: true }, { joined: false, turn: '' }, turn.id))
+      members.push(connection);
+  }
+  return members.map((connection) => receiver(connection));
 }
 
-async function sendAll(live: Live, connection: Connection): Promise<'done' | 'more'> {
-  const { platform, deadline = Number.POSITIVE_INFINITY } = live;
-  const { account, turn, since } = connection;
-  const runs = structuredClone(connection.runs);
-  let { done, notifications } = connection;
-  let savedAt = platform.now();
-  const save = (changes: { turn?: string }, expected?: { notifications: number }) => {
-    savedAt = platform.now();
-    return updateConnection(
-      platform,
-      connection,
-      { done, runs, turnEnds: savedAt + turnMs, ...changes },
-      { turn, ...expected },
-    );
-  };
-  for (;;) {
-    const entries = await next(platform, { ...connection, done });
-    await awaitReadModels(live, entries);
-    const onDamage = (error: Error) => platform.log.error('a damaged commit was skipped on live sockets', {}, error);
-    for (const opened of await openEntries(platform, account, entries, onDamage)) {
-      for (const message of await messagesOf(platform, account, opened, runs)) {
-        if (message.seq <= since) continue;
-        if ((await deliver(live, connection, textOf(message))) === 'gone') {
-          await removeConnection(platform, connection.id);
-          return 'done';
-        }
-      }
-      done = opened.entry.seq;
-      if (platform.now() - savedAt >= renewMs && !(await save({}))) return 'done';
-    }
-    if (platform.now() >= deadline) return (await save({ turn: '' })) ? 'more' : 'done';
-    if (entries.length === pageSize) continue;
-    if (await save({ turn: '' }, { notifications })) return 'done';
-    const now = await findConnection(platform, account, connection.id);
-    if (now?.turn !== turn) return 'done';
-    notifications = now.notifications;
+/** The messages of the entries after `start` up to `end`. */
+type Page = { messages: Message[]; start: number; end: number };
+
+/** Sends a page to all members at once. Slow ones leave the set and continue in `alone`. Returns the others. */
+async function sendToAll(
+  live: Live,
+  members: Receiver[],
+  { messages, start, end }: Page,
+  alone: Promise<Outcome>[],
+): Promise<Receiver[]> {
+  const results = new Map<Receiver, 'sent' | 'gone' | { failure: unknown }>();
+  const sendings = new Map(
+    members.map((member) => [
+      member,
+      observed(
+        sendMessages(live, member, messages).then(
+          (outcome) => void results.set(member, outcome),
+          async (failure: unknown) => {
+            results.set(member, { failure });
+            await closeConnection(live, member.connection);
+          },
+        ),
+      ),
+    ]),
+  );
+  await within(live.patienceMs, Promise.all(sendings.values()));
+  const remaining: Receiver[] = [];
+  for (const [member, sending] of sendings) {
+    const result = results.get(member);
+    if (result === 'sent') remaining.push(member);
+    if (result === 'sent' || result === 'gone') continue;
+    if (result === undefined) await leaveSet(live, member, start);
+    const finish = async (): Promise<Outcome> => {
+      await sending;
+      const last = results.get(member);
+      if (typeof last === 'object') throw last.failure;
+      if (last !== 'sent' || member.connection.turn === '') return 'done';
+      return sendAlone(live, { ...member, connection: { ...member.connection, done: end } });
+    };
+    alone.push(observed(finish()));
+  }
+  return remaining;
+}
+
+/** Gives a member a turn of its own. It gets none if the connection has ended meanwhile. */
+async function leaveSet({ platform }: Live, member: Receiver, done: number): Promise<void> {
+  const changes = { ...ownTurn(platform), done, joined: false };
+  if (!(await updateConnection(platform, member.connection, changes, { joined: true }))) return;
+  member.connection = { ...member.connection, ...changes };
+  member.savedAt = platform.now();
+}
+
+async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, milliseconds);
+  try {
+    await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
-/**
- * Waits until the read models show the recent entries. A read model that is behind for too long does not stop
- * messages.
- */
-async function awaitReadModels({ platform, followers, sleep }: Live, entries: LedgerEntry[]): Promise<void> {
-  const recent = entries.filter(({ at }) => platform.now() - Date.parse(at) < recentMs);
-  await waitForWrites(platform, followers, recent, sleep).catch((error: unknown) => {
-    if (!(error instanceof Problem)) throw error;
-  });
-}
+// ── Connections outside the set ─────────────────────────────────────────────────────────────────────────────────────
 
-async function deliver(
-  { platform, sleep, openingMs }: Live,
-  { account, id, openedAt }: Connection,
-  text: string,
-): Promise<'sent' | 'gone'> {
-  for (let tries = openingMs / openingPauseMs; ; tries--) {
-    const outcome = await platform.push.send(id, text);
-    const opening = tries > 0 && platform.now() - openedAt < openingMs;
-    if (outcome === 'sent' || !opening || !(await findConnection(platform, account, id))) return outcome;
-    await sleep(openingPauseMs);
+/** Serves the connections that wait for the set while another process has its turn. That process may have died. */
+async function serveWaiting(live: Live, account: string, alone: Promise<Outcome>[]): Promise<Outcome> {
+  for (const connection of await openConnections(live, account)) {
+    if (connection.joined) continue;
+    if (connection.turn !== '') alone.push(observed(closeIfDead(live, connection)));
+    else if ((await next(live.platform, account, connection.done)).length > 0)
+      alone.push(observed(catchUp(live, connection)));
   }
-}
-
-async function end({ platform }: Live, { id }: Connection): Promise<'done'> {
-  await removeConnection(platform, id);
-  await platform.push.close(id);
   return 'done';
+}
+
+/** Sends a connection all it has missed, unless another process does. */
+async function catchUp(live: Live, connection: Connection): Promise<Outcome> {
+  const { platform } = live;
+  const taken = ownTurn(platform);
+  const free = { joined: false, turn: '', done: connection.done };
+  if (!(await updateConnection(platform, connection, taken, free))) return 'done';
+  return sendAlone(live, receiver({ ...connection, ...taken }, platform.now()));
+}
+
+/** Sends pages until the connection is up to date. Then it joins the set. */
+async function sendAlone(live: Live, { connection, savedAt }: Receiver): Promise<Outcome> {
+  const { platform, deadline = Number.POSITIVE_INFINITY } = live;
+  const member = { connection, savedAt };
+  const { account } = connection;
+  try {
+    for (;;) {
+      const entries = await next(platform, account, member.connection.done);
+      const messages = await makeMessages(live, account, entries);
+      if ((await sendMessages(live, member, messages)) === 'gone') return 'done';
+      member.connection = { ...member.connection, done: entries.at(-1)?.seq ?? member.connection.done };
+      const isLate = platform.now() >= deadline;
+      if (!isLate && entries.length === pageSize) continue;
+      if (!(await saveTurn(platform, member, { turn: '' }))) return 'done';
+      if (isLate) return 'more';
+      break;
+    }
+  } catch (error) {
+    await closeConnection(live, connection);
+    throw error;
+  }
+  return pushLive(live, account);
+}
+
+function ownTurn(platform: Platform) {
+  return { turn: Buffer.from(platform.random(8)).toString('hex'), turnEnds: platform.now() + turnMs };
+}
+
+/** Closes a connection whose process died, because its last messages are unknown. */
+async function closeIfDead(live: Live, connection: Connection): Promise<Outcome> {
+  if (connection.turnEnds <= live.platform.now()) await closeConnection(live, connection);
+  return 'done';
+}
+
+/** Marks the failure of a promise as handled. Code that awaits the promise still gets it. */
+function observed<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }

@@ -9,12 +9,14 @@ within 60 s.
 
 Messages are JSON: \`{seq, type, at, data}\`.
 - \`activity\`: an event. \`data\` is an item of \`GET /activity\`, and \`seq\` is the commit's number in the ledger.
-- \`run.progress\` and \`run.finished\`: a run. \`data\` is the run, as \`GET /runs/{id}\` returned it after the
-  event. The message follows the event's \`activity\` message. Counts never decrease. \`run.finished\` is the last
-  message of its run.
+- \`run.progress\`: a run that has not ended. \`data\` is the run, as \`GET /runs/{id}\` returns it now. One message may
+  follow several events of the run. Counts never decrease.
+- \`run.finished\`: a run that has ended. \`data\` is the run, as \`GET /runs/{id}\` returns it. It is the last message of
+  the run and follows the \`activity\` message of its end.
 
 \`seq\` increases with every message and may be a fraction. A new socket reports only new events. To resume, add \`&since=\`
-and the \`seq\` of your last message: you get every later message once. \`&since=0\` starts at the beginning.
+and the \`seq\` of your last message: you get every later \`activity\` and \`run.finished\` message once. Progress of the past
+may be left out. \`&since=0\` starts at the beginning.
 
 The server closes a socket after 2 hours, after 10 minutes without a message, when the session ends, and when the client
 reads too slowly. Then request a new URL and resume. The server ignores messages from the client.

@@ -28,8 +28,10 @@ export function openLive(
     followers: projections,
     sleep: async (milliseconds: number) => void (await sleep(milliseconds)),
     openingMs: 0,
+    patienceMs: 2_000,
   };
   const pending = new Set<Promise<unknown>>();
+  /** The accounts of the sockets, by connection. A commit of any other account costs nothing. */
   const accounts = new Map<string, string>();
   let stopped = false;
 
@@ -60,7 +62,8 @@ export function openLive(
   return {
     notify(accountIds) {
       if (stopped) return;
-      for (const account of accountIds) track(pushLive(live, account));
+      const listening = new Set(accounts.values());
+      for (const account of accountIds) if (listening.has(account)) track(pushLive(live, account));
     },
     async stop() {
       stopped = true;

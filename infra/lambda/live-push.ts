@@ -1,4 +1,4 @@
-/** Sends new ledger entries of an account to its live sockets. The bus triggers it. */
+/** Sends new ledger entries of an account to its live sockets. The relay triggers it if there are any. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 import { pushLive } from '../../api/live/push.ts';
@@ -18,6 +18,7 @@ export async function handler({ account }: { account: string }, context: Context
       followers: projections,
       sleep: async (milliseconds) => void (await sleep(milliseconds)),
       openingMs,
+      patienceMs: 2_000,
       deadline: platform.now() + context.getRemainingTimeInMillis() - marginMs,
     },
     account,

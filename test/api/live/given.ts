@@ -1,11 +1,10 @@
 /** Test data for live sockets: runs in the ledger, and sockets that record their messages. */
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { openEntries } from '../../../activity/feed.ts';
-import { transact } from '../../../activity/store.ts';
+import { transact as append } from '../../../activity/store.ts';
+import type { Live } from '../../../api/live/deliver.ts';
 import { admit } from '../../../api/live/handshake.ts';
 import { type LiveMessage, messagesOf } from '../../../api/live/messages.ts';
-import type { Live } from '../../../api/live/push.ts';
-import type { Runs } from '../../../api/live/run-views.ts';
 import { issueTicket } from '../../../api/live/tickets.ts';
 import { openSession } from '../../../api/sessions.ts';
 import { backupChain, backupChainId, requestRun } from '../../../domain/backup-chain.ts';
@@ -13,6 +12,8 @@ import { type BatchCounts, batch, batchId, storeBatch } from '../../../domain/ba
 import { streamName } from '../../../domain/event.ts';
 import type { Platform } from '../../../domain/ports.ts';
 import { finishRun, planRun, type RunOutcome, run, startRun } from '../../../domain/run.ts';
+import { handleNotifications } from '../../../projections/engine/runner.ts';
+import { projections } from '../../../projections/index.ts';
 import { ada, type TestPlatform, testPlatform } from '../../support/api.ts';
 
 export const account = ada.accountId;
@@ -27,8 +28,13 @@ const counts: BatchCounts = {
 };
 const cost = { requests: 2, usd: 0.5 };
 
-/** The steps of a run. Each appends a commit, and tests call them in any order. */
+/** The steps of a run. Each appends a commit and applies it to the read models. Tests call them in any order. */
 export function runSteps(platform: Platform, runId: string, batches: number) {
+  const transact: typeof append = async (...call) => {
+    const appended = await append(...call);
+    await handleNotifications(platform, projections, [appended]);
+    return appended;
+  };
   const runRef = { runId, jobId: `job_${runId}`, sourceId: 'src_1' };
   const by = (step: string) => ({ ...cause, commandId: `${runId} ${step}` });
   const stream = streamName(account, 'run', runId);
@@ -104,14 +110,58 @@ export async function wholeRun(platform: Platform, runId: string, batches: numbe
   await steps.finish();
 }
 
-/** Returns all messages of the ledger after `afterSeq`, made without knowledge of earlier entries. */
+/** The messages of all ledger entries after `afterSeq` together, as the read models are now. */
 export async function messagesAfter(platform: Platform, afterSeq = 0): Promise<LiveMessage[]> {
-  const runs: Runs = {};
-  const messages: LiveMessage[] = [];
   const entries = await platform.events.ledger(account, { afterSeq, order: 'asc', limit: 1000 });
-  for (const opened of await openEntries(platform, account, entries))
-    messages.push(...(await messagesOf(platform, account, opened, runs)));
-  return messages;
+  return messagesOf(platform, account, await openEntries(platform, account, entries));
+}
+
+/** The messages that a socket must get whenever it gets them: all but `run.progress`. */
+export async function lastingAfter(platform: Platform, afterSeq = 0): Promise<LiveMessage[]> {
+  return lasting(await messagesAfter(platform, Math.max(0, Math.floor(afterSeq) - 1))).filter(
+    ({ seq }) => seq > afterSeq,
+  );
+}
+
+export function lasting(messages: LiveMessage[]): LiveMessage[] {
+  return messages.filter(({ type }) => type !== 'run.progress');
+}
+
+/**
+ * Expects the messages that a client must get after `afterSeq`, each once and in order. Progress may come between them.
+ * It never decreases, and none follows the end of its run.
+ */
+export async function expectAll(platform: Platform, messages: LiveMessage[], afterSeq = 0): Promise<void> {
+  expect(lasting(messages)).toEqual(await lastingAfter(platform, afterSeq));
+  expectOrder(messages);
+}
+
+export function expectOrder(messages: LiveMessage[]): void {
+  const seqs = messages.map(({ seq }) => seq);
+  expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
+  const ended = new Set<unknown>();
+  const highest = new Map<unknown, { [count: string]: number | null }>();
+  for (const { type, data } of messages.filter(({ type }) => type !== 'activity')) {
+    expect(ended, `${type} after the end`).not.toContain(data.id);
+    if (type === 'run.finished') ended.add(data.id);
+    const progress = data.progress as { [count: string]: number | null };
+    for (const [count, value] of Object.entries(highest.get(data.id) ?? {}))
+      expect(progress[count] ?? 0, count).toBeGreaterThanOrEqual(value ?? 0);
+    highest.set(data.id, progress);
+  }
+}
+
+/** The turn of the account's set, empty if no process is sending. */
+export async function turnOf({ records }: Platform): Promise<unknown> {
+  return (await records.get({ pk: `live-set#${account}`, sk: 'set' }))?.data.turn;
+}
+
+/** Takes the turn of the set for a process that dies. Resolves to the time when the turn expires. */
+export async function holdTurn({ records, now }: Platform): Promise<number> {
+  const key = { pk: `live-set#${account}`, sk: 'set' };
+  const turnEnds = now() + 60_000;
+  await records.write([{ op: 'add', ...key, set: { turn: 'of a dead process', turnEnds } }]);
+  return turnEnds;
 }
 
 /** A recording socket. `take` decides about each message: `sent`, or `gone` if the socket is closed. */
@@ -150,7 +200,7 @@ export async function liveWorld(): Promise<World> {
   await openSession(platform, { ...ada, sessionId: session });
   return {
     platform,
-    live: { platform, followers: [], sleep: async () => undefined, openingMs: 0 },
+    live: { platform, followers: [], sleep: async () => undefined, openingMs: 0, patienceMs: 600_000 },
     sockets,
     async connect(id, since) {
       const { ticket } = await issueTicket(platform, { account, user: ada.userId, session });

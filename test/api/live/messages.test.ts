@@ -1,29 +1,37 @@
-import { expect, test } from 'vitest';
-import { openEntries } from '../../../activity/feed.ts';
+import { expect, test, vi } from 'vitest';
 import { transact } from '../../../activity/store.ts';
-import { type LiveMessage, messagesOf, textOf } from '../../../api/live/messages.ts';
+import { type LiveMessage, textOf } from '../../../api/live/messages.ts';
 import { streamName } from '../../../domain/event.ts';
+import type { Platform } from '../../../domain/ports.ts';
 import { run } from '../../../domain/run.ts';
+import { itemKey } from '../../../projections/engine/projection.ts';
+import { handleNotifications } from '../../../projections/engine/runner.ts';
+import { projections } from '../../../projections/index.ts';
 import { runView } from '../../../projections/runs.ts';
 import { testPlatform } from '../../support/api.ts';
-import { account, messagesAfter, runSteps, wholeRun } from './given.ts';
+import { account, expectOrder, messagesAfter, runSteps, wholeRun } from './given.ts';
 
 const ofRuns = (messages: LiveMessage[]) => messages.filter(({ type }) => type !== 'activity');
-type Progress = { [count: string]: number | null };
-const progress = ({ data }: LiveMessage) => data.progress as Progress;
+const progress = ({ data }: LiveMessage) => data.progress as { [count: string]: number | null };
 
-function expectNoDecrease(messages: LiveMessage[]): void {
-  for (const count of Object.keys(messages.at(-1)?.data.progress ?? {})) {
-    const values = messages.map((message) => progress(message)[count] ?? 0);
-    expect(values, count).toEqual(values.toSorted((a, b) => a - b));
+/** A client that gets the messages of each commit before the next commit. */
+async function follow(platform: Platform, ...steps: (() => Promise<unknown>)[]): Promise<LiveMessage[]> {
+  const messages: LiveMessage[] = [];
+  for (const step of steps) {
+    const [before] = await platform.events.ledger(account, { order: 'desc', limit: 1 });
+    await step();
+    messages.push(...(await messagesAfter(platform, before?.seq ?? 0)));
   }
+  expectOrder(messages);
+  return ofRuns(messages);
 }
 
 test('reports a run from request to end, and ends at 100 % with the counts of its last event', async () => {
   const platform = await testPlatform();
-  await wholeRun(platform, 'run_1', 3);
-  const messages = ofRuns(await messagesAfter(platform));
-  expect(messages.map(({ type, data }) => [type, data.status, progress({ data } as LiveMessage).percent])).toEqual([
+  const { request, start, plan, store, finish } = runSteps(platform, 'run_1', 3);
+  const stores = [0, 1, 2].map((n) => () => store(n));
+  const messages = await follow(platform, request, start, plan, ...stores, finish);
+  expect(messages.map((message) => [message.type, message.data.status, progress(message).percent])).toEqual([
     ['run.progress', 'requested', null],
     ['run.progress', 'running', null],
     ['run.progress', 'running', 14],
@@ -32,8 +40,22 @@ test('reports a run from request to end, and ends at 100 % with the counts of it
     ['run.progress', 'running', 99],
     ['run.finished', 'succeeded', 100],
   ]);
-  expectNoDecrease(messages);
   expect(progress(messages.at(-1) as LiveMessage)).toMatchObject({ filesTotal: 35, filesDone: 30, bytesStored: 157 });
+});
+
+test('reports several events of a run once, as the run is now, and a run that has ended only with its end', async () => {
+  const platform = await testPlatform();
+  const steps = runSteps(platform, 'run_1', 2);
+  await steps.request();
+  await steps.start();
+  await steps.plan();
+  await steps.store(0);
+  const open = ofRuns(await messagesAfter(platform));
+  expect(open).toMatchObject([{ seq: 4.5, type: 'run.progress', data: { progress: { filesDone: 10 } } }]);
+  await steps.store(1);
+  await steps.finish();
+  expect(ofRuns(await messagesAfter(platform)).map(({ seq, type }) => [seq, type])).toEqual([[6.5, 'run.finished']]);
+  expect(ofRuns(await messagesAfter(platform, 3)).map(({ seq }) => seq)).toEqual([6.5]);
 });
 
 test('never decreases a count and ends with run.finished, for any order of the steps in the ledger', async () => {
@@ -53,10 +75,7 @@ test('never decreases a count and ends with run.finished, for any order of the s
       'store 0': () => steps.store(0),
       'store 1': () => steps.store(1),
     };
-    await steps.request();
-    for (const step of order) await take[step as keyof typeof take]();
-    const messages = ofRuns(await messagesAfter(platform));
-    expectNoDecrease(messages);
+    const messages = await follow(platform, steps.request, ...order.map((step) => take[step as keyof typeof take]));
     expect(messages.map(({ type }) => type).indexOf('run.finished')).toBe(messages.length - 1);
     expect(progress(messages.at(-1) as LiveMessage)).toMatchObject({ percent: 100, filesDone: 20 });
   }
@@ -70,9 +89,7 @@ test.for(['failed', 'cancelled'] as const)('keeps the counts of a run that ends 
   await steps.plan();
   await steps.store(0);
   await steps.finish(outcome);
-  const messages = ofRuns(await messagesAfter(platform));
-  expectNoDecrease(messages);
-  expect(messages.at(-1)).toMatchObject({
+  expect(ofRuns(await messagesAfter(platform)).at(-1)).toMatchObject({
     type: 'run.finished',
     data: {
       status: outcome,
@@ -80,6 +97,32 @@ test.for(['failed', 'cancelled'] as const)('keeps the counts of a run that ends 
       cost: { requests: 2, usd: 0.5 },
     },
   });
+});
+
+test('reports the end of a run that the read model does not show, and no progress after it', async () => {
+  const platform = await testPlatform();
+  const steps = runSteps(platform, 'run_1', 2);
+  await steps.request();
+  await steps.start();
+  await steps.plan();
+  const late = await platform.rows.get(itemKey('runs', account, 'run_1'));
+  await steps.finish();
+  await steps.store(0);
+  const get = vi.spyOn(platform.rows, 'get').mockImplementation(async () => late);
+  const [finished, ...others] = ofRuns(await messagesAfter(platform));
+  expect(others).toEqual([]);
+  expect(finished).toMatchObject({
+    type: 'run.finished',
+    data: { status: 'succeeded', startedAt: expect.any(String), progress: { filesDone: 20, percent: 100 } },
+  });
+  expect(ofRuns(await messagesAfter(platform, 4))).toEqual([]);
+  get.mockImplementation(async () => undefined);
+  expect(ofRuns(await messagesAfter(platform))).toMatchObject([
+    {
+      type: 'run.finished',
+      data: { id: 'run_1', jobId: 'job_run_1', status: 'succeeded', requestedAt: expect.any(String) },
+    },
+  ]);
 });
 
 test('reports no percentage for a run that ended before it was planned', async () => {
@@ -94,31 +137,30 @@ test('reports no percentage for a run that ended before it was planned', async (
   });
 });
 
-test('makes the same messages from any start in the ledger', async () => {
+test('gives a message the same seq and data wherever the reading starts', async () => {
   const platform = await testPlatform();
   await wholeRun(platform, 'run_1', 2);
   const [one, two] = [runSteps(platform, 'run_2', 2), runSteps(platform, 'run_3', 2)];
   for (const step of ['request', 'start', 'plan'] as const) for (const steps of [one, two]) await steps[step]();
   for (const n of [0, 1]) for (const steps of [one, two]) await steps.store(n);
   await two.finish();
-  await one.finish();
   const all = await messagesAfter(platform);
   for (let from = 1; from <= Math.floor(all.at(-1)?.seq ?? 0); from++) {
     expect(await messagesAfter(platform, from - 1), `from ${from}`).toEqual(all.filter(({ seq }) => seq >= from));
   }
 });
 
-test('reads back to the request of a run with 600 batches', async () => {
+test('reads no older ledger entry for a run with 600 batches', async () => {
   const platform = await testPlatform();
-  await wholeRun(platform, 'run_0', 1);
   const steps = runSteps(platform, 'run_1', 700);
   await steps.request();
   await steps.start();
   await steps.plan();
   for (let n = 0; n < 600; n++) await steps.store(n);
-  const [last] = await platform.events.ledger(account, { order: 'desc', limit: 1 });
-  const [message] = ofRuns(await messagesAfter(platform, (last?.seq ?? 0) - 1));
+  const ledger = vi.spyOn(platform.events, 'ledger');
+  const [message] = ofRuns(await messagesAfter(platform, 602));
   expect(message).toMatchObject({ type: 'run.progress', data: { id: 'run_1', progress: { filesDone: 6000 } } });
+  expect(ledger.mock.calls).toHaveLength(1);
 });
 
 test('gives each message its own seq, whose integer part is the number of the commit', async () => {
@@ -133,32 +175,16 @@ test('gives each message its own seq, whose integer part is the number of the co
     },
   ];
   const cause = { actor: { type: 'system' as const, id: 'test' }, correlationId: 'x', commandId: 'x' };
-  await transact(platform, run, streamName(account, 'run', 'run_1'), both, cause);
+  const planned = await transact(platform, run, streamName(account, 'run', 'run_1'), both, cause);
+  await handleNotifications(platform, projections, [planned]);
   const messages = await messagesAfter(platform);
   expect(messages.map(({ seq, type }) => [seq, type])).toEqual([
     [1, 'activity'],
-    [1.5, 'run.progress'],
     [2, 'activity'],
-    [2.25, 'run.progress'],
     [2.5, 'activity'],
     [2.75, 'run.progress'],
   ]);
   for (const { seq } of messages) expect(Number(JSON.parse(JSON.stringify(seq)))).toBe(seq);
-});
-
-test('keeps the 100 open runs with the newest events and restores others from the ledger', async () => {
-  const platform = await testPlatform();
-  for (let i = 0; i < 120; i++) await runSteps(platform, `run_${i}`, 1).request();
-  const runs = {};
-  const entries = await platform.events.ledger(account, { order: 'asc', limit: 1000 });
-  for (const opened of await openEntries(platform, account, entries)) await messagesOf(platform, account, opened, runs);
-  expect(Object.keys(runs)).toHaveLength(100);
-  expect(Object.keys(runs)).not.toContain('run_0');
-  await runSteps(platform, 'run_0', 1).start();
-  const [entry] = await platform.events.ledger(account, { order: 'desc', limit: 1 });
-  const [opened] = await openEntries(platform, account, entry ? [entry] : []);
-  const messages = opened ? await messagesOf(platform, account, opened, runs) : [];
-  expect(ofRuns(messages)).toMatchObject([{ data: { id: 'run_0', status: 'running', jobId: 'job_run_0' } }]);
 });
 
 test('limits a message to 128 KB: a run loses its last errors, an event its data', async () => {

@@ -8,7 +8,19 @@ import { issueTicket } from '../../../api/live/tickets.ts';
 import { openSession } from '../../../api/sessions.ts';
 import { makeChaos } from '../../../infra/embedded/chaos.ts';
 import { ada } from '../../support/api.ts';
-import { account, liveWorld, messagesAfter, runSteps, wholeRun } from './given.ts';
+import {
+  account,
+  expectAll,
+  holdTurn,
+  lasting,
+  lastingAfter,
+  liveWorld,
+  messagesAfter,
+  runSteps,
+  turnOf,
+  type World,
+  wholeRun,
+} from './given.ts';
 
 const slowMachine = { timeout: 60_000 };
 const seqs = (messages: LiveMessage[]) => messages.map(({ seq }) => seq);
@@ -16,13 +28,13 @@ const seqs = (messages: LiveMessage[]) => messages.map(({ seq }) => seq);
 test('sends only events after the socket opened', async () => {
   const { platform, live, connect } = await liveWorld();
   await wholeRun(platform, 'run_1', 1);
-  const before = await messagesAfter(platform);
+  const before = (await messagesAfter(platform)).at(-1)?.seq;
   const socket = await connect('one');
   expect(await pushLive(live, account)).toBe('done');
   expect(socket.messages).toEqual([]);
   await wholeRun(platform, 'run_2', 2);
   await pushLive(live, account);
-  expect(socket.messages).toEqual((await messagesAfter(platform)).slice(before.length));
+  await expectAll(platform, socket.messages, before);
 });
 
 test('resumes after a drop at any message, without gaps and repeats', async () => {
@@ -36,16 +48,18 @@ test('resumes after a drop at any message, without gaps and repeats', async () =
     expect(first.messages).toEqual(all.slice(0, drop));
     const second = await connect(`second ${drop}`, first.messages.at(-1)?.seq ?? 0);
     await pushLive(live, account);
-    expect([...first.messages, ...second.messages], `dropped after ${drop}`).toEqual(all);
+    await expectAll(platform, [...first.messages, ...second.messages]);
     second.closed = true;
   }
 });
 
-test.for([1, 2, 3, 4, 5])(
+test.for([1, 2, 3, 4, 5, 6, 7, 8])(
   'delivers all messages in order to sockets that drop, with concurrent pushes (seed %i)',
   async (seed) => {
-    const { platform, live, sockets, connect } = await liveWorld();
+    const { platform, live: patient, sockets, connect } = await liveWorld();
     const chaos = makeChaos(seed);
+    // Without patience, members leave the set in the middle of a page.
+    const live = chaos.chance(0.5) ? patient : { ...patient, patienceMs: 0 };
     const received: LiveMessage[] = [];
     let number = 0;
     let current = await connect('0', 0);
@@ -78,16 +92,16 @@ test.for([1, 2, 3, 4, 5])(
       }
     }
     await Promise.all(pushing);
-    const all = await messagesAfter(platform);
+    const all = await lastingAfter(platform);
     await vi.waitFor(async () => {
       await reconnect();
       current.take = async () => 'sent';
       await pushLive(live, account);
       received.push(...current.messages);
       current.messages = [];
-      expect(received.length).toBeGreaterThanOrEqual(all.length);
+      expect(lasting(received).length).toBeGreaterThanOrEqual(all.length);
     }, slowMachine);
-    expect(received).toEqual(all);
+    await expectAll(platform, received);
   },
 );
 
@@ -97,29 +111,27 @@ test('sends each message once and in order with concurrent pushes', async () => 
   for (const socket of [one, two]) socket.take = () => turn().then(() => 'sent' as const);
   await wholeRun(platform, 'run_1', 3);
   await Promise.all(Array.from({ length: 10 }, () => pushLive(live, account)));
-  for (const socket of [one, two]) expect(socket.messages).toEqual(await messagesAfter(platform));
+  for (const socket of [one, two]) await expectAll(platform, socket.messages);
 });
 
 test('sends events that are appended during a push', async () => {
   const { platform, live, connect } = await liveWorld();
   const socket = await connect('one', 0);
   await runSteps(platform, 'run_1', 1).request();
-  const held = Promise.withResolvers<void>();
+  const [held, taken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   socket.take = async () => {
+    taken.resolve();
     await held.promise;
     return 'sent';
   };
   const pushing = pushLive(live, account);
-  await vi.waitFor(
-    async () => expect((await findConnection(platform, account, 'one'))?.turn).not.toBe(''),
-    slowMachine,
-  );
+  await taken.promise;
   await runSteps(platform, 'run_1', 1).start();
   expect(await pushLive(live, account)).toBe('done');
   expect(socket.messages).toEqual([]);
   held.resolve();
   await pushing;
-  expect(socket.messages).toEqual(await messagesAfter(platform));
+  await expectAll(platform, socket.messages);
 });
 
 test('closes a socket whose process died during a push, so that no message repeats', async () => {
@@ -142,26 +154,152 @@ test('closes a socket whose process died during a push, so that no message repea
   expect(await connectionsOf(platform, account)).toEqual([]);
 });
 
-test('stops a push that lost its turn', async () => {
+test('closes the sockets of the set if its process died, and serves others meanwhile', async () => {
   const { platform, live, connect } = await liveWorld();
-  const slow = await connect('one', 0);
+  const [one, two] = [await connect('one'), await connect('two')];
+  await pushLive(live, account);
+  const steps = runSteps(platform, 'run_1', 1);
+  const end = await holdTurn(platform);
+  await steps.request();
+  const later = await connect('later', 0);
+  expect(await pushLive(live, account)).toBe('done');
+  await expectAll(platform, later.messages);
+  expect([one, two]).toMatchObject([{ messages: [] }, { messages: [] }]);
+  await steps.start();
+  platform.clock.now = end + 1;
+  await pushLive(live, account);
+  for (const socket of [one, two]) expect(socket).toMatchObject({ messages: [], closed: true });
+  await expectAll(platform, later.messages);
+  expect((await connectionsOf(platform, account)).map(({ id }) => id)).toEqual(['later']);
+});
+
+test('closes a socket whose process died while another process sends to the set', async () => {
+  const { platform, live, connect } = await liveWorld();
+  const socket = await connect('one', 0);
+  const [connection] = await connectionsOf(platform, account);
+  const turn = { turn: 'of a dead process', turnEnds: platform.now() };
+  if (connection) await updateConnection(platform, connection, turn, { turn: '' });
+  await holdTurn(platform);
+  await pushLive(live, account);
+  expect(socket.closed).toBe(true);
+});
+
+test.for(['in the set', 'alone'])('stops a push %s that lost its turn', async (where) => {
+  const { platform, live, connect } = await liveWorld();
+  const inSet = where === 'in the set';
+  const before = inSet ? await connect('one') : undefined;
   await wholeRun(platform, 'run_1', 1);
-  const held = Promise.withResolvers<void>();
+  const slow = before ?? (await connect('one', 0));
+  const [held, taken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   slow.take = async () => {
+    taken.resolve();
     await held.promise;
     return 'sent';
   };
   const pushing = pushLive(live, account);
-  await vi.waitFor(
-    async () => expect((await findConnection(platform, account, 'one'))?.turn).not.toBe(''),
-    slowMachine,
-  );
+  await taken.promise;
+  expect(await findConnection(platform, account, 'one')).toMatchObject({ joined: inSet });
   platform.clock.now += 60_001;
   await pushLive(live, account);
   expect(slow.closed).toBe(true);
   held.resolve();
   await pushing;
   expect(slow.messages.length).toBeLessThanOrEqual(1);
+});
+
+test('lets a slow member continue alone, so that the set does not wait, and takes it back', async () => {
+  const { platform, live, connect } = await liveWorld();
+  const [slow, quick] = [await connect('slow'), await connect('quick')];
+  const held = Promise.withResolvers<void>();
+  slow.take = () => held.promise.then(() => 'sent' as const);
+  await runSteps(platform, 'run_1', 1).request();
+  const pushing = pushLive({ ...live, patienceMs: 1 }, account);
+  await vi.waitFor(async () => expect(await turnOf(platform)).toBe(''), slowMachine);
+  await wholeRun(platform, 'run_2', 60);
+  await pushLive(live, account);
+  await expectAll(platform, quick.messages);
+  expect(slow.messages).toEqual([]);
+  expect(await findConnection(platform, account, 'slow')).toMatchObject({ joined: false });
+  held.resolve();
+  expect(await pushing).toBe('done');
+  await expectAll(platform, slow.messages);
+  expect(await findConnection(platform, account, 'slow')).toMatchObject({ joined: true, turn: '' });
+});
+
+test('sends new events to the set while another socket catches up, which then joins', async () => {
+  const { platform, live, connect } = await liveWorld();
+  await wholeRun(platform, 'run_1', 60);
+  const head = (await lastingAfter(platform)).at(-1)?.seq;
+  const [current, behind] = [await connect('current'), await connect('behind', 0)];
+  const held = Promise.withResolvers<void>();
+  behind.take = () => held.promise.then(() => 'sent' as const);
+  const catchingUp = pushLive(live, account);
+  await vi.waitFor(async () => expect(await turnOf(platform)).toBe(''), slowMachine);
+  await wholeRun(platform, 'run_2', 1);
+  await pushLive(live, account);
+  await expectAll(platform, current.messages, head);
+  expect(behind.messages).toEqual([]);
+  held.resolve();
+  await catchingUp;
+  await expectAll(platform, behind.messages);
+  expect(await connectionsOf(platform, account)).toMatchObject([{ joined: true }, { joined: true }]);
+});
+
+/** Calls of the ports by one push. */
+async function callsOf({ platform }: World, push: () => Promise<unknown>) {
+  const { events, records, rows } = platform;
+  const spies = {
+    ledger: vi.spyOn(events, 'ledger'),
+    commits: vi.spyOn(events, 'getMany'),
+    rows: vi.spyOn(rows, 'get'),
+    get: vi.spyOn(records, 'get'),
+    getMany: vi.spyOn(records, 'getMany'),
+    query: vi.spyOn(records, 'query'),
+    write: vi.spyOn(records, 'write'),
+  };
+  await push();
+  const calls = Object.fromEntries(Object.entries(spies).map(([name, spy]) => [name, spy.mock.calls.length]));
+  for (const spy of Object.values(spies)) spy.mockRestore();
+  return calls;
+}
+
+test.for([1, 50])('reads each entry and writes the position once for all of %i sockets', async (count) => {
+  const world = await liveWorld();
+  const { platform, live, connect } = world;
+  const sockets = [];
+  for (let i = 0; i < count; i++) sockets.push(await connect(String(i)));
+  await pushLive(live, account);
+  await wholeRun(platform, 'run_1', 3);
+  expect(await callsOf(world, () => pushLive(live, account))).toEqual({
+    ledger: 1,
+    commits: 1,
+    rows: 1,
+    get: 1,
+    getMany: 1,
+    // The connections, and the generations of the read models.
+    query: 2,
+    write: 2,
+  });
+  for (const socket of sockets) await expectAll(platform, socket.messages);
+});
+
+test('reads no ledger entry if nobody listens', async () => {
+  const world = await liveWorld();
+  await wholeRun(world.platform, 'run_1', 3);
+  expect(await callsOf(world, () => pushLive(world.live, account))).toMatchObject({ ledger: 0, commits: 0, rows: 0 });
+});
+
+test('closes the members if the ledger cannot be read, so that their clients resume', async () => {
+  const { platform, live, connect } = await liveWorld();
+  const socket = await connect('one');
+  await pushLive(live, account);
+  await wholeRun(platform, 'run_1', 1);
+  vi.spyOn(platform.events, 'ledger').mockRejectedValueOnce(new Error('no table'));
+  await expect(pushLive(live, account)).rejects.toThrow('no table');
+  expect(socket).toMatchObject({ messages: [], closed: true });
+  const again = await connect('two', 0);
+  await pushLive(live, account);
+  await expectAll(platform, again.messages);
 });
 
 test('closes a socket after a failure to send, and reports the failure', async () => {
@@ -174,7 +312,7 @@ test('closes a socket after a failure to send, and reports the failure', async (
   await expect(pushLive(live, account)).rejects.toThrow('connection reset');
   expect(bad.closed).toBe(true);
   expect((await connectionsOf(platform, account)).map(({ id }) => id)).toEqual(['good']);
-  expect(good.messages).toEqual(await messagesAfter(platform));
+  await expectAll(platform, good.messages);
 });
 
 test('closes a socket whose session ended, before it sends more', async () => {
@@ -198,7 +336,7 @@ test('stops at its deadline between two commits, and continues there', async () 
   expect(socket.messages.length).toBeGreaterThan(0);
   expect(socket.messages.length).toBeLessThan(all.length);
   expect(await pushLive(live, account)).toBe('done');
-  expect(socket.messages).toEqual(all);
+  await expectAll(platform, socket.messages);
 });
 
 test('waits for a socket that is opening, and removes one that has closed', async () => {
@@ -208,7 +346,7 @@ test('waits for a socket that is opening, and removes one that has closed', asyn
   let tries = 0;
   socket.take = async () => (++tries > 3 ? 'sent' : 'gone');
   await pushLive({ ...live, openingMs: 10_000 }, account);
-  expect(socket.messages).toEqual(await messagesAfter(platform));
+  await expectAll(platform, socket.messages);
   tries = 0;
   socket.take = async () => (++tries > 3 ? 'sent' : 'gone');
   platform.clock.now += 10_000;
@@ -291,30 +429,9 @@ test('sends to all sockets, also if concurrent handshakes exceeded the limit', a
   const first = await connect('first');
   const others = Array.from({ length: 110 }, (_, n) => `other ${n}`);
   const holder = { account, user: ada.userId, session: 'ses_ada' };
-  await Promise.all(others.map((id) => addConnection(platform, holder, id, { done: 0, since: 0 })));
+  await Promise.all(others.map((id) => addConnection(platform, holder, id, { done: 0, since: 0, head: 0 })));
   for (const id of others) sockets.set(id, { messages: [], closed: false, take: async () => 'sent' });
   await runSteps(platform, 'run_1', 1).request();
   await pushLive(live, account);
   expect(new Set(others.map((id) => sockets.get(id)?.messages.length))).toEqual(new Set([first.messages.length]));
-});
-
-test('reads the ledger backwards once for each run that was open before the socket', async () => {
-  const { platform, live, connect } = await liveWorld();
-  await wholeRun(platform, 'run_0', 600);
-  const steps = runSteps(platform, 'run_1', 3);
-  await steps.request();
-  await connect('one');
-  const ledger = vi.spyOn(platform.events, 'ledger');
-  const backwards = () => ledger.mock.calls.filter(([, { order }]) => order === 'desc').length;
-  await steps.start();
-  await pushLive(live, account);
-  expect(backwards()).toBe(1);
-  await steps.plan();
-  await steps.store(0);
-  await pushLive(live, account);
-  expect(backwards()).toBe(1);
-  expect(Object.keys((await findConnection(platform, account, 'one'))?.runs ?? {})).toEqual(['run_1']);
-  await steps.finish();
-  await pushLive(live, account);
-  expect((await findConnection(platform, account, 'one'))?.runs).toEqual({});
 });
