@@ -73,6 +73,11 @@ export async function removeConnection(platform: Platform, id: string): Promise<
   ]);
 }
 
+/** Whether the account has a live socket. Costs one read. */
+export async function hasConnections({ records }: Pick<Platform, 'records'>, account: string): Promise<boolean> {
+  return (await records.query(partition(account), { limit: 1 })).items.length > 0;
+}
+
 export async function connectionsOf(platform: Platform, account: string): Promise<Connection[]> {
   const connections: Connection[] = [];
   // Sockets that opened at the same time may exceed the maximum a little. They get messages too.

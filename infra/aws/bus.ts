@@ -59,7 +59,9 @@ export function awsNotifyLive(
       DetailType: 'live.requested',
       Detail: JSON.stringify({ account }),
     };
-    const answer = await events().send(new PutEventsCommand({ Entries: [entry] }));
+    const answer = await events()
+      .send(new PutEventsCommand({ Entries: [entry] }))
+      .catch(throwBusError);
     const code = answer.Entries?.[0]?.ErrorCode;
     if (code)
       throw new Error(

@@ -1,5 +1,6 @@
 /**
- * The relay's handling of stream notifications. It sets aside an account that fails and retries it every minute. Thus
+ * The relay's handling of stream notifications. After an account's events it calls the pusher, if the account has live
+ * sockets. It sets aside an account that fails and retries it every minute. Thus
  * neither that account nor an outage of the bus blocks later records of the stream.
  *
  * Once the bus is unavailable, the other accounts of the visit are only entered in their ledgers and set aside. Waiting
@@ -7,14 +8,16 @@
  */
 
 import { announcements } from '../../activity/announce.ts';
+import { hasConnections } from '../../api/live/connections.ts';
 import { parseStream } from '../../domain/event.ts';
 import { pagesOf } from '../../domain/pages.ts';
-import type { JsonObject, Platform, StreamNotification } from '../../domain/ports.ts';
+import type { JsonObject, StreamNotification } from '../../domain/ports.ts';
 import { BusUnavailable } from './bus.ts';
 import { inParallel } from './parallel.ts';
-import type { Relay, Sequenced } from './relay.ts';
+import type { AwsPlatform } from './platform.ts';
+import type { Sequenced } from './relay.ts';
 
-type Parts = Pick<Platform, 'blobs' | 'records' | 'log' | 'now'> & { relay: Relay };
+type Parts = Pick<AwsPlatform, 'blobs' | 'records' | 'log' | 'now' | 'relay' | 'notifyLive'>;
 /** `since`: when the notification was first set aside, in milliseconds since the epoch. */
 type SetAside = StreamNotification & { since: number };
 
@@ -66,7 +69,11 @@ async function relay<N extends StreamNotification>(
     try {
       // Commits that are in the ledger are published even when later ones failed.
       if (visit.isBusUnavailable) failed.add(account);
-      else await platform.relay.publish(account, (commit) => announcements(platform, commit), commits);
+      else {
+        await platform.relay.publish(account, (commit) => announcements(platform, commit), commits);
+        // The ledger has the commits, so a socket that registers after this read asks for them itself.
+        if (await hasConnections(platform, account)) await platform.notifyLive(account);
+      }
       if (error !== undefined) throw error;
     } catch (cause) {
       failed.add(account);

@@ -8,7 +8,7 @@ import { Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
-import { busSource, liveSource } from '../aws/bus.ts';
+import { liveSource } from '../aws/bus.ts';
 import { accessLog, enableGatewayLogs } from './access-log.ts';
 import { acknowledge, withWildcard } from './acknowledge.ts';
 import type { CoreStack } from './core-stack.ts';
@@ -91,10 +91,11 @@ function pusher(
       ),
     ],
   });
-  // The function reads the ledger, so a late, repeated or lost call does no harm.
+  // Relay and `$connect` function ask for accounts with sockets only. The function reads the ledger, so a late,
+  // repeated or lost call does no harm.
   const news = new Rule(scope, 'News', {
     eventBus: core.bus,
-    eventPattern: { source: [busSource, liveSource] },
+    eventPattern: { source: [liveSource] },
     targets: [
       new LambdaTarget(push, {
         event: RuleTargetInput.fromEventPath('$.detail'),

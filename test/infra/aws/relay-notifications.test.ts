@@ -1,5 +1,5 @@
 /** The handling of stream notifications when an account or the bus fails. */
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { parseStream } from '../../../domain/event.ts';
 import type { Measures, StreamNotification } from '../../../domain/ports.ts';
 import { BusUnavailable } from '../../../infra/aws/bus.ts';
@@ -10,10 +10,11 @@ const one: StreamNotification = { stream: 'acc_1/job/job_1', version: 1 };
 const two: StreamNotification = { stream: 'acc_1/job/job_2', version: 4 };
 const other: StreamNotification = { stream: 'acc_2/job/job_3', version: 2 };
 
-let broken: { ledger: string[]; bus: string[]; unavailable?: true };
+let broken: { ledger: string[]; bus: string[]; unavailable?: true; live?: true };
 let publishCalls: string[];
 let sequenced: StreamNotification[];
 let published: string[];
+let notified: string[];
 let measured: Measures[];
 let clock: number;
 let platform: Parameters<typeof relayNotifications>[0] & { records: ReturnType<typeof memoryRecords> };
@@ -22,6 +23,7 @@ beforeEach(() => {
   broken = { ledger: [], bus: [] };
   sequenced = [];
   published = [];
+  notified = [];
   publishCalls = [];
   measured = [];
   clock = Date.parse('2026-01-01');
@@ -30,6 +32,10 @@ beforeEach(() => {
     records: memoryRecords(),
     log: { info() {}, warn() {}, error() {}, measure: (numbers) => void measured.push(numbers) },
     now: () => clock,
+    async notifyLive(account) {
+      if (broken.live) throw new Error('the call was lost');
+      notified.push(account);
+    },
     relay: {
       async sequence(notifications) {
         const accounts = new Set(notifications.map(({ stream }) => parseStream(stream).account));
@@ -50,7 +56,9 @@ beforeEach(() => {
 });
 
 const setAside = () =>
-  [...platform.records.stored.values()].map(({ data: { since: _, ...notification } }) => notification);
+  [...platform.records.stored.values()]
+    .filter(({ pk }) => pk === 'relay-aside')
+    .map(({ data: { since: _, ...notification } }) => notification);
 
 test('sequences and publishes each account and sets nothing aside', async () => {
   await relayNotifications(platform, [one, two, other]);
@@ -147,4 +155,37 @@ test('calls an unavailable bus once per visit and still sequences every ledger',
   await relayAgain(platform);
   expect(published).toHaveLength(150);
   expect(setAside()).toEqual([]);
+});
+
+const openSocket = (account: string) =>
+  platform.records.write([{ op: 'put', pk: `live#${account}`, sk: 'con_1', data: {} }]);
+
+test('calls the pusher once per visit for accounts with live sockets, after it published, and for no others', async () => {
+  await openSocket('acc_2');
+  platform.notifyLive = async (account) => {
+    expect(published).toContain(account);
+    notified.push(account);
+  };
+  await relayNotifications(platform, [one, other, two, { ...other, version: 3 }]);
+  expect(notified).toEqual(['acc_2']);
+});
+
+test('reads one record per account and visit to find out that nobody listens', async () => {
+  const query = vi.spyOn(platform.records, 'query');
+  await relayNotifications(platform, [one, two, other]);
+  expect(query.mock.calls).toEqual([
+    ['live#acc_1', { limit: 1 }],
+    ['live#acc_2', { limit: 1 }],
+  ]);
+  expect(notified).toEqual([]);
+});
+
+test('calls the pusher again after a lost call', async () => {
+  await openSocket('acc_1');
+  broken.live = true;
+  await relayNotifications(platform, [one, other]);
+  expect(setAside()).toEqual([one]);
+  delete broken.live;
+  await relayAgain(platform);
+  expect(notified).toEqual(['acc_1']);
 });

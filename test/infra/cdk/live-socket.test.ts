@@ -48,3 +48,13 @@ test('only the push function can post, only to sockets of this API, and both wri
   }
   expect(policyOf('live-connection').flatMap(({ Action }) => Action)).not.toContain('execute-api:ManageConnections');
 });
+
+test('the bus calls the push function only on request, so a commit that nobody listens to calls none', () => {
+  const [pushId] = Object.keys(
+    api.findResources('AWS::Lambda::Function', { Properties: { FunctionName: functionOf('live-push') } }),
+  );
+  const patterns = Object.values(api.findResources('AWS::Events::Rule'))
+    .filter(({ Properties }) => JSON.stringify(Properties.Targets).includes(`"${pushId}"`))
+    .map(({ Properties }) => Properties.EventPattern);
+  expect(patterns).toEqual([{ source: ['listbackup.live'] }]);
+});
