@@ -78,7 +78,7 @@ export function runOf({ type, data }: Pick<Recorded, 'type' | 'data'>): string |
 /** The row of a run as of its end. `row` may lack its last changes, or all. */
 export function finishedRow(row: JsonObject, event: RunEnd): JsonObject {
   const { runId: id, jobId, sourceId } = event.data;
-  const fields =
+  const fields: JsonObject =
     'reason' in event.data
       ? { reason: event.data.reason }
       : { errors: event.data.errors, errorPages: event.data.errorPages };
