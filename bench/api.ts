@@ -73,7 +73,15 @@ async function start(code: string, env: { [name: string]: string }, calls: numbe
 }
 
 function environment(endpoint: string): { [name: string]: string } {
-  const names = ['DATA_BUCKET', 'EVENT_BUS_NAME', 'USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'KEY_ID', 'SIGNING_KEY_ID'];
+  const names = [
+    'DATA_BUCKET',
+    'KEYS_BUCKET',
+    'EVENT_BUS_NAME',
+    'USER_POOL_ID',
+    'USER_POOL_CLIENT_ID',
+    'KEY_ID',
+    'SIGNING_KEY_ID',
+  ];
   return {
     ...Object.fromEntries(names.map((name) => [name, 'bench'])),
     PATH: process.env.PATH ?? '',

@@ -26,6 +26,8 @@ async function openListbackup(folder: string): Promise<EventLog> {
     routes: [],
     log: { info() {}, warn() {}, measure() {}, error: (message, _, error) => console.error(message, error) },
   });
+  await platform.keys.createAccount(account);
+  await platform.keys.createSubject(account, account);
   const heads = new Map<number, Head>();
   const streamOf = (stream: number) => `${account}/job/${eventData(stream, 1).jobId}`;
 

@@ -20,9 +20,11 @@ export async function connectSource(
 ): Promise<{ id: string; at: string; written: Written }> {
   const id = newId(context, 'source');
   const stream = streamName(context.account, 'source', id);
-  // A repeat must not store them again: the source may have newer credentials, or be disconnected.
-  const isRepeat = input.credentials !== null && (await load(platform, source, stream)).state.status !== 'none';
-  if (input.credentials && !isRepeat) await putCredentials(platform, context.account, id, input.credentials, 1);
+  if ((await load(platform, source, stream)).state.status === 'none') {
+    await platform.keys.createSubject(context.account, id);
+    // A repeat must not store them again: the source may have newer credentials, or be disconnected.
+    if (input.credentials) await putCredentials(platform, context.account, id, input.credentials, 1);
+  }
   const decide = connect(id, input.type, { name: input.name, config: input.config });
   const { version, at } = await createStream(platform, source, stream, decide, context);
   return { id, at, written: { stream, version } };

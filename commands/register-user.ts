@@ -1,6 +1,6 @@
 /** Registers a user. The identity port stores the password, the event store gets the user and the account. */
 import { newId } from '../activity/ids.ts';
-import { transact } from '../activity/store.ts';
+import { load, transact } from '../activity/store.ts';
 import { account, openAccount } from '../domain/account.ts';
 import { Problem } from '../domain/errors.ts';
 import { streamName } from '../domain/event.ts';
@@ -70,13 +70,13 @@ export async function recordPerson(
 ): Promise<Written[]> {
   const { userId, accountId, email, name } = person;
   const cause = { ...context, actor: { type: 'user', id: userId } } as const;
-  const registered = await transact(
-    platform,
-    user,
-    streamName(accountId, 'user', userId),
-    register({ userId, accountId, email, name }),
-    cause,
-  );
+  const stream = streamName(accountId, 'user', userId);
+  // Once data exists, a missing key is an error. A new key could not read it.
+  if ((await load(platform, user, stream)).head.version === 0) {
+    await platform.keys.createAccount(accountId);
+    for (const subject of [userId, accountId]) await platform.keys.createSubject(accountId, subject);
+  }
+  const registered = await transact(platform, user, stream, register({ userId, accountId, email, name }), cause);
   const open = openAccount({ accountId, ownerId: userId, name });
   const opened = await transact(platform, account, streamName(accountId, 'account', accountId), open, cause);
   return [registered, opened].map(({ stream, version }) => ({ stream, version }));

@@ -67,6 +67,8 @@ async function* checkAccount(
   options: DoctorOptions,
 ): AsyncGenerator<Finding> {
   const { count = () => {}, readData = false, quiet = false, isAwaited, deployment } = options;
+  // First, because reading a key repairs its copies.
+  yield* checkKeyCopies(platform, account);
   const reader = readFacts(account);
   const rows = await checkRows(platform, projections, account, quiet);
 
@@ -144,6 +146,22 @@ async function* readVaultKeys(
     yield failure('key', account, 'the account key cannot be read, so its backups cannot be decrypted or checked');
   }
   return undefined;
+}
+
+const harmless = new Set(['missing in the table', 'missing in the blobs', 'older copy']);
+
+/** Compares the two copies of every key. The key ring repairs a copy that is missing or older. */
+async function* checkKeyCopies({ keys }: Platform, account: string): AsyncGenerator<Finding> {
+  try {
+    for (const { subject, fault } of await keys.compare(account)) {
+      const where = subject ?? account;
+      if (harmless.has(fault))
+        yield info('key', where, `a copy is wrong (${fault}); the next read or sweep repairs it`);
+      else yield failure('key', where, `the copies disagree (${fault}), see docs/runbook.md`);
+    }
+  } catch {
+    yield failure('key', account, 'the copies of the keys cannot be compared');
+  }
 }
 
 /** A signature made with the private key must verify with the public key. */

@@ -30,6 +30,7 @@ const catalogue = {
   'idempotency-mismatch': [422, 'The Idempotency-Key was used with other input'],
   'rate-limited': [429, 'Too many requests'],
   internal: [500, 'An internal error occurred'],
+  'key-missing': [500, 'An encryption key is missing'],
   unavailable: [503, 'Temporarily unavailable'],
   'storage-full': [507, 'The storage is full'],
 } as const;

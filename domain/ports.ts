@@ -297,17 +297,35 @@ export interface Identity {
 
 /**
  * Keys of 32 bytes. A subject is a user, a source or an account: personal data of each can be erased by destroying its
- * key. The keys of all subjects of an account are lost with the account key.
+ * key. The keys of all subjects of an account are lost with the account key. Every key is stored in two stores, and no
+ * write to one store loses it.
  */
 export interface KeyRing {
-  /** Created at first use. Undefined once destroyed. */
+  /** For a new account, before its first event. Durable in both stores when it resolves. Keeps an existing key. */
+  createAccount(account: string): Promise<void>;
+  /** For a new subject, before its first personal value. As `createAccount`. Nothing if the account is destroyed. */
+  createSubject(account: string, subject: string): Promise<void>;
+  /** Undefined from `destroyAccount` on. Throws Problem `key-missing` if no store has the key. Never creates one. */
   accountKey(account: string): Promise<Uint8Array | undefined>;
-  /** Created at first use. Undefined once it or the account key is destroyed. */
+  /** As `accountKey`. Undefined too while the account key is. */
   subjectKey(account: string, subject: string): Promise<Uint8Array | undefined>;
-  /** Irrevocable: the subject never gets a new key. */
-  destroySubject(account: string, subject: string): Promise<void>;
-  /** Irrevocable: the account never gets a new key, and the keys of its subjects are lost. */
-  destroyAccount(account: string): Promise<void>;
+  /**
+   * The key is unusable now, and destroyed after a grace. Returns that time (ms since the epoch), null if no key is
+   * left. Idempotent.
+   */
+  destroySubject(account: string, subject: string): Promise<number | null>;
+  /** As `destroySubject`, for the account key and so for the keys of all subjects. */
+  destroyAccount(account: string): Promise<number | null>;
+  /** Takes a destruction back before its time. Returns whether the key is usable. */
+  restoreSubject(account: string, subject: string): Promise<boolean>;
+  restoreAccount(account: string): Promise<boolean>;
+  /**
+   * Repairs a page of the keys, and destroys those whose time is over for good. The returned cursor begins the next
+   * page, null ends the round.
+   */
+  sweep(cursor?: string): Promise<string | null>;
+  /** Compares the two copies of every key of an account. `subject` is null for the account key. Changes nothing. */
+  compare(account: string): Promise<{ subject: string | null; fault: string }[]>;
   /** ECDSA P-256 with SHA-256, DER-encoded. */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
   /** The public key of `sign`, as SPKI in PEM. */

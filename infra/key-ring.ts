@@ -1,44 +1,52 @@
 /**
  * The envelope that both deployments share. The master key (KMS, or a key file) wraps a key per account, which wraps a
- * key per subject. Destroying a key replaces it with a tombstone. The key cannot be created again, and every key below
- * it is lost too.
+ * key per subject. Each wrapped key is in two stores (key-stores.ts). Destroying a key leaves a tombstone in both. The
+ * key cannot be created again, and every key below it is lost too.
  */
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import { deriveKey } from '../crypto/hkdf.ts';
-import type { KeyRing } from '../domain/ports.ts';
+import { Problem } from '../domain/errors.ts';
+import type { Blobs, KeyRing, Log } from '../domain/ports.ts';
+import { blobKeys } from './blob-keys.ts';
+import { type KeyId, type KeyStore, nameOf, type StoredKey, twoStores } from './key-stores.ts';
 
-/** The key of an account, or of one of its subjects. */
-export type KeyId = { account: string; subject?: string };
-export type StoredKey = { wrapped: Uint8Array } | { destroyed: true };
-
-export type KeyStore = {
-  /** Strongly consistent. */
-  get(id: KeyId): Promise<StoredKey | undefined>;
-  /** Durable. Returns false and writes nothing when a key or a tombstone exists. */
-  putIfAbsent(id: KeyId, key: StoredKey): Promise<boolean>;
-  /** Durable, with or without an existing key. */
-  replace(id: KeyId, key: StoredKey): Promise<void>;
+/** What the key rings of both deployments need besides their own adapters. */
+export type KeyRingOptions = {
+  /** The blobs with the second copy of each key. */
+  blobs: Blobs;
+  log: Log;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  /** How long a destruction can be taken back. */
+  graceDays: number;
 };
 
-export type KeyRingParts = {
+export type KeyRingParts = KeyRingOptions & {
   /** Encrypts a key under the master key. Only `unwrap` with the same context decrypts it. */
   wrap(key: Uint8Array, context: string): Promise<Uint8Array>;
   unwrap(wrapped: Uint8Array, context: string): Promise<Uint8Array>;
-  store: KeyStore;
+  table: KeyStore;
   sign: KeyRing['sign'];
   publicKey: KeyRing['publicKey'];
-  /** Milliseconds since the epoch. */
-  now?: () => number;
+};
+
+type Wrapping = {
+  wrap(key: Uint8Array): Promise<Uint8Array>;
+  unwrap(wrapped: Uint8Array): Promise<Uint8Array>;
 };
 
 /** How long other processes may still use a destroyed key. */
 const cacheMilliseconds = 60_000;
 const maxCached = 10_000;
+const dayMs = 24 * 60 * 60_000;
 
 /** A destroyed key is unusable at once in this process, and within a minute in others. */
-export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.now }: KeyRingParts): KeyRing {
+export function makeKeyRing(parts: KeyRingParts): KeyRing {
+  const { wrap, unwrap, table, blobs, log, sign, publicKey, now, graceDays } = parts;
+  const stores = twoStores(table, blobKeys(blobs), log);
+  const graceMs = graceDays * dayMs;
   const cache = new LRUCache<string, { key: Promise<Uint8Array | undefined>; account: string }>({
     max: maxCached,
     ttl: cacheMilliseconds,
@@ -60,73 +68,80 @@ export function makeKeyRing({ wrap, unwrap, store, sign, publicKey, now = Date.n
     return entry.key;
   }
 
-  function forgetAccount(account: string): void {
-    for (const [name, entry] of cache) if (entry.account === account) cache.delete(name);
+  /** With an account key, forgets the keys of its subjects too. */
+  function forget(id: KeyId): void {
+    if (id.subject !== undefined) cache.delete(nameOf(id));
+    else for (const [name, entry] of cache) if (entry.account === id.account) cache.delete(name);
   }
 
-  /** Returns the stored key and creates it if there is none. Of two concurrent creations, both get the first. */
-  async function loadOrCreate(
-    id: KeyId,
-    encrypt: (key: Uint8Array) => Promise<Uint8Array>,
-    decrypt: (wrapped: Uint8Array) => Promise<Uint8Array>,
-  ) {
-    let stored = await store.get(id);
-    if (!stored) {
-      const key = new Uint8Array(randomBytes(32));
-      if (await store.putIfAbsent(id, { wrapped: await encrypt(key) })) return key;
-      stored = await store.get(id);
-    }
-    if (!stored) throw new Error(`The key store refused a new ${nameOf(id)} but has none. Check its consistency.`);
-    return 'destroyed' in stored ? undefined : decrypt(stored.wrapped);
-  }
-
-  const accountKey = (account: string) => {
-    const id = { account };
-    return cached(id, () =>
-      loadOrCreate(
-        id,
-        (key) => wrap(key, nameOf(id)),
-        (wrapped) => unwrap(wrapped, nameOf(id)),
-      ),
-    );
-  };
-
-  const subjectKey = (account: string, subject: string) => {
-    const id = { account, subject };
-    return cached(id, async () => {
-      const parent = await accountKey(account);
-      if (!parent) return undefined;
-      const wrapping = deriveKey(parent, 'subject keys');
-      return loadOrCreate(
-        id,
-        async (key) => encryptBytes(wrapping, key, nameOf(id)),
-        async (wrapped) => decryptBytes(wrapping, wrapped, nameOf(id)),
+  function usable(id: KeyId, stored: StoredKey | undefined, { unwrap }: Wrapping) {
+    if (!stored)
+      throw new Problem(
+        'key-missing',
+        `The key of ${id.subject ?? id.account} is lost in both stores. Restore one of them from a copy.`,
       );
+    return 'destroyed' in stored || stored.destroysAt !== undefined ? undefined : unwrap(stored.wrapped);
+  }
+
+  /** How a key is wrapped. Undefined if the key above it is destroyed. */
+  async function wrappingOf(id: KeyId): Promise<Wrapping | undefined> {
+    const name = nameOf(id);
+    if (id.subject === undefined) return { wrap: (key) => wrap(key, name), unwrap: (wrapped) => unwrap(wrapped, name) };
+    const parent = await keyOf({ account: id.account });
+    const key = parent && deriveKey(parent, 'subject keys');
+    return (
+      key && {
+        wrap: async (bytes) => encryptBytes(key, bytes, name),
+        unwrap: async (bytes) => decryptBytes(key, bytes, name),
+      }
+    );
+  }
+
+  function keyOf(id: KeyId): Promise<Uint8Array | undefined> {
+    return cached(id, async () => {
+      const wrapping = await wrappingOf(id);
+      return wrapping && usable(id, await stores.read(id), wrapping);
     });
-  };
+  }
+
+  async function create(id: KeyId): Promise<void> {
+    const wrapping = await wrappingOf(id);
+    if (!wrapping) return;
+    const stored = await stores.create(id, () => wrapping.wrap(new Uint8Array(randomBytes(32))));
+    // Proves before the first use that the stored bytes give a key.
+    await usable(id, stored, wrapping);
+  }
+
+  async function destroy(id: KeyId): Promise<number | null> {
+    forget(id);
+    const destroysAt = await stores.destroy(id, now() + graceMs);
+    // A load that began before the change may have cached the key again.
+    forget(id);
+    return destroysAt;
+  }
 
   return {
-    accountKey,
-    subjectKey,
-    async destroySubject(account, subject) {
-      const name = nameOf({ account, subject });
-      cache.delete(name);
-      await store.replace({ account, subject }, { destroyed: true });
-      // A load that began before the tombstone may have cached the key again.
-      cache.delete(name);
-    },
-    async destroyAccount(account) {
-      forgetAccount(account);
-      await store.replace({ account }, { destroyed: true });
-      forgetAccount(account);
-    },
+    createAccount: (account) => create({ account }),
+    createSubject: (account, subject) => create({ account, subject }),
+    accountKey: (account) => keyOf({ account }),
+    subjectKey: (account, subject) => keyOf({ account, subject }),
+    destroyAccount: (account) => destroy({ account }),
+    destroySubject: (account, subject) => destroy({ account, subject }),
+    restoreAccount: (account) => stores.restore({ account }, now()),
+    restoreSubject: (account, subject) => stores.restore({ account, subject }, now()),
+    sweep: (cursor) => stores.sweep(cursor, now(), graceMs),
+    compare: (account) => stores.compare(account),
     sign,
     publicKey,
   };
 }
 
-function nameOf({ account, subject }: KeyId): string {
-  return JSON.stringify(subject === undefined ? ['account key', account] : ['subject key', account, subject]);
+/** Reads `LISTBACKUP_GRACE_DAYS`. The Error for a wrong value says how to correct it. */
+export function readGraceDays(env: { [name: string]: string | undefined }): number {
+  const text = env.LISTBACKUP_GRACE_DAYS || '7';
+  if (!/^\d{1,3}$/.test(text))
+    throw new Error(`LISTBACKUP_GRACE_DAYS must be a whole number from 0 to 999, not ${text}.`);
+  return Number(text);
 }
 
 /** Framed AES-256-GCM (crypto/gcm.ts), bound to the context. */

@@ -1,7 +1,5 @@
 /** The registry of tasks: what each kind does, and how the tasks of a run and of an export follow each other. */
-import { reap } from '../tasks/reaper.ts';
 import type { AnyTaskKind, GroupKind, Parts } from '../tasks/task.ts';
-import { removeExpiredExports } from '../vault/exports.ts';
 import { cleanKind } from './backup/clean-run.ts';
 import { commitKind } from './backup/commit-run.ts';
 import { planKind } from './backup/plan-run.ts';
@@ -20,13 +18,4 @@ const groups: GroupKind[] = [
 export function tasksOf({ platform, workers = maxWorkers }: Pick<Deployment, 'platform' | 'workers'>): Parts {
   const { records, queue, now, log } = platform;
   return { records, queue, now, log, kinds, groups, pool: workers };
-}
-
-/**
- * Sends tasks again whose messages or workers were lost, and deletes expired exports. Run it every minute. An error at
- * one does not stop the other. The first error is thrown at the end.
- */
-export async function maintainTasks(deployment: Deployment): Promise<void> {
-  const results = await Promise.allSettled([reap(tasksOf(deployment)), removeExpiredExports(deployment.platform)]);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { awsList } from '../../infra/aws/prices.ts';
 import { relayAgain } from '../../infra/aws/relay-notifications.ts';
-import { maintainTasks } from '../../processors/tasks.ts';
+import { maintain } from '../../processors/maintain.ts';
 import { maintainProjections } from '../../projections/engine/maintain.ts';
 import { projections } from '../../projections/index.ts';
 import type { Applied, Stage, Worked } from './stage.ts';
@@ -104,7 +104,7 @@ async function idleMinute({ platform, counter }: Stage): Promise<Usage> {
   const deployment = { platform, connectors: () => ({ allowHosts: [] }), prices: awsList };
   const rounds = [
     () => relayAgain(platform),
-    () => maintainTasks(deployment),
+    () => maintain(deployment),
     () => maintainProjections(platform, projections),
   ];
   // Do not count the first time: a rebuild may be due

@@ -5,6 +5,8 @@ export type AwsEnvironment = {
   /** `listbackup-{stage}-`: the names of all tables begin with it */
   TABLE_PREFIX: string;
   DATA_BUCKET: string;
+  /** Second copies of the wrapped keys */
+  KEYS_BUCKET: string;
   JOB_QUEUE_URL: string;
   DATA_QUEUE_URL: string;
   EVENT_BUS_NAME: string;

@@ -1,14 +1,16 @@
 /**
- * Keys wrapped by KMS, stored in table `subject-keys`. The name of a key is its KMS encryption context. A wrapped key
- * therefore unwraps only under its own name, and CloudTrail records which key was unwrapped.
+ * Keys wrapped by KMS, stored in the table `subject-keys` and in the bucket for keys. The name of a key is its KMS
+ * encryption context. A wrapped key therefore unwraps only under its own name, and CloudTrail records its use.
  */
 import { createHash, createPublicKey } from 'node:crypto';
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { DecryptCommand, EncryptCommand, GetPublicKeyCommand, type KMSClient, SignCommand } from '@aws-sdk/client-kms';
-import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { KeyRing } from '../../domain/ports.ts';
-import { type KeyId, type KeyStore, makeKeyRing, type StoredKey } from '../key-ring.ts';
-import { bytesIn, type Item } from './attributes.ts';
+import { type KeyRingOptions, makeKeyRing } from '../key-ring.ts';
+import type { KeyId, KeyStore, StoredKey } from '../key-stores.ts';
+import { bytesIn, type Item, stringIn } from './attributes.ts';
+import { scanItems } from './dynamo.ts';
 
 /** `keyId`: a symmetric key that wraps keys. `signingKeyId`: an ECC_NIST_P256 key for SIGN_VERIFY. */
 export type KmsKeys = { keyId(): string; signingKeyId(): string };
@@ -18,10 +20,12 @@ export function awsKeyRing(
   documents: () => DynamoDBDocumentClient,
   prefix: string,
   keys: KmsKeys,
+  options: KeyRingOptions,
 ): KeyRing {
   let pem: Promise<string> | undefined;
   return makeKeyRing({
-    store: keyStore(documents, `${prefix}subject-keys`),
+    ...options,
+    table: keyTable(documents, `${prefix}subject-keys`),
 
     async wrap(key, context) {
       const answer = await kms().send(
@@ -71,12 +75,11 @@ async function publicKeyOf(kms: KMSClient, KeyId: string): Promise<string> {
   return key.export({ format: 'pem', type: 'spki' }).toString();
 }
 
-function keyStore(documents: () => DynamoDBDocumentClient, table: string): KeyStore {
+function keyTable(documents: () => DynamoDBDocumentClient, table: string): KeyStore {
   return {
     async get(id) {
       const answer = await documents().send(new GetCommand({ TableName: table, Key: keyOf(id), ConsistentRead: true }));
-      if (!answer.Item) return undefined;
-      return answer.Item.destroyed ? { destroyed: true } : { wrapped: bytesIn(answer.Item, 'wrapped') };
+      return answer.Item && stateOf(answer.Item);
     },
 
     async putIfAbsent(id, key) {
@@ -98,15 +101,57 @@ function keyStore(documents: () => DynamoDBDocumentClient, table: string): KeySt
     async replace(id, key) {
       await documents().send(new PutCommand({ TableName: table, Item: toItem(id, key) }));
     },
+
+    async list(page, account) {
+      const { items, next } = await readItems(documents(), table, page, account);
+      return { items: items.map(idOf), next };
+    },
   };
 }
 
+async function readItems(
+  client: DynamoDBDocumentClient,
+  table: string,
+  page: { limit: number; cursor?: string },
+  account: string | undefined,
+): Promise<{ items: Item[]; next: string | null }> {
+  if (account === undefined) return scanItems(client, table, page, ['pk', 'sk']);
+  const answer = await client.send(
+    new QueryCommand({
+      TableName: table,
+      ConsistentRead: true,
+      KeyConditionExpression: 'pk = :pk',
+      ExpressionAttributeValues: { ':pk': account },
+      Limit: page.limit,
+      ...(page.cursor === undefined ? {} : { ExclusiveStartKey: JSON.parse(page.cursor) as Item }),
+    }),
+  );
+  return { items: answer.Items ?? [], next: answer.LastEvaluatedKey ? JSON.stringify(answer.LastEvaluatedKey) : null };
+}
+
+const subjectPrefix = 'subject#';
+
 function keyOf({ account, subject }: KeyId): Item {
-  return { pk: account, sk: subject === undefined ? 'account' : `subject#${subject}` };
+  return { pk: account, sk: subject === undefined ? 'account' : `${subjectPrefix}${subject}` };
+}
+
+function idOf(item: Item): KeyId {
+  const [account, sk] = [stringIn(item, 'pk'), stringIn(item, 'sk')];
+  return sk.startsWith(subjectPrefix) ? { account, subject: sk.slice(subjectPrefix.length) } : { account };
 }
 
 function toItem(id: KeyId, key: StoredKey): Item {
-  return { ...keyOf(id), ...('wrapped' in key ? { wrapped: key.wrapped } : { destroyed: true }) };
+  return { ...keyOf(id), ...key };
+}
+
+function stateOf(item: Item): StoredKey {
+  if (item.destroyed) return { destroyed: true };
+  const { destroysAt } = item;
+  return {
+    wrapped: bytesIn(item, 'wrapped'),
+    revision: Number(item.revision ?? 0),
+    ...(typeof destroysAt === 'number' && { destroysAt }),
+  };
 }
 
 function present(bytes: Uint8Array | undefined, name: string): Uint8Array {

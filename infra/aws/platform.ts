@@ -51,6 +51,7 @@ export function openAws(
   );
   const bus: Bus = { publish: live.publish };
   const now = Date.now;
+  const log = awsLog(variable('STAGE'));
   const records = awsRecords(documents, prefix, now);
   return {
     events,
@@ -89,13 +90,31 @@ export function openAws(
       );
     }),
     keys: lazyPort<KeyRing>(
-      { accountKey: true, subjectKey: true, destroySubject: true, destroyAccount: true, sign: true, publicKey: true },
+      {
+        createAccount: true,
+        createSubject: true,
+        accountKey: true,
+        subjectKey: true,
+        destroySubject: true,
+        destroyAccount: true,
+        restoreSubject: true,
+        restoreAccount: true,
+        sweep: true,
+        compare: true,
+        sign: true,
+        publicKey: true,
+      },
       async () => {
-        const [{ awsKeyRing }, client] = await Promise.all([import('./key-ring.ts'), clients.kms()]);
-        return awsKeyRing(() => client, documents, prefix, {
-          keyId: variable('KEY_ID'),
-          signingKeyId: variable('SIGNING_KEY_ID'),
-        });
+        const [{ awsKeyRing }, { readGraceDays }, { awsBlobs }, kms, s3] = await Promise.all([
+          import('./key-ring.ts'),
+          import('../key-ring.ts'),
+          import('./blobs.ts'),
+          clients.kms(),
+          clients.s3(),
+        ]);
+        const keys = { keyId: variable('KEY_ID'), signingKeyId: variable('SIGNING_KEY_ID') };
+        const blobs = awsBlobs(() => s3, variable('KEYS_BUCKET'));
+        return awsKeyRing(() => kms, documents, prefix, keys, { blobs, log, now, graceDays: readGraceDays(env) });
       },
     ),
     secrets: lazyPort<Secrets>({ get: true }, async () => {
@@ -104,7 +123,7 @@ export function openAws(
     }),
     now,
     random: (bytes) => new Uint8Array(randomBytes(bytes)),
-    log: awsLog(variable('STAGE')),
+    log,
     notifyLive: live.notifyLive,
     exportLink: async (key, answer) => {
       const [{ exportLinks }, client] = await Promise.all([import('./export-links.ts'), clients.links()]);

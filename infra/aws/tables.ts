@@ -24,7 +24,7 @@ export const tables = {
   activity: { pk: ['stream', 'S'], sk: ['version', 'N'], stream: true },
   ledger: { pk: ['account', 'S'], sk: ['seq', 'N'] },
   records: { ...pair, expires: true },
-  /** Wrapped keys. The table has no point-in-time recovery, because a destroyed key must stay destroyed. */
+  /** Wrapped keys. No point-in-time recovery, because a destroyed key must stay destroyed. The bucket repairs it. */
   'subject-keys': pair,
 } as const satisfies { [name: string]: TableShape };
 

@@ -17,6 +17,7 @@ import {
   appendEvents,
   consume,
   deleteTemporaryBlobs,
+  destroyKeys,
   loadEvents,
   publish,
   readStream,
@@ -90,11 +91,11 @@ export class BackupProcessorsStack extends Stack {
     const sweeper = lambdaFunction(this, stage, {
       entry: 'sweeper',
       network: core.network?.inside,
-      description: 'Sends lost tasks again and deletes expired exports',
+      description: 'Sends lost tasks again, deletes expired exports, repairs and destroys keys',
       memory: 512,
       timeout: Duration.minutes(5),
       environment,
-      grants: work,
+      grants: [...work, ...destroyKeys(core)],
     });
     // Both functions repeat missed work, so a lost call needs no retry.
     const everyMinute = new Rule(this, 'EveryMinute', {

@@ -1,4 +1,7 @@
-/** The buckets of a stage: backup data, signed checkpoints of the activity, failed stream batches, access logs. */
+/**
+ * The buckets of a stage: backup data, wrapped keys, signed checkpoints of the activity, failed stream batches, access
+ * logs.
+ */
 import { Duration, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
@@ -18,12 +21,13 @@ import { acknowledge, registerWildcards, withWildcard } from './acknowledge.ts';
 import { denyBucketWritesUnlessWriter } from './fence.ts';
 import { bucketName, keepData, type Stage } from './stage.ts';
 
-export type Buckets = { data: IBucket; checkpoints: IBucket; failed: Bucket };
+export type Buckets = { data: IBucket; keys: IBucket; checkpoints: IBucket; failed: Bucket };
 
 export function makeBuckets(scope: Construct, stage: Stage): Buckets {
   const at = { stage, logs: stage.disposable ? undefined : logsBucket(scope, { stage, logs: undefined }) };
   return {
     data: dataBucket(scope, at, replicationOf(scope, stage, 'data')),
+    keys: keysBucket(scope, at),
     checkpoints: checkpointsBucket(scope, at, replicationOf(scope, stage, 'checkpoints')),
     failed: failedBucket(scope, at),
   };
@@ -40,11 +44,15 @@ export function makeReplicaBuckets(scope: Construct, stage: Stage, region: strin
   denyBucketWritesUnlessWriter(stage, region, checkpointsBucket(scope, at, {}));
 }
 
-/** After a failover: the replica buckets of `region`, and a new bucket for failed stream batches. */
+/**
+ * After a failover: the replica buckets of `region`, and new buckets for keys and failed stream batches. The key ring
+ * fills the bucket for keys from the replicated table.
+ */
 export function adoptBuckets(scope: Construct, stage: Stage, region: string): Buckets {
   const existing = (kind: string) => Bucket.fromBucketName(scope, kind, bucketName(stage, kind, region));
   return {
     data: existing('data'),
+    keys: keysBucket(scope, { stage, region, logs: undefined }),
     checkpoints: existing('checkpoints'),
     failed: failedBucket(scope, { stage, region, logs: undefined }),
   };
@@ -161,6 +169,19 @@ function dataBucket(scope: Construct, at: Placement, replication: Partial<Bucket
         noncurrentVersionExpiration: Duration.days(1),
       },
       // The product deletes by version id. For 30 days an operator can undo any other deletion or overwrite.
+      { id: 'old-versions', noncurrentVersionExpiration: Duration.days(30), expiredObjectDeleteMarker: true },
+    ],
+  });
+}
+
+/**
+ * Not replicated: S3 does not replicate the deletion of a version, so a replica would keep destroyed keys. A deletion
+ * or overwrite by mistake can be undone for 30 days. The key ring deletes destroyed keys by version id.
+ */
+function keysBucket(scope: Construct, at: Placement): Bucket {
+  return privateBucket(scope, at, 'Keys', {
+    versioned: true,
+    lifecycleRules: [
       { id: 'old-versions', noncurrentVersionExpiration: Duration.days(30), expiredObjectDeleteMarker: true },
     ],
   });

@@ -20,6 +20,8 @@ export class CoreStack extends Stack {
   readonly tables: Tables;
   /** Backup data. */
   readonly bucket: IBucket;
+  /** Second copies of the wrapped keys. */
+  readonly keys: IBucket;
   /** Batches of the activity stream that a reader failed on. */
   readonly failed: Bucket;
   readonly jobQueue: Queue;
@@ -44,6 +46,7 @@ export class CoreStack extends Stack {
     this.tables = failoverRegion ? adoptTables(this, stage) : makeTables(this, stage);
     const buckets = failoverRegion ? adoptBuckets(this, stage, failoverRegion) : makeBuckets(this, stage);
     this.bucket = buckets.data;
+    this.keys = buckets.keys;
     this.failed = buckets.failed;
     this.bus = makeBus(this, stage);
     const queues = makeQueues(this, stage, this.bus);
@@ -57,7 +60,7 @@ export class CoreStack extends Stack {
     this.mail = makeMail(this, stage);
     if (stage.edge) makeEdgeProof(this);
     this.network = makeNetwork(this, stage, {
-      buckets: [this.bucket.bucketArn],
+      buckets: [this.bucket.bucketArn, this.keys.bucketArn],
       tables: Object.values(this.tables).map((table) => table.tableArn),
       queues: [this.jobQueue.queueArn, this.dataQueue.queueArn],
       buses: [this.bus.eventBusArn],

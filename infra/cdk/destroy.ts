@@ -11,7 +11,7 @@ import { bucketName, type Stage, stage } from './stage.ts';
 import { readOptions } from './stage-options.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const kinds = ['data', 'checkpoints', 'failed'];
+const kinds = ['data', 'keys', 'checkpoints', 'failed'];
 
 /** Empties the buckets, so that CloudFormation can delete them, and deletes the secrets, which no stack owns. */
 export async function emptyStage(s3: S3Client, ssm: SSMClient, of: Stage): Promise<void> {

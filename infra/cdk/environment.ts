@@ -9,13 +9,19 @@ type CoreEnvironment = Omit<AwsEnvironment, 'USER_POOL_ID' | 'USER_POOL_CLIENT_I
 type Settings = { [name in (typeof settings)[number]]?: string };
 
 /** Copied from the environment of the synthesis. `LISTBACKUP_ORIGIN`: the origin of the API, if not AWS's own. */
-const settings = ['LISTBACKUP_RATE_LIMIT', 'LISTBACKUP_ALLOW_HOSTS', 'LISTBACKUP_ORIGIN'] as const;
+const settings = [
+  'LISTBACKUP_RATE_LIMIT',
+  'LISTBACKUP_ALLOW_HOSTS',
+  'LISTBACKUP_ORIGIN',
+  'LISTBACKUP_GRACE_DAYS',
+] as const;
 
 export function coreEnvironment(stage: Stage, core: CoreStack): CoreEnvironment {
   return {
     STAGE: stage.name,
     TABLE_PREFIX: tablePrefix(stage),
     DATA_BUCKET: core.bucket.bucketName,
+    KEYS_BUCKET: core.keys.bucketName,
     JOB_QUEUE_URL: core.jobQueue.queueUrl,
     DATA_QUEUE_URL: core.dataQueue.queueUrl,
     EVENT_BUS_NAME: core.bus.eventBusName,

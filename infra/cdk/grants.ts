@@ -144,11 +144,22 @@ export function publish(core: CoreStack): PolicyStatement[] {
   return [allow(['events:PutEvents'], [core.bus.eventBusArn])];
 }
 
-/** Wraps and unwraps the keys of accounts and subjects. A tombstone replaces a destroyed key, nothing deletes it. */
+/** Wraps and unwraps keys, and writes them in both stores. Replaces nothing by deletion. */
 export function useKeys(core: CoreStack): PolicyStatement[] {
   return [
     allow(['kms:Encrypt', 'kms:Decrypt'], [core.key.keyArn]),
     allow(['dynamodb:GetItem', 'dynamodb:PutItem'], tableArns(core, 'subject-keys')),
+    withWildcard(allow(['s3:GetObject', 's3:PutObject'], [core.keys.arnForObjects('keys/*')]), objects),
+    allow(['s3:ListBucket'], [core.keys.bucketArn]),
+  ];
+}
+
+/** For the sweeper: lists all keys, and deletes every version of a destroyed one. */
+export function destroyKeys(core: CoreStack): PolicyStatement[] {
+  return [
+    allow(['dynamodb:Scan'], tableArns(core, 'subject-keys')),
+    withWildcard(allow(['s3:DeleteObject', 's3:DeleteObjectVersion'], [core.keys.arnForObjects('keys/*')]), objects),
+    allow(['s3:ListBucketVersions'], [core.keys.bucketArn]),
   ];
 }
 

@@ -23,7 +23,7 @@ const further = {
 const shapes = { ...tables, ...further };
 const types = { S: AttributeType.STRING, N: AttributeType.NUMBER };
 
-/** Destroyed keys must stay destroyed, so this table has no point-in-time recovery. */
+/** Destroyed keys must stay destroyed, so this table has no point-in-time recovery. The bucket for keys repairs it. */
 const unrecoverable = 'subject-keys';
 
 export type TableName = keyof typeof shapes;

@@ -6,7 +6,7 @@ import { markerFile } from './bucket.ts';
 import { chunkIndexFiles } from './chunk-index.ts';
 import { databaseFile, requireUnused } from './database.ts';
 import { temporaryFile } from './durable-file.ts';
-import { keyFile } from './key-file.ts';
+import { keyFile, keyFileCopy } from './key-file.ts';
 import { secretsFile } from './secrets.ts';
 
 /** The database is the last one: as long as it exists, an interrupted reset can be repeated. */
@@ -15,6 +15,7 @@ const ownNames = [
   markerFile,
   secretsFile,
   keyFile,
+  keyFileCopy,
   ...chunkIndexFiles,
   ...['-journal', '-shm', '-wal', ''].map((ending) => `${databaseFile}${ending}`),
 ];

@@ -71,6 +71,11 @@ const migrations = [
   `,
   // Crashes of processes that had the message in hand.
   'ALTER TABLE messages ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0',
+  // destroys_at: milliseconds since the epoch. Once it is set, the key must not be used.
+  `
+  ALTER TABLE keys ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE keys ADD COLUMN destroys_at INTEGER;
+  `,
 ];
 
 /** The error for a data folder with a format that this version cannot read. */

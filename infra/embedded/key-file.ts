@@ -17,28 +17,54 @@ export type MachineKeys = {
 
 export const keyFile = 'keys.json';
 
+/** Has the same bytes as the key file, so that neither the loss of one file nor a bad write loses the master key. */
+export const keyFileCopy = 'keys-copy.json';
+
+type KeyFileOptions = {
+  /** Whether a new key file may be made. Must be false once data exists that only the lost file can decrypt. */
+  mayCreate?: () => boolean;
+  /** Default: writes a lost file again from the other. */
+  readOnly?: boolean;
+};
+
 /**
- * Reads the key file of a data folder. If it is missing and `mayCreate` allows it, creates one with mode 0600.
- * The function `mayCreate` must return false once data exists that only the lost file can decrypt.
+ * Reads the key file of a data folder, and makes one with mode 0600 where `mayCreate` allows it. Throws if the file and
+ * its copy differ: one of them is damaged or belongs to another folder.
  */
-export async function openKeyFile(folder: string, mayCreate: () => boolean): Promise<MachineKeys> {
-  const path = join(folder, keyFile);
-  const text = await readFile(path, 'utf8').catch(async (error) => {
-    if (codeOf(error) !== 'ENOENT') throw error;
-    if (!mayCreate())
-      throw new Error(
-        `The data folder has lost its ${keyFile}, and nothing can be read without it. Restore it from a copy.`,
-      );
-    await writeDurably(path, Buffer.from(newKeys()), { temporary: folder, ifAbsent: true });
-    return readFile(path, 'utf8');
-  });
+export async function openKeyFile(
+  folder: string,
+  { mayCreate = () => false, readOnly = false }: KeyFileOptions,
+): Promise<MachineKeys> {
+  const names = [keyFile, keyFileCopy];
+  const texts = await Promise.all(names.map((name) => textOf(join(folder, name))));
+  const [text = mayCreate() ? newKeys() : undefined] = texts.filter((text) => text !== undefined);
+  if (text === undefined)
+    throw new Error(
+      `The data folder has lost its ${keyFile}, and nothing can be read without it. Restore it from a copy.`,
+    );
+  if (texts.some((other) => other !== undefined && other !== text))
+    throw new Error(
+      `${keyFile} and ${keyFileCopy} of the data folder differ. One is damaged or belongs to another data folder. ` +
+        `Restore the right keys.json from a copy and delete ${keyFileCopy}, or delete the wrong one of both.`,
+    );
   const { master, signing } = parse(text);
+  for (const [i, name] of names.entries()) {
+    if (texts[i] === undefined && !readOnly)
+      await writeDurably(join(folder, name), Buffer.from(text), { temporary: folder, ifAbsent: true });
+  }
   const key = createPrivateKey(signing);
   return {
     derive: (purpose) => deriveKey(master, purpose),
     signing: key,
     publicKey: createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString(),
   };
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error) => {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    return undefined;
+  });
 }
 
 function newKeys(): string {

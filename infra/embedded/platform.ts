@@ -11,7 +11,7 @@ import { makeEventStore } from './event-store.ts';
 import { type Feed, type FeedOptions, startFeed } from './feed.ts';
 import { makeIdentity } from './identity.ts';
 import { openKeyFile } from './key-file.ts';
-import { makeEmbeddedKeyRing, requireMatchingKeys } from './key-ring.ts';
+import { completeKeys, makeEmbeddedKeyRing, requireMatchingKeys } from './key-ring.ts';
 import { makeQueue } from './queue.ts';
 import { openRandom } from './random.ts';
 import { makeRecords, removeExpired } from './records.ts';
@@ -29,6 +29,8 @@ export type EmbeddedOptions = {
   routes: Route[];
   /** Default: files in the data folder. */
   blobs?: Blobs;
+  /** How many days the destruction of a key can be taken back. Default: 7. */
+  graceDays?: number;
   now?: () => number;
   random?: (bytes: number) => Uint8Array;
   /** Holds the `LISTBACKUP_SECRET_…` variables. Default: `process.env`. */
@@ -67,10 +69,11 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   const db = openDatabase(join(data, databaseFile));
   let chunks: EmbeddedChunkIndex | undefined;
   try {
-    const keys = await openKeyFile(data, () => isEmpty(db));
-    const ring = makeEmbeddedKeyRing(db, keys, now);
-    await requireMatchingKeys(db, ring);
+    const keys = await openKeyFile(data, { mayCreate: () => isEmpty(db) });
     const blobs = options.blobs ?? (await openBlobs(blobFolder(data)));
+    const ring = makeEmbeddedKeyRing(db, keys, { blobs, log, now, graceDays: options.graceDays ?? 7 });
+    await requireMatchingKeys(db, ring);
+    await completeKeys(db, ring);
     const indexFile = join(data, chunkIndexFile);
     removeDamagedIndex(indexFile);
     chunks = openChunkIndex(indexFile);

@@ -1,4 +1,5 @@
 /** Opens a data folder for checks without changing it. Not even a time stamp or a lock file changes. */
+import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
@@ -14,7 +15,7 @@ import { chunkIndexFile, indexOver, openChunkIndex } from './chunk-index.ts';
 import { type Database, databaseFile, olderFolder, oldestVersion, schemaVersion } from './database.ts';
 import { makeEventStore } from './event-store.ts';
 import { makeIdentity } from './identity.ts';
-import { type MachineKeys, openKeyFile } from './key-file.ts';
+import { keyFile, keyFileCopy, type MachineKeys, openKeyFile } from './key-file.ts';
 import { makeEmbeddedKeyRing } from './key-ring.ts';
 import { makeQueue } from './queue.ts';
 import { makeRecords } from './records.ts';
@@ -61,7 +62,7 @@ export async function openReadOnly(
     requireVersion(sqlite);
     const db = readingOnly(sqlite);
     let keyFault: string | undefined;
-    const keys = await openKeyFile(data, () => false).catch((error: Error) => {
+    const keys = await openKeyFile(data, { readOnly: true }).catch((error: Error) => {
       keyFault = error.message;
       return undefined;
     });
@@ -69,7 +70,8 @@ export async function openReadOnly(
       platform: platformOver(db, keys, index, blobs ?? fileBlobs(blobFolder(data), join(data, 'nowhere')), log, now),
       isAwaited: (runRef) => isAwaited(db, runRef),
       *findings() {
-        if (keyFault) yield failure('key-file', 'keys.json', keyFault);
+        if (keyFault) yield failure('key-file', keyFile, keyFault);
+        else yield* lostKeyFiles(data);
         if (fault) yield info('chunk-index', chunkIndexFile, fault);
         for (const { integrity_check: result } of sqlite.prepare('PRAGMA integrity_check(20)').all()) {
           if (result !== 'ok') yield failure('database', databaseFile, String(result));
@@ -81,6 +83,13 @@ export async function openReadOnly(
     await close();
     throw error;
   }
+}
+
+/** The key file and its copy have the same bytes, so the loss of one is harmless. */
+function* lostKeyFiles(data: string): Generator<Finding> {
+  for (const name of [keyFile, keyFileCopy])
+    if (!existsSync(join(data, name)))
+      yield info('key-file', name, 'it is missing; the next start writes it again from the other key file');
 }
 
 /** Opens a database file without changing it, from the folder of a copy if there is one. */
@@ -209,26 +218,33 @@ function platformOver(
 ): Platform {
   const lost = () => Promise.reject(new Error('The key file is lost or damaged.'));
   const noKeys: KeyRing = {
+    createAccount: lost,
+    createSubject: lost,
     accountKey: lost,
     subjectKey: lost,
     destroySubject: lost,
     destroyAccount: lost,
+    restoreSubject: lost,
+    restoreAccount: lost,
+    sweep: lost,
+    compare: lost,
     sign: lost,
     publicKey: lost,
   };
   const forbidden = () => Promise.reject(new Error('The data folder is open for reading only.'));
+  const readBlobs: Blobs = { ...blobs, put: forbidden, delete: forbidden };
   const queue = makeQueue(db, now);
   return {
     events: makeEventStore(db, makeSignal()),
     rows: makeRows(db),
     records: makeRecords(db, now),
-    blobs: { ...blobs, put: forbidden, delete: forbidden },
+    blobs: readBlobs,
     chunks: { ...chunks, add: forbidden },
     queue,
     bus: makeBus(queue, []),
     push: { send: async () => 'gone', close: async () => {} },
     identity: keys ? makeIdentity(db, keys) : { register: lost, signIn: lost },
-    keys: keys ? makeEmbeddedKeyRing(db, keys, now) : noKeys,
+    keys: keys ? makeEmbeddedKeyRing(db, keys, { blobs: readBlobs, log, now, graceDays: 0 }) : noKeys,
     secrets: { get: async () => undefined },
     now,
     random: () => {

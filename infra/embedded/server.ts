@@ -14,9 +14,10 @@ import pkg from '../../package.json' with { type: 'json' };
 import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
 import type { Limits } from '../../processors/limits.ts';
+import { maintain } from '../../processors/maintain.ts';
 import { free } from '../../processors/meter.ts';
 import { handleMessage } from '../../processors/runner.ts';
-import { maintainTasks, tasksOf } from '../../processors/tasks.ts';
+import { tasksOf } from '../../processors/tasks.ts';
 import { maintainEmpty } from '../../projections/engine/maintain.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
@@ -75,6 +76,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
     data: settings.data,
     log,
     routes,
+    graceDays: settings.graceDays,
     ...(bucket && { blobs: bucket.blobs }),
     ...(chaos && { chaos }),
   }).catch((error) => {
@@ -134,7 +136,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
     ];
     const stopMaintenance = startMaintenance(platform, projections);
     const sweeping = setInterval(
-      () => maintainTasks(deployment).catch((error) => log.error('tasks could not be checked', {}, error)),
+      () => maintain(deployment).catch((error) => log.error('maintenance failed', {}, error)),
       tasksMilliseconds,
     );
 

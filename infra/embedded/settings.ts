@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net';
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { readGraceDays } from '../key-ring.ts';
 import { type Bucket, parseBucket } from './bucket.ts';
 import { type LogLevel, logLevelList, logLevels } from './log.ts';
 
@@ -12,6 +13,8 @@ export type Settings = {
   data: string;
   /** The bucket of the blobs. Undefined: the blobs are in the data folder. */
   blobs: Bucket | undefined;
+  /** How many days the destruction of a key can be taken back. */
+  graceDays: number;
   /** Multiplies the rate limits. 0 turns them off. */
   rateScale: number;
   /** Private hosts that sources may use. */
@@ -50,6 +53,8 @@ Environment variables:
   LISTBACKUP_HOSTNAMES    further host names by which clients call this server,
                           separated by ","
   LISTBACKUP_RATE_LIMIT   multiplies the rate limits (default: 1, 0: no limits)
+  LISTBACKUP_GRACE_DAYS   days in which the destruction of a key can be taken
+                          back (default: 7)
   LISTBACKUP_LOG_LEVEL    ${logLevelList}
                           (default: warn)`;
 
@@ -69,6 +74,7 @@ export function readSettings(args: string[], env: { [name: string]: string | und
     port: wholeNumber('PORT', env.PORT, 4000, 65_535),
     data: resolve(env.LISTBACKUP_DATA || '.listbackup'),
     blobs: parseBucket(env),
+    graceDays: readGraceDays(env),
     rateScale: rate(env.LISTBACKUP_RATE_LIMIT),
     allowHosts: list(env.LISTBACKUP_ALLOW_HOSTS, ',').map(allowedHost),
     folders: list(env.LISTBACKUP_FOLDERS, delimiter).map(absolute),

@@ -32,6 +32,7 @@ import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
 import { account, command, makeWorld, statusOf, type World } from '../faults/world.ts';
 import { expectClean, findingsOf } from '../support/check.ts';
 import { openTestPlatform } from '../support/embedded.ts';
+import { keyBlob } from '../support/keys.ts';
 
 let world: World;
 beforeEach(async () => {
@@ -100,6 +101,28 @@ describe('without faults', () => {
     await createJob(platform, command(), { name: 'Nightly', sourceId: await connectBucket(platform) });
     expect(await kinds(platform)).toEqual([]);
     expect(await kinds(platform, { quiet: true })).toEqual(['cursor']);
+  });
+
+  it('reports a lost copy of a key as info, and different copies as a failure', async () => {
+    const { platform } = world;
+    const copies = async () => (await findingsOf(platform)).filter(({ what }) => what === 'key');
+    const blob = keyBlob(account, world.sourceId);
+    const bytes = await platform.blobs.get(blob);
+    await platform.blobs.delete([blob]);
+    expect(await copies()).toEqual([
+      {
+        severity: 'info',
+        what: 'key',
+        where: world.sourceId,
+        detail: 'a copy is wrong (missing in the blobs); the next read or sweep repairs it',
+      },
+    ]);
+    const other = await platform.blobs.get(keyBlob(account));
+    await platform.blobs.put(blob, other ?? new Uint8Array());
+    expect(failures(await copies())).toEqual([
+      expect.objectContaining({ where: world.sourceId, detail: expect.stringContaining('(different keys)') }),
+    ]);
+    await platform.blobs.put(blob, bytes ?? new Uint8Array());
   });
 
   it('counts the things that it checked', async () => {

@@ -22,9 +22,10 @@ type Environment = { [name: string]: string };
 export async function makeStageAt(clients: AwsClients, emulator: Environment): Promise<AwsEnvironment & Environment> {
   const stage = `t${randomBytes(4).toString('hex')}`;
   const prefix = `listbackup-${stage}-`;
-  const [, DATA_BUCKET, job, data, pool, KEY_ID, SIGNING_KEY_ID] = await Promise.all([
+  const [, DATA_BUCKET, KEYS_BUCKET, job, data, pool, KEY_ID, SIGNING_KEY_ID] = await Promise.all([
     Promise.all((Object.keys(tables) as TableName[]).map((name) => makeTable(clients, prefix, name))),
     makeBucket(clients, `listbackup-data-${stage}`),
+    makeBucket(clients, `listbackup-keys-${stage}`),
     makeQueue(clients, `listbackup-job-queue-${stage}`),
     makeQueue(clients, `listbackup-data-queue-${stage}`),
     makePool(clients, `listbackup-users-${stage}`),
@@ -37,6 +38,7 @@ export async function makeStageAt(clients: AwsClients, emulator: Environment): P
     STAGE: stage,
     TABLE_PREFIX: prefix,
     DATA_BUCKET,
+    KEYS_BUCKET,
     JOB_QUEUE_URL: job.url,
     DATA_QUEUE_URL: data.url,
     EVENT_BUS_NAME: await makeBus(clients, `listbackup-events-${stage}`, job.arn),

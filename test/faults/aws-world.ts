@@ -24,7 +24,7 @@ import { handleMessage } from '../../processors/runner.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
 import { makeStage, ministackClients } from '../emulator/aws-resources.ts';
-import { silent } from '../support/embedded.ts';
+import { creatingKeys, silent } from '../support/embedded.ts';
 import { type FaultProxy, type Plan, startFaultProxy } from './fault-proxy.ts';
 import { smallLimits } from './small-limits.ts';
 import { command } from './world.ts';
@@ -47,7 +47,7 @@ export function openWithFaults(stage: Stage, proxy: FaultProxy): AwsPlatform {
   const env = { ...stage, AWS_ENDPOINT_URL: proxy.endpoint };
   const platform = openAws(env, awsClients(env, pauseDivisor));
   onTestFinished(() => platform.close());
-  return { ...platform, log: silent };
+  return { ...platform, keys: creatingKeys(platform.keys), log: silent };
 }
 
 type Handle = (body: JsonObject, receives: number) => Promise<void>;
@@ -82,7 +82,8 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   const stage = await makeStage(clients);
   await makeRoutes(clients, stage);
   const proxy = await testProxy(stage, seed, () => undefined);
-  const calm = { ...openAws(stage), log: silent };
+  const opened = openAws(stage);
+  const calm = { ...opened, keys: creatingKeys(opened.keys), log: silent };
   onTestFinished(() => calm.close());
   const notifications: StreamNotification[] = [];
   const platform = watched(openWithFaults(stage, proxy), notifications);

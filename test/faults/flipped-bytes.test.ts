@@ -259,7 +259,7 @@ const cases: Case[] = [
     name: 'the syntax of the key file',
     found: 'key-file',
     damage: inFile('keys.json', 0),
-    unstartable: 'Restore it from a copy',
+    unstartable: another,
   },
 
   {

@@ -1,53 +1,37 @@
 import { describe, expect, it } from 'vitest';
-import {
-  decryptBytes,
-  encryptBytes,
-  type KeyId,
-  type KeyRingParts,
-  makeKeyRing,
-  type StoredKey,
-} from '../../infra/key-ring.ts';
+import type { Blobs } from '../../domain/ports.ts';
+import { decryptBytes, encryptBytes, makeKeyRing } from '../../infra/key-ring.ts';
+import type { KeyId, KeyStore } from '../../infra/key-stores.ts';
+import { creatingKeys, silent } from '../support/embedded.ts';
+import { memoryTable } from '../support/memory-keys.ts';
+import { memoryBlobs } from '../support/memory-ports.ts';
 
 const master = new Uint8Array(32).fill(7);
 
-/** A key store that two key rings share. It counts its reads. */
-function sharedStore() {
-  const keys = new Map<string, StoredKey>();
-  const name = ({ account, subject = '' }: KeyId) => `${account}/${subject}`;
-  let reads = 0;
-  return {
-    keys,
-    reads: () => reads,
-    store: {
-      async get(id: KeyId) {
-        reads++;
-        return keys.get(name(id));
-      },
-      async putIfAbsent(id: KeyId, key: StoredKey) {
-        if (keys.has(name(id))) return false;
-        keys.set(name(id), key);
-        return true;
-      },
-      async replace(id: KeyId, key: StoredKey) {
-        keys.set(name(id), key);
-      },
-    },
-  };
+/** The two stores of keys that several key rings share. */
+function shared() {
+  const table = memoryTable();
+  return { table, keys: table.keys, blobs: memoryBlobs() };
 }
 
-const ring = (store: KeyRingParts['store'], now?: () => number) =>
+const strictRing = ({ table, blobs }: { table: KeyStore; blobs: Blobs }, now: () => number = Date.now) =>
   makeKeyRing({
     wrap: async (key, context) => encryptBytes(master, key, context),
     unwrap: async (wrapped, context) => decryptBytes(master, wrapped, context),
-    store,
+    table,
+    blobs,
+    log: silent,
+    now,
+    graceDays: 7,
     sign: async () => new Uint8Array(),
     publicKey: async () => '',
-    ...(now ? { now } : {}),
   });
+
+const ring = (...args: Parameters<typeof strictRing>) => creatingKeys(strictRing(...args));
 
 describe('the key ring', () => {
   it('gives two processes the same keys, also when both create them at once', async () => {
-    const { store } = sharedStore();
+    const store = shared();
     const [one, other] = [ring(store), ring(store)];
     const [a, b] = await Promise.all([one.subjectKey('acc', 'usr'), other.subjectKey('acc', 'usr')]);
     expect(a).toEqual(b);
@@ -55,25 +39,29 @@ describe('the key ring', () => {
   });
 
   it('stores no key in plaintext', async () => {
-    const { store, keys } = sharedStore();
+    const store = shared();
     const one = ring(store);
     const plaintexts = [await one.accountKey('acc'), await one.subjectKey('acc', 'usr')];
-    const stored = Buffer.concat([...keys.values()].map((key) => ('wrapped' in key ? key.wrapped : new Uint8Array())));
+    const stored = Buffer.concat(
+      [...store.keys.values()].map((key) => ('wrapped' in key ? key.wrapped : new Uint8Array())),
+    );
     expect(stored.length).toBeGreaterThan(64);
     for (const key of plaintexts) expect(stored.includes(Buffer.from(key ?? stored))).toBe(false);
   });
 
-  it('reads the store once for many calls', async () => {
-    const { store, reads } = sharedStore();
+  it('reads each store once for many calls', async () => {
+    const store = shared();
     await ring(store).subjectKey('acc', 'usr');
-    const before = reads();
-    const one = ring(store);
+    store.table.reads = 0;
+    store.blobs.gets.length = 0;
+    const one = strictRing(store);
     for (let i = 0; i < 50; i++) await one.subjectKey('acc', 'usr');
-    expect(reads() - before).toBe(2);
+    expect(store.table.reads).toBe(2);
+    expect(store.blobs.gets).toHaveLength(2);
   });
 
   it('notices within a minute that another process destroyed a key', async () => {
-    const { store } = sharedStore();
+    const store = shared();
     let now = Date.parse('2026-01-01T00:00:00Z');
     const [one, other] = [ring(store, () => now), ring(store)];
     await one.subjectKey('acc', 'usr');
@@ -89,22 +77,24 @@ describe('the key ring', () => {
   });
 
   it('does not cache a key whose load began before the destruction and ended after it', async () => {
-    const { store } = sharedStore();
+    const store = shared();
     await ring(store).subjectKey('acc', 'usr');
     const readBegan = Promise.withResolvers<void>();
     const mayAnswer = Promise.withResolvers<void>();
+    let isFirst = true;
     const slow = {
-      ...store,
+      ...store.table,
       async get(id: KeyId) {
-        const found = await store.get(id);
-        if (id.subject !== undefined) {
+        const found = await store.table.get(id);
+        if (id.subject !== undefined && isFirst) {
+          isFirst = false;
           readBegan.resolve();
           await mayAnswer.promise;
         }
         return found;
       },
     };
-    const one = ring(slow);
+    const one = strictRing({ ...store, table: slow });
     const loading = one.subjectKey('acc', 'usr');
     await readBegan.promise;
     await one.destroySubject('acc', 'usr');
@@ -114,44 +104,51 @@ describe('the key ring', () => {
   });
 
   it('does not cache a key that was loaded during the write of its tombstone', async () => {
-    const { store } = sharedStore();
-    const one = ring({
-      ...store,
+    const store = shared();
+    await ring(store).subjectKey('acc', 'usr');
+    let during = 0;
+    const table: KeyStore = {
+      ...store.table,
       async replace(id, key) {
         await one.subjectKey('acc', 'usr');
         await one.accountKey('acc');
-        await store.replace(id, key);
+        during++;
+        await store.table.replace(id, key);
       },
-    });
+    };
+    const one = strictRing({ ...store, table });
     await one.destroySubject('acc', 'usr');
     expect(await one.subjectKey('acc', 'usr')).toBeUndefined();
     await one.destroyAccount('acc');
     expect(await one.accountKey('acc')).toBeUndefined();
+    expect(during).toBe(2);
   });
 
   it('reads the store again after a failure', async () => {
-    const { store } = sharedStore();
+    const store = shared();
+    await ring(store).accountKey('acc');
     let fail = true;
-    const one = ring({
-      ...store,
+    const table: KeyStore = {
+      ...store.table,
       get: async (id) => {
         if (fail) throw new Error('unreachable');
-        return store.get(id);
+        return store.table.get(id);
       },
-    });
+    };
+    const one = strictRing({ ...store, table });
     await expect(one.accountKey('acc')).rejects.toThrow('unreachable');
     fail = false;
     expect(await one.accountKey('acc')).toHaveLength(32);
   });
 
   it('refuses a wrapped key that was stored under another name', async () => {
-    const { store, keys } = sharedStore();
+    const store = shared();
     await ring(store).subjectKey('acc', 'usr_1');
     await ring(store).accountKey('other');
-    keys.set('acc/usr_2', keys.get('acc/usr_1') ?? { destroyed: true });
-    keys.set('third/', keys.get('other/') ?? { destroyed: true });
-    await expect(ring(store).subjectKey('acc', 'usr_2')).rejects.toThrow();
-    await expect(ring(store).accountKey('third')).rejects.toThrow();
+    store.keys.set('acc/usr_2', store.keys.get('acc/usr_1') ?? { destroyed: true });
+    store.keys.set('third/', store.keys.get('other/') ?? { destroyed: true });
+    await expect(strictRing(store).subjectKey('acc', 'usr_2')).rejects.toThrow('do not decrypt');
+    await expect(strictRing(store).accountKey('third')).rejects.toThrow('do not decrypt');
   });
 });
 

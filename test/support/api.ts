@@ -5,26 +5,19 @@ import { type AppOptions, buildApp } from '../../api/app.ts';
 import { auth } from '../../api/routes/auth.ts';
 import { health } from '../../api/routes/health.ts';
 import { openSession } from '../../api/sessions.ts';
-import type { JsonObject, Log, Platform } from '../../domain/ports.ts';
-import { openTestPlatform } from './embedded.ts';
+import type { Platform } from '../../domain/ports.ts';
+import { type LogLine, openTestPlatform, recordingLog } from './embedded.ts';
 
 export const ada = { userId: 'usr_ada', accountId: 'acc_ada', role: 'owner' };
 export const bob = { userId: 'usr_bob', accountId: 'acc_bob', role: 'owner' };
 
-type LogLine = { level: 'info' | 'warn' | 'error'; message: string; fields: JsonObject | undefined; error: unknown };
 export type TestPlatform = Platform & { clock: { now: number }; lines: LogLine[] };
 export type TestApi = { app: FastifyInstance; platform: TestPlatform };
 
 /** A platform whose clock moves only when the test sets it. `environment` may hold secrets. Closes with the test. */
 export async function testPlatform(environment: { [name: string]: string } = {}): Promise<TestPlatform> {
   const clock = { now: Date.UTC(2026, 0, 1) };
-  const lines: LogLine[] = [];
-  const line =
-    (level: LogLine['level']): Log['info'] & Log['error'] =>
-    (message, fields, error?) => {
-      lines.push({ level, message, fields, error });
-    };
-  const log = { info: line('info'), warn: line('warn'), error: line('error'), measure() {} };
+  const { log, lines } = recordingLog();
   const { platform } = await openTestPlatform({ log, now: () => clock.now, environment });
   return { ...platform, clock, lines };
 }

@@ -278,7 +278,7 @@ describe('key ring', () => {
   it("does not unwrap one account's key as another's", async () => {
     const [one, other] = [fresh('acc'), fresh('acc')];
     const table = `${env.TABLE_PREFIX}subject-keys`;
-    await platform.keys.accountKey(one);
+    await platform.keys.createAccount(one);
     const dynamo: DynamoDBClient = clients.dynamo();
     const { Item } = await dynamo.send(
       new GetItemCommand({ TableName: table, Key: { pk: { S: one }, sk: { S: 'account' } } }),

@@ -16,6 +16,7 @@ import type { AwsClients } from '../../../infra/aws/clients.ts';
 import { type AwsPlatform, openAws } from '../../../infra/aws/platform.ts';
 import { upTo } from '../../contract/fresh.ts';
 import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
+import { creatingKeys } from '../../support/embedded.ts';
 
 let clients: AwsClients;
 let prefix: string;
@@ -29,6 +30,7 @@ beforeAll(async () => {
   prefix = environment.TABLE_PREFIX;
   stage = await openStage(clients, environment);
   platform = openAws(environment, clients);
+  platform.keys = creatingKeys(platform.keys);
   folder = await mkdtemp(join(tmpdir(), 'listbackup-cost-'));
 });
 afterAll(async () => {

@@ -18,7 +18,7 @@ import { changeCorpus, makeCorpus } from '../../faults/corpus.ts';
 import { smallLimits } from '../../faults/small-limits.ts';
 import { account, command } from '../../faults/world.ts';
 import { expectClean, findingsOf } from '../../support/check.ts';
-import { temporaryFolder } from '../../support/embedded.ts';
+import { creatingKeys, temporaryFolder } from '../../support/embedded.ts';
 
 let platform: AwsPlatform;
 let deployment: Deployment;
@@ -35,7 +35,7 @@ beforeAll(async () => {
     if (outcome === 'appended') appended.push(commit);
     return outcome;
   };
-  platform = { ...opened, events: { ...events, append } };
+  platform = { ...opened, keys: creatingKeys(opened.keys), events: { ...events, append } };
   const connectors = () => ({ allowHosts: [], folders: { roots: 'any', never: [] } }) as const;
   deployment = { platform, connectors, prices: awsList, limits: smallLimits };
   source = await temporaryFolder();

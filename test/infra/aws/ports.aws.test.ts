@@ -13,6 +13,7 @@ import { recordPromises } from '../../contract/records.ts';
 import { rowPromises } from '../../contract/rows.ts';
 import { secretPromises } from '../../contract/secrets.ts';
 import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
+import { awsKeys } from '../../support/aws-keys.ts';
 import { describeContract } from '../../support/contract.ts';
 
 /** Serializes sign-ups, because the emulator, unlike Cognito, may accept two concurrent sign-ups with one name. */
@@ -30,9 +31,10 @@ function serialSignUps(identity: Identity): Identity {
 
 describe('the AWS deployment', () => {
   let platform: AwsPlatform;
+  let environment: Awaited<ReturnType<typeof makeStage>>;
   const clients = ministackClients();
   beforeAll(async () => {
-    const environment = await makeStage(clients);
+    environment = await makeStage(clients);
     platform = openAws(environment);
   });
   afterAll(() => {
@@ -59,6 +61,6 @@ describe('the AWS deployment', () => {
   describeContract('queue', queuePromises, () => platform.queue);
   describeContract('bus', busPromises, () => platform);
   describeContract('identity', identityPromises, () => serialSignUps(platform.identity));
-  describeContract('key ring', keyRingPromises, () => platform.keys);
+  describeContract('key ring', keyRingPromises, () => awsKeys(clients, environment));
   describeContract('secrets', secretPromises, () => platform.secrets);
 });

@@ -18,7 +18,7 @@ import { eventually } from '../../contract/eventually.ts';
 import { upTo } from '../../contract/fresh.ts';
 import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
 import { countingJobs, currentGeneration, makeJob, write } from '../../projections/engine/jobs-world.ts';
-import { openTestPlatform, silent } from '../../support/embedded.ts';
+import { creatingKeys, openTestPlatform, silent } from '../../support/embedded.ts';
 
 const accounts = ['acc_1', 'acc_2', 'acc_3'];
 const jobs = countingJobs(1);
@@ -46,6 +46,7 @@ beforeAll(async () => {
     { step: 'initialize', name: 'lost-answers' },
   );
   platform = openAws(env, clients);
+  platform.keys = creatingKeys(platform.keys);
   prefix = env.TABLE_PREFIX;
   const { Attributes } = await clients
     .sqs()

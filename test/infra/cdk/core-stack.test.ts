@@ -69,7 +69,7 @@ test('only the activity has a stream, and the stream carries keys only', () => {
 test('every bucket is encrypted, private, retained, and aborts abandoned uploads', () => {
   const buckets = main.ofType('AWS::S3::Bucket');
   expect(buckets.map(([, { Properties }]) => Properties.BucketName).sort()).toEqual(
-    ['checkpoints', 'data', 'failed', 'logs'].map((kind) => `listbackup-${kind}-main`),
+    ['checkpoints', 'data', 'failed', 'keys', 'logs'].map((kind) => `listbackup-${kind}-main`),
   );
   for (const [id, { Properties, DeletionPolicy }] of buckets) {
     expect({ id, ...Properties, DeletionPolicy }).toMatchObject({
@@ -135,7 +135,7 @@ test('every bucket name ends with the suffix', () => {
   const names = synthesize('main', { suffix: 'acme' })
     .ofType('AWS::S3::Bucket')
     .map(([, { Properties }]) => Properties.BucketName);
-  expect(names).toHaveLength(4);
+  expect(names).toHaveLength(5);
   for (const name of names) expect(name).toMatch(/^listbackup-[a-z]+-main-acme$/);
 });
 

@@ -20,6 +20,7 @@ import { ministackClients } from '../../emulator/aws-resources.ts';
 import { deployedUrl } from '../../emulator/deployed.ts';
 import { startBySchedule } from '../../emulator/raw-aws.ts';
 import { command, makeJob, rename } from '../../projections/engine/jobs-world.ts';
+import { creatingKeys } from '../../support/embedded.ts';
 
 const readers = ['relay', 'projections'];
 const account = fresh('acc');
@@ -41,6 +42,7 @@ beforeAll(async () => {
     ...relay.Environment?.Variables,
     AWS_ENDPOINT_URL: inject('ministack').endpoint,
   });
+  platform.keys = creatingKeys(platform.keys);
   const found = readers.map((reader) =>
     clients.lambda().send(new ListEventSourceMappingsCommand({ FunctionName: `listbackup-test-${reader}` })),
   );

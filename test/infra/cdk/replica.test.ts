@@ -213,10 +213,11 @@ test('replica regions have no functions', () => {
   for (const stack of ['replica', 'replica-keys']) there(stack).resourceCountIs('AWS::Lambda::Function', 0);
 });
 
-test('after a failover the functions use the replicas, and no table, data bucket or key is created', () => {
+test('after a failover the functions use the replicas, and no table, data bucket or KMS key is created', () => {
   const taken = synthesize('main', { ...copied, writerRegion: other, runsIn: other, activityStream });
   for (const type of ['AWS::DynamoDB::GlobalTable', 'AWS::KMS::Key']) expect(taken.ofType(type)).toEqual([]);
   expect(taken.ofType('AWS::S3::Bucket').map(([, { Properties }]) => Properties.BucketName)).toEqual([
+    `listbackup-keys-main-${other}`,
     `listbackup-failed-main-${other}`,
   ]);
   const variables = taken
@@ -225,6 +226,7 @@ test('after a failover the functions use the replicas, and no table, data bucket
   expect(variables.length).toBe(normal.ofType('AWS::Lambda::Function').length);
   for (const each of variables) {
     expect(each.DATA_BUCKET).toBe(`listbackup-data-main-${other}`);
+    expect(JSON.stringify(each.KEYS_BUCKET)).toMatch(/GetStackOutput|Keys/);
     expect(JSON.stringify(each.KEY_ID)).toMatch(/GetStackOutput|DataKey/);
   }
   const reading = taken

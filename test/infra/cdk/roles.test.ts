@@ -114,16 +114,20 @@ test('functions can read single secrets, not the whole folder', () => {
       expect(JSON.stringify(resource)).toMatch(/parameter\/listbackup\/[a-z-]+"/);
 });
 
-test('only the functions that do backup work can delete blobs, and only exports and working blobs', () => {
+test('only the functions that do backup work can delete blobs, and only exports, working blobs and keys', () => {
   const mayDelete = policies.flatMap(({ id, statements }) => {
     const deleting = statements.filter((each) => list(each.Action).some((action) => /^s3:Delete/.test(action)));
     for (const each of deleting)
-      for (const resource of list(each.Resource)) expect(JSON.stringify(resource)).toMatch(/\/(exports|work)\/\*"/);
+      for (const resource of list(each.Resource)) {
+        expect(JSON.stringify(resource)).toMatch(/\/(exports|work|keys)\/\*"/);
+        if (JSON.stringify(resource).includes('/keys/*')) expect(id).toMatch(/^sweeperrole/);
+      }
     return deleting.map(() => id);
   });
   expect(mayDelete.toSorted()).toEqual([
     expect.stringMatching(/^dataqueuerole/),
     expect.stringMatching(/^jobqueuerole/),
+    expect.stringMatching(/^sweeperrole/),
     expect.stringMatching(/^sweeperrole/),
   ]);
 });

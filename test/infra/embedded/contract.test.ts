@@ -8,7 +8,7 @@ import { busPromises } from '../../contract/bus.ts';
 import { chunkPromises } from '../../contract/chunks.ts';
 import { eventPromises } from '../../contract/events.ts';
 import { identityPromises } from '../../contract/identity.ts';
-import { keyRingPromises } from '../../contract/key-ring.ts';
+import { type KeyRingHarness, keyRingPromises } from '../../contract/key-ring.ts';
 import type { PortPromise } from '../../contract/promise.ts';
 import { type PushHarness, pushPromises } from '../../contract/push.ts';
 import { queuePromises } from '../../contract/queue.ts';
@@ -17,10 +17,12 @@ import { rowPromises } from '../../contract/rows.ts';
 import { secretPromises } from '../../contract/secrets.ts';
 import { describeBroken, describeContract } from '../../support/contract.ts';
 import { silent, temporaryFolder } from '../../support/embedded.ts';
+import { embeddedKeys } from '../../support/keys.ts';
 import { embeddedPush } from '../../support/push.ts';
 
 let deployment: Embedded;
 let data: string;
+let keys: KeyRingHarness & { close(): Promise<void> };
 let push: PushHarness & { close(): void };
 
 beforeAll(async () => {
@@ -31,11 +33,13 @@ beforeAll(async () => {
     routes: [{ types: ['contract.tested.v1'], queue: 'job' }],
     environment: {},
   });
+  keys = await embeddedKeys();
   push = await embeddedPush(deployment.sockets);
 });
 
 afterAll(async () => {
   push.close();
+  await keys.close();
   await deployment.close();
   await rm(data, { recursive: true, force: true });
 });
@@ -54,5 +58,5 @@ both('self-hosted Queue', queuePromises, (platform) => platform.queue);
 both('self-hosted Bus', busPromises, (platform) => platform);
 both('self-hosted Push', pushPromises, () => push);
 both('self-hosted Identity', identityPromises, (platform) => platform.identity);
-both('self-hosted KeyRing', keyRingPromises, (platform) => platform.keys);
+both('self-hosted KeyRing', keyRingPromises, () => keys);
 both('self-hosted Secrets', secretPromises, (platform) => platform.secrets);

@@ -196,8 +196,22 @@ it.each<[string, (data: string) => Promise<void>, number, RegExp]>([
   ['a missing folder', (data) => rm(data, { recursive: true }), 2, /is not a data folder/],
   ['a file that is not a database', (data) => writeFile(join(data, 'listbackup.db'), 'x'.repeat(8192)), 1, /database/],
   [
-    'a lost key file',
+    'a lost key file with a copy',
     (data) => rm(join(data, 'keys.json')),
+    0,
+    /Info: key files \(1\)\n {2}keys.json: it is missing; the next start writes it again/,
+  ],
+  [
+    'a lost copy of the key file',
+    (data) => rm(join(data, 'keys-copy.json')),
+    0,
+    /Info: key files \(1\)\n {2}keys-copy.json: it is missing; the next start writes it again/,
+  ],
+  [
+    'lost key files',
+    async (data) => {
+      for (const file of ['keys.json', 'keys-copy.json']) await rm(join(data, file));
+    },
     1,
     /FAILURE: key files \(\d+\)\n.*lost its keys.json[\s\S]*Restore keys\.json/,
   ],

@@ -1,9 +1,9 @@
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { makeChaos } from '../../../infra/embedded/chaos.ts';
 import { openDatabase } from '../../../infra/embedded/database.ts';
-import { openTestPlatform, testFolder } from '../../support/embedded.ts';
+import { openTestPlatform, recordingLog, testFolder } from '../../support/embedded.ts';
 
 const registration = {
   email: 'Zoe.Quill@example.com',
@@ -103,14 +103,90 @@ describe('a data folder', () => {
     for (const subject of subjects) await platform.keys.subjectKey('acc_1', subject);
     const wrapped = await wrappedKeys(data, close);
     expect(wrapped.length).toBe(41);
-    const again = await openTestPlatform({ data });
-    await again.platform.keys.destroySubject('acc_1', 'usr_7');
-    await again.platform.keys.destroyAccount('acc_1');
-    const bytes = await everythingIn(data);
-    const left = wrapped.filter(({ key }) => bytes.includes(Buffer.from(key))).map(({ subject }) => subject);
-    expect(left).toHaveLength(39);
-    expect(left).not.toContain('usr_7');
-    expect(left).not.toContain('');
+    let now = Date.now();
+    const { platform: again } = await openTestPlatform({ data, now: () => now, graceDays: 3, strictKeys: true });
+    await again.keys.destroySubject('acc_1', 'usr_7');
+    await again.keys.destroyAccount('acc_1');
+    const left = async () => {
+      for (let cursor = await again.keys.sweep(); cursor !== null; ) cursor = await again.keys.sweep(cursor);
+      const bytes = await everythingIn(data);
+      const isLeft = (key: Uint8Array) =>
+        bytes.includes(Buffer.from(key)) || bytes.includes(Buffer.from(key).toString('base64'));
+      return wrapped.filter(({ key }) => isLeft(key)).map(({ subject }) => subject);
+    };
+    expect(await left()).toHaveLength(41);
+    now += 3.1 * 24 * 60 * 60_000;
+    expect(await left()).toHaveLength(39);
+    expect(await left()).not.toContain('usr_7');
+    expect(await left()).not.toContain('');
+  });
+
+  it.each(['keys.json', 'keys-copy.json'])('gets a lost %s back from the other file', async (lost) => {
+    const data = await testFolder();
+    const first = await openTestPlatform({ data });
+    const key = await first.platform.keys.accountKey('acc_1');
+    await first.close();
+    const bytes = await readFile(join(data, 'keys.json'));
+    await rm(join(data, lost));
+    const again = await openTestPlatform({ data, strictKeys: true });
+    expect(await again.platform.keys.accountKey('acc_1')).toEqual(key);
+    expect(await readFile(join(data, lost))).toEqual(bytes);
+  });
+
+  it('does not open with two different key files', async () => {
+    const [data, other] = [await testFolder(), await testFolder()];
+    for (const folder of [data, other]) await (await openTestPlatform({ data: folder })).close();
+    await copyFile(join(other, 'keys.json'), join(data, 'keys.json'));
+    await expect(openTestPlatform({ data })).rejects.toThrow(/keys.json and keys-copy.json of the data folder differ/);
+  });
+
+  it('keeps the keys of its accounts with a new database, with an old one, and without the blobs', async () => {
+    const data = await testFolder();
+    const files = ['', '-wal', '-shm'].map((ending) => join(data, `listbackup.db${ending}`));
+    const open = () => openTestPlatform({ data, strictKeys: true });
+    let deployment = await open();
+    await deployment.close();
+    const old = await readFile(join(data, 'listbackup.db'));
+    deployment = await open();
+    await deployment.platform.keys.createAccount('acc_1');
+    await deployment.platform.keys.createSubject('acc_1', 'usr_1');
+    const keys = async () =>
+      Promise.all([
+        deployment.platform.keys.accountKey('acc_1'),
+        deployment.platform.keys.subjectKey('acc_1', 'usr_1'),
+      ]);
+    const before = await keys();
+    for (const damage of [
+      () => Promise.all(files.map((file) => rm(file, { force: true }))),
+      () => writeFile(join(data, 'listbackup.db'), old),
+      () => rm(join(data, 'blobs'), { recursive: true }),
+    ]) {
+      await deployment.close();
+      await damage();
+      deployment = await open();
+      expect(await keys()).toEqual(before);
+      expect(await deployment.platform.keys.compare('acc_1')).toEqual([]);
+    }
+  });
+
+  it('of an earlier version gets second copies of its keys, and the key of each account for its own data', async () => {
+    const data = await testFolder();
+    const first = await openTestPlatform({ data, strictKeys: true });
+    await first.platform.keys.createAccount('acc_1');
+    const key = await first.platform.keys.accountKey('acc_1');
+    await first.close();
+    const db = openDatabase(join(data, 'listbackup.db'));
+    await db.write(() => db.sql('UPDATE keys SET revision = 0').run());
+    await db.close();
+    await rm(join(data, 'blobs'), { recursive: true });
+    const { log, lines } = recordingLog();
+    const { keys } = (await openTestPlatform({ data, strictKeys: true, log })).platform;
+    expect(await keys.accountKey('acc_1')).toEqual(key);
+    expect(await keys.subjectKey('acc_1', 'acc_1')).toHaveLength(32);
+    expect(await keys.compare('acc_1')).toEqual([]);
+    expect(lines.map(({ level, message }) => [level, message])).toEqual([
+      ['info', 'a key of an earlier version got its second copy'],
+    ]);
   });
 
   it('gets no new key file if its key file is lost', async () => {
@@ -118,7 +194,7 @@ describe('a data folder', () => {
     const deployment = await openTestPlatform({ data });
     await deployment.platform.keys.accountKey('acc_1');
     await deployment.close();
-    await rm(join(data, 'keys.json'));
+    for (const file of ['keys.json', 'keys-copy.json']) await rm(join(data, file));
     await expect(openTestPlatform({ data })).rejects.toThrow(/lost its keys.json.*Restore it from a copy/);
     expect(await readdir(data)).not.toContain('keys.json');
   });

@@ -158,6 +158,7 @@ describe('npm start', () => {
     [{ LISTBACKUP_ALLOW_HOSTS: 'a b' }, [], /^LISTBACKUP_ALLOW_HOSTS must hold host or host:port, .*, not a b\.$/],
     [{ LISTBACKUP_HOSTNAMES: 'http://x' }, [], /^LISTBACKUP_HOSTNAMES must hold host names .*, not http:\/\/x\.$/],
     [{ LISTBACKUP_FOLDERS: 'relative' }, [], /^LISTBACKUP_FOLDERS must hold absolute paths, not relative\.$/],
+    [{ LISTBACKUP_GRACE_DAYS: '-1' }, [], /^LISTBACKUP_GRACE_DAYS must be a whole number from 0 to 999, not -1\.$/],
     [{ LISTBACKUP_RATE_LIMIT: 'fast' }, [], /^LISTBACKUP_RATE_LIMIT must be a number, or 0 for no limits, not fast\.$/],
   ])('explains the wrong setting %j %j', (env, args, line) => {
     let error: unknown;

@@ -416,6 +416,6 @@ describe('a source that lists deltas', () => {
     source.calls.list = 0;
     expect(await chain.run()).toMatchObject({ status: 'succeeded', filesTotal: 12, filesUnchanged: 12 });
     expect(source.calls).toMatchObject({ list: 0, changes: 1, listFolder: 0, read: [] });
-    expect(get.mock.calls.length).toBeLessThanOrEqual(4);
+    expect(get.mock.calls.filter(([key]) => !key.startsWith('keys/')).length).toBeLessThanOrEqual(4);
   });
 });

@@ -191,3 +191,27 @@ it('keeps working records long enough for a run of several weeks', async () => {
   await expectClean(world.platform, { deployment: world.deployment });
   expect(await world.platform.records.get(runRecord(runRef, 'part-000000001'))).toBeDefined();
 });
+
+it('settles the keys page by page, in one round a day', async () => {
+  const clock = { now: Date.UTC(2026, 0, 1) };
+  const world = await makeWorld({ now: () => clock.now });
+  const asked: (string | undefined)[] = [];
+  let pages = 3;
+  const keys = {
+    ...world.platform.keys,
+    sweep: async (cursor?: string) => {
+      asked.push(cursor);
+      return --pages > 0 ? `page ${pages}` : null;
+    },
+  };
+  const deployment = { ...world.deployment, platform: { ...world.platform, keys } };
+  for (let pass = 0; pass < 5; pass++) {
+    await sweep(deployment);
+    clock.now += 60_000;
+  }
+  expect(asked).toEqual([undefined, 'page 2', 'page 1']);
+  clock.now += 24 * hour;
+  await sweep(deployment);
+  expect(asked).toHaveLength(4);
+  expect(asked[3]).toBeUndefined();
+});

@@ -10,6 +10,7 @@ import { rebuild } from '../../../projections/engine/rebuild.ts';
 import { handleNotifications } from '../../../projections/engine/runner.ts';
 import { fresh } from '../../contract/fresh.ts';
 import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
+import { creatingKeys } from '../../support/embedded.ts';
 import {
   countingJobs,
   currentGeneration,
@@ -35,7 +36,7 @@ describe('on AWS', () => {
   const process = () => {
     const platform = openAws(stage);
     open.push(platform);
-    return { ...platform, now: () => Date.now() + clockAhead };
+    return { ...platform, keys: creatingKeys(platform.keys), now: () => Date.now() + clockAhead };
   };
   /** Enters commits in the ledger, as the relay does in a deployment. */
   const notifications: StreamNotification[] = [];
