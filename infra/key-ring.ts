@@ -45,8 +45,7 @@ const dayMs = 24 * 60 * 60_000;
 /** A destroyed key is unusable at once in this process, and within a minute in others. */
 export function makeKeyRing(parts: KeyRingParts): KeyRing {
   const { wrap, unwrap, table, blobs, log, sign, publicKey, now, graceDays } = parts;
-  const stores = twoStores(table, blobKeys(blobs), log);
-  const graceMs = graceDays * dayMs;
+  const stores = twoStores(table, blobKeys(blobs), { log, now, graceMs: graceDays * dayMs });
   const cache = new LRUCache<string, { key: Promise<Uint8Array | undefined>; account: string }>({
     max: maxCached,
     ttl: cacheMilliseconds,
@@ -114,7 +113,7 @@ export function makeKeyRing(parts: KeyRingParts): KeyRing {
 
   async function destroy(id: KeyId): Promise<number | null> {
     forget(id);
-    const destroysAt = await stores.destroy(id, now() + graceMs);
+    const destroysAt = await stores.destroy(id);
     // A load that began before the change may have cached the key again.
     forget(id);
     return destroysAt;
@@ -127,9 +126,9 @@ export function makeKeyRing(parts: KeyRingParts): KeyRing {
     subjectKey: (account, subject) => keyOf({ account, subject }),
     destroyAccount: (account) => destroy({ account }),
     destroySubject: (account, subject) => destroy({ account, subject }),
-    restoreAccount: (account) => stores.restore({ account }, now()),
-    restoreSubject: (account, subject) => stores.restore({ account, subject }, now()),
-    sweep: (cursor) => stores.sweep(cursor, now(), graceMs),
+    restoreAccount: (account) => stores.restore({ account }),
+    restoreSubject: (account, subject) => stores.restore({ account, subject }),
+    sweep: (cursor) => stores.sweep(cursor),
     compare: (account) => stores.compare(account),
     sign,
     publicKey,

@@ -37,7 +37,9 @@ const overlapMs = 60 * 60_000;
 const sweptAtOnce = 8;
 const tombstone: StoredKey = { destroyed: true };
 
-export function twoStores(table: KeyStore, blobs: KeyStore, log: Log) {
+type Options = { log: Log; now: () => number; graceMs: number };
+
+export function twoStores(table: KeyStore, blobs: KeyStore, { log, now, graceMs }: Options) {
   const both = (id: KeyId) => Promise.all([table.get(id), blobs.get(id)]);
 
   async function repair(store: KeyStore, id: KeyId, held: StoredKey | undefined, key: StoredKey): Promise<void> {
@@ -58,8 +60,12 @@ export function twoStores(table: KeyStore, blobs: KeyStore, log: Log) {
   /** The current state. Repairs the copy that is missing or older. Throws if the copies hold different keys. */
   async function read(id: KeyId): Promise<StoredKey | undefined> {
     const [row, blob] = await both(id);
-    const key = newest(id, row, blob);
-    if (key) await Promise.all([repair(table, id, row, key), repair(blobs, id, blob, key)]);
+    let key = newest(id, row, blob);
+    if (!key || (isSame(row, key) && isSame(blob, key))) return key;
+    // One copy alone never destroys a key: if its time is over, both copies get a new grace.
+    if ('wrapped' in key && key.destroysAt !== undefined && key.destroysAt <= now())
+      key = { ...key, revision: key.revision + 1, destroysAt: now() + graceMs };
+    await Promise.all([repair(table, id, row, key), repair(blobs, id, blob, key)]);
     return key;
   }
 
@@ -82,11 +88,11 @@ export function twoStores(table: KeyStore, blobs: KeyStore, log: Log) {
   }
 
   /** Repairs the copies, and destroys a key that is due. */
-  async function settle(id: KeyId, now: number, graceMs: number): Promise<void> {
+  async function settle(id: KeyId): Promise<void> {
     await read(id);
     const [row, blob] = await both(id);
     const isDue = (key: StoredKey | undefined) =>
-      key && 'wrapped' in key && key.destroysAt !== undefined && key.destroysAt + overlapMs <= now;
+      key && 'wrapped' in key && key.destroysAt !== undefined && key.destroysAt + overlapMs <= now();
     if (isDue(row) && isDue(blob)) {
       await table.replace(id, tombstone);
       await blobs.replace(id, tombstone);
@@ -97,7 +103,7 @@ export function twoStores(table: KeyStore, blobs: KeyStore, log: Log) {
     if (isDue(left)) await store.replace(id, tombstone);
     else if (left.destroysAt === undefined) {
       log.error('a key is destroyed in one store only, and is destroyed in the other after the grace', { ...id });
-      await store.replace(id, { ...left, destroysAt: now + graceMs });
+      await store.replace(id, { ...left, destroysAt: now() + graceMs });
     }
   }
 
@@ -110,30 +116,31 @@ export function twoStores(table: KeyStore, blobs: KeyStore, log: Log) {
     },
 
     /** Schedules the destruction unless it is scheduled. Returns its time, null for a key that is gone or never was. */
-    async destroy(id: KeyId, destroysAt: number): Promise<number | null> {
+    async destroy(id: KeyId): Promise<number | null> {
       const key = (await read(id)) ?? (await begin(id, tombstone));
       if ('destroyed' in key) return null;
       if (key.destroysAt !== undefined) return key.destroysAt;
+      const destroysAt = now() + graceMs;
       await change(id, key, destroysAt);
       return destroysAt;
     },
 
     /** Takes a scheduled destruction back. Returns whether the key is usable again. */
-    async restore(id: KeyId, now: number): Promise<boolean> {
+    async restore(id: KeyId): Promise<boolean> {
       const key = await read(id);
       if (!key || 'destroyed' in key) return false;
       if (key.destroysAt === undefined) return true;
-      if (key.destroysAt <= now) return false;
+      if (key.destroysAt <= now()) return false;
       await change(id, key, undefined);
       return true;
     },
 
     /** Settles a page of the keys in either store. Returns the cursor of the next page, null after the last one. */
-    async sweep(cursor: string | undefined, now: number, graceMs: number): Promise<string | null> {
+    async sweep(cursor: string | undefined): Promise<string | null> {
       const { inBlobs, from } = cursor === undefined ? { inBlobs: false } : JSON.parse(cursor);
       const page = await (inBlobs ? blobs : table).list({ limit: 1000, ...(from && { cursor: from }) });
       await inParallel(sweptAtOnce, page.items, (id) =>
-        settle(id, now, graceMs).catch((error) => log.error('a key could not be checked', { ...id }, error)),
+        settle(id).catch((error) => log.error('a key could not be checked', { ...id }, error)),
       );
       if (page.next !== null) return JSON.stringify({ inBlobs, from: page.next });
       return inBlobs ? null : JSON.stringify({ inBlobs: true });

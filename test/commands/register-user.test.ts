@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { connectSource } from '../../commands/connect-source.ts';
 import { registerUser } from '../../commands/register-user.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { openTestPlatform } from '../support/embedded.ts';
@@ -23,4 +24,32 @@ it('completes a registration that died half-way only by a repeat of the same com
   expect(await platform.identity.signIn(ada.email, ada.password)).toMatchObject({
     userId: registered.outcome === 'registered' && registered.user.id,
   });
+});
+
+it('makes keys for a new account and a new source only, never for a repeat', async () => {
+  const { platform } = await openTestPlatform({ strictKeys: true });
+  const made: string[] = [];
+  const keys: Platform['keys'] = {
+    ...platform.keys,
+    createAccount: async (account) => {
+      made.push(account);
+      await platform.keys.createAccount(account);
+    },
+    createSubject: async (account, subject) => {
+      made.push(subject);
+      await platform.keys.createSubject(account, subject);
+    },
+  };
+  const watched: Platform = { ...platform, keys };
+  const registered = await registerUser(watched, cause, ada);
+  if (registered.outcome !== 'registered') throw new Error('nobody registered');
+  const { user, account } = registered;
+  const context = { account: account.id, actor: { type: 'user' as const, id: user.id }, ...cause };
+  const credentials = { accessKeyId: 'a', secretAccessKey: 's' };
+  const source = { type: 's3', name: 'Photos', config: { bucket: 'photos' }, credentials };
+  const { id } = await connectSource(watched, context, source);
+  expect(made).toEqual([account.id, user.id, account.id, id]);
+  await registerUser(watched, cause, ada);
+  await connectSource(watched, context, source);
+  expect(made).toHaveLength(4);
 });

@@ -124,6 +124,26 @@ describe('the key ring', () => {
     expect(during).toBe(2);
   });
 
+  it('creates no account whose stored key does not unwrap', async () => {
+    const store = shared();
+    const table: KeyStore = {
+      ...store.table,
+      get: async (id) => {
+        const key = await store.table.get(id);
+        return key && 'wrapped' in key ? { ...key, wrapped: new Uint8Array(60) } : key;
+      },
+    };
+    const blobs: Blobs = {
+      ...store.blobs,
+      get: async (key) => {
+        const bytes = await store.blobs.get(key);
+        const { revision } = bytes ? JSON.parse(Buffer.from(bytes).toString()) : { revision: undefined };
+        return bytes && Buffer.from(JSON.stringify({ wrapped: Buffer.alloc(60).toString('base64'), revision }));
+      },
+    };
+    await expect(strictRing({ table, blobs }).createAccount('acc')).rejects.toThrow('do not decrypt');
+  });
+
   it('reads the store again after a failure', async () => {
     const store = shared();
     await ring(store).accountKey('acc');

@@ -1,6 +1,7 @@
 /** What happens to keys when writes, copies and whole stores are lost, restored or wrong. */
 import { describe, expect, it } from 'vitest';
 import type { Blobs } from '../../domain/ports.ts';
+import { blobKeys } from '../../infra/blob-keys.ts';
 import { decryptBytes, encryptBytes, makeKeyRing } from '../../infra/key-ring.ts';
 import { recordingLog } from '../support/embedded.ts';
 import { dayMs, keyBlob } from '../support/keys.ts';
@@ -101,7 +102,9 @@ describe('a crash between the writes', () => {
       0,
       (keys) => keys.destroyAccount('acc'),
       async ({ process, key }) => {
-        expect(await process().destroyAccount('acc')).toBe(at + 7 * dayMs);
+        const isScheduled = (await process({ days: 1 }).accountKey('acc')) === undefined;
+        const destroysAt = at + (isScheduled ? 7 : 8) * dayMs;
+        expect(await process({ days: 1 }).destroyAccount('acc')).toBe(destroysAt);
         expect(await process().compare('acc')).toEqual([]);
         expect(await process().accountKey('acc')).toBeUndefined();
         expect(await process().restoreAccount('acc')).toBe(true);
@@ -172,11 +175,12 @@ describe('a wrong restore', () => {
     expect(row()).toEqual({ destroyed: true });
   });
 
-  it('from before a schedule forgets no destruction', async () => {
-    const { table, process, row } = await madeWorld();
-    const old = new Map(table.keys);
+  it.each(['table', 'blobs'])('of the %s from before a schedule forgets no destruction', async (store) => {
+    const { table, blobs, process, row } = await madeWorld();
+    const old = [new Map(table.keys), new Map(blobs.stored)] as const;
     await process().destroyAccount('acc');
-    for (const [name, key] of old) table.keys.set(name, key);
+    if (store === 'table') for (const [name, key] of old[0]) table.keys.set(name, key);
+    else for (const [name, bytes] of old[1]) blobs.stored.set(name, bytes);
     expect(await process().accountKey('acc')).toBeUndefined();
     await sweepRound(process({ days: 8 }));
     expect(row()).toEqual({ destroyed: true });
@@ -213,6 +217,18 @@ describe('a wrong copy', () => {
       expect(await process().accountKey('acc')).toEqual(key);
     },
   );
+
+  it('with a destruction whose time is over destroys nothing in a new grace', async () => {
+    const { table, process, row, key } = await madeWorld();
+    const live = row();
+    if (!live || 'destroyed' in live) throw new Error('the world has no key');
+    table.keys.set('acc/', { ...live, revision: 9, destroysAt: at });
+    expect(await process({ days: 10 }).accountKey('acc')).toBeUndefined();
+    await sweepRound(process({ days: 10 }));
+    await sweepRound(process({ days: 16 }));
+    expect(await process({ days: 16 }).restoreAccount('acc')).toBe(true);
+    expect(await process().accountKey('acc')).toEqual(key);
+  });
 
   it('with another key is refused, and neither copy changes', async () => {
     const { table, blobs, process, row } = await madeWorld();
@@ -276,30 +292,17 @@ describe('the sweep', () => {
 });
 
 it('a tombstone leaves no key behind when a reader puts the key back in between', async () => {
-  const { table, blobs, process } = await madeWorld();
-  await process().destroyAccount('acc');
-  const held = blobs.stored.get(keyBlob('acc'));
-  let returned = false;
+  const { blobs, blob } = await madeWorld();
+  const held = blob() ?? new Uint8Array();
+  let deletions = 0;
   const racing: Blobs = {
     ...blobs,
     async delete(keys) {
       await blobs.delete(keys);
-      if (held && !returned) blobs.stored.set(keyBlob('acc'), held);
-      returned = true;
+      if (++deletions === 1) blobs.stored.set(keyBlob('acc'), held);
     },
   };
-  const keys = makeKeyRing({
-    wrap: async () => new Uint8Array(),
-    unwrap: async () => new Uint8Array(),
-    table,
-    blobs: racing,
-    log: recordingLog().log,
-    now: () => at + 8 * dayMs,
-    graceDays: 7,
-    sign: async () => new Uint8Array(),
-    publicKey: async () => '',
-  });
-  await sweepRound(keys);
-  expect(returned).toBe(true);
-  expect(Buffer.from(blobs.stored.get(keyBlob('acc')) ?? []).toString()).toBe('{"destroyed":true}');
+  await blobKeys(racing).replace({ account: 'acc' }, { destroyed: true });
+  expect(deletions).toBe(2);
+  expect(Buffer.from(blob() ?? []).toString()).toBe('{"destroyed":true}');
 });

@@ -17,6 +17,7 @@ import { awsRecords } from '../../../infra/aws/records.ts';
 import { awsSecrets, parameterName } from '../../../infra/aws/secrets.ts';
 import { fresh, upTo } from '../../contract/fresh.ts';
 import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
+import { awsKeys } from '../../support/aws-keys.ts';
 
 let clients: AwsClients;
 let env: AwsEnvironment & { [name: string]: string };
@@ -286,6 +287,25 @@ describe('key ring', () => {
     expect(Item?.wrapped).toBeDefined();
     await dynamo.send(new PutItemCommand({ TableName: table, Item: { ...Item, pk: { S: other } } }));
     await expect(platform.keys.accountKey(other)).rejects.toMatchObject({ name: 'InvalidCiphertextException' });
+  });
+});
+
+describe('a destroyed key', () => {
+  it('leaves one version of its blob, the tombstone', async () => {
+    const keys = awsKeys(clients, env);
+    const account = fresh('acc');
+    await keys.createAccount(account);
+    await keys.destroyAccount(account);
+    const versions = async () => {
+      const all = await clients
+        .s3()
+        .send(new ListObjectVersionsCommand({ Bucket: env.KEYS_BUCKET, Prefix: `keys/${account}/` }));
+      return [...(all.Versions ?? []), ...(all.DeleteMarkers ?? [])];
+    };
+    expect(await versions()).toHaveLength(2);
+    keys.passDays(8);
+    for (let cursor = await keys.sweep(); cursor !== null; ) cursor = await keys.sweep(cursor);
+    expect(await versions()).toEqual([expect.objectContaining({ Size: '{"destroyed":true}'.length, IsLatest: true })]);
   });
 });
 
