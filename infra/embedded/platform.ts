@@ -8,13 +8,14 @@ import { chunkIndexFile, type EmbeddedChunkIndex, openChunkIndex, removeDamagedI
 import { type Database, databaseFile, openDatabase } from './database.ts';
 import { makeDirectory } from './durable-file.ts';
 import { makeEventStore } from './event-store.ts';
+import { startRemovingExpired } from './expired-records.ts';
 import { type Feed, type FeedOptions, startFeed } from './feed.ts';
 import { makeIdentity } from './identity.ts';
 import { openKeyFile } from './key-file.ts';
 import { completeKeys, makeEmbeddedKeyRing, requireMatchingKeys } from './key-ring.ts';
 import { makeQueue } from './queue.ts';
 import { openRandom } from './random.ts';
-import { makeRecords, removeExpired } from './records.ts';
+import { makeRecords } from './records.ts';
 import { restoreIndex } from './restore-index.ts';
 import { makeRows } from './rows.ts';
 import { openSecrets } from './secrets.ts';
@@ -53,8 +54,6 @@ export type Embedded = {
   close(): Promise<void>;
 };
 
-const sweepMilliseconds = 60_000;
-
 /** Milliseconds since the epoch by a clock that never goes back, so that setting the clock back delays no message. */
 const steadyNow = () => Math.floor(performance.timeOrigin + performance.now());
 
@@ -84,7 +83,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
     const queue = makeQueue(db, options.now ?? steadyNow, chaos);
     await queue.giveBack();
     const feeds = new Set<Feed>();
-    const stopSweeping = sweep(db, now, log);
+    const stopRemoving = startRemovingExpired(db, now, log);
     const root = blobFolder(data);
     const files = options.blobs ? undefined : { root, temporary: temporaryFolder(root) };
     const stopRestoring = restoreIndex({ index: indexFile, files }, { blobs, chunks: index, keys: ring, log });
@@ -118,7 +117,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       stopReceiving: () => queue.stop(),
       async close() {
         await stopRestoring();
-        stopSweeping();
+        await stopRemoving();
         await sockets.stop();
         queue.stop();
         await Promise.all([...feeds].map((feed) => feed.stop()));
@@ -142,11 +141,4 @@ function isEmpty(db: Database): boolean {
     )
     .get();
   return row?.used === 0;
-}
-
-function sweep(db: Database, now: () => number, log: Log): () => void {
-  const timer = setInterval(() => {
-    removeExpired(db, now()).catch((error) => log.error('expired records could not be removed', {}, error));
-  }, sweepMilliseconds).unref();
-  return () => clearInterval(timer);
 }

@@ -116,21 +116,6 @@ export function makeRecords(db: Database, now: () => number): Records {
   };
 }
 
-/** Removes up to 1,000 expired records and returns their number. `now` is in milliseconds since the epoch. */
-export function removeExpired(db: Database, now: number): Promise<number> {
-  return db.write(() =>
-    Number(
-      db
-        .sql(
-          `DELETE FROM records WHERE (pk, sk) IN
-             (SELECT pk, sk FROM records WHERE expires_at IS NOT NULL AND expires_at <= ?
-              ORDER BY expires_at LIMIT 1000)`,
-        )
-        .run(Math.floor(now / 1000)).changes,
-    ),
-  );
-}
-
 function holds(condition: RecordCondition, found: Stored | undefined): boolean {
   if (condition === 'absent') return found === undefined;
   if (found === undefined) return false;
