@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import { Problem } from '../domain/errors.ts';
-import type { Platform } from '../domain/ports.ts';
+import type { Page, Platform } from '../domain/ports.ts';
 import { canonicalJson, derivedKey } from './secret-keys.ts';
 
 /** Identifies a list. A cursor is bound to it. */
@@ -18,7 +18,12 @@ const limit = z
   .refine((count) => count <= 200, 'Give a whole number from 1 to 200.')
   .optional()
   .transform((count) => count ?? 50)
-  .meta({ description: 'The maximum number of items. Default: 50.', type: 'integer', minimum: 1, maximum: 200 });
+  .meta({
+    description: 'The maximum number of items. Default: 50. A page of large items has fewer.',
+    type: 'integer',
+    minimum: 1,
+    maximum: 200,
+  });
 
 /** Returns the schema of a list's query: its own filters, `limit` and `cursor`. */
 export function listQuery<Filters extends z.ZodRawShape>(filters: Filters) {
@@ -34,6 +39,31 @@ export function listOf<Item extends z.ZodType>(item: Item) {
     items: z.array(item).meta({ description: 'One page.' }),
     next: z.string().nullable().meta({ description: 'The cursor of the next page. Null on the last page.' }),
   });
+}
+
+/**
+ * Bytes of the items of a page as JSON. Lambda's limit of 6 MB counts the answer as a JSON string, where each quote and
+ * backslash takes two bytes. So half of it always fits.
+ */
+const maxPageBytes = 2_900_000;
+
+/**
+ * The page that `read` returns for the limit. If its items have too many bytes, it reads again with the number of items
+ * that fit, so the page ends early. One item alone is always returned.
+ */
+export async function pageThatFits<T>(read: (limit: number) => Promise<Page<T>>, limit: number): Promise<Page<T>> {
+  const page = await read(limit);
+  const fitting = countThatFits(page.items);
+  return fitting === page.items.length || limit === 1 ? page : pageThatFits(read, Math.max(1, fitting));
+}
+
+function countThatFits(items: unknown[]): number {
+  let bytes = 0;
+  const first = items.findIndex((item) => {
+    bytes += Buffer.byteLength(JSON.stringify(item)) + 1;
+    return bytes > maxPageBytes;
+  });
+  return first < 0 ? items.length : first;
 }
 
 /**

@@ -14,7 +14,7 @@ import { type Intent, intentOf, type RequestCause, requestCause } from './comman
 import { consistencyHeader, consistencyToken } from './consistency.ts';
 import { etagOf, matchedVersions, noneMatch } from './etag.ts';
 import type { StoredAnswer } from './idempotency.ts';
-import { decryptCursor, encryptCursor, listOf, listQuery } from './lists.ts';
+import { decryptCursor, encryptCursor, listOf, listQuery, pageThatFits } from './lists.ts';
 import { problemDocument, problemHeaders } from './problem.ts';
 import type { Principal } from './sessions.ts';
 
@@ -153,7 +153,8 @@ export function route<
 
 /**
  * Defines a list: a GET, or a POST if the filters are in a body. The handler gets the limit and the decrypted
- * position, and returns a page with the next position. This function handles `limit` and `cursor`.
+ * position, and returns a page with the next position. This function handles `limit` and `cursor`, and ends a page
+ * early that is too large for an answer of Lambda. So it may call the handler again with a smaller limit.
  */
 export function listRoute<
   Item extends z.ZodType,
@@ -188,9 +189,12 @@ export function listRoute<
       const account = (incoming.principal as Principal).account;
       const filters = { ...chosen, ...(incoming.params as object), ...(incoming.body as object) };
       const scope = { account, route: `${method} ${spec.url}`, filters };
-      const page = { limit, ...(cursor === undefined ? {} : { cursor: await decryptCursor(platform, scope, cursor) }) };
-      const listing = { ...incoming, query: chosen, page } as unknown as Parameters<typeof handler>[0];
-      const { items, next } = await handler(listing).catch(async (error: unknown) => {
+      const position = cursor === undefined ? {} : { cursor: await decryptCursor(platform, scope, cursor) };
+      const read = (limit: number) => {
+        const listing = { ...incoming, query: chosen, page: { limit, ...position } };
+        return handler(listing as unknown as Parameters<typeof handler>[0]);
+      };
+      const { items, next } = await pageThatFits(read, limit).catch(async (error: unknown) => {
         // A problem may tell where the list goes on behind it.
         if (!(error instanceof Problem) || typeof error.extra.next !== 'string') throw error;
         const cursor = await encryptCursor(platform, scope, error.extra.next);

@@ -1064,7 +1064,7 @@ export interface operations {
         cursor?: string;
         /** @description Only events at or after this time. */
         from?: string;
-        /** @description The maximum number of items. Default: 50. */
+        /** @description The maximum number of items. Default: 50. A page of large items has fewer. */
         limit?: number;
         /** @description `asc`: oldest first. `desc`: newest first. */
         order?: 'asc' | 'desc';
@@ -1907,7 +1907,7 @@ export interface operations {
          * @example job_00000000000000000000000000
          */
         jobId?: string;
-        /** @description The maximum number of items. Default: 50. */
+        /** @description The maximum number of items. Default: 50. A page of large items has fewer. */
         limit?: number;
         /** @description The path of a folder or file. Default: the root. */
         path?: string;
@@ -2003,7 +2003,7 @@ export interface operations {
       query?: {
         /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description The maximum number of items. Default: 50. */
+        /** @description The maximum number of items. Default: 50. A page of large items has fewer. */
         limit?: number;
       };
       header?: {
@@ -2102,7 +2102,7 @@ export interface operations {
       query?: {
         /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description The maximum number of items. Default: 50. */
+        /** @description The maximum number of items. Default: 50. A page of large items has fewer. */
         limit?: number;
       };
       header?: {
@@ -2401,7 +2401,7 @@ export interface operations {
       query?: {
         /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description The maximum number of items. Default: 50. */
+        /** @description The maximum number of items. Default: 50. A page of large items has fewer. */
         limit?: number;
       };
       header?: {
@@ -3326,7 +3326,7 @@ export interface operations {
          * @example job_00000000000000000000000000
          */
         jobId?: string;
-        /** @description The maximum number of items. Default: 50. */
+        /** @description The maximum number of items. Default: 50. A page of large items has fewer. */
         limit?: number;
       };
       header?: {
@@ -3641,7 +3641,7 @@ export interface operations {
       query?: {
         /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description The maximum number of items. Default: 50. */
+        /** @description The maximum number of items. Default: 50. A page of large items has fewer. */
         limit?: number;
       };
       header?: {
@@ -4020,7 +4020,7 @@ export interface operations {
       query?: {
         /** @description The `next` of the previous page. Omit it for the first page. */
         cursor?: string;
-        /** @description The maximum number of items. Default: 50. */
+        /** @description The maximum number of items. Default: 50. A page of large items has fewer. */
         limit?: number;
       };
       header?: {

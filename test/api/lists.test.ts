@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { listRoute } from '../../api/route.ts';
+import { pageThatFits } from '../../api/lists.ts';
+import { addressOf, listRoute, readRoutes } from '../../api/route.ts';
+import { routes } from '../../api/routes/index.ts';
 import { ada, as, bob, testApi } from '../support/api.ts';
 
 const numbers = Array.from({ length: 500 }, (_, index) => index);
@@ -82,4 +84,52 @@ test('rejects a cursor with any character changed, added or removed', async () =
     const { status, code } = await get(`/numbers?cursor=${cursor}`);
     expect([cursor, status, code]).toEqual([cursor, 400, cursor === '%00' ? 'invalid-input' : 'invalid-cursor']);
   }
+});
+
+test.each([
+  ['quotes, which a JSON string doubles', '"'.repeat(20_000)],
+  ['control characters', '\u0001'.repeat(20_000)],
+  ['three-byte characters', '\u20ac'.repeat(40_000)],
+  ['items of a megabyte', 'x'.repeat(2 ** 20)],
+])('ends a page early that Lambda would refuse, and returns each item once: %s', async (_, text) => {
+  const large = listRoute({
+    ...described,
+    url: '/large',
+    item: z.object({ n: z.int(), text: z.string() }),
+    handler: async ({ page }) => {
+      const { items, next } = pageFrom(Number(page.cursor?.split(' ').at(-1) ?? 0), page.limit);
+      return { items: items.map(({ n }) => ({ n, text })), next };
+    },
+  });
+  const call = await as(await testApi({ routes: [[large]] }));
+  const received: number[] = [];
+  for (let next: string | null = ''; next !== null && received.length < 250; ) {
+    const answer = await call({ url: `/large?limit=200${next && `&cursor=${next}`}` });
+    // Lambda encodes the answer as a JSON string in another JSON document.
+    expect(Buffer.byteLength(JSON.stringify({ body: answer.body }))).toBeLessThan(6_000_000);
+    const page = answer.json();
+    expect(page.items.length).toBeGreaterThan(0);
+    received.push(...page.items.map(({ n }: { n: number }) => n));
+    next = page.next;
+  }
+  expect(received).toEqual(numbers.slice(0, received.length));
+  expect(received.length).toBeGreaterThanOrEqual(200);
+});
+
+test('returns an item alone that is larger than a page', async () => {
+  const calls: number[] = [];
+  const page = await pageThatFits(async (limit) => {
+    calls.push(limit);
+    return { items: Array.from({ length: Math.min(limit, 3) }, () => 'x'.repeat(4_000_000)), next: 'more' };
+  }, 200);
+  expect([page.items.length, page.next, calls]).toEqual([1, 'more', [200, 1]]);
+});
+
+test('every list ends large pages early: each route with `next` in its answer is a listRoute', async () => {
+  const definitions = await readRoutes(routes);
+  const paged = definitions.filter(({ answers }) =>
+    Object.values(answers).some((answer) => answer instanceof z.ZodObject && 'next' in answer.shape),
+  );
+  expect(paged.length).toBeGreaterThan(5);
+  expect(paged.filter(({ list }) => !list).map(addressOf)).toEqual([]);
 });
