@@ -8,10 +8,10 @@ import type { Aggregate } from '../../domain/aggregate.ts';
 import { backupChain, backupChainId, nothing } from '../../domain/backup-chain.ts';
 import { type Cause, type DomainEvent, streamName } from '../../domain/event.ts';
 import { job } from '../../domain/job.ts';
+import { inParallel } from '../../domain/parallel.ts';
 import type { Platform, StoredCommit, StreamNotification } from '../../domain/ports.ts';
 import { source } from '../../domain/source.ts';
 import { user } from '../../domain/user.ts';
-import { inParallel } from '../../infra/aws/parallel.ts';
 
 /** A commit of one event. */
 type Planned = { stream: string; encode(platform: Platform, head: Head): Promise<StoredCommit> };

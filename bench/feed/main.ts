@@ -2,9 +2,9 @@
 
 import type { Head } from '../../activity/commit.ts';
 import { parseStream } from '../../domain/event.ts';
+import { inParallel } from '../../domain/parallel.ts';
 import type { StreamNotification } from '../../domain/ports.ts';
 import { awsClients } from '../../infra/aws/clients.ts';
-import { inParallel } from '../../infra/aws/parallel.ts';
 import { type AwsPlatform, openAws } from '../../infra/aws/platform.ts';
 import { relayNotifications } from '../../infra/aws/relay-notifications.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';

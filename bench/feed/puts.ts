@@ -1,6 +1,6 @@
 /** The baseline: conditional puts of a small item on the emulator, with the same client. */
 import { type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import { inParallel } from '../../infra/aws/parallel.ts';
+import { inParallel } from '../../domain/parallel.ts';
 import { type Spent, spent } from './meter.ts';
 
 export type Puts = Spent & { atOnce: number; puts: number };

@@ -17,10 +17,11 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { Problem } from '../../domain/errors.ts';
+import { inParallel } from '../../domain/parallel.ts';
 import type { Blobs, ByteRange } from '../../domain/ports.ts';
 import { checkBlobKey } from '../limits.ts';
 import { chunks } from './dynamo.ts';
-import { inParallel, pause } from './parallel.ts';
+import { pause } from './pauses.ts';
 
 /** S3 takes 10,000 parts of 5 MiB to 5 GiB. This size allows streams of 156 GiB with at most 64 MiB in memory. */
 const partBytes = 16 << 20;

@@ -1,8 +1,9 @@
 /** The bus on EventBridge. The CDK app makes its rules from the processors' routes, and the rules deliver. */
 import { type EventBridgeClient, EventBridgeServiceException, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { inParallel } from '../../domain/parallel.ts';
 import type { Bus, BusEvent } from '../../domain/ports.ts';
 import { chunks } from './dynamo.ts';
-import { inParallel, pause } from './parallel.ts';
+import { pause } from './pauses.ts';
 
 /** The source of events. Rules match it and the type of the event, which is the detail-type. */
 export const busSource = 'listbackup';

@@ -16,10 +16,11 @@ import {
 } from '@aws-sdk/lib-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { Problem } from '../../domain/errors.ts';
+import { inParallel } from '../../domain/parallel.ts';
 import type { JsonObject } from '../../domain/ports.ts';
 import { LimitExceeded, maxQueryLimit } from '../limits.ts';
 import { type Attribute, fieldName, type Item, toAttribute } from './attributes.ts';
-import { inParallel, pause } from './parallel.ts';
+import { pause } from './pauses.ts';
 
 export type TransactItem = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 type WriteRequest = NonNullable<BatchWriteCommandInput['RequestItems']>[string][number];

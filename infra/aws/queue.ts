@@ -13,9 +13,10 @@ import {
   type SQSClient,
   type Message as SqsMessage,
 } from '@aws-sdk/client-sqs';
+import { inParallel } from '../../domain/parallel.ts';
 import type { JsonObject, Message, Queue, QueueName } from '../../domain/ports.ts';
 import { maxMessage, messageText } from '../limits.ts';
-import { inParallel, pause } from './parallel.ts';
+import { pause } from './pauses.ts';
 
 const batchMessages = 10;
 

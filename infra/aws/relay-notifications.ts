@@ -11,9 +11,9 @@ import { announcements } from '../../activity/announce.ts';
 import { hasConnections } from '../../api/live/connections.ts';
 import { parseStream } from '../../domain/event.ts';
 import { pagesOf } from '../../domain/pages.ts';
+import { inParallel } from '../../domain/parallel.ts';
 import type { JsonObject, StreamNotification } from '../../domain/ports.ts';
 import { BusUnavailable } from './bus.ts';
-import { inParallel } from './parallel.ts';
 import type { AwsPlatform } from './platform.ts';
 import type { Sequenced } from './relay.ts';
 

@@ -15,6 +15,7 @@
  */
 import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { parseStream } from '../../domain/event.ts';
+import { inParallel } from '../../domain/parallel.ts';
 import type { Bus, BusEvent, EventStore, LedgerEntry, StoredCommit, StreamNotification } from '../../domain/ports.ts';
 import { type TransactItem, transact } from './dynamo.ts';
 import { entryItem } from './event-store.ts';
@@ -29,7 +30,7 @@ import {
   publishedName,
   startCheckpoint,
 } from './ledger-checkpoints.ts';
-import { inParallel, pause } from './parallel.ts';
+import { pause } from './pauses.ts';
 
 /** DynamoDB takes 100 items in a transaction. One is the head, and each stream's cursor is another. */
 const maxItems = 99;

@@ -5,6 +5,7 @@
  */
 import { decode } from '../../activity/decode.ts';
 import { parseStream } from '../../domain/event.ts';
+import { inParallel } from '../../domain/parallel.ts';
 import type { Platform, RecordKey, StoredCommit, StreamNotification } from '../../domain/ports.ts';
 import { changesBy, type Fault, faultOf, MissingCommit } from './changes.ts';
 import { alive, cursorName, readGenerations, rowsAt } from './generations.ts';
@@ -36,6 +37,8 @@ export function parkedKey({ projection, generation }: Target, stream: string): R
 
 /** Maximum number of commits of a stream in memory at once. */
 const commitsAtOnce = 100;
+/** Maximum number of streams that catch up at once, to leave capacity to other work. */
+const width = 32;
 
 /**
  * Brings the target to that version of the stream, and retries it where it is parked. Returns `parked` when the target
@@ -52,7 +55,10 @@ export async function catchUp(
   return advance(platform, target, { stream, version }, cursor, parkedRecord);
 }
 
-/** Like `catchUp` for many distinct streams, with batch reads. Leaves out the streams at which the target is parked. */
+/**
+ * Like `catchUp` for many distinct streams, in parallel and with batch reads. Leaves out the streams at which the target
+ * is parked.
+ */
 export async function catchUpAll(
   platform: Platform,
   target: Target,
@@ -70,10 +76,8 @@ export async function catchUpAll(
   const parked = new Map(found.map(({ data }) => [(data as ParkedRecord).stream, data as ParkedRecord]));
   // A parked record at or below the cursor is out of date: the stream has moved on.
   const moving = behind.filter(({ stream }) => (parked.get(stream)?.version ?? 0) <= cursorOf(stream));
-  await Promise.all(
-    moving.map((notification) =>
-      advance(platform, target, notification, cursorOf(notification.stream), parked.get(notification.stream)),
-    ),
+  await inParallel(width, moving, (notification) =>
+    advance(platform, target, notification, cursorOf(notification.stream), parked.get(notification.stream)),
   );
 }
 

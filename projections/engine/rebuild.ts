@@ -31,9 +31,7 @@ export type Stop = () => boolean;
  */
 export type RebuildOutcome = 'rebuilt' | 'held' | 'stopped' | 'superseded';
 
-const streamsPerPage = 100;
-/** Maximum number of streams that catch up at once, to leave capacity to live traffic. */
-const width = 8;
+const streamsPerPage = 200;
 
 /** Starts or continues a rebuild. Throws when the platform fails, then the next call continues. */
 export async function rebuild(
@@ -55,11 +53,8 @@ export async function continueRebuild(platform: Platform, projection: Projection
     if (stop()) return 'stopped';
     const page = await platform.events.streams({ limit: streamsPerPage, ...(cursor === null ? {} : { cursor }) });
     const followed = page.items.filter(({ stream }) => projection.streams.includes(parseStream(stream).type));
-    for (let i = 0; i < followed.length; i += width) {
-      const next = followed.slice(i, i + width);
-      await updateDependencies(platform, projection, next);
-      await catchUpAll(platform, { projection, generation }, next);
-    }
+    await updateDependencies(platform, projection, followed);
+    await catchUpAll(platform, { projection, generation }, followed);
     cursor = page.next;
     walked = cursor === null;
     if (!(await saveWalk(platform, projection.name, { generation, cursor, walked }))) return 'superseded';

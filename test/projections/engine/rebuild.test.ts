@@ -95,6 +95,31 @@ describe('a rebuild', () => {
     },
   );
 
+  test('works on 32 streams at a time, each in order, and a slow stream does not hold up the others', async () => {
+    const { platform } = await openTestPlatform();
+    await maintainProjections(platform, [one]);
+    const made = await Promise.all(Array.from({ length: 150 }, () => makeJob(platform, account)));
+    for (const { jobId } of made.slice(0, 100)) await rename(platform, account, jobId);
+    const [slow] = (await platform.events.streams({ limit: 1 })).items;
+    const [applied, busy] = [new Map<string, number>(), new Set<string>()];
+    let most = 0;
+    const others = Promise.withResolvers<void>();
+    const apply: Platform['rows']['apply'] = async (projection, stream, version, changes) => {
+      expect([busy.has(stream), version]).toEqual([false, (applied.get(stream) ?? 0) + 1]);
+      busy.add(stream);
+      most = Math.max(most, busy.size);
+      if (stream === slow?.stream) await others.promise;
+      const outcome = await platform.rows.apply(projection, stream, version, changes);
+      busy.delete(stream);
+      applied.set(stream, version);
+      if (applied.size === 149) others.resolve();
+      return outcome;
+    };
+    expect(await rebuild({ ...platform, rows: { ...platform.rows, apply } }, two)).toBe('rebuilt');
+    expect([applied.size, most]).toEqual([150, 32]);
+    expect((await currentGeneration(platform)).rows).toEqual(await folded(platform, two, accounts));
+  });
+
   test('continues at its stored position after a restart', async () => {
     const data = await testFolder();
     const first = await openTestPlatform({ data });
