@@ -65,7 +65,7 @@ export async function transact<S, E extends DomainEvent>(
     const events = decide(state);
     if (events.length === 0) return { state, stream, version: head.version, at, appended: false };
     const commit = await encodeCommit(platform, aggregate, stream, head, events, cause);
-    if ((await platform.events.append(commit)) === 'appended') {
+    if ((await platform.events.append(commit, at)) === 'appended') {
       return {
         state: events.reduce(aggregate.evolve, state),
         stream,

@@ -44,8 +44,11 @@ export type LedgerQuery = {
 };
 
 export interface EventStore {
-  /** Durable when it resolves. `conflict`: the stream already has that version, and nothing was written. */
-  append(commit: StoredCommit): Promise<'appended' | 'conflict'>;
+  /**
+   * Durable when it resolves. `conflict`: the stream already has that version, and nothing was written. `previousAt` is
+   * the time of the commit before it, empty for the first. It may save a write and changes nothing else.
+   */
+  append(commit: StoredCommit, previousAt?: string): Promise<'appended' | 'conflict'>;
   /**
    * Commits of a stream in order, from version `from` (default 1), at most `limit` (default all). Strongly consistent.
    * With `known`, the caller knows that the stream has at least that version. Then the result is complete up to

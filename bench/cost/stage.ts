@@ -49,8 +49,8 @@ export async function openStage(
     ...opened,
     events: {
       ...opened.events,
-      async append(commit) {
-        const outcome = await opened.events.append(commit);
+      async append(commit, previousAt) {
+        const outcome = await opened.events.append(commit, previousAt);
         if (outcome === 'appended') notifications.push({ stream: commit.stream, version: commit.version });
         return outcome;
       },

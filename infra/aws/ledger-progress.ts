@@ -13,10 +13,10 @@ export type LedgerProgress = {
   /** The progress of each account, once per account. */
   accounts(accounts: string[]): Promise<AccountProgress[]>;
   /**
-   * The number of sequence numbers from 1 to `head` without an entry. Not 0 only after somebody deleted entries. Costs
-   * a read of the whole ledger of the account.
+   * The number of sequence numbers after `checked` up to `head` without an entry. Not 0 only after somebody deleted
+   * entries. Costs a read of these entries.
    */
-  ledgerGaps(account: string, head: number): Promise<number>;
+  ledgerGaps(account: string, checked: number, head: number): Promise<number>;
 };
 
 export function awsLedgerProgress(documents: () => DynamoDBDocumentClient, prefix: string): LedgerProgress {
@@ -45,7 +45,8 @@ export function awsLedgerProgress(documents: () => DynamoDBDocumentClient, prefi
       }));
     },
 
-    async ledgerGaps(account, head) {
+    async ledgerGaps(account, checked, head) {
+      if (head === checked) return 0;
       let count = 0;
       for (let start: Item | undefined; ; ) {
         const page = await documents().send(
@@ -53,14 +54,14 @@ export function awsLedgerProgress(documents: () => DynamoDBDocumentClient, prefi
             TableName: table,
             KeyConditionExpression: '#account = :account AND #seq BETWEEN :first AND :last',
             ExpressionAttributeNames: { '#account': 'account', '#seq': 'seq' },
-            ExpressionAttributeValues: { ':account': account, ':first': 1, ':last': head },
+            ExpressionAttributeValues: { ':account': account, ':first': checked + 1, ':last': head },
             Select: 'COUNT',
             ConsistentRead: true,
             ...(start ? { ExclusiveStartKey: start } : {}),
           }),
         );
         count += page.Count ?? 0;
-        if (!page.LastEvaluatedKey) return head - count;
+        if (!page.LastEvaluatedKey) return head - checked - count;
         start = page.LastEvaluatedKey;
       }
     },

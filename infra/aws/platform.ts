@@ -10,6 +10,7 @@ import { type Clients, lazyClients } from './lazy-clients.ts';
 import { lazyPort } from './lazy-port.ts';
 import { awsLedgerProgress, type LedgerProgress } from './ledger-progress.ts';
 import { awsLog } from './log.ts';
+import { awsNews, markingNews, type News } from './news.ts';
 import { awsRecords } from './records.ts';
 import { awsRelay, type Relay } from './relay.ts';
 import { awsRows } from './rows.ts';
@@ -20,7 +21,8 @@ export type AwsPlatform = Platform & {
   exportLink: ExportLink;
   /** Makes the pusher serve the account's live sockets soon. */
   notifyLive(account: string): Promise<void>;
-  /** Needed by the reconcile alone: parallel scans, the relay's checkpoints, and commands to other functions. */
+  /** Needed by the reconcile alone: lists of streams, the relay's checkpoints, and commands to other functions. */
+  news: News;
   streamShares: StreamShares;
   ledger: LedgerProgress;
   sendCommand: SendAdminCommand;
@@ -40,7 +42,9 @@ export function openAws(
   const { documents } = clients;
   const bucket = variable('DATA_BUCKET');
   const prefix = required(env, 'TABLE_PREFIX');
-  const events = awsEventStore(documents, prefix);
+  const now = Date.now;
+  const records = awsRecords(documents, prefix, now);
+  const events = markingNews(awsEventStore(documents, prefix), records);
   const live = lazyPort<Bus & { notifyLive(account: string): Promise<void> }>(
     { publish: true, notifyLive: true },
     async () => {
@@ -50,9 +54,7 @@ export function openAws(
     },
   );
   const bus: Bus = { publish: live.publish };
-  const now = Date.now;
   const log = awsLog(variable('STAGE'));
-  const records = awsRecords(documents, prefix, now);
   return {
     events,
     rows: awsRows(documents, prefix),
@@ -130,6 +132,7 @@ export function openAws(
       return exportLinks(() => client, bucket)(key, answer);
     },
     relay: awsRelay(documents, prefix, events, bus),
+    news: awsNews(records),
     streamShares: awsStreamShares(documents, prefix),
     ledger: awsLedgerProgress(documents, prefix),
     sendCommand: async (name, command) => {

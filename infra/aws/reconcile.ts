@@ -3,47 +3,36 @@
  * that are missing in the ledger, on the bus or in a read model. It also finds gaps in the ledger.
  *
  * Only a lost stream record can cause a lasting lag. The reconcile therefore sends the missing notifications to the
- * relay and the projections, and repairs nothing itself. It writes only its own checkpoint.
+ * relay and the projections, and repairs nothing itself. It writes only its own checkpoints.
  *
- * A walk scans all streams in parallel shares, one page of each share per round, and saves its position after each
+ * A walk reads the streams that are marked on the days since the last walk (news.ts). A walk over all streams scans the
+ * activity instead. Either has parallel shares, reads one page of each per round, and saves its position after each
  * round. The next visit continues there. Of concurrent visits, all but one stop when they cannot save.
  */
 import { type Lag, lagsOf } from '../../activity/lag.ts';
 import { parseStream } from '../../domain/event.ts';
+import { inParallel } from '../../domain/parallel.ts';
 import type { Platform, StreamNotification } from '../../domain/ports.ts';
+import { readGenerations } from '../../projections/engine/generations.ts';
 import { projectionLags } from '../../projections/engine/lag.ts';
 import type { Projection } from '../../projections/engine/projection.ts';
 import { chunks } from './dynamo.ts';
 import type { StreamShares } from './event-store.ts';
+import { ledgerGapsIn } from './ledger-gaps.ts';
 import type { LedgerProgress } from './ledger-progress.ts';
+import { dayOf, type News, newsDays, newsLanes } from './news.ts';
+import { add, type Counts, noCounts } from './reconcile-counts.ts';
 
 /** The function that is notified: the relay writes ledger and bus, the projections write the read models. */
 export type Consumer = 'relay' | 'projections';
 
 export type ReconcileParts = Pick<Platform, 'events' | 'rows' | 'records' | 'now' | 'log'> & {
+  news: News;
   streamShares: StreamShares;
   ledger: LedgerProgress;
   projections: Projection[];
   /** Resolves when the consumer has processed or set aside the notifications. */
   notify(consumer: Consumer, notifications: StreamNotification[]): Promise<void>;
-};
-
-export type Counts = {
-  /** Streams compared. A stream that spans pages counts once per page. */
-  streams: number;
-  /** Accounts whose ledger was compared. Each visit that continues the walk counts them again. */
-  accounts: number;
-  /** Streams with commits that are missing in the ledger. */
-  missing: number;
-  /** Accounts with ledger entries that were not published on the bus. */
-  unpublished: number;
-  /** By projection: streams with commits that its read model lacks. */
-  behind: { [projection: string]: number };
-  /** Of all these lags: the number repaired, and the number that remain. */
-  repaired: number;
-  notRepaired: number;
-  /** Sequence numbers without a ledger entry. The reconcile cannot repair them. */
-  ledgerGaps: number;
 };
 
 /**
@@ -53,6 +42,8 @@ export type Counts = {
 export type Reconciled = { outcome: 'done' | 'stopped' | 'superseded' | 'not-due'; counts: Counts };
 
 export type ReconcileOptions = {
+  /** Begins a walk over all streams. Its cost grows with the history. */
+  all?: boolean;
   /** Begins no new walk if the last one began less than 12 hours ago. */
   nightly?: boolean;
   /** Called between rounds. True ends the visit. */
@@ -61,42 +52,73 @@ export type ReconcileOptions = {
   graceMilliseconds?: number;
 };
 
-/** The stored walk. `shares`: the position in each share, null at its end. `began`: milliseconds since the epoch. */
-type Walk = { revision: number; began: number; shares: (SharePosition | null)[]; counts: Counts };
+/** A walk reads marked days in order up to the day it began, or all streams. */
+type Walk = {
+  revision: number;
+  /** Milliseconds since the epoch. */
+  began: number;
+  /** Where the walk began, and where it is: a day, or `all`. */
+  from: string;
+  range: string;
+  /** The position in each share of it, null at its end. */
+  shares: (SharePosition | null)[];
+  /** Streams that the last walk could not repair. The next round compares them. */
+  again: string[];
+  /** Streams that this walk could not repair, at most `maxUnrepaired`. */
+  unrepaired: string[];
+  /** Where the next walk begins. */
+  next: string;
+  counts: Counts;
+};
 type SharePosition = { cursor: string | null };
 
-const key = { pk: 'reconcile', sk: 'walk' };
-const shareCount = 4;
+const key = { pk: 'reconcile', sk: 'days' };
 /** The pages of all shares together fit in one read of cursors. */
-const pageSize = 250;
+const pageSize = 225;
+/** Streams that are remembered. Of more, the next walk repeats the days of this one. */
+const maxUnrepaired = 100;
+/** Heads that are read at once. */
+const parallelReads = 32;
 /** The size of a batch of stream records. */
 const notifyBatch = 100;
 const halfDay = 12 * 60 * 60_000;
 const tenMinutes = 10 * 60_000;
+/** Covers clocks that differ, an append that takes long, and commits that were in flight. */
+const overlap = 60 * 60_000;
 /** Streams named in one log message. */
 const maxLogged = 20;
 
 /** Safe to call at any time, also concurrently. Throws when the platform fails. The next visit continues the walk. */
 export async function reconcile(
   parts: ReconcileParts,
-  { nightly = false, stop = () => false, graceMilliseconds = tenMinutes }: ReconcileOptions = {},
+  { nightly = false, all = false, stop = () => false, graceMilliseconds = tenMinutes }: ReconcileOptions = {},
 ): Promise<Reconciled> {
   const { log, now } = parts;
-  const visit: Visit = { parts, accounts: new Set(), failing: new Set(), before: '' };
+  const visit: Visit = { parts, all: false, accounts: new Set(), failing: new Set(), before: '' };
   let walk = (await parts.records.get(key))?.data as Walk | undefined;
-  if (!walk || isDone(walk)) {
+  if (!walk || all || isDone(walk)) {
     if (walk && nightly && now() - walk.began < halfDay) return { outcome: 'not-due', counts: walk.counts };
-    const shares = Array.from({ length: shareCount }, (): SharePosition => ({ cursor: null }));
-    const fresh = await save(parts, walk, { began: now(), shares, counts: noCounts() });
+    const fresh = await save(parts, walk, newWalk(now(), all ? undefined : walk));
     if (!fresh) return { outcome: 'superseded', counts: noCounts() };
     walk = fresh;
   }
   while (!isDone(walk)) {
     if (stop()) return { outcome: 'stopped', counts: walk.counts };
+    visit.all = walk.range === 'all';
     visit.before = new Date(now() - graceMilliseconds).toISOString();
-    const { heads, shares } = await nextPages(parts, walk.shares);
-    const counts = add(walk.counts, await compareAndRepair(visit, heads));
-    const next = await save(parts, walk, { began: walk.began, shares, counts });
+    // The comparison sees only the rows in use. So those of a rebuild are compared after it, in the next walk.
+    const rebuilding = await isRebuilding(parts);
+    const { heads, ...position } = await nextPages(parts, walk);
+    const { counts, unrepaired } = await compareAndRepair(visit, heads);
+    const known = [...new Set([...walk.unrepaired, ...unrepaired])];
+    const next = await save(parts, walk, {
+      ...walk,
+      ...position,
+      again: [],
+      unrepaired: known.slice(0, maxUnrepaired),
+      next: rebuilding || known.length > maxUnrepaired ? walk.from : walk.next,
+      counts: add(walk.counts, counts),
+    });
     if (!next) return { outcome: 'superseded', counts: walk.counts };
     walk = next;
   }
@@ -104,8 +126,29 @@ export async function reconcile(
   return { outcome: 'done', counts: walk.counts };
 }
 
-function isDone({ shares }: Walk): boolean {
-  return shares.every((share) => share === null);
+/** A walk from where the last one ended, or over all streams if there was none or its marks have expired. */
+function newWalk(began: number, last: Walk | undefined): Omit<Walk, 'revision'> {
+  const from = last && last.next > dayAt(began - (newsDays - 1) * 2 * halfDay) ? last.next : 'all';
+  return {
+    ...{ began, from, range: from, shares: allShares(), next: dayAt(began - overlap) },
+    ...{ again: last?.unrepaired ?? [], unrepaired: [], counts: noCounts() },
+  };
+}
+
+function allShares(): SharePosition[] {
+  return Array.from({ length: newsLanes }, () => ({ cursor: null }));
+}
+
+function dayAt(milliseconds: number): string {
+  return dayOf(new Date(milliseconds).toISOString());
+}
+
+function isDone({ range, began, shares }: Walk): boolean {
+  return shares.every((share) => share === null) && (range === 'all' || range >= dayAt(began));
+}
+
+async function isRebuilding(parts: ReconcileParts): Promise<boolean> {
+  return [...(await readGenerations(parts)).values()].some(({ building }) => building !== null);
 }
 
 /** Undefined when a concurrent visit saved the walk first. */
@@ -119,31 +162,51 @@ async function save(
   return (await records.write([{ op: 'put', ...key, data, if: unchanged }])) ? data : undefined;
 }
 
-/** Reads the next page of each share that has more. Returns their streams and the new positions. */
-async function nextPages(
-  { streamShares }: ReconcileParts,
-  positions: Walk['shares'],
-): Promise<{ heads: StreamNotification[]; shares: Walk['shares'] }> {
-  const newest = new Map<string, number>();
+type Position = Pick<Walk, 'range' | 'shares'>;
+
+/** Reads the next page of each share that has more. Returns their streams and the new position. */
+async function nextPages(parts: ReconcileParts, walk: Walk): Promise<Position & { heads: StreamNotification[] }> {
+  const found: StreamNotification[] = [];
+  const marked = [...walk.again];
   const shares = await Promise.all(
-    positions.map(async (position, index) => {
+    walk.shares.map(async (position, index) => {
       if (!position) return null;
-      const share = { index, of: positions.length };
-      const page = await streamShares({
-        share,
-        limit: pageSize,
-        ...(position.cursor === null ? {} : { cursor: position.cursor }),
-      });
-      for (const { stream, version } of page.items) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
-      return page.next === null ? null : { cursor: page.next };
+      const page = { limit: pageSize, ...(position.cursor === null ? {} : { cursor: position.cursor }) };
+      if (walk.range !== 'all') {
+        const { items, next } = await parts.news.streams(walk.range, index, page);
+        marked.push(...items);
+        return next === null ? null : { cursor: next };
+      }
+      const { items, next } = await parts.streamShares({ ...page, share: { index, of: walk.shares.length } });
+      found.push(...items);
+      return next === null ? null : { cursor: next };
     }),
   );
-  return { heads: [...newest].map(([stream, version]) => ({ stream, version })), shares };
+  await inParallel(parallelReads, new Set(marked), async (stream) => {
+    const head = await parts.events.last(stream);
+    if (head) found.push({ stream, version: head.version });
+  });
+  const position: Position = { range: walk.range, shares };
+  const isOver = shares.every((share) => share === null) && !isDone({ ...walk, shares });
+  return { ...(isOver ? { range: dayAfter(walk.range), shares: allShares() } : position), heads: newestOf(found) };
+}
+
+function dayAfter(day: string): string {
+  return dayAt(Date.parse(day) + 2 * halfDay);
+}
+
+/** Each stream once, at its highest version. */
+function newestOf(notifications: StreamNotification[]): StreamNotification[] {
+  const newest = new Map<string, number>();
+  for (const { stream, version } of notifications) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
+  return [...newest].map(([stream, version]) => ({ stream, version }));
 }
 
 /** The state of one visit. */
 type Visit = {
   parts: ReconcileParts;
+  /** The walk is over all streams, and checks whole ledgers. */
+  all: boolean;
   /** Accounts whose ledger this visit has compared. */
   accounts: Set<string>;
   /** Consumers that failed. The visit does not notify them again, because that would only cost time. */
@@ -154,12 +217,16 @@ type Visit = {
 
 type Found = { missing: Lag[]; unpublished: StreamNotification[]; behind: Map<Projection['name'], Lag[]> };
 
-async function compareAndRepair(visit: Visit, heads: StreamNotification[]): Promise<Counts> {
+/** Returns the counts of the round and the streams that it could not repair. */
+async function compareAndRepair(
+  visit: Visit,
+  heads: StreamNotification[],
+): Promise<{ counts: Counts; unrepaired: string[] }> {
   const { parts, before } = visit;
   const { log } = parts;
   const accounts = accountsOf(heads).filter((account) => !visit.accounts.has(account));
   for (const account of accounts) visit.accounts.add(account);
-  const ledgerGaps = await ledgerGapsIn(parts, accounts);
+  const ledgerGaps = await ledgerGapsIn(parts, accounts, visit.all);
   const found = await compare(visit, heads, accounts);
   const counts: Counts = {
     ...noCounts(),
@@ -169,7 +236,7 @@ async function compareAndRepair(visit: Visit, heads: StreamNotification[]): Prom
     ...sizesOf(found),
   };
   const lags = countOf(found);
-  if (lags === 0) return counts;
+  if (lags === 0) return { counts, unrepaired: [] };
 
   await notify(visit, 'relay', [...found.missing, ...found.unpublished]);
   await notify(visit, 'projections', [...found.behind.values()].flat());
@@ -178,41 +245,19 @@ async function compareAndRepair(visit: Visit, heads: StreamNotification[]): Prom
   counts.notRepaired = Math.min(lags, countOf(again));
   counts.repaired = lags - counts.notRepaired;
   const { missing, unpublished, behind } = counts;
-  const streams = [...new Set([...lagging(found), ...found.unpublished].map(({ stream }) => stream))].slice(
-    0,
-    maxLogged,
-  );
   log.warn('Stream records were lost. The reconcile sent the notifications again.', {
-    ...{ missing, unpublished, behind, repaired: counts.repaired, notRepaired: counts.notRepaired, streams },
+    ...{ missing, unpublished, behind, repaired: counts.repaired, notRepaired: counts.notRepaired },
+    streams: streamsOf(found).slice(0, maxLogged),
   });
   log.measure({ MissedNotifications: lags });
+  const unrepaired = streamsOf(again);
   if (counts.notRepaired > 0) {
-    const remaining = [...new Set([...lagging(again), ...again.unpublished].map(({ stream }) => stream))].slice(
-      0,
-      maxLogged,
-    );
     log.error('The reconcile could not repair all lags. See the logs of relay and projections.', {
       notRepaired: counts.notRepaired,
-      streams: remaining,
+      streams: unrepaired.slice(0, maxLogged),
     });
   }
-  return counts;
-}
-
-/** The number of sequence numbers without an entry in the ledgers of these accounts. */
-async function ledgerGapsIn({ ledger, log }: ReconcileParts, accounts: string[]): Promise<number> {
-  let total = 0;
-  for (const { account, head } of await ledger.accounts(accounts)) {
-    const numbers = head === 0 ? 0 : await ledger.ledgerGaps(account, head);
-    if (numbers > 0)
-      log.error('A ledger lacks entries. Restore them from the point-in-time recovery of its table.', {
-        account,
-        numbers,
-        head,
-      });
-    total += numbers;
-  }
-  return total;
+  return { counts, unrepaired };
 }
 
 /** Reads progress after the heads, so that a commit in flight does not count as a lag. */
@@ -245,10 +290,7 @@ async function unpublishedOf(
 }
 
 async function notify({ parts, failing }: Visit, consumer: Consumer, lags: StreamNotification[]): Promise<void> {
-  const newest = new Map<string, number>();
-  for (const { stream, version } of lags) newest.set(stream, Math.max(version, newest.get(stream) ?? 0));
-  const notifications = [...newest].map(([stream, version]) => ({ stream, version }));
-  for (const batch of chunks(notifications, notifyBatch)) {
+  for (const batch of chunks(newestOf(lags), notifyBatch)) {
     if (failing.has(consumer)) return;
     try {
       await parts.notify(consumer, batch);
@@ -264,23 +306,11 @@ function accountsOf(notifications: StreamNotification[]): string[] {
 }
 
 function lagging({ missing, behind }: Found): StreamNotification[] {
-  const newest = new Map([...missing, ...[...behind.values()].flat()].map(({ stream, version }) => [stream, version]));
-  return [...newest].map(([stream, version]) => ({ stream, version }));
+  return newestOf([...missing, ...[...behind.values()].flat()]);
 }
 
-// ── Counts ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-function noCounts(): Counts {
-  return {
-    streams: 0,
-    accounts: 0,
-    missing: 0,
-    unpublished: 0,
-    behind: {},
-    repaired: 0,
-    notRepaired: 0,
-    ledgerGaps: 0,
-  };
+function streamsOf(found: Found): string[] {
+  return [...new Set([...lagging(found), ...found.unpublished].map(({ stream }) => stream))];
 }
 
 function sizesOf({ missing, unpublished, behind }: Found): Pick<Counts, 'missing' | 'unpublished' | 'behind'> {
@@ -291,20 +321,4 @@ function sizesOf({ missing, unpublished, behind }: Found): Pick<Counts, 'missing
 function countOf(found: Found): number {
   const { missing, unpublished, behind } = sizesOf(found);
   return Object.values(behind).reduce((sum, count) => sum + count, missing + unpublished);
-}
-
-function add(a: Counts, b: Counts): Counts {
-  const behind = { ...a.behind };
-  for (const [name, count] of Object.entries(b.behind)) behind[name] = (behind[name] ?? 0) + count;
-  const { streams, accounts, missing, unpublished, repaired, notRepaired, ledgerGaps } = a;
-  return {
-    streams: streams + b.streams,
-    accounts: accounts + b.accounts,
-    missing: missing + b.missing,
-    unpublished: unpublished + b.unpublished,
-    behind,
-    repaired: repaired + b.repaired,
-    notRepaired: notRepaired + b.notRepaired,
-    ledgerGaps: ledgerGaps + b.ledgerGaps,
-  };
 }

@@ -45,19 +45,19 @@ export function readLedger(core: CoreStack): PolicyStatement[] {
   return [allow(readItems, tableArns(core, 'ledger'))];
 }
 
-/** For the reconcile: it reads the cursors of all consumers and writes only its own checkpoint. */
+/** For the reconcile: it reads the marks and the cursors of all consumers, and writes only its own checkpoints. */
 export function compareAll(core: CoreStack): PolicyStatement[] {
   const records = (actions: string[], ...names: string[]) =>
     new PolicyStatement({
       actions,
       resources: tableArns(core, 'records'),
-      conditions: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': names } },
+      conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': names } },
     });
   return [
-    allow(['dynamodb:Scan', 'dynamodb:BatchGetItem'], tableArns(core, 'activity')),
+    allow(['dynamodb:Scan', 'dynamodb:Query', 'dynamodb:BatchGetItem'], tableArns(core, 'activity')),
     allow(['dynamodb:Query', 'dynamodb:BatchGetItem'], tableArns(core, 'ledger')),
     allow(['dynamodb:BatchGetItem'], tableArns(core, 'cursors')),
-    records(['dynamodb:Query', 'dynamodb:BatchGetItem'], 'generations', 'parked'),
+    records(['dynamodb:Query', 'dynamodb:BatchGetItem'], 'generations', 'parked', 'reconcile', 'news/*'),
     records(['dynamodb:GetItem', 'dynamodb:PutItem'], 'reconcile'),
   ];
 }

@@ -56,8 +56,8 @@ export async function catchUp(
 }
 
 /**
- * Like `catchUp` for many distinct streams, in parallel and with batch reads. Leaves out the streams at which the target
- * is parked.
+ * Like `catchUp` for many distinct streams, in parallel and with batch reads. Leaves out the streams at which the
+ * target is parked.
  */
 export async function catchUpAll(
   platform: Platform,

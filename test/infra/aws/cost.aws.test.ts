@@ -104,6 +104,26 @@ it('loads a thousand events for at most 60 read units', async () => {
   expect(unitsOf(usage, 'RRU')).toBeLessThanOrEqual(6);
 });
 
+it('appends for one write unit, and for one more marks the first commit of a stream on a day', async () => {
+  const [account, jobId] = ['acc_q3c9qb0b72have8y1bwmgmeczn', 'job_r2ch8xf297mxxt4rwf5s1qyf4h'];
+  const stream = `${account}/job/${jobId}`;
+  const cause = (commandId: string) => ({
+    ...{ account, commandId, correlationId: commandId },
+    actor: { type: 'user' as const, id: 'usr_66ppem28424sf2yz4cr1h7qkzw' },
+  });
+  // A clock that stands still, so that midnight does not add a mark.
+  const still = { ...platform, now: () => Date.UTC(2026, 0, 5) };
+  const sourceId = 'src_v5y32c1patxvshghh8hkqkjkrg';
+  const written = async (work: () => Promise<unknown>) => {
+    const { usage } = await stage.counter.during(work);
+    return Object.fromEntries([...usage].filter(([kind]) => kind.startsWith('WRU')));
+  };
+  const create = () => transact(still, job, stream, createJob({ jobId, sourceId, name: 'A' }), cause('one'));
+  expect(await written(create)).toEqual({ 'WRU activity': 1, 'WRU records': 1, 'WRU subject-keys': 2 });
+  const rename = () => transact(still, job, stream, renameJob(jobId, 'B'), cause('two'));
+  expect(await written(rename)).toEqual({ 'WRU activity': 1 });
+});
+
 describe('at work', () => {
   let measured: Measured;
   beforeAll(async () => {

@@ -152,11 +152,11 @@ test('finds exactly the lost records and repairs them as if they had arrived', a
     repaired: 0,
   });
   const { parts, notified } = visitor(11 * minute);
+  // The first walk scanned all streams, this one reads the marked ones.
   expect(await reconcile(parts)).toMatchObject({
     outcome: 'done',
     counts: {
       ...{
-        streams: heads.length,
         accounts: 3,
         missing: lost.relay.length,
         unpublished: 0,
@@ -254,5 +254,7 @@ test('counts an entry that was deleted from the ledger', async () => {
   const [entry] = await platform.events.ledger('acc_2', { order: 'asc', afterSeq: 3, limit: 1 });
   const Key = { account: { S: 'acc_2' }, seq: { N: String(entry?.seq) } };
   await clients.dynamo().send(new DeleteItemCommand({ TableName: `${prefix}ledger`, Key }));
-  expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({ ledgerGaps: 1 });
+  // A nightly walk checks new entries only.
+  expect((await reconcile(visitor(11 * minute).parts)).counts).toMatchObject({ ledgerGaps: 0 });
+  expect((await reconcile(visitor(11 * minute).parts, { all: true })).counts).toMatchObject({ ledgerGaps: 1 });
 });

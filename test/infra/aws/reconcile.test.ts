@@ -2,9 +2,11 @@
 import { expect, test } from 'vitest';
 import { parseStream } from '../../../domain/event.ts';
 import type { JsonObject, StreamNotification } from '../../../domain/ports.ts';
+import { awsNews, markingNews } from '../../../infra/aws/news.ts';
 import { type Consumer, type ReconcileParts, reconcile } from '../../../infra/aws/reconcile.ts';
 import { makeChaos } from '../../../infra/embedded/chaos.ts';
 import { beginBuilding } from '../../../projections/engine/generations.ts';
+import { rebuild } from '../../../projections/engine/rebuild.ts';
 import { handleNotifications } from '../../../projections/engine/runner.ts';
 import { countingJobs, failing, makeJob, rename, write } from '../../projections/engine/jobs-world.ts';
 import { openTestPlatform } from '../../support/embedded.ts';
@@ -12,10 +14,14 @@ import { openTestPlatform } from '../../support/embedded.ts';
 const jobs = countingJobs(1);
 const minute = 60_000;
 
-/** A platform with a clock that can be advanced, a simulated relay, and a record of all notifications by consumer. */
-async function makeWorld() {
-  let ahead = 0;
-  const { platform } = await openTestPlatform({ now: () => Date.now() + ahead });
+/**
+ * A platform with a clock that can be advanced, a simulated relay, and a record of all notifications by consumer. The
+ * walk over all streams is done, unless `walked` is false.
+ */
+async function makeWorld({ walked = true } = {}) {
+  let now = Date.UTC(2026, 0, 5, 10);
+  const opened = (await openTestPlatform({ now: () => now })).platform;
+  const platform = { ...opened, events: markingNews(opened.events, opened.records) };
   const entered = new Map<string, number>();
   const published = new Map<string, number>();
   const notified: { [consumer in Consumer]: StreamNotification[] } = { relay: [], projections: [] };
@@ -43,6 +49,7 @@ async function makeWorld() {
     log: { info: collect('info'), warn: collect('warn'), error: collect('error'), measure() {} },
     projections: [jobs],
     // Small pages, whatever the limit, so that a walk takes several rounds.
+    news: { streams: (day, lane, page) => awsNews(platform.records).streams(day, lane, { ...page, limit: 2 }) },
     async streamShares({ share, cursor }) {
       const page = await platform.events.streams({ limit: 3, ...(cursor === undefined ? {} : { cursor }) });
       const ours = page.items.filter(
@@ -69,11 +76,13 @@ async function makeWorld() {
       else await handleNotifications(platform, [jobs], notifications);
     },
   };
+  if (walked) await reconcile(parts);
+  logged.length = 0;
   return {
     ...{ platform, parts, notified, logged, relay, entered, published },
     project: (...notifications: StreamNotification[]) => handleNotifications(platform, [jobs], notifications),
     later: (milliseconds: number) => {
-      ahead += milliseconds;
+      now += milliseconds;
     },
   };
 }
@@ -262,7 +271,7 @@ test('logs an error for each account whose ledger lacks entries', async () => {
 test('continues a stopped walk and compares each stream once', async () => {
   const { platform, parts, later } = await makeWorld();
   const created: StreamNotification[] = [];
-  for (let i = 0; i < 20; i++) created.push(await makeJob(platform, 'acc_1'));
+  for (let i = 0; i < 40; i++) created.push(await makeJob(platform, 'acc_1'));
   later(11 * minute);
   let visits = 0;
   let last = await reconcile(parts, { stop: () => true });
@@ -275,13 +284,13 @@ test('continues a stopped walk and compares each stream once', async () => {
   expect(visits).toBeGreaterThan(2);
   expect(last).toMatchObject({
     outcome: 'done',
-    counts: { streams: 20, missing: 20, behind: { jobs: 20 }, notRepaired: 0 },
+    counts: { streams: 40, missing: 40, behind: { jobs: 40 }, notRepaired: 0 },
   });
   for (const { stream } of created) expect(await platform.rows.cursor('jobs', stream)).toBe(1);
 });
 
 test('begins one nightly walk a night, and another walk by hand or the next night', async () => {
-  const { platform, parts, later } = await makeWorld();
+  const { platform, parts, later } = await makeWorld({ walked: false });
   await makeJob(platform, 'acc_1');
   const visit = (nightly: boolean) => reconcile(parts, { nightly }).then(({ outcome }) => outcome);
   expect(await visit(true)).toBe('done');
@@ -303,4 +312,166 @@ test('lets one of several concurrent visits finish the walk, which counts each s
   const ended = all.filter(({ outcome }) => outcome === 'done');
   expect(all.map(({ outcome }) => outcome).sort()).toEqual(['done', 'superseded', 'superseded', 'superseded']);
   expect(ended[0]?.counts.streams).toBe(30);
+});
+
+const day = 24 * 60 * minute;
+
+/** Counts the calls that read streams. */
+function counted(parts: ReconcileParts) {
+  const calls = { last: 0, streams: 0, news: 0 };
+  const count =
+    <A extends unknown[], R>(name: keyof typeof calls, read: (...args: A) => R) =>
+    (...args: A): R => {
+      calls[name]++;
+      return read(...args);
+    };
+  const { events, news, streamShares } = parts;
+  return {
+    calls,
+    parts: {
+      ...parts,
+      events: { ...events, last: count('last', events.last) },
+      news: { streams: count('news', news.streams) },
+      streamShares: count('streams', streamShares),
+    },
+  };
+}
+
+test('reads only streams with news since the last walk', async () => {
+  const { platform, parts, notified, later, relay, project } = await makeWorld();
+  const old = await Promise.all(Array.from({ length: 60 }, () => makeJob(platform, 'acc_1')));
+  await relay(old);
+  await project(...old);
+  later(2 * day);
+  expect((await reconcile(parts)).counts).toMatchObject({ streams: 60, missing: 0 });
+  later(2 * day);
+  const renamed = await Promise.all(old.slice(0, 3).map(({ jobId }) => rename(platform, 'acc_1', jobId)));
+  later(day);
+  const { calls, parts: watched } = counted(parts);
+  expect((await reconcile(watched)).counts).toMatchObject({ streams: 3, missing: 3, behind: { jobs: 3 }, repaired: 6 });
+  expect([calls.last, calls.streams]).toEqual([3, 0]);
+  // Four lanes for each of the four days, and one more page at most for each.
+  expect(calls.news).toBeLessThanOrEqual(2 * 4 * 4);
+  expect(sorted(notified.relay)).toEqual(sorted(renamed));
+});
+
+test('compares streams again that it could not repair, and no others', async () => {
+  const { platform, parts, later } = await makeWorld();
+  const created = await Promise.all(Array.from({ length: 20 }, () => makeJob(platform, 'acc_1')));
+  later(11 * minute);
+  const only = created[0]?.stream;
+  const notify: ReconcileParts['notify'] = (consumer, all) =>
+    parts.notify(
+      consumer,
+      all.filter(({ stream }) => stream !== only),
+    );
+  expect((await reconcile({ ...parts, notify })).counts).toMatchObject({ streams: 20, notRepaired: 2 });
+  // The day of the last walk had not ended, so the next one includes it.
+  later(5 * day);
+  expect((await reconcile({ ...parts, notify })).counts.streams).toBeGreaterThanOrEqual(20);
+  for (let nights = 0; nights < 3; nights++) {
+    later(5 * day);
+    expect((await reconcile({ ...parts, notify })).counts).toMatchObject({ streams: 1, notRepaired: 2 });
+  }
+  later(5 * day);
+  expect((await reconcile(parts)).counts).toMatchObject({ streams: 1, repaired: 2, notRepaired: 0 });
+  later(5 * day);
+  expect((await reconcile(parts)).counts).toMatchObject({ streams: 0 });
+});
+
+test('walks the same days again when too many streams remain to remember', async () => {
+  const { platform, parts, later } = await makeWorld();
+  await Promise.all(Array.from({ length: 120 }, () => makeJob(platform, 'acc_1')));
+  later(11 * minute);
+  await reconcile({ ...parts, notify: async () => {} });
+  later(9 * day);
+  expect((await reconcile(parts)).counts).toMatchObject({ missing: 120, behind: { jobs: 120 }, notRepaired: 0 });
+});
+
+test('compares the streams of a rebuild again after it', async () => {
+  const { platform, parts, later, relay, project } = await makeWorld();
+  const created = await makeJob(platform, 'acc_1');
+  await relay([created]);
+  await project(created);
+  await beginBuilding(platform, jobs, true);
+  later(3 * day);
+  expect((await reconcile(parts)).counts).toMatchObject({ streams: 1, behind: {} });
+  expect(await rebuild(platform, jobs)).toBe('rebuilt');
+  // The commit reached only the rows that the rebuild replaced.
+  await platform.rows.forget('jobs@2', [created.stream]);
+  later(9 * day);
+  expect((await reconcile(parts)).counts).toMatchObject({ behind: { jobs: 1 }, repaired: 1 });
+  later(9 * day);
+  expect((await reconcile(parts)).counts).toMatchObject({ streams: 0 });
+});
+
+test('checks the entries of a ledger once, and those after a gap until they are restored', async () => {
+  const { platform, parts, later, relay, project } = await makeWorld();
+  const asked: string[] = [];
+  let gap = 0;
+  const ledgerGaps: ReconcileParts['ledger']['ledgerGaps'] = async (account, checked, head) => {
+    asked.push(`${account} ${checked} ${head}`);
+    return account === 'acc_1' ? gap : 0;
+  };
+  const night = async () => {
+    const made = [await makeJob(platform, 'acc_1'), await makeJob(platform, 'acc_1'), await makeJob(platform, 'acc_2')];
+    await relay(made);
+    await project(...made);
+    later(2 * day);
+    await reconcile({ ...parts, ledger: { ...parts.ledger, ledgerGaps } });
+    return asked.splice(0).sort();
+  };
+  expect(await night()).toEqual(['acc_1 0 2', 'acc_2 0 1']);
+  gap = 1;
+  expect(await night()).toEqual(['acc_1 2 4', 'acc_2 1 2']);
+  expect(await night()).toEqual(['acc_1 2 6', 'acc_2 2 3']);
+  gap = 0;
+  expect(await night()).toEqual(['acc_1 2 8', 'acc_2 3 4']);
+  expect(await night()).toEqual(['acc_1 8 10', 'acc_2 4 5']);
+});
+
+test('walks over all streams the first time, on request, and after the marks have expired', async () => {
+  const { parts, later } = await makeWorld({ walked: false });
+  expect((await reconcile(parts)).counts).toMatchObject({ streams: 0 });
+  const walks = async (options = {}) => {
+    const watched = counted(parts);
+    await reconcile(watched.parts, options);
+    return watched.calls.streams > 0;
+  };
+  later(day);
+  expect([await walks(), await walks({ all: true }), await walks()]).toEqual([false, true, false]);
+  later(100 * day);
+  expect([await walks(), await walks()]).toEqual([true, false]);
+});
+
+test.each([1, 2, 3, 4, 5])('has every lost commit processed by the next night, for weeks (seed %i)', async (seed) => {
+  const { platform, parts, later, relay, project } = await makeWorld();
+  const chaos = makeChaos(seed);
+  const heads = new Map<string, number>();
+  const accounts = ['acc_1', 'acc_2', 'acc_3'];
+  const old = await Promise.all(Array.from({ length: 10 }, () => makeJob(platform, 'acc_1')));
+  // A process that dies between the mark and the commit.
+  const records = { ...platform.records, putMany: async () => Promise.reject(new Error('killed')) };
+  const dying = { ...platform, events: markingNews(platform.events, records) };
+  for (let night = 0; night < 15; night++) {
+    for (let part = 0; part < 6; part++) {
+      later(chaos.chance(0.5) ? day / 4 : day / 12);
+      const written: StreamNotification[] = [];
+      await write(platform, accounts, 5, chaos, (notification) => written.push(notification));
+      for (const { jobId } of old.filter(() => chaos.chance(0.1))) written.push(await rename(platform, 'acc_1', jobId));
+      if (chaos.chance(0.3)) await makeJob(dying, 'acc_1').catch(() => undefined);
+      for (const { stream, version } of written) heads.set(stream, Math.max(version, heads.get(stream) ?? 0));
+      await relay(written.filter(() => chaos.chance(0.6)));
+      await project(...written.filter(() => chaos.chance(0.6)));
+    }
+    later(11 * minute);
+    let rounds = 0;
+    const stop = () => chaos.chance(0.2) && rounds++ < 20;
+    for (let last = await reconcile(parts, { stop }); last.outcome !== 'done'; )
+      last = await reconcile(parts, { stop });
+    for (const [stream, version] of heads) {
+      expect([stream, await platform.rows.cursor('jobs', stream)]).toEqual([stream, version]);
+      expect((await parts.ledger.reached([stream])).get(stream)).toBe(version);
+    }
+  }
 });

@@ -47,7 +47,7 @@ test('the reconcile can write only its own record', () => {
   expect(writing[0]).toMatchObject({
     Action: ['dynamodb:GetItem', 'dynamodb:PutItem'],
     Resource: { 'Fn::GetStackOutput': { OutputName: expect.stringContaining('Tablerecords') } },
-    Condition: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['reconcile'] } },
+    Condition: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['reconcile'] } },
   });
   const others = allowed('reconcilerole')
     .flatMap(({ Action }) => list(Action))
