@@ -6,7 +6,7 @@ import type { Log } from '../../domain/ports.ts';
 import type { Database } from './database.ts';
 
 const everyMilliseconds = 60_000;
-/** Takes a few milliseconds, which is how long other writes may wait for it. */
+/** Takes about ten milliseconds, which is how long other writes wait for it. */
 const batchSize = 500;
 
 /** Removes now and then every minute. Returns a function that stops it, and resolves when nothing is under way. */
