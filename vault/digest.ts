@@ -2,6 +2,7 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { borders, type GearTable } from './chunker.ts';
 import type { VaultKeys } from './keys.ts';
+import type { ResumableHash } from './resumable-hash.ts';
 
 export type DigestKeys = { gear: GearTable; chunkId: Uint8Array };
 
@@ -46,8 +47,16 @@ export type Cut = { id: string; length: number };
 /** The last chunks, and the size in bytes and SHA-256 (lower-case hex) of the whole content. */
 export type Digested = { cuts: Cut[]; size: number; sha256: string };
 
+/** Where the last chunk ended, and the state of the hash there. Null: the start of the content. */
+export type Border = { offset: number; hash: Uint8Array | null };
+
 /** Digests one stream. `push` does not keep the slice. */
-export type Digest = { push(slice: Uint8Array): Cut[]; end(): Digested };
+export type Digest = {
+  push(slice: Uint8Array): Cut[];
+  end(): Digested;
+  /** Undefined without a resumable hash. */
+  border(): Border | undefined;
+};
 
 /** Digests content that is shorter than `minChunk`, so that it is one chunk. `id` is the chunk id. */
 export function digestShort(keys: DigestKeys, content: Uint8Array): { id: string; sha256: string } {
@@ -55,11 +64,14 @@ export function digestShort(keys: DigestKeys, content: Uint8Array): { id: string
   return { id: chunkId(keys, sha256), sha256 };
 }
 
-export function digester(keys: DigestKeys): Digest {
+/** `from`: goes on at a border, with the hash of the content before it. */
+export function digester(keys: DigestKeys, from?: { offset: number; hash: ResumableHash }): Digest {
   const scan = borders(keys.gear);
   let open: { digest: Hash; length: number } | undefined;
-  let whole: Hash | undefined;
-  let size = 0;
+  let whole: Pick<ResumableHash, 'update' | 'digest'> | undefined = from?.hash;
+  let size = from?.offset ?? 0;
+  const borderHere = (): Border | undefined => from && { offset: size, hash: from.hash.save() };
+  let border = borderHere();
 
   function take(part: Uint8Array): void {
     open ??= { digest: createHash('sha256'), length: 0 };
@@ -77,17 +89,19 @@ export function digester(keys: DigestKeys): Digest {
   return {
     push(slice) {
       const cuts: Cut[] = [];
-      for (let from = 0; from < slice.length; ) {
-        const to = scan(slice, from);
-        take(slice.subarray(from, to < 0 ? slice.length : to));
+      for (let at = 0; at < slice.length; ) {
+        const to = scan(slice, at);
+        take(slice.subarray(at, to < 0 ? slice.length : to));
         if (to < 0 || !open) break;
         // Until the first border, the hash of the chunk is also the hash of the whole content.
         whole ??= open.digest.copy();
         cuts.push(close(open));
-        from = to;
+        border = borderHere();
+        at = to;
       }
       return cuts;
     },
+    border: () => border,
     end() {
       if (!open) return { cuts: [], size, sha256: whole?.digest('hex') ?? hash('sha256', '') };
       whole ??= open.digest.copy();
