@@ -6,12 +6,12 @@
 import { verify } from 'node:crypto';
 import { allOf } from '../domain/pages.ts';
 import type { Platform, QueueName } from '../domain/ports.ts';
-import { partsOf } from '../processors/backup/parts.ts';
 import type { RunRef } from '../processors/backup/run.ts';
 import type { Deployment } from '../processors/deployment.ts';
 import { projections } from '../projections/index.ts';
 import { exportKey } from '../vault/exports.ts';
 import { deriveVaultKeys, type VaultKeys } from '../vault/keys.ts';
+import { registeredPacks } from '../vault/pack-registry.ts';
 import { checkCovered, checkLog } from './check-log.ts';
 import { type ComparedRows, checkRows, checkStrayRows, comparedRows } from './check-rows.ts';
 import { checkVault } from './check-vault.ts';
@@ -103,8 +103,9 @@ async function* checkAccountVault(
   checks: { readData: boolean; count: Count },
 ): AsyncGenerator<Finding> {
   const mayBeNamed = new Set<string>();
-  for (const { runRef } of facts.unfinished.values())
-    for await (const { packs } of partsOf(platform, runRef)) for (const pack of packs) mayBeNamed.add(pack);
+  if (facts.unfinished.size > 0)
+    for await (const { pack, run } of registeredPacks({ account, records: platform.records, blobs: platform.blobs }))
+      if (facts.unfinished.has(run)) mayBeNamed.add(pack);
   const exports = [...facts.zips].flatMap(([id, { size, until }]): [string, number][] =>
     size !== null && Date.parse(until) > platform.now() ? [[exportKey(account, id), size]] : [],
   );

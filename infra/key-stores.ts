@@ -2,8 +2,8 @@
  * A wrapped key is in two stores: a table and blobs. Either is enough, and the reader repairs the other. No write to
  * one store alone loses a key. Why, and which failures this survives: docs/adr/keys.md.
  */
+import { inParallel } from '../domain/parallel.ts';
 import type { Log, Page } from '../domain/ports.ts';
-import { inParallel } from './aws/parallel.ts';
 
 /** The key of an account, or of one of its subjects. */
 export type KeyId = { account: string; subject?: string };

@@ -12,6 +12,12 @@ export type Limits = {
   sortItems: number;
   /** A run checks that all packs are stored if the last check is older (ms). */
   packCheckMs: number;
+  /** A store saves a checkpoint after it has read this many bytes … */
+  checkpointBytes: number;
+  /** … or after this time (ms). */
+  checkpointMs: number;
+  /** The reading of a file from this size on can go on in its middle. */
+  resumableBytes: number;
 };
 
 export const defaultLimits: Limits = {
@@ -21,4 +27,8 @@ export const defaultLimits: Limits = {
   batchBytes: 64 * 1024 * 1024,
   sortItems: 100_000,
   packCheckMs: 3600_000,
+  // A crash loses at most two of these and a few frames, which is less than 256 MiB.
+  checkpointBytes: 120 * 1024 * 1024,
+  checkpointMs: 60_000,
+  resumableBytes: 256 * 1024 * 1024,
 };

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { CommitCalls, PlanRequest } from '../../processors/backup/engine.ts';
+import type { CommitCalls, PlanRequest, StoreCalls } from '../../processors/backup/engine.ts';
 import { makeEngine } from '../../processors/backup/make-engine.ts';
 import { memoryBody } from '../../vault/packer.ts';
 import { fileBlobs } from './blobs.ts';
@@ -45,7 +45,7 @@ const peer = makePeer(port, (target, args) => {
     case 'plan':
       return engine.plan(request, { advance: call('advance') }, stop.signal).finally(done);
     case 'store':
-      return engine.store(request, { reached: call('reached') }, stop.signal).finally(done);
+      return engine.store(request, storeCalls(call), stop.signal).finally(done);
     case 'commit':
       return engine.commit(request, commitCalls(call), stop.signal).finally(done);
     default:
@@ -53,9 +53,16 @@ const peer = makePeer(port, (target, args) => {
   }
 });
 
-function commitCalls(call: (name: string) => (value: unknown) => Promise<never>): CommitCalls {
+type Call = (name: string) => (value: unknown) => Promise<never>;
+
+function commitCalls(call: Call): CommitCalls {
   const isOver = call('isOver');
   return { part: call('part'), checkpoint: call('checkpoint'), isOver: () => isOver(undefined) };
+}
+
+function storeCalls(call: Call): StoreCalls {
+  const isOver = call('isOver');
+  return { reached: call('reached'), checkpoint: call('checkpoint'), isOver: () => isOver(undefined) };
 }
 
 const blobs = files ? fileBlobs(files.root, files.temporary) : remoteBlobs(peer);

@@ -20,7 +20,7 @@ import type { Saved } from './work.ts';
 /** Requests are plain data. Calls come back to the caller's thread. `stop` ends the work with its reason. */
 export type Engine = {
   plan(request: PlanRequest, calls: PlanCalls, stop?: AbortSignal): Promise<void>;
-  store(request: StoreRequest, calls: StoreCalls, stop?: AbortSignal): Promise<StoreResult>;
+  store(request: StoreRequest, calls: StoreCalls, stop?: AbortSignal): Promise<StoreResult | Paused>;
   commit(request: CommitRequest, calls: CommitCalls, stop?: AbortSignal): Promise<CommitResult | Paused>;
   /** Fails all open work. */
   close(): Promise<void>;
@@ -55,7 +55,7 @@ export type EngineWork = EngineTools & {
    * The packer of the account, shared with other batches. Call `leave` when everything is added: the open pack closes
    * when no other batch could add to it. Call `release` at the end, in any case.
    */
-  takePacker(account: string, keys: VaultKeys): Pick<Packer, 'add'> & { leave(): void; release(): void };
+  takePacker(account: string, keys: VaultKeys): Packer & { leave(): void; release(): void };
   /** Fails the work if `proceed` is not called for an hour. `withSession` includes it, except while it waits. */
   moving<T>(work: Promise<T>): Promise<T>;
   /** As `beat`, and throws the reason of `stop`. */
@@ -99,11 +99,33 @@ export type PlanCalls = {
   advance(step: PlanStep): Promise<boolean>;
 };
 
-export type StoreRequest = { runRef: RunRef; keys: VaultKeys; source: SourceAccess; batch: number; work: Saved };
+export type StoreRequest = {
+  runRef: RunRef;
+  keys: VaultKeys;
+  source: SourceAccess;
+  batch: number;
+  work: Saved;
+  /** The last checkpoint of this batch. */
+  resume: Saved | null;
+  /** Reads files one by one, and notes each before, because earlier attempts made no progress. */
+  isCautious: boolean;
+  limits: StoreLimits;
+};
+export type StoreLimits = Pick<Limits, 'checkpointBytes' | 'checkpointMs' | 'resumableBytes'>;
 export type StoreResult = Pick<WriterTotals, 'packs' | 'requests'> & { part: Uint8Array; counts: BatchCounts };
+/** The last checkpoint has everything. Another attempt goes on from it. */
+export type Paused = { paused: true };
+
+/** `isProgress`: more is stored than at the checkpoint before. */
+export type StoreCheckpoint = Saved & { isProgress: boolean };
+
 export type StoreCalls = {
   /** See `Deployment.reached`. */
   reached(step: string): void | Promise<void>;
+  /** Replaces the checkpoint of this batch. Its packs and pieces are durable. A rejection ends the attempt. */
+  checkpoint(saved: StoreCheckpoint): Promise<void>;
+  /** Whether to pause. Asked every 5 s during a reading. */
+  isOver(): boolean | Promise<boolean>;
 };
 
 export type CommitRequest = {
@@ -127,9 +149,6 @@ export type CommitCalls = {
   /** Whether to pause at the next checkpoint. */
   isOver(): boolean | Promise<boolean>;
 };
-
-/** The last checkpoint has everything. Another attempt goes on from it. */
-export type Paused = { paused: true };
 
 export type CommitResult = {
   manifest: ManifestRef;

@@ -249,6 +249,7 @@ function makePackers(tools: EngineTools): EngineWork['takePacker'] {
         if (isReleased) throw new Error('the packer was released');
         return shared.packer.add(run, chunks);
       },
+      close,
       leave,
       release() {
         leave();

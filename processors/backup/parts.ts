@@ -1,13 +1,12 @@
 /** The parts of a run: one a batch, encrypted, with its counts. The first part put for a batch counts. */
 import { sha256 } from '../../activity/commit.ts';
-import { allOf } from '../../domain/pages.ts';
 import type { Platform, RecordWrite } from '../../domain/ports.ts';
 import type { BatchCounts, Cost } from '../../domain/run.ts';
 import { expiry, type RunRef, runRecord } from './run.ts';
 import { loadBytes, type SavedBytes, saveBytes } from './saved-bytes.ts';
 import { workFolder } from './work.ts';
 
-export type PartRecord = { partHash: string; packs: string[]; counts: BatchCounts; cost: Cost };
+export type PartRecord = { partHash: string; counts: BatchCounts; cost: Cost };
 export type StoredPart = PartRecord & SavedBytes;
 
 /** Sort key of a part's record. Parts sort by batch number. */
@@ -18,11 +17,11 @@ export async function partWrite(
   platform: Platform,
   runRef: RunRef,
   number: number,
-  { part, packs, counts, cost }: Omit<PartRecord, 'partHash'> & { part: Uint8Array },
+  { part, counts, cost }: Omit<PartRecord, 'partHash'> & { part: Uint8Array },
 ): Promise<RecordWrite> {
   const partHash = sha256(part);
   const saved = await saveBytes(platform, `${workFolder(runRef)}part-${number}-${partHash}`, part);
-  const data: StoredPart = { partHash, packs, counts, cost, ...saved };
+  const data: StoredPart = { partHash, counts, cost, ...saved };
   return { op: 'put', ...runRecord(runRef, partRecord(number)), data, expiresAt: expiry(platform), if: 'absent' };
 }
 
@@ -38,11 +37,4 @@ export async function loadPart(
   if (!bytes || sha256(bytes) !== stored.partHash)
     throw new Error(`part ${number} of run ${runRef.runId} does not match its hash`);
   return { record: stored, bytes };
-}
-
-/** The records of the parts that the run has so far. */
-export async function* partsOf({ records }: Pick<Platform, 'records'>, runRef: RunRef): AsyncGenerator<PartRecord> {
-  const { pk } = runRecord(runRef, '');
-  for await (const { data } of allOf((page) => records.query(pk, { prefix: 'part-', ...page })))
-    yield data as StoredPart;
 }

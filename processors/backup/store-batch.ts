@@ -6,13 +6,16 @@ import type { RecordWrite } from '../../domain/ports.ts';
 import type { BatchCounts, Cost } from '../../domain/run.ts';
 import type { Outcome, Task, TaskKind } from '../../tasks/task.ts';
 import type { Deployment } from '../deployment.ts';
+import { defaultLimits } from '../limits.ts';
 import { metered } from '../meter.ts';
+import type { Paused, StoreCalls } from './engine.ts';
 import { failRun, retryOf } from './fail-run.ts';
 import { engineOf } from './in-thread-engine.ts';
 import { accessSource } from './open-source.ts';
 import { partWrite } from './parts.ts';
 import { loadOpen, progressWrite, type RunRef, type RunState, runRecord, runRefOf, vaultKeys } from './run.ts';
-import { loadWork, type Saved } from './work.ts';
+import { checkpointOf } from './store-checkpoints.ts';
+import { findWork, loadWork, type Saved, saveWork } from './work.ts';
 
 type StoreState = RunState & { number: number };
 
@@ -43,22 +46,35 @@ async function storeBatch(deployment: Deployment, task: Task<StoreState>): Promi
   return { type: 'done', writes };
 }
 
-export type StoredBatch = { part: Uint8Array; packs: string[]; counts: BatchCounts; cost: Cost };
+export type StoredBatch = { part: Uint8Array; counts: BatchCounts; cost: Cost };
 
-/** Stores the files of a batch. `work` is its list. */
-export async function makePart(
+/** Stores the files of a batch. `work` is its list. An earlier attempt may have left a checkpoint. */
+export async function makePart<S extends RunState>(
   deployment: Deployment,
-  { stop }: Pick<Task<RunState>, 'stop'>,
+  task: Pick<Task<S>, 'state' | 'fence' | 'isCautious' | 'stop' | 'isOver' | 'checkpoint'>,
   runRef: RunRef,
   { number, work }: { number: number; work: Saved },
-): Promise<StoredBatch | { paused: true }> {
+): Promise<StoredBatch | Paused> {
   const meter = metered(deployment.platform, deployment.prices);
   const { platform } = meter;
   const keys = await vaultKeys(platform, runRef.account);
   const source = await accessSource({ ...deployment, platform }, runRef);
-  const calls = { reached: async (step: string) => deployment.reached?.(step) };
-  const request = { runRef, keys, source, batch: number, work };
-  const { part, packs, counts, requests } = await engineOf(deployment).store(request, calls, stop);
+  const calls: StoreCalls = {
+    reached: async (step) => deployment.reached?.(step),
+    async checkpoint({ where, bytes, isProgress }) {
+      await saveWork(platform, runRef, { where, bytes });
+      await task.checkpoint(task.state, { isProgress });
+      await deployment.reached?.('store:checkpoint');
+    },
+    isOver: () => task.isOver(),
+  };
+  const { isCautious } = task;
+  const { limits = defaultLimits } = deployment;
+  const resume = task.fence > 1 ? await findWork(platform, runRef, checkpointOf(work)) : null;
+  const request = { runRef, keys, source, batch: number, work, resume, isCautious, limits };
+  const result = await engineOf(deployment).store(request, calls, task.stop);
+  if ('paused' in result) return result;
+  const { part, counts, requests } = result;
   meter.count(requests);
-  return { part, packs, counts, cost: meter.cost() };
+  return { part, counts, cost: meter.cost() };
 }

@@ -23,10 +23,16 @@ export async function saveWork(platform: Platform, runRef: RunRef, { where, byte
 }
 
 export async function loadWork(platform: Platform, runRef: RunRef, where: string): Promise<Uint8Array> {
+  const saved = await findWork(platform, runRef, where);
+  if (!saved) throw new Error(`${where} of run ${runRef.runId} is missing`);
+  return saved.bytes;
+}
+
+/** As `loadWork`. Null if it was never saved. */
+export async function findWork(platform: Platform, runRef: RunRef, where: string): Promise<Saved | null> {
   const record = await platform.records.get(runRecord(runRef, where));
   const bytes = record && (await loadBytes(platform, record.data as SavedBytes));
-  if (!bytes) throw new Error(`${where} of run ${runRef.runId} is missing`);
-  return bytes;
+  return bytes ? { where, bytes } : null;
 }
 
 /** Deletes the blobs of a run that has ended. Records expire. */

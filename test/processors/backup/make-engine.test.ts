@@ -120,8 +120,11 @@ it('fails readings of a session that one reading has not left, and opens another
   expect(batches).toHaveLength(2);
   const store = (at: number) => {
     const { batch, ...work } = batches[at] as PlanStep['batches'][number];
-    const request: StoreRequest = { runRef, keys, source, batch, work };
-    return engine.store(request, { reached() {} });
+    const request: StoreRequest = {
+      ...{ runRef, keys, source, batch, work },
+      ...{ resume: null, isCautious: false, limits: smallLimits },
+    };
+    return engine.store(request, { reached() {}, async checkpoint() {}, isOver: () => false });
   };
   beats = 'stall';
   const first = store(0);
