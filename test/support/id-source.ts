@@ -92,13 +92,14 @@ export function makeIdSource() {
     async close() {},
   };
 
-  async function* contentOf({ entry: { id = '', revision } }: ReadRequest) {
+  async function* contentOf({ entry: { id = '', revision }, range }: ReadRequest) {
     calls.read.push(id);
     if (faults.vanishing.has(id)) throw new SourceProblem('vanished', 'It is gone.');
     if (faults.unreadable.has(id)) throw new SourceProblem('unreadable', 'It cannot be read.');
     const node = nodes.get(id);
     if (!node || revision !== `r${node.revision}`) throw new SourceProblem('changed', 'It changed.');
-    yield Buffer.from(node.content ?? '');
+    const content = Buffer.from(node.content ?? '');
+    yield range ? content.subarray(range.offset, range.offset + range.length) : content;
   }
 
   const connector: AnyConnector = {
