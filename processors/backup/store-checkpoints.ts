@@ -152,6 +152,8 @@ export async function openCheckpoints(tools: Tools, entries: SourceEntry[]): Pro
       await put({ ...head, suspect: { index, deaths: deaths + 1 } }, false);
     },
     async failed(error) {
+      // After the end of the run its blobs are removed, and a piece must not follow.
+      await pending.catch(() => {});
       const isDeath = !(error instanceof SourceProblem || error instanceof Problem);
       if (isDeath || failure) return;
       try {
