@@ -26,7 +26,14 @@ export const routes: readonly RouteFile[] = [
     load: async () => (await import('./jobs.ts')).jobs,
   },
   {
-    addresses: ['GET /runs', 'GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'],
+    addresses: [
+      'GET /runs',
+      'GET /runs/{id}',
+      'GET /runs/{id}/errors',
+      'POST /runs/{id}/cancel',
+      'POST /runs/{id}/pause',
+      'POST /runs/{id}/resume',
+    ],
     load: async () => (await import('./runs.ts')).runs,
   },
   {
