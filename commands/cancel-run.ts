@@ -17,7 +17,8 @@ export async function cancelRun(
   const progress = await readProgress(platform, context.account, ids.runId);
   const cancelled = endRun(ids, { outcome: 'cancelled', reason: null, ...progress });
   const chain = await transact(platform, backupChain, stream, cancelled, context);
-  if (!chain.appended && chain.state.lastEndedRunId !== ids.runId)
+  const { lastEndedRunId, lastEndedOutcome } = chain.state;
+  if (!chain.appended && !(lastEndedRunId === ids.runId && lastEndedOutcome === 'cancelled'))
     throw new Problem('run-over', 'It can no longer be cancelled. See its result with GET /runs/{id}.');
   return { written: { stream: chain.stream, version: chain.version } };
 }
@@ -27,8 +28,8 @@ export async function readProgress(
   { records }: Pick<Platform, 'records'>,
   account: string,
   runId: string,
-): Promise<{ startedAt: string | null; counts: Counts; cost: Cost }> {
+): Promise<{ startedAt: string | null; isPlanned: boolean; counts: Counts; cost: Cost }> {
   const found = (await records.get(progressKey(account, runId)))?.data as RunProgress | undefined;
-  const { startedAt, isPlanned: _, bytesTotal: __, requests, usd, ...counts } = found ?? noProgress('');
-  return { startedAt: startedAt === '' ? null : startedAt, counts, cost: { requests, usd } };
+  const { startedAt, isPlanned, bytesTotal: _, requests, usd, ...counts } = found ?? noProgress('');
+  return { startedAt: startedAt === '' ? null : startedAt, isPlanned, counts, cost: { requests, usd } };
 }

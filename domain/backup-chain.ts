@@ -38,6 +38,8 @@ export type BackupChainState = {
   } | null;
   /** The last run that failed or was cancelled. It makes a repeated request of that run a no-op. */
   lastEndedRunId?: string;
+  /** Set with `lastEndedRunId`. */
+  lastEndedOutcome?: 'failed' | 'cancelled';
   /** Number of runs requested so far. */
   runs: number;
 };
@@ -74,6 +76,8 @@ export type BackupChainEvent =
           outcome: 'failed' | 'cancelled';
           /** Why the run failed as a whole. Null if it was cancelled. */
           reason: Personal<{ code: string; message: string }> | null;
+          /** Whether `counts.filesTotal` is of the whole source. */
+          isPlanned?: boolean;
           backupChain: BackupChainState;
         };
     };
@@ -188,14 +192,22 @@ function laterThan(before: string | undefined, at: string): string {
 /** Ends a run without a restore point. Decides nothing unless the run is the open one. */
 export function endRun(
   ids: RunIds,
-  result: { outcome: 'failed' | 'cancelled'; reason: { code: string; message: string } | null } & RunResult,
+  result: {
+    outcome: 'failed' | 'cancelled';
+    reason: { code: string; message: string } | null;
+    isPlanned?: boolean;
+  } & RunResult,
 ): Decide<BackupChainState, BackupChainEvent> {
   return (state) => {
     if (state.openRun?.runId !== ids.runId) return [];
     return [
       {
         type: 'RunEnded',
-        data: { ...ids, ...result, backupChain: { ...state, openRun: null, lastEndedRunId: ids.runId } },
+        data: {
+          ...ids,
+          ...result,
+          backupChain: { ...state, openRun: null, lastEndedRunId: ids.runId, lastEndedOutcome: result.outcome },
+        },
       },
     ];
   };

@@ -55,7 +55,7 @@ export const runs: Projection = {
       const { errors, errorPages } = event.data;
       return [finished(event, { errors, errorPages })];
     },
-    RunEnded: (event) => [finished(event, { reason: event.data.reason })],
+    RunEnded: (event) => [finished(event, { reason: event.data.reason, isPlanned: event.data.isPlanned ?? false })],
   },
 };
 
@@ -163,7 +163,7 @@ export async function runView(
   } = {
     ...(progress ?? noProgress('')),
     ...(row.final as (Counts & Cost) | undefined),
-    ...(outcome && { startedAt: fields.startedAt as string | null }),
+    ...(outcome && { startedAt: fields.startedAt as string | null, isPlanned: fields.isPlanned === true }),
   };
   const { filesDone, filesUnchanged, filesFailed, filesSkipped, filesTotal } = counts;
   const handled = filesDone + filesUnchanged + filesFailed + filesSkipped;

@@ -18,12 +18,12 @@ export async function failRun(
 ): Promise<void> {
   const { platform } = deployment;
   const runRef = runRefOf(ref, state);
-  const { startedAt, counts, cost } = await readProgress(platform, runRef.account, runRef.runId);
-  const end = endRun(idsOf(runRef), { outcome: 'failed', reason: cause, startedAt, counts, cost });
+  const progress = await readProgress(platform, runRef.account, runRef.runId);
+  const end = endRun(idsOf(runRef), { outcome: 'failed', reason: cause, ...progress });
   const context = systemContext(runRef.account, 'fail-run', runRef.runId, runRef.runId);
   const { appended } = await transact(platform, backupChain, backupChainStream(runRef), end, context);
   await deployment.reached?.('fail:ended');
-  if (appended) measureEnd(platform, 'failed', { startedAt, counts, cost });
+  if (appended) measureEnd(platform, 'failed', progress);
 }
 
 /** Seconds that the source asked to wait before the next request, at most 15 minutes. Undefined when it did not ask. */

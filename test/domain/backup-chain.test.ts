@@ -4,8 +4,10 @@ import {
   backupChain,
   createRestorePoint,
   endRun,
+  pauseRun,
   requestRun,
 } from '../../domain/backup-chain.ts';
+import { noErrors, noWork } from '../support/backups.ts';
 import { given } from '../support/given.ts';
 
 const ids = (runId: string) => ({ runId, jobId: 'job_1', sourceId: 'src_1' });
@@ -16,7 +18,10 @@ const result = {
   totals,
   since: null,
   at: '2026-01-02T00:00:00.000Z',
+  ...noErrors,
+  ...noWork,
 } as const;
+const failure = { outcome: 'failed', reason: { code: 'internal', message: 'x' }, ...noWork } as const;
 const requested = given(backupChain).when(requestRun(ids('run_1'), '2026-01-01T00:00:00.000Z'));
 const restorePoint = given(backupChain, ...requested).when(createRestorePoint(ids('run_1'), result));
 
@@ -30,7 +35,7 @@ describe('a backup chain', () => {
     const again = requestRun(ids('run_1'), '2026-01-01T00:00:09.000Z');
     expect(given(backupChain, ...requested).when(again)).toEqual([]);
     expect(given(backupChain, ...requested, ...restorePoint).when(again)).toEqual([]);
-    const failed = given(backupChain, ...requested).when(endRun(ids('run_1'), 'failed'));
+    const failed = given(backupChain, ...requested).when(endRun(ids('run_1'), failure));
     expect(given(backupChain, ...requested, ...failed).when(again)).toEqual([]);
   });
 
@@ -59,7 +64,7 @@ describe('a backup chain', () => {
       [],
     );
     expect(given(backupChain, ...requested).when(createRestorePoint(ids('run_0'), result))).toEqual([]);
-    const failed = given(backupChain, ...requested).when(endRun(ids('run_1'), 'failed'));
+    const failed = given(backupChain, ...requested).when(endRun(ids('run_1'), failure));
     expect(given(backupChain, ...requested, ...failed).when(createRestorePoint(ids('run_1'), result))).toEqual([]);
   });
 
@@ -67,11 +72,51 @@ describe('a backup chain', () => {
     const next = given(backupChain, ...requested, ...restorePoint).when(
       requestRun(ids('run_2'), '2026-01-03T00:00:00.000Z'),
     );
-    const failed = given(backupChain, ...next).when(endRun(ids('run_2'), 'failed'));
+    const failed = given(backupChain, ...next).when(endRun(ids('run_2'), failure));
     expect(given(backupChain, ...failed).state.newestRestorePoint?.runId).toBe('run_1');
     const [event] = given(backupChain, ...next).when(
       createRestorePoint(ids('run_2'), { ...result, totals: { ...totals, files: 5 } }),
     );
     expect(event).toMatchObject({ type: 'RestorePointCreated', data: { before: { files: 2 }, totals: { files: 5 } } });
+  });
+
+  it('ends with the start, the counts and the cost of the run, whatever the outcome', () => {
+    const done = {
+      startedAt: '2026-01-01T00:00:01.000Z',
+      counts: { ...noWork.counts, filesTotal: 9, filesDone: 4 },
+      cost: { requests: 7, usd: 0.5 },
+    };
+    const cancelled = endRun(ids('run_1'), { outcome: 'cancelled', reason: null, ...done });
+    for (const end of [cancelled, createRestorePoint(ids('run_1'), { ...result, ...done })])
+      expect(given(backupChain, ...requested).when(end)).toMatchObject([{ data: done }]);
+  });
+
+  it('pauses its open run and resumes it, each once, and keeps the rest of its state', () => {
+    const [pause, resume] = [pauseRun(ids('run_1'), true), pauseRun(ids('run_1'), false)];
+    expect(given(backupChain, ...requested).when(resume)).toEqual([]);
+    const paused = given(backupChain, ...requested).when(pause);
+    expect(paused).toMatchObject([
+      { type: 'RunPaused', data: { runId: 'run_1', backupChain: { openRun: { isPaused: true }, runs: 1 } } },
+    ]);
+    expect(given(backupChain, ...requested, ...paused).when(pause)).toEqual([]);
+    const resumed = given(backupChain, ...requested, ...paused).when(resume);
+    expect(resumed).toMatchObject([{ type: 'RunResumed', data: { backupChain: { openRun: { isPaused: false } } } }]);
+    const { openRun: _, ...before } = given(backupChain, ...requested).state;
+    expect(resumed[0]?.data.backupChain).toMatchObject(before);
+  });
+
+  it.each([true, false])('rejects the pause (%s) of a run that is not open', (isPaused) => {
+    const pause = (runId: string) => pauseRun(ids(runId), isPaused);
+    const over = expect.objectContaining({ code: 'run-over' });
+    expect(() => given(backupChain, ...requested, ...restorePoint).when(pause('run_1'))).toThrow(over);
+    expect(() => given(backupChain, ...requested).when(pause('run_0'))).toThrow(over);
+  });
+
+  it('lets a paused run end, and the next run starts unpaused', () => {
+    const paused = given(backupChain, ...requested).when(pauseRun(ids('run_1'), true));
+    const ended = given(backupChain, ...requested, ...paused).when(endRun(ids('run_1'), failure));
+    const at = '2026-01-03T00:00:00.000Z';
+    const next = given(backupChain, ...requested, ...paused, ...ended).when(requestRun(ids('run_2'), at));
+    expect(next[0]?.data.backupChain.openRun).toEqual({ runId: 'run_2', requestedAt: at });
   });
 });

@@ -23,6 +23,17 @@ import type { TestPlatform } from './api.ts';
 
 /** Path → content. `null` is a folder, undefined is deleted, and an object gives the fields of another entry. */
 export type Things = { [key: string]: string | Uint8Array | Partial<SourceEntry> | null | undefined };
+/** The counts and the cost of a run that did nothing, as its end has them. */
+export const noWork = {
+  startedAt: null,
+  counts: {
+    ...{ filesTotal: 0, filesUnchanged: 0, filesDone: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0 },
+    ...{ bytesRead: 0, bytesStored: 0 },
+  },
+  cost: { requests: 0, usd: 0 },
+};
+export const noErrors = { errors: [], errorPages: 0 };
+
 export type Backup = { runId: string; at: string; manifest: ManifestRef };
 export type BackupChain = {
   account: string;
@@ -92,7 +103,7 @@ export function makeBackupChain(
       platform,
       backupChain,
       stream,
-      createRestorePoint(runRef, { outcome: 'succeeded', manifest, totals, since: null, at }),
+      createRestorePoint(runRef, { outcome: 'succeeded', manifest, totals, since: null, at, ...noErrors, ...noWork }),
       cause,
     );
     await handleNotifications(platform, [files], [head]);
