@@ -181,8 +181,8 @@ async function* checkDeadLetters({ queue }: Platform, count: Count): AsyncGenera
     try {
       const bodies = await queue.deadLetters(name);
       count('message', bodies.length);
-      for (const { type, runId, stream } of bodies)
-        yield failure('message', `${name} ${String(runId ?? stream)}`, `message ${String(type)} failed too often`);
+      for (const { type, group, stream } of bodies)
+        yield failure('message', `${name} ${String(group ?? stream)}`, `message ${String(type)} failed too often`);
     } catch {
       yield failure('message', name, 'the dead letters of this queue cannot be read');
     }

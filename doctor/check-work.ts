@@ -94,10 +94,15 @@ async function* checkRecords(
   if (group && parts.length < group.done)
     yield failure('run', runRef.runId, `it counts ${group.done} stored batches, but has ${parts.length} parts`);
   if (!keys) return;
-  const plan = await readTask(platform.records, { account: runRef.account, group: runRef.runId, name: 'plan' });
-  const cursor = (plan?.state as Partial<PlanState> | undefined)?.cursor ?? undefined;
+  let cursor: string | null = null;
+  try {
+    const plan = await readTask(platform.records, { account: runRef.account, group: runRef.runId, name: 'plan' });
+    cursor = (plan?.state as PlanState | undefined)?.cursor ?? null;
+  } catch (error) {
+    yield failure('work', `${runRef.runId} plan`, reasonOf(error));
+  }
   const open = [...records].filter(([sk, { batch }]) => isSmall(sk) && !records.has(partRecord(Number(batch))));
-  for (const name of [...open.map(([, { work }]) => String(work)), ...(cursor ? [cursor] : [])]) {
+  for (const name of [...open.map(([, { work }]) => String(work)), ...(cursor === null ? [] : [cursor])]) {
     count('work');
     try {
       const position = await readWork(platform, runRef, keys, name);

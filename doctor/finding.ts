@@ -26,7 +26,6 @@ export type Checked =
   | 'export'
   // working state
   | 'run'
-  | 'tally'
   | 'work'
   | 'part'
   | 'credentials'

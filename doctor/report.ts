@@ -95,7 +95,6 @@ const kinds: { [C in Checked]: { one: string; many: string; advice: string } } =
   },
   export: { one: 'zip', many: 'zips', advice: 'This download is refused. Request it again.' },
   run: { one: 'open run', many: 'open runs', advice: rerun },
-  tally: { one: 'run tally', many: 'run tallies', advice: rerun },
   work: { one: 'work list', many: 'work lists', advice: rerun },
   part: { one: 'manifest part', many: 'manifest parts', advice: rerun },
   credentials: {
