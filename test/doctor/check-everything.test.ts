@@ -20,16 +20,16 @@ import {
   nothing,
 } from '../../domain/backup-chain.ts';
 import { streamName } from '../../domain/event.ts';
-import type { ChunkRef, LedgerEntry, Platform } from '../../domain/ports.ts';
-import { finishRun, type RunOutcome, run } from '../../domain/run.ts';
-import { openRuns } from '../../processors/backup/watch.ts';
+import type { ChunkRef, LedgerEntry, Platform, Received } from '../../domain/ports.ts';
+import { handleMessage } from '../../processors/runner.ts';
+import { groupKey } from '../../tasks/task-records.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import { writeManifest } from '../../vault/manifest.ts';
 import { checkPacks } from '../../vault/pack-registry.ts';
-import { encodeList, partAad } from '../../vault/part.ts';
 import { findEntry, openManifest } from '../../vault/reader.ts';
 import { changeCorpus, makeCorpus } from '../faults/corpus.ts';
 import { account, command, makeWorld, statusOf, type World } from '../faults/world.ts';
+import { noErrors, noWork } from '../support/backups.ts';
 import { expectClean, findingsOf } from '../support/check.ts';
 import { openTestPlatform } from '../support/embedded.ts';
 import { keyBlob } from '../support/keys.ts';
@@ -51,16 +51,19 @@ async function backUpTwice(): Promise<void> {
 
 /** Starts a run, which plans and stores one batch. Its other messages stay in the queue. */
 async function startRun(): Promise<string> {
+  const { platform, deployment } = world;
+  const handle = ({ body }: Received) => handleMessage(deployment, body, { deadline: Number.POSITIVE_INFINITY });
   const runId = await world.request();
   await world.caughtUp();
   const [plan] = await world.receive('job');
-  if (!plan) throw new Error('the queue has no plan task');
-  await world.handle(plan.body, 1);
-  await world.platform.queue.ack('job', plan.receipt);
+  if (!plan) throw new Error('the queue has no request');
+  await handle(plan);
+  await platform.queue.ack('job', plan.receipt);
   const [batch, ...others] = await world.receive('data');
   if (!batch) throw new Error('the queue has no store task');
-  await world.handle(batch.body, 1);
-  for (const { receipt } of others) await world.platform.queue.extend('data', receipt, 0);
+  await handle(batch);
+  await platform.queue.ack('data', batch.receipt);
+  for (const { receipt } of others) await platform.queue.extend('data', receipt, 0);
   await world.caughtUp();
   return runId;
 }
@@ -167,12 +170,12 @@ describe('the log', () => {
   });
 
   it.each<[string, (entries: LedgerEntry[]) => LedgerEntry[]]>([
-    ['lacks an entry in the middle', (entries) => entries.filter(({ seq }) => seq !== 5)],
-    ['skips a number', (entries) => entries.map((entry) => (entry.seq > 5 ? { ...entry, seq: entry.seq + 1 } : entry))],
+    ['lacks an entry in the middle', (entries) => entries.filter(({ seq }) => seq !== 3)],
+    ['skips a number', (entries) => entries.map((entry) => (entry.seq > 2 ? { ...entry, seq: entry.seq + 1 } : entry))],
     ['lacks the last entry', (entries) => entries.slice(0, -1)],
     [
       'has a commit twice',
-      (entries) => entries.map((entry, i) => (i === 4 ? { ...entry, ...entries[3], seq: entry.seq } : entry)),
+      (entries) => entries.map((entry, i) => (i === 2 ? { ...entry, ...entries[1], seq: entry.seq } : entry)),
     ],
     [
       'has a wrong hash',
@@ -235,7 +238,11 @@ describe('the log', () => {
       const after = { ...state, openRun: null };
       return {
         type: 'RestorePointCreated',
-        data: { ...runRef, outcome: 'succeeded', manifest, totals, before: nothing, backupChain: after },
+        data: {
+          ...{ ...runRef, outcome: 'succeeded', manifest, totals, before: nothing, backupChain: after },
+          ...noErrors,
+          ...noWork,
+        },
       };
     });
     await world.settle();
@@ -243,82 +250,10 @@ describe('the log', () => {
   });
 });
 
-describe('a finished run', () => {
-  const counts = {
-    filesTotal: 0,
-    filesUnchanged: 0,
-    filesDone: 0,
-    filesDeleted: 0,
-    filesFailed: 0,
-    filesSkipped: 0,
-    bytesRead: 0,
-    bytesStored: 0,
-  };
-
-  /**
-   * Appends a RunFinished event that no step would append. `all`: the run has stored all batches. `commit`: the backup
-   * chain has its restore point.
-   */
-  async function finishWrongly(outcome: RunOutcome, { commit, all }: { commit: boolean; all: boolean }): Promise<void> {
-    await world.request();
-    await world.settle();
-    await changeCorpus(world.source);
-    const runRef = { runId: await startRun(), jobId: world.jobId, sourceId: world.sourceId };
-    for (let left = all ? await world.receive('data') : []; left.length > 0; left = await world.receive('data')) {
-      for (const { body } of left) await world.handle(body, 1);
-    }
-    const stream = streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId));
-    const { state } = await load(world.platform, backupChain, stream);
-    if (!state.newestRestorePoint) throw new Error('the backup chain has no backup');
-    const { manifest, totals } = state.newestRestorePoint;
-    const result = { outcome: 'succeeded', manifest, totals, since: null, at: '' } as const;
-    if (commit) await transact(world.platform, backupChain, stream, createRestorePoint(runRef, result), command());
-    const data = {
-      ...runRef,
-      outcome,
-      counts,
-      cost: { requests: 0, usd: 0 },
-      manifest,
-      totals,
-      reason: null,
-      errors: [],
-      errorPages: 0,
-    };
-    await transact(world.platform, run, streamName(account, 'run', runRef.runId), finishRun(data), command());
-    await world.caughtUp();
-  }
-
-  it.each<[string, RunOutcome, { commit: boolean; all: boolean }, RegExp]>([
-    [
-      'that claims a backup which its backup chain does not have',
-      'succeeded',
-      { commit: false, all: false },
-      /its backup chain says that it is open/,
-    ],
-    [
-      'that claims a failure although its backup chain has the backup',
-      'failed',
-      { commit: true, all: false },
-      /its backup chain says RestorePointCreated/,
-    ],
-    ['that lacks planned batches', 'succeeded', { commit: true, all: false }, /planned with \d+ batches, but 1 /],
-    [
-      'whose counts differ from those of its batches',
-      'succeeded',
-      { commit: true, all: true },
-      /its filesDone is 0, but the sum of its batches is \d+/,
-    ],
-  ])('reports a run %s', async (_what, outcome, options, detail) => {
-    await finishWrongly(outcome, options);
-    expect(await findingsOf(world.platform)).toContainEqual(
-      expect.objectContaining({ what: 'run', detail: expect.stringMatching(detail) }),
-    );
-  });
-});
-
 describe('the read models', () => {
-  const key = { table: 'analytics-aggregates', pk: account, sk: 'runs' } as const;
+  const key = { table: 'analytics-aggregates' as const, pk: account, sk: '' };
   beforeEach(async () => {
+    key.sk = `backup-chain#${backupChainId(world.jobId, world.sourceId)}`;
     await world.request();
     await world.settle();
   });
@@ -328,7 +263,7 @@ describe('the read models', () => {
     const [finding] = failures(await findingsOf(world.platform));
     expect(finding).toMatchObject({
       what: 'row',
-      where: `analytics-aggregates ${account} runs`,
+      where: `analytics-aggregates ${account} ${key.sk}`,
       detail: expect.stringContaining('succeeded'),
     });
   });
@@ -498,49 +433,25 @@ describe('a run under way', () => {
     const lost = (await records()).filter(({ sk }) => sk.startsWith(prefix));
     await world.platform.records.write(lost.map(({ pk, sk }) => ({ op: 'delete', pk, sk })));
   }
+  const loseTasks = () =>
+    world.platform.records.write([{ op: 'delete', ...groupKey({ account, group: runId }) }]).then(() => {});
   const alteredByte = (text: string) =>
     text.replace(/("encrypted":".{40})(.)/, (_, before, byte) => `${before}${byte === 'A' ? 'B' : 'A'}`);
 
   it.each<[Checked, string, () => Promise<void>]>([
-    [
-      'run',
-      'no record in the list of open runs',
-      () => world.platform.records.write([{ op: 'delete', pk: openRuns, sk: runId }]).then(() => {}),
-    ],
+    ['run', 'no tasks', () => loseTasks()],
+    ['run', 'a missing part', () => lose('part-')],
     ['work', 'an altered work list', () => alter('work-', alteredByte)],
     ['work', 'a missing work list', () => lose('work-')],
     ['part', 'an altered part', () => alter('part-', alteredByte)],
-    ['part', 'a missing part', () => lose('part-')],
     [
       'part',
       'a part with a wrong hash',
       () => alter('part-', (text) => text.replace(/"partHash":"./, '"partHash":"x')),
     ],
-    [
-      'tally',
-      'a tally that counts too many batches',
-      () => alter('tally', (text) => text.replace(/"stored":\d+/, '"stored":7')),
-    ],
-    [
-      'tally',
-      'a tally that waits for too many batches',
-      () => alter('tally', (text) => text.replace(/"total":\d+/, '"total":99')),
-    ],
-    ['tally', 'batches that are not marked as stored', () => lose('stored-')],
   ])('reports kind %s for %s', async (what, _name, damage) => {
     await damage();
-    expect(await kinds()).toEqual([what]);
-  });
-
-  it('reports a part that decrypts but is not the part in the log', async () => {
-    const [record] = (await records()).filter(({ sk }) => sk.startsWith('part-'));
-    const key = await world.platform.keys.accountKey(account);
-    if (!record || !key) throw new Error('the run has no part');
-    const part = { entries: [], deleted: [], failed: [], skipped: [] };
-    const bytes = encodeList(deriveVaultKeys(key), partAad(account, runId, Number(record.sk.slice(5))), part);
-    const data = { ...record.data, partHash: sha256(bytes), encrypted: Buffer.from(bytes).toString('base64') };
-    await world.platform.records.putMany([{ ...record, data }]);
-    expect(await kinds()).toEqual(['part']);
+    expect(await kinds(world.platform, { isAwaited: () => false })).toEqual([what]);
   });
 
   it.each([
@@ -557,16 +468,18 @@ describe('a run under way', () => {
     await expectClean(world.platform, { deployment: world.deployment });
   });
 
-  it('reports a cancelled run that nothing will finish', async () => {
+  it('reports the tasks of a cancelled run until they ended, when quiet is expected', async () => {
     await cancelRun(world.platform, command(), { runId, jobId: world.jobId, sourceId: world.sourceId });
+    await world.caughtUp();
     expect(await kinds()).toEqual([]);
-    await world.platform.records.write([{ op: 'delete', pk: openRuns, sk: runId }]);
-    expect(await kinds()).toEqual(['run']);
+    expect(await kinds(world.platform, { quiet: true })).toEqual(['run']);
+    await world.settle();
+    await expectClean(world.platform);
   });
 
   it('reports a dead letter', async () => {
     const { queue } = world.platform;
-    await queue.send('job', [{ body: { type: 'commit', runId } }]);
+    await queue.send('job', [{ body: { type: 'task', account, group: runId, name: 'commit', rev: 1 } }]);
     for (let times = 0; times < 6; times++) {
       for (const { receipt } of await world.receive('job')) await queue.extend('job', receipt, 0);
     }
@@ -632,7 +545,7 @@ describe('the sources', () => {
       world.platform,
       backupChain,
       stream,
-      createRestorePoint(runRef, { outcome: 'succeeded', manifest, totals, since: null, at }),
+      createRestorePoint(runRef, { outcome: 'succeeded', manifest, totals, since: null, at, ...noErrors, ...noWork }),
       command(),
     );
     const found = failures(await findingsOf(world.platform, { deployment: world.deployment, readData: true }));

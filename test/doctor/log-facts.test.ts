@@ -1,112 +1,104 @@
-/**
- * The ledger keeps the order within a stream, but not between streams. On AWS a killed relay enters some streams late.
- */
 import { describe, expect, test } from 'vitest';
 import { readFacts } from '../../doctor/log-facts.ts';
-import { type BackupChainEvent, type BackupChainState, backupChain, nothing } from '../../domain/backup-chain.ts';
+import {
+  type BackupChainEvent,
+  type BackupChainState,
+  backupChain,
+  createRestorePoint,
+  endRun,
+  nothing,
+  pauseRun,
+  requestRun,
+} from '../../domain/backup-chain.ts';
 import type { AnyEvent } from '../../domain/catalogue.ts';
 import type { Recorded } from '../../domain/event.ts';
+import { noErrors, noWork } from '../support/backups.ts';
+import { given } from '../support/given.ts';
 
-const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
+const runIds = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
+const at = '2026-01-01T00:00:00.000Z';
 const manifest = { id: 'man_1', hash: 'h' };
-const sums = { filesDone: 2, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, bytesRead: 10 };
+const result = { outcome: 'succeeded', manifest, totals: nothing, since: null, at, ...noErrors, ...noWork } as const;
 
-const open: BackupChainState = {
-  ...(backupChain.initial as BackupChainState),
-  openRun: { runId: runRef.runId, requestedAt: '2026-01-01T00:00:00.000Z' },
-  runs: 1,
-};
-const restorePoint: BackupChainState = {
-  ...open,
-  openRun: null,
-  newestRestorePoint: { runId: runRef.runId, at: '', manifest, totals: nothing, since: null },
-};
+/** The only event of a decision. */
+function next(decide: Parameters<ReturnType<typeof chain>['when']>[0], ...before: BackupChainEvent[]) {
+  const [event] = chain(...before).when(decide);
+  if (!event) throw new Error('nothing was decided');
+  return event;
+}
+const chain = (...events: BackupChainEvent[]) => given(backupChain, ...events);
 
-const requested = on('backup-chain', { type: 'RunRequested', data: { ...runRef, backupChain: open } });
-const restorePointCreated = on('backup-chain', {
-  type: 'RestorePointCreated',
-  data: {
-    ...runRef,
-    outcome: 'succeeded',
-    manifest,
-    totals: nothing,
-    before: nothing,
-    backupChain: restorePoint,
-  } satisfies Extract<BackupChainEvent, { type: 'RestorePointCreated' }>['data'],
-});
-const started = on('run', { type: 'RunStarted', data: runRef });
-const planned = on('run', {
-  type: 'RunPlanned',
-  data: { ...runRef, batches: 1, filesTotal: 2, filesUnchanged: 0, bytesTotal: 10, since: null },
-});
-const stored = on('batch', {
-  type: 'BatchStored',
-  data: { ...runRef, batch: 1, partHash: 'p', packs: ['pack_1'], counts: sums },
-});
-const finished = (outcome: 'succeeded' | 'failed') =>
-  on('run', {
-    type: 'RunFinished',
-    data: { ...runRef, outcome, counts: sums, manifest: outcome === 'failed' ? null : manifest, errorPages: 0 },
-  });
+const requested = next(requestRun(runIds, at));
+const paused = next(pauseRun(runIds, true), requested);
+const resumed = next(pauseRun(runIds, false), requested, paused);
+const committed = next(createRestorePoint(runIds, result), requested);
+const failed = next(endRun(runIds, { outcome: 'failed', reason: null, ...noWork }), requested);
 
-function on(stream: string, event: object): Recorded & AnyEvent {
-  return { stream: `acc_1/${stream}/1`, version: 1, at: '2026-01-01T00:00:00.000Z', ...event } as unknown as Recorded &
-    AnyEvent;
+/** The event, with another state of the backup chain. */
+function changed(event: BackupChainEvent, state: Partial<BackupChainState>): BackupChainEvent {
+  const backupChain = { ...event.data.backupChain, ...state };
+  return { ...event, data: { ...event.data, backupChain } } as BackupChainEvent;
 }
 
-function findings(events: Recorded[]) {
+function factsOf(events: BackupChainEvent[]) {
   const reader = readFacts('acc_1');
-  reader.take(events);
+  const stream = 'acc_1/backup-chain/job_1.src_1';
+  reader.take(events.map((event, i) => ({ stream, version: i + 1, at, ...event }) as unknown as Recorded & AnyEvent));
   reader.end();
-  return { findings: reader.findings.map(({ detail }) => detail), unfinished: [...reader.facts.unfinished.keys()] };
+  return {
+    findings: reader.findings.map(({ detail }) => detail),
+    unfinished: [...reader.facts.unfinished.keys()],
+    manifests: reader.facts.manifests.map(({ ref }) => ref),
+  };
 }
 
-const clean = { findings: [], unfinished: [] };
-
-describe('a complete run gives no findings', () => {
-  test.each([
-    [
-      'with its events in order of time',
-      [requested, started, planned, stored, restorePointCreated, finished('succeeded')],
-    ],
-    ['with its backup chain last', [requested, started, planned, stored, finished('succeeded'), restorePointCreated]],
-    ['with its batch last', [requested, started, planned, restorePointCreated, finished('succeeded'), stored]],
-    ['with its own stream first', [requested, started, planned, finished('succeeded'), restorePointCreated, stored]],
-  ])('%s', (_, events) => {
-    expect(findings(events)).toEqual(clean);
-  });
+test.each<[string, BackupChainEvent[], { unfinished: string[]; manifests: object[] }]>([
+  ['that was requested', [requested], { unfinished: ['run_1'], manifests: [] }],
+  ['that is paused', [requested, paused], { unfinished: ['run_1'], manifests: [] }],
+  ['that goes on after a pause', [requested, paused, resumed], { unfinished: ['run_1'], manifests: [] }],
+  ['with a restore point', [requested, committed], { unfinished: [], manifests: [manifest] }],
+  ['that failed', [requested, failed], { unfinished: [], manifests: [] }],
+])('knows from the log a run %s, without a finding', (_, events, facts) => {
+  expect(factsOf(events)).toEqual({ findings: [], ...facts });
 });
 
 describe('one finding', () => {
-  test.each([
+  const otherHead = next(createRestorePoint(runIds, { ...result, manifest: { id: 'man_2', hash: 'x' } }), requested)
+    .data.backupChain.newestRestorePoint;
+
+  test.each<[string, BackupChainEvent[], RegExp]>([
     [
-      'when the backup chain has no end',
-      [requested, started, planned, stored, finished('succeeded')],
-      /its backup chain says that it is open/,
+      'when a run was requested while another was open',
+      [requested, changed(requested, { runs: 2 })],
+      /run_1 was still open/,
+    ],
+    ['when a restore point has no open run', [committed], /it was not the open run/],
+    ['when a run ended twice', [requested, failed, failed], /it was not the open run/],
+    ['when a run failed after its restore point', [requested, committed, failed], /it was not the open run/],
+    ['when a run was paused after its end', [requested, failed, paused], /it was not the open run/],
+    [
+      'when a pause changed more than the open run',
+      [requested, changed(paused, { runs: 5 })],
+      /it changed more than the open run/,
     ],
     [
-      'when a batch is missing',
-      [requested, started, planned, finished('succeeded'), restorePointCreated],
-      /planned with 1 batches, but 0 are stored/,
+      'when a run stays open after its end',
+      [requested, changed(failed, requested.data.backupChain)],
+      /still has an open run after it/,
     ],
     [
-      'when the run failed but its backup chain has a restore point',
-      [requested, started, planned, stored, finished('failed'), restorePointCreated],
-      /its backup chain says RestorePointCreated/,
+      'when a failed run changed the last good backup',
+      [requested, changed(failed, { newestRestorePoint: otherHead })],
+      /it changed the last good backup/,
     ],
-    ['when a run finished without a request', [started, finished('succeeded')], /never requested/],
     [
-      'when a run finished twice',
-      [requested, started, planned, stored, restorePointCreated, finished('succeeded'), finished('succeeded')],
-      /had finished before/,
+      'when a restore point is not the last good backup',
+      [requested, changed(committed, { newestRestorePoint: otherHead })],
+      /it is not the last good backup/,
     ],
   ])('%s', (_, events, detail) => {
-    const { findings: found } = findings(events);
-    expect(found).toHaveLength(1);
-    expect(found[0]).toMatch(detail);
+    const { findings } = factsOf(events);
+    expect(findings[0]).toMatch(detail);
+    expect(findings).toHaveLength(1);
   });
-});
-
-test('lists a running run as unfinished, without a finding', () => {
-  expect(findings([requested, started])).toEqual({ findings: [], unfinished: ['run_1'] });
 });
