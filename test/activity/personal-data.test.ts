@@ -9,15 +9,16 @@ import { transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
 import { account } from '../../domain/account.ts';
 import type { Aggregate } from '../../domain/aggregate.ts';
+import { backupChain, createRestorePoint, endRun, nothing } from '../../domain/backup-chain.ts';
 import { aggregates } from '../../domain/catalogue.ts';
 import type { DomainEvent } from '../../domain/event.ts';
 import { type JobEvent, job } from '../../domain/job.ts';
 import type { StoredCommit } from '../../domain/ports.ts';
-import { finishRun, run } from '../../domain/run.ts';
 import { connectSource, type SourceEvent, source } from '../../domain/source.ts';
 import { user } from '../../domain/user.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
+import { noWork } from '../support/backups.ts';
 import { openTestPlatform, testFolder } from '../support/embedded.ts';
 import { auditLedger } from '../support/ledger.ts';
 
@@ -34,17 +35,8 @@ async function connected() {
 }
 
 const secret = 'plantedsecret';
-const counts = {
-  filesTotal: 0,
-  filesDone: 0,
-  filesUnchanged: 0,
-  filesDeleted: 0,
-  filesFailed: 0,
-  filesSkipped: 0,
-  bytesRead: 0,
-  bytesStored: 0,
-};
-const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
+const runIds = (runId: string) => ({ runId, jobId: 'job_1', sourceId: 'src_1' });
+const open = (runId: string) => ({ openRun: { runId, requestedAt: '' }, newestRestorePoint: null, runs: 1 });
 
 /** Events that projections apply, with the secret in every personal field. */
 const plantedData: { aggregate: { stream: string }; event: DomainEvent | undefined }[] = [
@@ -73,13 +65,19 @@ const plantedData: { aggregate: { stream: string }; event: DomainEvent | undefin
   { aggregate: job, event: { type: 'JobCreated', data: { jobId: 'job_1', sourceId: 'src_1', name: secret } } },
   { aggregate: job, event: { type: 'JobRenamed', data: { jobId: 'job_1', name: secret } } },
   {
-    aggregate: run,
-    event: finishRun({
-      ...runRef,
-      ...{ outcome: 'failed', counts, cost: { requests: 0, usd: 0 }, manifest: null, totals: null, errorPages: 0 },
-      reason: { code: secret, message: secret },
-      errors: [{ path: secret, code: 'changed', message: '' }],
-    })({ status: 'none' })[0],
+    aggregate: backupChain,
+    event: endRun(runIds('run_1'), {
+      ...{ outcome: 'failed', reason: { code: secret, message: secret } },
+      ...noWork,
+    })(open('run_1'))[0],
+  },
+  {
+    aggregate: backupChain,
+    event: createRestorePoint(runIds('run_2'), {
+      ...{ outcome: 'partial', manifest: { id: 'man_1', hash: 'h' }, totals: nothing, since: null, at: '' },
+      ...{ errors: [{ path: secret, code: 'changed', message: '' }], errorPages: 0 },
+      ...noWork,
+    })(open('run_2'))[0],
   },
 ];
 
@@ -123,8 +121,13 @@ describe('personal data', () => {
       const { version } = await transact(platform, untyped(aggregate), name, () => (event ? [event] : []), cause);
       await handleNotifications(platform, projections, [{ stream: name, version }]);
     }
-    const row = await platform.rows.get({ table: 'runs', pk: 'acc_1', sk: 'id#run_1' });
-    expect(Object.keys(row?.data.reason ?? {})).toEqual(['$encrypted', 'subject']);
+    for (const [id, field] of [
+      ['run_1', 'reason'],
+      ['run_2', 'errors'],
+    ] as const) {
+      const row = await platform.rows.get({ table: 'runs', pk: 'acc_1', sk: `id#${id}` });
+      expect(Object.keys(row?.data[field] ?? {})).toEqual(['$encrypted', 'subject']);
+    }
     await close();
     const names = (await readdir(data, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
     const all = Buffer.concat(await Promise.all(names.map((entry) => readFile(join(entry.parentPath, entry.name)))));

@@ -31,7 +31,6 @@ async function apiWithBackup(things: Things, options: Partial<AppOptions> = {}) 
   const prepare = async (id: string) => {
     const body = { type: 'download.requested.v1', stream: `${account}/download/${id}`, version: 1, index: 0 };
     await handleMessage({ platform, connectors: () => ({ allowHosts: [] }), prices: free }, body, {
-      receives: 1,
       deadline: Number.POSITIVE_INFINITY,
     });
   };

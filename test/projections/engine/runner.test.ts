@@ -5,7 +5,6 @@ import { systemContext } from '../../../commands/context.ts';
 import { backupChain, backupChainId, createRestorePoint, nothing, requestRun } from '../../../domain/backup-chain.ts';
 import { type JobEvent, job } from '../../../domain/job.ts';
 import type { JsonObject, Platform, RowChange, Table } from '../../../domain/ports.ts';
-import { finishRun, run, startRun } from '../../../domain/run.ts';
 import { getOverview } from '../../../projections/analytics-aggregates.ts';
 import { mergeChanges } from '../../../projections/engine/changes.ts';
 import { unpark } from '../../../projections/engine/parking.ts';
@@ -15,6 +14,7 @@ import { handleNotifications } from '../../../projections/engine/runner.ts';
 import { findRestorePoint } from '../../../projections/files/listing.ts';
 import { projections } from '../../../projections/index.ts';
 import { getRun } from '../../../projections/runs.ts';
+import { noErrors, noWork } from '../../support/backups.ts';
 import { openTestPlatform } from '../../support/embedded.ts';
 
 const cause = systemContext('acc_1', 'test', 'x', 'x');
@@ -22,7 +22,7 @@ const one = 'acc_1/job/one';
 const other = 'acc_1/job/other';
 
 /** Makes a projection depend on `jobs`, in the streams it reads. */
-const afterJobs: Partial<Projection> = { dependsOn: { projections: ['jobs'], waitFor: {} } };
+const afterJobs: Partial<Projection> = { dependsOn: { projections: ['jobs'] } };
 
 /** Appends that many renames to a stream, one commit each. */
 async function grow(platform: Platform, stream: string, commits: number): Promise<void> {
@@ -148,43 +148,27 @@ describe('the runner', () => {
     expect(dependent.handled).toEqual([`${one}@1`, `${one}@2`]);
   });
 
-  const runStream = 'acc_1/run/run_1';
+  const chainStream = `acc_1/backup-chain/${backupChainId('job_1', 'src_1')}`;
   const registered = projections.find(({ name }) => name === 'runs') as Projection;
 
   it.each<[string, (platform: Platform) => Promise<unknown>]>([
     [
-      'the stream of the run arrives first',
-      (platform) => handleNotifications(platform, projections, [{ stream: runStream, version: 2 }]),
+      'a notification comes first',
+      (platform) => handleNotifications(platform, projections, [{ stream: chainStream, version: 2 }]),
     ],
     ['a rebuild comes first', (platform) => rebuild(platform, registered)],
-    ['an unpark comes first', (platform) => unpark(platform, registered, runStream)],
+    ['an unpark comes first', (platform) => unpark(platform, registered, chainStream)],
   ])('shows a run as finished only with its files and totals, when %s', async (_, catchUpRuns) => {
     const { platform } = await openTestPlatform();
     const runRef = { runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
     const manifest = { id: 'man_1', hash: 'h' };
     const at = new Date(platform.now()).toISOString();
     const restorePoint = { outcome: 'succeeded' as const, manifest, totals: nothing, since: null, at };
-    const counts = {
-      ...{ filesTotal: 0, filesDone: 0, filesUnchanged: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0 },
-      ...{ bytesRead: 0, bytesStored: 0 },
-    };
-    const finished = {
-      ...runRef,
-      ...restorePoint,
-      counts,
-      cost: { requests: 0, usd: 0 },
-      reason: null,
-      errors: [],
-      errorPages: 0,
-    };
-    const chainStream = `acc_1/backup-chain/${backupChainId('job_1', 'src_1')}`;
     await transact(platform, backupChain, chainStream, requestRun(runRef, at), cause);
     await handleNotifications(platform, projections, [{ stream: chainStream, version: 1 }]);
-    await transact(platform, run, runStream, startRun(runRef), cause);
-    await handleNotifications(platform, projections, [{ stream: runStream, version: 1 }]);
     expect(await findRestorePoint(platform, 'acc_1', { jobId: 'job_1' })).toBeUndefined();
-    await transact(platform, backupChain, chainStream, createRestorePoint(runRef, restorePoint), cause);
-    await transact(platform, run, runStream, finishRun(finished), cause);
+    const result = { ...restorePoint, ...noErrors, ...noWork };
+    await transact(platform, backupChain, chainStream, createRestorePoint(runRef, result), cause);
     await catchUpRuns(platform);
     expect(await getRun(platform, 'acc_1', 'run_1')).toMatchObject({ status: 'succeeded' });
     expect(await findRestorePoint(platform, 'acc_1', { jobId: 'job_1' })).toMatchObject({ runId: 'run_1', manifest });
@@ -217,7 +201,7 @@ describe('the runner', () => {
 describe('the list of projections', () => {
   it('is refused if a dependency is missing, has dependencies itself, or was not linked', async () => {
     const [jobs, runs] = [counter('jobs'), counter('runs', afterJobs)];
-    const files = counter('files', { dependsOn: { projections: ['runs'], waitFor: {} } });
+    const files = counter('files', { dependsOn: { projections: ['runs'] } });
     expect(() => linkDependencies([runs.projection])).toThrow('runs depends on jobs, which is not in the list');
     expect(() => linkDependencies([jobs, runs, files].map(({ projection }) => projection))).toThrow(
       'files depends on runs, which has dependencies of its own',
