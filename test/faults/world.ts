@@ -4,19 +4,14 @@ import { relative } from 'node:path';
 import { expect, onTestFailed, onTestFinished } from 'vitest';
 import { announcementsOf } from '../../activity/announce.ts';
 import { sha256 } from '../../activity/commit.ts';
-import { decode } from '../../activity/decode.ts';
 import { connectSource } from '../../commands/connect-source.ts';
 import type { CommandContext } from '../../commands/context.ts';
 import { createJob } from '../../commands/create-job.ts';
 import { runJob } from '../../commands/run-job.ts';
-import type { BatchEvent } from '../../domain/batch.ts';
 import { keyBytes } from '../../domain/entry.ts';
-import type { Recorded } from '../../domain/event.ts';
-import type { Blobs, JsonObject, Platform, QueueName, Received, StoredCommit } from '../../domain/ports.ts';
+import type { Blobs, JsonObject, Platform, QueueName, Received } from '../../domain/ports.ts';
 import { type Chaos, makeChaos } from '../../infra/embedded/chaos.ts';
 import type { Embedded } from '../../infra/embedded/platform.ts';
-import { readPart } from '../../processors/backup/parts.ts';
-import { runRecord } from '../../processors/backup/run.ts';
 import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
 import { free } from '../../processors/meter.ts';
@@ -26,6 +21,7 @@ import { handleNotifications } from '../../projections/engine/runner.ts';
 import { findRestorePoint, listFiles, readerContext } from '../../projections/files/listing.ts';
 import { projections } from '../../projections/index.ts';
 import { getRun, listRuns } from '../../projections/runs.ts';
+import { openTasks } from '../../tasks/task-records.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { entries, openManifest } from '../../vault/reader.ts';
 import { openTestPlatform, temporaryFolder } from '../support/embedded.ts';
@@ -45,7 +41,10 @@ export type World = {
   sourceId: string;
   /** Requests a run. Returns its id. */
   request(): Promise<string>;
-  /** Delivers messages until none is left, and waits for the read models. Failed messages are delivered again. */
+  /**
+   * Delivers messages until none is left, and waits for the read models. Failed messages are delivered again. The clock
+   * moves on to tasks that are due later.
+   */
   settle(handle?: Handle): Promise<void>;
   /** Receives up to ten messages that are visible now. */
   receive(queue: QueueName): Promise<Received[]>;
@@ -102,11 +101,12 @@ export async function makeWorld({
       ),
     );
   }
+  let skippedMs = 0;
   const { platform, feed } = await openTestPlatform({
     routes,
+    now: () => (now ?? Date.now)() + skippedMs,
     ...(data && { data }),
     ...(chaos && { chaos }),
-    ...(now && { now }),
     ...(blobs && { blobs }),
   });
   const source = await temporaryFolder();
@@ -140,8 +140,7 @@ export async function makeWorld({
   const failures: unknown[] = [];
   const caughtUp = async () => void (await Promise.all(feeds.map((each) => each.caughtUp())));
   const receive = (queue: QueueName) => platform.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
-  const once: Handle = (body, receives) =>
-    handleMessage(deployment, body, { receives, deadline: Number.POSITIVE_INFINITY });
+  const once: Handle = (body) => handleMessage(deployment, body, { deadline: Number.POSITIVE_INFINITY });
   // Injected faults must not use up the receives of a message
   const handle: Handle = faults ? (body) => faults.untilDone(() => once(body, 1)) : once;
 
@@ -149,8 +148,20 @@ export async function makeWorld({
     for (;;) {
       await caughtUp();
       const [jobs, data] = [await receive('job'), await receive('data')];
-      if (jobs.length + data.length === 0) return;
+      if (jobs.length + data.length === 0) {
+        if (await skipPause()) continue;
+        return;
+      }
       await Promise.all([...jobs.map((each) => work('job', each)), ...data.map((each) => work('data', each))]);
+    }
+    /** Moves the clock on to the next task that is due later. False: there is none. */
+    async function skipPause(): Promise<boolean> {
+      const open = await openTasks(platform.records, { account });
+      const later = open.map(({ task }) => task.dueAt - platform.now()).filter((ms) => ms > 0);
+      if (later.length === 0) return false;
+      // Delays of messages are whole seconds.
+      skippedMs += Math.min(...later) + 1000;
+      return true;
     }
     async function work(queue: QueueName, { body, receipt, receives }: Received): Promise<void> {
       try {
@@ -208,25 +219,6 @@ async function restored({
     hashes[Buffer.from(keyBytes(entry.key)).toString('latin1')] = sha256(Buffer.concat(content));
   }
   return hashes;
-}
-
-/** The run's batches in the log and in its working state, to compare the two. */
-export async function batchesOf({ platform, jobId, sourceId }: World, runId: string) {
-  const runRef = { account, runId, jobId, sourceId };
-  const logged: { [batch: number]: string } = {};
-  for (const { stream } of await platform.events.ledger(account, { order: 'asc', limit: 10_000 })) {
-    if (!stream.startsWith(`${account}/batch/${runId}.`)) continue;
-    for (const { data } of (await decode(
-      platform,
-      (await platform.events.last(stream)) as StoredCommit,
-    )) as Recorded<BatchEvent>[])
-      logged[data.batch] = data.partHash;
-  }
-  const kept: { [batch: number]: string | undefined } = {};
-  for (const batch of Object.keys(logged).map(Number))
-    kept[batch] = (await readPart(platform, runRef, batch))?.partHash;
-  const tally = (await platform.records.get(runRecord(runRef, 'tally')))?.data;
-  return { logged, kept, count: Object.keys(logged).length, tally: { stored: tally?.stored, total: tally?.total } };
 }
 
 export async function statusOf({ platform }: World, runId: string) {
