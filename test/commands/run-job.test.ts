@@ -8,8 +8,9 @@ import { expectClean } from '../support/check.ts';
 it('returns the same run for a repeated command, also after that run and later runs ended', async () => {
   const world = await makeWorld();
   await writeFile(join(world.source, 'a'), 'a');
+  const isKnown = async (runId: string) => (await statusOf(world, runId)) !== undefined;
   const request = async (context: ReturnType<typeof command>) => {
-    const { id } = await runJob(world.platform, context, world.jobId);
+    const { id } = await runJob(world.platform, context, world.jobId, isKnown);
     await world.settle();
     return id;
   };
