@@ -12,22 +12,40 @@ import {
   type TaskData,
   type TaskRef,
 } from './task.ts';
-import { accountKey, groupPrefix, refOf, shardKey, taskKey, taskPrefix } from './task-records.ts';
+import { accountKey, groupKey, groupPrefix, refOf, shardKey, taskKey, taskPrefix } from './task-records.ts';
 import { fillWindow, sendTask } from './window.ts';
 
-/** An error at one task does not stop the others. The first error is thrown at the end. */
+/** A task is stalled when it was due so long ago and no worker has it. */
+const stalledMs = 3600_000;
+
+/**
+ * An error at one task does not stop the others. The first error is thrown at the end. Measures the groups that have a
+ * stalled task and are not paused.
+ */
 export async function reap(parts: Parts): Promise<void> {
   const errors: unknown[] = [];
   const noted = (error: unknown) => void errors.push(error);
+  let stalledGroups = 0;
   await Promise.all(
     Array.from({ length: shards }, async (_, shard) => {
       const pk = shardKey(shard);
-      for await (const { sk, data } of allOf((page) => parts.records.query(pk, { prefix: taskPrefix, ...page })))
-        await look(parts, refOf(sk), data as TaskData).catch(noted);
-      for await (const { sk, data } of allOf((page) => parts.records.query(pk, { prefix: groupPrefix, ...page })))
-        await fillWindow(parts, refOf(sk), data as GroupData).catch(noted);
+      const stalled = new Set<string>();
+      for await (const { sk, data } of allOf((page) => parts.records.query(pk, { prefix: taskPrefix, ...page }))) {
+        const [ref, task] = [refOf(sk), data as TaskData];
+        if (task.leaseUntil === 0 && parts.now() - task.dueAt >= stalledMs) stalled.add(groupKey(ref).sk);
+        await look(parts, ref, task).catch(noted);
+      }
+      for await (const { sk, data } of allOf((page) => parts.records.query(pk, { prefix: groupPrefix, ...page }))) {
+        const [ref, group] = [refOf(sk), data as GroupData];
+        if (stalled.has(sk) && !group.isPaused) {
+          stalledGroups++;
+          parts.log.warn('no worker took a task for an hour', { group: ref.group });
+        }
+        await fillWindow(parts, ref, group).catch(noted);
+      }
     }).map((work) => work.catch(noted)),
   );
+  if (stalledGroups > 0) parts.log.measure({ RunsStalled: stalledGroups });
   if (errors.length > 0) throw errors[0];
 }
 
