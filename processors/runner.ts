@@ -3,15 +3,14 @@
  * handler resolves. Otherwise the queue sends it again.
  */
 import { decode } from '../activity/decode.ts';
-import { load } from '../activity/store.ts';
-import { type BackupChainEvent, backupChain } from '../domain/backup-chain.ts';
+import type { BackupChainEvent } from '../domain/backup-chain.ts';
 import { parseStream } from '../domain/event.ts';
 import type { JsonObject, Platform } from '../domain/ports.ts';
 import { noProgress, progressKey } from '../domain/run.ts';
 import { runTask, type Slice } from '../tasks/run-task.ts';
 import type { TaskMessage } from '../tasks/task.ts';
 import { cancelGroup, pauseGroup, resumeGroup, startGroup } from '../tasks/window.ts';
-import { expiry, idsOf, type RunRef } from './backup/run.ts';
+import { expiry, idsOf, loadOpen, type RunRef } from './backup/run.ts';
 import type { Deployment } from './deployment.ts';
 import { tasksOf } from './tasks.ts';
 
@@ -38,16 +37,29 @@ async function startTask(deployment: Deployment, body: JsonObject): Promise<Task
     case 'run.ended.v1':
       return void (await cancelGroup(parts, group));
     case 'run.paused.v1':
-    case 'run.resumed.v1': {
-      // Events may arrive in any order, so the backup chain decides.
-      const { state } = await load(platform, backupChain, announced.stream);
-      if (state.openRun?.runId !== runRef.runId) return;
-      await (state.openRun.isPaused ? pauseGroup(parts, group) : resumeGroup(parts, group));
-      return;
-    }
+    case 'run.resumed.v1':
+      return void (await followPause(deployment, runRef));
     default:
       // A newer version may have sent it, so it must not be dropped.
       throw new Error(`This version knows no message ${announced.type}. Update ListBackup.`);
+  }
+}
+
+/**
+ * Pauses or resumes the tasks of the run as its backup chain says. Events may arrive in any order, also before the
+ * request of the run. The chain may change meanwhile, so it is read again after each change.
+ */
+async function followPause(deployment: Deployment, runRef: RunRef): Promise<void> {
+  const parts = tasksOf(deployment);
+  const group = { account: runRef.account, group: runRef.runId };
+  for (let applied: boolean | undefined; ; ) {
+    const chain = await loadOpen(deployment.platform, runRef);
+    if (!chain) return applied === undefined ? undefined : cancelGroup(parts, group);
+    const isPaused = chain.openRun?.isPaused ?? false;
+    if (isPaused === applied) return;
+    await startRun(deployment, runRef);
+    await (isPaused ? pauseGroup(parts, group) : resumeGroup(parts, group));
+    applied = isPaused;
   }
 }
 

@@ -45,6 +45,40 @@ it('keeps a paused run as it is until it is resumed, and then completes it', asy
   await expectClean(world.platform, { deployment: world.deployment });
 });
 
+it('pauses and resumes a run whose events arrive in another order', async () => {
+  const world = await makeWorld();
+  await makeCorpus(world.source);
+  const runId = await world.request();
+  const ids = { runId, jobId: world.jobId, sourceId: world.sourceId };
+  const deliverReversed = async () => {
+    await world.caughtUp();
+    for (const { body, receipt } of (await world.receive('job')).reverse()) {
+      await handleMessage(world.deployment, body, { deadline: Number.POSITIVE_INFINITY });
+      await world.platform.queue.ack('job', receipt);
+    }
+  };
+  await pauseRun(world.platform, command(), ids, true);
+  await deliverReversed();
+  await world.settle();
+  expect(await statusOf(world, runId)).toBe('paused');
+  expect(await world.platform.records.get(progressKey(account, runId))).toMatchObject({ data: { isPlanned: false } });
+  for (const isPaused of [false, true, false]) await pauseRun(world.platform, command(), ids, isPaused);
+  await deliverReversed();
+  await world.settle();
+  expect(await statusOf(world, runId)).toBe('succeeded');
+  await expectClean(world.platform);
+});
+
+it('ends the tasks of a run that is cancelled while it is paused', async () => {
+  const { world, ids, runId } = await plannedRun();
+  await pauseRun(world.platform, command(), ids, true);
+  await world.settle();
+  await cancelRun(world.platform, command(), ids);
+  await world.settle();
+  expect(await statusOf(world, runId)).toBe('cancelled');
+  await expectClean(world.platform);
+});
+
 it('ends a cancelled run with the start, counts and cost that its progress had', async () => {
   const { world, ids, runId } = await plannedRun();
   const [batch] = await world.receive('data');
