@@ -25,7 +25,7 @@ export type Database = {
 /**
  * The oldest schema version that migrations can start from. Raise it when a stored format changes without a migration.
  */
-export const oldestVersion = 3;
+export const oldestVersion = 7;
 
 /**
  * Entry 0 creates version `oldestVersion`. Each later entry migrates one version on. Append entries, never change one.
@@ -58,23 +58,20 @@ const migrations = [
   CREATE TABLE messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     queue TEXT NOT NULL, dead INTEGER NOT NULL DEFAULT 0, visible_at INTEGER NOT NULL,
-    receives INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL
+    receives INTEGER NOT NULL DEFAULT 0, sender TEXT NOT NULL DEFAULT '', body TEXT NOT NULL
   );
   CREATE INDEX messages_by_time ON messages (queue, dead, visible_at);
+  CREATE INDEX messages_by_sender ON messages (queue, sender, visible_at) WHERE receives > 0;
 
   CREATE TABLE people (
     email_mac BLOB PRIMARY KEY, user_id TEXT NOT NULL, account_id TEXT NOT NULL,
     salt BLOB NOT NULL, password_hash BLOB NOT NULL, encrypted BLOB NOT NULL
   ) WITHOUT ROWID;
-  -- wrapped IS NULL: destroyed
-  CREATE TABLE keys (account TEXT, subject TEXT, wrapped BLOB, PRIMARY KEY (account, subject)) WITHOUT ROWID;
-  `,
-  // Crashes of processes that had the message in hand.
-  'ALTER TABLE messages ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0',
-  // destroys_at: milliseconds since the epoch. Once it is set, the key must not be used.
-  `
-  ALTER TABLE keys ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE keys ADD COLUMN destroys_at INTEGER;
+  -- wrapped IS NULL: destroyed. destroys_at: milliseconds since the epoch. Once it is set, the key must not be used.
+  CREATE TABLE keys (
+    account TEXT, subject TEXT, wrapped BLOB, revision INTEGER NOT NULL DEFAULT 0, destroys_at INTEGER,
+    PRIMARY KEY (account, subject)
+  ) WITHOUT ROWID;
   `,
 ];
 

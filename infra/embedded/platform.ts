@@ -122,7 +122,6 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
         queue.stop();
         await Promise.all([...feeds].map((feed) => feed.stop()));
         index.close();
-        await queue.leave().catch((error) => log.warn('the stop could not be noted', { reason: String(error) }));
         await db.close();
       },
     };

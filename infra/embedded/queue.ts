@@ -1,4 +1,4 @@
-/** The `Queue` port on SQLite. A send wakes waiting receivers, so nothing polls. */
+/** The `Queue` port on SQLite. A send notifies waiting receivers, so nothing polls. */
 import type { JsonObject, Queue, QueueName, Received } from '../../domain/ports.ts';
 import { maxReceives } from '../../processors/index.ts';
 import { LimitExceeded, maxDelaySeconds, maxReceive, messageText } from '../limits.ts';
@@ -6,47 +6,30 @@ import type { Chaos } from './chaos.ts';
 import type { Database } from './database.ts';
 import { makeSignal } from './signal.ts';
 
-export type EmbeddedQueue = Omit<Queue, 'receive'> & {
-  receive(
-    queue: QueueName,
-    options: Parameters<Queue['receive']>[1] & {
-      /** Leaves messages of these types to other receivers. */
-      except?: readonly string[];
-    },
-  ): Promise<Received[]>;
+export type EmbeddedQueue = Queue & {
   /**
-   * Makes the messages visible that a previous process had received, however long ago. Their last receive is not
-   * counted, because the process failed and not the message. After several crashes it is counted, because the message
-   * may be the cause. A message that had failed before, and waited for its next receive, has one more. Also shortens
-   * delays over the maximum, which appear when the clock was set back. Call it before the first receive.
+   * Makes the messages visible that a previous process had received, however long ago. That receive is not counted. Also
+   * shortens delays over the maximum, which appear when the clock was set back. Call it before the first receive.
    */
   giveBack(): Promise<void>;
-  /** Notes that the process ends without a crash. */
-  leave(): Promise<void>;
   /** Ends all waits. Every later receive returns no messages. */
   stop(): void;
 };
-
-/** The receives of this many crashes are not counted. Other messages in hand are not the cause of a crash. */
-const freeCrashes = 10;
-
-/** Ends a query of messages with the parameters `queue` and `except` as JSON. */
-const available =
-  "queue = ? AND dead = 0 AND coalesce(json_extract(body, '$.type'), '') NOT IN (SELECT value FROM json_each(?))";
 
 export function makeQueue(db: Database, now: () => number, chaos?: Chaos): EmbeddedQueue {
   const changed = { job: makeSignal(), data: makeSignal() };
   let stopped = false;
 
   /** Returns the time at which the next message becomes visible. */
-  const nextAt = (queue: QueueName, except = '[]'): number | undefined => {
+  const nextAt = (queue: QueueName): number | undefined => {
     const row = db
-      .sql(`SELECT visible_at AS at FROM messages WHERE ${available} ORDER BY visible_at LIMIT 1`)
-      .get(queue, except);
+      .sql('SELECT visible_at AS at FROM messages WHERE queue = ? AND dead = 0 ORDER BY visible_at LIMIT 1')
+      .get(queue);
     return row?.at == null ? undefined : Number(row.at);
   };
 
-  function take(queue: QueueName, except: string, max: number, visibilitySeconds: number): Received[] {
+  /** Messages of the group that has the fewest in hand come first. */
+  function take(queue: QueueName, max: number, visibilitySeconds: number): Received[] {
     const time = now();
     db.sql('UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_at <= ? AND receives >= ?').run(
       queue,
@@ -55,9 +38,13 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
     );
     const rows = db
       .sql(
-        `SELECT id, receives, body FROM messages WHERE ${available} AND visible_at <= ? ORDER BY visible_at, id LIMIT ?`,
+        `SELECT id, receives, body, (
+           SELECT count(*) FROM messages AS held
+           WHERE held.queue = ?1 AND held.sender = messages.sender AND held.visible_at > ?2 AND held.receives > 0
+         ) AS held
+         FROM messages WHERE queue = ?1 AND dead = 0 AND visible_at <= ?2 ORDER BY held, visible_at, id LIMIT ?3`,
       )
-      .all(queue, except, time, max);
+      .all(queue, time, max);
     return rows.map(({ id, receives, body }) => {
       // Chaos: the message stays visible, so it is delivered twice.
       const hidden = chaos?.chance(0.05) ? 0 : visibilitySeconds * 1000;
@@ -72,30 +59,33 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
 
   return {
     async send(queue, messages) {
-      const texts = messages.map((message) => ({ text: messageText(message), delay: message.delaySeconds ?? 0 }));
+      const texts = messages.map((message) => {
+        const { delaySeconds: delay = 0, group = '' } = message;
+        return { text: messageText(message), delay, group };
+      });
       if (texts.length === 0) return;
       await db.write(() => {
-        const insert = db.sql('INSERT INTO messages (queue, visible_at, body) VALUES (?, ?, ?)');
-        for (const { text, delay } of chaos?.shuffled(texts) ?? texts) insert.run(queue, now() + delay * 1000, text);
+        const insert = db.sql('INSERT INTO messages (queue, visible_at, sender, body) VALUES (?, ?, ?, ?)');
+        for (const { text, delay, group } of chaos?.shuffled(texts) ?? texts)
+          insert.run(queue, now() + delay * 1000, group, text);
       });
       changed[queue].notify();
     },
 
-    async receive(queue, { max, visibilitySeconds, waitSeconds = 0, except: types = [] }) {
+    async receive(queue, { max, visibilitySeconds, waitSeconds = 0 }) {
       if (!Number.isInteger(max) || max < 1 || max > maxReceive)
         throw new LimitExceeded(`a receive must ask for 1 to ${maxReceive} messages, not ${max}`);
-      const except = JSON.stringify(types);
       const until = now() + waitSeconds * 1000;
       while (!stopped) {
         const change = changed[queue].next();
-        const at = nextAt(queue, except);
+        const at = nextAt(queue);
         if (at !== undefined && at <= now()) {
-          const received = await db.write(() => take(queue, except, max, visibilitySeconds));
+          const received = await db.write(() => take(queue, max, visibilitySeconds));
           if (received.length > 0) return received;
         }
         const remaining = until - now();
         if (remaining <= 0) break;
-        const visibleAt = nextAt(queue, except);
+        const visibleAt = nextAt(queue);
         await change.within(Math.min(remaining, visibleAt === undefined ? remaining : visibleAt - now()));
       }
       return [];
@@ -134,7 +124,7 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
         Number(
           db
             .sql(
-              'UPDATE messages SET dead = 0, receives = 0, crashes = 0, visible_at = ?1 WHERE queue = ?2 AND (dead = 1 OR (visible_at <= ?1 AND receives >= ?3))',
+              'UPDATE messages SET dead = 0, receives = 0, visible_at = ?1 WHERE queue = ?2 AND (dead = 1 OR (visible_at <= ?1 AND receives >= ?3))',
             )
             .run(now(), queue, maxReceives).changes,
         ),
@@ -147,20 +137,12 @@ export function makeQueue(db: Database, now: () => number, chaos?: Chaos): Embed
       return (nextAt(queue) ?? Number.POSITIVE_INFINITY) <= now();
     },
 
-    async leave() {
-      await db.write(() => {
-        // The next start adds one.
-        db.sql('UPDATE messages SET crashes = crashes - 1 WHERE receives > 0 AND dead = 0').run();
-      });
-    },
-
     async giveBack() {
       await db.write(() => {
         const time = now();
         db.sql(
-          'UPDATE messages SET visible_at = min(visible_at, ?1), receives = receives - (crashes < ?2), ' +
-            'crashes = crashes + 1 WHERE receives > 0 AND dead = 0',
-        ).run(time, freeCrashes);
+          'UPDATE messages SET visible_at = min(visible_at, ?), receives = receives - 1 WHERE receives > 0 AND dead = 0',
+        ).run(time);
         db.sql('UPDATE messages SET visible_at = ?1 WHERE dead = 0 AND visible_at > ?1 + ?2').run(
           time,
           maxDelaySeconds * 1000,
