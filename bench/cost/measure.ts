@@ -78,7 +78,13 @@ export async function measure(
     await record('ask for a run', () => stage.call('POST', `${url}/run`, {}, token));
     const first = await stage.work();
     applied.push(...(index === 0 ? first.applied : []));
-    await unrecorded('ask for a run', () => stage.call('POST', `${url}/run`, {}, token));
+    const again = () => unrecorded('ask for a run', () => stage.call('POST', `${url}/run`, {}, token));
+    if (index === 0) {
+      // The first run with a restore point checks all packs of the account. The others of that hour do not.
+      await again();
+      await stage.work();
+    }
+    await again();
     const unchanged = await stage.work();
     runs.push({ files, first, unchanged });
     say(`${files} files: counted`);
