@@ -70,18 +70,21 @@ export async function countGroups({ query }: Pick<Records, 'query'>): Promise<nu
 }
 
 /**
- * Makes all claimed tasks due, at the start of a server that is the only worker. The first restarts do not count as
- * attempts, because most often the task is not their cause.
+ * Sends all tasks, at the start of a server that is the only worker: claimed ones, and ones whose messages may be lost.
+ * The first restarts do not count as attempts, because most often the task is not their cause.
  */
 export async function takeBackAll(parts: Parts): Promise<void> {
   for (let shard = 0; shard < shards; shard++) {
     const pk = shardKey(shard);
     for await (const { sk, data } of allOf((page) => parts.records.query(pk, { prefix: taskPrefix, ...page }))) {
       const task = data as TaskData;
-      if (task.leaseUntil === 0) continue;
       const isFree = task.restarts < freeRestarts;
-      await takeBack(parts, refOf(sk), task, isFree ? { restarts: 1, attempt: -1 } : { deaths: 1 });
+      if (task.leaseUntil > 0)
+        await takeBack(parts, refOf(sk), task, isFree ? { restarts: 1, attempt: -1 } : { deaths: 1 });
+      else await sendTask(parts, refOf(sk), task, Math.max(0, task.dueAt - parts.now()));
     }
+    for await (const { sk, data } of allOf((page) => parts.records.query(pk, { prefix: groupPrefix, ...page })))
+      await fillWindow(parts, refOf(sk), data as GroupData);
   }
 }
 

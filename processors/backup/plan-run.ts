@@ -131,8 +131,14 @@ async function listSource(
       state = moved;
       return false;
     }
-    await Promise.all([position, ...next.batches].map((saved) => saveWork(platform, runRef, saved)));
+    const saved = next.done ? next.batches : [position, ...next.batches];
+    await Promise.all(saved.map((each) => saveWork(platform, runRef, each)));
     await deployment.reached?.('plan:saved');
+    if (next.done) {
+      // A listing cannot go on from its end, so the last step is saved with the end of the task.
+      state = moved;
+      return false;
+    }
     await task.checkpoint(moved, {
       ...(next.batches.length > 0 && { add: { ready: next.batches.length } }),
       writes: [...batchWrites(platform, runRef, next), planned(platform, runRef, count, false)],
@@ -164,7 +170,8 @@ async function listSource(
   if (!inline && plan.batches > 0) {
     await deployment.reached?.('plan:planned');
     const write = planned(platform, runRef, last.count, true);
-    return { type: 'done', set: { stage: 'children' }, writes: [planRecord(platform, runRef, plan), write] };
+    const writes = [...batchWrites(platform, runRef, last), planRecord(platform, runRef, plan), write];
+    return { type: 'done', set: { stage: 'children' }, add: { ready: last.batches.length }, writes };
   }
   return storeAtOnce(deployment, task, runRef, plan, inline);
 }

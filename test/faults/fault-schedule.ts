@@ -4,6 +4,7 @@
  * and delay. For processes that are killed see restarts.ts, for faults between the SDK and AWS see fault-proxy.ts.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import { Problem } from '../../domain/errors.ts';
 import type { Platform } from '../../domain/ports.ts';
 import type { Chaos } from '../../infra/embedded/chaos.ts';
 
@@ -13,7 +14,12 @@ export function someSeeds(usual: number): number[] {
   return one ? [Number(one)] : Array.from({ length: Number(many ?? usual) }, (_, i) => i + 1);
 }
 
-class InjectedFault extends Error {}
+/** As of a process that stops: its attempts do not count. */
+class InjectedFault extends Problem {
+  constructor(message: string) {
+    super('unavailable', message);
+  }
+}
 
 const ports = ['events', 'rows', 'records', 'blobs', 'queue'] as const;
 const writes = new Set(['append', 'apply', 'write', 'add', 'putMany', 'put', 'send']);

@@ -34,7 +34,7 @@ async function listed(world: World): Promise<string> {
   const runId = await world.request();
   await world.caughtUp();
   for (const { body, receipt } of await world.receive('job')) {
-    await world.handle(body, 1);
+    await world.handle(body);
     await world.platform.queue.ack('job', receipt);
   }
   return runId;
@@ -70,10 +70,16 @@ it.each(ways)('a source that $what after it was listed fails the run, and loses 
 it.each(ways)(
   'a source that $what during a listing that continues after a crash fails the run',
   async ({ turn, code }) => {
+    const crashed = Promise.withResolvers<void>();
+    const tested = Promise.withResolvers<void>();
+    onTestFinished(() => tested.resolve());
     let crash = false;
     const world = await makeWorld({
-      reached: (step) => {
-        if (crash && step === 'plan:sent') throw new Error('crashed');
+      reached: async (step) => {
+        if (!crash || step !== 'plan:advanced') return;
+        crash = false;
+        crashed.resolve();
+        await tested.promise;
       },
     });
     await fill(world.source, 'one');
@@ -82,13 +88,7 @@ it.each(ways)(
     const before = await pictureOf(world);
     const runId = await world.request();
     crash = true;
-    await world.caughtUp();
-    const [plan] = await world.receive('job');
-    await expect(world.handle(plan?.body ?? {}, 1)).rejects.toThrow('crashed');
-    crash = false;
-    await turn(world);
-    await world.platform.queue.extend('job', plan?.receipt ?? '', 0);
-    await world.settle();
+    await world.settle((body) => Promise.race([world.handle(body), crashed.promise.then(() => turn(world))]));
     expect(await outcome(world, runId)).toMatchObject({ status: 'failed', code, restored: before.restored });
   },
 );

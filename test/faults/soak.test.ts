@@ -23,7 +23,6 @@ describe('the story of the soak', () => {
     expect(expected.runs.map(({ status }) => status)).toEqual(['failed', 'failed', 'succeeded', 'succeeded']);
     expect(expected.events).toMatchObject({
       RunRequested: 4,
-      RunFinished: 4,
       RestorePointCreated: 2,
       RunEnded: 2,
       DownloadRequested: 1,

@@ -14,6 +14,7 @@ import { type Chaos, makeChaos } from '../../infra/embedded/chaos.ts';
 import type { Embedded } from '../../infra/embedded/platform.ts';
 import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
+import { maintain } from '../../processors/maintain.ts';
 import { free } from '../../processors/meter.ts';
 import { handleMessage } from '../../processors/runner.ts';
 import { getOverview } from '../../projections/analytics-aggregates.ts';
@@ -21,7 +22,7 @@ import { handleNotifications } from '../../projections/engine/runner.ts';
 import { findRestorePoint, listFiles, readerContext } from '../../projections/files/listing.ts';
 import { projections } from '../../projections/index.ts';
 import { getRun, listRuns } from '../../projections/runs.ts';
-import { openTasks } from '../../tasks/task-records.ts';
+import { openGroups, openTasks } from '../../tasks/task-records.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { entries, openManifest } from '../../vault/reader.ts';
 import { openTestPlatform, temporaryFolder } from '../support/embedded.ts';
@@ -31,7 +32,7 @@ import { smallLimits } from './small-limits.ts';
 
 export const account = 'acc_test';
 
-type Handle = (body: JsonObject, receives: number) => Promise<void>;
+export type Handle = (body: JsonObject) => Promise<void>;
 export type World = {
   platform: Embedded['platform'];
   deployment: Deployment;
@@ -43,9 +44,11 @@ export type World = {
   request(): Promise<string>;
   /**
    * Delivers messages until none is left, and waits for the read models. Failed messages are delivered again. The clock
-   * moves on to tasks that are due later.
+   * moves on while tasks wait for a time, for a lost message or for the lease of a worker, unless their run is paused.
    */
   settle(handle?: Handle): Promise<void>;
+  /** Moves the clock on, and does what a deployment does every minute. */
+  pass(milliseconds: number): Promise<void>;
   /** Receives up to ten messages that are visible now. */
   receive(queue: QueueName): Promise<Received[]>;
   handle: Handle;
@@ -142,7 +145,12 @@ export async function makeWorld({
   const receive = (queue: QueueName) => platform.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
   const once: Handle = (body) => handleMessage(deployment, body, { deadline: Number.POSITIVE_INFINITY });
   // Injected faults must not use up the receives of a message
-  const handle: Handle = faults ? (body) => faults.untilDone(() => once(body, 1)) : once;
+  const handle: Handle = faults ? (body) => faults.untilDone(() => once(body)) : once;
+
+  async function pass(milliseconds: number): Promise<void> {
+    skippedMs += milliseconds;
+    await maintain({ ...deployment, platform });
+  }
 
   async function settle(handleOne: Handle = handle): Promise<void> {
     for (;;) {
@@ -154,18 +162,23 @@ export async function makeWorld({
       }
       await Promise.all([...jobs.map((each) => work('job', each)), ...data.map((each) => work('data', each))]);
     }
-    /** Moves the clock on to the next task that is due later. False: there is none. */
+    /** Moves the clock on to the next time at which a task is sent. False: no task is open, or all are paused. */
     async function skipPause(): Promise<boolean> {
-      const open = await openTasks(platform.records, { account });
-      const later = open.map(({ task }) => task.dueAt - platform.now()).filter((ms) => ms > 0);
-      if (later.length === 0) return false;
+      const groups = await openGroups(platform.records, account);
+      const open = [...groups].filter(([, { isPaused, isCancelled }]) => isCancelled || !isPaused);
+      if (open.length === 0) return false;
+      const now = platform.now();
+      const tasks = await openTasks(platform.records, { account });
+      const times = tasks
+        .filter(({ ref }) => open.some(([group]) => group === ref.group))
+        .flatMap(({ task }) => (task.leaseUntil > 0 ? [task.leaseUntil] : [task.dueAt, task.resendAt]));
       // Delays of messages are whole seconds.
-      skippedMs += Math.min(...later) + 1000;
+      await pass(Math.min(60_000, ...times.filter((at) => at > now).map((at) => at - now)) + 1000);
       return true;
     }
-    async function work(queue: QueueName, { body, receipt, receives }: Received): Promise<void> {
+    async function work(queue: QueueName, { body, receipt }: Received): Promise<void> {
       try {
-        await handleOne(body, receives);
+        await handleOne(body);
         await platform.queue.ack(queue, receipt);
       } catch (error) {
         failures.push(error);
@@ -175,7 +188,7 @@ export async function makeWorld({
   }
 
   return {
-    ...{ platform, deployment, source, jobId, sourceId, settle, receive, handle, failures, caughtUp },
+    ...{ platform, deployment, source, jobId, sourceId, settle, pass, receive, handle, failures, caughtUp },
     faults: () => faults?.count() ?? 0,
     request: async () => (await runJob(platform, command(), jobId)).id,
   };
