@@ -99,7 +99,13 @@ async function takeBack(
   const now = parts.now();
   const set = { leaseUntil: 0, dueAt: now, resendAt: now + resendMs };
   const isTaken = await parts.records.write([
-    { op: 'add', ...taskKey(ref), set, add: { rev: 1, ...counts }, if: { equals: { rev, fence, leaseUntil } } },
+    {
+      op: 'add',
+      ...taskKey(ref),
+      set,
+      add: { rev: 1, fence: 1, ...counts },
+      if: { equals: { rev, fence, leaseUntil } },
+    },
     { op: 'add', ...accountKey(ref.account), add: { [queue]: -1 } },
   ]);
   if (!isTaken) return;

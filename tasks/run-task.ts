@@ -40,6 +40,7 @@ export type Slice = {
   othersWait?(): boolean | Promise<boolean>;
 };
 
+type Saved = Pick<TaskData, 'state' | 'v'>;
 type Claimed = { task: TaskData; group: GroupData; kind: AnyTaskKind };
 
 /** Resolves when the message is done with. Rejects when the records cannot be read or written. */
@@ -76,18 +77,22 @@ export async function runTask(parts: Parts, context: unknown, message: TaskMessa
 
   /** Saves the state, and makes the task due again. */
   async function goOn(
-    next: Extract<Outcome<JsonObject>, { type: 'again' }>,
+    next: Omit<Extract<Outcome<JsonObject>, { type: 'again' }>, 'state'> & Partial<Saved>,
     change: Partial<TaskData> = {},
   ): Promise<void> {
     const { backlog, afterMs = backlog === undefined ? 0 : backlogWaitMs } = next;
     const dueAt = parts.now() + afterMs;
     const effects = backlog === undefined ? next : { ...next, set: { ...next.set, waiting: backlog } };
     const set = {
-      ...{ state: next.state, v: kind.v, leaseUntil: 0, attempt: 0, deaths: 0, restarts: 0 },
+      ...(next.state && { state: next.state, v: kind.v }),
+      ...{ leaseUntil: 0, attempt: 0, deaths: 0, restarts: 0 },
       ...{ dueAt, resendAt: afterMs > maxDelayMs ? dueAt : dueAt + resendMs },
       ...change,
     };
-    const isReleased = await release([changeTask(ref, fence, set, { rev: 1 }), ...effectWrites(ref, effects)]);
+    const isReleased = await release([
+      changeTask(ref, fence, set, { rev: 1, fence: 1 }),
+      ...effectWrites(ref, effects),
+    ]);
     if (isReleased && backlog === undefined) await sendTask(parts, ref, { queue, rev: task.rev + 1 }, afterMs);
   }
 
@@ -105,7 +110,7 @@ export async function runTask(parts: Parts, context: unknown, message: TaskMessa
     if ('cause' in retry) return fail(retry.cause);
     const { afterMs, isCounted = true } = retry;
     log.warn('a step failed and will be tried again', { ...fields, afterMs });
-    await goOn({ type: 'again', state: work.state(), afterMs }, counts(isCounted));
+    await goOn({ type: 'again', ...work.saved(), afterMs }, counts(isCounted));
   }
 
   async function fail(cause: Cause): Promise<void> {
@@ -120,8 +125,8 @@ export async function runTask(parts: Parts, context: unknown, message: TaskMessa
   }
 
   async function pause(): Promise<void> {
-    const set = { state: work.state(), v: kind.v, leaseUntil: 0, ...counts(false) };
-    await release([changeTask(ref, fence, set as Partial<TaskData>, { rev: 1 })]);
+    const set = { ...work.saved(), leaseUntil: 0, ...counts(false) };
+    await release([changeTask(ref, fence, set, { rev: 1, fence: 1 })]);
   }
 
   /** Frees the worker's slot together with the writes. False: another worker has the task. */
@@ -154,6 +159,8 @@ function openWork(parts: Parts, taskRef: TaskRef, { task, kind }: Claimed, slice
   const begun = parts.now();
   let { state, attempt, deaths, restarts } = task;
   let isUnfair = false;
+  /** A checkpoint without an answer may have been written. Its record has the state then, and must keep it. */
+  let isUnsure = false;
 
   async function beat(): Promise<void> {
     const leaseUntil = parts.now() + leaseMs;
@@ -180,14 +187,22 @@ function openWork(parts: Parts, taskRef: TaskRef, { task, kind }: Claimed, slice
       const leaseUntil = parts.now() + leaseMs;
       const progress = isProgress ? { attempt: 0, deaths: 0, restarts: 0 } : {};
       const set = { state: next, v: kind.v, leaseUntil, ...progress };
+      isUnsure = true;
       if (!(await parts.records.write([changeTask(taskRef, task.fence, set), ...effectWrites(taskRef, effects)])))
         throw new TaskStopped('lease-lost');
+      isUnsure = false;
       state = next;
       if (isProgress) attempt = deaths = restarts = 0;
       if (effects.add || effects.set) await fillWindow(parts, taskRef);
     },
   };
-  return { view, close: stopBeats, state: () => state, counts: () => ({ attempt, deaths, restarts }) };
+  return {
+    view,
+    close: stopBeats,
+    state: () => state,
+    saved: (): Partial<Saved> => (isUnsure ? {} : { state, v: kind.v }),
+    counts: () => ({ attempt, deaths, restarts }),
+  };
 }
 
 function everyTimer(ms: number, call: () => void): () => void {

@@ -87,7 +87,7 @@ export function changeTask(
   ref: TaskRef,
   fence: number,
   set: Partial<TaskData>,
-  add: { rev?: number } = {},
+  add: { rev?: number; fence?: number } = {},
 ): RecordWrite {
   return { op: 'add', ...taskKey(ref), add, set: set as JsonObject, if: { equals: { fence } } };
 }

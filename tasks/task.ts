@@ -21,7 +21,7 @@ export type TaskData = {
   state: JsonObject;
   /** Grows whenever the task is due again. */
   rev: number;
-  /** Grows with each claim. Only the worker of the newest claim can write. */
+  /** Grows with each claim, and when a claim ends. Only the worker of the newest claim can write. */
   fence: number;
   /** Claims since the last progress. */
   attempt: number;
