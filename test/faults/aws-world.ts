@@ -11,7 +11,7 @@ import { onTestFailed, onTestFinished } from 'vitest';
 import { connectSource } from '../../commands/connect-source.ts';
 import { createJob } from '../../commands/create-job.ts';
 import { runJob } from '../../commands/run-job.ts';
-import type { JsonObject, QueueName, StreamNotification } from '../../domain/ports.ts';
+import type { JsonObject, Message, QueueName, StreamNotification } from '../../domain/ports.ts';
 import { busSource } from '../../infra/aws/bus.ts';
 import { type AwsClients, awsClients } from '../../infra/aws/clients.ts';
 import type { AwsEnvironment } from '../../infra/aws/environment.ts';
@@ -21,13 +21,17 @@ import { relayAgain, relayNotifications } from '../../infra/aws/relay-notificati
 import type { Deployment } from '../../processors/deployment.ts';
 import { routes } from '../../processors/index.ts';
 import { handleMessage } from '../../processors/runner.ts';
+import { tasksOf } from '../../processors/tasks.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
 import { projections } from '../../projections/index.ts';
+import { reap } from '../../tasks/reaper.ts';
+import { resendMs } from '../../tasks/task.ts';
+import { openGroups } from '../../tasks/task-records.ts';
 import { makeStage, ministackClients } from '../emulator/aws-resources.ts';
 import { creatingKeys, silent } from '../support/embedded.ts';
 import { type FaultProxy, type Plan, startFaultProxy } from './fault-proxy.ts';
 import { smallLimits } from './small-limits.ts';
-import { command } from './world.ts';
+import { account, command } from './world.ts';
 
 /** Divides the SDK's pauses between attempts, so that seconds become milliseconds. */
 export const pauseDivisor = 50;
@@ -69,7 +73,10 @@ export type AwsWorld = {
   /** Runs the relay's schedule, which AWS runs each minute. */
   minute(): Promise<void>;
   handle: Handle;
-  /** Delivers notifications and messages until none is left. Failed messages are sent again. */
+  /**
+   * Delivers notifications and messages until none is left and all tasks are done. Failed messages are sent again. The
+   * clock jumps over pauses.
+   */
   settle(handle?: Handle): Promise<void>;
   /** Errors of attempts that were repeated. */
   failures: unknown[];
@@ -83,10 +90,13 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   await makeRoutes(clients, stage);
   const proxy = await testProxy(stage, seed, () => undefined);
   const opened = openAws(stage);
-  const calm = { ...opened, keys: creatingKeys(opened.keys), log: silent };
+  let skippedMs = 0;
+  const now = () => Date.now() + skippedMs;
+  const calm = { ...opened, keys: creatingKeys(opened.keys), log: silent, now };
   onTestFinished(() => calm.close());
   const notifications: StreamNotification[] = [];
-  const platform = watched(openWithFaults(stage, proxy), notifications);
+  const delayed: { queue: QueueName; message: Message }[] = [];
+  const platform = watched({ ...openWithFaults(stage, proxy), now }, notifications, delayed);
   const source = await mkdtemp(join(tmpdir(), 'listbackup-'));
   onTestFinished(() => rm(source, { recursive: true, force: true }));
   const deployment: Deployment = {
@@ -127,8 +137,7 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
     return pending.length;
   }
 
-  const handle: Handle = (body, receives) =>
-    handleMessage(deployment, body, { receives, deadline: Number.POSITIVE_INFINITY });
+  const handle: Handle = (body) => handleMessage(deployment, body, { deadline: Number.POSITIVE_INFINITY });
 
   async function work(queue: QueueName, how: Handle): Promise<number> {
     const messages = await calm.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
@@ -150,10 +159,25 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
 
   const minute = () => again(() => relayAgain(platform));
 
+  /** Moves the clock on to the next attempt of a task, and sends lost tasks again. False: all tasks are done. */
+  async function skipPause(): Promise<boolean> {
+    const due = delayed.splice(0);
+    if (due.length > 0) {
+      skippedMs += 1000 * Math.max(...due.map(({ message }) => message.delaySeconds ?? 0));
+      for (const { queue, message } of due)
+        await again(() => platform.queue.send(queue, [{ ...message, delaySeconds: 0 }]));
+      return true;
+    }
+    if ((await openGroups(calm.records, account)).size === 0) return false;
+    skippedMs += resendMs;
+    await again(() => reap(tasksOf(deployment)));
+    return true;
+  }
+
   async function settle(how = handle): Promise<void> {
     for (let idle = 0; idle < 2; ) {
       const done = (await follow()) + (await work('job', how)) + (await work('data', how));
-      if (done > 0) idle = 0;
+      if (done > 0 || (await skipPause())) idle = 0;
       else {
         await minute();
         const { items } = await calm.records.query('relay-aside', { limit: 1 });
@@ -171,15 +195,33 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   };
 }
 
-/** Records a notification for every append that may have happened: DynamoDB streams it even if the answer is lost. */
-function watched(platform: AwsPlatform, notifications: StreamNotification[]): AwsPlatform {
-  const { events } = platform;
+/**
+ * Records a notification for every append that may have happened: DynamoDB streams it even if the answer is lost. Keeps
+ * messages with a delay in `delayed`.
+ */
+function watched(
+  platform: AwsPlatform,
+  notifications: StreamNotification[],
+  delayed: { queue: QueueName; message: Message }[],
+): AwsPlatform {
+  const { events, queue } = platform;
   return {
     ...platform,
     events: {
       ...events,
       append: (commit) =>
         events.append(commit).finally(() => notifications.push({ stream: commit.stream, version: commit.version })),
+    },
+    queue: {
+      ...queue,
+      async send(name, messages) {
+        const isDelayed = ({ delaySeconds = 0 }: Message) => delaySeconds > 0;
+        delayed.push(...messages.filter(isDelayed).map((message) => ({ queue: name, message })));
+        await queue.send(
+          name,
+          messages.filter((message) => !isDelayed(message)),
+        );
+      },
     },
   };
 }

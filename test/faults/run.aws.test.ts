@@ -100,7 +100,7 @@ it('a bus that fails for ten minutes does not stop the ledger, and gets all even
   proxy.plan = calm;
   await world.settle();
   // Throws unless the commits of each stream are complete and in order
-  expect(await auditLedger(platform, account)).toMatchObject({ JobRenamed: 10, RunFinished: 1 });
+  expect(await auditLedger(platform, account)).toMatchObject({ JobRenamed: 10, RestorePointCreated: 1 });
   const { runs, restored } = await pictureOf({ ...world, platform });
   expect(runs).toMatchObject([{ status: 'succeeded' }]);
   expect(new Map(Object.entries(restored))).toEqual(await hashesOf(world.source));
