@@ -7,33 +7,35 @@ import type { BackupChainEvent } from '../domain/backup-chain.ts';
 import { parseStream } from '../domain/event.ts';
 import type { JsonObject, Platform } from '../domain/ports.ts';
 import { noProgress, progressKey } from '../domain/run.ts';
-import { runTask, type Slice } from '../tasks/run-task.ts';
+import { runTask, type Slice, startAndRun } from '../tasks/run-task.ts';
 import type { TaskMessage } from '../tasks/task.ts';
-import { cancelGroup, pauseGroup, resumeGroup, startGroup } from '../tasks/window.ts';
+import { cancelGroup, type NewGroup, newGroup, pauseGroup, resumeGroup, startGroup } from '../tasks/window.ts';
 import { expiry, idsOf, loadOpen, type RunRef } from './backup/run.ts';
 import type { Deployment } from './deployment.ts';
 import { tasksOf } from './tasks.ts';
 
 export async function handleMessage(deployment: Deployment, body: JsonObject, slice: Slice): Promise<void> {
-  const message = body.type === 'task' ? (body as TaskMessage) : await startTask(deployment, body);
-  if (message) await runTask(tasksOf(deployment), deployment, message, slice);
+  const parts = tasksOf(deployment);
+  if (body.type === 'task') return runTask(parts, deployment, body as TaskMessage, slice);
+  const group = await changeTasks(deployment, body);
+  if (group) await startAndRun(parts, deployment, group, slice);
 }
 
 /** An event as the bus published it. */
 type Announced = { type: string; stream: string; version: number; index: number };
 
-/** Starts the tasks of a run or an export, or changes what they may do. Returns the task to run now. */
-async function startTask(deployment: Deployment, body: JsonObject): Promise<TaskMessage | undefined> {
+/** Changes what the tasks of a run may do. Returns the tasks of a run or an export to start. */
+async function changeTasks(deployment: Deployment, body: JsonObject): Promise<NewGroup | undefined> {
   const { platform } = deployment;
   const parts = tasksOf(deployment);
   const announced = body as Announced;
   const { account, id } = parseStream(announced.stream);
-  if (announced.type === 'download.requested.v1') return startGroup(parts, { account, group: id }, 'export', {});
+  if (announced.type === 'download.requested.v1') return newGroup(parts, { account, group: id }, 'export', {});
   const runRef = { account, ...(await runIdsOf(platform, announced)) };
   const group = { account, group: runRef.runId };
   switch (announced.type) {
     case 'run.requested.v1':
-      return startRun(deployment, runRef);
+      return newRun(deployment, runRef);
     case 'run.ended.v1':
       return void (await cancelGroup(parts, group));
     case 'run.paused.v1':
@@ -57,7 +59,7 @@ async function followPause(deployment: Deployment, runRef: RunRef): Promise<void
     if (!chain) return applied === undefined ? undefined : cancelGroup(parts, group);
     const isPaused = chain.openRun?.isPaused ?? false;
     if (isPaused === applied) return;
-    await startRun(deployment, runRef);
+    await startGroup(parts, newRun(deployment, runRef));
     await (isPaused ? pauseGroup(parts, group) : resumeGroup(parts, group));
     applied = isPaused;
   }
@@ -71,7 +73,8 @@ async function runIdsOf(platform: Platform, { stream, version, index }: Announce
   return { runId, jobId, sourceId };
 }
 
-async function startRun({ platform, ...deployment }: Deployment, runRef: RunRef): Promise<TaskMessage> {
+function newRun(deployment: Deployment, runRef: RunRef): NewGroup {
+  const { platform } = deployment;
   const { account, runId } = runRef;
   const { jobId, sourceId } = idsOf(runRef);
   const data = noProgress(new Date(platform.now()).toISOString());
@@ -82,6 +85,6 @@ async function startRun({ platform, ...deployment }: Deployment, runRef: RunRef)
     expiresAt: expiry(platform),
     if: 'absent',
   } as const;
-  const parts = tasksOf({ platform, ...deployment });
-  return startGroup(parts, { account, group: runId }, 'backup', { jobId, sourceId }, { writes: [progress] });
+  const group = { account, group: runId };
+  return newGroup(tasksOf(deployment), group, 'backup', { jobId, sourceId }, { writes: [progress] });
 }

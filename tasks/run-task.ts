@@ -31,7 +31,7 @@ import {
   readGroup,
   taskKey,
 } from './task-records.ts';
-import { fillWindow, groupKindOf, kindOf, sendTask } from './window.ts';
+import { fillWindow, groupKindOf, groupWrites, kindOf, type NewGroup, sendTask, startGroup } from './window.ts';
 
 /** The time of a worker for a task. `deadline` (ms since the epoch) may become earlier during the work. */
 export type Slice = {
@@ -46,8 +46,21 @@ type Claimed = { task: TaskData; group: GroupData; kind: AnyTaskKind };
 /** Resolves when the message is done with. Rejects when the records cannot be read or written. */
 export async function runTask(parts: Parts, context: unknown, message: TaskMessage, slice: Slice): Promise<void> {
   const claimed = await claim(parts, message);
-  if (!claimed) return;
   const { type: _, rev: __, ...ref } = message;
+  if (claimed) await runClaimed(parts, context, ref, claimed, slice);
+}
+
+/**
+ * Creates a group and runs its first task, as `startGroup` and `runTask` do. If the account has a free worker, one
+ * transaction creates the group and claims the task.
+ */
+export async function startAndRun(parts: Parts, context: unknown, group: NewGroup, slice: Slice): Promise<void> {
+  const claimed = await startClaimed(parts, group);
+  if (claimed) await runClaimed(parts, context, group.ref, claimed, slice);
+  else await runTask(parts, context, await startGroup(parts, group), slice);
+}
+
+async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed: Claimed, slice: Slice): Promise<void> {
   const { kind, task, group } = claimed;
   const { fence, attempt, queue } = task;
   const maxAttempts = kind.maxAttempts ?? defaultMaxAttempts;
@@ -72,7 +85,8 @@ export async function runTask(parts: Parts, context: unknown, message: TaskMessa
     const set = { ...effects.set, ...(how === 'failed' && { isCancelled: true }) };
     const endsGroup = how === 'ended' || (how === 'failed' && group.stage === 'end');
     const change: RecordWrite = endsGroup ? { op: 'delete', ...groupKey(ref) } : changeGroup(ref, set, add);
-    await release([{ op: 'delete', ...taskKey(ref), if: { equals: { fence } } }, change, ...(effects.writes ?? [])]);
+    const writes = [change, ...(effects.writes ?? [])];
+    await release([{ op: 'delete', ...taskKey(ref), if: { equals: { fence } } }, ...writes], { endsGroup });
   }
 
   /** Saves the state, and makes the task due again. */
@@ -130,13 +144,13 @@ export async function runTask(parts: Parts, context: unknown, message: TaskMessa
   }
 
   /** Frees the worker's slot together with the writes. False: another worker has the task. */
-  async function release(writes: RecordWrite[]): Promise<boolean> {
+  async function release(writes: RecordWrite[], { endsGroup = false } = {}): Promise<boolean> {
     const slot: RecordWrite = { op: 'add', ...accountKey(ref.account), add: { [queue]: -1 } };
     if (!(await parts.records.write([...writes, slot]))) {
       parts.log.info('a task was finished by another worker', { kind: kind.name, group: ref.group });
       return false;
     }
-    await fillWindow(parts, ref);
+    if (!endsGroup) await fillWindow(parts, ref);
     await sendWaiting(parts, ref.account, queue);
     return true;
   }
@@ -223,6 +237,24 @@ function quotaOf(parts: Parts, queue: QueueName): number {
   return Math.max(1, Math.floor(parts.pool[queue] / 4));
 }
 
+/** The write that takes a slot of the account, if it still has `slots`. */
+function takeSlot(account: string, queue: QueueName, slots: Slots | undefined, count: 0 | 1): RecordWrite {
+  if (!slots) return { op: 'put', ...accountKey(account), data: { ...noSlots, [queue]: 1 }, if: 'absent' };
+  return { op: 'add', ...accountKey(account), add: { [queue]: count }, if: { equals: { [queue]: slots[queue] } } };
+}
+
+/** Creates the group with its first task claimed. Undefined if it exists, or if the account has no free worker. */
+async function startClaimed(parts: Parts, created: NewGroup): Promise<Claimed | undefined> {
+  const { records } = parts;
+  const { kind, group, ref } = created;
+  const { queue } = kind;
+  const slots = (await records.get(accountKey(ref.account)))?.data as Slots | undefined;
+  if (slots && slots[queue] >= quotaOf(parts, queue)) return undefined;
+  const task = { ...created.task, fence: 1, attempt: 1, leaseUntil: parts.now() + leaseMs };
+  const writes = [...groupWrites({ ...created, task }), takeSlot(ref.account, queue, slots, 1)];
+  return (await records.write(writes)) ? { task, group, kind } : undefined;
+}
+
 /** Takes the task for this worker. Undefined when there is nothing to do for it now. */
 async function claim(parts: Parts, message: TaskMessage): Promise<Claimed | undefined> {
   const { type: _, rev, ...ref } = message;
@@ -259,12 +291,7 @@ async function claim(parts: Parts, message: TaskMessage): Promise<Claimed | unde
       continue;
     }
     const leaseUntil = now + leaseMs;
-    const slot: RecordWrite = slots
-      ? {
-          ...{ op: 'add', ...accountKey(ref.account), add: { [queue]: wasLeased ? 0 : 1 } },
-          if: { equals: { [queue]: used } },
-        }
-      : { op: 'put', ...accountKey(ref.account), data: { ...noSlots, [queue]: 1 }, if: 'absent' };
+    const slot = takeSlot(ref.account, queue, slots, wasLeased ? 0 : 1);
     const isClaimed = await records.write([
       {
         ...{ op: 'add', ...taskKey(ref), set: { leaseUntil } },

@@ -43,31 +43,38 @@ export async function sendTask(
   await parts.queue.send(queue, [{ body, group: ref.account, ...(delaySeconds > 0 && { delaySeconds }) }]);
 }
 
-/**
- * Creates a group and its first task, together with the writes. Returns its first message. A repeat changes nothing and
- * returns the same.
- */
-export async function startGroup(
+/** A group that does not exist yet, and its first task. */
+export type NewGroup = { ref: TaskRef; group: GroupData; task: TaskData; kind: AnyTaskKind; writes: RecordWrite[] };
+
+export function newGroup(
   parts: Parts,
   ref: GroupRef,
-  kind: string,
+  groupKind: string,
   state: JsonObject,
   { window = 8, writes = [] }: { window?: number; writes?: RecordWrite[] } = {},
-): Promise<TaskMessage> {
-  const { first } = required(groupKindOf(parts, kind), kind);
-  const firstKind = required(kindOf(parts, first), first);
-  const { name } = firstKind;
+): NewGroup {
+  const { first } = required(groupKindOf(parts, groupKind), groupKind);
+  const kind = required(kindOf(parts, first), first);
   const group: GroupData = {
-    ...{ kind, state, open: 1, ready: 0, started: 0, done: 0, stage: 'first', waiting: null, window },
+    ...{ kind: groupKind, state, open: 1, ready: 0, started: 0, done: 0, stage: 'first', waiting: null, window },
     ...{ isCancelled: false, isPaused: false },
   };
-  const task = newTask(firstKind, state, parts.now());
-  await parts.records.write([
+  return { ref: { ...ref, name: kind.name }, group, task: newTask(kind, state, parts.now()), kind, writes };
+}
+
+/** The writes that create a group, unless it exists. */
+export function groupWrites({ ref, group, task, writes }: NewGroup): RecordWrite[] {
+  return [
     { op: 'put', ...groupKey(ref), data: group, if: 'absent' },
-    { op: 'put', ...taskKey({ ...ref, name }), data: task, if: 'absent' },
+    { op: 'put', ...taskKey(ref), data: task, if: 'absent' },
     ...writes,
-  ]);
-  return { type: 'task', ...ref, name, rev: task.rev };
+  ];
+}
+
+/** Creates a group and its first task. Returns its first message. A repeat changes nothing and returns the same. */
+export async function startGroup(parts: Parts, group: NewGroup): Promise<TaskMessage> {
+  await parts.records.write(groupWrites(group));
+  return { type: 'task', ...group.ref, rev: group.task.rev };
 }
 
 function required<T>(found: T | undefined, name: string): T {

@@ -69,7 +69,7 @@ async function planRun(deployment: Deployment, task: PlanTask): Promise<Outcome<
     return { type: 'done', endsGroup: true };
   }
   await deployment.reached?.('plan:started');
-  const group = await readGroup(platform.records, task.ref);
+  const group = (task.state.batches ?? 0) > 0 ? await readGroup(platform.records, task.ref) : undefined;
   if (group && group.ready - group.done > maxBacklog / 2)
     return { type: 'again', state: task.state, backlog: maxBacklog / 2 };
   try {

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { JsonObject, Log, Message, QueueName } from '../../domain/ports.ts';
 import { reap } from '../../tasks/reaper.ts';
-import { runTask } from '../../tasks/run-task.ts';
+import { runTask, startAndRun } from '../../tasks/run-task.ts';
 import {
   type AnyTaskKind,
   type GroupKind,
@@ -11,7 +11,8 @@ import {
   type TaskMessage,
   TaskStopped,
 } from '../../tasks/task.ts';
-import { cancelGroup, pauseGroup, resumeGroup, startGroup } from '../../tasks/window.ts';
+import { groupKey } from '../../tasks/task-records.ts';
+import { cancelGroup, newGroup, pauseGroup, resumeGroup, startGroup } from '../../tasks/window.ts';
 import { memoryRecords } from '../support/memory-ports.ts';
 
 type Options = { seed: number; groups: number; days: number };
@@ -182,10 +183,24 @@ export async function simulate({ seed, groups: count, days }: Options) {
       const group = `g${groups.length}`;
       groups.push(group);
       const account = accounts[groups.length % accounts.length] ?? 'a';
-      const parts = partsOf(newProcess(), 1);
-      // The event that starts a group is delivered until it is acknowledged.
-      parts.records = records;
-      await queue.send('job', [{ body: await startGroup(parts, { account, group }, 'backup', { steps: 0 }) }]);
+      const created = (parts: Parts) => newGroup(parts, { account, group }, 'backup', { steps: 0 });
+      const start = async () => {
+        const parts = { ...partsOf(newProcess(), 1), records };
+        await queue.send('job', [{ body: await startGroup(parts, created(parts)) }]);
+      };
+      if (chance(0.5)) await start();
+      else {
+        const process = newProcess();
+        const parts = partsOf(process, 1);
+        const work = startAndRun(parts, { process }, created(parts), { deadline: time + 14 * minute });
+        working.add(work);
+        void sleepUntilDead(process, work).then(() => {
+          working.delete(work);
+          const isStarted = [...records.stored.values()].some(({ sk }) => sk === groupKey({ account, group }).sk);
+          // The event that starts a group is delivered until it is acknowledged.
+          if (!isStarted && !endings.has(group)) return start();
+        });
+      }
     }
     if (groups.length > 0 && chance(0.01)) {
       const index = between(0, groups.length);
