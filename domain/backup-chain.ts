@@ -65,6 +65,8 @@ export type BackupChainEvent =
           errorPages: number;
           /** Totals of the restore point before this one, all 0 for the first. */
           before: Totals;
+          /** Set if the manifest is that of the restore point before this one. */
+          isUnchanged?: true;
           backupChain: BackupChainState;
         };
     }
@@ -177,6 +179,7 @@ export function createRestorePoint(
           totals,
           ...rest,
           before,
+          ...(state.newestRestorePoint?.manifest.id === manifest.id && { isUnchanged: true }),
           backupChain: { ...state, openRun: null, newestRestorePoint },
         },
       },

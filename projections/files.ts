@@ -21,7 +21,7 @@ export const files: Projection = {
   streams: ['backup-chain'],
   on: {
     RestorePointCreated: (event) => {
-      const { sourceId, jobId, runId, manifest, backupChain } = event.data;
+      const { sourceId, jobId, runId, manifest, isUnchanged, backupChain } = event.data;
       const at = backupChain.newestRestorePoint?.at ?? event.at;
       const restorePoint: RestorePoint = { sourceId, jobId, runId, at, manifest };
       const put = (sk: string, data: JsonObject): RowChange => ({
@@ -34,8 +34,10 @@ export const files: Projection = {
       return [
         put(`${prefixes.source}${sourceId}#${at}#${runId}`, restorePoint),
         put(`${prefixes.job}${jobId}#${at}#${runId}`, restorePoint),
-        put(`${prefixes.held}${sourceId}`, { sourceId }),
-        put(`${prefixes.manifest}${manifest.id}`, manifest),
+        // The restore point before this one put the same rows.
+        ...(isUnchanged
+          ? []
+          : [put(`${prefixes.held}${sourceId}`, { sourceId }), put(`${prefixes.manifest}${manifest.id}`, manifest)]),
       ];
     },
   },
