@@ -3,7 +3,7 @@ import type { Measures } from '../../domain/ports.ts';
 import { reap } from '../../tasks/reaper.ts';
 import { runTask } from '../../tasks/run-task.ts';
 import type { AnyTaskKind, Parts, TaskMessage } from '../../tasks/task.ts';
-import { pauseGroup, resumeGroup, startGroup } from '../../tasks/window.ts';
+import { newGroup, pauseGroup, resumeGroup, startGroup } from '../../tasks/window.ts';
 import { memoryRecords } from '../support/memory-ports.ts';
 
 it('measures the groups of which no worker took a task for an hour, unless they are paused', async () => {
@@ -33,7 +33,7 @@ it('measures the groups of which no worker took a task for an hour, unless they 
   };
   const stalled = [{ RunsStalled: 1 }];
 
-  await startGroup(parts, ref, 'backup', {});
+  await startGroup(parts, newGroup(parts, ref, 'backup', {}));
   time += 3_599_999;
   expect(await measuredNow()).toEqual([]);
   time++;
