@@ -151,11 +151,9 @@ describe('at work', () => {
 
   it.each([
     ['RunRequested', 'runs', 8],
-    ['RunStarted', 'runs', 4],
-    ['RunStarted', 'analytics-aggregates', 1],
+    ['JobRenamed', 'analytics-aggregates', 1],
     ['RestorePointCreated', 'files', 10],
-    ['RestorePointCreated', 'runs', 1],
-    ['RunFinished', 'runs', 4],
+    ['RestorePointCreated', 'runs', 4],
   ])(
     'applies %s to %s for %i write units: one without row changes, else 2 for the cursor and each row',
     (events, projection, units) => {
@@ -164,12 +162,15 @@ describe('at work', () => {
     },
   );
 
-  it('takes at most 66 write units for an unchanged run', () => {
-    expect(unitsOf(millionFiles(measured.runs).unchanged, 'WRU')).toBeLessThanOrEqual(66);
+  it('takes one message and at most 36 write units and 26 read units for an unchanged run', () => {
+    expect(measured.runs.map(({ unchanged }) => unchanged.messages)).toEqual([1, 1]);
+    const { unchanged } = millionFiles(measured.runs);
+    expect(unitsOf(unchanged, 'WRU')).toBeLessThanOrEqual(36);
+    expect(unitsOf(unchanged, 'RRU')).toBeLessThanOrEqual(26);
   });
 
-  it('takes at most $1.50 of requests for the first backup of a million small files', () => {
-    expect(dollars(millionFiles(measured.runs).first)).toBeLessThanOrEqual(1.5);
+  it('takes at most $1.00 of requests for the first backup of a million small files', () => {
+    expect(dollars(millionFiles(measured.runs).first)).toBeLessThanOrEqual(1);
   });
 
   it('makes no request per file in an unchanged run', () => {

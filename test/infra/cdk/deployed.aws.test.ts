@@ -92,7 +92,9 @@ test('the relay numbers every commit in the ledger without gaps', async () => {
   await eventually(async () => {
     const { items } = await call('GET', '/activity?order=asc');
     const types = items.map(({ type }) => type);
-    expect(types).toEqual(expect.arrayContaining(['account.opened.v1', 'run.requested.v1', 'run.finished.v1']));
+    expect(types).toEqual(
+      expect.arrayContaining(['account.opened.v1', 'run.requested.v1', 'restore-point.created.v1']),
+    );
     const numbers = [...new Set(items.map(({ seq }) => Number(seq)))];
     expect(numbers).toEqual(numbers.map((_, i) => i + 1));
   });
