@@ -7,11 +7,18 @@ import { admit } from '../../../api/live/handshake.ts';
 import { type LiveMessage, messagesOf } from '../../../api/live/messages.ts';
 import { issueTicket } from '../../../api/live/tickets.ts';
 import { openSession } from '../../../api/sessions.ts';
-import { backupChain, backupChainId, requestRun } from '../../../domain/backup-chain.ts';
-import { type BatchCounts, batch, batchId, storeBatch } from '../../../domain/batch.ts';
+import { readProgress } from '../../../commands/cancel-run.ts';
+import {
+  backupChain,
+  backupChainId,
+  createRestorePoint,
+  endRun,
+  pauseRun,
+  requestRun,
+} from '../../../domain/backup-chain.ts';
 import { streamName } from '../../../domain/event.ts';
-import type { Platform } from '../../../domain/ports.ts';
-import { finishRun, planRun, type RunOutcome, run, startRun } from '../../../domain/run.ts';
+import type { JsonObject, Platform } from '../../../domain/ports.ts';
+import { type BatchCounts, noProgress, progressKey } from '../../../domain/run.ts';
 import { handleNotifications } from '../../../projections/engine/runner.ts';
 import { projections } from '../../../projections/index.ts';
 import { ada, type TestPlatform, testPlatform } from '../../support/api.ts';
@@ -28,7 +35,10 @@ const counts: BatchCounts = {
 };
 const cost = { requests: 2, usd: 0.5 };
 
-/** The steps of a run. Each appends a commit and applies it to the read models. Tests call them in any order. */
+/**
+ * The steps of a run. Each appends a commit and applies it to the read models. Those that only change the progress of a
+ * run pause or resume it, so that the ledger has news of the run.
+ */
 export function runSteps(platform: Platform, runId: string, batches: number) {
   const transact: typeof append = async (...call) => {
     const appended = await append(...call);
@@ -37,65 +47,35 @@ export function runSteps(platform: Platform, runId: string, batches: number) {
   };
   const runRef = { runId, jobId: `job_${runId}`, sourceId: 'src_1' };
   const by = (step: string) => ({ ...cause, commandId: `${runId} ${step}` });
-  const stream = streamName(account, 'run', runId);
+  const stream = streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId));
   const total = batches * 10;
+  let isPaused = false;
+  const progress = async (step: string, change: { set?: JsonObject; add?: { [field: string]: number } }) => {
+    await platform.records.write([{ op: 'add', ...progressKey(account, runId), ...change }]);
+    isPaused = !isPaused;
+    return transact(platform, backupChain, stream, pauseRun(runRef, isPaused), by(step));
+  };
   return {
-    request: () =>
-      transact(
-        platform,
-        backupChain,
-        streamName(account, 'backup-chain', backupChainId(runRef.jobId, runRef.sourceId)),
-        requestRun(runRef, 'then'),
-        by('request'),
-      ),
-    start: () => transact(platform, run, stream, startRun(runRef), by('start')),
+    request: () => transact(platform, backupChain, stream, requestRun(runRef, 'then'), by('request')),
+    start: () => progress('start', { set: noProgress('then') }),
     plan: () =>
-      transact(
-        platform,
-        run,
-        stream,
-        planRun({
-          ...runRef,
-          batches,
-          filesTotal: total + 5,
-          filesUnchanged: 5,
-          bytesTotal: batches * 100,
-          since: null,
-        }),
-        by('plan'),
-      ),
-    store: (n: number) =>
-      transact(
-        platform,
-        batch,
-        streamName(account, 'batch', batchId(runId, n)),
-        storeBatch({ ...runRef, batch: n, partHash: 'h', packs: [], counts, cost }),
-        by(`store ${n}`),
-      ),
-    finish: (outcome: RunOutcome = 'succeeded') => {
-      const good = outcome === 'succeeded';
-      const final = {
-        filesTotal: good ? total + 5 : 0,
-        filesDone: good ? total : 0,
-        filesUnchanged: good ? 5 : 0,
-        filesDeleted: 0,
-        filesFailed: 0,
-        filesSkipped: 0,
-        bytesRead: good ? batches * 100 : 0,
-        bytesStored: good ? batches * 50 + 7 : 0,
-      };
-      const data = {
-        ...runRef,
-        outcome,
-        counts: final,
-        cost: good ? cost : { requests: 0, usd: 0 },
-        manifest: null,
-        totals: null,
-        reason: null,
-        errors: [],
-        errorPages: 0,
-      };
-      return transact(platform, run, stream, finishRun(data), by('finish'));
+      progress('plan', {
+        set: { filesTotal: total + 5, filesUnchanged: 5, bytesTotal: batches * 100, isPlanned: true },
+      }),
+    store: (n: number) => progress(`store ${n}`, { add: { ...counts, ...cost } }),
+    finish: async (outcome: 'succeeded' | 'failed' | 'cancelled' = 'succeeded') => {
+      const found = await readProgress(platform, account, runId);
+      if (outcome !== 'succeeded') {
+        const end = endRun(runRef, { outcome, reason: null, ...found });
+        return transact(platform, backupChain, stream, end, by('finish'));
+      }
+      const totals = { files: total + 5, folders: 0, links: 0, bytes: batches * 100 };
+      const final = { ...found.counts, filesDone: total, bytesRead: batches * 100, bytesStored: batches * 50 + 7 };
+      const restorePoint = createRestorePoint(runRef, {
+        ...{ outcome, manifest: { id: 'm', hash: 'h' }, totals, since: null, at: 'then', errors: [], errorPages: 0 },
+        ...{ startedAt: found.startedAt, counts: final, cost },
+      });
+      return transact(platform, backupChain, stream, restorePoint, by('finish'));
     },
   };
 }
