@@ -16,6 +16,8 @@ export type Deployment = {
   workers?: { [queue in QueueName]: number };
   /** Default: an engine in the calling thread. */
   engine?: Engine;
+  /** Called when the progress of a run may have changed. */
+  progressed?(account: string, runId: string): void | Promise<void>;
   /** Awaited at each step boundary with its name. Tests use it to stop or delay the process there. */
   reached?: (step: string) => void | Promise<void>;
 };

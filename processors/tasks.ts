@@ -1,5 +1,5 @@
 /** The registry of tasks: what each kind does, and how the tasks of a run and of an export follow each other. */
-import type { AnyTaskKind, GroupKind, Parts } from '../tasks/task.ts';
+import type { AnyTaskKind, GroupKind, GroupRef, Parts } from '../tasks/task.ts';
 import { cleanKind } from './backup/clean-run.ts';
 import { commitKind } from './backup/commit-run.ts';
 import { planKind } from './backup/plan-run.ts';
@@ -15,7 +15,12 @@ const groups: GroupKind[] = [
   { name: 'export', first: 'export', end: 'export' },
 ];
 
-export function tasksOf({ platform, workers = maxWorkers }: Pick<Deployment, 'platform' | 'workers'>): Parts {
+export function tasksOf({
+  platform,
+  workers = maxWorkers,
+  progressed,
+}: Pick<Deployment, 'platform' | 'workers' | 'progressed'>): Parts {
   const { records, queue, now, log } = platform;
-  return { records, queue, now, log, kinds, groups, pool: workers };
+  const changed = progressed && (({ account, group }: GroupRef) => progressed(account, group));
+  return { records, queue, now, log, kinds, groups, pool: workers, ...(changed && { changed }) };
 }

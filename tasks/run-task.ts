@@ -150,6 +150,7 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
       parts.log.info('a task was finished by another worker', { kind: kind.name, group: ref.group });
       return false;
     }
+    await parts.changed?.(ref);
     if (!endsGroup) await fillWindow(parts, ref);
     await sendWaiting(parts, ref.account, queue);
     return true;
@@ -207,6 +208,7 @@ function openWork(parts: Parts, taskRef: TaskRef, { task, kind }: Claimed, slice
       isUnsure = false;
       state = next;
       if (isProgress) attempt = deaths = restarts = 0;
+      await parts.changed?.(taskRef);
       if (effects.add || effects.set) await fillWindow(parts, taskRef);
     },
   };

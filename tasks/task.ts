@@ -144,6 +144,8 @@ export type Parts = {
   groups: readonly GroupKind[];
   /** Workers of each queue. An account holds at most a quarter of them. */
   pool: { [queue in QueueName]: number };
+  /** Called after records of a group have changed, for those who follow its progress. */
+  changed?(ref: GroupRef): void | Promise<void>;
   /** Calls back every `ms` until the returned function is called. Default: a timer. */
   every?(ms: number, call: () => void): () => void;
 };

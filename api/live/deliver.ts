@@ -1,7 +1,8 @@
 /** Makes the messages of ledger entries and sends them to one connection. */
 import { openEntries } from '../../activity/feed.ts';
 import { Problem } from '../../domain/errors.ts';
-import type { LedgerEntry, Platform } from '../../domain/ports.ts';
+import type { JsonObject, LedgerEntry, Platform } from '../../domain/ports.ts';
+import { getRun } from '../../projections/runs.ts';
 import { type Follower, type Sleep, waitForWrites } from '../consistency.ts';
 import { type Connection, findConnection, removeConnection, updateConnection } from './connections.ts';
 import { messagesOf, textOf } from './messages.ts';
@@ -20,7 +21,8 @@ export type Live = {
   deadline?: number;
 };
 
-export type Message = { seq: number; text: string };
+/** `isBetween`: it belongs to no ledger entry. */
+export type Message = { seq: number; text: string; isBetween?: boolean };
 /** `savedAt`: when the connection's own turn was last saved. */
 export type Receiver = { connection: Connection; savedAt: number };
 
@@ -40,6 +42,23 @@ export async function makeMessages(live: Live, account: string, entries: LedgerE
 }
 
 /**
+ * A message about a run that works, the next one after ledger entry `done`. Messages of the entry have lower numbers.
+ * Undefined if the run is not open.
+ */
+export async function makeProgress(
+  { platform }: Live,
+  account: string,
+  runId: string,
+  position: { done: number; between: number },
+): Promise<Message | undefined> {
+  const view = await getRun(platform, account, runId);
+  if (!view || view.finishedAt !== null) return undefined;
+  const seq = position.done + 1 - 1 / (++position.between + 1000);
+  const at = new Date(platform.now()).toISOString();
+  return { seq, text: textOf({ seq, type: 'run.progress', at, data: view as unknown as JsonObject }), isBetween: true };
+}
+
+/**
  * Waits until the read models show the recent entries. A read model that is behind for too long does not stop
  * messages.
  */
@@ -54,8 +73,8 @@ async function awaitReadModels({ platform, followers, sleep }: Live, entries: Le
 export async function sendMessages(live: Live, member: Receiver, messages: Message[]): Promise<'sent' | 'gone'> {
   const { platform } = live;
   const { id, done, since } = member.connection;
-  for (const { seq, text } of messages) {
-    if (Math.floor(seq) <= done || seq <= since) continue;
+  for (const { seq, text, isBetween = false } of messages) {
+    if ((Math.floor(seq) <= done && !isBetween) || seq <= since) continue;
     if ((await deliver(live, member.connection, text)) === 'gone') {
       await removeConnection(platform, id);
       return 'gone';

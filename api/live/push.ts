@@ -18,6 +18,7 @@ import {
   type Live,
   type Message,
   makeMessages,
+  makeProgress,
   type Receiver,
   receiver,
   saveTurn,
@@ -32,12 +33,13 @@ const pageSize = 50;
 
 /**
  * Sends the new entries to all connections of the account, or lets the process that is sending do it. Rejects after the
- * others got theirs if a connection failed, which is then closed.
+ * others got theirs if a connection failed, which is then closed. `runId`: a run whose progress the set gets too, unless
+ * another process is sending.
  */
-export async function pushLive(live: Live, account: string): Promise<Outcome> {
+export async function pushLive(live: Live, account: string, runId?: string): Promise<Outcome> {
   const alone: Promise<Outcome>[] = [];
   const turn = await takeTurn(live.platform, account, keepSeconds);
-  const sent = turn ? sendToSet(live, account, turn, alone) : serveWaiting(live, account, alone);
+  const sent = turn ? sendToSet(live, account, turn, alone, runId) : serveWaiting(live, account, alone);
   const [first] = await Promise.allSettled([sent]);
   // `alone` is complete only now.
   const outcomes = [first, ...(await Promise.allSettled(alone))];
@@ -62,7 +64,13 @@ function next(platform: Platform, account: string, afterSeq: number): Promise<Le
 
 // ── The set ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-async function sendToSet(live: Live, account: string, turn: Turn, alone: Promise<Outcome>[]): Promise<Outcome> {
+async function sendToSet(
+  live: Live,
+  account: string,
+  turn: Turn,
+  alone: Promise<Outcome>[],
+  runId: string | undefined,
+): Promise<Outcome> {
   const { platform, deadline = Number.POSITIVE_INFINITY } = live;
   let members: Receiver[] = [];
   let { isPositionKnown } = turn;
@@ -76,6 +84,7 @@ async function sendToSet(live: Live, account: string, turn: Turn, alone: Promise
         const messages = await makeMessages(live, account, entries);
         const end = entries.at(-1)?.seq ?? turn.done;
         members = await sendToAll(live, members, { messages, start: turn.done, end }, alone);
+        if (end > turn.done) turn.between = 0;
         turn.done = end;
         if (platform.now() >= deadline) {
           await turn.leave();
@@ -83,6 +92,9 @@ async function sendToSet(live: Live, account: string, turn: Turn, alone: Promise
         }
         if (!(await turn.renew())) return 'done';
       }
+      const progress = runId && members.length > 0 && (await makeProgress(live, account, runId, turn));
+      const here = { start: turn.done, end: turn.done };
+      if (progress) members = await sendToAll(live, members, { messages: [progress], ...here }, alone);
       if ((await turn.end()) !== 'look') return 'done';
     }
   } catch (error) {

@@ -12,6 +12,8 @@ type State = {
   turn: string;
   /** When the turn expires, in milliseconds since the epoch. */
   turnEnds: number;
+  /** Messages about open runs since the entry `done`. */
+  between: number;
   /** Counts notifications during the turn. */
   notifications: number;
 };
@@ -20,6 +22,8 @@ export type Turn = {
   id: string;
   /** The position of the set. The caller advances it. */
   done: number;
+  /** Messages about open runs since that position. The caller counts them. */
+  between: number;
   /** False: the last turn did not end, so nobody knows which messages the members got. */
   isPositionKnown: boolean;
   /** Extends the turn and saves the position when that is due. False: the turn is lost. */
@@ -55,7 +59,13 @@ export async function takeTurn(platform: Platform, account: string, keepSeconds:
       if (await count(platform, account, found.turn)) return undefined;
     } else {
       isPositionKnown = found?.turn === '';
-      const next = { done: found?.done ?? 0, turn: id, turnEnds: now() + turnMs, notifications: 0 };
+      const next = {
+        done: found?.done ?? 0,
+        between: found?.between ?? 0,
+        turn: id,
+        turnEnds: now() + turnMs,
+        notifications: 0,
+      };
       if (await replace(found, next)) taken = next;
     }
   }
@@ -67,7 +77,7 @@ export async function takeTurn(platform: Platform, account: string, keepSeconds:
   async function save(changes: Partial<State>, unlessNotified: boolean): Promise<boolean | 'notified'> {
     for (;;) {
       if (unlessNotified && state.notifications !== looked) return 'notified';
-      const next = { ...state, done: turn.done, turnEnds: now() + turnMs, ...changes };
+      const next = { ...state, done: turn.done, between: turn.between, turnEnds: now() + turnMs, ...changes };
       if (await replace(state, next)) {
         state = next;
         savedAt = now();
@@ -82,6 +92,7 @@ export async function takeTurn(platform: Platform, account: string, keepSeconds:
   const turn: Turn = {
     id,
     done: taken.done,
+    between: taken.between,
     isPositionKnown,
     renew: async () => now() - savedAt < renewMs || (await save({}, false)) === true,
     async end() {

@@ -48,17 +48,17 @@ function throwBusError(error: unknown): never {
     : new BusUnavailable('The bus does not answer. Publish the events again later.', { cause: error });
 }
 
-/** Makes the pusher serve the account's live sockets soon. */
+/** Makes the pusher serve the account's live sockets soon, and tell them the progress of the run. */
 export function awsNotifyLive(
   events: () => EventBridgeClient,
   busName: () => string,
-): (account: string) => Promise<void> {
-  return async (account) => {
+): (account: string, runId?: string) => Promise<void> {
+  return async (account, runId) => {
     const entry = {
       EventBusName: busName(),
       Source: liveSource,
       DetailType: 'live.requested',
-      Detail: JSON.stringify({ account }),
+      Detail: JSON.stringify({ account, runId }),
     };
     const answer = await events()
       .send(new PutEventsCommand({ Entries: [entry] }))

@@ -20,7 +20,7 @@ export type AwsPlatform = Platform & {
   /** A signed link to an export in S3. */
   exportLink: ExportLink;
   /** Makes the pusher serve the account's live sockets soon. */
-  notifyLive(account: string): Promise<void>;
+  notifyLive(account: string, runId?: string): Promise<void>;
   /** Needed by the reconcile alone: lists of streams, the relay's checkpoints, and commands to other functions. */
   news: News;
   streamShares: StreamShares;
@@ -45,7 +45,7 @@ export function openAws(
   const now = Date.now;
   const records = awsRecords(documents, prefix, now);
   const events = markingNews(awsEventStore(documents, prefix), records);
-  const live = lazyPort<Bus & { notifyLive(account: string): Promise<void> }>(
+  const live = lazyPort<Bus & { notifyLive(account: string, runId?: string): Promise<void> }>(
     { publish: true, notifyLive: true },
     async () => {
       const [{ awsBus, awsNotifyLive }, client] = await Promise.all([import('./bus.ts'), clients.events()]);

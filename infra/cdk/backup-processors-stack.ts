@@ -64,6 +64,7 @@ export class BackupProcessorsStack extends Stack {
       ...useKeys(core),
       ...send(core.jobQueue, core.dataQueue),
       ...deleteTemporaryBlobs(core),
+      ...publish(core),
     ];
     const orchestrator = lambdaFunction(this, stage, {
       entry: 'job-queue',

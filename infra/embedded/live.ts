@@ -1,6 +1,7 @@
 /** The live socket of the self-hosted deployment: `/live` on the port of the API. */
 import type { IncomingMessage, Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import { longestMs, removeConnection } from '../../api/live/connections.ts';
 import { admit } from '../../api/live/handshake.ts';
 import { pushLive } from '../../api/live/push.ts';
@@ -9,9 +10,13 @@ import type { Platform } from '../../domain/ports.ts';
 import { projections } from '../../projections/index.ts';
 import type { Sockets } from './sockets.ts';
 
+const progressMs = 1000;
+
 export type LiveSocket = {
   /** Sends new messages to the sockets of these accounts. Call it after each commit of theirs. */
   notify(accounts: Iterable<string>): void;
+  /** Sends the progress of a run to the sockets of its account, at most once a second. */
+  progress(account: string, runId: string): void;
   /** Closes all sockets. Resolves when the sends in progress have ended. */
   stop(): Promise<void>;
 };
@@ -33,6 +38,8 @@ export function openLive(
   const pending = new Set<Promise<unknown>>();
   /** The accounts of the sockets, by connection. A commit of any other account costs nothing. */
   const accounts = new Map<string, string>();
+  /** When the progress of a run was sent last. */
+  const sentAt = new LRUCache<string, number>({ max: 1000 });
   let stopped = false;
 
   function track(work: Promise<unknown>): void {
@@ -64,6 +71,13 @@ export function openLive(
       if (stopped) return;
       const listening = new Set(accounts.values());
       for (const account of accountIds) if (listening.has(account)) track(pushLive(live, account));
+    },
+    progress(account, runId) {
+      const now = performance.now();
+      const isListening = [...accounts.values()].includes(account);
+      if (stopped || !isListening || now - (sentAt.get(runId) ?? -progressMs) < progressMs) return;
+      sentAt.set(runId, now);
+      track(pushLive(live, account, runId));
     },
     async stop() {
       stopped = true;

@@ -88,12 +88,14 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
   const root = blobFolder(settings.data);
   const files = bucket || sharedBlobs ? undefined : { root, temporary: temporaryFolder(root) };
   const engine = openEnginePool(threads, { index: join(settings.data, chunkIndexFile), files }, platform);
+  let onProgress: Deployment['progressed'];
   const deployment: Deployment = {
     platform,
     connectors: connectorContext,
     prices: free,
     workers,
     engine,
+    progressed: (account, runId) => onProgress?.(account, runId),
     ...(reached && { reached }),
     ...(limits && { limits }),
   };
@@ -112,6 +114,7 @@ export async function startServer(settings: Settings, log: Log, testing: Testing
       trustedHosts,
     });
     const live = openLive(app.server, embedded.sockets, platform, trustedHosts);
+    onProgress = live.progress;
     await maintainEmpty(platform, projections);
     await app.listen({ host: settings.host, port: settings.port });
 

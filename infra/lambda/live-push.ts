@@ -11,7 +11,10 @@ const marginMs = 30_000;
 /** API Gateway opens a socket some time after the `$connect` function has answered. */
 const openingMs = 10_000;
 
-export async function handler({ account }: { account: string }, context: Context): Promise<void> {
+export async function handler(
+  { account, runId }: { account: string; runId?: string },
+  context: Context,
+): Promise<void> {
   const outcome = await pushLive(
     {
       platform,
@@ -22,6 +25,7 @@ export async function handler({ account }: { account: string }, context: Context
       deadline: platform.now() + context.getRemainingTimeInMillis() - marginMs,
     },
     account,
+    runId,
   );
   if (outcome === 'more') await platform.notifyLive(account);
 }

@@ -435,3 +435,28 @@ test('sends to all sockets, also if concurrent handshakes exceeded the limit', a
   await pushLive(live, account);
   expect(new Set(others.map((id) => sockets.get(id)?.messages.length))).toEqual(new Set([first.messages.length]));
 });
+
+test('sends the progress of a run between two entries, and resumes after it', async () => {
+  const { platform, live, connect } = await liveWorld();
+  const steps = runSteps(platform, 'run_1', 2);
+  await steps.request();
+  await pushLive(live, account, 'run_1');
+  const socket = await connect('one');
+  await pushLive(live, account, 'run_1');
+  await pushLive(live, account, 'run_1');
+  const [first, second, ...others] = socket.messages;
+  expect([first, second]).toMatchObject([{ type: 'run.progress' }, { type: 'run.progress', data: { id: 'run_1' } }]);
+  expect(others).toEqual([]);
+  const lastOfEntry = (await messagesAfter(platform)).at(-1)?.seq ?? 0;
+  const seqs = [lastOfEntry, first?.seq, second?.seq, 2];
+  expect(seqs.toSorted()).toEqual(seqs);
+  expect(new Set(seqs).size).toBe(4);
+  await steps.finish();
+  const resumed = await connect('two', second?.seq ?? 0);
+  await pushLive(live, account, 'run_1');
+  expect(resumed.messages.map(({ seq, type }) => [seq, type])).toEqual([
+    [2, 'activity'],
+    [2.5, 'run.finished'],
+  ]);
+  expect(socket.messages.slice(2).map(({ type }) => type)).toEqual(['activity', 'run.finished']);
+});
