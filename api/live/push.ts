@@ -33,8 +33,8 @@ const pageSize = 50;
 
 /**
  * Sends the new entries to all connections of the account, or lets the process that is sending do it. Rejects after the
- * others got theirs if a connection failed, which is then closed. `runId`: a run whose progress the set gets too, unless
- * another process is sending.
+ * others got theirs if a connection failed, which is then closed. `runId`: a run whose progress the set gets too,
+ * unless another process is sending.
  */
 export async function pushLive(live: Live, account: string, runId?: string): Promise<Outcome> {
   const alone: Promise<Outcome>[] = [];

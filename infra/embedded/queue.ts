@@ -8,8 +8,8 @@ import { makeSignal } from './signal.ts';
 
 export type EmbeddedQueue = Queue & {
   /**
-   * Makes the messages visible that a previous process had received, however long ago. That receive is not counted. Also
-   * shortens delays over the maximum, which appear when the clock was set back. Call it before the first receive.
+   * Makes the messages visible that a previous process had received, however long ago. That receive is not counted.
+   * Also shortens delays over the maximum, which appear when the clock was set back. Call it before the first receive.
    */
   giveBack(): Promise<void>;
   /** Ends all waits. Every later receive returns no messages. */
