@@ -192,6 +192,17 @@ export interface Blobs {
   list(prefix: string, options: { limit: number; cursor?: string }): Promise<Page<{ key: string; size: number }>>;
   /** Deletes all versions, irrevocably. Ignores missing keys. */
   delete(keys: string[]): Promise<void>;
+  /**
+   * Starts an upload that outlives the process, and returns its id. Every part has `partBytes`, which are at least 5
+   * MiB. The last part may be shorter.
+   */
+  startUpload(key: string, partBytes: number): Promise<string>;
+  /** Durable when it resolves. Parts count from 1 to 10,000, in any order. A repeat replaces the part. */
+  putPart(key: string, upload: string, part: number, bytes: Uint8Array): Promise<void>;
+  /** Makes the first `parts` parts the blob. It is never visible in part. Idempotent. */
+  completeUpload(key: string, upload: string, parts: number): Promise<void>;
+  /** Deletes the parts of an upload that is not complete. Ignores an upload that has ended. */
+  abortUpload(key: string, upload: string): Promise<void>;
 }
 
 // ── ChunkIndex ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,5 +13,9 @@ export function prefixed(blobs: Blobs, prefix: string): Blobs {
       return { items: items.map(({ key, size }) => ({ key: key.slice(prefix.length), size })), next };
     },
     delete: (keys) => blobs.delete(keys.map((key) => prefix + key)),
+    startUpload: (key, partBytes) => blobs.startUpload(`${prefix}${key}`, partBytes),
+    putPart: (key, ...part) => blobs.putPart(`${prefix}${key}`, ...part),
+    completeUpload: (key, ...parts) => blobs.completeUpload(`${prefix}${key}`, ...parts),
+    abortUpload: (key, upload) => blobs.abortUpload(`${prefix}${key}`, upload),
   };
 }

@@ -2,6 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
@@ -10,10 +13,13 @@ import {
   ListObjectsV2Command,
   ListObjectVersionsCommand,
   type ListObjectVersionsCommandOutput,
+  ListPartsCommand,
+  type ListPartsCommandOutput,
   type ObjectIdentifier,
   PutObjectCommand,
   type S3Client,
   S3ServiceException,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { Problem } from '../../domain/errors.ts';
@@ -108,7 +114,57 @@ export function awsBlobs(s3: () => S3Client, bucket: () => string): Blobs {
         }
       });
     },
+
+    async startUpload(key) {
+      checkBlobKey(key);
+      const { UploadId } = await s3().send(new CreateMultipartUploadCommand({ Bucket: bucket(), Key: key }));
+      if (!UploadId) throw new Error('S3 started an upload without an id. Try again.');
+      return UploadId;
+    },
+
+    async putPart(key, UploadId, PartNumber, Body) {
+      await s3().send(new UploadPartCommand({ Bucket: bucket(), Key: key, UploadId, PartNumber, Body }));
+    },
+
+    async completeUpload(key, UploadId, parts) {
+      const target = { Bucket: bucket(), Key: key, UploadId };
+      try {
+        const Parts = (await partsOf(s3(), target)).slice(0, parts);
+        if (Parts.length < parts || Parts.at(-1)?.PartNumber !== parts)
+          throw new Error(`An upload has ${Parts.length} of its ${parts} parts. Put the others first.`);
+        await s3().send(new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts } }));
+      } catch (error) {
+        // An earlier call completed the upload, or the answer to this one was lost.
+        if (!isUploadOver(error) || (await sizeOf(s3(), bucket(), key)) === undefined) throw error;
+      }
+    },
+
+    async abortUpload(key, UploadId) {
+      try {
+        await s3().send(new AbortMultipartUploadCommand({ Bucket: bucket(), Key: key, UploadId }));
+      } catch (error) {
+        if (!isUploadOver(error)) throw error;
+      }
+    },
   };
+}
+
+function isUploadOver(error: unknown): boolean {
+  return error instanceof S3ServiceException && error.name === 'NoSuchUpload';
+}
+
+/** The parts of an open upload, in the order of their numbers. */
+async function partsOf(
+  s3: S3Client,
+  target: { Bucket: string; Key: string; UploadId: string },
+): Promise<{ PartNumber: number | undefined; ETag: string | undefined }[]> {
+  const found: { PartNumber: number | undefined; ETag: string | undefined }[] = [];
+  for (let PartNumberMarker: string | undefined = '0'; PartNumberMarker !== undefined; ) {
+    const page: ListPartsCommandOutput = await s3.send(new ListPartsCommand({ ...target, PartNumberMarker }));
+    for (const { PartNumber, ETag } of page.Parts ?? []) found.push({ PartNumber, ETag });
+    PartNumberMarker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
+  }
+  return found;
 }
 
 const readAttempts = 6;

@@ -60,10 +60,16 @@ export function openAws(
     rows: awsRows(documents, prefix),
     records,
     chunks: awsChunkIndex(records),
-    blobs: lazyPort<Blobs>({ put: true, get: true, size: true, list: true, delete: true }, async () => {
-      const [{ awsBlobs }, client] = await Promise.all([import('./blobs.ts'), clients.s3()]);
-      return awsBlobs(() => client, bucket);
-    }),
+    blobs: lazyPort<Blobs>(
+      {
+        ...{ put: true, get: true, size: true, list: true, delete: true },
+        ...{ startUpload: true, putPart: true, completeUpload: true, abortUpload: true },
+      },
+      async () => {
+        const [{ awsBlobs }, client] = await Promise.all([import('./blobs.ts'), clients.s3()]);
+        return awsBlobs(() => client, bucket);
+      },
+    ),
     queue: lazyPort<Queue>(
       { send: true, receive: true, ack: true, extend: true, isWaiting: true, deadLetters: true, redrive: true },
       async () => {

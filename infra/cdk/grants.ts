@@ -110,7 +110,15 @@ export function readBlobs(core: CoreStack): PolicyStatement[] {
 }
 
 export function writeBlobs(core: CoreStack): PolicyStatement[] {
-  return [withWildcard(allow(['s3:PutObject', 's3:AbortMultipartUpload'], [core.bucket.arnForObjects('*')]), objects)];
+  return [
+    withWildcard(
+      allow(
+        ['s3:PutObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'],
+        [core.bucket.arnForObjects('*')],
+      ),
+      objects,
+    ),
+  ];
 }
 
 /** Deletes every version of exports and of working blobs of runs, and no other object. */

@@ -1,5 +1,6 @@
 /** The `Blobs` port on files under a root folder. */
-import { open, readdir, rm, stat, unlink } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { Blobs } from '../../domain/ports.ts';
@@ -17,6 +18,10 @@ export function blobFolder(data: string): string {
 const openListings = { max: 16, ttl: 60_000 };
 
 const unfinished = '.unfinished';
+/** The folder of uploads in parts. They outlive the process. */
+const unpublished = '.uploads';
+/** Nothing goes on with an upload after this time (ms). */
+const uploadLifetime = 48 * 3_600_000;
 
 /** Returns the folder of files that are not complete, inside the folder of the blobs. */
 export function temporaryFolder(root: string): string {
@@ -25,7 +30,7 @@ export function temporaryFolder(root: string): string {
 
 /** Returns whether the root holds any blob. */
 export async function holdsBlobs(root: string): Promise<boolean> {
-  return (await absentIs([], () => readdir(root))).some((name) => name !== unfinished);
+  return (await absentIs([], () => readdir(root))).some((name) => name !== unfinished && name !== unpublished);
 }
 
 /**
@@ -36,7 +41,15 @@ export async function openBlobs(root: string): Promise<Blobs> {
   const temporary = temporaryFolder(root);
   await rm(temporary, { recursive: true, force: true });
   await makeDirectory(temporary);
+  await removeOldUploads(join(root, unpublished));
   return fileBlobs(root, temporary);
+}
+
+async function removeOldUploads(folder: string): Promise<void> {
+  for (const name of await absentIs([], () => readdir(folder))) {
+    const path = join(folder, name);
+    if (Date.now() - (await stat(path)).mtimeMs > uploadLifetime) await unlink(path);
+  }
 }
 
 /** Opens a root without changing it. `put` creates folders when it needs them. */
@@ -44,6 +57,12 @@ export function fileBlobs(root: string, temporary: string): Blobs {
   const pathOf = (key: string) => {
     checkBlobKey(key);
     return join(root, blobPath(key));
+  };
+
+  const uploads = join(root, unpublished);
+  const uploadPath = (upload: string) => {
+    if (!/^[0-9a-f]{24}-\d+$/.test(upload)) throw new Error('This is not the id of an upload. Start another upload.');
+    return join(uploads, upload);
   };
 
   type Listing = { files: ReturnType<typeof walk>; ahead: Found };
@@ -111,6 +130,45 @@ export function fileBlobs(root: string, temporary: string): Blobs {
         if (await absentIs(false, () => unlink(path).then(() => true))) directories.add(dirname(path));
       }
       for (const directory of directories) await syncDirectory(directory);
+    },
+
+    async startUpload(key, partBytes) {
+      checkBlobKey(key);
+      const upload = `${randomBytes(12).toString('hex')}-${partBytes}`;
+      await makeDirectory(uploads);
+      await (await open(join(uploads, upload), 'wx', 0o600)).close();
+      await syncDirectory(uploads);
+      return upload;
+    },
+
+    async putPart(_key, upload, part, bytes) {
+      const handle = await open(uploadPath(upload), 'r+');
+      try {
+        const start = (part - 1) * Number(upload.split('-')[1]);
+        for (let at = 0; at < bytes.length; )
+          at += (await handle.write(bytes, at, bytes.length - at, start + at)).bytesWritten;
+        await handle.datasync();
+      } catch (error) {
+        throw asStorageFull(error);
+      } finally {
+        await handle.close();
+      }
+    },
+
+    async completeUpload(key, upload) {
+      const path = pathOf(key);
+      await makeDirectory(dirname(path));
+      try {
+        await rename(uploadPath(upload), path);
+      } catch (error) {
+        // An earlier call may have completed the upload.
+        if (codeOf(error) !== 'ENOENT' || (await absentIs(undefined, () => stat(path))) === undefined) throw error;
+      }
+      await syncDirectory(dirname(path));
+    },
+
+    async abortUpload(_key, upload) {
+      await absentIs(undefined, () => unlink(uploadPath(upload)));
     },
   };
 }

@@ -4,7 +4,10 @@ import type { Peer } from './rpc.ts';
 
 /** For a worker thread. */
 export function remoteBlobs(peer: Peer): Blobs {
-  const methods = ['put', 'get', 'size', 'list', 'delete'] as const;
+  const methods = [
+    ...(['put', 'get', 'size', 'list', 'delete'] as const),
+    ...(['startUpload', 'putPart', 'completeUpload', 'abortUpload'] as const),
+  ];
   return Object.fromEntries(
     methods.map((method) => [method, (...args: unknown[]) => peer.call(`blobs.${method}`, args)]),
   ) as unknown as Blobs;

@@ -245,4 +245,46 @@ export const blobPromises: PortPromise<Blobs>[] = [
       },
     }),
   },
+  {
+    promise: 'makes a blob of parts in any order, each put as often as a crash needs, and of nothing before its end',
+    async check(port) {
+      const [key, partBytes] = [fresh('upload'), 5 << 20];
+      const body = new Uint8Array(randomBytes(2 * partBytes + 9));
+      const part = (number: number) => body.subarray((number - 1) * partBytes, number * partBytes);
+      const upload = await port.startUpload(key, partBytes);
+      await port.putPart(key, upload, 3, part(3));
+      await port.putPart(key, upload, 1, randomBytes(partBytes));
+      await port.putPart(key, upload, 2, part(2));
+      await port.putPart(key, upload, 1, part(1));
+      assert.equal(await port.size(key), undefined);
+      assert.deepEqual(await keysUnder(port, key), []);
+      await port.completeUpload(key, upload, 3);
+      await port.completeUpload(key, upload, 3);
+      await port.abortUpload(key, upload);
+      assert.equal(sha256((await port.get(key)) ?? new Uint8Array()), sha256(body));
+    },
+    broken: (port) => {
+      const put = new Set<string>();
+      return {
+        ...port,
+        async putPart(key, upload, part, bytes) {
+          if (!put.has(`${upload} ${part}`)) await port.putPart(key, upload, part, bytes);
+          put.add(`${upload} ${part}`);
+        },
+      };
+    },
+  },
+  {
+    promise: 'leaves no blob of an upload that was aborted',
+    async check(port) {
+      const key = fresh('upload');
+      const upload = await port.startUpload(key, 5 << 20);
+      await port.putPart(key, upload, 1, bytesOf(1));
+      await port.abortUpload(key, upload);
+      await port.abortUpload(key, upload);
+      await assert.rejects(port.completeUpload(key, upload, 1));
+      assert.equal(await port.size(key), undefined);
+    },
+    broken: (port) => ({ ...port, abortUpload: async () => {} }),
+  },
 ];

@@ -20,6 +20,7 @@ export type MemoryBlobs = Blobs & {
 export function memoryBlobs(): MemoryBlobs {
   const stored = new Map<string, Uint8Array>();
   const puts: string[] = [];
+  const uploads: Map<number, Uint8Array>[] = [];
   const gets: { key: string; range?: ByteRange }[] = [];
   return {
     stored,
@@ -47,6 +48,21 @@ export function memoryBlobs(): MemoryBlobs {
     },
     async delete(keys) {
       for (const key of keys) stored.delete(key);
+    },
+    async startUpload() {
+      uploads.push(new Map());
+      return String(uploads.length - 1);
+    },
+    async putPart(_key, upload, part, bytes) {
+      uploads[Number(upload)]?.set(part, bytes.slice());
+    },
+    async completeUpload(key, upload, count) {
+      const parts = uploads[Number(upload)];
+      const bytes = Array.from({ length: count }, (_, n) => parts?.get(n + 1) ?? new Uint8Array());
+      if (!stored.has(key)) stored.set(key, new Uint8Array(Buffer.concat(bytes)));
+    },
+    async abortUpload(_key, upload) {
+      uploads[Number(upload)]?.clear();
     },
   };
 }
