@@ -4,6 +4,7 @@
  */
 import { decrypt } from '../activity/personal-data.ts';
 import { load } from '../activity/store.ts';
+import type { ManifestRef } from '../domain/backup-chain.ts';
 import { type DownloadFailure, download } from '../domain/download.ts';
 import { Problem } from '../domain/errors.ts';
 import { isEncrypted, type Personal, streamName } from '../domain/event.ts';
@@ -33,33 +34,41 @@ export async function findSource(
   return { type: state.kind, createdAt };
 }
 
-export type ZipDownload =
+export type PreparedDownload =
   | { status: 'preparing' }
   | { status: 'failed'; reason: DownloadFailure | null }
-  /** `until`: when the zip is deleted. `backedUpAt`: time of the restore point. */
-  | { status: 'ready'; until: string; paths: string[]; backedUpAt: string };
+  /** `until`: when the export is deleted. `backedUpAt`: time of the restore point. `file`: the export is no zip. */
+  | {
+      status: 'ready';
+      until: string;
+      paths: string[];
+      backedUpAt: string;
+      size: number;
+      file?: { manifest: ManifestRef; key: string };
+    };
 
-/** Throws Problem `not-found`, and `gone` once the zip has expired or its source is erased. */
-export async function findZipDownload(platform: Platform, account: string, id: string): Promise<ZipDownload> {
+/** Throws Problem `not-found`, and `gone` once the export has expired or its source is erased. */
+export async function findDownload(platform: Platform, account: string, id: string): Promise<PreparedDownload> {
   const { state } = await load(platform, download, streamName(account, 'download', id));
   if (state.status === 'none' || state.status === 'file') {
-    throw new Problem(
-      'not-found',
-      `Download ${id} does not exist. Request one with POST /data/download and \`paths\`.`,
-    );
+    throw new Problem('not-found', `Download ${id} does not exist. Request one with POST /data/download.`);
   }
-  const { until, backedUpAt } = state.request;
+  const { until, backedUpAt, file, manifest } = state.request;
   const paths = await plain(platform, account, state.request.paths);
   if (platform.now() >= Date.parse(until) || !paths) {
     throw new Problem('gone', 'The download has expired. Request another with POST /data/download.');
   }
+  const [key = ''] = paths;
   switch (state.status) {
     case 'preparing':
       return { status: 'preparing' };
     case 'failed':
       return { status: 'failed', reason: await plain(platform, account, state.reason) };
     case 'ready':
-      return { status: 'ready', until, paths, backedUpAt };
+      return {
+        ...{ status: 'ready', until, paths, backedUpAt, size: state.size },
+        ...(file && { file: { manifest, key } }),
+      };
   }
 }
 

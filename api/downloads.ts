@@ -6,6 +6,7 @@ import { parse } from 'range-parser';
 import * as z from 'zod';
 import { decryptFramed, encryptFramed } from '../crypto/gcm.ts';
 import type { ManifestRef } from '../domain/backup-chain.ts';
+import { displayPath } from '../domain/entry.ts';
 import { Problem } from '../domain/errors.ts';
 import type { ByteRange, Platform } from '../domain/ports.ts';
 import { derivedKey } from './secret-keys.ts';
@@ -13,13 +14,16 @@ import { derivedKey } from './secret-keys.ts';
 /**
  * One version of a file, pinned by its manifest so that a later run does not change the download, or a prepared blob.
  */
-export type Download = { account: string } & ({ key: string; manifest: ManifestRef } | { blob: string; name: string });
+export type Download = { account: string } & (
+  | { key: string; manifest: ManifestRef }
+  | { blob: string; name: string; size: number }
+);
 
 const lifetimeMs = 15 * 60_000;
 const text = z.string();
 const shape = z.union([
   z.object({ expires: z.number(), account: text, key: text, manifest: z.object({ id: text, hash: text }) }),
-  z.object({ expires: z.number(), account: text, blob: text, name: text }),
+  z.object({ expires: z.number(), account: text, blob: text, name: text, size: z.number() }),
 ]);
 
 /**
@@ -39,6 +43,11 @@ export async function makeDownload(
   const plain = Buffer.from(JSON.stringify({ ...download, expires }));
   const encrypted = encryptFramed(key, '', plain, platform.random);
   return { token: encrypted.toString('base64url'), expiresAt: new Date(expires).toISOString() };
+}
+
+/** The name that a browser saves the file with. */
+export function fileName(key: string): string {
+  return displayPath(key).path.split('/').at(-1) || 'file';
 }
 
 /** Decrypts a token. Throws Problem `not-found` for a token this server did not issue, `gone` for an expired one. */

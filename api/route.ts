@@ -66,6 +66,7 @@ type Incoming<Params, Query, Body, Public> = {
   /** The versions that `If-Match` allows. Pass them to the command as `ifVersion`. Undefined: any version. */
   ifMatch: readonly number[] | undefined;
   headers: FastifyRequest['headers'];
+  isHead: boolean;
   /** The caller's IP address. */
   address: string;
 };
@@ -279,6 +280,7 @@ async function run(
     query: request.query,
     body: request.body,
     headers: request.headers,
+    isHead: request.method === 'HEAD',
     address: request.ip,
     ifMatch: matchedVersions(request.headers['if-match']),
   });

@@ -131,7 +131,7 @@ export interface paths {
     put?: never;
     /**
      * Download a file or a zip
-     * @description With `fileId`: returns a URL that needs no other credential, expires after 15 minutes and answers ranges. With `sourceId` and `paths`: starts to prepare a zip, and GET /data/downloads/{id} returns its URL. The zip keeps whole paths, times, permissions and links. It writes unsafe parts of names as `%XX`: empty parts, `.`, `..`, drives, backslashes, control characters and bytes that are not UTF-8.
+     * @description With `fileId`: returns a URL that needs no other credential, expires after 15 minutes and answers ranges. On AWS, a file over 4 MiB is prepared first. With `sourceId` and `paths`: starts to prepare a zip. GET /data/downloads/{id} returns the URL of what is prepared. A request of the same content joins the one before. The zip keeps whole paths, times, permissions and links. It writes unsafe parts of names as `%XX`: empty parts, `.`, `..`, drives, backslashes, control characters and bytes that are not UTF-8.
      */
     post: operations['postDataDownload'];
     delete?: never;
@@ -148,8 +148,8 @@ export interface paths {
       cookie?: never;
     };
     /**
-     * Get a prepared zip
-     * @description Returns the state of a zip and, once it is ready, its URL. Each request returns a new URL, which expires after at most 15 minutes. The zip is deleted within a day.
+     * Get a prepared download
+     * @description Returns the state of a prepared zip or file and, once it is ready, its URL. Each request returns a new URL, which expires after at most 15 minutes. A prepared download is deleted within a day.
      */
     get: operations['getDataDownloadsId'];
     put?: never;
@@ -229,7 +229,7 @@ export interface paths {
     };
     /**
      * Download the content of a download URL
-     * @description The token in the path is the only credential. Answers byte ranges. On AWS, large files get a 307 to a signed S3 URL.
+     * @description The token in the path is the only credential. Answers byte ranges. On AWS, a prepared download gets a 307 to a signed S3 URL.
      */
     get: operations['getDownloadsToken'];
     put?: never;
@@ -620,6 +620,19 @@ export interface components {
        */
       url: string;
     };
+    /** @description A download that is being prepared. */
+    DownloadRequested: {
+      /**
+       * @description The id of the download.
+       * @example dow_00000000000000000000000000
+       */
+      id: string;
+      /**
+       * @description The state of the download.
+       * @enum {string}
+       */
+      status: 'preparing' | 'ready' | 'failed';
+    };
     /** @description A file, folder or link in a restore point. */
     File: {
       /** @description The id of the file. All its versions share it. */
@@ -793,6 +806,42 @@ export interface components {
       };
       /** @description Connected sources. */
       sources: number;
+    };
+    /** @description A prepared zip or file. */
+    PreparedDownload: {
+      /** @description The reason, if the download failed. */
+      error?: {
+        /** @description The kind of error. Stable. */
+        code: string;
+        /** @description What happened, then what to do. */
+        message: string;
+      };
+      /**
+       * Format: date-time
+       * @description When the URL expires.
+       */
+      expiresAt?: string;
+      /**
+       * @description The id of the download.
+       * @example dow_00000000000000000000000000
+       */
+      id: string;
+      /** @description The part that is done, from 0 to 1. */
+      progress: number;
+      /** @description SHA-256 of a file in hex. A zip has none. */
+      sha256?: string;
+      /** @description Bytes. */
+      size?: number;
+      /**
+       * @description The state of the download.
+       * @enum {string}
+       */
+      status: 'preparing' | 'ready' | 'failed';
+      /**
+       * Format: uri
+       * @description The download URL, if the download is ready.
+       */
+      url?: string;
     };
     /** @description An error, as RFC 9457 problem details. Some codes add members. */
     Problem: {
@@ -1007,44 +1056,6 @@ export interface components {
        * @constant
        */
       tokenType: 'Bearer';
-    };
-    /** @description A prepared zip. */
-    ZipDownload: {
-      /** @description The reason, if the zip failed. */
-      error?: {
-        /** @description The kind of error. Stable. */
-        code: string;
-        /** @description What happened, then what to do. */
-        message: string;
-      };
-      /**
-       * Format: date-time
-       * @description When the URL expires.
-       */
-      expiresAt?: string;
-      /**
-       * @description The state of the zip.
-       * @enum {string}
-       */
-      status: 'preparing' | 'ready' | 'failed';
-      /**
-       * Format: uri
-       * @description The download URL, if the zip is ready.
-       */
-      url?: string;
-    };
-    /** @description A zip that is being prepared. */
-    ZipRequested: {
-      /**
-       * @description The id of the download.
-       * @example dow_00000000000000000000000000
-       */
-      id: string;
-      /**
-       * @description The state of the zip.
-       * @enum {string}
-       */
-      status: 'preparing' | 'ready' | 'failed';
     };
   };
   responses: never;
@@ -1708,7 +1719,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['ZipRequested'];
+          'application/json': components['schemas']['DownloadRequested'];
         };
       };
       /** @description `invalid-input`: The request is not valid. */
@@ -1838,7 +1849,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['ZipDownload'];
+          'application/json': components['schemas']['PreparedDownload'];
         };
       };
       /** @description The resource still has the tag in `If-None-Match`. The answer has no body. */

@@ -5,6 +5,8 @@ type Key = Uint8Array | KeyObject;
 
 const nonceLength = 12;
 export const tagLength = 16;
+/** Bytes that `encryptFramed` adds. */
+export const frameBytes = nonceLength + tagLength;
 
 /** Ciphertext and tag, in two pieces to spare the caller a copy. Never use a (key, nonce) pair for two plaintexts. */
 export function gcmEncrypt(key: Key, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array): [Buffer, Buffer] {
@@ -41,6 +43,6 @@ export function encryptFramed(key: Key, aad: string, plain: Uint8Array, random: 
 
 /** The plaintext of `encryptFramed`. Undefined when key or `aad` differ, or when the bytes changed. */
 export function decryptFramed(key: Key, aad: string, framed: Uint8Array): Buffer | undefined {
-  if (framed.length < nonceLength + tagLength) return undefined;
+  if (framed.length < frameBytes) return undefined;
   return gcmDecrypt(key, framed.subarray(0, nonceLength), Buffer.from(aad), framed.subarray(nonceLength));
 }

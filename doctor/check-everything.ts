@@ -4,12 +4,12 @@
  * fault test, and for operators (`listbackup doctor`).
  */
 import { verify } from 'node:crypto';
+import { exportKey } from '../domain/download.ts';
 import { allOf } from '../domain/pages.ts';
 import type { Platform, QueueName } from '../domain/ports.ts';
 import type { RunRef } from '../processors/backup/run.ts';
 import type { Deployment } from '../processors/deployment.ts';
 import { projections } from '../projections/index.ts';
-import { exportKey } from '../vault/exports.ts';
 import { deriveVaultKeys, type VaultKeys } from '../vault/keys.ts';
 import { registeredPacks } from '../vault/pack-registry.ts';
 import { checkCovered, checkLog } from './check-log.ts';

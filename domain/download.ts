@@ -15,6 +15,8 @@ type Request = DownloadRef & {
   until: string;
   /** The chosen files and folders. A folder includes everything below it. */
   paths: Personal<string[]>;
+  /** The export is this version of the only path, and no zip. */
+  file?: { version: number };
 };
 type Grant = DownloadRef & { userId: string; version: number | null; path: Personal<string> };
 
@@ -72,6 +74,11 @@ export const download: Aggregate<DownloadState, DownloadEvent> = {
  * Milliseconds from the request of a zip to its deletion. So the last links, which live 15 minutes, end within a day.
  */
 export const zipLifetime = 23 * 60 * 60_000;
+
+/** The key of the blob of a download. S3 also has a lifecycle rule for the prefix `exports/`, as a backstop. */
+export function exportKey(account: string, downloadId: string): string {
+  return `exports/${account}/${downloadId}`;
+}
 
 // ── Decide ──
 /** Grants one version of a file. */

@@ -14,6 +14,8 @@ export type Deployment = {
   limits?: Limits;
   /** Default: `maxWorkers`. */
   workers?: { [queue in QueueName]: number };
+  /** Exports are not encrypted, because signed links serve them. */
+  plainExports?: boolean;
   /** Default: an engine in the calling thread. */
   engine?: Engine;
   /** Called when the progress of a run may have changed. */

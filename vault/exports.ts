@@ -1,12 +1,13 @@
-/** Exports: blobs of plain content for download. Each is recorded before it is made, and deleted within a day. */
-import { hash } from 'node:crypto';
+/**
+ * Exports: blobs for download. Each is recorded before it is made, and deleted within a day. Blobs below `<export>.`
+ * are its working state.
+ *
+ * A deployment that serves them itself encrypts them in pieces, each at rest with AES-256-GCM: nonce ‖ ciphertext ‖ tag.
+ * So every range can be read and verified alone. On AWS they are plain, because signed links serve them.
+ */
+import { decryptFramed, encryptFramed, frameBytes } from '../crypto/gcm.ts';
 import type { Blobs, ByteRange, Platform } from '../domain/ports.ts';
 import { VaultDamage } from './damage.ts';
-
-/** S3 also has a lifecycle rule for the prefix `exports/`, as a backstop. */
-export function exportKey(account: string, name: string): string {
-  return `exports/${account}/${name}`;
-}
 
 const recordsKey = 'exports';
 
@@ -22,97 +23,77 @@ export async function removeExpiredExports(platform: Pick<Platform, 'records' | 
     const { items } = await platform.records.query(recordsKey, { limit: 50 });
     const due = items.filter(({ sk }) => sk.slice(0, now.length) <= now);
     if (due.length === 0) return;
-    await deleteExports(
-      platform.blobs,
-      due.map(({ data }) => String(data.blob)),
-    );
+    for (const { data } of due) await deleteExport(platform.blobs, String(data.blob));
     await platform.records.write(due.map(({ pk, sk }) => ({ op: 'delete', pk, sk })));
   }
 }
 
-export async function deleteExports(blobs: Blobs, keys: string[]): Promise<void> {
-  await blobs.delete(keys.flatMap((key) => [key, hashesKey(key)]));
+/** Deletes the export with its working state. */
+export async function deleteExport(blobs: Blobs, blob: string): Promise<void> {
+  await deleteWork(blobs, blob);
+  await blobs.delete([blob]);
 }
 
-// ── Integrity
-// ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-// Exports are not encrypted, so no tag authenticates them. A second blob holds the SHA-256 of each piece of the first.
-
-const pieceBytes = 1024 * 1024;
-const hashBytes = 32;
-
-function hashesKey(blob: string): string {
-  return `${blob}.hashes`;
-}
-
-/** The export is durable when it resolves. An existing export stays as it is. */
-export async function putExport(blobs: Blobs, blob: string, body: AsyncIterable<Uint8Array>): Promise<void> {
-  let hashes: Uint8Array[] = [];
-  const isNew =
-    (await blobs.size(blob)) === undefined &&
-    (await blobs.put(blob, hashing(body, hashes), { ifAbsent: true })) === 'stored';
-  if (!isNew) {
-    if ((await blobs.size(hashesKey(blob))) !== undefined) return;
-    // A crash came between the two puts, or a concurrent worker is at the same point.
-    hashes = [];
-    for await (const _piece of hashing(stored(blobs, blob), hashes));
+/** Deletes the working state of the export. */
+export async function deleteWork(blobs: Blobs, blob: string): Promise<void> {
+  for (;;) {
+    const { items } = await blobs.list(`${blob}.`, { limit: 500 });
+    if (items.length === 0) return;
+    await blobs.delete(items.map(({ key }) => key));
   }
-  await blobs.put(hashesKey(blob), Buffer.concat(hashes), { ifAbsent: true });
 }
 
-/** The size in bytes. Undefined when the export does not exist or is incomplete. */
-export async function exportSize(blobs: Blobs, blob: string): Promise<number | undefined> {
-  const [size, hashes] = await Promise.all([blobs.size(blob), blobs.size(hashesKey(blob))]);
-  return hashes === undefined ? undefined : size;
+// ── Encryption ──
+
+/** Every piece but the last has this many bytes of content. */
+export const pieceBytes = 1024 * 1024;
+
+/** The length of the blob of an encrypted export with `size` bytes of content. */
+export function encryptedSize(size: number): number {
+  return size + Math.ceil(size / pieceBytes) * frameBytes;
+}
+
+/** The bytes of content. Undefined when the export does not exist. */
+export async function sizeOfExport(blobs: Blobs, blob: string, isEncrypted: boolean): Promise<number | undefined> {
+  const stored = await blobs.size(blob);
+  if (stored === undefined || !isEncrypted) return stored;
+  return stored - Math.ceil(stored / (pieceBytes + frameBytes)) * frameBytes;
+}
+
+/** The content as pieces, encrypted. The first one has the number `first`. */
+export function encryptPieces(
+  key: Uint8Array,
+  blob: string,
+  first: number,
+  content: Uint8Array,
+  random: (bytes: number) => Uint8Array,
+): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < content.length; at += pieceBytes)
+    pieces.push(encryptFramed(key, `${blob} ${first + pieces.length}`, content.subarray(at, at + pieceBytes), random));
+  return Buffer.concat(pieces);
 }
 
 /**
- * The bytes of the range, clipped to the end. Each piece is verified before any of it is yielded.
+ * The bytes of the range of an encrypted export with `size` bytes, clipped to the end. It reads only the pieces of the
+ * range, and verifies each before any of it is yielded.
  * @throws VaultDamage when a piece was altered
  */
-export async function* readExport(blobs: Blobs, blob: string, range: ByteRange): AsyncGenerator<Uint8Array> {
-  const hashes = await blobs.get(hashesKey(blob));
-  if (!hashes) throw new VaultDamage('export', `the hashes of ${blob} are missing`);
-  const pieces = hashes.length / hashBytes;
-  const end = Math.min(range.offset + range.length, pieces * pieceBytes);
+export async function* readExport(
+  blobs: Blobs,
+  { key, blob, size }: { key: Uint8Array; blob: string; size: number },
+  range: ByteRange,
+): AsyncGenerator<Uint8Array> {
+  const end = Math.min(range.offset + range.length, size);
   for (let number = Math.floor(range.offset / pieceBytes); number * pieceBytes < end; number++) {
     const start = number * pieceBytes;
-    const piece = await blobs.get(blob, { offset: start, length: pieceBytes });
-    const expected = Buffer.from(hashes.subarray(number * hashBytes, (number + 1) * hashBytes)).toString('hex');
-    if (!piece || hash('sha256', piece) !== expected)
-      throw new VaultDamage('export', `piece ${number} of ${blob} was altered`);
-    yield piece.subarray(Math.max(0, range.offset - start), Math.max(0, Math.min(end - start, piece.length)));
+    const length = Math.min(pieceBytes, size - start);
+    const stored = await blobs.get(blob, {
+      offset: number * (pieceBytes + frameBytes),
+      length: length + frameBytes,
+    });
+    const piece = stored && decryptFramed(key, `${blob} ${number}`, stored);
+    if (piece?.length !== length) throw new VaultDamage('export', `piece ${number} of ${blob} was altered`);
+    yield piece.subarray(Math.max(0, range.offset - start), Math.min(end - start, length));
   }
-}
-
-async function* stored(blobs: Blobs, blob: string): AsyncGenerator<Uint8Array> {
-  for (let offset = 0; ; offset += pieceBytes) {
-    const piece = await blobs.get(blob, { offset, length: pieceBytes });
-    if (!piece || piece.length === 0) return;
-    yield piece;
-  }
-}
-
-/** Cuts the body into pieces of `pieceBytes`, and adds the hash of each to `hashes`. */
-async function* hashing(body: AsyncIterable<Uint8Array>, hashes: Uint8Array[]): AsyncGenerator<Uint8Array> {
-  let held: Uint8Array[] = [];
-  let length = 0;
-  const piece = () => {
-    const bytes = Buffer.concat(held);
-    hashes.push(hash('sha256', bytes, 'buffer'));
-    held = [];
-    length = 0;
-    return bytes;
-  };
-  for await (let slice of body) {
-    while (length + slice.length >= pieceBytes) {
-      const room = pieceBytes - length;
-      held.push(slice.subarray(0, room));
-      slice = slice.subarray(room);
-      yield piece();
-    }
-    held.push(slice);
-    length += slice.length;
-  }
-  if (length > 0) yield piece();
 }

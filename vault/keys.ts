@@ -18,6 +18,8 @@ export type VaultKeys = {
   /** The keys of file ids never rotate either, because clients keep file ids. */
   fileIdMac: Uint8Array;
   fileIdCipher: Uint8Array;
+  /** Of exports, which live for a day. */
+  exports: Uint8Array;
 };
 
 /** HKDF-SHA-256 (RFC 5869) without salt, with one info label for each purpose. Deterministic. */
@@ -32,6 +34,7 @@ export function deriveVaultKeys(accountKey: Uint8Array, epoch = 1): VaultKeys {
     border: derive('border'),
     fileIdMac: derive('file-id/mac'),
     fileIdCipher: derive('file-id/cipher'),
+    exports: derive('exports'),
   };
 }
 

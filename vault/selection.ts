@@ -13,20 +13,30 @@ export async function holdsPath(context: ReaderContext, root: ManifestRoot, path
   return (entry !== undefined && !entry.deleted) || hasBelow(context, root, folder);
 }
 
-/** The entries at and below the paths, each once, without implied folders. A folder comes before its entries. */
+/**
+ * The entries at and below the paths, each once, without implied folders. A folder comes before its entries. `after` is
+ * the key of the last entry that the caller has.
+ */
 export async function* selectEntries(
   context: ReaderContext,
   root: ManifestRoot,
   paths: string[],
+  after?: string,
 ): AsyncGenerator<ManifestEntry> {
   const folders: string[] = [];
   for (const path of paths) folders.push(await folderAt(context, root, path));
-  for (const folder of outermost(folders)) {
-    const file = await namesake(context, root, folder);
-    if (file) yield file;
-    const own = folder === '' ? undefined : await findEntry(context, root, folder);
-    if (own?.kind === 'folder' && !own.deleted && !own.implied) yield own;
-    yield* listTree(context, root, folder);
+  const all = outermost(folders);
+  const isIn = (folder: string) => after?.startsWith(folder) === true;
+  const isBeside = (folder: string) => after !== undefined && folder !== '' && after === folder.slice(0, -1);
+  const first = after === undefined ? 0 : all.findIndex((folder) => isIn(folder) || isBeside(folder));
+  for (const folder of all.slice(first)) {
+    if (!isIn(folder)) {
+      const file = isBeside(folder) ? undefined : await namesake(context, root, folder);
+      if (file) yield file;
+      const own = folder === '' ? undefined : await findEntry(context, root, folder);
+      if (own?.kind === 'folder' && !own.deleted && !own.implied) yield own;
+    }
+    yield* listTree(context, root, folder, isIn(folder) && after !== undefined ? { after } : {});
   }
 }
 

@@ -1,18 +1,20 @@
 /** Downloads of backed-up data: a URL for one file, or a zip that is prepared in the background. */
 import * as z from 'zod';
 import type { CommandContext } from '../../commands/context.ts';
-import { grantFileDownload, grantZipDownload, requestZipDownload } from '../../commands/grant-download.ts';
+import { progressOf } from '../../commands/export-list.ts';
+import { grantFileDownload, grantZipDownload, requestExport } from '../../commands/grant-download.ts';
+import type { ManifestRef } from '../../domain/backup-chain.ts';
+import { exportKey } from '../../domain/download.ts';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { Platform } from '../../domain/ports.ts';
 import { findRestorePoint, nameIn, readerContext } from '../../projections/files/listing.ts';
 import { findVersion } from '../../projections/files/versions.ts';
 import { files as model } from '../../projections/files.ts';
-import { exportKey } from '../../vault/exports.ts';
-import { openManifest } from '../../vault/reader.ts';
+import { findEntry, openManifest } from '../../vault/reader.ts';
 import { holdsPath } from '../../vault/selection.ts';
-import { findZipDownload } from '../current-state.ts';
-import { makeDownload } from '../downloads.ts';
+import { findDownload } from '../current-state.ts';
+import { fileName, makeDownload } from '../downloads.ts';
 import { accepted, ok, type RouteModule, route } from '../route.ts';
 import { exampleId, idField, idParams, time, timeOf, utc } from '../shapes.ts';
 
@@ -40,7 +42,10 @@ const zipRequest = z.strictObject({
   asOf: time.optional().meta({ description: 'Use the newest restore point at or before this time. Default: now.' }),
 });
 
-const zipStatus = z.enum(['preparing', 'ready', 'failed']).meta({ description: 'The state of the zip.' });
+const status = z.enum(['preparing', 'ready', 'failed']).meta({ description: 'The state of the download.' });
+const downloadId = z.string().meta({ description: 'The id of the download.', examples: [exampleId('download')] });
+const sizeField = z.int().min(0).meta({ description: 'Bytes.' });
+const sha256Field = z.string().meta({ description: 'SHA-256 of the content in hex.' });
 
 export const dataDownload: RouteModule = [
   route({
@@ -48,8 +53,9 @@ export const dataDownload: RouteModule = [
     url: '/data/download',
     summary: 'Download a file or a zip',
     description:
-      'With `fileId`: returns a URL that needs no other credential, expires after 15 minutes and answers ranges. With `sourceId` ' +
-      'and `paths`: starts to prepare a zip, and GET /data/downloads/{id} returns its URL. The zip keeps whole paths, times, ' +
+      'With `fileId`: returns a URL that needs no other credential, expires after 15 minutes and answers ranges. On AWS, a file ' +
+      'over 4 MiB is prepared first. With `sourceId` and `paths`: starts to prepare a zip. GET /data/downloads/{id} returns the ' +
+      'URL of what is prepared. A request of the same content joins the one before. The zip keeps whole paths, times, ' +
       'permissions and links. It writes unsafe parts of names as `%XX`: empty parts, `.`, `..`, drives, backslashes, control ' +
       'characters and bytes that are not UTF-8.',
     tags: ['data'],
@@ -67,26 +73,29 @@ export const dataDownload: RouteModule = [
         .object({
           url: z.url().meta({ description: 'The download URL. It needs no other credential.' }),
           expiresAt: timeOf('When the URL expires.'),
-          size: z.int().min(0).meta({ description: 'Bytes.' }),
-          sha256: z.string().meta({ description: 'SHA-256 of the content in hex.' }),
+          size: sizeField,
+          sha256: sha256Field,
         })
         .meta({ id: 'Download', description: 'The URL of a file.' }),
       202: z
-        .object({
-          id: z.string().meta({ description: 'The id of the download.', examples: [exampleId('download')] }),
-          status: zipStatus,
-        })
-        .meta({ id: 'ZipRequested', description: 'A zip that is being prepared.' }),
+        .object({ id: downloadId, status })
+        .meta({ id: 'DownloadRequested', description: 'A download that is being prepared.' }),
     },
     problems: ['not-found', 'damaged'],
     handler: async ({ platform, command, body, headers, context }) => {
       if ('paths' in body) {
         const { id, written } = await requestZip(platform, command, body);
-        return accepted({ id, status: 'preparing' as const }, { written, location: `/data/downloads/${id}` });
+        return accepted(await stateOf(platform, command.account, id), { written, location: `/data/downloads/${id}` });
       }
       const { account } = command;
       const { entry, manifest, sourceId, jobId } = await findVersion(platform, account, body.fileId, body.version);
       const { key, runId, version, size, sha256 } = entry;
+      if (context.exports && size > context.exports.over) {
+        const { at: backedUpAt } = entry;
+        const request = { sourceId, jobId, runId, manifest, backedUpAt, paths: [key], file: { version } };
+        const { id, written } = await requestExport(platform, command, request);
+        return accepted(await stateOf(platform, account, id), { written, location: `/data/downloads/${id}` });
+      }
       const written = await grantFileDownload(platform, command, {
         sourceId,
         jobId,
@@ -101,42 +110,66 @@ export const dataDownload: RouteModule = [
   route({
     method: 'GET',
     url: '/data/downloads/{id}',
-    summary: 'Get a prepared zip',
+    summary: 'Get a prepared download',
     description:
-      'Returns the state of a zip and, once it is ready, its URL. Each request returns a new URL, which expires after at most 15 ' +
-      'minutes. The zip is deleted within a day.',
+      'Returns the state of a prepared zip or file and, once it is ready, its URL. Each request returns a new URL, which expires ' +
+      'after at most 15 minutes. A prepared download is deleted within a day.',
     tags: ['data'],
     credentials: true,
     params: idParams('download'),
     answers: {
       200: z
         .object({
-          status: zipStatus,
-          url: z.url().optional().meta({ description: 'The download URL, if the zip is ready.' }),
+          id: downloadId,
+          status,
+          progress: z.number().min(0).max(1).meta({ description: 'The part that is done, from 0 to 1.' }),
+          url: z.url().optional().meta({ description: 'The download URL, if the download is ready.' }),
           expiresAt: timeOf('When the URL expires.').optional(),
+          size: sizeField.optional(),
+          sha256: sha256Field.optional().meta({ description: 'SHA-256 of a file in hex. A zip has none.' }),
           error: z
             .object({
               code: z.string().meta({ description: 'The kind of error. Stable.' }),
               message: z.string().meta({ description: 'What happened, then what to do.' }),
             })
             .optional()
-            .meta({ description: 'The reason, if the zip failed.' }),
+            .meta({ description: 'The reason, if the download failed.' }),
         })
-        .meta({ id: 'ZipDownload', description: 'A prepared zip.' }),
+        .meta({ id: 'PreparedDownload', description: 'A prepared zip or file.' }),
     },
     problems: ['not-found', 'gone'],
     handler: async ({ platform, command, params: { id }, headers, context }) => {
-      const zip = await findZipDownload(platform, command.account, id);
-      if (zip.status !== 'ready')
-        return ok({ status: zip.status, ...('reason' in zip && zip.reason ? { error: zip.reason } : {}) });
-      await grantZipDownload(platform, command, id);
       const { account } = command;
-      const download = { account, blob: exportKey(account, id), name: zipFileName(zip.paths, zip.backedUpAt) };
-      const { token, expiresAt } = await makeDownload(platform, download, zip.until);
-      return ok({ status: zip.status, url: `${context.origin(headers)}/downloads/${token}`, expiresAt });
+      const found = await findDownload(platform, account, id);
+      const { status } = found;
+      const blob = exportKey(account, id);
+      if (status !== 'ready') {
+        const progress = status === 'preparing' ? Math.min(await progressOf(platform, blob), 0.99) : 0;
+        return ok({ id, status, progress, ...('reason' in found && found.reason ? { error: found.reason } : {}) });
+      }
+      await grantZipDownload(platform, command, id);
+      const { size, until, paths, backedUpAt, file } = found;
+      const sha256 = file && (await sha256Of(platform, account, file));
+      const name = file ? fileName(file.key) : zipFileName(paths, backedUpAt);
+      const { token, expiresAt } = await makeDownload(platform, { account, blob, name, size }, until);
+      const url = `${context.origin(headers)}/downloads/${token}`;
+      return ok({ id, status, progress: 1, url, expiresAt, size, ...(sha256 !== undefined && { sha256 }) });
     },
   }),
 ];
+
+async function stateOf(platform: Platform, account: string, id: string) {
+  return { id, status: (await findDownload(platform, account, id)).status };
+}
+
+async function sha256Of(
+  platform: Platform,
+  account: string,
+  { manifest, key }: { manifest: ManifestRef; key: string },
+): Promise<string | undefined> {
+  const vault = await readerContext(platform, account);
+  return (await findEntry(vault, await openManifest(vault, manifest), key))?.sha256;
+}
 
 const parallelLookups = 16;
 
@@ -170,7 +203,7 @@ async function requestZip(
     });
   }
   const { jobId, runId, manifest, at: backedUpAt } = restorePoint;
-  return requestZipDownload(platform, command, { sourceId, jobId, runId, manifest, backedUpAt, paths });
+  return requestExport(platform, command, { sourceId, jobId, runId, manifest, backedUpAt, paths });
 }
 
 /** Names the zip after its only path, or after the day of the restore point. */

@@ -3,26 +3,25 @@ import { Readable } from 'node:stream';
 import { create as contentDisposition } from 'content-disposition';
 import mime from 'mime';
 import * as z from 'zod';
-import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import type { ByteRange, Platform } from '../../domain/ports.ts';
 import { readerContext } from '../../projections/files/listing.ts';
 import { VaultDamage } from '../../vault/damage.ts';
-import { exportKey, exportSize, noteExport, readExport } from '../../vault/exports.ts';
+import { readExport } from '../../vault/exports.ts';
 import { recordDamage } from '../../vault/pack-registry.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { findEntry, openManifest, type ReaderContext } from '../../vault/reader.ts';
-import { type Download, openDownload, rangeOf } from '../downloads.ts';
+import { type Download, fileName, openDownload, rangeOf } from '../downloads.ts';
 import { type RouteModule, route } from '../route.ts';
 
-/** The content of a download. `blob` stores the whole content as one blob, unless that exists, and returns its key. */
+/** The content of a download. `blob`: the prepared blob that holds it. */
 type Content = {
   name: string;
   type: string;
   size: number;
   tag: string;
   read(range?: ByteRange): AsyncIterable<Uint8Array>;
-  blob(): Promise<string>;
+  blob?: string;
 };
 
 export const downloads: RouteModule = [
@@ -31,13 +30,13 @@ export const downloads: RouteModule = [
     url: '/downloads/{token}',
     summary: 'Download the content of a download URL',
     description:
-      'The token in the path is the only credential. Answers byte ranges. On AWS, large files get a 307 to a signed S3 URL.',
+      'The token in the path is the only credential. Answers byte ranges. On AWS, a prepared download gets a 307 to a signed S3 URL.',
     tags: ['data'],
     public: true,
     params: z.strictObject({ token: z.string().meta({ description: 'The token from the download URL.' }) }),
     answers: { 200: z.any(), 206: z.any(), 307: z.undefined() },
     problems: ['not-found', 'gone', 'damaged', 'range-not-satisfiable'],
-    handler: async ({ platform, context, params, headers: requested }) => {
+    handler: async ({ platform, context, params, headers: requested, isHead }) => {
       const content = await contentOf(platform, await openDownload(platform, params.token));
       const { name, type, size } = content;
       const etag = `"${content.tag}"`;
@@ -45,8 +44,9 @@ export const downloads: RouteModule = [
       const range = ifRange === undefined || ifRange === etag ? rangeOf(requested.range, size) : undefined;
       const length = range?.length ?? size;
       const disposition = contentDisposition(name.toWellFormed());
-      if (context.exports && length > context.exports.over) {
-        const location = await context.exports.link(await content.blob(), { fileName: disposition, type });
+      // The link is signed for GET. A HEAD request needs no content.
+      if (context.exports && content.blob !== undefined && !isHead) {
+        const location = await context.exports.link(content.blob, { fileName: disposition, type });
         const headers: { [name: string]: string } = { location };
         return { status: 307 as const, body: undefined, headers };
       }
@@ -70,9 +70,7 @@ export const downloads: RouteModule = [
 
 async function contentOf(platform: Platform, download: Download): Promise<Content> {
   const vault = await readerContext(platform, download.account);
-  return 'blob' in download
-    ? blobContent(platform, download.blob, download.name)
-    : fileContent(platform, vault, download);
+  return 'blob' in download ? blobContent(platform, vault, download) : fileContent(platform, vault, download);
 }
 
 async function fileContent(
@@ -87,19 +85,23 @@ async function fileContent(
       'The restore point of this file no longer exists. Choose another version with GET /data/files/{id}/versions.',
     );
   const { sha256, size } = entry;
-  const name = displayPath(key).path.split('/').at(-1) || 'file';
+  const name = fileName(key);
   const type = entry.mimeType ?? mime.getType(name) ?? 'application/octet-stream';
   const read = (range?: ByteRange) => noting(platform, vault, readFile(vault, entry, range));
-  return { name, type, size, tag: sha256, read, blob: () => exportFile(platform, vault.account, entry, read()) };
+  return { name, type, size, tag: sha256, read };
 }
 
-async function blobContent(platform: Platform, blob: string, name: string): Promise<Content> {
-  const size = await exportSize(platform.blobs, blob);
-  if (size === undefined)
+async function blobContent(
+  { blobs }: Platform,
+  { keys }: ReaderContext,
+  { blob, name, size }: Extract<Download, { blob: string }>,
+): Promise<Content> {
+  if ((await blobs.size(blob)) === undefined)
     throw new Problem('gone', 'The prepared download no longer exists. Request a new one with POST /data/download.');
-  const read = (range: ByteRange = { offset: 0, length: size }) => readExport(platform.blobs, blob, range);
+  const read = (range: ByteRange = { offset: 0, length: size }) =>
+    readExport(blobs, { key: keys.exports, blob, size }, range);
   const tag = blob.slice(blob.lastIndexOf('/') + 1);
-  return { name, type: mime.getType(name) ?? 'application/octet-stream', size, tag, read, blob: async () => blob };
+  return { name, type: mime.getType(name) ?? 'application/octet-stream', size, tag, read, blob };
 }
 
 /** Records a pack that is missing or altered, so that the next run stores its files again. */
@@ -117,24 +119,4 @@ async function* noting(
     }
     throw error;
   }
-}
-
-const periodMs = 12 * 60 * 60_000;
-
-/**
- * Writes the whole file to one blob and returns its key. Downloads of equal content within the same 12 hours share
- * the blob. It is removed an hour after that period.
- */
-async function exportFile(
-  platform: Platform,
-  account: string,
-  entry: { sha256?: string; size: number },
-  content: AsyncIterable<Uint8Array>,
-): Promise<string> {
-  const period = Math.floor(platform.now() / periodMs);
-  const key = exportKey(account, `${entry.sha256}-${period}`);
-  if ((await platform.blobs.size(key)) === entry.size) return key;
-  await noteExport(platform, key, new Date((period + 1) * periodMs + 60 * 60_000).toISOString());
-  await platform.blobs.put(key, content);
-  return key;
 }

@@ -104,8 +104,7 @@ async function resolveDownload(api: Api, where: string, { asOf, version }: Optio
 function fileAddress(api: Api, fileId: string, version: number | '' | undefined): Address {
   return async () => {
     const answer = await answered(api.POST('/data/download', { body: { fileId, ...(version ? { version } : {}) } }));
-    if (!('url' in answer)) throw new TypeError('The server prepares a zip for a single file.');
-    return answer;
+    return 'url' in answer ? answer : prepared(api, answer.id);
   };
 }
 
@@ -116,17 +115,21 @@ async function zipAddress(api: Api, sourceId: string, path: string, asOf: string
   )) as {
     id: string;
   };
-  return async () => {
-    for (;;) {
-      const zip = await answered(api.GET('/data/downloads/{id}', { params: { path: { id } } }));
-      if (zip.url !== undefined) return { url: zip.url };
-      if (zip.status === 'failed') {
-        const { code, message } = zip.error ?? { code: 'zip-failed', message: 'Run the command again.' };
-        throw fromServer({ code, title: 'The server could not make the zip', detail: message }, '');
-      }
-      await pause(pollEveryMs);
+  return () => prepared(api, id);
+}
+
+/** Waits for a prepared download. Returns its address. */
+async function prepared(api: Api, id: string): ReturnType<Address> {
+  for (;;) {
+    const found = await answered(api.GET('/data/downloads/{id}', { params: { path: { id } } }));
+    const { url, size, sha256 } = found;
+    if (url !== undefined) return { url, ...(size !== undefined && { size }), ...(sha256 !== undefined && { sha256 }) };
+    if (found.status === 'failed') {
+      const { code, message } = found.error ?? { code: 'download-failed', message: 'Run the command again.' };
+      throw fromServer({ code, title: 'The server could not prepare the download', detail: message }, '');
     }
-  };
+    await pause(pollEveryMs);
+  }
 }
 
 async function targetFor(name: string | undefined, { output = '.', force }: Options): Promise<string> {

@@ -16,6 +16,7 @@ export function awsDeployment(env: Environment = process.env): Deployment & { pl
       notifyProgress(platform, account, runId).catch((error) =>
         platform.log.error('the progress of a run could not be sent to live sockets', {}, error),
       ),
+    plainExports: true,
   };
 }
 

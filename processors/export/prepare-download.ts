@@ -1,31 +1,43 @@
-/** The task `export`: makes the zip of a download. Every step can repeat: the first complete zip counts. */
+/** The task `export`: writes a zip or a large file for download. Each slice goes on after the last one. */
 import { decrypt } from '../../activity/personal-data.ts';
 import { load, transact } from '../../activity/store.ts';
 import { systemContext } from '../../commands/context.ts';
-import { type DownloadFailure, type DownloadState, download, zipFailed, zipPrepared } from '../../domain/download.ts';
+import { settleExport } from '../../commands/export-list.ts';
+import {
+  type DownloadFailure,
+  type DownloadState,
+  download,
+  exportKey,
+  zipFailed,
+  zipPrepared,
+} from '../../domain/download.ts';
 import { displayPath } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import { isEncrypted, streamName } from '../../domain/event.ts';
-import type { JsonObject, Platform } from '../../domain/ports.ts';
+import type { JsonObject } from '../../domain/ports.ts';
 import type { Cause, Outcome, Retry, Task, TaskKind } from '../../tasks/task.ts';
 import { VaultDamage } from '../../vault/damage.ts';
-import { deleteExports, exportKey, exportSize, noteExport, putExport } from '../../vault/exports.ts';
+import { deleteExport, deleteWork, noteExport, sizeOfExport } from '../../vault/exports.ts';
 import { deriveVaultKeys } from '../../vault/keys.ts';
 import { recordDamage } from '../../vault/pack-registry.ts';
-import { openManifest, type ReaderContext } from '../../vault/reader.ts';
-import { isFolderToo, selectEntries } from '../../vault/selection.ts';
 import type { Deployment } from '../deployment.ts';
-import { DamagedFile, type ZipEntry, zipOf } from './zip.ts';
-import { zipName, zipNameBeside } from './zip-names.ts';
+import { type Export, PartWriter, startExport, type Written } from './export-parts.ts';
+import { type Atom, DamagedFile, fileContent, type Selection, selected, zipDirectory, zipEntries } from './zip.ts';
 
-type Preparing = Extract<DownloadState, { status: 'preparing' }>;
+type Request = Extract<DownloadState, { status: 'preparing' }>['request'];
 
-/** The deadline has passed. */
-class DeadlinePassed extends Error {}
+/** What the first pass over the selection has counted. */
+type Counted = { entries: number; bytes: number; at: string | null };
+/** First `counted` grows, then `written`. */
+type ExportState = { counted?: Counted; written?: Written };
+type Step = Pick<Task<JsonObject>, 'ref' | 'state' | 'fence' | 'isOver' | 'stop' | 'checkpoint'>;
+
 class TooManyEntries extends Error {}
 
-/** Entries of one zip. Each takes about 1.2 KB of memory for the zip's directory. */
+/** Entries of one zip. Programs that open zips hold its directory in memory. */
 const maxZipEntries = 500_000;
+/** Bytes of an entry's records beside its name, at most. */
+const recordBytes = 250;
 
 export const exportKind: TaskKind<Deployment, JsonObject> = {
   name: 'export',
@@ -33,33 +45,127 @@ export const exportKind: TaskKind<Deployment, JsonObject> = {
   queue: 'data',
   step: (deployment, task) => prepareDownload(deployment, task),
   onError: retryOf,
-  fail: (deployment, { ref }, reason) => failDownload(deployment, ref, reason),
+  fail: failDownload,
 };
 
-/** Resolves when the zip is ready, or was not needed any more. */
+/** A slice of the export. */
 export async function prepareDownload(
   deployment: Deployment,
-  task: Pick<Task<JsonObject>, 'ref' | 'isOver' | 'stop'>,
+  task: Step,
   maxEntries = maxZipEntries,
 ): Promise<Outcome<JsonObject>> {
   const { platform } = deployment;
   const { account, group: id } = task.ref;
   const stream = streamName(account, 'download', id);
   const { state } = await load(platform, download, stream);
-  const noteDamage = async (error: unknown): Promise<never> => {
+  const done: Outcome<JsonObject> = { type: 'done', endsGroup: true };
+  if (state.status !== 'preparing') return done;
+  const { request } = state;
+  const blob = exportKey(account, id);
+  const opened = await openExport(deployment, account, request);
+  const isExpired = () => platform.now() >= Date.parse(request.until);
+  if (!opened || isExpired()) {
+    await giveUp(deployment, task);
+    return done;
+  }
+  await noteExport(platform, blob, request.until);
+  try {
+    if ((await platform.blobs.size(blob)) === undefined) {
+      const next = await writeSlice(opened, task, maxEntries);
+      if (next) return { type: 'again', state: next };
+    }
+  } catch (error) {
     // The next run stores the files of the pack again.
     if (error instanceof DamagedFile && error.cause.pack)
       await recordDamage({ ...platform, account }, error.cause.pack, platform.now());
     throw error;
-  };
-  if (state.status === 'preparing') {
-    const size = await makeZip(deployment, account, state, task, maxEntries).catch(noteDamage);
-    if (size !== undefined) {
-      await deployment.reached?.('download:put');
-      await transact(platform, download, stream, zipPrepared(id, size), cause(account, id));
-    }
   }
-  return { type: 'done', endsGroup: true };
+  await deleteWork(platform.blobs, blob);
+  const size = await sizeOfExport(platform.blobs, blob, opened.to.isEncrypted);
+  if (size === undefined || isExpired()) {
+    await giveUp(deployment, task);
+    return done;
+  }
+  await deployment.reached?.('download:put');
+  await settleExport(platform, account, id, size);
+  await transact(platform, download, stream, zipPrepared(id, size), cause(account, id));
+  return done;
+}
+
+type Opened = { to: Export; selection: Selection; isFile: boolean };
+
+/** Undefined when the account or the source was erased. */
+async function openExport(
+  { platform, plainExports = false }: Deployment,
+  account: string,
+  { downloadId, manifest, paths, file }: Request,
+): Promise<Opened | undefined> {
+  const key = await platform.keys.accountKey(account);
+  const plain = isEncrypted(paths) ? await decrypt<string[]>(platform, account, paths) : paths;
+  if (!key || !plain) return undefined;
+  const keys = deriveVaultKeys(key);
+  return {
+    to: { platform, blob: exportKey(account, downloadId), key: keys.exports, isEncrypted: !plainExports },
+    selection: { context: { account, keys, blobs: platform.blobs }, manifest, paths: plain },
+    isFile: file !== undefined,
+  };
+}
+
+/** Returns the state for the next slice. Undefined when the export is complete. */
+async function writeSlice(
+  { to, selection, isFile }: Opened,
+  task: Step,
+  maxEntries: number,
+): Promise<JsonObject | undefined> {
+  const { counted, written } = task.state as ExportState;
+  let state = written;
+  if (!state) {
+    const total = await count(selection, task, counted, maxEntries);
+    if (total.isPartial) return { counted: total };
+    state = await startExport(to, total.bytes);
+    await task.checkpoint({ written: state });
+  }
+  const writer = new PartWriter(to, task, state);
+  await writer.open();
+  const addAll = async (atoms: AsyncIterable<Atom>): Promise<boolean> => {
+    for await (const atom of atoms) {
+      task.stop.throwIfAborted();
+      await writer.add(atom);
+      if (task.isOver()) return false;
+    }
+    return true;
+  };
+  const { position } = state;
+  const suspended = async () => ({ written: await writer.suspend() });
+  if (isFile) {
+    if (!(await addAll(fileContent(selection, position)))) return suspended();
+  } else {
+    if (!position.directory && !(await addAll(zipEntries(selection, position)))) return suspended();
+    await writer.saveRecords();
+    const directory = zipDirectory(writer.state.position, writer.pieces, (piece) => writer.readPiece(piece));
+    if (!(await addAll(directory))) return suspended();
+  }
+  await writer.complete();
+  return undefined;
+}
+
+/** Counts the entries and estimates the bytes of the export, from the metadata. */
+async function count(
+  selection: Selection,
+  { isOver, stop }: Step,
+  from: Counted | undefined,
+  maxEntries: number,
+): Promise<Counted & { isPartial: boolean }> {
+  let { entries, bytes, at } = from ?? { entries: 0, bytes: 0, at: null };
+  for await (const entry of selected(selection, at ?? undefined)) {
+    stop.throwIfAborted();
+    if (++entries > maxEntries) throw new TooManyEntries();
+    // A byte of a name takes three when it is escaped. It is in the header and in the directory.
+    bytes += entry.size + 6 * Buffer.byteLength(entry.key) + recordBytes;
+    at = entry.key;
+    if (isOver()) return { entries, bytes, at, isPartial: true };
+  }
+  return { entries, bytes, at, isPartial: false };
 }
 
 /** What follows an error. The damage of a file is final. */
@@ -70,81 +176,35 @@ function retryOf(error: unknown, attempt: number, isLast: boolean): Retry {
 }
 
 async function failDownload(
-  { platform }: Deployment,
-  { account, group: id }: Task<JsonObject>['ref'],
+  deployment: Deployment,
+  task: Pick<Task<JsonObject>, 'ref' | 'state'>,
   { code, message }: Cause,
 ): Promise<void> {
+  const { account, group: id } = task.ref;
+  await giveUp(deployment, task);
   const reason = { code: code as DownloadFailure['code'], message };
-  await transact(platform, download, streamName(account, 'download', id), zipFailed(id, reason), cause(account, id));
+  const stream = streamName(account, 'download', id);
+  await transact(deployment.platform, download, stream, zipFailed(id, reason), cause(account, id));
+}
+
+/** Leaves nothing of the export. */
+async function giveUp(
+  { platform }: Deployment,
+  { ref, state }: Pick<Task<JsonObject>, 'ref' | 'state'>,
+): Promise<void> {
+  const { account, group: id } = ref;
+  const blob = exportKey(account, id);
+  const { written } = state as ExportState;
+  if (written) await platform.blobs.abortUpload(blob, written.upload);
+  await deleteExport(platform.blobs, blob);
+  await settleExport(platform, account, id, null);
 }
 
 const cause = (account: string, id: string) => systemContext(account, 'prepare-download', id, id);
 
-/** Returns the size in bytes. Undefined when the download has expired or its account was erased. */
-async function makeZip(
-  deployment: Deployment,
-  account: string,
-  { request }: Preparing,
-  { isOver, stop }: Pick<Task<JsonObject>, 'isOver' | 'stop'>,
-  maxEntries: number,
-): Promise<number | undefined> {
-  const { platform } = deployment;
-  const { downloadId, manifest, until } = request;
-  const key = await platform.keys.accountKey(account);
-  const paths = await decryptPaths(platform, account, request.paths);
-  if (!key || !paths) return undefined;
-  const context = { account, keys: deriveVaultKeys(key), blobs: platform.blobs };
-  const blob = exportKey(account, downloadId);
-  if (platform.now() >= Date.parse(until)) {
-    // An earlier try may have put the zip after the sweeper ran, and then crashed.
-    await deleteExports(platform.blobs, [blob]);
-    return undefined;
-  }
-  await noteExport(platform, blob, until);
-  const checkDeadline = () => {
-    stop.throwIfAborted();
-    if (isOver()) throw new DeadlinePassed();
-  };
-  if ((await exportSize(platform.blobs, blob)) === undefined) {
-    await putExport(
-      platform.blobs,
-      blob,
-      zipOf(context, zipEntries(context, manifest, paths, maxEntries), checkDeadline),
-    );
-  }
-  if (platform.now() < Date.parse(until)) return exportSize(platform.blobs, blob);
-  await deleteExports(platform.blobs, [blob]);
-  return undefined;
-}
-
-async function decryptPaths(
-  platform: Platform,
-  account: string,
-  paths: Preparing['request']['paths'],
-): Promise<string[] | null> {
-  return isEncrypted(paths) ? decrypt<string[]>(platform, account, paths) : paths;
-}
-
-/** The selected entries, with names that are unique in the zip. */
-async function* zipEntries(
-  context: ReaderContext,
-  manifest: Preparing['request']['manifest'],
-  paths: string[],
-  maxEntries: number,
-): AsyncGenerator<ZipEntry> {
-  let count = 0;
-  const root = await openManifest(context, manifest);
-  for await (const entry of selectEntries(context, root, paths)) {
-    if (++count > maxEntries) throw new TooManyEntries();
-    const nameIsTaken =
-      entry.kind !== 'folder' && (entry.key.endsWith('/') || (await isFolderToo(context, root, entry)));
-    yield { ...entry, name: nameIsTaken ? zipNameBeside(entry.key) : zipName(entry.key) };
-  }
-}
-
 /** The reason to fail the download with. Undefined when another try may succeed. */
 function reasonOf(error: unknown, last: boolean): DownloadFailure | undefined {
-  if (error instanceof DeadlinePassed || error instanceof TooManyEntries)
+  if (error instanceof TooManyEntries)
     return { code: 'too-large', message: 'The selection is too large for one zip. Select fewer files.' };
   if (error instanceof DamagedFile) {
     const { path } = displayPath(error.key);

@@ -2,7 +2,7 @@
 import { rename } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { canonicalJson } from '../../api/secret-keys.ts';
-import { requestZipDownload } from '../../commands/grant-download.ts';
+import { requestExport } from '../../commands/grant-download.ts';
 import type { JsonObject, Platform, StreamNotification } from '../../domain/ports.ts';
 import type { Chaos } from '../../infra/embedded/chaos.ts';
 import { handleNotifications } from '../../projections/engine/runner.ts';
@@ -36,7 +36,7 @@ export async function everyMessage(
   const restorePoint = await findRestorePoint(platform, account, { jobId });
   if (!restorePoint) throw new Error('there is no restore point');
   const { runId, manifest, at: backedUpAt } = restorePoint;
-  await requestZipDownload(platform, command(), { sourceId, jobId, runId, manifest, backedUpAt, paths: ['photos'] });
+  await requestExport(platform, command(), { sourceId, jobId, runId, manifest, backedUpAt, paths: ['photos'] });
   await settle(handle);
   await rename(source, `${source} elsewhere`);
   await request();

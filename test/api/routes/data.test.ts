@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { readActivity } from '../../../activity/feed.ts';
 import type { AppOptions } from '../../../api/app.ts';
 import { data } from '../../../api/routes/data.ts';
@@ -30,9 +30,9 @@ async function apiWithBackup(things: Things, options: Partial<AppOptions> = {}) 
   const bytes = (url: string, headers = {}) => app.inject({ url: new URL(url).pathname, headers });
   const prepare = async (id: string) => {
     const body = { type: 'download.requested.v1', stream: `${account}/download/${id}`, version: 1, index: 0 };
-    await handleMessage({ platform, connectors: () => ({ allowHosts: [] }), prices: free }, body, {
-      deadline: Number.POSITIVE_INFINITY,
-    });
+    const plainExports = options.exports !== undefined;
+    const deployment = { platform, connectors: () => ({ allowHosts: [] }), prices: free, plainExports };
+    await handleMessage(deployment, body, { deadline: Number.POSITIVE_INFINITY });
   };
   return { app, platform, backupChain, ada, eve, post, idOf, bytes, prepare };
 }
@@ -275,13 +275,14 @@ describe('POST /data/download of a zip', () => {
     expect(requested.json()).toEqual({ id: expect.stringMatching(/^dow_/), status: 'preparing' });
     expect(requested.headers.location).toBe(`/data/downloads/${id}`);
     const look = async (person?: typeof bob) => (await as({ app, platform }, person))({ url: `/data/downloads/${id}` });
-    expect((await look()).json()).toEqual({ status: 'preparing' });
+    expect((await look()).json()).toEqual({ id, status: 'preparing', progress: 0 });
     await prepare(id);
-    const { status, url, expiresAt } = (await look()).json();
-    expect(status).toBe('ready');
+    const { status, progress, url, expiresAt, size } = (await look()).json();
+    expect([status, progress]).toEqual(['ready', 1]);
     expect(Date.parse(expiresAt)).toBe(platform.now() + 15 * 60_000);
     const zip = await bytes(url);
     expect(zip.statusCode).toBe(200);
+    expect(size).toBe(zip.rawPayload.length);
     expect(zip.headers).toMatchObject({
       'content-type': 'application/zip',
       'content-disposition': 'attachment; filename=docs.zip',
@@ -340,43 +341,78 @@ describe('POST /data/download of a zip', () => {
     }
   });
 
-  it('returns the same zip to a repeat with its Idempotency-Key, and a new one to another key', async () => {
-    const { post, backupChain } = await apiWithBackup({ a: 'x' });
-    const ask = async (key: string) =>
-      (
-        await post('/data/download', { sourceId: backupChain.sourceId, paths: [''] }, undefined, {
-          'idempotency-key': key,
-        })
-      ).json().id;
-    expect(await ask('one')).toBe(await ask('one'));
-    expect(await ask('one')).not.toBe(await ask('two'));
+  it('joins a request of the same content, and refuses more than the quota with the time to wait', async () => {
+    const names = Array.from({ length: 12 }, (_, n) => `f${n}`);
+    const { post, backupChain, prepare } = await apiWithBackup(Object.fromEntries(names.map((name) => [name, 'x'])));
+    const { sourceId } = backupChain;
+    const ask = (paths: string[]) => post('/data/download', { sourceId, paths });
+    const [one, two] = await Promise.all([ask(['f0', 'f1']), ask(['f1', 'f0'])]);
+    expect(one.json().id).toBe(two.json().id);
+    await prepare(one.json().id);
+    expect((await ask(['f0', 'f1'])).json()).toEqual({ id: one.json().id, status: 'ready' });
+    for (const name of names.slice(0, 10)) expect((await ask([name])).statusCode).toBe(202);
+    const refused = await ask(['f11']);
+    expect(refused.json()).toMatchObject({ status: 429, code: 'rate-limited' });
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
   });
+});
 
-  it('redirects to a link where answers are limited in size, until the blob is deleted', async () => {
-    const links: string[] = [];
-    const exports = {
-      over: 100,
-      async link(key: string) {
-        links.push(key);
-        return `https://bucket.example/${key}`;
-      },
-    };
-    const content = 'long '.repeat(100);
-    const { post, backupChain, prepare, bytes, ada, idOf, platform } = await apiWithBackup({ a: content }, { exports });
-    const { id } = (await post('/data/download', { sourceId: backupChain.sourceId, paths: ['a'] })).json();
+describe('downloads where answers are limited in size', () => {
+  const exports = { over: 100, link: async (key: string) => `https://bucket.example/${key}` };
+  const content = 'long '.repeat(100);
+
+  it('are prepared when the file is larger, and redirect to a link until the blob is deleted', async () => {
+    const { post, ada, bytes, prepare, idOf, platform } = await apiWithBackup({ 'd/a.txt': content }, { exports });
+    const requested = await post('/data/download', { fileId: await idOf('d/a.txt') });
+    const { id, status } = requested.json();
+    expect([requested.statusCode, status]).toEqual([202, 'preparing']);
+    expect(requested.headers.location).toBe(`/data/downloads/${id}`);
+    expect((await post('/data/download', { fileId: await idOf('d/a.txt') })).json().id).toBe(id);
     await prepare(id);
-    const { url } = (await ada({ url: `/data/downloads/${id}` })).json();
-    const zip = await bytes(url);
-    expect([zip.statusCode, zip.headers.location]).toEqual([307, `https://bucket.example/exports/${account}/${id}`]);
-    expect((await bytes(url, { range: 'bytes=0-9' })).statusCode).toBe(206);
-    const file = await post('/data/download', { fileId: await idOf('a') });
-    for (let n = 0; n < 2; n++) expect((await bytes(file.json().url)).statusCode).toBe(307);
-    expect(Buffer.from((await platform.blobs.get(links.at(-1) ?? '')) ?? '').toString()).toBe(content);
-    expect(links.at(-1)).toBe(links.at(-2));
+    const ready = (await ada({ url: `/data/downloads/${id}` })).json();
+    expect(ready).toMatchObject({ id, status: 'ready', size: content.length, sha256: hash('sha256', content) });
+    const answer = await bytes(ready.url);
+    const blob = `exports/${account}/${id}`;
+    expect([answer.statusCode, answer.headers.location]).toEqual([307, `https://bucket.example/${blob}`]);
+    expect((await bytes(ready.url, { range: 'bytes=0-9' })).statusCode).toBe(307);
+    expect(Buffer.from((await platform.blobs.get(blob)) ?? '').toString()).toBe(content);
     platform.clock.now += 24 * 3_600_000;
     await removeExpiredExports(platform);
     expect((await platform.blobs.list('exports/', { limit: 10 })).items).toEqual([]);
   });
+
+  it('answer HEAD and small files without a link', async () => {
+    const { app, post, ada, prepare, backupChain, idOf, bytes } = await apiWithBackup(
+      { a: content, small: 'x' },
+      { exports },
+    );
+    const small = (await post('/data/download', { fileId: await idOf('small') })).json();
+    expect((await bytes(small.url)).body).toBe('x');
+    const { id } = (await post('/data/download', { sourceId: backupChain.sourceId, paths: [''] })).json();
+    await prepare(id);
+    const { url, size } = (await ada({ url: `/data/downloads/${id}` })).json();
+    const head = await app.inject({ method: 'HEAD', url: new URL(url).pathname });
+    expect([head.statusCode, head.headers['content-length'], head.body]).toEqual([200, String(size), '']);
+  });
+});
+
+it('reads no content for HEAD, and only the packs of a range', async () => {
+  const { app, post, idOf, platform, bytes } = await apiWithBackup({ a: randomBytes(30_000_000) });
+  const { url } = (await post('/data/download', { fileId: await idOf('a') })).json();
+  let read = 0;
+  const { get } = platform.blobs;
+  platform.blobs.get = async (key, range) => {
+    const found = await get(key, range);
+    if (key.startsWith('packs/')) read += found?.length ?? 0;
+    return found;
+  };
+  onTestFinished(() => {
+    platform.blobs.get = get;
+  });
+  const head = await app.inject({ method: 'HEAD', url: new URL(url).pathname });
+  expect([head.statusCode, head.headers['content-length'], read]).toEqual([200, '30000000', 0]);
+  expect((await bytes(url, { range: 'bytes=20000000-20000009' })).rawPayload).toHaveLength(10);
+  expect(read).toBeLessThan(9_000_000);
 });
 
 describe('a damaged pack', () => {
