@@ -26,8 +26,8 @@ export async function grantFileDownload(
 }
 
 /**
- * Requests an export: a zip of the paths, or with `file` the file at the only path. The event starts the task. A request
- * of the same content joins the export that the account has. `id` is that of the export.
+ * Requests an export: a zip of the paths, or with `file` the file at the only path. The event starts the task. A
+ * request of the same content joins the export that the account has. `id` is that of the export.
  * @throws Problem `rate-limited` when the account has reached its quota
  */
 export async function requestExport(

@@ -2,8 +2,9 @@
  * Exports: blobs for download. Each is recorded before it is made, and deleted within a day. Blobs below `<export>.`
  * are its working state.
  *
- * A deployment that serves them itself encrypts them in pieces, each at rest with AES-256-GCM: nonce ‖ ciphertext ‖ tag.
- * So every range can be read and verified alone. On AWS they are plain, because signed links serve them.
+ * A deployment that serves them itself encrypts them in pieces: nonce ‖ ciphertext ‖ tag of AES-256-GCM. So every range
+ * can be read and verified alone. On AWS they are plain, because signed links serve them. docs/adr/exports.md has the
+ * reasons.
  */
 import { decryptFramed, encryptFramed, frameBytes } from '../crypto/gcm.ts';
 import type { Blobs, ByteRange, Platform } from '../domain/ports.ts';

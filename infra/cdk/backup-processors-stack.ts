@@ -84,6 +84,8 @@ export class BackupProcessorsStack extends Stack {
       description: 'Fetches, chunks, encrypts and stores batches of files',
       memory: 3008, // MB, 1.7 vCPUs, the maximum of a new AWS account
       timeout: workTimeout,
+      // A large file or export that runs out of time goes on in a new message, as a plan does.
+      allowsRecursion: true,
       environment,
       grants: [...consume(core.dataQueue), ...work],
     });

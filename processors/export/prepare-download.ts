@@ -65,7 +65,7 @@ export async function prepareDownload(
   const opened = await openExport(deployment, account, request);
   const isExpired = () => platform.now() >= Date.parse(request.until);
   if (!opened || isExpired()) {
-    await giveUp(deployment, task);
+    await abandon(deployment, task);
     return done;
   }
   await noteExport(platform, blob, request.until);
@@ -83,7 +83,7 @@ export async function prepareDownload(
   await deleteWork(platform.blobs, blob);
   const size = await sizeOfExport(platform.blobs, blob, opened.to.isEncrypted);
   if (size === undefined || isExpired()) {
-    await giveUp(deployment, task);
+    await abandon(deployment, task);
     return done;
   }
   await deployment.reached?.('download:put');
@@ -181,14 +181,14 @@ async function failDownload(
   { code, message }: Cause,
 ): Promise<void> {
   const { account, group: id } = task.ref;
-  await giveUp(deployment, task);
+  await abandon(deployment, task);
   const reason = { code: code as DownloadFailure['code'], message };
   const stream = streamName(account, 'download', id);
   await transact(deployment.platform, download, stream, zipFailed(id, reason), cause(account, id));
 }
 
 /** Leaves nothing of the export. */
-async function giveUp(
+async function abandon(
   { platform }: Deployment,
   { ref, state }: Pick<Task<JsonObject>, 'ref' | 'state'>,
 ): Promise<void> {

@@ -86,11 +86,14 @@ test('the client can read and write every attribute of a registration', () => {
   });
 });
 
-test('only the job-queue function may recurse without limit', () => {
+test('only the functions of the queues, whose tasks go on in new messages, may recurse without limit', () => {
   const recursive = main
     .ofType('AWS::Lambda::Function')
     .filter(([, { Properties }]) => Properties.RecursiveLoop === 'Allow');
-  expect(recursive.map(([, { Properties }]) => Properties.FunctionName)).toEqual(['listbackup-main-job-queue']);
+  expect(recursive.map(([, { Properties }]) => Properties.FunctionName)).toEqual([
+    'listbackup-main-job-queue',
+    'listbackup-main-data-queue',
+  ]);
 });
 
 test('templates are ASCII, because CloudFormation replaces other characters with question marks', () => {

@@ -4,140 +4,21 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { load } from '../../../activity/store.ts';
-import { findDownload } from '../../../api/current-state.ts';
 import { requestExport } from '../../../commands/grant-download.ts';
-import { type DownloadState, download } from '../../../domain/download.ts';
 import { keyFromBytes } from '../../../domain/entry.ts';
 import { streamName } from '../../../domain/event.ts';
-import type { Blobs, JsonObject, Platform } from '../../../domain/ports.ts';
-import type { Deployment } from '../../../processors/deployment.ts';
 import { prepareDownload } from '../../../processors/export/prepare-download.ts';
-import { free } from '../../../processors/meter.ts';
+import { maintain } from '../../../processors/maintain.ts';
 import { handleMessage } from '../../../processors/runner.ts';
-import { maintainTasks } from '../../../processors/tasks.ts';
-import type { Slice } from '../../../tasks/run-task.ts';
-import { readExport, sizeOfExport } from '../../../vault/exports.ts';
-import { deriveVaultKeys } from '../../../vault/keys.ts';
-import { type TestPlatform, testPlatform } from '../../support/api.ts';
-import { makeBackupChain, type Things } from '../../support/backups.ts';
+import { testPlatform } from '../../support/api.ts';
+import type { Things } from '../../support/backups.ts';
 import { testFolder } from '../../support/embedded.ts';
-import { type Unzipped, unzip } from '../../support/unzip.ts';
-import { gather, noise } from '../../vault/vault-fixture.ts';
+import { noise } from '../../vault/vault-fixture.ts';
+import { account, command, damage, deploymentOn, requestOf, sliceOf } from './requested.ts';
+import { testSlices } from './slices.ts';
 
-const account = 'acc_ada';
 const hour = 3_600_000;
 const mebibyte = 1024 * 1024;
-const endless = (): Slice => ({ deadline: Number.POSITIVE_INFINITY });
-const command = (commandId: string) =>
-  ({ account, actor: { type: 'user', id: 'usr_ada' }, commandId, correlationId: 'req_1' }) as const;
-
-const deploymentOn = (platform: Platform): Deployment => ({
-  platform,
-  connectors: () => ({ allowHosts: [] }),
-  prices: free,
-});
-
-/** A slice that is over when the step has asked `asks` times. */
-function sliceOf(asks: number): Slice {
-  let left = asks;
-  return {
-    get deadline() {
-      return left-- > 0 ? Number.POSITIVE_INFINITY : 0;
-    },
-  };
-}
-
-/** Makes a backup of `things` and requests an export of it. */
-async function requestOf(
-  things: Things,
-  { paths = [''], on, file }: { paths?: string[]; on?: TestPlatform; file?: { version: number } } = {},
-) {
-  const platform = on ?? (await testPlatform());
-  const backupChain = makeBackupChain(platform, account);
-  const { runId, manifest, at: backedUpAt } = await backupChain.backUp(things);
-  const { sourceId, jobId } = backupChain;
-  const request = { sourceId, jobId, runId, manifest, backedUpAt, paths, ...(file && { file }) };
-  const { id } = await requestExport(platform, command(`export of ${runId}`), request);
-  const stream = streamName(account, 'download', id);
-  const event: JsonObject = { type: 'download.requested.v1', account, stream, version: 1, index: 0 };
-  const blob = `exports/${account}/${id}`;
-
-  /** Delivers the event, then messages until none is left. */
-  async function prepare(slice = endless, by: Platform = platform): Promise<void> {
-    await handleMessage(deploymentOn(by), event, slice());
-    for (;;) {
-      const messages = await platform.queue.receive('data', { max: 10, visibilitySeconds: 60 });
-      if (messages.length === 0) return;
-      for (const { receipt } of messages) await platform.queue.ack('data', receipt);
-      for (const { body } of messages) await handleMessage(deploymentOn(by), body, slice());
-    }
-  }
-
-  /** Tries again, each time after a minute, until the export has ended. */
-  async function prepareInTime(by: Platform = platform): Promise<void> {
-    await prepare(endless, by);
-    while ((await state()).status === 'preparing') {
-      platform.clock.now += 61_000;
-      await maintainTasks(deploymentOn(platform));
-      await prepare(endless, by);
-    }
-  }
-
-  async function content(): Promise<Buffer | undefined> {
-    const key = deriveVaultKeys((await platform.keys.accountKey(account)) ?? new Uint8Array()).exports;
-    const size = await sizeOfExport(platform.blobs, blob, true);
-    if (size === undefined) return undefined;
-    return gather(readExport(platform.blobs, { key, blob, size }, { offset: 0, length: size }));
-  }
-
-  const state = async (): Promise<DownloadState> => (await load(platform, download, stream)).state;
-  return {
-    ...{ platform, backupChain, request, id, blob, event, prepare, prepareInTime, content, state },
-    status: () => findDownload(platform, account, id),
-    zip: async (): Promise<Unzipped[]> => unzip((await content()) ?? Buffer.from('nothing')),
-    left: async () => (await platform.blobs.list('exports/', { limit: 100 })).items.map(({ key }) => key),
-  };
-}
-
-/** Overwrites all packs, so that no content can be read. */
-async function damage(platform: Platform): Promise<void> {
-  const { items } = await platform.blobs.list(`packs/${account}/`, { limit: 1000 });
-  expect(items.length).toBeGreaterThan(0);
-  for (const { key, size } of items) await platform.blobs.put(key, new Uint8Array(size));
-}
-
-/** Counts the bytes that are read from packs. */
-function metered(platform: TestPlatform): { platform: Platform; bytes: () => number } {
-  let bytes = 0;
-  const get: Blobs['get'] = async (key, range) => {
-    const found = await platform.blobs.get(key, range);
-    if (key.startsWith('packs/')) bytes += found?.length ?? 0;
-    return found;
-  };
-  return { platform: { ...platform, blobs: { ...platform.blobs, get } }, bytes: () => bytes };
-}
-
-/** A process that dies at its n-th write. Nothing of it works after that. */
-function mortal(platform: TestPlatform, writes: number): Platform {
-  let left = writes;
-  const dying =
-    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      if (left-- <= 0) throw new Error('killed');
-      return call(...args);
-    };
-  const { blobs, records } = platform;
-  return {
-    ...platform,
-    records: { ...records, write: dying(records.write) },
-    blobs: {
-      ...blobs,
-      ...{ put: dying(blobs.put), putPart: dying(blobs.putPart), startUpload: dying(blobs.startUpload) },
-      completeUpload: dying(blobs.completeUpload),
-    },
-  };
-}
 
 describe('a zip', () => {
   it('holds content, names, kinds, times and permissions of the selected entries', async () => {
@@ -337,12 +218,12 @@ describe('a zip', () => {
     const late = await requestOf({ b: 'x' }, { on: box.platform });
     await box.prepare();
     box.platform.clock.now += 22 * hour;
-    await maintainTasks(deploymentOn(box.platform));
+    await maintain(deploymentOn(box.platform));
     expect(await box.status()).toMatchObject({ status: 'ready' });
     box.platform.clock.now += hour;
     await expect(box.status()).rejects.toMatchObject({ code: 'gone', message: expect.stringMatching(/another/) });
     await late.prepare();
-    await maintainTasks(deploymentOn(box.platform));
+    await maintain(deploymentOn(box.platform));
     expect(await box.left()).toEqual([]);
   });
 
@@ -352,7 +233,7 @@ describe('a zip', () => {
     expect((await box.left()).length).toBeGreaterThan(0);
     box.platform.clock.now += 24 * hour;
     await box.prepare();
-    await maintainTasks(deploymentOn(box.platform));
+    await maintain(deploymentOn(box.platform));
     expect(await box.left()).toEqual([]);
     expect((await box.state()).status).toBe('preparing');
   });
@@ -381,46 +262,7 @@ describe('a zip', () => {
   });
 });
 
-describe('an export in slices', () => {
-  const things: Things = { 'a/': { mode: 0o700 }, 'z/last': 'end', 'b/both': 'file', 'b/both/below': 'x' };
-  for (let n = 0; n < 400; n++) things[`many/${n}`] = noise(n % 3 === 0 ? 30_000 : 50, n);
-  things['huge/one'] = noise(21 * mebibyte, 1);
-  things['huge/two'] = noise(9 * mebibyte, 2);
-
-  it.each([
-    ['a zip', 60, { paths: ['z', 'many', 'b/both', 'huge', 'a'] }],
-    ['a file', 4, { paths: ['huge/one'], file: { version: 1 } }],
-  ])('goes on after the last byte of %s, whatever the slices', async (_name, asks, options) => {
-    const [whole, cut] = [await requestOf(things, options), await requestOf(things, options)];
-    await whole.prepare();
-    const expected = await whole.content();
-    let n = 0;
-    const meter = metered(cut.platform);
-    await cut.prepare(() => sliceOf(asks + ((n++ * 37) % asks)), meter.platform);
-    expect(n).toBeGreaterThan(4);
-    expect((await cut.content())?.equals(expected ?? Buffer.alloc(0))).toBe(true);
-    // A slice drops at most the read that it uses and the next one.
-    expect(meter.bytes()).toBeLessThan((expected?.length ?? 0) + n * 17 * mebibyte);
-    expect(await cut.left()).toEqual([cut.blob]);
-  });
-
-  it('is the same when its worker is killed at any write', async () => {
-    const whole = await requestOf(things);
-    await whole.prepare();
-    const expected = await whole.content();
-    const box = await requestOf(things);
-    let deaths = 0;
-    for (let n = 0; (await box.state()).status === 'preparing'; n++) {
-      await box.prepare(() => sliceOf(60 + ((n * 53) % 200)), mortal(box.platform, 3 + (n % 5))).catch(() => deaths++);
-      box.platform.clock.now += 61_000;
-      await maintainTasks(deploymentOn(box.platform));
-    }
-    expect(deaths).toBeGreaterThan(5);
-    expect(await box.state()).toMatchObject({ status: 'ready', size: expected?.length });
-    expect((await box.content())?.equals(expected ?? Buffer.alloc(0))).toBe(true);
-    expect(await box.left()).toEqual([box.blob]);
-  });
-});
+describe('an export in slices', () => testSlices(testPlatform, false));
 
 describe('the exports of an account', () => {
   it('are one for the same content, however often it is requested', async () => {
