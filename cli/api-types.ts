@@ -229,7 +229,7 @@ export interface paths {
     };
     /**
      * Download the content of a download URL
-     * @description The token in the path is the only credential. Answers byte ranges. On AWS, a prepared download gets a 307 to a signed S3 URL.
+     * @description The token in the path is the only credential. Answers byte ranges. On AWS, large answers of a prepared download get a 307 to a signed S3 URL.
      */
     get: operations['getDownloadsToken'];
     put?: never;

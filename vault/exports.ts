@@ -75,6 +75,21 @@ export function encryptPieces(
   return Buffer.concat(pieces);
 }
 
+/** The bytes of the range of a plain export with `size` bytes, clipped to the end. */
+export async function* readPlainExport(
+  blobs: Blobs,
+  { blob, size }: { blob: string; size: number },
+  range: ByteRange,
+): AsyncGenerator<Uint8Array> {
+  const end = Math.min(range.offset + range.length, size);
+  for (let offset = range.offset; offset < end; offset += pieceBytes) {
+    const length = Math.min(pieceBytes, end - offset);
+    const piece = await blobs.get(blob, { offset, length });
+    if (piece?.length !== length) throw new VaultDamage('export', `${blob} is missing or too short`);
+    yield piece;
+  }
+}
+
 /**
  * The bytes of the range of an encrypted export with `size` bytes, clipped to the end. It reads only the pieces of the
  * range, and verifies each before any of it is yielded.

@@ -7,7 +7,7 @@ import { Problem } from '../../domain/errors.ts';
 import type { ByteRange, Platform } from '../../domain/ports.ts';
 import { readerContext } from '../../projections/files/listing.ts';
 import { VaultDamage } from '../../vault/damage.ts';
-import { readExport } from '../../vault/exports.ts';
+import { readExport, readPlainExport } from '../../vault/exports.ts';
 import { recordDamage } from '../../vault/pack-registry.ts';
 import { readFile } from '../../vault/read-file.ts';
 import { findEntry, openManifest, type ReaderContext } from '../../vault/reader.ts';
@@ -30,14 +30,15 @@ export const downloads: RouteModule = [
     url: '/downloads/{token}',
     summary: 'Download the content of a download URL',
     description:
-      'The token in the path is the only credential. Answers byte ranges. On AWS, a prepared download gets a 307 to a signed S3 URL.',
+      'The token in the path is the only credential. Answers byte ranges. On AWS, large answers of a prepared download get a 307 to a signed S3 URL.',
     tags: ['data'],
     public: true,
     params: z.strictObject({ token: z.string().meta({ description: 'The token from the download URL.' }) }),
     answers: { 200: z.any(), 206: z.any(), 307: z.undefined() },
     problems: ['not-found', 'gone', 'damaged', 'range-not-satisfiable'],
     handler: async ({ platform, context, params, headers: requested, isHead }) => {
-      const content = await contentOf(platform, await openDownload(platform, params.token));
+      const isPlain = context.exports !== undefined;
+      const content = await contentOf(platform, await openDownload(platform, params.token), isPlain);
       const { name, type, size } = content;
       const etag = `"${content.tag}"`;
       const ifRange = requested['if-range'];
@@ -45,7 +46,7 @@ export const downloads: RouteModule = [
       const length = range?.length ?? size;
       const disposition = contentDisposition(name.toWellFormed());
       // The link is signed for GET. A HEAD request needs no content.
-      if (context.exports && content.blob !== undefined && !isHead) {
+      if (context.exports && content.blob !== undefined && length > context.exports.over && !isHead) {
         const location = await context.exports.link(content.blob, { fileName: disposition, type });
         const headers: { [name: string]: string } = { location };
         return { status: 307 as const, body: undefined, headers };
@@ -68,9 +69,10 @@ export const downloads: RouteModule = [
   }),
 ];
 
-async function contentOf(platform: Platform, download: Download): Promise<Content> {
+/** `isPlain`: prepared blobs are not encrypted. */
+async function contentOf(platform: Platform, download: Download, isPlain: boolean): Promise<Content> {
   const vault = await readerContext(platform, download.account);
-  return 'blob' in download ? blobContent(platform, vault, download) : fileContent(platform, vault, download);
+  return 'blob' in download ? blobContent(platform, vault, download, isPlain) : fileContent(platform, vault, download);
 }
 
 async function fileContent(
@@ -95,11 +97,14 @@ async function blobContent(
   { blobs }: Platform,
   { keys }: ReaderContext,
   { blob, name, size }: Extract<Download, { blob: string }>,
+  isPlain: boolean,
 ): Promise<Content> {
   if ((await blobs.size(blob)) === undefined)
     throw new Problem('gone', 'The prepared download no longer exists. Request a new one with POST /data/download.');
   const read = (range: ByteRange = { offset: 0, length: size }) =>
-    readExport(blobs, { key: keys.exports, blob, size }, range);
+    isPlain
+      ? readPlainExport(blobs, { blob, size }, range)
+      : readExport(blobs, { key: keys.exports, blob, size }, range);
   const tag = blob.slice(blob.lastIndexOf('/') + 1);
   return { name, type: mime.getType(name) ?? 'application/octet-stream', size, tag, read, blob };
 }

@@ -147,13 +147,25 @@ export async function listFiles(api: Client, query: string): Promise<File[]> {
   return (await api.all(`/data/files?${query}`)) as File[];
 }
 
+/** The download address of a file. On AWS a large file is prepared first. */
+export async function addressOf(api: Client, fileId: string): Promise<string> {
+  const { status, body } = await api.call('POST', '/data/download', { body: { fileId } });
+  if (status === 200) return String(body.url);
+  if (status !== 202) throw new Error(`the download of a file answered ${status}: ${JSON.stringify(body)}`);
+  const { url } = await until('the file is prepared', async () => {
+    const look = await api.expect(200, 'GET', `/data/downloads/${body.id}`);
+    if (look.error) throw new Error(`the file was not prepared: ${JSON.stringify(look.error)}`);
+    return look.status === 'ready' ? look : undefined;
+  });
+  return String(url);
+}
+
 /** The bytes of a download address. The address is the only credential. */
 export async function download(
   api: Client,
   fileId: string,
   headers: { [name: string]: string } = {},
 ): Promise<{ response: Response; bytes: Buffer }> {
-  const { url } = await api.expect(200, 'POST', '/data/download', { body: { fileId } });
-  const response = await fetch(url as string, { headers });
+  const response = await fetch(await addressOf(api, fileId), { headers });
   return { response, bytes: Buffer.from(await response.arrayBuffer()) };
 }

@@ -16,7 +16,7 @@ import { awsClients } from '../../infra/aws/clients.ts';
 import { openAws } from '../../infra/aws/platform.ts';
 import { awsList } from '../../infra/aws/prices.ts';
 import { type Chaos, makeChaos } from '../../infra/embedded/chaos.ts';
-import { type Body, type Client, newPerson, until } from '../acceptance/client.ts';
+import { type Body, type Client, download, newPerson, until } from '../acceptance/client.ts';
 import { silent } from '../support/embedded.ts';
 
 /** Shorter than in production, so that the test need not wait long for the messages of killed functions. */
@@ -155,8 +155,8 @@ async function wrongIn(api: Client, sourceId: string, expected: Map<string, stri
   const restored = new Map<string, string>();
   for (const { id, path, kind } of await api.all(`/data/files?sourceId=${sourceId}&recursive=true`)) {
     if (kind !== 'file') continue;
-    const { url } = await api.expect(200, 'POST', '/data/download', { body: { fileId: id } });
-    restored.set(String(path), sha256(new Uint8Array(await (await fetch(String(url))).arrayBuffer())));
+    const { bytes } = await download(api, String(id));
+    restored.set(String(path), sha256(bytes));
   }
   const paths = new Set([...expected.keys(), ...restored.keys()]);
   return [...paths].filter((path) => expected.get(path) !== restored.get(path));

@@ -52,6 +52,10 @@ describe('selecting by path', () => {
           const expected = names.filter((name) => wanted.some((chosen) => isAt(name, chosen)));
           const taken = (await collect(selectEntries(vault, root, paths))).map((entry) => entry.key);
           expect(taken.toSorted()).toEqual(expected.toSorted());
+          for (const [index, key] of taken.entries()) {
+            const rest = await collect(selectEntries(vault, root, paths, key));
+            expect(rest.map((entry) => entry.key)).toEqual(taken.slice(index + 1));
+          }
           for (const [index, one] of wanted.entries()) {
             const has = one === '/all/' || names.some((name) => isAt(name, one));
             expect(await holdsPath(vault, root, paths[index] ?? '')).toBe(has);

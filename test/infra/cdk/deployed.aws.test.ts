@@ -77,7 +77,13 @@ test('backs up a bucket through streams, bus and queues, and restores it byte fo
     ['large.bin', large],
   ] as const) {
     const file = files.find((each) => each.path === path);
-    const download = await call('POST', '/data/download', { fileId: file?.id });
+    const asked = await call('POST', '/data/download', { fileId: file?.id });
+    // A large file is prepared first.
+    const download = await eventually(async () => {
+      const found = asked.url === undefined ? await call('GET', `/data/downloads/${asked.id}`) : asked;
+      expect(found.url).toBeTypeOf('string');
+      return found;
+    });
     const response = await fetch(download.url);
     expect(response.status).toBe(200);
     expect(response.headers.get('content-disposition')).toContain('attachment');

@@ -86,7 +86,7 @@ test('the client can read and write every attribute of a registration', () => {
   });
 });
 
-test('only the functions of the queues, whose tasks go on in new messages, may recurse without limit', () => {
+test('only the functions of the queues may recurse without limit, because tasks go on in new messages', () => {
   const recursive = main
     .ofType('AWS::Lambda::Function')
     .filter(([, { Properties }]) => Properties.RecursiveLoop === 'Allow');
