@@ -19,7 +19,7 @@ import { engineOf } from './in-thread-engine.ts';
 import { accessSource } from './open-source.ts';
 import { expiry, loadOpen, progressWrite, type RunRef, type RunState, runRecord, runRefOf, vaultKeys } from './run.ts';
 import { makePart, type StoredBatch } from './store-batch.ts';
-import { loadWork, removeWork, type Saved, saveWork } from './work.ts';
+import { loadWork, type Saved, saveWork } from './work.ts';
 
 /** `cursor` names the encrypted record with the listing position and the work that is not in a batch yet. */
 export type PlanState = RunState & {
@@ -63,11 +63,8 @@ async function planRun(deployment: Deployment, task: PlanTask): Promise<Outcome<
   const { platform } = deployment;
   const runRef = runRefOf(task.ref, task.state);
   const chain = await loadOpen(platform, runRef);
-  if (!chain) {
-    // A late message started the tasks of a run that has ended.
-    await removeWork(platform, runRef);
-    return { type: 'done', endsGroup: true };
-  }
+  // The run was cancelled, or a late message started it after its end. Workers may still have batches of it.
+  if (!chain) return { type: 'done', set: { isCancelled: true } };
   await deployment.reached?.('plan:started');
   const group = (task.state.batches ?? 0) > 0 ? await readGroup(platform.records, task.ref) : undefined;
   if (group && group.ready - group.done > maxBacklog / 2)
