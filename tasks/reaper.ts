@@ -1,5 +1,6 @@
 /** Sends tasks again whose messages or workers were lost. Run it every minute. Safe at any time, also concurrently. */
-import { allOf } from '../domain/pages.ts';
+import { allOf, pagesOf } from '../domain/pages.ts';
+import { inParallel } from '../domain/parallel.ts';
 import type { Records } from '../domain/ports.ts';
 import {
   freeRestarts,
@@ -30,11 +31,12 @@ export async function reap(parts: Parts): Promise<void> {
     Array.from({ length: shards }, async (_, shard) => {
       const pk = shardKey(shard);
       const stalled = new Set<string>();
-      for await (const { sk, data } of allOf((page) => parts.records.query(pk, { prefix: taskPrefix, ...page }))) {
-        const [ref, task] = [refOf(sk), data as TaskData];
-        if (task.leaseUntil === 0 && parts.now() - task.dueAt >= stalledMs) stalled.add(groupKey(ref).sk);
-        await look(parts, ref, task).catch(noted);
-      }
+      for await (const page of pagesOf((page) => parts.records.query(pk, { prefix: taskPrefix, ...page })))
+        await inParallel(8, page, async ({ sk, data }) => {
+          const [ref, task] = [refOf(sk), data as TaskData];
+          if (task.leaseUntil === 0 && parts.now() - task.dueAt >= stalledMs) stalled.add(groupKey(ref).sk);
+          await look(parts, ref, task).catch(noted);
+        });
       for await (const { sk, data } of allOf((page) => parts.records.query(pk, { prefix: groupPrefix, ...page }))) {
         const [ref, group] = [refOf(sk), data as GroupData];
         if (stalled.has(sk) && !group.isPaused) {

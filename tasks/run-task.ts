@@ -1,5 +1,6 @@
 /** Runs a task from its message: claim, step with heartbeats, release. */
-import type { JsonObject, QueueName, RecordWrite } from '../domain/ports.ts';
+import type { JsonObject, RecordWrite } from '../domain/ports.ts';
+import { quotaOf, readSlots, type Slots, sendWaiting, takeSlot } from './slots.ts';
 import {
   type AnyTaskKind,
   type Cause,
@@ -11,7 +12,6 @@ import {
   heartbeatMs,
   leaseMs,
   maxDelayMs,
-  maxWaitMs,
   type Outcome,
   type Parts,
   resendMs,
@@ -21,17 +21,17 @@ import {
   type TaskRef,
   TaskStopped,
 } from './task.ts';
+import { accountKey, changeGroup, changeTask, effectWrites, groupKey, readGroup, taskKey } from './task-records.ts';
 import {
-  accountKey,
-  changeGroup,
-  changeTask,
-  effectWrites,
-  groupKey,
-  openTasks,
-  readGroup,
-  taskKey,
-} from './task-records.ts';
-import { fillWindow, groupKindOf, groupWrites, kindOf, type NewGroup, sendTask, startGroup } from './window.ts';
+  fillWindow,
+  groupKindOf,
+  groupWrites,
+  kindOf,
+  type NewGroup,
+  sendNow,
+  sendTask,
+  startGroup,
+} from './window.ts';
 
 /** The time of a worker for a task. `deadline` (ms since the epoch) may become earlier during the work. */
 export type Slice = {
@@ -40,7 +40,6 @@ export type Slice = {
   othersWait?(): boolean | Promise<boolean>;
 };
 
-type Saved = Pick<TaskData, 'state' | 'v'>;
 type Claimed = { task: TaskData; group: GroupData; kind: AnyTaskKind };
 
 /** Resolves when the message is done with. Rejects when the records cannot be read or written. */
@@ -62,13 +61,14 @@ export async function startAndRun(parts: Parts, context: unknown, group: NewGrou
 
 async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed: Claimed, slice: Slice): Promise<void> {
   const { kind, task, group } = claimed;
-  const { fence, attempt, queue } = task;
+  const { fence, rev, attempt, queue } = task;
+  const held = { fence, rev };
   const maxAttempts = kind.maxAttempts ?? defaultMaxAttempts;
   let outcome: Outcome<JsonObject> | undefined;
   const work = openWork(parts, ref, claimed, slice);
   try {
     if (group.isCancelled && group.stage !== 'end') throw new TaskStopped('cancelled');
-    if (attempt > maxAttempts) throw new TooManyAttempts();
+    if (task.cause || attempt > maxAttempts) throw new TaskFailed(task.cause ?? tooManyDeaths);
     outcome = await kind.step(context, { ref, state: task.state, fence, ...work.view });
   } catch (error) {
     await endAfter(error);
@@ -86,28 +86,23 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
     const endsGroup = how === 'ended' || (how === 'failed' && group.stage === 'end');
     const change: RecordWrite = endsGroup ? { op: 'delete', ...groupKey(ref) } : changeGroup(ref, set, add);
     const writes = [change, ...(effects.writes ?? [])];
-    await release([{ op: 'delete', ...taskKey(ref), if: { equals: { fence } } }, ...writes], { endsGroup });
+    await release([{ op: 'delete', ...taskKey(ref), if: { equals: held } }, ...writes], { endsGroup });
   }
 
   /** Saves the state, and makes the task due again. */
-  async function goOn(
-    next: Omit<Extract<Outcome<JsonObject>, { type: 'again' }>, 'state'> & Partial<Saved>,
-    change: Partial<TaskData> = {},
-  ): Promise<void> {
-    const { backlog, afterMs = backlog === undefined ? 0 : backlogWaitMs } = next;
-    const dueAt = parts.now() + afterMs;
+  async function goOn(next: Extract<Outcome<JsonObject>, { type: 'again' }>): Promise<void> {
+    const { backlog, afterMs = backlog === undefined ? 0 : backlogWaitMs, state } = next;
     const effects = backlog === undefined ? next : { ...next, set: { ...next.set, waiting: backlog } };
-    const set = {
-      ...(next.state && { state: next.state, v: kind.v }),
-      ...{ leaseUntil: 0, attempt: 0, deaths: 0, restarts: 0 },
-      ...{ dueAt, resendAt: afterMs > maxDelayMs ? dueAt : dueAt + resendMs },
-      ...change,
-    };
-    const isReleased = await release([
-      changeTask(ref, fence, set, { rev: 1, fence: 1 }),
-      ...effectWrites(ref, effects),
-    ]);
-    if (isReleased && backlog === undefined) await sendTask(parts, ref, { queue, rev: task.rev + 1 }, afterMs);
+    const set = { state, v: kind.v, attempt: 0, deaths: 0, restarts: 0 };
+    const isReleased = await putBack(set, afterMs, effects);
+    if (isReleased && backlog === undefined) await sendTask(parts, ref, { queue, rev: rev + 1 }, afterMs);
+  }
+
+  async function putBack(set: Partial<TaskData>, afterMs: number, effects: Effects = {}): Promise<boolean> {
+    const dueAt = parts.now() + afterMs;
+    const resendAt = afterMs > maxDelayMs ? dueAt : dueAt + resendMs;
+    const change = changeTask(ref, held, { ...set, leaseUntil: 0, dueAt, resendAt }, { rev: 1 });
+    return release([change, ...effectWrites(ref, effects)]);
   }
 
   async function endAfter(error: unknown): Promise<void> {
@@ -120,15 +115,18 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
       return;
     }
     const isLast = attempt >= maxAttempts;
-    const retry = error instanceof TooManyAttempts ? { cause: tooManyDeaths } : kind.onError(error, attempt, isLast);
+    const retry = error instanceof TaskFailed ? error : kind.onError(error, attempt, isLast);
     if ('cause' in retry) return fail(retry.cause);
     const { afterMs, isCounted = true } = retry;
     log.warn('a step failed and will be tried again', { ...fields, afterMs });
-    await goOn({ type: 'again', ...work.saved(), afterMs }, counts(isCounted));
+    // Without the state: a checkpoint may have been saved although its write threw.
+    if (await putBack(counts(isCounted), afterMs)) await sendTask(parts, ref, { queue, rev: rev + 1 }, afterMs);
   }
 
   async function fail(cause: Cause): Promise<void> {
     parts.log.warn('a task failed', { kind: kind.name, group: ref.group, code: cause.code });
+    // Saved before its effects, so that a crash between them neither changes the cause nor repeats the step.
+    if (!task.cause && !(await parts.records.write([changeTask(ref, held, { cause })]))) return;
     await kind.fail(context, { ref, state: work.state() }, cause);
     await end({}, 'failed');
   }
@@ -139,8 +137,9 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
   }
 
   async function pause(): Promise<void> {
-    const set = { ...work.saved(), leaseUntil: 0, ...counts(false) };
-    await release([changeTask(ref, fence, set, { rev: 1, fence: 1 })]);
+    // A resume meanwhile did not send the task, because this worker had it.
+    if ((await putBack(counts(false), 0)) && !(await readGroup(parts.records, ref))?.isPaused)
+      await sendNow(parts, ref);
   }
 
   /** Frees the worker's slot together with the writes. False: another worker has the task. */
@@ -150,9 +149,10 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
       parts.log.info('a task was finished by another worker', { kind: kind.name, group: ref.group });
       return false;
     }
-    await parts.changed?.(ref);
-    if (!endsGroup) await fillWindow(parts, ref);
+    // Tasks that were refused come before new ones. Otherwise a run would keep its slots until its end.
     await sendWaiting(parts, ref.account, queue);
+    if (!endsGroup) await fillWindow(parts, ref);
+    await parts.changed?.(ref);
     return true;
   }
 }
@@ -160,7 +160,13 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
 /** The first task of a group with a large backlog waits this long, if nothing sends it sooner. */
 const backlogWaitMs = 10 * 60_000;
 
-class TooManyAttempts extends Error {}
+class TaskFailed extends Error {
+  override readonly cause: Cause;
+  constructor(cause: Cause) {
+    super(cause.message);
+    this.cause = cause;
+  }
+}
 
 const tooManyDeaths: Cause = {
   code: 'internal',
@@ -174,17 +180,17 @@ function openWork(parts: Parts, taskRef: TaskRef, { task, kind }: Claimed, slice
   const begun = parts.now();
   let { state, attempt, deaths, restarts } = task;
   let isUnfair = false;
-  /** A checkpoint without an answer may have been written. Its record has the state then, and must keep it. */
-  let isUnsure = false;
 
   async function beat(): Promise<void> {
     const leaseUntil = parts.now() + leaseMs;
-    if (!(await parts.records.write([changeTask(taskRef, task.fence, { leaseUntil })])))
+    if (!(await parts.records.write([changeTask(taskRef, task, { leaseUntil })])))
       return stop.abort(new TaskStopped('lease-lost'));
     const now = await readGroup(parts.records, taskRef);
     if (now?.isCancelled && now.stage !== 'end') stop.abort(new TaskStopped('cancelled'));
     else if (now?.isPaused) stop.abort(new TaskStopped('paused'));
-    isUnfair = parts.now() - begun >= fairSliceMs && ((await slice.othersWait?.()) ?? false);
+    if (parts.now() - begun < fairSliceMs) return;
+    const slots = await readSlots(parts.records, taskRef.account);
+    isUnfair = slots?.[`${task.queue}Waits`] || ((await slice.othersWait?.()) ?? false);
   }
 
   const every = parts.every ?? everyTimer;
@@ -202,23 +208,15 @@ function openWork(parts: Parts, taskRef: TaskRef, { task, kind }: Claimed, slice
       const leaseUntil = parts.now() + leaseMs;
       const progress = isProgress ? { attempt: 0, deaths: 0, restarts: 0 } : {};
       const set = { state: next, v: kind.v, leaseUntil, ...progress };
-      isUnsure = true;
-      if (!(await parts.records.write([changeTask(taskRef, task.fence, set), ...effectWrites(taskRef, effects)])))
+      if (!(await parts.records.write([changeTask(taskRef, task, set), ...effectWrites(taskRef, effects)])))
         throw new TaskStopped('lease-lost');
-      isUnsure = false;
       state = next;
       if (isProgress) attempt = deaths = restarts = 0;
       await parts.changed?.(taskRef);
       if (effects.add || effects.set) await fillWindow(parts, taskRef);
     },
   };
-  return {
-    view,
-    close: stopBeats,
-    state: () => state,
-    saved: (): Partial<Saved> => (isUnsure ? {} : { state, v: kind.v }),
-    counts: () => ({ attempt, deaths, restarts }),
-  };
+  return { view, close: stopBeats, state: () => state, counts: () => ({ attempt, deaths, restarts }) };
 }
 
 function everyTimer(ms: number, call: () => void): () => void {
@@ -227,30 +225,13 @@ function everyTimer(ms: number, call: () => void): () => void {
 }
 
 const maxTries = 50;
-/** A task may start this much too early. */
-const maxSkewMs = 5000;
-
-/** Workers that have tasks of an account, by queue, and whether tasks of it were refused. */
-type Slots = { [queue in QueueName | `${QueueName}Waits`]: queue extends QueueName ? number : boolean };
-const noSlots: Slots = { job: 0, data: 0, jobWaits: false, dataWaits: false };
-
-/** An account holds at most a quarter of the workers. */
-function quotaOf(parts: Parts, queue: QueueName): number {
-  return Math.max(1, Math.floor(parts.pool[queue] / 4));
-}
-
-/** The write that takes a slot of the account, if it still has `slots`. */
-function takeSlot(account: string, queue: QueueName, slots: Slots | undefined, count: 0 | 1): RecordWrite {
-  if (!slots) return { op: 'put', ...accountKey(account), data: { ...noSlots, [queue]: 1 }, if: 'absent' };
-  return { op: 'add', ...accountKey(account), add: { [queue]: count }, if: { equals: { [queue]: slots[queue] } } };
-}
 
 /** Creates the group with its first task claimed. Undefined if it exists, or if the account has no free worker. */
 async function startClaimed(parts: Parts, created: NewGroup): Promise<Claimed | undefined> {
   const { records } = parts;
   const { kind, group, ref } = created;
   const { queue } = kind;
-  const slots = (await records.get(accountKey(ref.account)))?.data as Slots | undefined;
+  const slots = await readSlots(records, ref.account);
   if (slots && slots[queue] >= quotaOf(parts, queue)) return undefined;
   const task = { ...created.task, fence: 1, attempt: 1, leaseUntil: parts.now() + leaseMs };
   const writes = [...groupWrites({ ...created, task }), takeSlot(ref.account, queue, slots, 1)];
@@ -277,8 +258,6 @@ async function claim(parts: Parts, message: TaskMessage): Promise<Claimed | unde
     // A lease that ends much later was written before the clock was set back.
     if (task.leaseUntil > now && task.leaseUntil <= now + 2 * leaseMs) return undefined;
     if (group.isPaused && !group.isCancelled) return undefined;
-    // Another message follows when it is due. Clocks of workers differ a little.
-    if (task.dueAt > now + maxSkewMs && task.dueAt <= now + maxWaitMs) return undefined;
     const slots = read(accountKey(ref.account).sk) as Slots | undefined;
     const used = slots?.[queue] ?? 0;
     // A worker that died still has its slot.
@@ -309,31 +288,4 @@ async function claim(parts: Parts, message: TaskMessage): Promise<Claimed | unde
     return { task: { ...task, state, fence: fence + 1, attempt, deaths, leaseUntil }, group, kind };
   }
   throw new Error(`Task ${ref.name} of ${ref.group} could not be claimed. Other workers of the account were faster.`);
-}
-
-/** If tasks of the account were refused: sends as many of them as it has slots now. */
-async function sendWaiting(parts: Parts, account: string, queue: QueueName): Promise<void> {
-  const { records } = parts;
-  const waits = `${queue}Waits` as const;
-  const slots = (await records.get(accountKey(account)))?.data as Slots | undefined;
-  if (!slots?.[waits]) return;
-  const cleared = {
-    op: 'add',
-    ...accountKey(account),
-    set: { [waits]: false },
-    if: { equals: { [waits]: true } },
-  } as const;
-  if (!(await records.write([cleared]))) return;
-  const now = parts.now();
-  let free = quotaOf(parts, queue) - slots[queue];
-  for (const { ref, task } of await openTasks(records, { account })) {
-    if (task.leaseUntil > 0 || task.dueAt > now || task.queue !== queue) continue;
-    if (free-- > 0) {
-      await sendTask(parts, ref, task);
-      continue;
-    }
-    // The tasks that were sent find the rest when they are done.
-    await records.write([{ op: 'add', ...accountKey(account), set: { [waits]: true } }]);
-    return;
-  }
 }

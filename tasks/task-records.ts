@@ -82,14 +82,17 @@ export function newTask(
   return { kind, v, queue, state, ...counts, leaseUntil: 0, dueAt: now, resendAt: now + resendMs };
 }
 
+/** Identifies a claim. The fence changes when another worker claims the task, and `rev` when the lease ends. */
+export type Held = Pick<TaskData, 'fence' | 'rev'>;
+
 /** Changes fields of a task, if the worker of this claim still has it. */
 export function changeTask(
   ref: TaskRef,
-  fence: number,
+  { fence, rev }: Held,
   set: Partial<TaskData>,
   add: { rev?: number; fence?: number } = {},
 ): RecordWrite {
-  return { op: 'add', ...taskKey(ref), add, set: set as JsonObject, if: { equals: { fence } } };
+  return { op: 'add', ...taskKey(ref), add, set: set as JsonObject, if: { equals: { fence, rev } } };
 }
 
 export function changeGroup(

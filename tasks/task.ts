@@ -21,7 +21,7 @@ export type TaskData = {
   state: JsonObject;
   /** Grows whenever the task is due again. */
   rev: number;
-  /** Grows with each claim, and when a claim ends. Only the worker of the newest claim can write. */
+  /** Grows with each claim. Only the worker of the newest claim can write, and only while it has the lease's `rev`. */
   fence: number;
   /** Claims since the last progress. */
   attempt: number;
@@ -35,6 +35,8 @@ export type TaskData = {
   dueAt: number;
   /** When the reaper sends the task again. */
   resendAt: number;
+  /** The task has failed with this cause, and its group is about to. */
+  cause?: Cause;
 };
 
 /** The record of a group: its window of child tasks, its flags, and fields of its kinds. */

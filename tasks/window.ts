@@ -105,11 +105,15 @@ function nextStart(parts: Parts, group: GroupData): Start | undefined {
   return undefined;
 }
 
-/** Starts all tasks of the group that are due, and sends its first task when the backlog is small again. */
+/**
+ * Starts all tasks of the group that are due, and sends its first task when the backlog is small again. Ends the tasks
+ * of a cancelled group.
+ */
 export async function fillWindow(parts: Parts, ref: GroupRef, known?: GroupData): Promise<void> {
   for (let group = known ?? (await readGroup(parts.records, ref)); group; group = await readGroup(parts.records, ref)) {
     const start = nextStart(parts, group);
     if (!start) {
+      if (group.isCancelled && group.stage !== 'end' && (await endUnclaimed(parts, ref))) continue;
       if (group.waiting !== null && group.ready - group.done <= group.waiting) await sendFirst(parts, ref, group);
       return;
     }
@@ -121,6 +125,21 @@ export async function fillWindow(parts: Parts, ref: GroupRef, known?: GroupData)
     ];
     if (await parts.records.write(writes)) await sendTask(parts, { ...ref, name: start.name }, task);
   }
+}
+
+/** Ends the tasks of a cancelled group that no worker has. Returns whether there was one. */
+async function endUnclaimed(parts: Parts, ref: GroupRef): Promise<boolean> {
+  let hasEnded = false;
+  for (const { ref: taskRef, task } of await openTasks(parts.records, ref)) {
+    const { rev, fence, leaseUntil } = task;
+    if (leaseUntil > 0) continue;
+    const isEnded = await parts.records.write([
+      { op: 'delete', ...taskKey(taskRef), if: { equals: { rev, fence } } },
+      changeGroup(ref, {}, { open: -1 }, { isCancelled: true }),
+    ]);
+    hasEnded ||= isEnded;
+  }
+  return hasEnded;
 }
 
 async function sendFirst(parts: Parts, ref: GroupRef, { kind, waiting }: GroupData): Promise<void> {
@@ -146,7 +165,7 @@ export async function sendNow(parts: Parts, ref: TaskRef): Promise<void> {
 
 /** Stops all tasks of the group: workers within two heartbeats, and its end follows. Idempotent. */
 export async function cancelGroup(parts: Parts, ref: GroupRef): Promise<void> {
-  await changeFlags(parts, ref, { isCancelled: true });
+  if (await parts.records.write([changeGroup(ref, { isCancelled: true })])) await fillWindow(parts, ref);
 }
 
 /** Workers stop within two heartbeats. What they saved stays. Idempotent. */
@@ -156,11 +175,7 @@ export async function pauseGroup(parts: Parts, ref: GroupRef): Promise<void> {
 
 /** The tasks of a paused group go on. Idempotent. */
 export async function resumeGroup(parts: Parts, ref: GroupRef): Promise<void> {
-  await changeFlags(parts, ref, { isPaused: false });
-}
-
-async function changeFlags(parts: Parts, ref: GroupRef, set: Partial<GroupData>): Promise<void> {
-  if (!(await parts.records.write([changeGroup(ref, set as JsonObject)]))) return;
+  if (!(await parts.records.write([changeGroup(ref, { isPaused: false })]))) return;
   // A group has at most a window of open tasks, and one or two more.
   for (const task of await openTasks(parts.records, ref)) await sendNow(parts, task.ref);
   await fillWindow(parts, ref);
