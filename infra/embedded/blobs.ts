@@ -135,9 +135,13 @@ export function fileBlobs(root: string, temporary: string): Blobs {
     async startUpload(key, partBytes) {
       checkBlobKey(key);
       const upload = `${randomBytes(12).toString('hex')}-${partBytes}`;
-      await makeDirectory(uploads);
-      await (await open(join(uploads, upload), 'wx', 0o600)).close();
-      await syncDirectory(uploads);
+      try {
+        await makeDirectory(uploads);
+        await (await open(join(uploads, upload), 'wx', 0o600)).close();
+        await syncDirectory(uploads);
+      } catch (error) {
+        throw asStorageFull(error);
+      }
       return upload;
     },
 
