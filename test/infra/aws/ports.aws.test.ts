@@ -12,9 +12,11 @@ import { queuePromises } from '../../contract/queue.ts';
 import { recordPromises } from '../../contract/records.ts';
 import { rowPromises } from '../../contract/rows.ts';
 import { secretPromises } from '../../contract/secrets.ts';
+import { taskPromises } from '../../contract/tasks.ts';
 import { makeStage, ministackClients } from '../../emulator/aws-resources.ts';
 import { awsKeys } from '../../support/aws-keys.ts';
 import { describeContract } from '../../support/contract.ts';
+import { runnerOn } from '../../support/task-runner.ts';
 
 /** Serializes sign-ups, because the emulator, unlike Cognito, may accept two concurrent sign-ups with one name. */
 function serialSignUps(identity: Identity): Identity {
@@ -56,6 +58,7 @@ describe('the AWS deployment', () => {
   });
   describeContract('rows', rowPromises, () => platform.rows);
   describeContract('records', recordPromises, () => platform.records);
+  describeContract('tasks', taskPromises, () => runnerOn(platform.records));
   describeContract('blobs', blobPromises, () => platform.blobs);
   describeContract('chunk index', chunkPromises, () => platform.chunks);
   describeContract('queue', queuePromises, () => platform.queue);
