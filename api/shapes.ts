@@ -80,6 +80,15 @@ export function nullableTimeOf(description: string) {
   return z.iso.datetime().nullable().meta({ description });
 }
 
+/** The answer to a request for a run. */
+export const requestedRun = z
+  .object({
+    id: idOf('run'),
+    jobId: idOf('job'),
+    status: z.literal('requested').meta({ description: 'Always `requested`.' }),
+  })
+  .meta({ id: 'RequestedRun', description: 'A run that has not started yet.' });
+
 /** Returns the value, or throws Problem `not-found` if it is undefined. */
 export function found<T>(value: T | undefined, detail: string): T {
   if (value === undefined) throw new Problem('not-found', detail);

@@ -397,7 +397,7 @@ export interface paths {
     };
     /**
      * List runs
-     * @description Lists the runs of the account, newest first.
+     * @description Lists the runs of the account, newest first. With `status` a page may be short or empty although more follow.
      */
     get: operations['getRuns'];
     put?: never;
@@ -502,6 +502,26 @@ export interface paths {
      * @description Lets a paused run go on where it stopped.
      */
     post: operations['postRunsIdResume'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/runs/{id}/retry': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Retry a run
+     * @description Requests a new run that reads only what failed in a partial run. It lists the whole source if the run failed, if a later run succeeded, if a folder could not be listed, or if more than 10,000 files failed.
+     */
+    post: operations['postRunsIdRetry'];
     delete?: never;
     options?: never;
     head?: never;
@@ -960,6 +980,11 @@ export interface components {
        * @example job_00000000000000000000000000
        */
       jobId: string;
+      /**
+       * @description What the run does. Always `backup` in this version.
+       * @enum {string}
+       */
+      kind: 'backup' | 'restore' | 'verify' | 'prune';
       /** @description Counts of files and bytes. */
       progress: {
         /** @description Bytes read from the source. */
@@ -986,6 +1011,10 @@ export interface components {
        * @description When the run was requested.
        */
       requestedAt: string;
+      /** @description Null for backups. */
+      result: {
+        [key: string]: unknown;
+      } | null;
       /**
        * @description The id of the source.
        * @example src_00000000000000000000000000
@@ -998,6 +1027,11 @@ export interface components {
        * @enum {string}
        */
       status: 'requested' | 'running' | 'paused' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
+      /**
+       * @description Why the run was requested. `retry`: it reads what failed in an earlier run.
+       * @enum {string}
+       */
+      trigger: 'manual' | 'schedule' | 'retry' | 'api-key';
     };
     /** @description A file that failed or was skipped. */
     RunError: {
@@ -3337,8 +3371,12 @@ export interface operations {
          * @example job_00000000000000000000000000
          */
         jobId?: string;
+        /** @description Only runs of this kind. */
+        kind?: 'backup' | 'restore' | 'verify' | 'prune';
         /** @description The maximum number of items. Default: 50. A page of large items has fewer. */
         limit?: number;
+        /** @description Only runs with this status. */
+        status?: 'requested' | 'running' | 'paused' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
       };
       header?: {
         /** @description The token of an earlier write. The answer includes that write. */
@@ -3980,6 +4018,138 @@ export interface operations {
         };
       };
       /** @description `idempotency-mismatch`: The Idempotency-Key was used with other input. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `rate-limited`: Too many requests. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: An internal error occurred. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Temporarily unavailable. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `storage-full`: The storage is full. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  postRunsIdRetry: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description The token of an earlier write. The answer includes that write. */
+        'Consistency-Token'?: string;
+        /** @description For a day, repeats with the same key and input get the first answer. */
+        'Idempotency-Key'?: string;
+      };
+      path: {
+        /**
+         * @description The id of the run.
+         * @example run_00000000000000000000000000
+         */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Accepted. The work continues in the background. */
+      202: {
+        headers: {
+          /** @description Names the write, if there was one. Send it with a read that has to include the write. */
+          'Consistency-Token'?: string;
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['RequestedRun'];
+        };
+      };
+      /** @description `invalid-input`: The request is not valid. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthenticated`: Sign in first. `invalid-token`: The token is not valid. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: Not found. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `run-open`: A run of this job is open. `nothing-to-retry`: The run has nothing to retry. `idempotency-in-progress`: The same request is still in progress. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `payload-too-large`: The request is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unsupported-media-type`: The media type is not supported. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `source-unusable`: The source cannot be used as configured. `idempotency-mismatch`: The Idempotency-Key was used with other input. */
       422: {
         headers: {
           [name: string]: unknown;

@@ -11,14 +11,15 @@ import type { CommandContext, Written } from './context.ts';
 
 /**
  * A repeat returns the same run, even after that run has ended. The backup chain knows only its newest runs, so
- * `isKnown` tells whether there was an older one of this id. Throws Problem `not-found`, `run-open` (with the id of
- * the open run), or `source-unusable` if the source is disconnected.
+ * `isKnown` tells whether there was an older one of this id. `retryOf`: see `retryRun`. Throws Problem `not-found`,
+ * `run-open` (with the id of the open run), or `source-unusable` if the source is disconnected.
  */
 export async function runJob(
   platform: Platform,
   context: CommandContext,
   jobId: string,
   isKnown: (runId: string) => Promise<boolean> = async () => false,
+  retryOf?: string,
 ): Promise<{ id: string; written: Written }> {
   const { state } = await load(platform, job, streamName(context.account, 'job', jobId));
   mustBeActive(state, jobId);
@@ -29,7 +30,7 @@ export async function runJob(
   }
   const runId = newId(context, 'run');
   const isRepeat = await isKnown(runId);
-  const request = requestRun({ runId, jobId, sourceId }, new Date(platform.now()).toISOString());
+  const request = requestRun({ runId, jobId, sourceId }, new Date(platform.now()).toISOString(), retryOf);
   const decide: typeof request = (state) => (isRepeat ? [] : request(state));
   const name = streamName(context.account, 'backup-chain', backupChainId(jobId, sourceId));
   const { stream, version } = await transact(platform, backupChain, name, decide, context);

@@ -22,7 +22,13 @@ export type Totals = { files: number; folders: number; links: number; bytes: num
 /** All times are UTC ISO-8601. */
 export type BackupChainState = {
   /** The run that is in progress. Only this run can create a restore point. Null: a new run may start. */
-  openRun: { runId: string; requestedAt: string; isPaused?: boolean } | null;
+  openRun: {
+    runId: string;
+    requestedAt: string;
+    isPaused?: boolean;
+    /** The run whose failed entries this run reads. */
+    retryOf?: string;
+  } | null;
   /** The base of the next run. Null before the first restore point. */
   newestRestorePoint: {
     runId: string;
@@ -49,7 +55,8 @@ export type BackupChainState = {
 type RunResult = { startedAt: string | null; counts: Counts; cost: Cost };
 
 export type BackupChainEvent =
-  | { type: 'RunRequested'; data: RunIds & { backupChain: BackupChainState } }
+  /** `retryOf`: the run whose failed entries the new run reads. */
+  | { type: 'RunRequested'; data: RunIds & { retryOf?: string; backupChain: BackupChainState } }
   | { type: 'RunPaused'; data: RunIds & { backupChain: BackupChainState } }
   | { type: 'RunResumed'; data: RunIds & { backupChain: BackupChainState } }
   | {
@@ -101,8 +108,10 @@ export function backupChainId(jobId: string, sourceId: string): string {
 }
 
 // ── Decide ──
-/** Opens a run. Throws Problem `run-open` (with the id of that run) while another run is open. */
-export function requestRun(ids: RunIds, at: string): Decide<BackupChainState, BackupChainEvent> {
+/**
+ * Opens a run, which may be a retry. Throws Problem `run-open` (with the id of that run) while another run is open.
+ */
+export function requestRun(ids: RunIds, at: string, retryOf?: string): Decide<BackupChainState, BackupChainEvent> {
   return (state) => {
     const { openRun, newestRestorePoint, lastEndedRunId } = state;
     if ([openRun?.runId, newestRestorePoint?.runId, lastEndedRunId].includes(ids.runId)) return [];
@@ -111,13 +120,12 @@ export function requestRun(ids: RunIds, at: string): Decide<BackupChainState, Ba
         extra: { runId: openRun.runId },
       });
     }
+    const retry = retryOf === undefined ? {} : { retryOf };
+    const opened = { runId: ids.runId, requestedAt: at, ...retry };
     return [
       {
         type: 'RunRequested',
-        data: {
-          ...ids,
-          backupChain: { ...state, openRun: { runId: ids.runId, requestedAt: at }, runs: state.runs + 1 },
-        },
+        data: { ...ids, ...retry, backupChain: { ...state, openRun: opened, runs: state.runs + 1 } },
       },
     ];
   };

@@ -13,6 +13,7 @@ const catalogue = {
   'email-taken': [409, 'The e-mail address is taken'],
   'run-open': [409, 'A run of this job is open'],
   'run-over': [409, 'The run has ended'],
+  'nothing-to-retry': [409, 'The run has nothing to retry'],
   conflict: [409, 'Another request changed the resource at the same time'],
   'in-use': [409, 'The resource is in use'],
   'backup-damaged': [409, 'The restore point is damaged'],

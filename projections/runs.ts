@@ -8,8 +8,13 @@ import { deriveVaultKeys } from '../vault/keys.ts';
 import { errorsPerPage, getErrors } from '../vault/run-errors.ts';
 import { accountOf, getItem, itemKey, listed, listItems, listKey, type Projection } from './engine/projection.ts';
 
+/** Why a run was requested. */
+export type RunTrigger = 'manual' | 'retry' | 'api-key';
+
 export type RunView = {
   id: string;
+  kind: 'backup';
+  trigger: RunTrigger;
   jobId: string;
   sourceId: string;
   status: 'requested' | 'running' | 'paused' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
@@ -19,6 +24,8 @@ export type RunView = {
   progress: Counts & { percent: number | null };
   errors: RunError[];
   cost: Cost;
+  /** Of other kinds than backups. */
+  result: null;
 };
 
 /** The key of a run in the list of its job. The list sorts by the version of the backup chain. A job has one source. */
@@ -31,16 +38,17 @@ function positionInChain(account: string, run: { jobId: string; sourceId: string
 
 export const runs: Projection = {
   name: 'runs',
-  version: 3,
+  version: 4,
   streams: ['backup-chain'],
   // A user who sees a finished run sees its files and numbers too.
   dependsOn: { projections: ['files', 'analytics-aggregates'] },
   on: {
     RunRequested: (event) => {
-      const { runId: id, jobId, sourceId } = event.data;
+      const { runId: id, jobId, sourceId, retryOf } = event.data;
       const account = accountOf(event);
+      const trigger: RunTrigger = retryOf ? 'retry' : event.actor.type === 'api-key' ? 'api-key' : 'manual';
       return [
-        { op: 'update', ...itemKey('runs', account, id), set: { id, jobId, sourceId, requestedAt: event.at } },
+        { op: 'update', ...itemKey('runs', account, id), set: { id, trigger, jobId, sourceId, requestedAt: event.at } },
         listed('runs', account, event.at, id),
         { op: 'put', ...positionInChain(account, { jobId, sourceId }, event.version), data: { id } },
       ];
@@ -92,12 +100,29 @@ export async function getRun(platform: Platform, account: string, id: string): P
   return runView(platform, account, row, progress?.data as RunProgress | undefined);
 }
 
-export async function listRuns(
+/** With `status` a page may have fewer runs than the limit, or none, although more follow. */
+export async function listRuns(platform: Platform, account: string, page: RunPage): Promise<Page<RunView>> {
+  const { jobId, status, ...rest } = page;
+  if (status === undefined) return readRuns(platform, account, rest, jobId);
+  let read = await readRuns(platform, account, rest, jobId, status);
+  for (let reads = 1; read.items.length === 0 && read.next !== null && reads < maxReads; reads++)
+    read = await readRuns(platform, account, { ...rest, cursor: read.next }, jobId, status);
+  return read;
+}
+
+type RunPage = { limit: number; cursor?: string; jobId?: string | undefined; status?: RunView['status'] | undefined };
+
+/** Pages that a list of one status reads until it finds a run. */
+const maxReads = 10;
+
+/** A page of runs, without those of another status. */
+async function readRuns(
   platform: Platform,
   account: string,
-  page: { limit: number; cursor?: string; jobId?: string | undefined },
+  rest: { limit: number; cursor?: string },
+  jobId: string | undefined,
+  status?: RunView['status'],
 ): Promise<Page<RunView>> {
-  const { jobId, ...rest } = page;
   const { items, next } = await listItems(platform, 'runs', account, {
     ...rest,
     order: 'desc',
@@ -108,7 +133,9 @@ export async function listRuns(
   const progress = new Map(found.map(({ pk, data }) => [pk, data as RunProgress]));
   const view = (row: JsonObject) =>
     runView(platform, account, row, progress.get(progressKey(account, String(row.id)).pk));
-  return { items: await Promise.all(items.map(view)), next };
+  const wanted = items.filter(({ outcome }) => !status || !outcome || outcome === status);
+  const views = await Promise.all(wanted.map(view));
+  return { items: views.filter((run) => !status || run.status === status), next };
 }
 
 /** A page of the failed and skipped files of a run, undefined when the run does not exist. */
@@ -152,7 +179,7 @@ export async function runView(
   progress?: RunProgress,
 ): Promise<RunView> {
   const fields = await decryptFields(platform, account, row);
-  const { id, jobId, sourceId, requestedAt, finishedAt, outcome, isPaused, errors, reason } = fields;
+  const { id, trigger, jobId, sourceId, requestedAt, finishedAt, outcome, isPaused, errors, reason } = fields;
   const {
     requests,
     usd,
@@ -172,6 +199,8 @@ export async function runView(
   const all = [...(cause ? [{ path: '', ...cause }] : []), ...((errors as RunError[] | null | undefined) ?? [])];
   return {
     id,
+    kind: 'backup',
+    trigger: trigger ?? 'manual',
     jobId,
     sourceId,
     status: outcome ?? (isPaused ? 'paused' : startedAt ? 'running' : 'requested'),
@@ -181,6 +210,7 @@ export async function runView(
     progress: { ...counts, percent: isBackup ? 100 : isPlanned ? percent(handled, filesTotal) : null },
     errors: all.slice(0, 100),
     cost: { requests, usd },
+    result: null,
   } as RunView;
 }
 

@@ -9,7 +9,7 @@ import { getJob, listJobs, jobs as model } from '../../projections/jobs.ts';
 import { getRun } from '../../projections/runs.ts';
 import { findJob } from '../current-state.ts';
 import { accepted, created, listRoute, noContent, ok, type RouteModule, route } from '../route.ts';
-import { exampleId, found, idField, idOf, idParams, name, timeOf } from '../shapes.ts';
+import { exampleId, found, idField, idOf, idParams, name, requestedRun, timeOf } from '../shapes.ts';
 
 const job = z
   .object({
@@ -160,13 +160,7 @@ export const jobs: RouteModule = [
     tags: ['jobs'],
     params,
     answers: {
-      202: z
-        .object({
-          id: idOf('run'),
-          jobId: idOf('job'),
-          status: z.literal('requested').meta({ description: 'Always `requested`.' }),
-        })
-        .meta({ id: 'RequestedRun', description: 'A run that has not started yet.' }),
+      202: requestedRun,
     },
     problems: ['not-found', 'run-open', 'source-unusable'],
     leadsTo: { 202: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },

@@ -1,10 +1,11 @@
-/** Runs: read, pause and cancel them. */
+/** Runs: read, pause, cancel and retry them. */
 import * as z from 'zod';
 import { cancelRun } from '../../commands/cancel-run.ts';
 import { pauseRun } from '../../commands/pause-run.ts';
+import { retryRun } from '../../commands/retry-run.ts';
 import { getRun, listRunErrors, listRuns, runs as model } from '../../projections/runs.ts';
 import { accepted, listRoute, ok, type RouteModule, route } from '../route.ts';
-import { found, idField, idOf, idParams, nullableTimeOf, timeOf } from '../shapes.ts';
+import { found, idField, idOf, idParams, jsonObject, nullableTimeOf, requestedRun, timeOf } from '../shapes.ts';
 
 const count = (description: string) => z.int().min(0).meta({ description });
 
@@ -16,12 +17,19 @@ const runError = z
   })
   .meta({ id: 'RunError', description: 'A file that failed or was skipped.' });
 
+const kinds = ['backup', 'restore', 'verify', 'prune'] as const;
+const status = z.enum(['requested', 'running', 'paused', 'succeeded', 'partial', 'failed', 'cancelled']);
+
 const run = z
   .object({
     id: idOf('run'),
+    kind: z.enum(kinds).meta({ description: 'What the run does. Always `backup` in this version.' }),
+    trigger: z.enum(['manual', 'schedule', 'retry', 'api-key']).meta({
+      description: 'Why the run was requested. `retry`: it reads what failed in an earlier run.',
+    }),
     jobId: idOf('job'),
     sourceId: idOf('source'),
-    status: z.enum(['requested', 'running', 'paused', 'succeeded', 'partial', 'failed', 'cancelled']).meta({
+    status: status.meta({
       description:
         'The last four are final. `partial`: a restore point exists, but some files failed. `failed`: there is no restore point.',
     }),
@@ -50,6 +58,7 @@ const run = z
         usd: z.number().min(0).meta({ description: 'US dollars.' }),
       })
       .meta({ description: 'The cost of the run.' }),
+    result: jsonObject.nullable().meta({ description: 'Null for backups.' }),
   })
   .meta({ id: 'Run', description: 'One execution of a job.' });
 
@@ -80,16 +89,27 @@ export const runs: RouteModule = [
   listRoute({
     url: '/runs',
     summary: 'List runs',
-    description: 'Lists the runs of the account, newest first.',
+    description:
+      'Lists the runs of the account, newest first. With `status` a page may be short or empty although more follow.',
     tags: ['runs'],
     reads: [model.name],
     item: run,
     leadsTo: {
-      200: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel', 'POST /runs/{id}/pause'],
+      200: [
+        'GET /runs/{id}',
+        'GET /runs/{id}/errors',
+        'POST /runs/{id}/cancel',
+        'POST /runs/{id}/pause',
+        'POST /runs/{id}/retry',
+      ],
     },
-    filters: { jobId: idField('job').optional().meta({ description: 'Only runs of this job.' }) },
-    handler: ({ platform, principal, page, query }) =>
-      listRuns(platform, principal.account, { ...page, jobId: query.jobId }),
+    filters: {
+      jobId: idField('job').optional().meta({ description: 'Only runs of this job.' }),
+      kind: z.enum(kinds).optional().meta({ description: 'Only runs of this kind.' }),
+      status: status.optional().meta({ description: 'Only runs with this status.' }),
+    },
+    handler: async ({ platform, principal, page, query: { jobId, kind = 'backup', status } }) =>
+      kind === 'backup' ? listRuns(platform, principal.account, { ...page, jobId, status }) : { items: [], next: null },
   }),
   route({
     method: 'GET',
@@ -139,4 +159,25 @@ export const runs: RouteModule = [
   }),
   pauseRoute('pause', 'paused', 'Pauses a run. Its workers stop within half a minute. What they stored stays.'),
   pauseRoute('resume', 'running', 'Lets a paused run go on where it stopped.'),
+  route({
+    method: 'POST',
+    url: '/runs/{id}/retry',
+    summary: 'Retry a run',
+    description:
+      'Requests a new run that reads only what failed in a partial run. It lists the whole source if the run failed, ' +
+      'if a later run succeeded, if a folder could not be listed, or if more than 10,000 files failed.',
+    tags: ['runs'],
+    reads: [model.name],
+    params: idParams('run'),
+    answers: { 202: requestedRun },
+    problems: ['not-found', 'run-open', 'nothing-to-retry', 'source-unusable'],
+    leadsTo: { 202: ['GET /runs/{id}', 'GET /runs/{id}/errors', 'POST /runs/{id}/cancel'] },
+    handler: async ({ platform, command, params: { id } }) => {
+      const run = found(await getRun(platform, command.account, id), missing(id));
+      const isKnown = async (runId: string) => (await getRun(platform, command.account, runId)) !== undefined;
+      const retry = await retryRun(platform, command, run, isKnown);
+      const body = { id: retry.id, jobId: run.jobId, status: 'requested' as const };
+      return accepted(body, { location: `/runs/${retry.id}`, written: retry.written });
+    },
+  }),
 ];

@@ -41,7 +41,8 @@ export const commitKind: TaskKind<Deployment, RunState> = {
 /**
  * What a plan found. `first`: the number of the first batch that counts. `isBaseDamaged`: the last restore point, of
  * the time `damagedAt`, is damaged, and everything is read again. `lost`: files that are read again because their packs
- * are lost, and all lost packs. `since` and `sourceIdentity`: see BackupChainState.
+ * are lost, and all lost packs. `since` and `sourceIdentity`: see BackupChainState. `settings`: a hash
+ * of the settings of the source.
  */
 export type RunPlan = {
   batches: number;
@@ -51,6 +52,7 @@ export type RunPlan = {
   bytesTotal: number;
   since: string | null;
   sourceIdentity: string | null;
+  settings: string;
   isBaseDamaged: boolean;
   damagedAt: string | null;
   lost: { files: number; packs: number } | null;
@@ -89,7 +91,7 @@ export async function commitPlanned(
     const isSaved = stored.size === 0 && plan.batches > 0;
     const resume = isSaved && (await platform.records.get(runRecord(runRef, commitRecord)));
     const request = {
-      ...{ runRef, at, first: plan.first, last: plan.batches },
+      ...{ runRef, at, first: plan.first, last: plan.batches, settings: plan.settings },
       base: plan.isBaseDamaged ? null : (head?.manifest ?? null),
       ids: plan.since === null ? null : { last: head?.idIndex ?? null },
       keys: await vaultKeys(platform, runRef.account),

@@ -75,13 +75,7 @@ export function makeComparer(
   }
 
   function take(item: ListItem, same: EntryState | undefined) {
-    const isUnchanged = (entry: SourceEntry) =>
-      same &&
-      !same.deleted &&
-      same.revision === entry.revision &&
-      same.kind === entry.kind &&
-      same.id === entry.id &&
-      same.implied === entry.implied;
+    const isUnchanged = (entry: SourceEntry) => isSameEntry(entry, same);
     if (item.type !== 'entry') {
       const { refusal } = item;
       if (item.type === 'failed' && !item.entry && refusal.key.endsWith('/')) {
@@ -146,6 +140,18 @@ export function makeComparer(
       return null;
     },
   };
+}
+
+/** Whether the old entry is live and has the same content. */
+export function isSameEntry(entry: SourceEntry, old: EntryState | undefined): boolean {
+  return (
+    old !== undefined &&
+    !old.deleted &&
+    old.revision === entry.revision &&
+    old.kind === entry.kind &&
+    old.id === entry.id &&
+    old.implied === entry.implied
+  );
 }
 
 /** Passes the changes of a delta to `add`, as `makeComparer` does, and counts them. */

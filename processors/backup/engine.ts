@@ -71,6 +71,8 @@ export type PlanRequest = {
   base: ManifestRef | null;
   /** The id index of `base`. Null if there is none. */
   idIndex: ManifestRef | null;
+  /** The run whose failed entries are looked up instead of a listing, if that is possible. */
+  retryOf?: string | undefined;
   /** Lists everything, not only changes. */
   isFull: boolean;
   /** Lost packs. Files in them are read again. */
@@ -89,6 +91,8 @@ export type PlanStep = {
   count: Comparison;
   since: string | null;
   sourceIdentity: string | null;
+  /** A hash of the settings of the source. */
+  settings: string;
   /** Whether pieces of the listing are stored as blobs. */
   hasPieces: boolean;
   done: boolean;
@@ -137,6 +141,8 @@ export type CommitRequest = {
   /** The numbers of the first and the last batch. */
   first: number;
   last: number;
+  /** A hash of the settings of the source. */
+  settings: string;
   at: string;
   /** Where an earlier attempt stopped. */
   resume: Saved | null;

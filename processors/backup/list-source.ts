@@ -19,6 +19,7 @@ import {
   listingStart,
 } from './list-in-order.ts';
 import { rejectEmptyReplacement, requireConnector, requireSameSource, requireSettings } from './open-source.ts';
+import { findRetried, lookAgain } from './retry.ts';
 import { DamagedPiece } from './sorter.ts';
 import type { Origin } from './source-access.ts';
 import { decryptList, emptyList, encryptList, lengthOf, makeCutter, type Saved, workFolder } from './work.ts';
@@ -87,8 +88,13 @@ async function listWith(
   let pages = 0;
   let pieces = start.pieces.length;
   const { order } = requireConnector(source.type);
-  const listed =
-    since === null
+  // Only a retry has changes without a cursor.
+  const mayRetry = since === null && (!saved.position || start.isDelta);
+  const retried = mayRetry ? await findRetried(vault, request, origin) : null;
+  if (start.isDelta && since === null && !retried) throw reset('the failed entries are gone');
+  const listed = retried
+    ? lookAgain(session, vault, { ...retried, proceed: work.proceed }, start)
+    : since === null
       ? listInOrder(session, order, start, tools)
       : listChanges(session, since, await openDeltaBase(vault, request, work.proceed), start, tools);
 
@@ -115,7 +121,7 @@ async function listWith(
     if (!begun?.done) for await (const page of listed) yield* inSteps(page);
   }
 
-  if (head && since !== null && !start.isDelta) comparer.startFrom(head.totals);
+  if (head && (retried || since !== null) && !start.isDelta) comparer.startFrom(head.totals);
   for await (const { page, left } of steps()) {
     if (start === listingStart && pages === 0 && page.done && 'items' in page && page.items.length === 0)
       rejectEmptyReplacement(head, origin);
@@ -153,6 +159,7 @@ async function listWith(
       count,
       since: isWhole ? keptCursor(request, origin, lost, page.position, work.now()) : null,
       sourceIdentity: origin.sourceIdentity,
+      settings: origin.settings,
       hasPieces: pieces > 0,
       done,
     };

@@ -6,9 +6,10 @@ import type { RunError } from '../../domain/run.ts';
 import { type Change, type CommitPosition, writeManifest } from '../../vault/manifest.ts';
 import { changesOfPart, decodeList, type Part, partAad } from '../../vault/part.ts';
 import { openManifest } from '../../vault/reader.ts';
-import { errorsPerPage, putErrors } from '../../vault/run-errors.ts';
+import { errorsPerPage, putErrors, putFailed } from '../../vault/run-errors.ts';
 import type { CommitCalls, CommitRequest, CommitResult, EngineWork, Paused } from './engine.ts';
 import { maxFailed, writeIdIndex } from './id-index.ts';
+import { failedEntriesOf, maxRetried } from './retry.ts';
 import { decryptWork, encryptWork, workFolder } from './work.ts';
 
 /** The name of the record with the position of a commit. */
@@ -41,7 +42,7 @@ async function merge(work: EngineWork, request: CommitRequest, calls: CommitCall
       const { list } = decodeList(keys, partAad(account, runId, batch), await calls.part(batch));
       await collected.add([...list.failed, ...list.skipped]);
       again.push(...list.failed, ...list.skipped.filter(({ code }) => code === 'vanished' || code === 'same-path'));
-      again.length = Math.min(again.length, maxFailed + 1);
+      again.length = Math.min(again.length, maxRetried + 1);
       await work.proceed();
       yield list;
     }
@@ -70,6 +71,7 @@ async function merge(work: EngineWork, request: CommitRequest, calls: CommitCall
       if (await calls.isOver()) throw new PausedCommit();
     },
   });
+  if (again.length > 0) await putFailed(context, runId, failedEntriesOf(again, request.settings));
   const isKnown = again.length <= maxFailed && again.every(({ id }) => id !== undefined);
   const ids = request.ids && isKnown ? await indexIds(request.ids) : undefined;
   const stored = bytesStored + (ids?.bytesStored ?? 0);

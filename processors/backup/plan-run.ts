@@ -70,7 +70,7 @@ async function planRun(deployment: Deployment, task: PlanTask): Promise<Outcome<
   if (group && group.ready - group.done > maxBacklog / 2)
     return { type: 'again', state: task.state, backlog: maxBacklog / 2 };
   try {
-    return await listSource(deployment, task, runRef, chain.newestRestorePoint);
+    return await listSource(deployment, task, runRef, chain);
   } catch (error) {
     const { state } = task;
     const { runId } = runRef;
@@ -100,7 +100,7 @@ async function listSource(
   deployment: Deployment,
   task: PlanTask,
   runRef: RunRef,
-  head: BackupChainState['newestRestorePoint'],
+  { newestRestorePoint: head, openRun }: BackupChainState,
 ): Promise<Outcome<PlanState>> {
   const { platform, limits = defaultLimits } = deployment;
   const keys = await vaultKeys(platform, runRef.account);
@@ -151,6 +151,7 @@ async function listSource(
     ...{ runRef, keys, source, head, isFull, lost, batches, limits },
     base: state.isBaseDamaged ? null : (head?.manifest ?? null),
     idIndex: head?.idIndex ?? null,
+    retryOf: openRun?.retryOf,
     position: cursor === null ? null : { where: cursor, bytes: await loadWork(platform, runRef, cursor) },
   };
   await engineOf(deployment).plan(request, { advance }, task.stop);
@@ -225,11 +226,16 @@ function planned(
   return progressWrite(platform, runRef, { set: { filesTotal, filesUnchanged, bytesTotal, isPlanned } });
 }
 
-function planOf(state: PlanState, { count, since, sourceIdentity }: PlanStep, damagedAt: string | undefined): RunPlan {
+function planOf(
+  state: PlanState,
+  { count, since, sourceIdentity, settings }: PlanStep,
+  damagedAt: string | undefined,
+): RunPlan {
   const { batches = 0, first = 1, isBaseDamaged = false, hasPieces = false, packsLost = 0 } = state;
   const { filesTotal, filesUnchanged, bytesTotal, filesLost } = count;
   return {
-    ...{ batches, first, filesTotal, filesUnchanged, bytesTotal, since, sourceIdentity, isBaseDamaged, hasPieces },
+    ...{ batches, first, filesTotal, filesUnchanged, bytesTotal, since, sourceIdentity, settings },
+    ...{ isBaseDamaged, hasPieces },
     damagedAt: isBaseDamaged ? (damagedAt ?? null) : null,
     lost: filesLost > 0 ? { files: filesLost, packs: packsLost } : null,
   };

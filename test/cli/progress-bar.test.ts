@@ -14,7 +14,7 @@ function run(percent: number | null, bytesRead: number, more: Partial<Run['progr
   };
   return {
     ...{ id: 'run_1', jobId: 'job_1', sourceId: 'src_1', status: 'running', errors: [], cost: { requests: 0, usd: 0 } },
-    ...{ requestedAt: '', startedAt: '', finishedAt: null },
+    ...{ requestedAt: '', startedAt: '', finishedAt: null, kind: 'backup', trigger: 'manual', result: null },
     progress: { ...counts, bytesRead, percent, ...more },
   } as Run;
 }
