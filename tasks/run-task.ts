@@ -111,8 +111,7 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
     if (error instanceof TaskStopped) {
       if (error.reason === 'cancelled') return end({}, 'stopped');
       if (error.reason === 'paused') return pause();
-      log.info('a task was left to another worker', fields);
-      return;
+      return leave();
     }
     const isLast = attempt >= maxAttempts;
     const retry = error instanceof TaskFailed ? error : kind.onError(error, attempt, isLast);
@@ -131,6 +130,11 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
     await end({}, 'failed');
   }
 
+  async function leave(): Promise<void> {
+    parts.log.info('a task was left to another worker', { kind: kind.name, group: ref.group, attempt });
+    await kind.leave?.(context, { ref, state: work.state() });
+  }
+
   function counts(isCounted: boolean): Partial<TaskData> {
     const { attempt: attempts, ...others } = work.counts();
     return { attempt: isCounted ? attempts : Math.max(attempts - 1, 0), ...others };
@@ -146,7 +150,7 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
   async function release(writes: RecordWrite[], { endsGroup = false } = {}): Promise<boolean> {
     const slot: RecordWrite = { op: 'add', ...accountKey(ref.account), add: { [queue]: -1 } };
     if (!(await parts.records.write([...writes, slot]))) {
-      parts.log.info('a task was finished by another worker', { kind: kind.name, group: ref.group });
+      await leave();
       return false;
     }
     // Tasks that were refused come before new ones. Otherwise a run would keep its slots until its end.
@@ -203,6 +207,7 @@ function openWork(parts: Parts, taskRef: TaskRef, { task, kind }: Claimed, slice
     deaths,
     stop: stop.signal,
     isOver: () => isUnfair || parts.now() >= slice.deadline,
+    deadline: () => slice.deadline,
     async checkpoint(next, { isProgress = true, ...effects } = {}) {
       stop.signal.throwIfAborted();
       const leaseUntil = parts.now() + leaseMs;

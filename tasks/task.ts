@@ -100,6 +100,8 @@ export type Task<S extends JsonObject> = {
   stop: AbortSignal;
   /** True when the step should return its state soon. */
   isOver(): boolean;
+  /** When the worker's time ends, in ms since the epoch. It may become earlier, when a process stops. */
+  deadline(): number;
   /**
    * Saves the state, so that the next attempt goes on from it. `isProgress` false keeps the count of attempts.
    * @throws TaskStopped when another worker has the task
@@ -121,6 +123,8 @@ export type TaskKind<C, S extends JsonObject = JsonObject> = {
   onError(error: unknown, attempt: number, isLast: boolean): Retry;
   /** The task ends with this cause, and its group with it. Idempotent. */
   fail(context: C, task: Pick<Task<S>, 'ref' | 'state'>, cause: Cause): Promise<void>;
+  /** Another worker has taken or ended the task. Removes what this worker may have left behind. */
+  leave?(context: C, task: Pick<Task<S>, 'ref' | 'state'>): Promise<void>;
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: the runner does not look into states and contexts.

@@ -10,7 +10,7 @@ import { type BatchCounts, type Cost, progressKey, type RunError } from '../../d
 import type { Outcome, Task, TaskKind } from '../../tasks/task.ts';
 import type { Deployment } from '../deployment.ts';
 import { metered } from '../meter.ts';
-import { failRun, retryOf } from './fail-run.ts';
+import { failRun, leaveRun, retryOf } from './fail-run.ts';
 import { engineOf } from './in-thread-engine.ts';
 import { measureEnd } from './measure-end.ts';
 import { commitRecord } from './merge-parts.ts';
@@ -36,6 +36,7 @@ export const commitKind: TaskKind<Deployment, RunState> = {
   step: commitRun,
   onError: retryOf,
   fail: failRun,
+  leave: leaveRun,
 };
 
 /**

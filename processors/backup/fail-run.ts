@@ -8,7 +8,8 @@ import { type ErrorCode, Problem } from '../../domain/errors.ts';
 import type { Cause, Retry, Task } from '../../tasks/task.ts';
 import type { Deployment } from '../deployment.ts';
 import { measureEnd } from './measure-end.ts';
-import { backupChainStream, idsOf, type RunState, runRefOf } from './run.ts';
+import { backupChainStream, idsOf, loadOpen, type RunState, runRefOf } from './run.ts';
+import { removeWork } from './work.ts';
 
 /** Ends the run as `failed`, unless it has ended. The last good backup stays. */
 export async function failRun(
@@ -24,6 +25,15 @@ export async function failRun(
   const { appended } = await transact(platform, backupChain, backupChainStream(runRef), end, context);
   await deployment.reached?.('fail:ended');
   if (appended) measureEnd(platform, 'failed', progress);
+}
+
+/** Removes the working blobs of a run that ended while a slow worker wrote more of them. */
+export async function leaveRun(
+  { platform }: Deployment,
+  { ref, state }: Pick<Task<RunState>, 'ref' | 'state'>,
+): Promise<void> {
+  const runRef = runRefOf(ref, state);
+  if (!(await loadOpen(platform, runRef))) await removeWork(platform, runRef);
 }
 
 /** Seconds that the source asked to wait before the next request, at most 15 minutes. Undefined when it did not ask. */

@@ -14,7 +14,7 @@ import type { Deployment } from '../deployment.ts';
 import { defaultLimits } from '../limits.ts';
 import { commitPlanned, planRecord, type RunPlan } from './commit-run.ts';
 import type { PlanRequest, PlanStep } from './engine.ts';
-import { failRun, retryOf } from './fail-run.ts';
+import { failRun, leaveRun, retryOf } from './fail-run.ts';
 import { engineOf } from './in-thread-engine.ts';
 import { accessSource } from './open-source.ts';
 import { expiry, loadOpen, progressWrite, type RunRef, type RunState, runRecord, runRefOf, vaultKeys } from './run.ts';
@@ -52,6 +52,7 @@ export const planKind: TaskKind<Deployment, PlanState> = {
   step: planRun,
   onError: retryOf,
   fail: failRun,
+  leave: leaveRun,
 };
 
 /** Listing pauses while more batches than this wait to be stored, and goes on at half of it. */

@@ -9,7 +9,7 @@ import type { Deployment } from '../deployment.ts';
 import { defaultLimits } from '../limits.ts';
 import { metered } from '../meter.ts';
 import type { Paused, StoreCalls } from './engine.ts';
-import { failRun, retryOf } from './fail-run.ts';
+import { failRun, leaveRun, retryOf } from './fail-run.ts';
 import { engineOf } from './in-thread-engine.ts';
 import { accessSource } from './open-source.ts';
 import { partWrite } from './parts.ts';
@@ -26,6 +26,7 @@ export const storeKind: TaskKind<Deployment, StoreState> = {
   step: storeBatch,
   onError: retryOf,
   fail: failRun,
+  leave: leaveRun,
 };
 
 async function storeBatch(deployment: Deployment, task: Task<StoreState>): Promise<Outcome<StoreState>> {

@@ -11,8 +11,8 @@ import { chunkIndexFile } from '../../../infra/embedded/chunk-index.ts';
 import { openEnginePool, type WorkerSettings } from '../../../infra/embedded/engine-pool.ts';
 import { makePeer } from '../../../infra/embedded/rpc.ts';
 import type { CommitRequest, Engine, PlanRequest } from '../../../processors/backup/engine.ts';
-import { RunCancelled } from '../../../processors/backup/watch.ts';
 import { handleMessage } from '../../../processors/runner.ts';
+import { TaskStopped } from '../../../tasks/task.ts';
 import { VaultDamage } from '../../../vault/damage.ts';
 import { changeCorpus, makeCorpus } from '../../faults/corpus.ts';
 import { smallLimits } from '../../faults/small-limits.ts';
@@ -124,7 +124,7 @@ describe('an error', () => {
       { name: 'Problem', message: 'The disk is full.', code: 'storage-full', extra: { retryAfter: 5 } },
     ],
     ['damage', VaultDamage, { name: 'VaultDamage', message: 'pack: pak_1 is missing' }],
-    ['cancelled', RunCancelled, { message: 'run run_1 is over' }],
+    ['cancelled', TaskStopped, { message: 'run run_1 is over' }],
     ['other', Error, { name: 'RangeError', message: 'out of range' }],
     ['text', Error, { message: 'just a text' }],
   ])('of kind %s keeps its class and fields', async (kind, kindOf, fields) => {
@@ -147,8 +147,8 @@ describe('an error', () => {
     const { started, ended } = begin('wait', { stop: stop.signal });
     await started;
     await failureOf(work('throw other'));
-    stop.abort(new RunCancelled('over'));
-    expect(await failureOf(ended)).toBeInstanceOf(RunCancelled);
+    stop.abort(new TaskStopped('over'));
+    expect(await failureOf(ended)).toBeInstanceOf(TaskStopped);
   });
 });
 
@@ -158,9 +158,9 @@ describe('`stop`', () => {
     const stop = new AbortController();
     const { started, ended } = begin('wait', { stop: stop.signal });
     await started;
-    stop.abort(new RunCancelled('run run_1 is over'));
+    stop.abort(new TaskStopped('cancelled'));
     const error = await failureOf(ended);
-    expect(error).toBeInstanceOf(RunCancelled);
+    expect(error).toBeInstanceOf(TaskStopped);
     expect(error).toMatchObject({ message: 'run run_1 is over, says the thread' });
   });
 
@@ -169,21 +169,21 @@ describe('`stop`', () => {
     const [first, second] = [new AbortController(), new AbortController()];
     const [one, two] = [begin('wait', { stop: first.signal }), begin('wait', { stop: second.signal })];
     await Promise.all([one.started, two.started]);
-    second.abort(new RunCancelled('second'));
+    second.abort(new TaskStopped('second'));
     expect(await failureOf(two.ended)).toMatchObject({ message: 'second, says the thread' });
-    first.abort(new RunCancelled('first'));
+    first.abort(new TaskStopped('first'));
     expect(await failureOf(one.ended)).toMatchObject({ message: 'first, says the thread' });
   });
 
   it('ends work that starts after it', async () => {
     const { work } = openFake(1);
-    const error = await failureOf(work('wait', { stop: AbortSignal.abort(new RunCancelled('over')) }));
-    expect(error).toBeInstanceOf(RunCancelled);
+    const error = await failureOf(work('wait', { stop: AbortSignal.abort(new TaskStopped('over')) }));
+    expect(error).toBeInstanceOf(TaskStopped);
   });
 });
 
 describe('work that does not stop', () => {
-  const over = new RunCancelled('run run_1 is over');
+  const over = new TaskStopped('cancelled');
   const errors: string[] = [];
   const log = { ...silent, error: (message: string) => void errors.push(message) };
   const replaced = 'a worker thread did not stop its work and was replaced';
@@ -229,7 +229,7 @@ describe('work that does not stop', () => {
     expect(await pool.work('thread')).not.toBe(thread);
     expect(errors).toEqual([]);
     stop.abort(over);
-    for (const each of waiting) expect(await failureOf(each.ended)).toBeInstanceOf(RunCancelled);
+    for (const each of waiting) expect(await failureOf(each.ended)).toBeInstanceOf(TaskStopped);
   });
 
   it('changes nothing after it was abandoned', async () => {
@@ -254,7 +254,7 @@ describe('several threads', () => {
     const waiting = ['wait', 'wait', 'wait'].map((behaviour) => begin(behaviour, { stop: stop.signal }));
     await Promise.all(waiting.map(({ started }) => started));
     const fewest = await work('thread');
-    stop.abort(new RunCancelled('over'));
+    stop.abort(new TaskStopped('over'));
     await Promise.all(waiting.map(({ ended }) => failureOf(ended)));
     const [one, two] = [begin('thread'), begin('thread')];
     const threads = await Promise.all([one.ended, two.ended]);
@@ -293,10 +293,10 @@ describe('a thread that dies', () => {
     const cause = failureOf(work('exit'));
     await Promise.all([sharing.started, other.started]);
     // The thread for one piece of work is taken, so the cause waits for it.
-    stop.abort(new RunCancelled('over'));
-    expect(await failureOf(other.ended)).toBeInstanceOf(RunCancelled);
+    stop.abort(new TaskStopped('over'));
+    expect(await failureOf(other.ended)).toBeInstanceOf(TaskStopped);
     expect(await cause).toMatchObject({ name: 'Error', message: 'a worker thread ended (3)' });
-    expect(await failureOf(sharing.ended)).toBeInstanceOf(RunCancelled);
+    expect(await failureOf(sharing.ended)).toBeInstanceOf(TaskStopped);
   });
 
   it('does not fail the work of other threads', async () => {
@@ -305,8 +305,8 @@ describe('a thread that dies', () => {
     const { started, ended } = begin('wait', { stop: stop.signal });
     await started;
     await failureOf(work('exit'));
-    stop.abort(new RunCancelled('over'));
-    expect(await failureOf(ended)).toBeInstanceOf(RunCancelled);
+    stop.abort(new TaskStopped('over'));
+    expect(await failureOf(ended)).toBeInstanceOf(TaskStopped);
   });
 });
 
@@ -402,8 +402,7 @@ describe('the threads of the engine', () => {
     const engine = openEnginePool(2, { index: join(data, chunkIndexFile), files }, threaded.platform);
     onTestFinished(() => engine.close());
     const deployment = { ...threaded.deployment, engine };
-    const handle = (body: JsonObject, receives: number) =>
-      handleMessage(deployment, body, { receives, deadline: Number.POSITIVE_INFINITY });
+    const handle = (body: JsonObject) => handleMessage(deployment, body, { deadline: Number.POSITIVE_INFINITY });
 
     for (const world of [threaded, plain]) await makeCorpus(world.source);
     for (const change of [async () => {}, changeCorpus]) {
@@ -453,11 +452,11 @@ describe('a real thread', () => {
     let steps = 0;
     const advance = async () => {
       steps++;
-      stop.abort(new RunCancelled('run run_1 is over'));
+      stop.abort(new TaskStopped('cancelled'));
       return true;
     };
     const error = await failureOf(engine.plan(requestFor(folder), { advance }, stop.signal));
-    expect(error).toBeInstanceOf(RunCancelled);
+    expect(error).toBeInstanceOf(TaskStopped);
     expect(error).toMatchObject({ message: 'run run_1 is over' });
     expect(steps).toBe(1);
   });
@@ -478,8 +477,8 @@ describe('a real thread', () => {
     const stop = new AbortController();
     const planned = failureOf(engine.plan(request, { advance: () => expect.unreachable() }, stop.signal));
     await requested.promise;
-    stop.abort(new RunCancelled('run run_1 is over'));
-    expect(await planned).toBeInstanceOf(RunCancelled);
+    stop.abort(new TaskStopped('cancelled'));
+    expect(await planned).toBeInstanceOf(TaskStopped);
     // Its connection is closed, so it was not only abandoned.
     await vi.waitUntil(() => server.open() === 0, { timeout: never });
   });

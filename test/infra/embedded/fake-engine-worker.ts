@@ -7,7 +7,7 @@ import { SourceProblem } from '../../../connectors/connector.ts';
 import { Problem } from '../../../domain/errors.ts';
 import { movingPut } from '../../../infra/embedded/remote-blobs.ts';
 import { fromWire, makePeer, type WireError } from '../../../infra/embedded/rpc.ts';
-import { RunCancelled } from '../../../processors/backup/watch.ts';
+import { TaskStopped } from '../../../tasks/task.ts';
 import { VaultDamage } from '../../../vault/damage.ts';
 
 const port = parentPort;
@@ -18,7 +18,7 @@ export const thrown = {
   sourceWithoutPause: () => new SourceProblem('unusable', 'Wrong settings.'),
   problem: () => new Problem('storage-full', 'The disk is full.', { extra: { retryAfter: 5 } }),
   damage: () => new VaultDamage('pack', 'pak_1 is missing'),
-  cancelled: () => new RunCancelled('run run_1 is over'),
+  cancelled: () => new TaskStopped('cancelled'),
   other: () => new RangeError('out of range'),
   text: () => 'just a text',
 };

@@ -41,9 +41,9 @@ async function chainOf(source: IdSource) {
       clock.now += day;
       const id = await world.request();
       let plans = 0;
-      await world.settle(async (body, receives) => {
-        await handleMessage(world.deployment, body, { receives, deadline: 0 });
-        if (body.type === 'plan' && ++plans === 1) await between();
+      await world.settle(async (body) => {
+        await handleMessage(world.deployment, body, { deadline: 0 });
+        if (body.name === 'plan' && ++plans === 1) await between();
       });
       const run = await getRun(platform, account, id);
       return { status: run?.status, ...run?.progress };
@@ -392,7 +392,7 @@ describe('a source that lists deltas', () => {
     source.connector.open = open;
     const deployment = { ...world.deployment, limits: { ...defaultLimits, pagesPerStep: 1 } };
     const id = await world.request();
-    await world.settle((body, receives) => handleMessage(deployment, body, { receives, deadline: Infinity }));
+    await world.settle((body) => handleMessage(deployment, body, { deadline: Infinity }));
     expect(await getRun(world.platform, account, id)).toMatchObject({ status: 'failed' });
     expect(starts).toBe(4);
   });

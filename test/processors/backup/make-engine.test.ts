@@ -9,15 +9,19 @@ import type {
   EngineTools,
   PlanRequest,
   PlanStep,
+  StoreCalls,
   StoreRequest,
 } from '../../../processors/backup/engine.ts';
 import { makeEngine } from '../../../processors/backup/make-engine.ts';
-import { RunCancelled } from '../../../processors/backup/watch.ts';
+import { TaskStopped } from '../../../tasks/task.ts';
 import { memoryBody } from '../../../vault/packer.ts';
 import { smallLimits } from '../../faults/small-limits.ts';
 import { testFolder } from '../../support/embedded.ts';
 import { startS3Server } from '../../support/s3-server.ts';
 import { memoryVault } from '../../vault/vault-fixture.ts';
+
+const storing = { resume: null, isCautious: false, limits: smallLimits };
+const storeCalls: StoreCalls = { reached() {}, async checkpoint() {}, isOver: () => false };
 
 const never = () => new Promise<never>(() => {});
 const minute = 60_000;
@@ -101,7 +105,7 @@ it('fails a commit that makes no progress for an hour', async () => {
       resume: null,
     },
   };
-  const error = await stalledBy(started.promise, engine.commit(request, { part, checkpoint: async () => {} }));
+  const error = await stalledBy(started.promise, engine.commit(request, { part, checkpoint: async () => {}, isOver: () => false }));
   expect(error).toMatchObject({ name: 'Error', message: 'the work made no progress for an hour' });
 });
 
@@ -138,7 +142,7 @@ it('fails readings of a session that one reading has not left, and opens another
 });
 
 describe('work that is stopped', () => {
-  const reason = new RunCancelled('run run_1 is over');
+  const reason = new TaskStopped('cancelled');
   const failureOf = (work: Promise<unknown>) =>
     work.then(
       () => expect.fail('the work succeeded'),
@@ -157,7 +161,7 @@ describe('work that is stopped', () => {
     const advance = stallAfterStop(first);
     expect(await failureOf(engine.plan(planned, { advance }, first.signal))).toBe(reason);
     const request = { runRef, keys, base: null, ids: null, first: 1, last: 1, at: '', write: true, resume: null };
-    const calls = { part: stallAfterStop(second), checkpoint: async () => {} };
+    const calls = { part: stallAfterStop(second), checkpoint: async () => {}, isOver: () => false };
     expect(await failureOf(engine.commit(request, calls, second.signal))).toBe(reason);
   });
 
@@ -187,7 +191,7 @@ describe('work that is stopped', () => {
       },
       store(at: number, stop?: AbortSignal) {
         const { batch, ...work } = batches[at] as PlanStep['batches'][number];
-        return engine.store({ runRef, keys, source, batch, work }, { reached() {} }, stop);
+        return engine.store({ ...storing, runRef, keys, source, batch, work }, storeCalls, stop);
       },
     };
   }
@@ -241,7 +245,7 @@ describe('work that is stopped', () => {
       await plan;
       silence();
       const { batch, ...saved } = batches[0] as PlanStep['batches'][number];
-      work = engine.store({ runRef, keys, source, batch, work: saved }, { reached() {} }, stop.signal);
+      work = engine.store({ ...storing, runRef, keys, source, batch, work: saved }, storeCalls, stop.signal);
     }
     const requests = server.requests.length;
     const failed = failureOf(work);
