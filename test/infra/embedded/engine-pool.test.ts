@@ -124,7 +124,7 @@ describe('an error', () => {
       { name: 'Problem', message: 'The disk is full.', code: 'storage-full', extra: { retryAfter: 5 } },
     ],
     ['damage', VaultDamage, { name: 'VaultDamage', message: 'pack: pak_1 is missing' }],
-    ['cancelled', TaskStopped, { message: 'run run_1 is over' }],
+    ['cancelled', TaskStopped, { reason: 'cancelled' }],
     ['other', Error, { name: 'RangeError', message: 'out of range' }],
     ['text', Error, { message: 'just a text' }],
   ])('of kind %s keeps its class and fields', async (kind, kindOf, fields) => {
@@ -147,7 +147,7 @@ describe('an error', () => {
     const { started, ended } = begin('wait', { stop: stop.signal });
     await started;
     await failureOf(work('throw other'));
-    stop.abort(new TaskStopped('over'));
+    stop.abort(new TaskStopped('cancelled'));
     expect(await failureOf(ended)).toBeInstanceOf(TaskStopped);
   });
 });
@@ -161,7 +161,7 @@ describe('`stop`', () => {
     stop.abort(new TaskStopped('cancelled'));
     const error = await failureOf(ended);
     expect(error).toBeInstanceOf(TaskStopped);
-    expect(error).toMatchObject({ message: 'run run_1 is over, says the thread' });
+    expect(error).toMatchObject({ reason: 'cancelled' });
   });
 
   it('ends only its own work', async () => {
@@ -169,15 +169,15 @@ describe('`stop`', () => {
     const [first, second] = [new AbortController(), new AbortController()];
     const [one, two] = [begin('wait', { stop: first.signal }), begin('wait', { stop: second.signal })];
     await Promise.all([one.started, two.started]);
-    second.abort(new TaskStopped('second'));
-    expect(await failureOf(two.ended)).toMatchObject({ message: 'second, says the thread' });
-    first.abort(new TaskStopped('first'));
-    expect(await failureOf(one.ended)).toMatchObject({ message: 'first, says the thread' });
+    second.abort(new TaskStopped('paused'));
+    expect(await failureOf(two.ended)).toMatchObject({ reason: 'paused' });
+    first.abort(new TaskStopped('cancelled'));
+    expect(await failureOf(one.ended)).toMatchObject({ reason: 'cancelled' });
   });
 
   it('ends work that starts after it', async () => {
     const { work } = openFake(1);
-    const error = await failureOf(work('wait', { stop: AbortSignal.abort(new TaskStopped('over')) }));
+    const error = await failureOf(work('wait', { stop: AbortSignal.abort(new TaskStopped('cancelled')) }));
     expect(error).toBeInstanceOf(TaskStopped);
   });
 });
@@ -254,7 +254,7 @@ describe('several threads', () => {
     const waiting = ['wait', 'wait', 'wait'].map((behaviour) => begin(behaviour, { stop: stop.signal }));
     await Promise.all(waiting.map(({ started }) => started));
     const fewest = await work('thread');
-    stop.abort(new TaskStopped('over'));
+    stop.abort(new TaskStopped('cancelled'));
     await Promise.all(waiting.map(({ ended }) => failureOf(ended)));
     const [one, two] = [begin('thread'), begin('thread')];
     const threads = await Promise.all([one.ended, two.ended]);
@@ -293,7 +293,7 @@ describe('a thread that dies', () => {
     const cause = failureOf(work('exit'));
     await Promise.all([sharing.started, other.started]);
     // The thread for one piece of work is taken, so the cause waits for it.
-    stop.abort(new TaskStopped('over'));
+    stop.abort(new TaskStopped('cancelled'));
     expect(await failureOf(other.ended)).toBeInstanceOf(TaskStopped);
     expect(await cause).toMatchObject({ name: 'Error', message: 'a worker thread ended (3)' });
     expect(await failureOf(sharing.ended)).toBeInstanceOf(TaskStopped);
@@ -305,7 +305,7 @@ describe('a thread that dies', () => {
     const { started, ended } = begin('wait', { stop: stop.signal });
     await started;
     await failureOf(work('exit'));
-    stop.abort(new TaskStopped('over'));
+    stop.abort(new TaskStopped('cancelled'));
     expect(await failureOf(ended)).toBeInstanceOf(TaskStopped);
   });
 });
@@ -457,7 +457,7 @@ describe('a real thread', () => {
     };
     const error = await failureOf(engine.plan(requestFor(folder), { advance }, stop.signal));
     expect(error).toBeInstanceOf(TaskStopped);
-    expect(error).toMatchObject({ message: 'run run_1 is over' });
+    expect(error).toMatchObject({ reason: 'cancelled' });
     expect(steps).toBe(1);
   });
 

@@ -51,8 +51,7 @@ const peer = makePeer(port, async (target, args) => {
     case 'wait': {
       const stopped = new Promise<Error>((resolve) => stops.set(work, resolve));
       await advance('waiting');
-      const reason = await stopped;
-      throw Object.assign(reason, { message: `${reason.message}, says the thread` });
+      throw await stopped;
     }
     case 'ignore':
       await advance(threadId);

@@ -105,7 +105,10 @@ it('fails a commit that makes no progress for an hour', async () => {
       resume: null,
     },
   };
-  const error = await stalledBy(started.promise, engine.commit(request, { part, checkpoint: async () => {}, isOver: () => false }));
+  const error = await stalledBy(
+    started.promise,
+    engine.commit(request, { part, checkpoint: async () => {}, isOver: () => false }),
+  );
   expect(error).toMatchObject({ name: 'Error', message: 'the work made no progress for an hour' });
 });
 
