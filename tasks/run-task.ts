@@ -207,7 +207,6 @@ function openWork(parts: Parts, taskRef: TaskRef, { task, kind }: Claimed, slice
     deaths,
     stop: stop.signal,
     isOver: () => isUnfair || parts.now() >= slice.deadline,
-    deadline: () => slice.deadline,
     async checkpoint(next, { isProgress = true, ...effects } = {}) {
       stop.signal.throwIfAborted();
       const leaseUntil = parts.now() + leaseMs;

@@ -100,8 +100,6 @@ export type Task<S extends JsonObject> = {
   stop: AbortSignal;
   /** True when the step should return its state soon. */
   isOver(): boolean;
-  /** When the worker's time ends, in ms since the epoch. It may become earlier, when a process stops. */
-  deadline(): number;
   /**
    * Saves the state, so that the next attempt goes on from it. `isProgress` false keeps the count of attempts.
    * @throws TaskStopped when another worker has the task

@@ -5,7 +5,7 @@ import type { reap, takeBackAll } from '../../tasks/reaper.ts';
 import type { runTask, Slice } from '../../tasks/run-task.ts';
 import type { AnyTaskKind, Cause, GroupRef, Outcome, Parts, Task, TaskMessage } from '../../tasks/task.ts';
 import { accountKey, openGroups, openTasks } from '../../tasks/task-records.ts';
-import type { cancelGroup, pauseGroup, resumeGroup, startGroup } from '../../tasks/window.ts';
+import { type cancelGroup, newGroup, type pauseGroup, type resumeGroup, type startGroup } from '../../tasks/window.ts';
 import { eventually } from './eventually.ts';
 import { fresh } from './fresh.ts';
 
@@ -96,7 +96,7 @@ export function openWorld(runner: Runner, steps: Steps, { pool = 400, v = 1 } = 
     },
     async start(options?: { window?: number }): Promise<GroupRef> {
       const ref = { account, group: fresh('run') };
-      const body = await runner.start(parts, ref, 'backup', {}, options);
+      const body = await runner.start(parts, newGroup(parts, ref, 'backup', {}, options));
       sent.push({ at: time, queue: 'job', body });
       return ref;
     },

@@ -197,7 +197,7 @@ export const taskPromises: PortPromise<Runner>[] = [
     },
     broken: (runner) => ({
       ...runner,
-      start: (parts, ref, kind, state) => runner.start(parts, ref, kind, state, { window: 5 }),
+      start: (parts, created) => runner.start(parts, { ...created, group: { ...created.group, window: 5 } }),
     }),
   },
   {

@@ -54,7 +54,7 @@ export function openWithFaults(stage: Stage, proxy: FaultProxy): AwsPlatform {
   return { ...platform, keys: creatingKeys(platform.keys), log: silent };
 }
 
-type Handle = (body: JsonObject, receives: number) => Promise<void>;
+type Handle = (body: JsonObject) => Promise<void>;
 export type AwsWorld = {
   proxy: FaultProxy;
   /** Calls go through the proxy. */
@@ -142,9 +142,9 @@ export async function makeAwsWorld(seed: number): Promise<AwsWorld> {
   async function work(queue: QueueName, how: Handle): Promise<number> {
     const messages = await calm.queue.receive(queue, { max: 10, visibilitySeconds: 600 });
     await Promise.all(
-      messages.map(async ({ body, receipt, receives }) => {
+      messages.map(async ({ body, receipt }) => {
         try {
-          await how(body, receives);
+          await how(body);
           await calm.queue.ack(queue, receipt);
         } catch (error) {
           failures.push(error);

@@ -14,7 +14,7 @@ import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { calm, type Fault, failingCalls, share, startFaultProxy, upToAttempt } from './fault-proxy.ts';
 import { account, command, makeWorld, pictureOf } from './world.ts';
 
-type Handle = (body: JsonObject, receives: number) => Promise<void>;
+type Handle = (body: JsonObject) => Promise<void>;
 type Runs = { source: string; request(): Promise<string>; settle(how?: Handle): Promise<void> };
 
 /** Two runs with changes between them. */
@@ -66,7 +66,7 @@ it.each([1, 4, 5, 7])('self-hosted with blobs in a bucket and faults of S3 (%i)'
   const world = await makeWorld({ blobs: opened.blobs });
   proxy.plan = failingCalls(0.03, share(0.3));
   // Injected faults must not use up the receives of a message
-  const untilDone: Handle = (body) => world.handle(body, 1).catch(() => untilDone(body, 1));
+  const untilDone: Handle = (body) => world.handle(body).catch(() => untilDone(body));
   await twoRuns(world, untilDone);
   // Nothing repeats a failed read, so the SDK must succeed
   proxy.plan = upToAttempt(3, share(0.3));

@@ -80,7 +80,7 @@ test('costs one read unit per account and visit without sockets, and the same pe
     while (received.size < count) await connect(`con_${received.size}`);
     for (const id of received.keys()) received.set(id, []);
     await push();
-    await steps.toggle();
+    await steps.start();
     const { usage, commits } = await relay();
     expect(usage.get('EventBridge')).toBe(commits + 1);
     const pushed = await counter.during(push);

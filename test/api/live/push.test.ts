@@ -83,10 +83,9 @@ test.for([1, 2, 3, 4, 5, 6, 7, 8])(
       makeFaulty();
     };
     const runs = [runSteps(platform, 'run_1', 4), runSteps(platform, 'run_2', 4)];
-    const toggles = Array.from({ length: 6 }, () => 'toggle' as const);
-    for (const step of ['request', ...toggles, 'finish'] as const) {
+    for (const step of ['request', 'start', 'plan', 0, 1, 2, 3, 'finish'] as const) {
       for (const run of runs) {
-        await run[step]();
+        await (typeof step === 'number' ? run.store(step) : run[step]());
         for (let n = chaos.chance(0.5) ? 3 : 1; n > 0; n--) pushing.push(pushLive(live, account));
         await randomTurns();
         if (!(await findConnection(platform, account, String(number)))) await reconnect();
@@ -127,7 +126,7 @@ test('sends events that are appended during a push', async () => {
   };
   const pushing = pushLive(live, account);
   await taken.promise;
-  await runSteps(platform, 'run_1', 1).toggle();
+  await runSteps(platform, 'run_1', 1).start();
   expect(await pushLive(live, account)).toBe('done');
   expect(socket.messages).toEqual([]);
   held.resolve();
@@ -166,7 +165,7 @@ test('closes the sockets of the set if its process died, and serves others meanw
   expect(await pushLive(live, account)).toBe('done');
   await expectAll(platform, later.messages);
   expect([one, two]).toMatchObject([{ messages: [] }, { messages: [] }]);
-  await steps.toggle();
+  await steps.start();
   platform.clock.now = end + 1;
   await pushLive(live, account);
   for (const socket of [one, two]) expect(socket).toMatchObject({ messages: [], closed: true });
@@ -331,7 +330,7 @@ test('stops at its deadline between two commits, and continues there', async () 
   const socket = await connect('one', 0);
   const steps = runSteps(platform, 'run_1', 120);
   await steps.request();
-  for (let n = 0; n < 120; n++) await steps.toggle();
+  for (let n = 0; n < 120; n++) await steps.store(n);
   expect(await pushLive({ ...live, deadline: platform.now() }, account)).toBe('more');
   const all = await messagesAfter(platform);
   expect(socket.messages.length).toBeGreaterThan(0);
@@ -351,7 +350,7 @@ test('waits for a socket that is opening, and removes one that has closed', asyn
   tries = 0;
   socket.take = async () => (++tries > 3 ? 'sent' : 'gone');
   platform.clock.now += 10_000;
-  await runSteps(platform, 'run_1', 1).toggle();
+  await runSteps(platform, 'run_1', 1).start();
   await pushLive({ ...live, openingMs: 10_000 }, account);
   expect(tries).toBe(1);
   expect(await connectionsOf(platform, account)).toEqual([]);
@@ -363,7 +362,7 @@ test('waits until the read models show an event before it sends it', async () =>
   await wholeRun(platform, 'run_1', 1);
   const cursor = vi.spyOn(platform.rows, 'cursor');
   let waits = 0;
-  const followers = [{ name: 'runs', streams: ['backup-chain'] }];
+  const followers = [{ name: 'runs', streams: ['run', 'backup-chain', 'batch'] }];
   cursor.mockImplementation(async () => (waits > 2 ? 99 : 0));
   const sleep = async () => {
     expect(socket.messages).toEqual([]);
@@ -381,7 +380,7 @@ test('sends events although a read model is parked', async () => {
   const sleep = async (milliseconds: number) => {
     platform.clock.now += milliseconds;
   };
-  await pushLive({ ...live, followers: [{ name: 'parked', streams: ['backup-chain'] }], sleep }, account);
+  await pushLive({ ...live, followers: [{ name: 'parked', streams: ['run'] }], sleep }, account);
   expect(socket.messages).not.toEqual([]);
 });
 

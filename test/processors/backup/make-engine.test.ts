@@ -97,6 +97,7 @@ it('fails a commit that makes no progress for an hour', async () => {
       runRef,
       keys,
       base: null,
+      settings: '',
       ids: null,
       first: 1,
       last: 1,
@@ -163,7 +164,18 @@ describe('work that is stopped', () => {
     const [first, second] = [new AbortController(), new AbortController()];
     const advance = stallAfterStop(first);
     expect(await failureOf(engine.plan(planned, { advance }, first.signal))).toBe(reason);
-    const request = { runRef, keys, base: null, ids: null, first: 1, last: 1, at: '', write: true, resume: null };
+    const request = {
+      runRef,
+      keys,
+      base: null,
+      settings: '',
+      ids: null,
+      first: 1,
+      last: 1,
+      at: '',
+      write: true,
+      resume: null,
+    };
     const calls = { part: stallAfterStop(second), checkpoint: async () => {}, isOver: () => false };
     expect(await failureOf(engine.commit(request, calls, second.signal))).toBe(reason);
   });
