@@ -1,4 +1,5 @@
 /** Runs a task from its message: claim, step with heartbeats, release. */
+import { Problem } from '../domain/errors.ts';
 import type { JsonObject, RecordWrite } from '../domain/ports.ts';
 import { quotaOf, readSlots, type Slots, sendWaiting, takeSlot } from './slots.ts';
 import {
@@ -149,7 +150,7 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
   /** Frees the worker's slot together with the writes. False: another worker has the task. */
   async function release(writes: RecordWrite[], { endsGroup = false } = {}): Promise<boolean> {
     const slot: RecordWrite = { op: 'add', ...accountKey(ref.account), add: { [queue]: -1 } };
-    if (!(await parts.records.write([...writes, slot]))) {
+    if (!(await whenSpace(parts, () => parts.records.write([...writes, slot])))) {
       await leave();
       return false;
     }
@@ -159,6 +160,22 @@ async function runClaimed(parts: Parts, context: unknown, ref: TaskRef, claimed:
     await parts.changed?.(ref);
     return true;
   }
+}
+
+const spacePauses = [1000, 2000, 4000, 8000, 16_000];
+
+/** Holds the task while the disk is full, as long as its lease lasts. */
+async function whenSpace<T>({ log }: Parts, write: () => Promise<T>): Promise<T> {
+  for (const pause of spacePauses) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === 'storage-full')) throw error;
+      log.error('the disk is full, will retry', { pause }, error);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+  return write();
 }
 
 /** The first task of a group with a large backlog waits this long, if nothing sends it sooner. */

@@ -42,13 +42,21 @@ export function startWorkers(
 
   /** Handles the message. The queue sends it again if it fails, and the reaper its task in any case. */
   async function work({ body, receipt, receives }: Received): Promise<void> {
-    try {
-      await handle(body, slice);
-      await queue.ack(name, receipt);
-    } catch (error) {
-      if (stopped && error instanceof Problem && error.code === 'unavailable') return;
-      log.error('a message failed, will retry', { queue: name, receives }, error);
-      await queue.extend(name, receipt, Math.min(2 ** receives, 60));
+    for (let failures = 0; ; failures++) {
+      try {
+        await handle(body, slice);
+        return await queue.ack(name, receipt);
+      } catch (error) {
+        if (stopped && error instanceof Problem && error.code === 'unavailable') return;
+        log.error('a message failed, will retry', { queue: name, receives }, error);
+        const isNoted = await queue.extend(name, receipt, Math.min(2 ** receives, 60)).then(
+          () => true,
+          () => false,
+        );
+        if (isNoted || stopped) return;
+        // The disk is full. The message would stay invisible for a minute.
+        await pauseFor(Math.min(100 * 2 ** failures, 10_000));
+      }
     }
   }
 

@@ -5,7 +5,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Log, Platform, Queue } from '../../domain/ports.ts';
+import type { Log } from '../../domain/ports.ts';
 import { startServer } from '../../infra/embedded/server.ts';
 import { readSettings } from '../../infra/embedded/settings.ts';
 import { type Body, type Client, client, until } from '../acceptance/client.ts';
@@ -31,7 +31,7 @@ async function backedUpServer(data: string, disk: Disk) {
   const settings = readSettings([], { PORT: '0', LISTBACKUP_DATA: data });
   const deployment = await startServer(settings, log, {
     limits: smallLimits,
-    watch: (platform) => withShortPauses(disk.watch(platform)),
+    watch: (platform) => disk.watch(platform),
     sharedBlobs: disk.isOfBlobs ?? false,
     reached: (step) => reached(step),
   });
@@ -50,14 +50,6 @@ async function backedUpServer(data: string, disk: Disk) {
     reached = callback;
   };
   return { api, owner, source, run, close, failures, at };
-}
-
-/** The pauses before a message is tried again take half a minute in all. Here they take a twentieth of it. */
-function withShortPauses(platform: Platform): Platform {
-  const { queue } = platform;
-  const extend: Queue['extend'] = (name, receipt, seconds) =>
-    queue.extend(name, receipt, seconds < 60 ? seconds / 20 : seconds);
-  return { ...platform, queue: { ...queue, extend } };
 }
 
 function end(api: Client, id: string): Promise<Body> {
@@ -123,7 +115,7 @@ describe('a full disk', () => {
         const look = await api.expect(200, 'GET', `/data/downloads/${id}`);
         return look.status === 'preparing' ? undefined : look;
       });
-    const filled = fillAt(deployment, disk, 'plan:sent');
+    const filled = fillAt(deployment, disk, 'plan:advanced');
     const id = await deployment.run();
     await filled;
     const zip = await askForZip();
