@@ -33,6 +33,7 @@ export const routes: readonly RouteFile[] = [
       'POST /runs/{id}/cancel',
       'POST /runs/{id}/pause',
       'POST /runs/{id}/resume',
+      'POST /runs/{id}/retry',
     ],
     load: async () => (await import('./runs.ts')).runs,
   },

@@ -1,6 +1,6 @@
 /** `run` and `runs`: start, follow and inspect runs of jobs. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { all, answered, atMost, itemsOf, type Schemas } from '../client.ts';
+import { type Api, all, answered, atMost, itemsOf, type Schemas } from '../client.ts';
 import { signedIn, wantsJson } from '../context.ts';
 import { allJobs, argumentTexts, findJob, runIdOf } from '../naming.ts';
 import { bytes, type Column, json, jsonArray, line, note, noteMore, printList, time } from '../output.ts';
@@ -31,17 +31,12 @@ export function addRunCommands(program: Command): void {
       const api = await signedIn(command);
       const { id } = await findJob(api, called);
       const run = await answered(api.POST('/jobs/{id}/run', { params: { path: { id } } }));
-      if (options.follow) return watchRun(api, run.id, wantsJson(command));
-      // Wait until reads see the run, so that the next command finds it.
-      await api.GET('/runs/{id}', { params: { path: { id: run.id } } });
-      if (wantsJson(command)) return json(run);
-      await line(process.stdout.isTTY ? `Requested run ${run.id}.` : run.id);
-      note(`Follow it with \`listbackup runs follow ${run.id}\`.`);
+      return showRequested(api, run, options, command);
     });
 
   const runs = program
     .command('runs')
-    .summary('inspect runs: list, show, follow, cancel, errors')
+    .summary('list, show, follow, pause, resume, cancel and retry runs')
     .description('A run is one execution of a job.');
 
   runs
@@ -107,6 +102,38 @@ export function addRunCommands(program: Command): void {
       return line(status === 'cancelled' ? `Run ${id} is cancelled.` : `Cancelling run ${id}.`);
     });
 
+  for (const verb of ['pause', 'resume'] as const)
+    runs
+      .command(verb)
+      .argument('<run>', 'id of a run')
+      .summary(verb === 'pause' ? 'pause a run' : 'let a paused run go on')
+      .description(
+        verb === 'pause'
+          ? 'Pauses a run within half a minute. What it stored stays.'
+          : 'Lets a paused run go on where it stopped.',
+      )
+      .action(async (text: string, _options, command: Command) => {
+        const id = runIdOf(text);
+        const api = await signedIn(command);
+        const answer = await answered(api.POST(`/runs/{id}/${verb}`, { params: { path: { id } } }));
+        if (wantsJson(command)) return json(answer);
+        return line(verb === 'pause' ? `Run ${id} is paused.` : `Run ${id} goes on.`);
+      });
+
+  runs
+    .command('retry')
+    .argument('<run>', 'id of a run')
+    .summary('read what failed in a run')
+    .description('Starts a new run that reads only what failed in a partial run. A failed run starts again.')
+    .option('-f, --follow', 'show the progress until the run ends')
+    .addHelpText('after', exits)
+    .action(async (text: string, options: { follow?: boolean }, command: Command) => {
+      const id = runIdOf(text);
+      const api = await signedIn(command);
+      const run = await answered(api.POST('/runs/{id}/retry', { params: { path: { id } } }));
+      return showRequested(api, run, options, command);
+    });
+
   runs
     .command('errors')
     .argument('<run>', 'id of a run')
@@ -124,6 +151,21 @@ export function addRunCommands(program: Command): void {
       ];
       return printList(items, columns, 'No file failed or was skipped.');
     });
+}
+
+/** Prints the id of a new run, or follows the run. */
+async function showRequested(
+  api: Api,
+  run: Schemas['RequestedRun'],
+  { follow }: { follow?: boolean },
+  command: Command,
+): Promise<void> {
+  if (follow) return watchRun(api, run.id, wantsJson(command));
+  // Wait until reads see the run, so that the next command finds it.
+  await api.GET('/runs/{id}', { params: { path: { id: run.id } } });
+  if (wantsJson(command)) return json(run);
+  await line(process.stdout.isTTY ? `Requested run ${run.id}.` : run.id);
+  note(`Follow it with \`listbackup runs follow ${run.id}\`.`);
 }
 
 /** Formats a size: rounded in a terminal, exact bytes in a pipe. */

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { fromServer } from '../../cli/refusal.ts';
@@ -163,4 +163,25 @@ test.each([
 ])('names the missing value: %s', async (_name, args, message) => {
   const cli = await cliFor('http://127.0.0.1:1', { LISTBACKUP_EMAIL: '' });
   expect(await cli(...args)).toMatchObject({ code: 64, stderr: expect.stringContaining(message) });
+});
+
+test('retries a failed run, and says why another run cannot be retried or paused', async () => {
+  const cli = await withDocuments();
+  await cli('jobs', 'add', 'Documents');
+  const folder = join(cli.config, 'Documents');
+  await rename(folder, `${folder}-moved`);
+  const failed = await cli('run', 'Documents', '--follow', '--json');
+  expect(failed.code).toBe(1);
+  await rename(`${folder}-moved`, folder);
+  const retry = await cli('runs', 'retry', JSON.parse(failed.stdout).id);
+  expect(retry).toMatchObject({ code: 0, stdout: expect.stringMatching(/^run_\w+\n$/) });
+  const id = retry.stdout.trim();
+  expect(retry.stderr).toBe(`Follow it with \`listbackup runs follow ${id}\`.\n`);
+  const ended = await cli('runs', 'follow', id, '--json');
+  expect(JSON.parse(ended.stdout)).toMatchObject({ status: 'succeeded', trigger: 'retry' });
+  expect(await cli('runs', 'retry', id, '--follow')).toMatchObject({
+    ...{ code: 1, stdout: '' },
+    stderr: `Error: The run has nothing to retry. Run ${id} saved all files. Start a new run with \`listbackup run <job>\`.\n`,
+  });
+  expect((await cli('runs', 'pause', id)).stderr).toContain(`See its result with \`listbackup runs show ${id}\`.`);
 });

@@ -42,6 +42,8 @@ async function afterRun(status: string): Promise<Cli> {
       return json(response, { status: 'ready', url: `http://${headers.host}/zip` });
     if (pathname === `/runs/${cancelled.id}`) return json(response, cancelled);
     if (pathname === `/runs/${cancelled.id}/cancel`) return json(response, { id: cancelled.id, status: 'cancelling' });
+    const [, id, verb] = /^\/runs\/(\w+)\/(pause|resume)$/.exec(pathname) ?? [];
+    if (verb) return json(response, { id, status: verb === 'pause' ? 'paused' : 'running' });
     if (pathname === '/zip') return void response.end('zip');
     return json(response, { items: answers[pathname]?.(searchParams) ?? [], next: null });
   });
@@ -89,4 +91,12 @@ test('a cancelled run saved nothing, and is not cancelled again', async () => {
       '  It created no restore point. Older backups stay.\n',
   );
   expect((await cli('runs', 'cancel', cancelled.id)).stdout).toBe(`Run ${cancelled.id} is cancelled.\n`);
+});
+
+test('a run is paused and resumed', async () => {
+  const cli = await afterRun('succeeded');
+  const { id } = cancelled;
+  expect(await cli('runs', 'pause', id)).toEqual({ code: 0, stdout: `Run ${id} is paused.\n`, stderr: '' });
+  expect(await cli('runs', 'resume', id)).toEqual({ code: 0, stdout: `Run ${id} goes on.\n`, stderr: '' });
+  expect(JSON.parse((await cli('runs', 'pause', id, '--json')).stdout)).toEqual({ id, status: 'paused' });
 });
