@@ -28,7 +28,7 @@ export const defaultLimits: Limits = {
   sortItems: 100_000,
   packCheckMs: 3600_000,
   // A crash loses at most two of these and a few frames, which is less than 256 MiB.
-  checkpointBytes: 120 * 1024 * 1024,
+  checkpointBytes: 112 * 1024 * 1024,
   checkpointMs: 60_000,
   resumableBytes: 256 * 1024 * 1024,
 };

@@ -1,6 +1,6 @@
 /** Computes the chunk borders, chunk ids and hash of one file's content. It keeps no content. */
 import { createHash, type Hash, hash } from 'node:crypto';
-import { borders, type GearTable } from './chunker.ts';
+import { borders, type ChunkSizes, type GearTable } from './chunker.ts';
 import type { VaultKeys } from './keys.ts';
 import type { ResumableHash } from './resumable-hash.ts';
 
@@ -65,8 +65,8 @@ export function digestShort(keys: DigestKeys, content: Uint8Array): { id: string
 }
 
 /** `from`: goes on at a border, with the hash of the content before it. */
-export function digester(keys: DigestKeys, from?: { offset: number; hash: ResumableHash }): Digest {
-  const scan = borders(keys.gear);
+export function digester(keys: DigestKeys, sizes: ChunkSizes, from?: { offset: number; hash: ResumableHash }): Digest {
+  const scan = borders(keys.gear, sizes);
   let open: { digest: Hash; length: number } | undefined;
   let whole: Pick<ResumableHash, 'update' | 'digest'> | undefined = from?.hash;
   let size = from?.offset ?? 0;

@@ -67,7 +67,7 @@ export type Placement = Placed | ChunkRef;
 
 export type Packer = {
   /**
-   * Finds or adds the chunks, of 1 byte to `maxChunk` each. The caller may overwrite the bytes once it resolves. The
+   * Finds or adds the chunks, of at most 16 MiB each. The caller may overwrite the bytes once it resolves. The
    * chunks are durable when the packs of their slots are.
    */
   add(run: string, chunks: { id: string; bytes: Uint8Array }[]): Promise<Placement[]>;
@@ -80,6 +80,8 @@ const groupSize = 1024 * 1024;
 /** A chunk from this size on gets a slot of its own. */
 export const loneChunk = 512 * 1024;
 const usualPackSize = 24 * 1024 * 1024;
+/** A pack is closed before a chunk that might bring it above this size. */
+const maxPackSize = 32 * 1024 * 1024;
 const maxChunksInPack = 65_536;
 const maxUploads = 2;
 
@@ -112,6 +114,7 @@ export function openPacker(options: PackerOptions): Packer {
   }
 
   function append(run: string, id: string, bytes: Uint8Array): Placed {
+    if (pack && pack.size + grouped + bytes.length > maxPackSize) close();
     pack ??= newPack(run);
     const alone = bytes.length >= loneChunk;
     const slot = alone ? newSlot(pack) : (group ?? newSlot(pack));

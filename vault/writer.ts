@@ -1,6 +1,6 @@
 /** Stores the files of one batch and returns their chunk references. Batches may share packs. */
 import type { ChunkRef } from '../domain/ports.ts';
-import { gearTable, maxChunk } from './chunker.ts';
+import { chunkSizes, gearTable } from './chunker.ts';
 import { type Border, type Digest, digester, digestShort } from './digest.ts';
 import type { VaultKeys } from './keys.ts';
 import { locate, type OpenPack, type Packer, type Placement } from './packer.ts';
@@ -51,10 +51,11 @@ export type VaultWriter = {
   /** Stores files of fewer than `minChunk` bytes each. The contents may be overwritten once it resolves. */
   small(contents: Uint8Array[]): Promise<StoredFile[]>;
   /**
-   * Stores a file of any size. A stream that is not ended leaves nothing behind but chunks, which a retry finds. With a
-   * border the stream is resumable, and starts there.
+   * Stores a file. `fileSize` decides the lengths of its chunks, and the content may have another size. A stream that
+   * is not ended leaves nothing behind but chunks, which a retry finds. With a border the stream is resumable, and
+   * starts there.
    */
-  stream(from?: Border): FileStream;
+  stream(fileSize: number, from?: Border): FileStream;
   /**
    * Resolves when everything so far is durable, with the totals since the last call. The open pack must be closed. If
    * it throws, the batch must start again.
@@ -102,7 +103,8 @@ export function openWriter(
     });
   }
 
-  function stream(start?: Border): FileStream {
+  function stream(fileSize: number, start?: Border): FileStream {
+    const sizes = chunkSizes(fileSize);
     let from = start;
     let digest: Digest | undefined;
     let placed: Placement[] = [];
@@ -113,14 +115,16 @@ export function openWriter(
     const keep = (part: Uint8Array) => {
       if (part.length === 0) return;
       if (!open) {
-        open = spare ?? Buffer.allocUnsafeSlow(maxChunk);
+        // A spare that is too small is dropped, so that a huge file leaves a large one.
+        open = spare && spare.length >= sizes.max ? spare : Buffer.allocUnsafeSlow(sizes.max);
         spare = undefined;
       }
       open.set(part, length);
       length += part.length;
     };
 
-    const opened = async () => digester(digestKeys, from && { offset: from.offset, hash: await resumeHash(from.hash) });
+    const opened = async () =>
+      digester(digestKeys, sizes, from && { offset: from.offset, hash: await resumeHash(from.hash) });
 
     return {
       async push(slice) {

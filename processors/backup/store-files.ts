@@ -20,7 +20,7 @@ export type Fetched = {
 /** A file that is not done. `index`: its index among the entries of the batch. */
 export type FileLeft = {
   index: number;
-  /** As it was looked up last. */
+  /** As it was looked up last. Its size decides the lengths of the chunks, in later attempts too. */
   entry: SourceEntry;
   /** From 1 to `maxAttempts`. */
   attempt: number;
@@ -174,7 +174,7 @@ function makeState(writer: Pick<VaultWriter, 'stream'>, left: FileLeft[]) {
     const at = border?.offset ?? 0;
     files.set(file.index, {
       ...{ ...file, pieces: [], length: 0, startedAt: at, takenAt: at },
-      stream: border && writer.stream(border),
+      stream: border && writer.stream(file.entry.size, border),
     });
   }
   let result = nothing();
@@ -241,7 +241,7 @@ async function readAll(
   const left = new Set(files);
   const requests = files.map((file): ReadRequest => {
     const { entry } = file;
-    if (entry.size >= resumableBytes) file.stream ??= writer.stream(fileStart);
+    if (entry.size >= resumableBytes) file.stream ??= writer.stream(entry.size, fileStart);
     const offset = offsetOf(file);
     file.startedAt = offset;
     return { entry, ...(offset > 0 && { range: { offset, length: entry.size - offset } }) };
@@ -282,7 +282,7 @@ async function addPiece(file: OpenFile, bytes: Uint8Array, writer: Pick<VaultWri
     file.pieces.push(new Uint8Array(bytes));
     return;
   }
-  file.stream ??= writer.stream();
+  file.stream ??= writer.stream(file.entry.size);
   for (const piece of file.pieces.splice(0)) await file.stream.push(piece);
   await file.stream.push(bytes);
 }

@@ -2,7 +2,7 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import { compareEntries, impliedEntry, parentOf } from '../../domain/entry.ts';
 import type { Blobs, ChunkRef, Records } from '../../domain/ports.ts';
-import { borders, type GearTable } from '../../vault/chunker.ts';
+import { borders, chunkSizes, type GearTable } from '../../vault/chunker.ts';
 import { encryptBytes } from '../../vault/encrypted-bytes.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
 import { forwardKey } from '../../vault/forward.ts';
@@ -99,9 +99,13 @@ export function flipped(bytes: Uint8Array, at: number): Uint8Array {
   return copy;
 }
 
-/** The chunks of the stream. */
-export async function* chunk(input: AsyncIterable<Uint8Array>, gear: GearTable): AsyncGenerator<Uint8Array> {
-  const border = borders(gear);
+/** The chunks of the stream, cut as those of a file of that size. */
+export async function* chunk(
+  input: AsyncIterable<Uint8Array>,
+  gear: GearTable,
+  fileSize = 0,
+): AsyncGenerator<Uint8Array> {
+  const border = borders(gear, chunkSizes(fileSize));
   let parts: Uint8Array[] = [];
   for await (const slice of input) {
     let from = 0;
@@ -130,8 +134,8 @@ export function openTestWriter(
   return {
     ...writer,
     packer,
-    async store(content: AsyncIterable<Uint8Array>): Promise<StoredFile> {
-      const stream = writer.stream();
+    async store(content: AsyncIterable<Uint8Array>, fileSize = 0): Promise<StoredFile> {
+      const stream = writer.stream(fileSize);
       for await (const slice of content) await stream.push(slice);
       return stream.end();
     },

@@ -82,6 +82,50 @@ describe('writer', () => {
     expect((await restore(vault, file)).equals(content)).toBe(true);
   });
 
+  it('closes a pack before a large chunk that would bring it above 32 MiB', async () => {
+    const vault = memoryVault();
+    const { packer } = openTestWriter(vault);
+    const packs = new Set<Promise<void>>();
+    for (const [n, size] of [20, 16, 16, 16].entries()) {
+      const large = { id: `${n}`.repeat(40), bytes: noise(size * MiB, n) };
+      for (const placed of await packer.add('run_1', [large]))
+        if (!('pack' in placed)) packs.add(placed.slot.pack.durable);
+    }
+    packer.close();
+    await Promise.all(packs);
+    const sizes = [...vault.blobs.stored.values()].map((bytes) => Math.floor(bytes.length / MiB));
+    expect(sizes).toEqual([20, 16, 16, 16]);
+  });
+
+  it('stores a file of 5 TB in chunks of a few MiB, with one buffer for the open chunk', async () => {
+    const buffers = new Set<ArrayBufferLike>();
+    const lengths: number[] = [];
+    const writer = openWriter(
+      {
+        async add(_run, chunks) {
+          for (const { bytes } of chunks) {
+            buffers.add(bytes.buffer);
+            lengths.push(bytes.length);
+          }
+          return chunks.map(() => ({ pack: 'p', slot: 0, slotOffset: 0, slotLength: 0, offset: 0, length: 0 }));
+        },
+      },
+      keys,
+      'run_1',
+    );
+    const stream = writer.stream(5e12);
+    for (let n = 0; n < 60; n++) await stream.push(noise(MiB, n));
+    // A sparse file has long runs without a border.
+    const zeros = new Uint8Array(MiB);
+    for (let n = 0; n < 40; n++) await stream.push(zeros);
+    const { size } = await stream.end();
+    expect(size).toBe(100 * MiB);
+    expect(lengths.length).toBeLessThan(30);
+    expect(Math.max(...lengths)).toBe(16 * MiB);
+    // All chunks span slices.
+    expect(buffers.size).toBe(1);
+  });
+
   it('waits during uploads instead of filling memory', async () => {
     const vault = memoryVault();
     const { promise: opened, resolve: open } = Promise.withResolvers<void>();

@@ -4,20 +4,21 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { SourceProblem, type SourceSession } from '../../../connectors/connector.ts';
+import { type ReadRequest, SourceProblem, type SourceSession } from '../../../connectors/connector.ts';
 import { folder } from '../../../connectors/folder.ts';
 import { s3 } from '../../../connectors/s3.ts';
 import type { SourceEntry } from '../../../domain/entry.ts';
 import type { EngineWork, StoreLimits, StoreResult } from '../../../processors/backup/engine.ts';
 import { storePart } from '../../../processors/backup/store-part.ts';
 import { encryptList, type Saved } from '../../../processors/backup/work.ts';
+import { gearTable } from '../../../vault/chunker.ts';
 import { presentPacks, registerPack } from '../../../vault/pack-registry.ts';
 import { memoryBody, openPacker } from '../../../vault/packer.ts';
 import { decodeList, partAad } from '../../../vault/part.ts';
 import { readFile } from '../../../vault/read-file.ts';
 import { testFolder } from '../../support/embedded.ts';
 import { startS3Server } from '../../support/s3-server.ts';
-import { account, gather, memoryVault, noise } from '../../vault/vault-fixture.ts';
+import { account, chunk, collect, gather, memoryVault, noise, sliced } from '../../vault/vault-fixture.ts';
 
 const MiB = 1024 * 1024;
 const limits: StoreLimits = { checkpointBytes: MiB, checkpointMs: 3600_000, resumableBytes: MiB };
@@ -213,6 +214,29 @@ describe.each(sources)('a batch of a $kind', ({ open }) => {
     expect(entries).toMatchObject([{ key: 'huge', size: 13 * MiB, sha256 }]);
     expect(counts).toMatchObject({ filesDone: 1, filesFailed: 0, bytesRead: 13 * MiB });
   });
+});
+
+test('keeps the chunk lengths that a huge file started with', async () => {
+  const entry = { key: 'huge', kind: 'file', size: 16 * 1024 * MiB, modifiedAt: null, revision: 'r1' } as SourceEntry;
+  const content = noise(40 * MiB, 'huge');
+  const reads: number[] = [];
+  // The source lists a huge size and gives less, so that the test stays fast.
+  const session = {
+    list: async () => ({ items: [{ type: 'entry', entry }], next: null }),
+    async *read([request]: ReadRequest[]) {
+      const start = request?.range?.offset ?? 0;
+      reads.push(start);
+      for (let at = start; at < content.length; at += MiB)
+        yield [{ index: 0, bytes: content.subarray(at, at + MiB), end: at + MiB >= content.length }];
+    },
+  };
+  const batch = await openBatch({ session: session as unknown as SourceSession, put: async () => {} });
+  expect(await batch.attempt({ after: 25 * MiB, how: 'kill' })).toBe('cut');
+  const { entries } = await partOf(batch, await batch.attempt());
+  const chunks = await collect(chunk(sliced(content), gearTable(batch.vault.keys.gear), entry.size));
+  expect(entries).toMatchObject([{ size: content.length, chunks: chunks.map(({ length }) => length) }]);
+  expect(reads).toEqual([0, expect.any(Number)]);
+  expect(reads[1]).toBeGreaterThan(0);
 });
 
 test('makes no checkpoint and no more packs for a batch below the limits', async () => {
