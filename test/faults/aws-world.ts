@@ -11,7 +11,7 @@ import { onTestFailed, onTestFinished } from 'vitest';
 import { connectSource } from '../../commands/connect-source.ts';
 import { createJob } from '../../commands/create-job.ts';
 import { runJob } from '../../commands/run-job.ts';
-import type { JsonObject, Message, QueueName, StreamNotification } from '../../domain/ports.ts';
+import type { Message, QueueName, StreamNotification } from '../../domain/ports.ts';
 import { busSource } from '../../infra/aws/bus.ts';
 import { type AwsClients, awsClients } from '../../infra/aws/clients.ts';
 import type { AwsEnvironment } from '../../infra/aws/environment.ts';
@@ -31,7 +31,7 @@ import { makeStage, ministackClients } from '../emulator/aws-resources.ts';
 import { creatingKeys, silent } from '../support/embedded.ts';
 import { type FaultProxy, type Plan, startFaultProxy } from './fault-proxy.ts';
 import { smallLimits } from './small-limits.ts';
-import { account, command } from './world.ts';
+import { account, command, type Handle } from './world.ts';
 
 /** Divides the SDK's pauses between attempts, so that seconds become milliseconds. */
 export const pauseDivisor = 50;
@@ -54,7 +54,6 @@ export function openWithFaults(stage: Stage, proxy: FaultProxy): AwsPlatform {
   return { ...platform, keys: creatingKeys(platform.keys), log: silent };
 }
 
-type Handle = (body: JsonObject) => Promise<void>;
 export type AwsWorld = {
   proxy: FaultProxy;
   /** Calls go through the proxy. */

@@ -3,7 +3,6 @@ import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { expect, it, onTestFailed, onTestFinished } from 'vitest';
 import { createJob } from '../../commands/create-job.ts';
 import { renameJob } from '../../commands/rename-job.ts';
-import type { JsonObject } from '../../domain/ports.ts';
 import { openBucket } from '../../infra/embedded/bucket.ts';
 import { fresh } from '../contract/fresh.ts';
 import { ministackClients } from '../emulator/aws-resources.ts';
@@ -12,9 +11,8 @@ import { auditLedger } from '../support/ledger.ts';
 import { makeAwsWorld, pauseDivisor } from './aws-world.ts';
 import { changeCorpus, hashesOf, makeCorpus } from './corpus.ts';
 import { calm, type Fault, failingCalls, share, startFaultProxy, upToAttempt } from './fault-proxy.ts';
-import { account, command, makeWorld, pictureOf } from './world.ts';
+import { account, command, type Handle, makeWorld, pictureOf } from './world.ts';
 
-type Handle = (body: JsonObject) => Promise<void>;
 type Runs = { source: string; request(): Promise<string>; settle(how?: Handle): Promise<void> };
 
 /** Two runs with changes between them. */
