@@ -28,8 +28,20 @@ export async function readProgress(
   { records }: Pick<Platform, 'records'>,
   account: string,
   runId: string,
-): Promise<{ startedAt: string | null; isPlanned: boolean; counts: Counts; cost: Cost }> {
+): Promise<{
+  startedAt: string | null;
+  isPlanned: boolean;
+  bytes: { bytesTotal: number; bytesHandled: number };
+  counts: Counts;
+  cost: Cost;
+}> {
   const found = (await records.get(progressKey(account, runId)))?.data as RunProgress | undefined;
-  const { startedAt, isPlanned, bytesTotal: _, requests, usd, ...counts } = found ?? noProgress('');
-  return { startedAt: startedAt === '' ? null : startedAt, isPlanned, counts, cost: { requests, usd } };
+  const { startedAt, isPlanned, bytesTotal, bytesHandled, requests, usd, ...counts } = found ?? noProgress('');
+  return {
+    startedAt: startedAt === '' ? null : startedAt,
+    isPlanned,
+    bytes: { bytesTotal, bytesHandled },
+    counts,
+    cost: { requests, usd },
+  };
 }

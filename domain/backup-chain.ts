@@ -87,6 +87,8 @@ export type BackupChainEvent =
           reason: Personal<{ code: string; message: string }> | null;
           /** Whether `counts.filesTotal` is of the whole source. */
           isPlanned?: boolean;
+          /** As far as it came. */
+          bytes?: { bytesTotal: number; bytesHandled: number };
           backupChain: BackupChainState;
         };
     };
@@ -207,6 +209,7 @@ export function endRun(
     outcome: 'failed' | 'cancelled';
     reason: { code: string; message: string } | null;
     isPlanned?: boolean;
+    bytes?: { bytesTotal: number; bytesHandled: number };
   } & RunResult,
 ): Decide<BackupChainState, BackupChainEvent> {
   return (state) => {

@@ -22,12 +22,16 @@ export type Cost = { requests: number; usd: number };
 /** A file that the run could not back up. */
 export type RunError = { path: string; code: string; message: string };
 
+/** Bytes of a batch so far. `bytesHandled`: of `bytesTotal`, with the files that failed once the batch is done. */
+export type BatchBytes = { bytesRead: number; bytesHandled: number };
+
 /** The record of an open run. `filesTotal` is of the files found so far, until `isPlanned`. */
-export type RunProgress = { startedAt: string; isPlanned: boolean; bytesTotal: number } & Counts & Cost;
+export type RunProgress = { startedAt: string; isPlanned: boolean; bytesTotal: number; bytesHandled: number } & Counts &
+  Cost;
 
 export function noProgress(startedAt: string): RunProgress {
   return {
-    ...{ startedAt, isPlanned: false, bytesTotal: 0, filesTotal: 0, filesUnchanged: 0 },
+    ...{ startedAt, isPlanned: false, bytesTotal: 0, bytesHandled: 0, filesTotal: 0, filesUnchanged: 0 },
     ...{ filesDone: 0, filesDeleted: 0, filesFailed: 0, filesSkipped: 0, bytesRead: 0, bytesStored: 0 },
     ...{ requests: 0, usd: 0 },
   };

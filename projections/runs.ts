@@ -63,7 +63,7 @@ export const runs: Projection = {
       const { errors, errorPages } = event.data;
       return [finished(event, { errors, errorPages })];
     },
-    RunEnded: (event) => [finished(event, { reason: event.data.reason, isPlanned: event.data.isPlanned ?? false })],
+    RunEnded: (event) => [finished(event, failureOf(event.data))],
   },
 };
 
@@ -78,6 +78,12 @@ function endOf({ at, data }: Pick<RunEnd, 'at' | 'data'>, fields: JsonObject): J
   return { finishedAt: at, startedAt, outcome, final: { ...counts, ...cost }, ...fields };
 }
 
+type Failure = Extract<BackupChainEvent, { type: 'RunEnded' }>['data'];
+
+function failureOf({ reason, isPlanned = false, bytes }: Failure): JsonObject {
+  return { reason, isPlanned, bytes: bytes ?? null };
+}
+
 /** The id of the run whose row the event changes. */
 export function runOf({ type, data }: Pick<Recorded, 'type' | 'data'>): string | undefined {
   return type in runs.on ? (data.runId as string) : undefined;
@@ -87,9 +93,7 @@ export function runOf({ type, data }: Pick<Recorded, 'type' | 'data'>): string |
 export function finishedRow(row: JsonObject, event: RunEnd): JsonObject {
   const { runId: id, jobId, sourceId } = event.data;
   const fields: JsonObject =
-    'reason' in event.data
-      ? { reason: event.data.reason }
-      : { errors: event.data.errors, errorPages: event.data.errorPages };
+    'reason' in event.data ? failureOf(event.data) : { errors: event.data.errors, errorPages: event.data.errorPages };
   return { id, jobId, sourceId, requestedAt: event.at, ...row, ...endOf(event, fields) };
 }
 
@@ -180,20 +184,15 @@ export async function runView(
 ): Promise<RunView> {
   const fields = await decryptFields(platform, account, row);
   const { id, trigger, jobId, sourceId, requestedAt, finishedAt, outcome, isPaused, errors, reason } = fields;
-  const {
-    requests,
-    usd,
-    startedAt,
-    isPlanned,
-    bytesTotal: _,
-    ...counts
-  } = {
+  const { requests, usd, startedAt, isPlanned, bytesTotal, bytesHandled, ...counts } = {
     ...(progress ?? noProgress('')),
     ...(row.final as (Counts & Cost) | undefined),
     ...(outcome && { startedAt: fields.startedAt as string | null, isPlanned: fields.isPlanned === true }),
+    ...(row.bytes as Pick<RunProgress, 'bytesTotal' | 'bytesHandled'> | undefined),
   };
   const { filesDone, filesUnchanged, filesFailed, filesSkipped, filesTotal } = counts;
-  const handled = filesDone + filesUnchanged + filesFailed + filesSkipped;
+  const files = filesDone + filesUnchanged + filesFailed + filesSkipped;
+  const [handled, total] = bytesTotal > 0 ? [bytesHandled, bytesTotal] : [files, filesTotal];
   const isBackup = outcome === 'succeeded' || outcome === 'partial';
   const cause = reason as { code: string; message: string } | null | undefined;
   const all = [...(cause ? [{ path: '', ...cause }] : []), ...((errors as RunError[] | null | undefined) ?? [])];
@@ -207,7 +206,7 @@ export async function runView(
     requestedAt,
     startedAt: startedAt || null,
     finishedAt: finishedAt ?? null,
-    progress: { ...counts, percent: isBackup ? 100 : isPlanned ? percent(handled, filesTotal) : null },
+    progress: { ...counts, percent: isBackup ? 100 : isPlanned ? percent(handled, total) : null },
     errors: all.slice(0, 100),
     cost: { requests, usd },
     result: null,

@@ -37,6 +37,11 @@ export function storedOf({ stored, failed, skipped, vanished }: Fetched, totals:
   return { list: { entries, deleted: vanished, failed, skipped }, packs, bytesStored, requests, bytesRead };
 }
 
+/** The bytes to read of a batch, as the plan counts them. */
+export function bytesListed(entries: SourceEntry[]): number {
+  return entries.reduce((sum, entry) => sum + ('chunks' in entry ? 0 : entry.size), 0);
+}
+
 /** A file without a hash is a fragment, and its size is the offset where the fragment ends. */
 export async function putPiece(
   { blobs }: Pick<EngineWork, 'blobs'>,

@@ -6,7 +6,7 @@
 import type { SourceSession } from '../../connectors/connector.ts';
 import type { BackupChainState, ManifestRef, Totals } from '../../domain/backup-chain.ts';
 import type { Blobs, ChunkIndex } from '../../domain/ports.ts';
-import type { BatchCounts, RunError } from '../../domain/run.ts';
+import type { BatchBytes, BatchCounts, RunError } from '../../domain/run.ts';
 import type { VaultKeys } from '../../vault/keys.ts';
 import type { PackRecord } from '../../vault/pack-registry.ts';
 import type { PackBody, Packer } from '../../vault/packer.ts';
@@ -116,12 +116,17 @@ export type StoreRequest = {
   limits: StoreLimits;
 };
 export type StoreLimits = Pick<Limits, 'checkpointBytes' | 'checkpointMs' | 'resumableBytes'>;
-export type StoreResult = Pick<WriterTotals, 'packs' | 'requests'> & { part: Uint8Array; counts: BatchCounts };
+export type StoreResult = Pick<WriterTotals, 'packs' | 'requests'> & {
+  part: Uint8Array;
+  counts: BatchCounts;
+  /** The size of the files as listed. */
+  bytesHandled: number;
+};
 /** The last checkpoint has everything. Another attempt goes on from it. */
 export type Paused = { paused: true };
 
 /** `isProgress`: more is stored than at the checkpoint before. */
-export type StoreCheckpoint = Saved & { isProgress: boolean };
+export type StoreCheckpoint = Saved & BatchBytes & { isProgress: boolean };
 
 export type StoreCalls = {
   /** See `Deployment.reached`. */

@@ -6,6 +6,7 @@
 import { SourceProblem } from '../../connectors/connector.ts';
 import type { BackupChainState } from '../../domain/backup-chain.ts';
 import type { JsonObject, Platform, RecordWrite } from '../../domain/ports.ts';
+import type { BatchBytes } from '../../domain/run.ts';
 import type { Outcome, Task, TaskKind } from '../../tasks/task.ts';
 import { readGroup } from '../../tasks/task-records.ts';
 import { VaultDamage } from '../../vault/damage.ts';
@@ -18,7 +19,7 @@ import { failRun, leaveRun, retryOf } from './fail-run.ts';
 import { engineOf } from './in-thread-engine.ts';
 import { accessSource } from './open-source.ts';
 import { expiry, loadOpen, progressWrite, type RunRef, type RunState, runRecord, runRefOf, vaultKeys } from './run.ts';
-import { makePart, type StoredBatch } from './store-batch.ts';
+import { type BatchRecord, makePart, type StoredBatch } from './store-batch.ts';
 import { loadWork, type Saved, saveWork } from './work.ts';
 
 /** `cursor` names the encrypted record with the listing position and the work that is not in a batch yet. */
@@ -139,7 +140,7 @@ async function listSource(
     }
     await task.checkpoint(moved, {
       ...(next.batches.length > 0 && { add: { ready: next.batches.length } }),
-      writes: [...batchWrites(platform, runRef, next), planned(platform, runRef, count, false)],
+      writes: [...batchWrites(platform, runRef, next, state.counted), planned(platform, runRef, count, false)],
     });
     state = moved;
     task.state = moved;
@@ -169,7 +170,7 @@ async function listSource(
   if (!inline && plan.batches > 0) {
     await deployment.reached?.('plan:planned');
     const write = planned(platform, runRef, last.count, true);
-    const writes = [...batchWrites(platform, runRef, last), planRecord(platform, runRef, plan), write];
+    const writes = [...batchWrites(platform, runRef, last, state.counted), planRecord(platform, runRef, plan), write];
     return { type: 'done', set: { stage: 'children' }, add: { ready: last.batches.length }, writes };
   }
   return storeAtOnce(deployment, task, runRef, plan, inline);
@@ -196,11 +197,12 @@ async function storeAtOnce(
     const made = await makePart(deployment, task, runRef, {
       number: 1,
       work: batch,
+      progress: planFields(plan, true),
     });
     if ('paused' in made) {
       await saveWork(platform, runRef, batch);
       const write = planned(platform, runRef, plan, true);
-      const record = batchWrite(platform, runRef, 1, batch.where);
+      const record = batchWrite(platform, runRef, 1, batch.where, task.state.counted);
       const writes = [planRecord(platform, runRef, plan), write, record];
       return { type: 'done', set: { stage: 'children' }, add: { ready: 1 }, writes };
     }
@@ -210,21 +212,37 @@ async function storeAtOnce(
   return { type: 'done', endsGroup: true };
 }
 
-function batchWrites(platform: Platform, runRef: RunRef, { batches }: PlanStep): RecordWrite[] {
-  return batches.map(({ batch, where }) => batchWrite(platform, runRef, batch, where));
-}
-
-function batchWrite(platform: Platform, runRef: RunRef, batch: number, work: string): RecordWrite {
-  return { op: 'put', ...runRecord(runRef, `batch-${batch}`), data: { batch, work }, expiresAt: expiry(platform) };
-}
-
-function planned(
+/** `counted`: of the first batch, from an attempt to store it without a task. */
+function batchWrites(
   platform: Platform,
   runRef: RunRef,
-  { filesTotal, filesUnchanged, bytesTotal }: Pick<RunPlan, 'filesTotal' | 'filesUnchanged' | 'bytesTotal'>,
-  isPlanned: boolean,
+  { batches }: PlanStep,
+  counted: BatchBytes | undefined,
+): RecordWrite[] {
+  return batches.map(({ batch, where }) =>
+    batchWrite(platform, runRef, batch, where, batch === 1 ? counted : undefined),
+  );
+}
+
+function batchWrite(
+  platform: Platform,
+  runRef: RunRef,
+  batch: number,
+  work: string,
+  counted: BatchBytes | undefined,
 ): RecordWrite {
-  return progressWrite(platform, runRef, { set: { filesTotal, filesUnchanged, bytesTotal, isPlanned } });
+  const data: BatchRecord = { batch, work, ...(counted && { counted }) };
+  return { op: 'put', ...runRecord(runRef, `batch-${batch}`), data, expiresAt: expiry(platform) };
+}
+
+type Planned = Pick<RunPlan, 'filesTotal' | 'filesUnchanged' | 'bytesTotal'>;
+
+function planned(platform: Platform, runRef: RunRef, count: Planned, isPlanned: boolean): RecordWrite {
+  return progressWrite(platform, runRef, { set: planFields(count, isPlanned) });
+}
+
+function planFields({ filesTotal, filesUnchanged, bytesTotal }: Planned, isPlanned: boolean): JsonObject {
+  return { filesTotal, filesUnchanged, bytesTotal, isPlanned };
 }
 
 function planOf(

@@ -3,14 +3,19 @@ import { load } from '../../activity/store.ts';
 import { type BackupChainState, backupChain, backupChainId, type RunIds } from '../../domain/backup-chain.ts';
 import { streamName } from '../../domain/event.ts';
 import type { JsonObject, Platform, RecordKey, RecordWrite } from '../../domain/ports.ts';
-import { progressKey, runPartition } from '../../domain/run.ts';
+import { type BatchBytes, progressKey, runPartition } from '../../domain/run.ts';
 import type { TaskRef } from '../../tasks/task.ts';
 import { deriveVaultKeys, type VaultKeys } from '../../vault/keys.ts';
 
 export type RunRef = { account: string } & RunIds;
 
 /** The ids that the state of each task of a run has. Its group is the run. */
-export type RunState = JsonObject & { jobId: string; sourceId: string };
+export type RunState = JsonObject & {
+  jobId: string;
+  sourceId: string;
+  /** Bytes of the batch in hand that the progress of the run has. */
+  counted?: BatchBytes;
+};
 
 export function runRefOf(
   { account, group }: Pick<TaskRef, 'account' | 'group'>,

@@ -2,8 +2,8 @@
  * The task `store`: stores one batch in the engine. Its end puts the part of the manifest and counts it, in one
  * transaction. So a repeat or a slow concurrent worker changes nothing.
  */
-import type { RecordWrite } from '../../domain/ports.ts';
-import type { BatchCounts, Cost } from '../../domain/run.ts';
+import type { JsonObject, RecordWrite } from '../../domain/ports.ts';
+import type { BatchBytes, BatchCounts, Cost } from '../../domain/run.ts';
 import type { Outcome, Task, TaskKind } from '../../tasks/task.ts';
 import type { Deployment } from '../deployment.ts';
 import { defaultLimits } from '../limits.ts';
@@ -34,48 +34,77 @@ async function storeBatch(deployment: Deployment, task: Task<StoreState>): Promi
   const { number } = task.state;
   const runRef = runRefOf(task.ref, task.state);
   if (!(await loadOpen(platform, runRef))) return { type: 'done' };
-  const where = String((await platform.records.get(runRecord(runRef, `batch-${number}`)))?.data.work);
+  const batch = (await platform.records.get(runRecord(runRef, `batch-${number}`)))?.data as BatchRecord | undefined;
+  const where = String(batch?.work);
   const work = { where, bytes: await loadWork(platform, runRef, where) };
-  const stored = await makePart(deployment, task, runRef, { number, work });
+  const stored = await makePart(deployment, task, runRef, { number, work, counted: batch?.counted });
   if ('paused' in stored) return { type: 'again', state: task.state };
   await deployment.reached?.('store:part-saved');
-  const { counts, cost } = stored;
+  const { counts, cost, uncounted } = stored;
   const writes: RecordWrite[] = [
     await partWrite(platform, runRef, number, stored),
-    progressWrite(platform, runRef, { add: { ...counts, ...cost } }),
+    progressWrite(platform, runRef, { add: { ...counts, ...cost, ...uncounted } }),
   ];
   return { type: 'done', writes };
 }
 
-export type StoredBatch = { part: Uint8Array; counts: BatchCounts; cost: Cost };
+/** `counted`: bytes of this batch that the progress of the run has already, from before it became a task. */
+export type BatchRecord = { batch: number; work: string; counted?: BatchBytes };
+
+/** `uncounted`: bytes that the progress of the run does not have yet. */
+export type StoredBatch = { part: Uint8Array; counts: BatchCounts; cost: Cost; uncounted: BatchBytes };
+
+/** `progress`: fields that each checkpoint sets in the progress of the run. */
+type Batch = { number: number; work: Saved; counted?: BatchBytes | undefined; progress?: JsonObject };
 
 /** Stores the files of a batch. `work` is its list. An earlier attempt may have left a checkpoint. */
 export async function makePart<S extends RunState>(
   deployment: Deployment,
   task: Pick<Task<S>, 'state' | 'fence' | 'isCautious' | 'stop' | 'isOver' | 'checkpoint'>,
   runRef: RunRef,
-  { number, work }: { number: number; work: Saved },
+  { number, work, counted: before, progress }: Batch,
 ): Promise<StoredBatch | Paused> {
   const meter = metered(deployment.platform, deployment.prices);
   const { platform } = meter;
   const keys = await vaultKeys(platform, runRef.account);
   const source = await accessSource({ ...deployment, platform }, runRef);
+  let counted = task.state.counted ?? before ?? { bytesRead: 0, bytesHandled: 0 };
   const calls: StoreCalls = {
     reached: async (step) => deployment.reached?.(step),
-    async checkpoint({ where, bytes, isProgress }) {
+    async checkpoint({ where, bytes, isProgress, ...reached }) {
       await saveWork(platform, runRef, { where, bytes });
-      await task.checkpoint(task.state, { isProgress });
+      const next = larger(counted, reached);
+      const change = { add: difference(next, counted), ...(progress && { set: progress }) };
+      const state = { ...task.state, counted: next };
+      const writes = isProgress ? [progressWrite(platform, runRef, change)] : [];
+      await task.checkpoint(state, { isProgress, writes });
+      task.state = state;
+      counted = next;
       await deployment.reached?.('store:checkpoint');
     },
     isOver: () => task.isOver(),
   };
   const { isCautious } = task;
   const { limits = defaultLimits } = deployment;
-  const resume = task.fence > 1 ? await findWork(platform, runRef, checkpointOf(work)) : null;
+  const resume = task.fence > 1 || before ? await findWork(platform, runRef, checkpointOf(work)) : null;
   const request = { runRef, keys, source, batch: number, work, resume, isCautious, limits };
   const result = await engineOf(deployment).store(request, calls, task.stop);
   if ('paused' in result) return result;
-  const { part, counts, requests } = result;
+  const { part, requests, bytesHandled } = result;
   meter.count(requests);
-  return { part, counts, cost: meter.cost() };
+  const all = larger(counted, { bytesRead: result.counts.bytesRead, bytesHandled });
+  const counts = { ...result.counts, bytesRead: all.bytesRead };
+  return { part, counts, cost: meter.cost(), uncounted: difference(all, counted) };
+}
+
+/** Progress never goes back. A file that changes is read again, and one that fails late was read too. */
+function larger(a: BatchBytes, b: BatchBytes): BatchBytes {
+  return {
+    bytesRead: Math.max(a.bytesRead, b.bytesRead),
+    bytesHandled: Math.max(a.bytesHandled, b.bytesHandled),
+  };
+}
+
+function difference(a: BatchBytes, b: BatchBytes): BatchBytes {
+  return { bytesRead: a.bytesRead - b.bytesRead, bytesHandled: a.bytesHandled - b.bytesHandled };
 }

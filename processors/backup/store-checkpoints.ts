@@ -8,7 +8,7 @@ import type { SourceEntry } from '../../domain/entry.ts';
 import { Problem } from '../../domain/errors.ts';
 import { isHashState } from '../../vault/resumable-hash.ts';
 import type { VaultWriter, WriterTotals } from '../../vault/writer.ts';
-import { type Pieces, putPiece, storedOf } from './batch-pieces.ts';
+import { bytesListed, type Pieces, putPiece, storedOf } from './batch-pieces.ts';
 import type { EngineWork, StoreCalls, StoreRequest } from './engine.ts';
 import { type FileLeft, filesOf, type StoreOptions, type Storing, type Taken } from './store-files.ts';
 import { decryptWork, encryptWork } from './work.ts';
@@ -18,6 +18,8 @@ export class PausedReading extends Error {}
 
 type Head = {
   pieces: Pieces[];
+  /** The size of the files that are stored. */
+  bytes: number;
   /** One bit for each entry of the batch, in hex: whether it is left to read. */
   left: string;
   /** Files that are not left as the batch lists them. */
@@ -68,10 +70,11 @@ export async function openCheckpoints(tools: Tools, entries: SourceEntry[]): Pro
   const resumed = request.resume ? decryptWork<Head>(saving, request.resume) : undefined;
   const own: Pieces = { name: `${where}-${base32(work.random(10))}`, count: 0 };
   const left = await leftOf(entries, resumed);
+  const listed = bytesListed(entries);
   const suspected = resumed?.suspect ?? null;
   const crashed = suspected && suspected.deaths >= maxDeaths ? suspected.index : -1;
 
-  let head: Head = resumed ?? { pieces: [], left: bitsOf(left), begun: [], suspect: null };
+  let head: Head = resumed ?? { pieces: [], bytes: 0, left: bitsOf(left), begun: [], suspect: null };
   /** The checkpoint in hand. */
   let pending: Promise<void> = Promise.resolve();
   let failure: { error: unknown } | undefined;
@@ -84,7 +87,10 @@ export async function openCheckpoints(tools: Tools, entries: SourceEntry[]): Pro
 
   function put(next: Head, isProgress: boolean): Promise<void> {
     head = next;
-    return calls.checkpoint({ ...encryptWork(saving, where, next), isProgress });
+    const bytesRead = next.begun.reduce((sum, { border }) => sum + (border?.offset ?? 0), next.bytes);
+    // Files may have grown since they were listed.
+    const bytesHandled = Math.min(bytesRead, listed);
+    return calls.checkpoint({ ...encryptWork(saving, where, next), bytesRead, bytesHandled, isProgress });
   }
 
   async function save(storing: Storing): Promise<void> {
@@ -104,12 +110,14 @@ export async function openCheckpoints(tools: Tools, entries: SourceEntry[]): Pro
   async function write(taken: Taken, durable: Promise<WriterTotals>): Promise<void> {
     const totals = await durable;
     totals.requests.blobWrite++;
-    await putPiece(work, request, `${own.name}-${own.count}`, storedOf(taken, totals), taken.fragments);
+    const stored = storedOf(taken, totals);
+    await putPiece(work, request, `${own.name}-${own.count}`, stored, taken.fragments);
     own.count++;
     const before = head.pieces.filter(({ name }) => name !== own.name);
     const isStuck = taken.left.some(({ index, border }) => index === head.suspect?.index && !border);
     const next: Head = {
       pieces: [...before, { ...own }],
+      bytes: head.bytes + stored.bytesRead,
       left: bitsOf(taken.left),
       begun: taken.left.filter(({ attempt, border }) => attempt > 1 || border).map(begunOf),
       suspect: isStuck ? head.suspect : null,

@@ -5,7 +5,7 @@ import type { BatchCounts } from '../../domain/run.ts';
 import type { FoundEntry } from '../../vault/entry.ts';
 import { type BatchList, encodeList, partAad } from '../../vault/part.ts';
 import { openWriter } from '../../vault/writer.ts';
-import { joinPieces, type Pieces, type Stored, storedOf } from './batch-pieces.ts';
+import { bytesListed, joinPieces, type Pieces, type Stored, storedOf } from './batch-pieces.ts';
 import type { EngineWork, Paused, StoreCalls, StoreRequest, StoreResult } from './engine.ts';
 import { requireSameSource, requireSettings } from './open-source.ts';
 import type { Origin } from './source-access.ts';
@@ -76,8 +76,9 @@ function partOf(work: EngineWork, request: StoreRequest, list: BatchList, stored
     bytesRead: stored.bytesRead,
     bytesStored: stored.bytesStored,
   };
+  const bytesHandled = bytesListed(list.entries);
   const entries = stored.list.entries.map((entry): FoundEntry => Object.assign(entry, { runId, at }));
   const deleted = [...list.deleted, ...stored.list.deleted].sort(compareEntries);
   const part = encodeList(keys, partAad(account, runId, batch), { entries, deleted, failed, skipped });
-  return { part, packs: stored.packs, counts, requests: stored.requests };
+  return { part, packs: stored.packs, counts, bytesHandled, requests: stored.requests };
 }

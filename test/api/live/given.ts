@@ -62,7 +62,7 @@ export function runSteps(platform: Platform, runId: string, batches: number) {
       progress('plan', {
         set: { filesTotal: total + 5, filesUnchanged: 5, bytesTotal: batches * 100, isPlanned: true },
       }),
-    store: (n: number) => progress(`store ${n}`, { add: { ...counts, ...cost } }),
+    store: (n: number) => progress(`store ${n}`, { add: { ...counts, ...cost, bytesHandled: 100 } }),
     finish: async (outcome: 'succeeded' | 'failed' | 'cancelled' = 'succeeded') => {
       const found = await readProgress(platform, account, runId);
       if (outcome !== 'succeeded') {

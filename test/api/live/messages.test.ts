@@ -34,9 +34,9 @@ test('reports a run from request to end, and ends at 100 % with the counts of it
   expect(messages.map((message) => [message.type, message.data.status, progress(message).percent])).toEqual([
     ['run.progress', 'requested', null],
     ['run.progress', 'paused', null],
-    ['run.progress', 'running', 14],
-    ['run.progress', 'paused', 42],
-    ['run.progress', 'running', 71],
+    ['run.progress', 'running', 0],
+    ['run.progress', 'paused', 33],
+    ['run.progress', 'running', 66],
     ['run.progress', 'paused', 99],
     ['run.finished', 'succeeded', 100],
   ]);
@@ -70,7 +70,7 @@ test.for(['failed', 'cancelled'] as const)('keeps the counts of a run that ends 
     type: 'run.finished',
     data: {
       status: outcome,
-      progress: { filesTotal: 35, filesDone: 10, percent: 42 },
+      progress: { filesTotal: 35, filesDone: 10, percent: 33 },
       cost: { requests: 2, usd: 0.5 },
     },
   });
