@@ -125,7 +125,9 @@ async function listSource(
       cursor: position.where,
       hasPieces: (state.hasPieces ?? false) || hasPieces,
     };
-    if (next.done && before === 0 && next.batches.length <= 1 && !task.isCautious) {
+    // An attempt goes on from the checkpoints of an earlier one only if the batch is saved.
+    const isSmall = next.batches.length <= 1 && count.bytesTotal < limits.checkpointBytes;
+    if (next.done && before === 0 && isSmall && !task.isCautious) {
       [inline] = next.batches;
       state = moved;
       return false;
