@@ -67,7 +67,7 @@ it('plantedData secrets are in clear in no event, row, record, message, blob, ke
   }
   s3.misbehave = () => ({ answer: { status: 403, code: 'AccessDenied' } });
   expect(await runJob(api, String(job.id))).toMatchObject({ status: 'failed' });
-  await until('it is logged', async () => (said.includes('run failed') ? true : undefined));
+  await until('it is logged', async () => (said.includes('a task failed') ? true : undefined));
   stopped = true;
   await deployment.stop();
   await expectClean(data);
@@ -78,7 +78,7 @@ it('plantedData secrets are in clear in no event, row, record, message, blob, ke
     for (const text of texts) expect(containsText(bytes, text), `${text} in ${file}`).toBe(false);
   }
   for (const text of texts) expect(said, 'the log').not.toContain(text);
-  expect(said).toContain('run failed');
+  expect(said).toContain('a task failed');
 });
 
 function filesBelow(folder: string): string[] {
