@@ -102,7 +102,7 @@ export const taskPromises: PortPromise<Runner>[] = [
       assert.deepEqual([task.state, task.leaseUntil], [{}, 0]);
       assert.deepEqual(await world.slots(), { job: 0, data: 0 });
     },
-    broken: (runner) => unchecked(runner, 'rev'),
+    broken: (runner) => unchecked(runner, 'fence', 'rev'),
   },
   {
     promise: 'ignores a message of an earlier revision',
