@@ -6,6 +6,7 @@ import { runTask, startAndRun } from '../../tasks/run-task.ts';
 import {
   type AnyTaskKind,
   type GroupKind,
+  type GroupRef,
   type Parts,
   type TaskKind,
   type TaskMessage,
@@ -31,8 +32,13 @@ export async function simulate({ seed, groups: count, days }: Options) {
     return low + Math.floor((random / 2 ** 32) * (high - low));
   };
   const minute = 60_000;
+  const hour = 60 * minute;
+  const day = 24 * hour;
+  /** How much the clocks of all workers are ahead of `time`. */
+  let ahead = 0;
   let time = 1_800_000_000_000;
-  const end = time + days * 24 * 60 * minute;
+  const start = time;
+  const end = start + days * day;
   const messages: { at: number; queue: QueueName; body: TaskMessage }[] = [];
   const records = memoryRecords();
   const endings = new Map<string, number>();
@@ -41,18 +47,20 @@ export async function simulate({ seed, groups: count, days }: Options) {
   const noted = (map: Map<string, number>, name: string) => map.set(name, (map.get(name) ?? 0) + 1);
 
   /** The process of a worker. Once dead, its writes never happen. */
-  type Process = { isDead: boolean };
+  type Process = { isDead: boolean; skew: number };
   const queue = {
     async send(name: QueueName, sent: Message[]) {
       for (const { body, delaySeconds = 0 } of sent) {
         if (chance(0.05)) continue;
         for (let copies = chance(0.1) ? 2 : 1; copies > 0; copies--)
-          messages.push({ at: time + delaySeconds * 1000 + between(0, 5000), queue: name, body: body as TaskMessage });
+          messages.push({ at: time + delaySeconds * 1000 + late(), queue: name, body: body as TaskMessage });
       }
     },
   };
+  /** Some messages come hours late. */
+  const late = () => (chance(0.01) ? between(hour, 3 * hour) : between(0, 5000));
   const pool = { job: 8, data: 16 };
-  let overQuota = 0;
+  let wrongSlots = 0;
 
   const sleepers = new Set<{ at: number; resume(): void }>();
   const sleep = (ms: number, process: Process) =>
@@ -67,7 +75,7 @@ export async function simulate({ seed, groups: count, days }: Options) {
       sleepers.add(sleeper);
     });
 
-  type State = { steps: number; batch?: number; bad?: boolean };
+  type State = { steps: number; ready?: number };
   type Context = { process: Process };
   const kindsOf = (v: number): AnyTaskKind[] => {
     const kind = (name: string, on: QueueName, work: TaskKind<Context, State & JsonObject>['step']) =>
@@ -80,7 +88,10 @@ export async function simulate({ seed, groups: count, days }: Options) {
         step: work,
         onError: (_error: unknown, attempt: number, isLast: boolean) =>
           isLast ? { cause: { code: 'broken', message: 'It broke.' } } : { afterMs: 1000 * 2 ** attempt },
-        async fail() {},
+        async fail({ process }: Context) {
+          await sleep(between(100, minute), process);
+          if (chance(0.2)) throw new Error('the end of the group failed');
+        },
       }) satisfies TaskKind<Context, State & JsonObject> as AnyTaskKind;
     const pass: TaskKind<Context, State & JsonObject>['step'] = async ({ process }, task) => {
       let { state } = task;
@@ -91,6 +102,7 @@ export async function simulate({ seed, groups: count, days }: Options) {
         state = { ...state, steps: steps + 1 };
         await task.checkpoint(state);
         if (chance(0.1)) return { type: 'again', state, afterMs: between(0, 40 * minute) };
+        if (task.isOver()) return { type: 'again', state };
       }
       return { type: 'done' };
     };
@@ -100,7 +112,9 @@ export async function simulate({ seed, groups: count, days }: Options) {
         for (let batch = ready + 1; batch <= 12; batch++) {
           await sleep(between(100, minute), context.process);
           if (task.stop.aborted) throw task.stop.reason;
-          await task.checkpoint({ steps: 0, ready: batch } as never, { add: { ready: 1 } });
+          const state = { steps: 0, ready: batch };
+          await task.checkpoint(state, { add: { ready: 1 } });
+          if (batch % 4 === 0 && chance(0.5)) return { type: 'again', state, backlog: 1 };
         }
         return { type: 'done', set: { stage: 'children' } };
       }),
@@ -152,7 +166,7 @@ export async function simulate({ seed, groups: count, days }: Options) {
           }),
       },
       queue: { send: (...sent) => alive(() => queue.send(...sent)) },
-      now: () => time,
+      now: () => time + ahead + process.skew,
       log,
       kinds: kindsOf(v),
       groups: groupKinds,
@@ -174,7 +188,9 @@ export async function simulate({ seed, groups: count, days }: Options) {
   }
 
   const groups: string[] = [];
-  const newProcess = (): Process => ({ isDead: false });
+  let paused: { until: number; ref: GroupRef }[] = [];
+  let jumps = 0;
+  const newProcess = (): Process => ({ isDead: false, skew: between(-2000, 2000) });
   const working = new Set<Promise<unknown>>();
   const accounts = ['a', 'b', 'c'];
   let nextReap = time;
@@ -209,20 +225,30 @@ export async function simulate({ seed, groups: count, days }: Options) {
       if (chance(0.2)) await cancelGroup(parts, ref);
       else {
         await pauseGroup(parts, ref);
-        await resumeGroup(parts, ref);
+        // Some pauses last for hours.
+        paused.push({ until: time + (chance(0.3) ? between(0, 12 * hour) : 0), ref });
       }
+    }
+    for (const { ref } of paused.filter(({ until }) => until <= time))
+      await resumeGroup({ ...partsOf(newProcess(), 1), records, queue }, ref);
+    paused = paused.filter(({ until }) => until > time);
+    if (chance(0.0003)) {
+      ahead = [0, day, -day, hour, -hour][between(0, 5)] ?? 0;
+      jumps++;
     }
     const due = messages.filter(({ at }) => at <= time);
     for (const message of due) {
       if (working.size >= 24) break;
       messages.splice(messages.indexOf(message), 1);
       const process = newProcess();
-      // Two releases run during deployments.
-      const parts = partsOf(process, Math.floor(time / (24 * 60 * minute)) % 5 === 0 && chance(0.5) ? 1 : 2);
+      // Four releases follow each other. For some time each runs beside the one before.
+      const age = (4 * (time - start)) / (count * hour);
+      const release = Math.min(4, 1 + Math.floor(age));
+      const parts = partsOf(process, age % 1 < 0.5 && chance(0.5) ? Math.max(1, release - 1) : release);
       if (chance(0.03)) void sleep(between(0, 5 * minute), process).then(() => (process.isDead = true));
-      const slice = { deadline: time + 14 * minute };
+      const slice = { deadline: parts.now() + 14 * minute };
       const work = runTask(parts, { process }, message.body, slice).catch((error) => {
-        if (!(error instanceof TaskStopped)) throw error;
+        if (!(error instanceof TaskStopped) && error.message !== 'the end of the group failed') throw error;
       });
       working.add(work);
       const over = sleepUntilDead(process, work);
@@ -231,24 +257,26 @@ export async function simulate({ seed, groups: count, days }: Options) {
     if (time >= nextReap) {
       nextReap = time + minute;
       const process = newProcess();
-      void reap(partsOf(process, 2)).catch(() => {});
+      void reap(partsOf(process, 1 + between(0, 4))).catch(() => {});
     }
     for (let turns = 0; turns < 3; turns++) await turn();
     const resumeAt = [...sleepers].map(({ at }) => at);
-    const isIdle = groups.length >= count && [...endings.values()].length >= count && messages.length === 0;
+    const isIdle = groups.length >= count && endings.size >= count && messages.length === 0;
     if (isIdle && sleepers.size === 0) break;
     time = Math.max(time + 1000, Math.min(end, nextReap, ...messages.map(({ at }) => at), ...resumeAt));
     for (const sleeper of [...sleepers]) if (sleeper.at <= time) sleeper.resume();
     for (const { sk, data } of records.stored.values())
-      if (sk.startsWith('account/') && (Number(data.data) > pool.data / 4 || Number(data.job) > pool.job / 4))
-        overQuota++;
+      if (sk.startsWith('account/'))
+        for (const name of ['data', 'job'] as const)
+          if (Number(data[name]) < 0 || Number(data[name]) > pool[name] / 4) wrongSlots++;
   }
   const openRecords = [...records.stored.values()].filter(({ sk }) => /^(task|group)\//.test(sk)).length;
   return {
     groups,
     endings,
     results,
-    overQuota,
+    wrongSlots,
+    jumps,
     openRecords,
     left: [...records.stored.values()].filter(({ sk }) => /^(task|group|account)\//.test(sk)),
     messages,
@@ -260,6 +288,6 @@ export async function simulate({ seed, groups: count, days }: Options) {
   async function sleepUntilDead(process: Process, work: Promise<unknown>): Promise<void> {
     let isOver = false;
     void work.then(() => (isOver = true));
-    while (!isOver && !process.isDead) await sleep(10_000, { isDead: false });
+    while (!isOver && !process.isDead) await sleep(10_000, { isDead: false, skew: 0 });
   }
 }
