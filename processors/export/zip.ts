@@ -104,6 +104,8 @@ export async function* zipDirectory(
   readPiece: (piece: number) => Promise<Uint8Array>,
 ): AsyncGenerator<Atom> {
   const { start, piece: first } = from.directory ?? { start: from.length, piece: 0 };
+  // The end is written.
+  if (first > pieces) return;
   let { length } = from;
   for (let piece = first; piece < pieces; piece++) {
     const bytes = await readPiece(piece);

@@ -25,8 +25,8 @@ function nameOf(write: RecordWrite): string {
   if (type === 'group') return write.add?.open === 1 ? 'start' : 'flags';
   if (type === 'account') return 'slots';
   const { set = {}, add = {} } = write;
-  if (add.fence) return 'claim';
   if (set.leaseUntil === 0) return set.state ? 'again' : 'taken-back';
+  if (add.fence) return 'claim';
   if (set.state) return 'checkpoint';
   return set.leaseUntil ? 'heartbeat' : 'sent';
 }

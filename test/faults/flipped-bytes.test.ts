@@ -181,7 +181,7 @@ const cases: Case[] = [
   {
     name: 'the bytes of a commit',
     found: 'commit',
-    damage: inTable('commits', 'bytes', "stream LIKE '%/backup-chain/%' AND version = 2", flipIn('"manifest"', 20)),
+    damage: inTable('commits', 'bytes', 'CAST(bytes AS TEXT) LIKE \'%"manifest"%\'', flipIn('"manifest"', 20)),
   },
   {
     name: 'the time of a commit',

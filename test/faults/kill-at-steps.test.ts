@@ -34,7 +34,7 @@ const expected = [
   ...['commit:manifest-written', 'commit:committed'],
   'append:backup-chain',
   ...['apply:runs', 'apply:files', 'apply:analytics-aggregates'],
-  ...['record:begin-plan', 'record:claim-plan', 'record:checkpoint-plan', 'record:end-plan'],
+  ...['record:begin-plan', 'record:checkpoint-plan', 'record:end-plan'],
   ...['record:start-store', 'record:claim-store', 'record:end-store'],
   ...['record:start-commit', 'record:claim-commit', 'record:end-commit'],
   ...['record:work', 'record:position', 'record:packs'],
@@ -51,7 +51,7 @@ const firstRun = [
     ...['record:claim-store', 'store:packed', 'record:end-store', 'record:start-commit', 'commit:committed'],
   ],
   [
-    ...['feed:published', 'record:claim-plan', 'plan:listed', 'plan:saved', 'send:store', 'store:fetched'],
+    ...['feed:published', 'plan:listed', 'plan:saved', 'send:store', 'store:fetched'],
     ...['record:taken-back-store', 'store:part-saved', 'send:commit', 'record:end-commit'],
   ],
   [
@@ -87,7 +87,7 @@ const secondRun = [
 const failing = [
   ['append:backup-chain', 'append:backup-chain'],
   ['plan:started', 'fail:ended'],
-  ['record:claim-plan', 'record:end-plan'],
+  ['record:end-plan'],
   ['record:start-clean'],
   ['send:clean'],
 ];

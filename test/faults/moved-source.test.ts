@@ -88,7 +88,12 @@ it.each(ways)(
     const before = await pictureOf(world);
     const runId = await world.request();
     crash = true;
-    await world.settle((body) => Promise.race([world.handle(body), crashed.promise.then(() => turn(world))]));
+    let isCrashed = false;
+    const turned = crashed.promise.then(() => {
+      isCrashed = true;
+      return turn(world);
+    });
+    await world.settle((body) => (isCrashed ? world.handle(body) : Promise.race([world.handle(body), turned])));
     expect(await outcome(world, runId)).toMatchObject({ status: 'failed', code, restored: before.restored });
   },
 );

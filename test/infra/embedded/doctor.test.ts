@@ -179,7 +179,7 @@ it('checks a folder after kill -9 without changing it', async () => {
   const data = await copyOf();
   await writeFile(join(backedUp.source, 'new.txt'), 'new');
   onTestFinished(() => rm(join(backedUp.source, 'new.txt')));
-  const box = await startKillableServer(data, 'store:counted');
+  const box = await startKillableServer(data, 'store:packed');
   if (!box) throw new Error('The server was killed before the first request.');
   const api = client(box.url, backedUp.owner.token);
   await api.call('POST', `/jobs/${backedUp.owner.jobId}/run`).catch(() => undefined);

@@ -2,6 +2,7 @@ import type { Context, SQSEvent } from 'aws-lambda';
 import { beforeEach, expect, test } from 'vitest';
 import type { JsonObject, Platform } from '../../../domain/ports.ts';
 import { pauseSeconds, queueWorker } from '../../../infra/lambda/queue-worker.ts';
+import { memoryRecords } from '../../support/memory-ports.ts';
 
 type Deployment = Parameters<typeof queueWorker>[0];
 
@@ -11,12 +12,13 @@ let deployment: Deployment;
 /** Just enough of a platform for a message with no work left (`fine`) and one that the platform fails on (`broken`). */
 beforeEach(() => {
   extended = [];
-  const platform: Pick<Platform, 'now' | 'log' | 'queue' | 'events'> = {
+  const platform: Pick<Platform, 'now' | 'log' | 'queue' | 'records' | 'events'> = {
     now: () => 0,
     log: { info() {}, warn() {}, error() {}, measure() {} },
     queue: {
       extend: async (_queue: string, receipt: string, seconds: number) => void extended.push({ receipt, seconds }),
     } as Platform['queue'],
+    records: memoryRecords(),
     events: {
       async getMany(keys: { stream: string }[]) {
         if (keys[0]?.stream === 'broken') throw new Error('no table');
@@ -41,7 +43,7 @@ function event(messages: { id: string; body: JsonObject; receives: number }[]): 
 }
 
 const context = { getRemainingTimeInMillis: () => 900_000 } as unknown as Context;
-const fine = { type: 'finish', account: 'acc_1', runId: 'run_1', jobId: 'job_1', sourceId: 'src_1' };
+const fine = { type: 'task', account: 'acc_1', group: 'run_1', name: 'plan', rev: 1 };
 const broken = { type: 'run.requested.v1', stream: 'broken', version: 1, index: 0 };
 
 test('reports only the message that failed and makes it visible after a pause', async () => {
