@@ -210,7 +210,9 @@ async function storeAtOnce(
     }
     stored = made;
   }
-  await commitPlanned(deployment, task, runRef, plan, stored ? new Map([[1, stored]]) : new Map());
+  // The part is only in memory, so this commit cannot go on in another slice.
+  const whole = { stop: task.stop, isOver: () => false };
+  await commitPlanned(deployment, whole, runRef, plan, stored ? new Map([[1, stored]]) : new Map());
   return { type: 'done', endsGroup: true };
 }
 
